@@ -1,0 +1,3 @@
+//! `event-httpd`: a server written on the wrapper.
+
+fn main() {}

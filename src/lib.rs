@@ -1,0 +1,1 @@
+//! PHP's `event` extension in Rust: a safe wrapper over libevent 2.1.

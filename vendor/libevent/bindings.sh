@@ -1,0 +1,34 @@
+#!/bin/sh
+# Remakes bindings.rs from the system's libevent headers. Run it when headers.h
+# changes or the project moves to a new libevent; the build itself never needs it.
+#
+# Needs bindgen (`cargo install bindgen-cli --locked`), libclang and rustfmt.
+set -eu
+cd "$(dirname "$0")"
+
+BINDGEN=${BINDGEN:-bindgen}
+if ! command -v "$BINDGEN" >/dev/null 2>&1; then
+    echo "bindings.sh: $BINDGEN not found; install it with: cargo install bindgen-cli --locked" >&2
+    exit 1
+fi
+
+# What the wrapper may call. evtag, evrpc and the DNS server API stay out on purpose,
+# as do evbuffer_add_buffer_reference, the calls on libevent's implicit base, and
+# whatever takes a FILE or a va_list.
+functions='event_.*|evutil_.*|evbuffer_.*|bufferevent_.*|evconnlistener_.*|evhttp_.*|evdns_base_.*|evdns_getaddrinfo.*|evthread_use_pthreads|libevent_.*'
+numbers='EV_.*|EVENT_[A-Z].*|EVLOOP_.*|EVBUFFER_.*|BEV_.*|LEV_OPT_.*|EVHTTP_.*|EVDNS_.*|DNS_.*|LIBEVENT_VERSION_NUMBER'
+types='event|evkeyval|evkeyvalq|evbuffer_iovec|evbuffer_ptr'
+
+"$BINDGEN" headers.h \
+    --allowlist-function "$functions" \
+    --allowlist-var "$numbers" \
+    --allowlist-type "$types" \
+    --blocklist-function 'evbuffer_add_buffer_reference|evdns_base_resolve_reverse.*|evutil_inet_.*' \
+    --blocklist-function 'evbuffer_add_vprintf|evutil_vsnprintf|event_base_dump_events|event_enable_debug_logging' \
+    --blocklist-function 'event_(init|dispatch|loop|loopexit|loopbreak|once|priority_init|set|get_method)' \
+    --blocklist-type 'FILE|_IO_FILE|__va_list_tag|__builtin_va_list|va_list|__gnuc_va_list' \
+    --no-doc-comments --no-layout-tests --use-core --rust-edition 2021 --rust-target 1.85 \
+    --output bindings.rs
+
+# The copy that the last build took is stale now, and cargo cannot know.
+cargo clean --quiet -p libevent-sys
