@@ -1,1 +1,45 @@
-//! PHP's `event` extension in Rust: a safe wrapper over libevent 2.1.
+//! PHP's `event` extension in Rust: a safe wrapper over libevent 2.1, with the classes,
+//! methods and constants of PECL event under their own names.
+//!
+//! A method's name is PHP's turned to snake_case: `addTimer` is `add_timer`, `loop` is
+//! `r#loop`. What answers `false` with a warning in PHP, throws, or crashes, is an
+//! [`EventException`] here.
+//!
+//! ```
+//! use php_event::stream::{StreamContext, fread, stream_socket_accept, stream_socket_server};
+//! use php_event::{Event, EventBase};
+//! use std::time::Duration;
+//!
+//! let base = EventBase::new()?;
+//! let server = stream_socket_server("tcp://127.0.0.1:0", &StreamContext::default())?;
+//! # let address = php_event::stream::stream_socket_get_name(&server, false).unwrap();
+//! let accept = Event::new(&base, server, Event::READ, |server, _what, _event| {
+//!     let Ok(client) = stream_socket_accept(server, Duration::ZERO) else { return };
+//!     println!("{:?}", fread(&client, 100));
+//! })?;
+//! accept.add(None)?;
+//! # std::io::Write::write_all(&mut std::net::TcpStream::connect(address)?, b"hello")?;
+//! base.r#loop(EventBase::LOOP_ONCE)?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod base;
+mod config;
+mod error;
+mod event;
+mod ffi;
+mod flags;
+mod log;
+pub mod process;
+mod signals;
+pub mod stream;
+mod trampoline;
+
+pub use base::{EventBase, LoopEnd, MAX_TIMEOUT};
+pub use config::EventConfig;
+pub use error::{Error, Error as EventException, Result};
+pub use event::Event;
+pub use flags::{BaseFlags, EventFeatures, EventFlags, LoopFlags};
+
+/// The namespace of the classes. PHP: `EVENT_NS`, empty as there.
+pub const EVENT_NS: &str = "";

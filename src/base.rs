@@ -1,0 +1,630 @@
+//! `EventBase`: the loop that events belong to.
+//!
+//! Owns: one `event_base`, freed with the last handle or event that counts on it; the
+//! detached events, which go with the last handle; in a forked child, what could not be
+//! freed yet.
+//! Lent to C: nothing.
+//! Runs user code: every callback of its events, from [`EventBase::loop`].
+#![allow(unsafe_code)]
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::ffi::CStr;
+use std::fs::File;
+use std::ptr;
+use std::rc::{Rc, Weak};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde::ser::{Serialize, SerializeMap, Serializer};
+
+use crate::error::{Error, Result, cvt, cvt_p};
+use crate::flags::{EventFeatures, LoopFlags};
+use crate::{Event, EventConfig, event, ffi, log, process, signals, trampoline};
+
+/// How many descriptors libevent opens for a base at most: epoll, timer, signal pair.
+/// It ends the process if it gets no signal pair, so they are asked for before.
+const DESCRIPTORS_OF_A_BASE: usize = 4;
+
+/// The longest time an event or an exit waits, about 136 years; longer ones become this.
+pub const MAX_TIMEOUT: Duration = Duration::from_secs(u32::MAX as u64);
+
+/// A loop and the events that belong to it.
+///
+/// A handle is counted: a clone is the same base, as a PHP variable would be. Events count
+/// on their base too, so whatever is dropped first, the base goes last.
+///
+/// PHP: `EventBase`. libevent: `struct event_base`.
+///
+/// # Examples
+/// ```
+/// use php_event::{Event, EventBase};
+/// use std::time::Duration;
+///
+/// let base = EventBase::new()?;
+/// let once = Event::timer(&base, |_event| println!("a millisecond passed"))?;
+/// once.add(Some(Duration::from_millis(1)))?;
+/// base.dispatch()?; // returns when nothing is pending any more
+/// # Ok::<(), php_event::EventException>(())
+/// ```
+///
+/// A base and its events stay in one thread:
+/// ```compile_fail,E0277
+/// let base = php_event::EventBase::new().unwrap();
+/// std::thread::spawn(move || base.dispatch());
+/// ```
+/// ```
+/// std::thread::spawn(|| php_event::EventBase::new()?.dispatch()).join().unwrap()?;
+/// # Ok::<(), php_event::EventException>(())
+/// ```
+#[derive(Clone, Debug)]
+#[doc(alias = "event_base")]
+pub struct EventBase(Rc<Handle>);
+
+/// What the public handles share; events count on [`Inner`] alone, so that a detached
+/// event, which the base keeps, does not keep the base in turn.
+#[derive(Debug)]
+struct Handle {
+    inner: Rc<Inner>,
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.inner.abandoned.set(true);
+        drop(self.inner.kept.take()); // taken out first: their closures' captures may run user code
+    }
+}
+
+pub(crate) struct Inner {
+    raw: *mut ffi::event_base,
+    generation: Cell<u32>,
+    running: Cell<bool>,
+    freed: Cell<bool>,
+    abandoned: Cell<bool>, // no handle is left: nobody would release what is kept
+    top_priority: Cell<i32>, // no event of this base ever had a higher number
+    pub(crate) signals: RefCell<Vec<Weak<event::Inner>>>, // the added signal events
+    kept: RefCell<HashMap<*const event::Inner, Event>>, // the detached events
+    orphans: RefCell<Vec<event::Orphan>>,
+}
+
+impl std::fmt::Debug for Inner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Inner")
+            .field("raw", &self.raw)
+            .field("running", &self.running)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Inner {
+    pub(crate) fn raw(&self) -> *mut ffi::event_base {
+        self.raw
+    }
+
+    /// Whether this process is a child, made by `fork`, that has not called `re_init` yet.
+    pub(crate) fn is_foreign(&self) -> bool {
+        self.generation.get() != process::generation()
+    }
+
+    pub(crate) fn is_freed(&self) -> bool {
+        self.freed.get()
+    }
+
+    /// Refuses a base that C must not be called with.
+    pub(crate) fn usable(&self, call: &'static str) -> Result<()> {
+        if self.is_foreign() {
+            return Err(Error::Forked { call });
+        }
+        if self.is_freed() {
+            return Err(Error::Freed {
+                call,
+                object: "base",
+            });
+        }
+        Ok(())
+    }
+
+    /// Ends the loop after the running callback. Touches this process's memory only.
+    pub(crate) fn stop(&self) {
+        // SAFETY: `raw` lives until `Inner::drop`; without locks the call only sets a flag.
+        unsafe { ffi::event_base_loopbreak(self.raw) };
+    }
+
+    pub(crate) fn note_priority(&self, priority: i32) {
+        self.top_priority.set(self.top_priority.get().max(priority));
+    }
+
+    /// The priority that libevent gives a new event: the middle one.
+    pub(crate) fn middle_priority(&self) -> i32 {
+        // SAFETY: `raw` lives until `Inner::drop`.
+        unsafe { ffi::event_base_get_npriorities(self.raw) / 2 }
+    }
+
+    /// Takes a detached event into keeping, or drops it where that would be for ever.
+    pub(crate) fn keep(&self, event: Event) {
+        if self.abandoned.get() {
+            return;
+        }
+        let before = self.kept.borrow_mut().insert(Rc::as_ptr(&event.0), event);
+        drop(before); // another handle of the same event, hence not the last
+    }
+
+    pub(crate) fn let_go(&self, event: &event::Inner) -> Option<Event> {
+        self.kept.borrow_mut().remove(&ptr::from_ref(event))
+    }
+
+    /// Holds what a foreign child may not free, until `re_init` or for ever.
+    pub(crate) fn adopt(&self, orphan: event::Orphan) {
+        self.orphans.borrow_mut().push(orphan);
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        if self.is_foreign() {
+            // Freeing would tell the parent's epoll set to forget the parent's events.
+            self.orphans.take().into_iter().for_each(std::mem::forget);
+            return;
+        }
+        let _signals = signals::lock(); // libevent looks at its process-wide signal state
+        // SAFETY: made by `EventBase::make`, freed only here; every event of this base held
+        // a count of it and is gone.
+        unsafe { ffi::event_base_free(self.raw) };
+    }
+}
+
+/// How a loop came to its end; see [`EventBase::loop`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LoopEnd {
+    /// No event was pending any more.
+    NoEvents,
+    /// [`EventBase::stop`] was called.
+    Stop,
+    /// [`EventBase::exit`] was called, or its time had come.
+    Exit,
+    /// [`EventBase::LOOP_ONCE`] or [`EventBase::LOOP_NONBLOCK`] had done its work.
+    Passed,
+}
+
+impl EventBase {
+    /// Makes a base with the best backend of the system.
+    ///
+    /// PHP: `EventBase::__construct` without a config. libevent: `event_base_new`.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when the process has too few descriptors left; [`Error::Call`] when
+    /// the environment (`EVENT_NOEPOLL`, `EVENT_NOPOLL`, `EVENT_NOSELECT`) leaves no backend.
+    ///
+    /// # Examples
+    /// ```
+    /// let base = php_event::EventBase::new()?;
+    /// assert!(["epoll", "kqueue", "poll"].contains(&base.get_method()));
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
+    #[doc(alias = "EventBase::__construct", alias = "event_base_new")]
+    pub fn new() -> Result<Self> {
+        Self::make(None)
+    }
+
+    /// Makes a base as a config wants it. The config may be used again.
+    ///
+    /// PHP: `EventBase::__construct` with a config. libevent: `event_base_new_with_config`.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new); [`Error::Call`] when no backend fits the config.
+    #[doc(alias = "event_base_new_with_config")]
+    pub fn with_config(config: &EventConfig) -> Result<Self> {
+        Self::make(Some(config))
+    }
+
+    fn make(config: Option<&EventConfig>) -> Result<Self> {
+        const CALL: &str = "EventBase::__construct";
+        log::install();
+        process::watch_forks();
+        let room = (0..DESCRIPTORS_OF_A_BASE)
+            .map(|_| File::open("/dev/null"))
+            .collect::<Result<Vec<_>, _>>();
+        drop(room.map_err(|error| Error::io(CALL, error))?);
+        let raw = match config {
+            // SAFETY: takes nothing from us.
+            None => unsafe { ffi::event_base_new() },
+            // SAFETY: `config` holds its `event_config` for as long as this call lasts.
+            Some(config) => unsafe { ffi::event_base_new_with_config(config.raw()) },
+        };
+        let inner = Inner {
+            raw: cvt_p(CALL, raw)?,
+            generation: Cell::new(process::generation()),
+            running: Cell::new(false),
+            freed: Cell::new(false),
+            abandoned: Cell::new(false),
+            top_priority: Cell::new(0),
+            signals: RefCell::default(),
+            kept: RefCell::default(),
+            orphans: RefCell::default(),
+        };
+        Ok(Self(Rc::new(Handle {
+            inner: Rc::new(inner),
+        })))
+    }
+
+    pub(crate) fn inner(&self) -> &Rc<Inner> {
+        &self.0.inner
+    }
+
+    /// The backend's name: `epoll`, `poll`, `select`, or `epoll (with changelist)`.
+    ///
+    /// PHP: `EventBase::getMethod`. libevent: `event_base_get_method`.
+    #[doc(alias = "EventBase::getMethod", alias = "event_base_get_method")]
+    #[must_use]
+    pub fn get_method(&self) -> &str {
+        // SAFETY: `self` holds the base.
+        let name = unsafe { ffi::event_base_get_method(self.inner().raw) };
+        // SAFETY: the name is a constant of the backend.
+        unsafe { CStr::from_ptr(name) }
+            .to_str()
+            .unwrap_or("unknown")
+    }
+
+    /// What the backend can do.
+    ///
+    /// PHP: `EventBase::getFeatures`. libevent: `event_base_get_features`.
+    #[doc(alias = "EventBase::getFeatures", alias = "event_base_get_features")]
+    #[must_use]
+    pub fn get_features(&self) -> EventFeatures {
+        // SAFETY: `self` holds the base.
+        let bits = unsafe { ffi::event_base_get_features(self.inner().raw) };
+        EventFeatures::from_bits_retain(bits.cast_unsigned())
+    }
+
+    /// Sets the number of priorities, 1 to 255; 0 is the most urgent, new events get the
+    /// middle one.
+    ///
+    /// PHP: `EventBase::priorityInit`. libevent: `event_base_priority_init`.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] outside of that range, or below a priority that an event of this
+    /// base has or had; [`Error::State`] inside a callback, where PHP crashes, and while
+    /// events are active.
+    #[doc(alias = "EventBase::priorityInit", alias = "event_base_priority_init")]
+    pub fn priority_init(&self, n_priorities: i32) -> Result<()> {
+        const CALL: &str = "EventBase::priorityInit";
+        let inner = self.inner();
+        inner.usable(CALL)?;
+        if !(1..ffi::EVENT_MAX_PRIORITIES.cast_signed()).contains(&n_priorities) {
+            return Err(Error::argument(
+                CALL,
+                format!("{n_priorities} priorities asked for; 1 to 255 are possible"),
+            ));
+        }
+        if inner.running.get() {
+            return Err(Error::State {
+                call: CALL,
+                reason: "not possible inside a callback; call it before the loop",
+            });
+        }
+        let top = inner.top_priority.get();
+        if n_priorities <= top {
+            let reason = format!(
+                "{n_priorities} priorities asked for, but an event of this base has priority {top}"
+            );
+            return Err(Error::argument(CALL, reason));
+        }
+        // SAFETY: `self` holds the base, no callback is running, and no event has a priority
+        // that libevent would assert on later.
+        let rc = unsafe { ffi::event_base_priority_init(inner.raw, n_priorities) };
+        let active = Error::State {
+            call: CALL,
+            reason: "events are active and have not run yet; run the loop first",
+        };
+        if rc == 0 { Ok(()) } else { Err(active) }
+    }
+
+    /// Runs the loop: waits for events and calls their callbacks.
+    ///
+    /// Without flags it runs until no event is pending, [`stop`](Self::stop) or
+    /// [`exit`](Self::exit) is called. `LOOP_ONCE` waits for one turn; `LOOP_NONBLOCK` does
+    /// not wait, but goes on while a poll finds work; both together make exactly one pass.
+    /// A panic in a callback breaks the loop and comes out of this method, after which the
+    /// loop may be run again.
+    ///
+    /// PHP: `EventBase::loop`. libevent: `event_base_loop`.
+    ///
+    /// # Errors
+    /// [`Error::State`] when this base's loop is already running; [`Error::Call`] when the
+    /// backend fails; [`Error::Forked`] when a callback forked and this is the child.
+    ///
+    /// # Examples
+    /// ```
+    /// use php_event::{Event, EventBase, LoopEnd, LoopFlags};
+    ///
+    /// let base = EventBase::new()?;
+    /// assert_eq!(base.r#loop(LoopFlags::empty())?, LoopEnd::NoEvents);
+    ///
+    /// let other = base.clone();
+    /// let at_once = Event::timer(&base, move |_event| drop(other.stop()))?;
+    /// at_once.add(Some(std::time::Duration::ZERO))?;
+    /// assert_eq!(base.r#loop(EventBase::LOOP_ONCE)?, LoopEnd::Stop);
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
+    #[doc(alias = "EventBase::loop", alias = "event_base_loop")]
+    pub fn r#loop(&self, flags: LoopFlags) -> Result<LoopEnd> {
+        const CALL: &str = "EventBase::loop";
+        let handle = self.clone(); // a callback may drop every other handle of this base
+        let inner = handle.inner();
+        inner.usable(CALL)?;
+        if inner.running.replace(true) {
+            return Err(Error::State {
+                call: CALL,
+                reason: "this base's loop is already running",
+            });
+        }
+        let scope = trampoline::LoopScope::enter();
+        // SAFETY: `handle` keeps the base until this method returns, and the flag above
+        // keeps a second loop out.
+        let rc = unsafe { ffi::event_base_loop(inner.raw, (flags & LoopFlags::all()).bits()) };
+        drop(scope);
+        inner.running.set(false);
+        trampoline::resume();
+        if inner.is_foreign() {
+            return Err(Error::Forked { call: CALL });
+        }
+        let rc = cvt(CALL, rc)?;
+        log::flush();
+        Ok(match rc {
+            1 => LoopEnd::NoEvents,
+            _ if self.got_stop() => LoopEnd::Stop,
+            _ if self.got_exit() => LoopEnd::Exit,
+            _ => LoopEnd::Passed,
+        })
+    }
+
+    /// Runs the loop without flags.
+    ///
+    /// PHP: `EventBase::dispatch`. libevent: `event_base_dispatch`.
+    ///
+    /// # Errors
+    /// As [`loop`](Self::loop).
+    #[doc(alias = "EventBase::dispatch", alias = "event_base_dispatch")]
+    pub fn dispatch(&self) -> Result<LoopEnd> {
+        self.r#loop(LoopFlags::empty())
+    }
+
+    /// Ends the loop: after this turn, whose other active events still run, or when
+    /// `timeout` has passed.
+    ///
+    /// Before a loop, `exit(None)` lets it make one short pass. A time that is still running
+    /// when the loop ends otherwise will end a later one.
+    ///
+    /// PHP: `EventBase::exit`. libevent: `event_base_loopexit`. `None` is PHP's −1 or no
+    /// argument.
+    ///
+    /// # Errors
+    /// [`Error::Freed`], [`Error::Forked`]; [`Error::Call`] without memory.
+    #[doc(alias = "EventBase::exit", alias = "event_base_loopexit")]
+    pub fn exit(&self, timeout: Option<Duration>) -> Result<()> {
+        const CALL: &str = "EventBase::exit";
+        self.inner().usable(CALL)?;
+        let timeout = timeout.map(timeval);
+        let time = timeout.as_ref().map_or(ptr::null(), ptr::from_ref);
+        // SAFETY: `self` holds the base; libevent copies the time.
+        cvt(CALL, unsafe {
+            ffi::event_base_loopexit(self.inner().raw, time)
+        })
+        .map(drop)
+    }
+
+    /// Ends the loop right after the running callback; the other active events stay
+    /// pending and run first in the next loop. Before a loop it has no effect.
+    ///
+    /// PHP: `EventBase::stop`. libevent: `event_base_loopbreak`.
+    ///
+    /// # Errors
+    /// [`Error::Freed`], [`Error::Forked`].
+    #[doc(alias = "EventBase::stop", alias = "event_base_loopbreak")]
+    pub fn stop(&self) -> Result<()> {
+        self.inner().usable("EventBase::stop")?;
+        self.inner().stop();
+        Ok(())
+    }
+
+    /// Tells the running loop to look for events again before less urgent ones run.
+    ///
+    /// PHP: `EventBase::resume`. libevent: `event_base_loopcontinue`.
+    ///
+    /// # Errors
+    /// [`Error::Freed`], [`Error::Forked`].
+    #[doc(alias = "EventBase::resume", alias = "event_base_loopcontinue")]
+    pub fn resume(&self) -> Result<()> {
+        const CALL: &str = "EventBase::resume";
+        self.inner().usable(CALL)?;
+        // SAFETY: `self` holds the base.
+        cvt(CALL, unsafe {
+            ffi::event_base_loopcontinue(self.inner().raw)
+        })
+        .map(drop)
+    }
+
+    /// Whether [`exit`](Self::exit) ended the last loop.
+    ///
+    /// PHP: `EventBase::gotExit`. libevent: `event_base_got_exit`.
+    #[doc(alias = "EventBase::gotExit", alias = "event_base_got_exit")]
+    #[must_use]
+    pub fn got_exit(&self) -> bool {
+        // SAFETY: `self` holds the base.
+        unsafe { ffi::event_base_got_exit(self.inner().raw) != 0 }
+    }
+
+    /// Whether [`stop`](Self::stop) ended the last loop, or was called since.
+    ///
+    /// PHP: `EventBase::gotStop`. libevent: `event_base_got_break`.
+    #[doc(alias = "EventBase::gotStop", alias = "event_base_got_break")]
+    #[must_use]
+    pub fn got_stop(&self) -> bool {
+        // SAFETY: `self` holds the base.
+        unsafe { ffi::event_base_got_break(self.inner().raw) != 0 }
+    }
+
+    /// Moves an event that is not pending to this base; its priority becomes the middle one.
+    ///
+    /// PHP: `EventBase::set`. libevent: `event_base_set`.
+    ///
+    /// # Errors
+    /// [`Error::State`] while the event is pending; [`Error::Freed`], [`Error::Forked`].
+    #[doc(alias = "EventBase::set", alias = "event_base_set")]
+    pub fn set(&self, event: &Event) -> Result<()> {
+        self.inner().usable("EventBase::set")?;
+        event.move_to("EventBase::set", self.inner())
+    }
+
+    /// The time of this turn of the loop; outside of it, or with
+    /// [`NO_CACHE_TIME`](Self::NO_CACHE_TIME), now.
+    ///
+    /// PHP: `EventBase::getTimeOfDayCached`, in seconds since 1970.
+    /// libevent: `event_base_gettimeofday_cached`.
+    ///
+    /// # Errors
+    /// [`Error::Freed`], [`Error::Forked`]; [`Error::Call`] when the clock fails.
+    #[doc(
+        alias = "EventBase::getTimeOfDayCached",
+        alias = "event_base_gettimeofday_cached"
+    )]
+    pub fn get_time_of_day_cached(&self) -> Result<SystemTime> {
+        const CALL: &str = "EventBase::getTimeOfDayCached";
+        self.inner().usable(CALL)?;
+        let mut time = ffi::timeval {
+            tv_sec: 0,
+            tv_usec: 0,
+        };
+        // SAFETY: `self` holds the base; `time` is written before the call returns.
+        cvt(CALL, unsafe {
+            ffi::event_base_gettimeofday_cached(self.inner().raw, &mut time)
+        })?;
+        let seconds = Duration::from_secs(time.tv_sec.max(0).cast_unsigned());
+        Ok(UNIX_EPOCH + seconds + Duration::from_micros(time.tv_usec.max(0).cast_unsigned()))
+    }
+
+    /// Reads the clock, so that times that are set in a slow callback count from now.
+    ///
+    /// PHP: `EventBase::updateCacheTime`. libevent: `event_base_update_cache_time`.
+    ///
+    /// # Errors
+    /// [`Error::Freed`], [`Error::Forked`].
+    #[doc(
+        alias = "EventBase::updateCacheTime",
+        alias = "event_base_update_cache_time"
+    )]
+    pub fn update_cache_time(&self) -> Result<()> {
+        const CALL: &str = "EventBase::updateCacheTime";
+        self.inner().usable(CALL)?;
+        // SAFETY: `self` holds the base.
+        cvt(CALL, unsafe {
+            ffi::event_base_update_cache_time(self.inner().raw)
+        })
+        .map(drop)
+    }
+
+    /// Makes the base usable in a forked child: its events work on, apart from the parent's.
+    ///
+    /// Until then every call on the base and its events answers [`Error::Forked`], and
+    /// handles dropped meanwhile are only freed here. Without a fork it does no harm.
+    ///
+    /// PHP: `EventBase::reInit`. libevent: `event_reinit`.
+    ///
+    /// # Errors
+    /// [`Error::State`] inside a callback, and when the base has signal events but another
+    /// base of this process took the signals meanwhile; [`Error::Call`] when an event could
+    /// not be registered again.
+    #[doc(alias = "EventBase::reInit", alias = "event_reinit")]
+    pub fn re_init(&self) -> Result<()> {
+        const CALL: &str = "EventBase::reInit";
+        let inner = self.inner();
+        if inner.is_freed() {
+            return Err(Error::Freed {
+                call: CALL,
+                object: "base",
+            });
+        }
+        if inner.running.get() {
+            return Err(Error::State {
+                call: CALL,
+                reason: "not possible inside a callback; leave the loop first",
+            });
+        }
+        let mut owner = signals::lock();
+        if !inner.signals.borrow().is_empty() {
+            owner.claim(CALL, inner)?;
+        }
+        // SAFETY: `self` holds the base, and no loop of it is running.
+        let rc = unsafe { ffi::event_reinit(inner.raw) };
+        inner.generation.set(process::generation());
+        drop(owner);
+        for orphan in inner.orphans.take() {
+            orphan.free(inner); // its base tells this process's own backend now
+        }
+        cvt(CALL, rc).map(drop)
+    }
+
+    /// Frees the base: its events are no longer pending and every later call answers
+    /// [`Error::Freed`]. Freeing twice is harmless.
+    ///
+    /// What C holds goes with the last event. Detached events go now.
+    ///
+    /// PHP: `EventBase::free`, which leaves its events with a dangling pointer.
+    /// libevent: `event_base_free`.
+    ///
+    /// # Errors
+    /// [`Error::State`] inside a callback of this base, where PHP crashes;
+    /// [`Error::Forked`] in a child before [`re_init`](Self::re_init).
+    #[doc(alias = "EventBase::free", alias = "event_base_free")]
+    pub fn free(&self) -> Result<()> {
+        const CALL: &str = "EventBase::free";
+        let inner = self.inner();
+        if inner.is_freed() {
+            return Ok(());
+        }
+        inner.usable(CALL)?;
+        if inner.running.get() {
+            return Err(Error::State {
+                call: CALL,
+                reason: "not possible inside a callback; use stop() or exit()",
+            });
+        }
+        let signals = inner
+            .signals
+            .borrow()
+            .iter()
+            .filter_map(Weak::upgrade)
+            .collect::<Vec<_>>();
+        for signal in signals {
+            Event(signal).del()?; // the signal gets its former disposition back
+        }
+        inner.freed.set(true);
+        drop(inner.kept.take());
+        Ok(())
+    }
+}
+
+impl PartialEq for EventBase {
+    /// Whether both are the same base, as PHP's `===`.
+    fn eq(&self, other: &Self) -> bool {
+        Rc::ptr_eq(self.inner(), other.inner())
+    }
+}
+
+impl Eq for EventBase {}
+
+impl Serialize for EventBase {
+    /// `{}`, as PHP's `json_encode` gives.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_map(Some(0))?.end()
+    }
+}
+
+/// libevent's form of a time, no longer than [`MAX_TIMEOUT`]; parts of a microsecond are cut.
+pub(crate) fn timeval(time: Duration) -> ffi::timeval {
+    let time = time.min(MAX_TIMEOUT);
+    ffi::timeval {
+        tv_sec: time.as_secs().cast_signed(),
+        tv_usec: time.subsec_micros().into(),
+    }
+}

@@ -1,0 +1,184 @@
+//! [`Error`]: what every fallible call of the library answers, PHP's `EventException`.
+
+use std::borrow::Cow;
+use std::{fmt, io};
+
+use crate::log;
+
+/// What the library's calls return.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why a call failed: it names the method, the cause, and the remedy where there is one.
+///
+/// PHP: `EventException`, and the warnings, the plain `Exception`s and the fatal errors
+/// of the extension besides; here each of them is a value.
+///
+/// # Examples
+/// ```
+/// use php_event::{Event, EventBase};
+///
+/// let base = EventBase::new()?;
+/// let error = Event::signal(&base, 9, |_signum, _event| {}).unwrap_err();
+/// assert_eq!(error.call(), "Event::signal");
+/// assert!(error.to_string().contains("SIGKILL"));
+/// # Ok::<(), php_event::EventException>(())
+/// ```
+#[doc(alias = "EventException")]
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A libevent function reported failure.
+    #[error("{call} failed{}", Because(cause.as_deref()))]
+    Call {
+        /// The method, as PHP writes it.
+        call: &'static str,
+        /// What libevent said of the cause, if it said anything.
+        cause: Option<Box<str>>,
+    },
+    /// A system call failed.
+    #[error("{call}: {source}")]
+    Io {
+        /// The method or function, as PHP writes it.
+        call: &'static str,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// An argument that C would abort on, ignore or misread.
+    #[error("{call}: {reason}")]
+    Argument {
+        /// The method or function, as PHP writes it.
+        call: &'static str,
+        /// What is wrong with which value, and what to give instead.
+        reason: Cow<'static, str>,
+    },
+    /// The call does not fit the object's present state.
+    #[error("{call}: {reason}")]
+    State {
+        /// The method or function, as PHP writes it.
+        call: &'static str,
+        /// What stands in the way, and what to do first.
+        reason: &'static str,
+    },
+    /// The event or the base was freed, or the stream closed, before the call.
+    #[error("{call}: the {object} was already {}", Ended(object))]
+    Freed {
+        /// The method or function, as PHP writes it.
+        call: &'static str,
+        /// `event`, `base` or `stream`.
+        object: &'static str,
+    },
+    /// The base was made before a fork, and this is the child.
+    #[error("{call}: the base was made before a fork; in the child call re_init() on it first")]
+    Forked {
+        /// The method, as PHP writes it.
+        call: &'static str,
+    },
+}
+
+impl Error {
+    pub(crate) fn io(call: &'static str, source: impl Into<io::Error>) -> Self {
+        Self::Io {
+            call,
+            source: source.into(),
+        }
+    }
+
+    pub(crate) fn argument(call: &'static str, reason: impl Into<Cow<'static, str>>) -> Self {
+        Self::Argument {
+            call,
+            reason: reason.into(),
+        }
+    }
+
+    /// The method that failed, as PHP writes it: `Event::add`.
+    #[must_use]
+    pub fn call(&self) -> &'static str {
+        match self {
+            Self::Call { call, .. }
+            | Self::Io { call, .. }
+            | Self::Argument { call, .. }
+            | Self::State { call, .. }
+            | Self::Freed { call, .. }
+            | Self::Forked { call } => call,
+        }
+    }
+
+    /// The system's kind of error; [`io::ErrorKind::Other`] where no system call failed.
+    ///
+    /// `WouldBlock` is how the stream functions say that there is nothing yet.
+    #[must_use]
+    pub fn kind(&self) -> io::ErrorKind {
+        match self {
+            Self::Io { source, .. } => source.kind(),
+            Self::Argument { .. } => io::ErrorKind::InvalidInput,
+            _ => io::ErrorKind::Other,
+        }
+    }
+
+    /// What libevent itself said of the cause, if it said anything.
+    ///
+    /// PHP: the property `EventException::$errorInfo`, which the extension declares and
+    /// never fills.
+    #[doc(alias = "EventException::$errorInfo", alias = "errorInfo")]
+    #[must_use]
+    pub fn error_info(&self) -> Option<&str> {
+        match self {
+            Self::Call { cause, .. } => cause.as_deref(),
+            _ => None,
+        }
+    }
+}
+
+impl From<Error> for io::Error {
+    /// Keeps the kind and, as the inner error, the whole message.
+    fn from(error: Error) -> Self {
+        Self::new(error.kind(), error)
+    }
+}
+
+/// Turns libevent's 0 and -1 into a `Result`, with the text it parked as the cause.
+pub(crate) fn cvt(call: &'static str, rc: i32) -> Result<i32> {
+    if rc == -1 {
+        Err(Error::Call {
+            call,
+            cause: log::take_cause(),
+        })
+    } else {
+        Ok(rc)
+    }
+}
+
+/// Turns libevent's null into a `Result`, with the text it parked as the cause.
+pub(crate) fn cvt_p<T>(call: &'static str, pointer: *mut T) -> Result<*mut T> {
+    if pointer.is_null() {
+        Err(Error::Call {
+            call,
+            cause: log::take_cause(),
+        })
+    } else {
+        Ok(pointer)
+    }
+}
+
+struct Because<'a>(Option<&'a str>);
+
+impl fmt::Display for Because<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(cause) => write!(f, ": {cause}"),
+            None => Ok(()),
+        }
+    }
+}
+
+struct Ended<'a>(&'a str);
+
+impl fmt::Display for Ended<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0 == "stream" {
+            "closed"
+        } else {
+            "freed"
+        })
+    }
+}

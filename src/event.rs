@@ -1,0 +1,968 @@
+//! `Event`: something that a base waits for, and the closure that it calls then.
+//!
+//! Owns: one `event`, the closure with what it captured (a descriptor event's source is
+//! among it), the data.
+//! Lent to C: one weak count of [`Inner`], from `make` to [`Inner::release`].
+//! Runs user code: the closure, through `trampoline`; the data's `Serialize`.
+#![allow(unsafe_code)]
+
+use std::any::Any;
+use std::borrow::Cow;
+use std::cell::{Cell, RefCell};
+use std::ffi::{CStr, c_int, c_void};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::rc::Rc;
+use std::sync::OnceLock;
+use std::time::Duration;
+use std::{fmt, ptr};
+
+use serde::ser::{Error as _, Serialize, SerializeStruct, Serializer};
+
+use crate::error::{Error, Result, cvt, cvt_p};
+use crate::flags::EventFlags;
+use crate::trampoline::{self, Slot};
+use crate::{EventBase, base, ffi, log, process, signals};
+
+/// The bits that stand for a reason to run, not for a way of being registered.
+const REASONS: EventFlags = EventFlags::TIMEOUT
+    .union(EventFlags::READ)
+    .union(EventFlags::WRITE)
+    .union(EventFlags::SIGNAL);
+
+type Callback = dyn FnMut(&Event, EventFlags);
+
+/// Something that a base waits for: a descriptor, a signal, or a time.
+///
+/// A handle is counted: a clone is the same event, as a PHP variable would be. When the
+/// last handle goes, the event is deleted and its closure and source are dropped; inside
+/// the event's own callback that happens when the callback returns. The closure gets the
+/// event's own handle, where PHP passes `$arg`, so it need not capture one, which would
+/// keep the event for ever.
+///
+/// PHP: `Event`. libevent: `struct event`.
+///
+/// # Examples
+/// ```
+/// use php_event::{Event, EventBase};
+/// use std::io::{Read, Write};
+/// use std::os::unix::net::UnixStream;
+///
+/// let base = EventBase::new()?;
+/// let (mut ours, theirs) = UnixStream::pair()?;
+/// let read = Event::new(&base, theirs, Event::READ, |mut stream: &UnixStream, _what, _event| {
+///     let mut buffer = [0; 16];
+///     let n = stream.read(&mut buffer).unwrap_or(0);
+///     assert_eq!(&buffer[..n], b"hello");
+/// })?;
+/// read.add(None)?;
+/// ours.write_all(b"hello")?;
+/// base.dispatch()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// A closure owns what it uses:
+/// ```compile_fail,E0597
+/// use php_event::{Event, EventBase};
+/// let base = EventBase::new().unwrap();
+/// let count = std::cell::Cell::new(0);
+/// let event = Event::timer(&base, |_event| count.set(1)).unwrap();
+/// # drop(base);
+/// ```
+/// ```
+/// use php_event::{Event, EventBase};
+/// let base = EventBase::new().unwrap();
+/// let count = std::rc::Rc::new(std::cell::Cell::new(0));
+/// let event = Event::timer(&base, move |_event| count.set(1)).unwrap();
+/// ```
+/// Events stay in the thread of their base:
+/// ```compile_fail,E0277
+/// # use php_event::{Event, EventBase};
+/// let event = Event::timer(&EventBase::new().unwrap(), |_event| {}).unwrap();
+/// std::thread::spawn(move || event.add(None));
+/// ```
+/// ```
+/// # use php_event::{Event, EventBase};
+/// std::thread::spawn(|| {
+///     Event::timer(&EventBase::new().unwrap(), |_event| {}).unwrap().add(None)
+/// }).join().unwrap()?;
+/// # Ok::<(), php_event::EventException>(())
+/// ```
+#[derive(Clone)]
+pub struct Event(pub(crate) Rc<Inner>);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Descriptor,
+    Signal(c_int),
+    Timer,
+}
+
+pub(crate) struct Inner {
+    raw: Cell<*mut ffi::event>, // null once freed
+    arg: Cell<*mut c_void>,     // the weak count lent to C
+    kind: Cell<Kind>,
+    pub(crate) slot: Slot<Callback>,
+    data: RefCell<Option<Rc<dyn Data>>>,
+    base: RefCell<Rc<base::Inner>>, // keeps the base alive longer than `raw`
+    serializing: Cell<bool>,
+    detached: Cell<bool>, // in the base's keeping
+    enlisted: Cell<bool>, // on the base's list of added signal events
+}
+
+/// What is kept for [`Event::data`] and for JSON.
+trait Data: erased_serde::Serialize {
+    fn into_any(self: Rc<Self>) -> Rc<dyn Any>;
+}
+
+impl<T: Serialize + 'static> Data for T {
+    fn into_any(self: Rc<Self>) -> Rc<dyn Any> {
+        self
+    }
+}
+
+/// An event that was dropped in a forked child before its base could free it.
+pub(crate) struct Orphan {
+    raw: *mut ffi::event,
+    arg: *mut c_void,
+    closure: Option<Box<Callback>>, // owns the source, whose number must stay taken
+}
+
+impl Orphan {
+    /// Frees the event, now that its base is this process's own.
+    pub(crate) fn free(self, base: &base::Inner) {
+        let mut owner = signals::lock();
+        owner.strike(base, self.arg.cast_const().cast());
+        // SAFETY: made by `event_new`; the handle that would have freed it gave it up.
+        unsafe { ffi::event_free(self.raw) };
+        drop(owner);
+        // SAFETY: lent in `make`, and libevent has forgotten it.
+        unsafe { trampoline::reclaim::<Inner>(self.arg) };
+        drop(self.closure);
+    }
+}
+
+impl Inner {
+    pub(crate) fn base(&self) -> Rc<base::Inner> {
+        Rc::clone(&self.base.borrow())
+    }
+
+    pub(crate) fn signum(&self) -> Option<c_int> {
+        match self.kind.get() {
+            Kind::Signal(signum) => Some(signum),
+            _ => None,
+        }
+    }
+
+    /// Whether any of `flags` is pending or active; nothing of a freed event or base is.
+    fn pends(&self, flags: EventFlags) -> bool {
+        let raw = self.raw.get();
+        if raw.is_null() || self.base.borrow().is_freed() {
+            return false;
+        }
+        // SAFETY: `raw` is not null, so `release` has not freed it.
+        unsafe { ffi::event_pending(raw, flags.bits(), ptr::null_mut()) != 0 }
+    }
+
+    /// After a callback: what only a pending event has is given back. Returns the handle
+    /// that the base kept, for the caller to drop.
+    pub(crate) fn settle(&self) -> Option<Event> {
+        if !self.enlisted.get() && !self.detached.get() || self.pends(REASONS) {
+            return None;
+        }
+        self.unenlist();
+        if self.detached.replace(false) {
+            self.base().let_go(self)
+        } else {
+            None
+        }
+    }
+
+    fn unenlist(&self) {
+        if self.enlisted.replace(false) {
+            signals::lock().strike(&self.base.borrow(), self);
+        }
+    }
+
+    /// Ends the event; harmless a second time. In a forked child the base keeps it instead.
+    fn release(&self) {
+        let raw = self.raw.replace(ptr::null_mut());
+        if raw.is_null() {
+            return;
+        }
+        let arg = self.arg.replace(ptr::null_mut());
+        let closure = self.slot.set(None);
+        let base = self.base();
+        if base.is_foreign() {
+            base.adopt(Orphan { raw, arg, closure });
+            return;
+        }
+        let owner = self.signum().map(|_| signals::lock());
+        // SAFETY: made by `event_new`, freed only here; `base` outlives this call.
+        unsafe { ffi::event_free(raw) };
+        drop(owner);
+        self.unenlist();
+        // SAFETY: lent in `make`, and libevent has forgotten it.
+        unsafe { trampoline::reclaim::<Self>(arg) };
+        drop(closure);
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.release();
+    }
+}
+
+impl Event {
+    /// Makes an event that waits until `source` can be read or written.
+    ///
+    /// The event owns the source for as long as it waits for it, so that the descriptor
+    /// cannot be closed and its number reused; share one between two events with a
+    /// [`Stream`](crate::stream::Stream)'s clone or an `Rc`. The callback gets the source,
+    /// what happened (`READ`, `WRITE`, `TIMEOUT`, and `ET` on an edge-triggered event), and
+    /// the event. Without `PERSIST` the event is no longer pending when its callback runs.
+    ///
+    /// PHP: `Event::__construct`. libevent: `event_new`. Unlike PHP's, the descriptor is not
+    /// borrowed, and `TIMEOUT` is refused here: it would make the event deaf to its source.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for `TIMEOUT` and `SIGNAL`, and for bits that are none of the
+    /// constants; [`Error::Freed`], [`Error::Forked`]; [`Error::Call`] without memory.
+    #[doc(alias = "Event::__construct", alias = "event_new")]
+    pub fn new<S, F>(base: &EventBase, source: S, what: EventFlags, mut callback: F) -> Result<Self>
+    where
+        S: AsFd + 'static,
+        F: FnMut(&S, EventFlags, &Event) + 'static,
+    {
+        let fd = source.as_fd().as_raw_fd();
+        let callback = move |event: &Event, what: EventFlags| callback(&source, what, event);
+        Self::descriptor("Event::__construct", base, fd, what, Box::new(callback))
+    }
+
+    /// Makes an event on a bare descriptor number.
+    ///
+    /// PHP: `Event::__construct` with an int. libevent: `event_new`.
+    ///
+    /// # Safety
+    /// `fd` stays open, and stays the same file, until the event is freed or dropped or, in
+    /// its own callback, until that callback returns.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new); [`Error::Argument`] for a negative number.
+    pub unsafe fn new_raw<F>(
+        base: &EventBase,
+        fd: RawFd,
+        what: EventFlags,
+        mut callback: F,
+    ) -> Result<Self>
+    where
+        F: FnMut(RawFd, EventFlags, &Event) + 'static,
+    {
+        const CALL: &str = "Event::__construct";
+        if fd < 0 {
+            return Err(Error::argument(
+                CALL,
+                format!("{fd} is no descriptor; Event::timer makes an event without one"),
+            ));
+        }
+        Self::descriptor(
+            CALL,
+            base,
+            fd,
+            what,
+            Box::new(move |event, what| callback(fd, what, event)),
+        )
+    }
+
+    /// Makes a one-shot event that fires when the time given to [`add`](Self::add) has passed.
+    ///
+    /// Add it again in its callback to repeat it. The event is not added yet.
+    ///
+    /// PHP: `Event::timer`. libevent: `evtimer_new`.
+    ///
+    /// # Errors
+    /// [`Error::Freed`], [`Error::Forked`]; [`Error::Call`] without memory.
+    ///
+    /// # Examples
+    /// ```
+    /// use php_event::{Event, EventBase};
+    /// use std::time::Duration;
+    ///
+    /// let base = EventBase::new()?;
+    /// let mut left = 3;
+    /// let tick = Event::timer(&base, move |event| {
+    ///     left -= 1;
+    ///     if left > 0 {
+    ///         event.add(Some(Duration::from_millis(1))).ok();
+    ///     }
+    /// })?;
+    /// tick.add(Some(Duration::from_millis(1)))?;
+    /// base.dispatch()?;
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
+    #[doc(alias = "Event::timer", alias = "evtimer_new")]
+    pub fn timer<F>(base: &EventBase, mut callback: F) -> Result<Self>
+    where
+        F: FnMut(&Event) + 'static,
+    {
+        let callback = Box::new(move |event: &Event, _what: EventFlags| callback(event));
+        Self::make(
+            "Event::timer",
+            base,
+            Kind::Timer,
+            -1,
+            EventFlags::empty(),
+            callback,
+        )
+    }
+
+    /// Makes an event that fires each time the process gets a signal. It is not added yet.
+    ///
+    /// The callback runs in the loop, never in the middle of other code, once for each time
+    /// the signal came. Deleting the event gives the signal its former effect back. One base
+    /// at a time can have signal events.
+    ///
+    /// PHP: `Event::signal`. libevent: `evsignal_new`.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] when `signum` is not 1 to 64, or `SIGKILL`, `SIGSTOP` or one of
+    /// the two that the C library keeps for itself; [`Error::Freed`], [`Error::Forked`].
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use php_event::{Event, EventBase};
+    ///
+    /// let base = EventBase::new()?;
+    /// let stop = base.clone();
+    /// let terminate = Event::signal(&base, libc::SIGTERM, move |_signum, _event| drop(stop.exit(None)))?;
+    /// terminate.add(None)?;
+    /// base.dispatch()?;
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
+    #[doc(alias = "Event::signal", alias = "evsignal_new")]
+    pub fn signal<F>(base: &EventBase, signum: c_int, mut callback: F) -> Result<Self>
+    where
+        F: FnMut(c_int, &Event) + 'static,
+    {
+        const CALL: &str = "Event::signal";
+        let name = process::signal_name(signum);
+        if !(1..=64).contains(&signum) || matches!(signum, libc::SIGKILL | libc::SIGSTOP | 32 | 33)
+        {
+            return Err(Error::argument(
+                CALL,
+                format!("signal {signum} ({name}) cannot be caught; give another number"),
+            ));
+        }
+        let callback = Box::new(move |event: &Event, _what: EventFlags| callback(signum, event));
+        let what = EventFlags::SIGNAL | EventFlags::PERSIST;
+        Self::make(CALL, base, Kind::Signal(signum), signum, what, callback)
+    }
+
+    fn descriptor(
+        call: &'static str,
+        base: &EventBase,
+        fd: RawFd,
+        what: EventFlags,
+        callback: Box<Callback>,
+    ) -> Result<Self> {
+        check_descriptor_flags(call, what)?;
+        Self::make(call, base, Kind::Descriptor, fd, what, callback)
+    }
+
+    fn make(
+        call: &'static str,
+        base: &EventBase,
+        kind: Kind,
+        fd: c_int,
+        what: EventFlags,
+        callback: Box<Callback>,
+    ) -> Result<Self> {
+        let base = Rc::clone(base.inner());
+        base.usable(call)?;
+        let inner = Rc::new(Inner {
+            raw: Cell::new(ptr::null_mut()),
+            arg: Cell::new(ptr::null_mut()),
+            kind: Cell::new(kind),
+            slot: Slot::new(callback),
+            data: RefCell::default(),
+            base: RefCell::new(Rc::clone(&base)),
+            serializing: Cell::new(false),
+            detached: Cell::new(false),
+            enlisted: Cell::new(false),
+        });
+        let arg = trampoline::lend(&inner);
+        // SAFETY: `inner` holds the base for as long as the event lives, and `arg` stays
+        // lent until `release` has freed the event.
+        let raw =
+            unsafe { ffi::event_new(base.raw(), fd, what.bits(), Some(trampoline::on_event), arg) };
+        match cvt_p(call, raw) {
+            Ok(raw) => {
+                inner.raw.set(raw);
+                inner.arg.set(arg);
+                base.note_priority(base.middle_priority());
+                Ok(Self(inner))
+            }
+            Err(error) => {
+                // SAFETY: lent above, and libevent made no event that holds it.
+                unsafe { trampoline::reclaim::<Inner>(arg) };
+                Err(error)
+            }
+        }
+    }
+
+    /// The event for C, and its base, if both may be used.
+    fn usable(&self, call: &'static str) -> Result<(*mut ffi::event, Rc<base::Inner>)> {
+        let raw = self.0.raw.get();
+        if raw.is_null() {
+            return Err(Error::Freed {
+                call,
+                object: "event",
+            });
+        }
+        let base = self.0.base();
+        base.usable(call)?;
+        Ok((raw, base))
+    }
+
+    /// As [`usable`](Self::usable), and not pending: for what gives the event a new role.
+    fn idle(&self, call: &'static str) -> Result<(*mut ffi::event, Rc<base::Inner>)> {
+        let (raw, base) = self.usable(call)?;
+        if self.0.pends(REASONS) {
+            return Err(Error::State {
+                call,
+                reason: "the event is pending; delete it first",
+            });
+        }
+        Ok((raw, base))
+    }
+
+    /// Makes the event pending, with an optional timeout.
+    ///
+    /// The timeout fires `TIMEOUT` when nothing else happened for that long; zero fires in
+    /// the next turn. Adding a pending event again with a time replaces its deadline, with
+    /// `None` leaves the old one. A `PERSIST` event starts its time anew after each call. A
+    /// timer added with `None` does not become pending. Times longer than
+    /// [`MAX_TIMEOUT`](crate::MAX_TIMEOUT) are that; parts of a microsecond are cut.
+    ///
+    /// PHP: `Event::add`, where `None` is −1. libevent: `event_add`.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for a regular file or directory under epoll, which cannot watch
+    /// one; [`Error::State`] when another base has the process's signals; [`Error::Call`]
+    /// when the backend refuses otherwise; [`Error::Freed`], [`Error::Forked`].
+    #[doc(alias = "Event::add", alias = "event_add")]
+    pub fn add(&self, timeout: Option<Duration>) -> Result<()> {
+        self.add_as("Event::add", timeout)
+    }
+
+    fn add_as(&self, call: &'static str, timeout: Option<Duration>) -> Result<()> {
+        let (raw, base) = self.usable(call)?;
+        let time = timeout.map(base::timeval);
+        let time = time.as_ref().map_or(ptr::null(), ptr::from_ref);
+        if let Kind::Signal(signum) = self.0.kind.get() {
+            return self.add_signal_as(call, signum, raw, time, &base);
+        }
+        // SAFETY: `raw` is not freed, and libevent copies the time.
+        let rc = unsafe { ffi::event_add(raw, time) };
+        cvt(call, rc)
+            .map(drop)
+            .map_err(|error| self.refused_by_backend(call, raw).unwrap_or(error))
+    }
+
+    fn add_signal_as(
+        &self,
+        call: &'static str,
+        signum: c_int,
+        raw: *mut ffi::event,
+        time: *const ffi::timeval,
+        base: &base::Inner,
+    ) -> Result<()> {
+        let mut owner = signals::lock();
+        owner.claim(call, base)?;
+        owner.note_former(signum);
+        if !self.0.enlisted.replace(true) {
+            signals::enlist(base, &self.0);
+        }
+        // SAFETY: `raw` is not freed, libevent copies the time, and `owner` keeps other
+        // threads off libevent's signal state.
+        let result = cvt(call, unsafe { ffi::event_add(raw, time) });
+        drop(owner);
+        log::discard(); // in a child, libevent takes the parent's base for a rival
+        if result.is_err() {
+            self.0.unenlist();
+        }
+        result.map(drop)
+    }
+
+    /// What a failed `event_add` means, where the descriptor tells.
+    fn refused_by_backend(&self, call: &'static str, raw: *mut ffi::event) -> Option<Error> {
+        if self.0.kind.get() != Kind::Descriptor {
+            return None;
+        }
+        // SAFETY: `raw` is not freed.
+        let fd = unsafe { ffi::event_get_fd(raw) };
+        // SAFETY: the source is owned by the closure, or the caller of `new_raw` answers for it.
+        let fd = unsafe { BorrowedFd::borrow_raw(fd) };
+        let mode = nix::sys::stat::fstat(fd).ok()?.st_mode & libc::S_IFMT;
+        let kind = match mode {
+            libc::S_IFREG => "regular file",
+            libc::S_IFDIR => "directory",
+            _ => return None,
+        };
+        let reason = format!(
+            "epoll cannot watch a {kind}, which is always ready: read it directly, or make the base with \
+             EventConfig::avoid_method(\"epoll\")"
+        );
+        Some(Error::argument(call, reason))
+    }
+
+    /// Makes the event not pending and not active; nothing happens if it is neither.
+    ///
+    /// PHP: `Event::del`. libevent: `event_del`.
+    ///
+    /// # Errors
+    /// [`Error::Freed`], [`Error::Forked`].
+    #[doc(alias = "Event::del", alias = "event_del")]
+    pub fn del(&self) -> Result<()> {
+        self.del_as("Event::del")
+    }
+
+    fn del_as(&self, call: &'static str) -> Result<()> {
+        let (raw, base) = self.usable(call)?;
+        let owner = self.0.signum().map(|_| signals::lock());
+        // SAFETY: `raw` is not freed.
+        let result = cvt(call, unsafe { ffi::event_del(raw) });
+        drop(owner);
+        self.0.unenlist();
+        if self.0.detached.replace(false) {
+            drop(base.let_go(&self.0)); // `self` is another handle of it
+        }
+        result.map(drop)
+    }
+
+    /// [`add`](Self::add), by the name PHP has for timers.
+    ///
+    /// # Errors
+    /// As [`add`](Self::add).
+    #[doc(alias = "Event::addTimer", alias = "evtimer_add")]
+    pub fn add_timer(&self, timeout: Option<Duration>) -> Result<()> {
+        self.add_as("Event::addTimer", timeout)
+    }
+
+    /// [`del`](Self::del), by the name PHP has for timers.
+    ///
+    /// # Errors
+    /// As [`del`](Self::del).
+    #[doc(alias = "Event::delTimer", alias = "evtimer_del")]
+    pub fn del_timer(&self) -> Result<()> {
+        self.del_as("Event::delTimer")
+    }
+
+    /// [`add`](Self::add), by the name PHP has for signals.
+    ///
+    /// # Errors
+    /// As [`add`](Self::add).
+    #[doc(alias = "Event::addSignal", alias = "evsignal_add")]
+    pub fn add_signal(&self, timeout: Option<Duration>) -> Result<()> {
+        self.add_as("Event::addSignal", timeout)
+    }
+
+    /// [`del`](Self::del), by the name PHP has for signals.
+    ///
+    /// # Errors
+    /// As [`del`](Self::del).
+    #[doc(alias = "Event::delSignal", alias = "evsignal_del")]
+    pub fn del_signal(&self) -> Result<()> {
+        self.del_as("Event::delSignal")
+    }
+
+    /// Drops the timeout alone: a descriptor or signal event waits on without one, a timer
+    /// is no longer pending.
+    ///
+    /// PHP: `Event::removeTimer`. libevent: `event_remove_timer`.
+    ///
+    /// # Errors
+    /// [`Error::Freed`], [`Error::Forked`].
+    #[doc(alias = "Event::removeTimer", alias = "event_remove_timer")]
+    pub fn remove_timer(&self) -> Result<()> {
+        const CALL: &str = "Event::removeTimer";
+        let (raw, base) = self.usable(CALL)?;
+        // SAFETY: `raw` is not freed.
+        cvt(CALL, unsafe { ffi::event_remove_timer(raw) })?;
+        if let Some(kept) = self.0.settle() {
+            drop((kept, base)); // `self` is another handle of it
+        }
+        Ok(())
+    }
+
+    /// Whether any of `flags` is pending: `READ`, `WRITE` and `SIGNAL` as added, `TIMEOUT`
+    /// with a timeout. An event that is active and has not run yet counts.
+    ///
+    /// PHP: `Event::pending`. libevent: `event_pending`. A freed event has nothing pending;
+    /// PHP crashes.
+    #[doc(alias = "Event::pending", alias = "event_pending")]
+    #[must_use]
+    pub fn pending(&self, flags: EventFlags) -> bool {
+        self.0.pends(flags)
+    }
+
+    /// Whether the event is pending for any reason.
+    ///
+    /// PHP: the property `Event::$pending`, which is null once freed; here that is `false`,
+    /// and null in JSON.
+    #[doc(alias = "Event::$pending")]
+    #[must_use]
+    pub fn is_pending(&self) -> bool {
+        self.0.pends(REASONS)
+    }
+
+    /// Makes the event active: its callback runs in this or the next turn of the loop, once,
+    /// with `what`, whether the event is pending or not.
+    ///
+    /// Beyond PHP. libevent: `event_active`.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] unless `what` is of `READ`, `WRITE`, `TIMEOUT`, or for a signal
+    /// event: send the signal with [`process::kill`](crate::process::kill) instead;
+    /// [`Error::Freed`], [`Error::Forked`].
+    #[doc(alias = "event_active")]
+    pub fn active(&self, what: EventFlags) -> Result<()> {
+        const CALL: &str = "Event::active";
+        let (raw, _base) = self.usable(CALL)?;
+        let possible = EventFlags::READ | EventFlags::WRITE | EventFlags::TIMEOUT;
+        if what.is_empty() || !possible.contains(what) {
+            return Err(Error::argument(
+                CALL,
+                format!("{what:?} given; it takes READ, WRITE and TIMEOUT"),
+            ));
+        }
+        if self.0.signum().is_some() {
+            // libevent would lose count of the calls it still owes to a running callback.
+            return Err(Error::argument(
+                CALL,
+                "a signal event cannot be activated; send the signal with process::kill",
+            ));
+        }
+        // SAFETY: `raw` is not freed; the number of calls matters to signal events only.
+        unsafe { ffi::event_active(raw, what.bits().into(), 1) };
+        Ok(())
+    }
+
+    /// Leaves the event to its base, which keeps it until it is no longer pending: for what
+    /// is fired and forgotten.
+    ///
+    /// An event that is not pending is dropped. What is still pending when the last handle
+    /// of the base goes is freed with it.
+    ///
+    /// Beyond PHP, where a timer that captures itself lives for ever.
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{Event, EventBase};
+    /// # use std::time::Duration;
+    /// let base = EventBase::new()?;
+    /// let later = Event::timer(&base, |_event| println!("later"))?;
+    /// later.add(Some(Duration::from_millis(1)))?;
+    /// later.detach();
+    /// base.dispatch()?;
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
+    pub fn detach(self) {
+        if self.is_pending() {
+            self.0.detached.set(true);
+            let base = self.0.base();
+            base.keep(self);
+        }
+    }
+
+    /// Sets the priority: 0 is the most urgent; see [`EventBase::priority_init`].
+    ///
+    /// PHP: `Event::setPriority`. libevent: `event_priority_set`.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] when the base has no such priority; [`Error::State`] while the
+    /// event is active; [`Error::Freed`], [`Error::Forked`].
+    #[doc(alias = "Event::setPriority", alias = "event_priority_set")]
+    pub fn set_priority(&self, priority: i32) -> Result<()> {
+        const CALL: &str = "Event::setPriority";
+        let (raw, base) = self.usable(CALL)?;
+        // SAFETY: `base` is held by this frame.
+        let n = unsafe { ffi::event_base_get_npriorities(base.raw()) };
+        if !(0..n).contains(&priority) {
+            let reason = format!(
+                "priority {priority} given; the base has 0 to {}, see EventBase::priority_init",
+                n - 1
+            );
+            return Err(Error::argument(CALL, reason));
+        }
+        // SAFETY: `raw` is not freed.
+        if unsafe { ffi::event_priority_set(raw, priority) } != 0 {
+            return Err(Error::State {
+                call: CALL,
+                reason: "the event is active; set it before or after it ran",
+            });
+        }
+        base.note_priority(priority);
+        Ok(())
+    }
+
+    /// Gives the event another base, source and callback; the data is forgotten and the
+    /// priority becomes the middle one.
+    ///
+    /// PHP: `Event::set`, whose other forms crash or do nothing. libevent: `event_assign`.
+    ///
+    /// # Errors
+    /// [`Error::State`] while the event is pending, or is a signal event; otherwise as
+    /// [`new`](Self::new).
+    #[doc(alias = "Event::set", alias = "event_assign")]
+    pub fn set<S, F>(
+        &self,
+        base: &EventBase,
+        source: S,
+        what: EventFlags,
+        mut callback: F,
+    ) -> Result<()>
+    where
+        S: AsFd + 'static,
+        F: FnMut(&S, EventFlags, &Event) + 'static,
+    {
+        const CALL: &str = "Event::set";
+        check_descriptor_flags(CALL, what)?;
+        let fd = source.as_fd().as_raw_fd();
+        let callback = move |event: &Event, what: EventFlags| callback(&source, what, event);
+        self.assign(CALL, base, Kind::Descriptor, fd, what, Box::new(callback))
+    }
+
+    /// Makes the event a timer of `base` with another callback; the data is forgotten.
+    ///
+    /// PHP: `Event::setTimer`. libevent: `evtimer_assign`. Unlike PHP's, it refuses any
+    /// pending event, not only a timer.
+    ///
+    /// # Errors
+    /// [`Error::State`] while the event is pending, or is a signal event; [`Error::Freed`],
+    /// [`Error::Forked`].
+    #[doc(alias = "Event::setTimer", alias = "evtimer_assign")]
+    pub fn set_timer<F>(&self, base: &EventBase, mut callback: F) -> Result<()>
+    where
+        F: FnMut(&Event) + 'static,
+    {
+        let callback = Box::new(move |event: &Event, _what: EventFlags| callback(event));
+        self.assign(
+            "Event::setTimer",
+            base,
+            Kind::Timer,
+            -1,
+            EventFlags::empty(),
+            callback,
+        )
+    }
+
+    fn assign(
+        &self,
+        call: &'static str,
+        base: &EventBase,
+        kind: Kind,
+        fd: c_int,
+        what: EventFlags,
+        callback: Box<Callback>,
+    ) -> Result<()> {
+        let base = base.inner();
+        base.usable(call)?;
+        let (raw, _former_base) = self.idle(call)?;
+        if self.0.signum().is_some() {
+            // libevent may still owe its callback calls for signals that came together.
+            return Err(Error::State {
+                call,
+                reason: "a signal event stays one; make a new event",
+            });
+        }
+        // SAFETY: `raw` is not freed. An event that is idle is in no list of its base.
+        unsafe { ffi::event_del(raw) };
+        let arg = self.0.arg.get();
+        // SAFETY: the event is idle, `base` is held by `Inner` from below on, and `arg` is
+        // the count that is lent already.
+        let rc = unsafe {
+            ffi::event_assign(
+                raw,
+                base.raw(),
+                fd,
+                what.bits(),
+                Some(trampoline::on_event),
+                arg,
+            )
+        };
+        cvt(call, rc)?;
+        self.0.kind.set(kind);
+        self.take_base(base);
+        let former = (self.0.slot.set(Some(callback)), self.0.data.take());
+        drop(former); // no borrow is held: captured values may run user code
+        Ok(())
+    }
+
+    pub(crate) fn move_to(&self, call: &'static str, base: &Rc<base::Inner>) -> Result<()> {
+        let (raw, _former_base) = self.idle(call)?;
+        // SAFETY: `raw` is not freed, and `base` is held by `Inner` from below on.
+        cvt(call, unsafe { ffi::event_base_set(base.raw(), raw) })?;
+        self.take_base(base);
+        Ok(())
+    }
+
+    /// Counts on another base from now on. The event is idle: what its former base has of
+    /// it, because it was pending, is over.
+    fn take_base(&self, base: &Rc<base::Inner>) {
+        let kept = self.0.settle();
+        base.note_priority(base.middle_priority());
+        let former = self.0.base.replace(Rc::clone(base));
+        drop((kept, former));
+    }
+
+    /// Frees the event: it is deleted, its closure, source and data are dropped, and every
+    /// later call answers [`Error::Freed`]. In its own callback the closure is dropped when
+    /// the callback returns. Freeing twice is harmless.
+    ///
+    /// PHP: `Event::free`. libevent: `event_free`.
+    #[doc(alias = "Event::free", alias = "event_free")]
+    pub fn free(&self) {
+        let kept = if self.0.detached.replace(false) {
+            self.0.base().let_go(&self.0)
+        } else {
+            None
+        };
+        self.0.release();
+        let data = self.0.data.take();
+        drop((kept, data));
+    }
+
+    /// Attaches a value to the event, in place of the one before; a freed event takes none.
+    ///
+    /// PHP: the property `Event::$data`, and the argument `$arg`.
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{Event, EventBase};
+    /// let base = EventBase::new()?;
+    /// let event = Event::timer(&base, |event| println!("{:?}", event.data::<String>()))?;
+    /// event.set_data("once".to_owned());
+    /// assert_eq!(event.data::<String>().as_deref().map(String::as_str), Some("once"));
+    /// assert_eq!(serde_json::to_string(&event)?, r#"{"pending":false,"data":"once"}"#);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[doc(alias = "Event::$data")]
+    pub fn set_data<T: Serialize + 'static>(&self, data: T) {
+        let data: Option<Rc<dyn Data>> = Some(Rc::new(data));
+        let unused = if self.0.raw.get().is_null() {
+            data
+        } else {
+            self.0.data.replace(data)
+        };
+        drop(unused); // no borrow is held: its destructor may run user code
+    }
+
+    /// The value attached to the event, if it is of type `T`.
+    ///
+    /// PHP: the property `Event::$data`, and the argument `$arg`.
+    #[doc(alias = "Event::$data")]
+    #[must_use]
+    pub fn data<T: 'static>(&self) -> Option<Rc<T>> {
+        let data = self.0.data.borrow().clone()?;
+        data.into_any().downcast().ok()
+    }
+
+    /// The backends that this system has: `epoll`, `poll`, `select` on Linux.
+    ///
+    /// PHP: `Event::getSupportedMethods`. libevent: `event_get_supported_methods`.
+    #[doc(
+        alias = "Event::getSupportedMethods",
+        alias = "event_get_supported_methods"
+    )]
+    #[must_use]
+    pub fn get_supported_methods() -> &'static [String] {
+        // libevent frees the list of the call before, so that two threads would free it twice.
+        static METHODS: OnceLock<Vec<String>> = OnceLock::new();
+        METHODS.get_or_init(|| {
+            log::install();
+            // SAFETY: called once in the process, so the list is never freed.
+            let mut name = unsafe { ffi::event_get_supported_methods() };
+            let mut methods = Vec::new();
+            while !name.is_null() {
+                // SAFETY: `name` points into the list, whose last entry is null.
+                let text = unsafe { *name };
+                if text.is_null() {
+                    break;
+                }
+                // SAFETY: the entries are constants of the backends.
+                methods.push(
+                    unsafe { CStr::from_ptr(text) }
+                        .to_string_lossy()
+                        .into_owned(),
+                );
+                // SAFETY: the entry is not the last one, which is null.
+                name = unsafe { name.add(1) };
+            }
+            methods
+        })
+    }
+}
+
+fn check_descriptor_flags(call: &'static str, what: EventFlags) -> Result<()> {
+    let reason: Cow<'static, str> = if what.contains(EventFlags::TIMEOUT) {
+        "TIMEOUT would make the event deaf to its source; give the time to Event::add, or use Event::timer".into()
+    } else if what.contains(EventFlags::SIGNAL) {
+        "SIGNAL does not go with a source; use Event::signal".into()
+    } else if EventFlags::all().contains(what) {
+        return Ok(());
+    } else {
+        format!("{:#x} has bits that are no flags of Event", what.bits()).into()
+    };
+    Err(Error::argument(call, reason))
+}
+
+impl PartialEq for Event {
+    /// Whether both are the same event, as PHP's `===`.
+    fn eq(&self, other: &Self) -> bool {
+        Rc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Event {}
+
+impl fmt::Debug for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Event")
+            .field("raw", &self.0.raw.get())
+            .field("kind", &self.0.kind.get())
+            .field("pending", &self.is_pending())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Serialize for Event {
+    /// `{"pending":true,"data":null}`, as PHP's `json_encode` gives; both null once freed.
+    /// Data that contains the event itself is an error.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if self.0.serializing.replace(true) {
+            return Err(S::Error::custom(
+                "the data of an Event contains the event itself",
+            ));
+        }
+        let _whole = Whole(&self.0.serializing);
+        let freed = self.0.raw.get().is_null();
+        let data = self.0.data.borrow().clone();
+        let mut object = serializer.serialize_struct("Event", 2)?;
+        object.serialize_field("pending", &(!freed).then(|| self.is_pending()))?;
+        match data {
+            Some(data) => object.serialize_field("data", &*data as &dyn erased_serde::Serialize)?,
+            None => object.serialize_field("data", &())?,
+        }
+        object.end()
+    }
+}
+
+/// Clears the mark of a serialization, by a panic too.
+struct Whole<'a>(&'a Cell<bool>);
+
+impl Drop for Whole<'_> {
+    fn drop(&mut self) {
+        self.0.set(false);
+    }
+}

@@ -1,0 +1,118 @@
+//! Every flag set and constant of the classes, typed, so that one class's cannot be given
+//! to another.
+
+use std::ffi::{c_int, c_short};
+
+use crate::{Event, EventBase, EventConfig, ffi};
+
+bitflags::bitflags! {
+    /// What an [`Event`] waits for, and what it reports to its callback.
+    ///
+    /// PHP: the constants of `Event`; [`Event::READ`] and the others are the same values.
+    ///
+    /// ```compile_fail,E0308
+    /// // One class's flags are not another's.
+    /// use php_event::{Event, EventBase};
+    /// let flags = Event::READ | EventBase::LOOP_ONCE;
+    /// ```
+    /// ```
+    /// use php_event::Event;
+    /// let flags = Event::READ | Event::PERSIST;
+    /// assert!(flags.contains(Event::READ));
+    /// ```
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    pub struct EventFlags: c_short {
+        /// The time that was given to [`Event::add`] has passed.
+        const TIMEOUT = ffi::EV_TIMEOUT as c_short;
+        /// The source can be read, or has come to its end.
+        const READ = ffi::EV_READ as c_short;
+        /// The source can be written.
+        const WRITE = ffi::EV_WRITE as c_short;
+        /// The signal arrived.
+        const SIGNAL = ffi::EV_SIGNAL as c_short;
+        /// The event stays pending after it fires.
+        const PERSIST = ffi::EV_PERSIST as c_short;
+        /// Edge-triggered: one call for each arrival, where the backend can.
+        const ET = ffi::EV_ET as c_short;
+    }
+
+    /// How [`EventBase::loop`] runs.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    pub struct LoopFlags: c_int {
+        /// Wait until something is active, run all that is, and return.
+        const ONCE = ffi::EVLOOP_ONCE as c_int;
+        /// Never wait; return when a poll finds nothing.
+        const NONBLOCK = ffi::EVLOOP_NONBLOCK as c_int;
+        /// Stay in the loop when nothing is pending. PHP has no constant for it.
+        const NO_EXIT_ON_EMPTY = ffi::EVLOOP_NO_EXIT_ON_EMPTY as c_int;
+    }
+
+    /// How a base is made: for [`EventConfig::set_flags`].
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    pub struct BaseFlags: u32 {
+        /// Allocate no lock. A base belongs to one thread here, so it changes nothing.
+        const NOLOCK = ffi::event_base_config_flag_EVENT_BASE_FLAG_NOLOCK;
+        /// Do not look at the `EVENT_NO…` environment variables.
+        const IGNORE_ENV = ffi::event_base_config_flag_EVENT_BASE_FLAG_IGNORE_ENV;
+        /// Windows only: [`EventConfig::set_flags`] answers `Err`.
+        const STARTUP_IOCP = ffi::event_base_config_flag_EVENT_BASE_FLAG_STARTUP_IOCP;
+        /// Ask the clock each time instead of once for each turn of the loop.
+        const NO_CACHE_TIME = ffi::event_base_config_flag_EVENT_BASE_FLAG_NO_CACHE_TIME;
+        /// epoll: gather changes and tell the kernel once a turn. Unsafe to combine with
+        /// descriptors that another process holds a copy of: their events can outlive them.
+        const EPOLL_USE_CHANGELIST = ffi::event_base_config_flag_EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST;
+        /// Timers finer than a millisecond, at the price of a system call.
+        const PRECISE_TIMER = ffi::event_base_config_flag_EVENT_BASE_FLAG_PRECISE_TIMER;
+    }
+
+    /// What a backend can do.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    pub struct EventFeatures: u32 {
+        /// Edge-triggered events.
+        const ET = ffi::event_method_feature_EV_FEATURE_ET;
+        /// Adding, deleting and finding an active event do not grow with their number.
+        const O1 = ffi::event_method_feature_EV_FEATURE_O1;
+        /// Any kind of descriptor, regular files too.
+        const FDS = ffi::event_method_feature_EV_FEATURE_FDS;
+        /// A peer's close is seen without reading. PHP has no constant for it.
+        const EARLY_CLOSE = ffi::event_method_feature_EV_FEATURE_EARLY_CLOSE;
+    }
+}
+
+/// Gives a class its PHP constants, typed; the text is the C name.
+macro_rules! class_consts {
+    ($class:ident: $flags:ident { $($php:ident = $flag:ident $c:literal),+ $(,)? }) => {
+        impl $class {$(
+            #[doc = concat!("PHP: `", stringify!($class), "::", stringify!($php), "`. libevent: `", $c, "`.")]
+            #[doc = concat!("See [`", stringify!($flags), "::", stringify!($flag), "`].")]
+            #[doc(alias = $c)]
+            pub const $php: $flags = $flags::$flag;
+        )+}
+    };
+}
+
+class_consts!(Event: EventFlags {
+    TIMEOUT = TIMEOUT "EV_TIMEOUT",
+    READ = READ "EV_READ",
+    WRITE = WRITE "EV_WRITE",
+    SIGNAL = SIGNAL "EV_SIGNAL",
+    PERSIST = PERSIST "EV_PERSIST",
+    ET = ET "EV_ET",
+});
+class_consts!(EventBase: LoopFlags {
+    LOOP_ONCE = ONCE "EVLOOP_ONCE",
+    LOOP_NONBLOCK = NONBLOCK "EVLOOP_NONBLOCK",
+});
+class_consts!(EventBase: BaseFlags {
+    NOLOCK = NOLOCK "EVENT_BASE_FLAG_NOLOCK",
+    IGNORE_ENV = IGNORE_ENV "EVENT_BASE_FLAG_IGNORE_ENV",
+    STARTUP_IOCP = STARTUP_IOCP "EVENT_BASE_FLAG_STARTUP_IOCP",
+    NO_CACHE_TIME = NO_CACHE_TIME "EVENT_BASE_FLAG_NO_CACHE_TIME",
+    EPOLL_USE_CHANGELIST = EPOLL_USE_CHANGELIST "EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST",
+    PRECISE_TIMER = PRECISE_TIMER "EVENT_BASE_FLAG_PRECISE_TIMER",
+});
+class_consts!(EventConfig: EventFeatures {
+    FEATURE_ET = ET "EV_FEATURE_ET",
+    FEATURE_O1 = O1 "EV_FEATURE_O1",
+    FEATURE_FDS = FDS "EV_FEATURE_FDS",
+});

@@ -1,0 +1,93 @@
+//! What libevent has to say, kept off stderr.
+//!
+//! Owns: the texts that libevent logged on this thread and nobody has read yet.
+//! Lent to C: the log and fatal callbacks of `trampoline`, for the life of the process.
+//! Runs user code: the `tracing` subscriber, in [`flush`], which is only called where no
+//! libevent frame is in the middle of its work.
+#![allow(unsafe_code)]
+
+use std::cell::{Cell, RefCell};
+use std::sync::Once;
+
+use crate::{ffi, trampoline};
+
+/// More than this many unread texts on one thread are dropped, the newest first.
+const PARKED_MAX: usize = 32;
+
+thread_local! {
+    static PARKED: RefCell<Vec<(Level, Box<str>)>> = const { RefCell::new(Vec::new()) };
+    static ANY: Cell<bool> = const { Cell::new(false) };
+}
+
+/// libevent's severities.
+#[derive(Clone, Copy)]
+pub(crate) enum Level {
+    Debug,
+    Message,
+    Warning,
+    Error,
+}
+
+/// Takes libevent's log away from stderr; the first base or config of the process does it.
+pub(crate) fn install() {
+    static INSTALLED: Once = Once::new();
+    INSTALLED.call_once(|| {
+        // SAFETY: `on_log` is a function of this crate, never unloaded, and calls no libevent.
+        unsafe { ffi::event_set_log_callback(Some(trampoline::on_log)) };
+        // SAFETY: `on_fatal` is a function of this crate, and does not return.
+        unsafe { ffi::event_set_fatal_callback(Some(trampoline::on_fatal)) };
+    });
+}
+
+/// Keeps a text until C has returned. Called from inside libevent: runs no user code.
+pub(crate) fn park(level: Level, text: &str) {
+    ANY.set(true);
+    PARKED.with_borrow_mut(|parked| {
+        if parked.len() < PARKED_MAX {
+            parked.push((level, text.into()));
+        }
+    });
+}
+
+/// The last warning that libevent parked becomes a failed call's cause; the rest is logged.
+pub(crate) fn take_cause() -> Option<Box<str>> {
+    let mut parked = PARKED.take();
+    ANY.set(false);
+    let cause = parked.pop().map(|(_, text)| text);
+    emit(parked);
+    cause
+}
+
+/// Forgets what libevent said of a call that is known to be right.
+pub(crate) fn discard() {
+    PARKED.take();
+    ANY.set(false);
+}
+
+/// Hands what libevent said to `tracing`.
+pub(crate) fn flush() {
+    if ANY.get() {
+        ANY.set(false);
+        emit(PARKED.take());
+    }
+}
+
+/// What is parked, for the last words before an abort.
+pub(crate) fn last_words() -> Option<Box<str>> {
+    PARKED
+        .try_with(|parked| parked.try_borrow_mut().ok()?.pop())
+        .ok()
+        .flatten()
+        .map(|(_, text)| text)
+}
+
+fn emit(parked: Vec<(Level, Box<str>)>) {
+    for (level, text) in parked {
+        match level {
+            Level::Debug => tracing::debug!(target: "libevent", "{text}"),
+            Level::Message => tracing::info!(target: "libevent", "{text}"),
+            Level::Warning => tracing::warn!(target: "libevent", "{text}"),
+            Level::Error => tracing::error!(target: "libevent", "{text}"),
+        }
+    }
+}

@@ -1,0 +1,253 @@
+//! Processes: what PHP programs take from `pcntl` and `posix`.
+//!
+//! Owns: the count of forks that this process descends from.
+//! Lent to C: the fork handler of `trampoline`, for the life of the process.
+//! Runs no user code.
+#![allow(unsafe_code)]
+
+use std::ffi::c_int;
+use std::io::Write as _;
+use std::sync::Once;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::{fmt, fs, io};
+
+use nix::errno::Errno;
+use nix::sys::signal::Signal;
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::{self, ForkResult};
+
+use crate::error::{Error, Result};
+use crate::{signals, trampoline};
+
+/// The number of a process.
+pub type Pid = i32;
+
+static GENERATION: AtomicU32 = AtomicU32::new(0);
+
+/// Moves on in each forked child: comparing it costs a load, asking for the pid a system call.
+pub(crate) fn generation() -> u32 {
+    GENERATION.load(Ordering::Relaxed)
+}
+
+/// Called in the child, by the handler that [`watch_forks`] registers.
+pub(crate) fn next_generation() {
+    GENERATION.fetch_add(1, Ordering::Relaxed);
+}
+
+/// Makes every later `fork` of this process known to the bases, whoever calls it.
+pub(crate) fn watch_forks() {
+    static WATCHED: Once = Once::new();
+    WATCHED.call_once(|| {
+        // SAFETY: the handler only adds to an atomic number, which a child may do at once.
+        unsafe { libc::pthread_atfork(None, None, Some(trampoline::on_fork_child)) };
+    });
+}
+
+/// Which of the two processes [`fork`] returned in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fork {
+    /// This is the parent; the child has this number.
+    Parent(Pid),
+    /// This is the child.
+    Child,
+}
+
+/// Makes a child process, which shares nothing with its parent but what is open.
+///
+/// In the child, a base made before must be told with
+/// [`re_init`](crate::EventBase::re_init) before it or its events are used, and signals that
+/// the base waited for have their former effect until then. What is buffered for standard
+/// output is written before, so that it does not come twice.
+///
+/// PHP: `pcntl_fork`.
+///
+/// # Errors
+/// [`Error::State`] inside a callback: leave the loop first; and with more than one thread,
+/// of which the child would have only this one, with the locks of all.
+/// [`Error::Io`] when the system refuses.
+///
+/// # Examples
+/// ```
+/// use php_event::process::{Exit, Fork, Wait, Waited, fork, wait};
+///
+/// match fork() {
+///     Ok(Fork::Child) => std::process::exit(3),
+///     Ok(Fork::Parent(pid)) => assert_eq!(wait(Wait::Block)?, Waited::Ended(pid, Exit::Code(3))),
+///     Err(error) => println!("{error}"), // a second thread is running
+/// }
+/// # Ok::<(), php_event::EventException>(())
+/// ```
+#[doc(alias = "pcntl_fork")]
+pub fn fork() -> Result<Fork> {
+    const CALL: &str = "pcntl_fork";
+    if trampoline::in_loop() {
+        let reason =
+            "not possible inside a callback: leave the loop with EventBase::exit and fork then";
+        return Err(Error::State { call: CALL, reason });
+    }
+    let threads = fs::read_dir("/proc/self/task")
+        .map_err(|error| Error::io(CALL, error))?
+        .count();
+    if threads != 1 {
+        let reason = "not possible with more than one thread: fork before the others start";
+        return Err(Error::State { call: CALL, reason });
+    }
+    io::stdout()
+        .flush()
+        .map_err(|error| Error::io(CALL, error))?;
+    watch_forks();
+    let owner = signals::lock();
+    let held = SignalsHeld::new(CALL)?;
+    // SAFETY: this process has one thread, so the child has no lock that nobody will release.
+    let forked = unsafe { unistd::fork() };
+    if matches!(forked, Ok(ForkResult::Child)) {
+        owner.restore_former();
+    }
+    drop(held);
+    match forked.map_err(|error| Error::io(CALL, error))? {
+        ForkResult::Child => Ok(Fork::Child),
+        ForkResult::Parent { child } => Ok(Fork::Parent(child.as_raw())),
+    }
+}
+
+/// Keeps signals waiting: none may meet libevent's handler in a child, where it would write
+/// into the parent's pipe.
+struct SignalsHeld(nix::sys::signal::SigSet);
+
+impl SignalsHeld {
+    fn new(call: &'static str) -> Result<Self> {
+        let all = nix::sys::signal::SigSet::all();
+        let before = all.thread_swap_mask(nix::sys::signal::SigmaskHow::SIG_BLOCK);
+        before.map(Self).map_err(|error| Error::io(call, error))
+    }
+}
+
+impl Drop for SignalsHeld {
+    fn drop(&mut self) {
+        self.0.thread_set_mask().ok(); // fails only for a mask that the kernel did not give us
+    }
+}
+
+/// Whether [`wait`] waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wait {
+    /// Until a child ends.
+    Block,
+    /// Not at all. PHP: `WNOHANG`.
+    NoHang,
+}
+
+/// What [`wait`] found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Waited {
+    /// This child ended, and is reaped.
+    Ended(Pid, Exit),
+    /// Children are there, and none has ended. Only with [`Wait::NoHang`].
+    Running,
+    /// There is no child. PHP: −1.
+    NoChild,
+}
+
+/// How a process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// It exited, with this code. PHP: `pcntl_wifexited`, `pcntl_wexitstatus`.
+    Code(i32),
+    /// A signal killed it. PHP: `pcntl_wifsignaled`, `pcntl_wtermsig`.
+    Signal {
+        /// The signal's number.
+        number: i32,
+        /// Whether it left a core dump.
+        core: bool,
+    },
+}
+
+impl fmt::Display for Exit {
+    /// `exit code 3`, `SIGKILL`, `SIGSEGV (core dumped)`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Code(code) => write!(f, "exit code {code}"),
+            Self::Signal { number, core } => {
+                write!(
+                    f,
+                    "{}{}",
+                    signal_name(number),
+                    if core { " (core dumped)" } else { "" }
+                )
+            }
+        }
+    }
+}
+
+/// Waits for a child to end, whichever is first, and reaps it.
+///
+/// PHP: `pcntl_wait`.
+///
+/// # Errors
+/// [`Error::Io`], of kind `Interrupted` when a signal came first.
+#[doc(alias = "pcntl_wait")]
+pub fn wait(how: Wait) -> Result<Waited> {
+    let flags = match how {
+        Wait::Block => WaitPidFlag::empty(),
+        Wait::NoHang => WaitPidFlag::WNOHANG,
+    };
+    match waitpid(None, Some(flags)) {
+        Ok(WaitStatus::Exited(pid, code)) => Ok(Waited::Ended(pid.as_raw(), Exit::Code(code))),
+        Ok(WaitStatus::Signaled(pid, signal, core)) => Ok(Waited::Ended(
+            pid.as_raw(),
+            Exit::Signal {
+                number: signal as i32,
+                core,
+            },
+        )),
+        Ok(_) => Ok(Waited::Running),
+        Err(Errno::ECHILD) => Ok(Waited::NoChild),
+        Err(error) => Err(Error::io("pcntl_wait", error)),
+    }
+}
+
+/// Sends a signal to a process; number 0 only asks whether it is there.
+///
+/// PHP: `posix_kill`.
+///
+/// # Errors
+/// [`Error::Io`] when there is no such process, or none that we may signal;
+/// [`Error::Argument`] for a number that is no signal, and for a process number below 1,
+/// which would mean a group.
+#[doc(alias = "posix_kill")]
+pub fn kill(pid: Pid, signum: c_int) -> Result<()> {
+    const CALL: &str = "posix_kill";
+    if pid < 1 {
+        return Err(Error::argument(
+            CALL,
+            format!("{pid} is not the number of one process"),
+        ));
+    }
+    let signal = match signum {
+        0 => None,
+        _ => Some(
+            Signal::try_from(signum)
+                .map_err(|_| Error::argument(CALL, format!("{signum} is no signal")))?,
+        ),
+    };
+    nix::sys::signal::kill(unistd::Pid::from_raw(pid), signal)
+        .map_err(|error| Error::io(CALL, error))
+}
+
+/// The number of this process.
+///
+/// PHP: `posix_getpid`.
+#[doc(alias = "posix_getpid")]
+#[must_use]
+pub fn getpid() -> Pid {
+    unistd::getpid().as_raw()
+}
+
+/// A signal's name: `SIGTERM`; `signal 34` for one that has none.
+#[must_use]
+pub fn signal_name(signum: c_int) -> String {
+    Signal::try_from(signum).map_or_else(
+        |_| format!("signal {signum}"),
+        |signal| signal.as_str().to_owned(),
+    )
+}

@@ -1,0 +1,214 @@
+//! Every function that C calls, and what they share.
+//!
+//! Owns: the panic that waits for its Rust caller, and how deep this thread is in loops.
+//! Lent to C: nothing of its own. A class lends one weak count of its `Inner` with
+//! [`lend`] and takes it back with [`reclaim`] once libevent has forgotten it.
+//! Runs user code: closures and what they captured, always inside [`guard`].
+#![allow(unsafe_code)]
+
+use std::any::Any;
+use std::cell::{Cell, RefCell};
+use std::ffi::{CStr, c_char, c_int, c_short, c_void};
+use std::mem::{self, ManuallyDrop};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::rc::{Rc, Weak};
+
+use crate::flags::EventFlags;
+use crate::{Event, base, event, log, process};
+
+type Payload = Box<dyn Any + Send>;
+
+thread_local! {
+    static PANIC: RefCell<Option<Payload>> = const { RefCell::new(None) };
+    static LOOPS: Cell<usize> = const { Cell::new(0) };
+}
+
+/// A user closure that may replace or drop its own slot while it runs.
+pub(crate) struct Slot<F: ?Sized> {
+    f: RefCell<Option<Box<F>>>,
+    edits: Cell<u64>, // `call` puts the closure back only if `set` has not moved this
+}
+
+impl<F: ?Sized> Slot<F> {
+    pub(crate) fn new(f: Box<F>) -> Self {
+        Self {
+            f: RefCell::new(Some(f)),
+            edits: Cell::new(0),
+        }
+    }
+
+    /// Replaces the closure and gives back the old one, for the caller to drop when no
+    /// borrow is held: its captured values may run user code.
+    #[must_use]
+    pub(crate) fn set(&self, f: Option<Box<F>>) -> Option<Box<F>> {
+        self.edits.set(self.edits.get() + 1);
+        self.f.replace(f)
+    }
+
+    /// Runs the closure outside of any borrow. A closure that is running is not entered
+    /// again: the inner call does nothing.
+    pub(crate) fn call(&self, run: impl FnOnce(&mut F)) {
+        let Some(f) = self.f.take() else { return };
+        let mut taken = PutBack {
+            slot: self,
+            edits: self.edits.get(),
+            f: Some(f),
+        };
+        if let Some(f) = taken.f.as_mut() {
+            run(f);
+        }
+    }
+}
+
+/// Puts a closure back when its call ends, by a panic too.
+struct PutBack<'a, F: ?Sized> {
+    slot: &'a Slot<F>,
+    edits: u64,
+    f: Option<Box<F>>,
+}
+
+impl<F: ?Sized> Drop for PutBack<'_, F> {
+    fn drop(&mut self) {
+        if self.slot.edits.get() == self.edits {
+            self.slot.f.replace(self.f.take());
+        }
+    }
+}
+
+/// Gives C a weak count of `inner`, as the argument of a callback.
+pub(crate) fn lend<T>(inner: &Rc<T>) -> *mut c_void {
+    Weak::into_raw(Rc::downgrade(inner)).cast_mut().cast()
+}
+
+/// The object that C's argument stands for, unless it is already on its way out.
+///
+/// # Safety
+/// `arg` comes from [`lend`] with the same `T`, and [`reclaim`] has not taken it back.
+unsafe fn upgrade<T>(arg: *mut c_void) -> Option<Rc<T>> {
+    // SAFETY: the caller's duty; `ManuallyDrop` leaves C's count where it is.
+    let lent = ManuallyDrop::new(unsafe { Weak::from_raw(arg.cast_const().cast::<T>()) });
+    lent.upgrade()
+}
+
+/// Takes back what [`lend`] gave.
+///
+/// # Safety
+/// `arg` comes from [`lend`] with the same `T`, once for each `lend`, and C has forgotten it.
+pub(crate) unsafe fn reclaim<T>(arg: *mut c_void) {
+    // SAFETY: the caller's duty.
+    drop(unsafe { Weak::from_raw(arg.cast_const().cast::<T>()) });
+}
+
+/// Runs user code above C frames: no panic passes, the loop stops on the first.
+fn guard(base: &base::Inner, f: impl FnOnce()) {
+    if PANIC.with_borrow(Option::is_some) {
+        return; // nothing of the user's runs between a panic and its re-raise
+    }
+    if base.is_foreign() {
+        base.stop(); // a fork inside a callback: this child must not serve the parent's loop
+        return;
+    }
+    let run = || {
+        log::flush();
+        f();
+    };
+    catch(base, run);
+    if base.is_foreign() {
+        base.stop();
+    }
+}
+
+/// Ends the life of something whose destructor may be the user's. It runs even while a
+/// panic waits, since the memory must go; a second panic is forgotten, not passed on.
+fn release<T>(base: &base::Inner, last: T) {
+    catch(base, || drop(last));
+}
+
+fn catch(base: &base::Inner, f: impl FnOnce()) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(f)) {
+        base.stop();
+        PANIC.with_borrow_mut(|waiting| match waiting {
+            None => *waiting = Some(payload),
+            Some(_) => mem::forget(payload), // its destructor could panic again
+        });
+    }
+}
+
+/// Last step of every method that lets C run callbacks: raises the panic that one of them
+/// caught, in the frame of the Rust caller.
+pub(crate) fn resume() {
+    if let Some(payload) = PANIC.take() {
+        resume_unwind(payload);
+    }
+}
+
+/// Whether this thread is inside a loop, that is, whether the caller is a callback.
+pub(crate) fn in_loop() -> bool {
+    LOOPS.get() > 0
+}
+
+/// Counts a running loop, for as long as it lives.
+pub(crate) struct LoopScope(());
+
+impl LoopScope {
+    pub(crate) fn enter() -> Self {
+        LOOPS.set(LOOPS.get() + 1);
+        Self(())
+    }
+}
+
+impl Drop for LoopScope {
+    fn drop(&mut self) {
+        LOOPS.set(LOOPS.get() - 1);
+    }
+}
+
+/// # Safety
+/// Registered only by `Event`, with an `arg` lent for `event::Inner`.
+pub(crate) unsafe extern "C" fn on_event(_fd: c_int, what: c_short, arg: *mut c_void) {
+    // SAFETY: `event::Inner::release` deletes the event before it reclaims `arg`.
+    let Some(inner) = (unsafe { upgrade::<event::Inner>(arg) }) else {
+        return;
+    };
+    let base = inner.base();
+    let this = Event(inner); // may be the last handle: then the event goes in `release`
+    guard(&base, || {
+        this.0
+            .slot
+            .call(|f| f(&this, EventFlags::from_bits_retain(what)))
+    });
+    let kept = this.0.settle();
+    release(&base, (kept, this));
+}
+
+/// # Safety
+/// Registered only with `event_set_log_callback`, which gives a C string.
+pub(crate) unsafe extern "C" fn on_log(severity: c_int, text: *const c_char) {
+    if text.is_null() {
+        return;
+    }
+    // SAFETY: libevent passes a NUL-terminated buffer that lives until this returns.
+    let text = unsafe { CStr::from_ptr(text) }.to_string_lossy();
+    let level = match severity {
+        0 => log::Level::Debug,
+        1 => log::Level::Message,
+        2 => log::Level::Warning,
+        _ => log::Level::Error,
+    };
+    log::park(level, &text);
+}
+
+/// libevent cannot go on: says why and aborts, where libevent alone would end the process
+/// with an ordinary exit code.
+pub(crate) unsafe extern "C" fn on_fatal(code: c_int) {
+    use std::io::Write as _;
+    let words = log::last_words();
+    let words = words.as_deref().unwrap_or("no cause given");
+    let _ = writeln!(std::io::stderr(), "libevent: fatal error {code}: {words}");
+    std::process::abort();
+}
+
+/// After `fork`, in the child, before anything else runs there.
+pub(crate) unsafe extern "C" fn on_fork_child() {
+    process::next_generation();
+}
