@@ -126,7 +126,7 @@ struct Inner {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Role {
-    Listener { nodelay: bool },
+    Listener,
     Connection,
 }
 
@@ -318,12 +318,7 @@ pub fn stream_socket_server(address: &str, context: &StreamContext) -> Result<St
         }),
     };
     let socket = bound.map_err(|error| named(CALL, address, &error))?;
-    Ok(Stream::new(
-        socket,
-        Role::Listener {
-            nodelay: options.tcp_nodelay,
-        },
-    ))
+    Ok(Stream::new(socket, Role::Listener))
 }
 
 fn listen(domain: Domain, address: &SockAddr, options: &ContextOptions) -> io::Result<Socket> {
@@ -331,6 +326,7 @@ fn listen(domain: Domain, address: &SockAddr, options: &ContextOptions) -> io::R
     if domain != Domain::UNIX {
         socket.set_reuse_address(true)?;
         socket.set_reuse_port(options.so_reuseport)?;
+        socket.set_tcp_nodelay(options.tcp_nodelay)?; // accepted connections inherit it
     }
     if let (Domain::IPV6, Some(only)) = (domain, options.ipv6_v6only) {
         socket.set_only_v6(only)?;
@@ -406,12 +402,12 @@ pub fn stream_socket_client(
 pub fn stream_socket_accept(listener: &Stream, timeout: Duration) -> Result<Stream> {
     const CALL: &str = "stream_socket_accept";
     let socket = listener.open(CALL)?;
-    let Role::Listener { nodelay } = listener.0.role else {
+    if listener.0.role != Role::Listener {
         return Err(Error::argument(
             CALL,
             "the stream is a connection, not a listener",
         ));
-    };
+    }
     let until = Instant::now().checked_add(timeout);
     let accepted = loop {
         match socket.accept4(libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK) {
@@ -427,10 +423,7 @@ pub fn stream_socket_accept(listener: &Stream, timeout: Duration) -> Result<Stre
             result => break result,
         }
     };
-    let (socket, peer) = accepted.map_err(|error| Error::io(CALL, error))?;
-    if nodelay && !peer.is_unix() {
-        socket.set_tcp_nodelay(true).ok(); // a peer that is gone already shows at the first read
-    }
+    let (socket, _peer) = accepted.map_err(|error| Error::io(CALL, error))?;
     Ok(Stream::new(socket, Role::Connection))
 }
 
@@ -521,6 +514,19 @@ pub fn fclose(stream: &Stream) -> Result<()> {
         socket.shutdown(Shutdown::Both).ok(); // not connected any more: as closed as can be
     }
     Ok(())
+}
+
+/// Ends one direction of a connection, or both, while the stream stays open: with
+/// [`Shutdown::Write`] the peer sees the end, and what it still sends can be read.
+///
+/// PHP: `stream_socket_shutdown`.
+///
+/// # Errors
+/// [`Error::Io`] when the stream is not connected; [`Error::Freed`] after [`fclose`].
+pub fn stream_socket_shutdown(stream: &Stream, how: Shutdown) -> Result<()> {
+    const CALL: &str = "stream_socket_shutdown";
+    let socket = stream.open(CALL)?;
+    socket.shutdown(how).map_err(|error| Error::io(CALL, error))
 }
 
 /// Says whether reads and writes wait, which they do at first.
