@@ -5,7 +5,7 @@
 
 use std::mem::MaybeUninit;
 
-use memchr::{memchr, memchr_iter};
+use memchr::memchr_iter;
 
 use super::{Limits, MAX_FIELDS, Refusal, Status, host, syntax};
 
@@ -119,13 +119,14 @@ pub(super) fn parse<'a>(
         return syntax::fault(window, limits);
     };
     let head = window.get(..len).unwrap_or(window);
-    // To httparse a bare LF ends a line too, but it lets a CR stand only before an LF: so every
-    // line ends in CR LF if there are as many CRs as lines.
-    if memchr_iter(b'\r', head).count() != request.headers.len() + 2 {
-        return syntax::fault(window, limits);
-    }
-    let line_max = limits.request_line();
-    if len > line_max && memchr(b'\n', head.get(..line_max).unwrap_or(head)).is_none() {
+    let line = method.len() + target.len() + "  HTTP/1.1\r\n".len();
+    let ended = head.get(..line).is_some_and(|line| line.ends_with(b"\r\n"))
+        && request
+            .headers
+            .iter()
+            .all(|field| ends_in_cr_lf(head, field.value))
+        && head.ends_with(b"\r\n");
+    if line > limits.request_line() || !ended && !has_cr_lf_only(head, request.headers.len() + 2) {
         return syntax::fault(window, limits);
     }
     let method = Method::from_bytes(method.as_bytes());
@@ -155,6 +156,23 @@ pub(super) fn parse<'a>(
             expects_continue,
         },
     )))
+}
+
+/// Whether CR LF follows `value` at once, a part of `head` whose offset httparse does not tell.
+fn ends_in_cr_lf(head: &[u8], value: &[u8]) -> bool {
+    let end = value
+        .as_ptr_range()
+        .end
+        .addr()
+        .wrapping_sub(head.as_ptr().addr());
+    matches!(head.get(end..), Some([b'\r', b'\n', ..]))
+}
+
+/// Whether each of the `lines` of a head that httparse takes ends in CR LF. To httparse a bare LF
+/// ends a line too, but it lets a CR stand only before an LF: so it is enough to count.
+#[cold]
+fn has_cr_lf_only(head: &[u8], lines: usize) -> bool {
+    memchr_iter(b'\r', head).count() == lines
 }
 
 /// Checks the form of the target (RFC 9112 §3.2).
