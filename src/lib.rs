@@ -24,6 +24,7 @@
 //! ```
 
 mod base;
+pub mod codec;
 mod config;
 mod error;
 mod event;
@@ -31,6 +32,8 @@ mod ffi;
 mod flags;
 mod log;
 pub mod process;
+#[cfg(feature = "server")]
+pub mod server;
 mod signals;
 pub mod stream;
 mod trampoline;

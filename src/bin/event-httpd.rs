@@ -1,3 +1,20 @@
-//! `event-httpd`: a server written on the wrapper.
+//! `event-httpd`: parse, start logging, run, exit code.
+#![forbid(unsafe_code)]
 
-fn main() {}
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use php_event::server::{self, Cli};
+
+fn main() -> ExitCode {
+    let config = Cli::parse().into_config();
+    server::start_log(&config);
+    match server::run(config) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            writeln!(io::stderr(), "event-httpd: {failure}").ok(); // nobody to tell
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! What a worker counts, and the line in which it says so.
+
+use std::cell::Cell;
+
+/// One number that only this worker's thread writes.
+#[derive(Debug, Default)]
+pub(crate) struct Counter(Cell<u64>);
+
+impl Counter {
+    pub(crate) fn add(&self, n: u64) {
+        self.0.set(self.0.get().wrapping_add(n));
+    }
+
+    pub(crate) fn get(&self) -> u64 {
+        self.0.get()
+    }
+}
+
+/// The numbers of one worker since its start.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    /// Connections accepted.
+    pub(crate) connections: Counter,
+    /// Requests answered with the app's answer.
+    pub(crate) requests: Counter,
+    /// Requests refused with an error status.
+    pub(crate) refusals: Counter,
+    /// Connections closed by a deadline.
+    pub(crate) timeouts: Counter,
+    /// Connections closed because their code panicked.
+    pub(crate) panics: Counter,
+    /// How often accepting paused, at the descriptor limit or `--max-connections`.
+    pub(crate) pauses: Counter,
+}
+
+impl Counters {
+    /// Logs all of them in one line.
+    pub(crate) fn log(&self, open: usize) {
+        tracing::info!(
+            connections = self.connections.get(),
+            open,
+            requests = self.requests.get(),
+            refusals = self.refusals.get(),
+            timeouts = self.timeouts.get(),
+            panics = self.panics.get(),
+            pauses = self.pauses.get(),
+            "counters"
+        );
+    }
+}

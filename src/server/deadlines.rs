@@ -1,0 +1,122 @@
+//! Deadlines of many connections under one timer event.
+//!
+//! A connection has at most one live entry, in the bucket of the tick it is due at. Moving
+//! a deadline later costs nothing: the entry stays, and [`Deadlines::expired`]'s caller puts
+//! it where it belongs when it comes up. Only an earlier deadline makes a new entry.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+/// Deadlines are kept, and rounded up, to this much.
+const TICK: Duration = Duration::from_millis(50);
+
+/// A moment, counted in [`TICK`]s since the worker began.
+pub(crate) type Tick = u64;
+
+/// Buckets of connection numbers by the tick they are due at.
+#[derive(Debug)]
+pub(crate) struct Deadlines {
+    began: Instant,
+    buckets: RefCell<BTreeMap<Tick, Vec<u64>>>,
+    armed: Cell<Option<Tick>>,
+}
+
+impl Deadlines {
+    pub(crate) fn new(began: Instant) -> Self {
+        Self {
+            began,
+            buckets: RefCell::default(),
+            armed: Cell::new(None),
+        }
+    }
+
+    /// The first tick at which `due` has passed.
+    pub(crate) fn tick(&self, due: Instant) -> Tick {
+        let ticks = due
+            .saturating_duration_since(self.began)
+            .as_nanos()
+            .div_ceil(TICK.as_nanos());
+        Tick::try_from(ticks).unwrap_or(Tick::MAX)
+    }
+
+    /// Enters `id` for `tick`. Gives the time to set the timer to, if it is to be set earlier.
+    pub(crate) fn enter(&self, id: u64, tick: Tick, now: Instant) -> Option<Duration> {
+        self.buckets.borrow_mut().entry(tick).or_default().push(id);
+        match self.armed.get() {
+            Some(armed) if armed <= tick => None,
+            _ => {
+                self.armed.set(Some(tick));
+                Some(self.until(tick, now))
+            }
+        }
+    }
+
+    /// Takes out what is due at `now`, with the tick of each entry.
+    pub(crate) fn expired(&self, now: Instant) -> Vec<(Tick, u64)> {
+        let elapsed = now.saturating_duration_since(self.began).as_nanos() / TICK.as_nanos();
+        let next = Tick::try_from(elapsed)
+            .unwrap_or(Tick::MAX)
+            .saturating_add(1);
+        let mut buckets = self.buckets.borrow_mut();
+        let later = buckets.split_off(&next);
+        let due = std::mem::replace(&mut *buckets, later);
+        self.armed.set(None);
+        due.into_iter()
+            .flat_map(|(tick, ids)| ids.into_iter().map(move |id| (tick, id)))
+            .collect()
+    }
+
+    /// The time to set the timer to after [`expired`](Self::expired)'s entries were handled.
+    pub(crate) fn next(&self, now: Instant) -> Option<Duration> {
+        let first = *self.buckets.borrow().first_key_value()?.0;
+        self.armed.set(Some(first));
+        Some(self.until(first, now))
+    }
+
+    fn until(&self, tick: Tick, now: Instant) -> Duration {
+        let at = TICK.saturating_mul(u32::try_from(tick).unwrap_or(u32::MAX));
+        at.saturating_sub(now.saturating_duration_since(self.began))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ids(expired: Vec<(Tick, u64)>) -> Vec<u64> {
+        expired.into_iter().map(|(_, id)| id).collect()
+    }
+
+    #[test]
+    fn entries_expire_at_their_tick_and_not_before() {
+        let began = Instant::now();
+        let deadlines = Deadlines::new(began);
+        let at = |ms| began + Duration::from_millis(ms);
+        for (id, due) in [(1, 120), (2, 20), (3, 100)] {
+            deadlines.enter(id, deadlines.tick(at(due)), began);
+        }
+        assert_eq!(ids(deadlines.expired(at(49))), Vec::<u64>::new());
+        assert_eq!(ids(deadlines.expired(at(50))), [2]);
+        assert_eq!(ids(deadlines.expired(at(149))), [3]);
+        assert_eq!(ids(deadlines.expired(at(150))), [1]);
+    }
+
+    #[test]
+    fn only_an_earlier_entry_sets_the_timer() {
+        let began = Instant::now();
+        let deadlines = Deadlines::new(began);
+        assert_eq!(deadlines.enter(1, 10, began), Some(TICK * 10));
+        assert_eq!(deadlines.enter(2, 10, began), None);
+        assert_eq!(deadlines.enter(3, 11, began), None);
+        assert_eq!(deadlines.enter(4, 2, began), Some(TICK * 2));
+        assert_eq!(ids(deadlines.expired(began + TICK * 2)), [4]);
+        assert_eq!(deadlines.next(began + TICK * 2), Some(TICK * 8));
+    }
+
+    #[test]
+    fn an_empty_queue_sets_no_timer() {
+        let deadlines = Deadlines::new(Instant::now());
+        assert_eq!(deadlines.next(Instant::now()), None);
+    }
+}

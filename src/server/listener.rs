@@ -1,0 +1,126 @@
+//! The listening socket, and the descriptor limit that says how many clients fit.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::FileTypeExt as _;
+use std::time::Duration;
+
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+
+use super::Failure;
+use super::config::{Config, Listen};
+use crate::Error;
+use crate::process::{Pid, getpid};
+use crate::stream::{
+    ContextOptions, Stream, StreamContext, stream_context_create, stream_socket_client,
+    stream_socket_get_name, stream_socket_server,
+};
+
+/// Descriptors that are not clients: the standard streams, the listener, libevent's own.
+const RESERVED: u64 = 16;
+
+/// A listener, and the unix path that goes with it.
+pub(crate) struct Listening {
+    stream: Stream,
+    address: String,
+    path: Option<(String, Pid)>, // removed by the process that made it
+}
+
+impl Listening {
+    /// Binds and listens.
+    pub(crate) fn on(config: &Config) -> Result<Self, Failure> {
+        let context = stream_context_create(ContextOptions {
+            backlog: config.backlog,
+            so_reuseport: config.share_port,
+            tcp_nodelay: !matches!(config.listen, Listen::Unix(_)),
+            ..ContextOptions::default()
+        });
+        let url = config.listen.url();
+        let mut bound = stream_socket_server(&url, &context);
+        if let (Listen::Unix(path), Err(error)) = (&config.listen, &bound)
+            && error.kind() == io::ErrorKind::AddrInUse
+            && is_left_over(path)
+            && fs::remove_file(path).is_ok()
+        {
+            bound = stream_socket_server(&url, &context);
+        }
+        let stream = bound.map_err(|error| failure(&config.listen, &error))?;
+        let (address, path) = match &config.listen {
+            Listen::Unix(path) => (format!("unix:{path}"), Some((path.clone(), getpid()))),
+            Listen::Tcp(host) => (
+                stream_socket_get_name(&stream, false).unwrap_or_else(|| host.clone()),
+                None,
+            ),
+        };
+        Ok(Self {
+            stream,
+            address,
+            path,
+        })
+    }
+
+    /// The address with the port that it got.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
+    pub(crate) fn stream(&self) -> Stream {
+        self.stream.clone()
+    }
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        if let Some((path, owner)) = &self.path
+            && *owner == getpid()
+        {
+            fs::remove_file(path).ok(); // gone already: as it should be
+        }
+    }
+}
+
+/// Whether a socket file is of a server that ended without removing it: nobody answers.
+fn is_left_over(path: &str) -> bool {
+    let is_socket = fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket());
+    let call = stream_socket_client(
+        &format!("unix://{path}"),
+        Duration::from_secs(1),
+        &StreamContext::default(),
+    );
+    is_socket && call.is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
+}
+
+fn failure(listen: &Listen, error: &Error) -> Failure {
+    let text = error.to_string();
+    let prefix = format!("{}: {}: ", error.call(), listen.url());
+    Failure::Listen {
+        address: listen.to_string(),
+        cause: text.strip_prefix(&prefix).unwrap_or(&text).to_owned(),
+        remedy: match error.kind() {
+            io::ErrorKind::AddrInUse if matches!(listen, Listen::Unix(_)) => {
+                "; a server listens there, or the file is no socket: choose another path"
+            }
+            io::ErrorKind::AddrInUse => {
+                "; choose another --listen address, or give --share-port to both servers"
+            }
+            io::ErrorKind::AddrNotAvailable => "; no interface of this machine has that address",
+            io::ErrorKind::PermissionDenied => {
+                "; ports below 1024 need a privilege, a path a writable directory"
+            }
+            _ => "",
+        },
+    }
+}
+
+/// Raises the soft descriptor limit to the hard one, and says how many clients fit.
+pub(crate) fn raise_descriptor_limit() -> usize {
+    let raised = getrlimit(Resource::RLIMIT_NOFILE).map(|(soft, hard)| {
+        match setrlimit(Resource::RLIMIT_NOFILE, hard, hard) {
+            Ok(()) => hard,
+            Err(_) => soft,
+        }
+    });
+    let limit = raised.unwrap_or(1024);
+    tracing::debug!("descriptor limit: {limit}");
+    usize::try_from(limit.saturating_sub(RESERVED).max(1)).unwrap_or(usize::MAX)
+}

@@ -1,0 +1,30 @@
+//! The log on standard error.
+
+use std::io::{self, IsTerminal as _};
+use std::panic;
+
+use tracing::Level;
+
+use super::config::{Config, LogFormat};
+
+/// Starts logging as the config says, panics included. The first call of a process counts.
+pub fn start(config: &Config) {
+    let level = match config.verbose {
+        0 => Level::INFO,
+        1 => Level::DEBUG,
+        _ => Level::TRACE,
+    };
+    let builder = tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .log_internal_errors(false) // a closed standard error is no reason to panic
+        .with_target(false);
+    let started = match config.log_format {
+        LogFormat::Text => builder.try_init(),
+        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+    };
+    if started.is_ok() {
+        panic::set_hook(Box::new(|panic| tracing::error!("{panic}")));
+    }
+}

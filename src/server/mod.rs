@@ -1,0 +1,64 @@
+//! `event-httpd`: a server written on the library's public classes alone.
+//!
+//! [`Cli`] reads the command line, [`Config`] is what it asks for, [`run`] does it.
+#![forbid(unsafe_code)]
+
+mod acceptor;
+mod app;
+mod cli;
+mod config;
+mod connection;
+mod counters;
+mod deadlines;
+mod listener;
+mod log;
+mod outbox;
+mod worker;
+
+pub use cli::Cli;
+pub use config::{Config, Listen, LogFormat};
+pub use log::start as start_log;
+
+use app::Status;
+use worker::Worker;
+
+/// Why the server could not start or go on; one line for standard error.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Failure {
+    /// The address could not be listened on.
+    #[error("cannot listen on {address}: {cause}{remedy}")]
+    Listen {
+        /// The address, as it was given.
+        address: String,
+        /// What the system says.
+        cause: String,
+        /// What to do about it, where that is known.
+        remedy: &'static str,
+    },
+    /// The loop or an event failed.
+    #[error(transparent)]
+    Event(#[from] crate::Error),
+}
+
+/// Runs the server until a signal stops it.
+///
+/// # Errors
+/// [`Failure::Listen`] when the address cannot be had; [`Failure::Event`] when libevent fails.
+pub fn run(config: Config) -> Result<(), Failure> {
+    let room = listener::raise_descriptor_limit();
+    let listening = listener::Listening::on(&config)?;
+    let allowed = config.max_connections.unwrap_or(room).min(room);
+    if config.max_connections.is_some_and(|wanted| wanted > room) {
+        tracing::warn!("--max-connections is more than the descriptor limit allows: {room}");
+    }
+    let status = Box::new(Status::new(config.headers.clone()));
+    let worker = Worker::new(config, status, allowed)?;
+    tracing::info!(
+        max_connections = allowed,
+        "listening on {}",
+        listening.address()
+    );
+    worker.run(listening.stream())?;
+    Ok(())
+}

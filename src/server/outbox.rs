@@ -1,0 +1,212 @@
+//! Bytes that wait for one peer: parts of shared buffers, in order, counted and not copied.
+
+use std::collections::VecDeque;
+use std::io::{self, IoSlice, Write};
+use std::ops::Range;
+use std::rc::Rc;
+
+/// How many parts go into one system call: enough for any pipeline, and the list stays on
+/// the stack.
+const SLICES: usize = 64;
+
+/// A part of a buffer that many peers may share.
+#[derive(Clone, Debug)]
+pub(crate) struct Part {
+    bytes: Rc<[u8]>,
+    range: Range<usize>,
+}
+
+impl Part {
+    /// The first `length` bytes of a buffer, or all it has.
+    pub(crate) fn first(bytes: Rc<[u8]>, length: usize) -> Self {
+        let range = 0..length.min(bytes.len());
+        Self { bytes, range }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.range.len()
+    }
+
+    /// Whether both are of one buffer.
+    #[cfg(test)]
+    pub(crate) fn shares_with(&self, other: &Self) -> bool {
+        Rc::ptr_eq(&self.bytes, &other.bytes)
+    }
+
+    fn as_slice(&self) -> &[u8] {
+        self.bytes.get(self.range.clone()).unwrap_or_default()
+    }
+}
+
+impl From<Vec<u8>> for Part {
+    fn from(bytes: Vec<u8>) -> Self {
+        let length = bytes.len();
+        Self::first(bytes.into(), length)
+    }
+}
+
+/// A queue of parts, and their bytes together.
+#[derive(Debug, Default)]
+pub(crate) struct Outbox {
+    parts: VecDeque<Part>,
+    length: usize,
+}
+
+impl Outbox {
+    pub(crate) fn push(&mut self, part: Part) {
+        if part.len() > 0 {
+            self.length += part.len();
+            self.parts.push_back(part);
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.length
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
+    /// Writes as much as the target takes. Gives how much that was; what is left stays.
+    ///
+    /// # Errors
+    /// The target's, but for `WouldBlock`, which is no error here.
+    pub(crate) fn write_to(&mut self, mut target: impl Write) -> io::Result<usize> {
+        let mut total = 0;
+        while let Some(first) = self.parts.front() {
+            let result = if self.parts.len() == 1 {
+                target.write(first.as_slice())
+            } else {
+                let mut slices = [IoSlice::new(&[]); SLICES];
+                let count = self.parts.len().min(SLICES);
+                for (slice, part) in slices.iter_mut().zip(&self.parts) {
+                    *slice = IoSlice::new(part.as_slice());
+                }
+                target.write_vectored(slices.get(..count).unwrap_or_default())
+            };
+            match result {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(n) => {
+                    total += n;
+                    self.consume(n);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(total)
+    }
+
+    fn consume(&mut self, mut n: usize) {
+        self.length = self.length.saturating_sub(n);
+        while let Some(first) = self.parts.front_mut() {
+            let length = first.len();
+            if n < length {
+                first.range.start += n;
+                return;
+            }
+            n -= length;
+            self.parts.pop_front();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Takes `room` bytes in all, at most `each` a call.
+    struct Narrow {
+        each: usize,
+        room: usize,
+        got: Vec<u8>,
+    }
+
+    impl Write for &mut Narrow {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let n = bytes.len().min(self.each).min(self.room - self.got.len());
+            self.got.extend_from_slice(&bytes[..n]);
+            if n == 0 {
+                Err(io::ErrorKind::WouldBlock.into())
+            } else {
+                Ok(n)
+            }
+        }
+
+        fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+            let joined: Vec<u8> = slices
+                .iter()
+                .flat_map(|slice| slice.iter().copied())
+                .collect();
+            self.write(&joined)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn filled(parts: usize) -> (Outbox, Vec<u8>) {
+        let mut outbox = Outbox::default();
+        let mut all = Vec::new();
+        for n in 0..parts {
+            let bytes = format!("<part {n}>").into_bytes();
+            all.extend_from_slice(&bytes);
+            outbox.push(bytes.into());
+        }
+        (outbox, all)
+    }
+
+    #[test]
+    fn whatever_the_target_takes_at_a_time_the_bytes_arrive_in_order() {
+        for parts in [1, 2, SLICES, SLICES + 1, 3 * SLICES] {
+            for each in [1, 7, 8, 9, 1000] {
+                let (mut outbox, all) = filled(parts);
+                let mut target = Narrow {
+                    each,
+                    room: usize::MAX,
+                    got: Vec::new(),
+                };
+                assert_eq!(outbox.write_to(&mut target).unwrap(), all.len());
+                assert_eq!(target.got, all);
+                assert!(outbox.is_empty());
+            }
+        }
+    }
+
+    #[test]
+    fn a_full_target_leaves_the_rest_in_the_queue() {
+        let (mut outbox, all) = filled(10);
+        let mut target = Narrow {
+            each: 1000,
+            room: 13,
+            got: Vec::new(),
+        };
+        assert_eq!(outbox.write_to(&mut target).unwrap(), 13);
+        assert_eq!(outbox.len(), all.len() - 13);
+        let mut rest = Narrow {
+            each: 5,
+            room: usize::MAX,
+            got: Vec::new(),
+        };
+        outbox.write_to(&mut rest).unwrap();
+        assert_eq!([target.got, rest.got].concat(), all);
+    }
+
+    #[test]
+    fn the_first_bytes_of_a_buffer_are_a_part_of_their_own() {
+        let whole: Rc<[u8]> = Rc::from(*b"head body");
+        let mut outbox = Outbox::default();
+        outbox.push(Part::first(Rc::clone(&whole), 5));
+        outbox.push(Part::first(whole, 100));
+        let mut target = Narrow {
+            each: 1000,
+            room: usize::MAX,
+            got: Vec::new(),
+        };
+        outbox.write_to(&mut target).unwrap();
+        assert_eq!(target.got, b"head head body");
+    }
+}
