@@ -1,0 +1,193 @@
+#!/bin/sh
+# Installs what building php-event needs, by the system's package manager: a C
+# compiler, pkg-config, libevent 2.1 and OpenSSL with their headers. With --tests
+# also the programs that the tests call. Where nothing is missing it says nothing,
+# calls no package manager, and takes no time. It does not install Rust.
+set -eu
+
+usage() {
+    cat <<'END'
+usage: install.sh [--tests]
+
+Installs what building needs by apt, dnf, apk, pacman or brew, as root or with sudo:
+a C compiler, pkg-config, libevent (2.1.12 or newer, below 2.2) and OpenSSL.
+
+  --tests   also what the tests call: curl, ab, wrk, nc, openssl, valgrind, strace, ps
+  --help    print this
+END
+}
+
+say() { echo "install.sh: $*" >&2; }
+have() { command -v "$1" >/dev/null 2>&1; }
+pkg() { "${PKG_CONFIG:-pkg-config}" "$@" 2>/dev/null; }
+
+has_compiler() {
+    echo '#include <stdio.h>' | "${CC:-cc}" -E - >/dev/null 2>&1
+}
+
+has_libevent() {
+    for library in libevent_core libevent_extra libevent_openssl; do
+        pkg --atleast-version=2.1.12 "$library" || return 1
+    done
+}
+
+has_openssl() {
+    # Homebrew keeps it where pkg-config does not look and Rust's openssl-sys does.
+    pkg --exists openssl ||
+        [ -d /opt/homebrew/opt/openssl@3 ] || [ -d /usr/local/opt/openssl@3 ]
+}
+
+# The tests talk to unix sockets, which the traditional nc and busybox's cannot.
+has_nc() { nc -h 2>&1 | grep -q -e '-U'; }
+
+# One word for each thing that is not there, the same on every system.
+list_missing() {
+    has_compiler || echo compiler
+    have "${PKG_CONFIG:-pkg-config}" || echo pkg-config
+    has_libevent || echo libevent
+    has_openssl || echo openssl
+    [ "$tests" = yes ] || return 0
+    have curl || echo curl
+    have ab || echo ab
+    have wrk || echo wrk
+    has_nc || echo nc
+    have openssl || echo openssl-program
+    have ps || echo ps
+    # Linux alone has these two.
+    [ "$(uname -s)" = Linux ] || return 0
+    have valgrind || echo valgrind
+    have strace || echo strace
+}
+
+# What a package manager ($1) calls the things of that list.
+packages() {
+    for need in $2; do
+        case $1:$need in
+            apt:compiler) echo gcc libc6-dev ;;
+            apk:compiler) echo gcc musl-dev ;;
+            *:compiler) echo gcc ;;
+            apt:pkg-config) echo pkg-config ;;
+            dnf:pkg-config) echo pkgconf-pkg-config ;;
+            *:pkg-config) echo pkgconf ;;
+            apt:libevent | apk:libevent) echo libevent-dev ;;
+            dnf:libevent) echo libevent-devel ;;
+            apt:openssl) echo libssl-dev ;;
+            apk:openssl) echo openssl-dev ;;
+            dnf:openssl) echo openssl-devel ;;
+            brew:openssl*) echo openssl@3 ;;
+            *:openssl-program) echo openssl ;;
+            apt:ab | apk:ab) echo apache2-utils ;;
+            dnf:ab) echo httpd-tools ;;
+            pacman:ab) echo apache ;;
+            brew:ab) echo httpd ;;
+            apt:nc | apk:nc) echo netcat-openbsd ;;
+            dnf:nc) echo nmap-ncat ;;
+            pacman:nc) echo openbsd-netcat ;;
+            brew:nc) echo netcat ;;
+            apt:ps) echo procps ;;
+            *:ps) echo procps-ng ;;
+            *) echo "$need" ;;
+        esac
+    done | tr '\n' ' ' | sed 's/ $//'
+}
+
+find_manager() {
+    if have apt-get; then echo apt
+    elif have dnf; then echo dnf
+    elif have apk; then echo apk
+    elif have pacman; then echo pacman
+    elif have brew; then echo brew
+    fi
+}
+
+refresh() {
+    case $manager in
+        apt) $root apt-get -q update ;;
+        dnf) $root dnf -q makecache ;;
+        apk) $root apk update ;;
+        pacman) $root pacman -Sy --noconfirm ;;
+        brew) brew update ;;
+    esac
+}
+
+add() {
+    case $manager in
+        apt)
+            $root env DEBIAN_FRONTEND=noninteractive \
+                apt-get -q install -y --no-install-recommends "$@"
+            ;;
+        dnf) $root dnf -q install -y "$@" ;;
+        apk) $root apk add "$@" ;;
+        pacman) $root pacman -S --needed --noconfirm "$@" ;;
+        brew) brew install "$@" ;;
+    esac
+}
+
+# A libevent that is too old may be replaced; one that is too new, no package mends.
+judge_libevent() {
+    version=$(pkg --modversion libevent_core || pkg --modversion libevent) || return 0
+    if ! pkg --atleast-version=2.1.12 libevent_core; then
+        say "libevent $version is too old: php-event needs 2.1.12 or newer, below 2.2"
+    elif pkg --atleast-version=2.2 libevent_core; then
+        say "libevent $version is too new: php-event needs 2.1.12 or newer, below 2.2;" \
+            "point PKG_CONFIG_PATH at such a one, or build with cmake and --features bundled"
+        exit 1
+    fi
+}
+
+tests=no
+for argument in "$@"; do
+    case $argument in
+        --tests) tests=yes ;;
+        -h | --help)
+            usage
+            exit 0
+            ;;
+        *)
+            say "unknown argument: $argument"
+            usage >&2
+            exit 2
+            ;;
+    esac
+done
+
+have cargo || say "cargo not found: Rust 1.88 or newer is needed too; rustup.rs tells how"
+judge_libevent
+missing=$(list_missing)
+[ -n "$missing" ] || exit 0
+
+manager=$(find_manager)
+if [ -z "$manager" ]; then
+    say "no apt-get, dnf, apk, pacman or brew found; these are missing, by their names on" \
+        "Debian: $(packages apt "$missing")"
+    exit 1
+fi
+wanted=$(packages "$manager" "$missing")
+
+root=
+if [ "$manager" != brew ] && [ "$(id -u)" -ne 0 ]; then
+    if ! have sudo; then
+        say "neither root nor sudo; these are missing, by their names in $manager: $wanted"
+        exit 1
+    fi
+    # Without a terminal nobody can answer sudo.
+    if [ -t 0 ]; then root=sudo; else root='sudo -n'; fi
+fi
+
+say "installing by $manager: $wanted"
+# One argument for each package.
+# shellcheck disable=SC2086
+if ! add $wanted </dev/null >&2; then
+    say "once more with fresh package lists"
+    if ! { refresh && add $wanted; } </dev/null >&2; then
+        say "failed; these are missing, by their names in $manager: $wanted"
+        exit 1
+    fi
+fi
+
+judge_libevent
+missing=$(list_missing | tr '\n' ' ')
+if [ -n "$missing" ]; then
+    say "installed, and still not found: $missing"
+    exit 1
+fi
