@@ -98,6 +98,10 @@ pub fn fork() -> Result<Fork> {
     watch_forks();
     let owner = signals::lock();
     let held = SignalsHeld::new(CALL)?;
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the function that is to be called instead"
+    )]
     // SAFETY: this process has one thread, so the child has no lock that nobody will release.
     let forked = unsafe { unistd::fork() };
     if matches!(forked, Ok(ForkResult::Child)) {
