@@ -4,11 +4,13 @@
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
-use clap::Parser as _;
 use php_event::server::{self, Cli};
 
 fn main() -> ExitCode {
-    let config = Cli::parse().into_config();
+    let config = match Cli::from_process() {
+        Ok(config) => config,
+        Err(code) => return ExitCode::from(code),
+    };
     server::start_log(&config);
     match server::run(config) {
         Ok(()) => ExitCode::SUCCESS,

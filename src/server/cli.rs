@@ -3,8 +3,10 @@
 //! Turns text into values and refuses what is no value; what values mean together is
 //! [`config`](super::config)'s.
 
+use std::io::{self, Write as _};
 use std::time::Duration;
 
+use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::config::{Config, Listen, LogFormat};
@@ -17,7 +19,12 @@ use crate::codec::response::FieldLine;
 /// EVENT_HTTPD_LISTEN; the command line wins. SIGTERM and SIGINT stop it within --grace,
 /// a second one at once; SIGUSR1 logs the counters.
 #[derive(Debug, Parser)]
-#[command(name = "event-httpd", version, propagate_version = true)]
+#[command(
+    name = "event-httpd",
+    version,
+    propagate_version = true,
+    arg_required_else_help = false
+)]
 pub struct Cli {
     #[command(subcommand)]
     command: CommandLine,
@@ -55,19 +62,21 @@ struct Shared {
     backlog: i32,
 
     /// Let other instances listen on the same port, which share its connections
-    #[arg(long, env = "EVENT_HTTPD_SHARE_PORT")]
+    #[arg(long, env = "EVENT_HTTPD_SHARE_PORT", value_parser = BoolishValueParser::new())]
     share_port: bool,
 
-    /// A header line for every answer, such as 'Cache-Control: no-store'; may be repeated
+    /// A header line for every answer, such as 'Cache-Control: no-store'; may be repeated, in the
+    /// environment as several lines
     #[arg(
         long = "header",
         value_name = "NAME: VALUE",
-        env = "EVENT_HTTPD_HEADER"
+        env = "EVENT_HTTPD_HEADER",
+        value_delimiter = '\n'
     )]
     headers: Vec<FieldLine>,
 
     /// Send a Date header with every answer; error answers always have it
-    #[arg(long, env = "EVENT_HTTPD_DATE")]
+    #[arg(long, env = "EVENT_HTTPD_DATE", value_parser = BoolishValueParser::new())]
     date: bool,
 
     /// Stop accepting while this many connections are open [default: what the descriptor limit allows]
@@ -100,7 +109,7 @@ struct Shared {
     grace: Duration,
 
     /// Print what arrives to standard output, as the tutorial does
-    #[arg(long, env = "EVENT_HTTPD_ECHO")]
+    #[arg(long, env = "EVENT_HTTPD_ECHO", value_parser = BoolishValueParser::new())]
     echo: bool,
 
     /// How the log on standard error is written
@@ -118,6 +127,33 @@ struct Shared {
 }
 
 impl Cli {
+    /// Reads the process's arguments and environment.
+    ///
+    /// `--help` and `--version` are printed to standard output.
+    ///
+    /// # Errors
+    /// The exit code of a process that has nothing to run: 0 after `--help` and `--version`,
+    /// 2 after one line on standard error that names what is wrong.
+    pub fn from_process() -> Result<Config, u8> {
+        let error = match Self::try_parse() {
+            Ok(cli) => return Ok(cli.into_config()),
+            Err(error) => error,
+        };
+        // Neither is a reason to panic when nobody reads it.
+        if error.use_stderr() {
+            writeln!(
+                io::stderr(),
+                "event-httpd: {}",
+                one_line(&error.to_string())
+            )
+            .ok();
+            Err(2)
+        } else {
+            error.print().ok();
+            Err(0)
+        }
+    }
+
     /// What the command line and the environment ask for.
     #[must_use]
     pub fn into_config(self) -> Config {
@@ -148,6 +184,22 @@ impl Cli {
             verbose: shared.verbose,
         }
     }
+}
+
+/// What clap says in a paragraph, its tip included and the usage left out.
+fn one_line(error: &str) -> String {
+    let body = error.split("\nUsage:").next().unwrap_or(error);
+    let body = body.split("\nFor more information").next().unwrap_or(body);
+    let parts = body
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .collect::<Vec<_>>();
+    let text = parts.join("; ");
+    format!(
+        "{}; try --help",
+        text.strip_prefix("error: ").unwrap_or(&text)
+    )
 }
 
 /// A time above zero and of at most a year, such as `10s`, `1500ms`, `2m 30s`.

@@ -108,6 +108,7 @@ impl Connection {
         let read = connection.read.get_or_init(|| read);
         worker.app().opened(connection.id(), read);
         connection.watch(now, true);
+        tracing::debug!(id = connection.id(), peer = connection.peer(), "connected");
         Ok(connection)
     }
 
@@ -471,6 +472,7 @@ impl Connection {
     /// handle, when the running callback returns.
     fn close(&self) {
         if self.end_events() {
+            tracing::debug!(id = self.id(), "closed");
             self.worker.closed(self.id());
         }
     }
