@@ -48,7 +48,7 @@ enum Format {
 
 #[derive(Args, Debug)]
 struct Shared {
-    /// Where to listen: IP:PORT, [IPV6]:PORT, NAME:PORT, or unix:PATH; port 0 takes a free one
+    /// Where to listen: HOST:PORT, an IPv6 address in brackets, or unix:PATH; port 0 takes a free one
     #[arg(
         long,
         value_name = "ADDR",
