@@ -7,12 +7,12 @@ use std::process::ExitCode;
 use php_event::server::{self, Cli};
 
 fn main() -> ExitCode {
-    let config = match Cli::from_process() {
-        Ok(config) => config,
+    let command = match Cli::from_process() {
+        Ok(command) => command,
         Err(code) => return ExitCode::from(code),
     };
-    server::start_log(&config);
-    match server::run(config) {
+    server::start_log(command.log());
+    match server::run(command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             writeln!(io::stderr(), "event-httpd: {failure}").ok(); // nobody to tell

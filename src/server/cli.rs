@@ -4,12 +4,15 @@
 //! [`config`](super::config)'s.
 
 use std::io::{self, Write as _};
+use std::thread;
 use std::time::Duration;
 
 use clap::builder::BoolishValueParser;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 
-use super::config::{Config, Listen, LogFormat};
+use super::config::{
+    Command, Config, Deliver, Framing, Isolation, Listen, LogConfig, LogFormat, Program,
+};
 use crate::codec::Limits;
 use crate::codec::response::FieldLine;
 
@@ -17,7 +20,8 @@ use crate::codec::response::FieldLine;
 ///
 /// Each option can be given in the environment as EVENT_HTTPD_ and its name, for example
 /// EVENT_HTTPD_LISTEN; the command line wins. SIGTERM and SIGINT stop it within --grace,
-/// a second one at once; SIGUSR1 logs the counters.
+/// a second one at once; SIGQUIT waits for connections to end; SIGUSR1 logs the counters;
+/// with --workers, SIGHUP and SIGUSR2 replace the workers one at a time.
 #[derive(Debug, Parser)]
 #[command(
     name = "event-httpd",
@@ -37,13 +41,59 @@ enum CommandLine {
     /// Any method (but CONNECT) and any path gets the table: an object from stream number
     /// to event, the listener first, then a line for each open connection.
     Serve(Shared),
+
+    /// Pass on what one connection sends to all the others
+    ///
+    /// With --framing raw, what one read returns is a message, and each receiver gets it as the
+    /// body of an HTTP response that answers no request. That is for peers that expect it: it
+    /// does not belong behind a proxy or in front of a browser. With --framing http the body of
+    /// each request is a message, and its sender gets 202.
+    Broadcast {
+        #[command(flatten)]
+        shared: Shared,
+        #[command(flatten)]
+        broadcast: Broadcast,
+    },
+
+    /// Show that forked processes share no variables
+    ///
+    /// Children that are forked change a variable; the parent, which prints it whenever a child
+    /// has ended, never sees that.
+    Isolation(IsolationArgs),
 }
 
-/// What `--log-format` takes.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Format {
-    Text,
-    Json,
+#[derive(Args, Debug)]
+struct Broadcast {
+    /// What a message is: what one read returns, or a request's body
+    #[arg(long, env = "EVENT_HTTPD_FRAMING", default_value = "raw")]
+    framing: Framing,
+
+    /// Who gets a message: the others; the sender, as the tutorial's program has it (a copy for
+    /// each other client of its process); everyone
+    #[arg(long, env = "EVENT_HTTPD_DELIVER", default_value = "others")]
+    deliver: Deliver,
+
+    /// How many bytes may wait for all peers of a worker together; then the slowest is cut off
+    #[arg(long, value_name = "SIZE", env = "EVENT_HTTPD_MAX_QUEUE_TOTAL", default_value = "256MiB", value_parser = size)]
+    max_queue_total: usize,
+}
+
+#[derive(Args, Debug)]
+struct IsolationArgs {
+    /// How many children to fork, 10000 at most
+    #[arg(long, value_name = "N", env = "EVENT_HTTPD_CHILDREN", default_value_t = 5, value_parser = clap::value_parser!(u32).range(..=10_000))]
+    children: u32,
+
+    /// How long a child sleeps at most, in seconds, or as 1500ms; at least a second where that allows
+    #[arg(long, value_name = "TIME", env = "EVENT_HTTPD_MAX_SLEEP", default_value = "10", value_parser = seconds)]
+    max_sleep: Duration,
+
+    /// How long the parent waits after each child, in seconds, or as 1500ms
+    #[arg(long, value_name = "TIME", env = "EVENT_HTTPD_INTERVAL", default_value = "3", value_parser = seconds)]
+    interval: Duration,
+
+    #[command(flatten)]
+    log: Log,
 }
 
 #[derive(Args, Debug)]
@@ -112,6 +162,24 @@ struct Shared {
     #[arg(long, env = "EVENT_HTTPD_ECHO", value_parser = BoolishValueParser::new())]
     echo: bool,
 
+    /// Run as a master and N workers, or as many as there are cores; one process otherwise
+    #[arg(long, value_name = "N|auto", env = "EVENT_HTTPD_WORKERS", value_parser = workers)]
+    workers: Option<usize>,
+
+    /// Replace a worker after this many requests or messages; only with --workers
+    #[arg(long, value_name = "N", env = "EVENT_HTTPD_WORKER_MAX_REQUESTS", requires = "workers", value_parser = clap::value_parser!(u64).range(1..))]
+    worker_max_requests: Option<u64>,
+
+    /// How long a worker may leave the master's heartbeats unanswered before it is replaced
+    #[arg(long, value_name = "TIME", env = "EVENT_HTTPD_BUS_TIMEOUT", default_value = "5s", value_parser = duration)]
+    bus_timeout: Duration,
+
+    #[command(flatten)]
+    log: Log,
+}
+
+#[derive(Args, Debug)]
+struct Log {
     /// How the log on standard error is written
     #[arg(
         long,
@@ -119,7 +187,7 @@ struct Shared {
         env = "EVENT_HTTPD_LOG_FORMAT",
         default_value = "text"
     )]
-    log_format: Format,
+    log_format: LogFormat,
 
     /// Log more: -v each connection, -vv libevent's own words too
     #[arg(short, long, action = clap::ArgAction::Count, env = "EVENT_HTTPD_VERBOSE")]
@@ -134,9 +202,9 @@ impl Cli {
     /// # Errors
     /// The exit code of a process that has nothing to run: 0 after `--help` and `--version`,
     /// 2 after one line on standard error that names what is wrong.
-    pub fn from_process() -> Result<Config, u8> {
+    pub fn from_process() -> Result<Command, u8> {
         let error = match Self::try_parse() {
-            Ok(cli) => return Ok(cli.into_config()),
+            Ok(cli) => return Ok(cli.into_command()),
             Err(error) => error,
         };
         // Neither is a reason to panic when nobody reads it.
@@ -154,34 +222,70 @@ impl Cli {
         }
     }
 
-    /// What the command line and the environment ask for.
-    #[must_use]
-    pub fn into_config(self) -> Config {
-        let CommandLine::Serve(shared) = self.command;
-        let body_size = u64::try_from(shared.max_body_size).unwrap_or(u64::MAX);
+    fn into_command(self) -> Command {
+        match self.command {
+            CommandLine::Serve(shared) => Command::Server(shared.into_config(Program::Serve)),
+            CommandLine::Broadcast { shared, broadcast } => {
+                let Broadcast {
+                    framing,
+                    deliver,
+                    max_queue_total,
+                } = broadcast;
+                Command::Server(shared.into_config(Program::Broadcast {
+                    framing,
+                    deliver,
+                    max_queue_total,
+                }))
+            }
+            CommandLine::Isolation(IsolationArgs {
+                children,
+                max_sleep,
+                interval,
+                log,
+            }) => Command::Isolation(Isolation {
+                children,
+                max_sleep,
+                interval,
+                log: log.into(),
+            }),
+        }
+    }
+}
+
+impl Shared {
+    fn into_config(self, program: Program) -> Config {
         Config {
-            listen: shared.listen,
-            backlog: shared.backlog,
-            share_port: shared.share_port,
-            headers: shared.headers,
-            date: shared.date,
-            max_connections: shared
+            program,
+            listen: self.listen,
+            backlog: self.backlog,
+            share_port: self.share_port,
+            headers: self.headers,
+            date: self.date,
+            max_connections: self
                 .max_connections
                 .map(|n| usize::try_from(n).unwrap_or(usize::MAX)),
-            header_timeout: shared.header_timeout,
-            idle_timeout: shared.idle_timeout,
+            header_timeout: self.header_timeout,
+            idle_timeout: self.idle_timeout,
             limits: Limits {
-                header_size: shared.max_header_size,
-                body_size,
+                header_size: self.max_header_size,
+                body_size: u64::try_from(self.max_body_size).unwrap_or(u64::MAX),
             },
-            max_queue: shared.max_queue,
-            grace: shared.grace,
-            echo: shared.echo,
-            log_format: match shared.log_format {
-                Format::Text => LogFormat::Text,
-                Format::Json => LogFormat::Json,
-            },
-            verbose: shared.verbose,
+            max_queue: self.max_queue,
+            grace: self.grace,
+            echo: self.echo,
+            workers: self.workers,
+            worker_max_requests: self.worker_max_requests,
+            bus_timeout: self.bus_timeout,
+            log: self.log.into(),
+        }
+    }
+}
+
+impl From<Log> for LogConfig {
+    fn from(log: Log) -> Self {
+        Self {
+            format: log.log_format,
+            verbose: log.verbose,
         }
     }
 }
@@ -221,6 +325,27 @@ fn grace(text: &str) -> Result<Duration, String> {
         Err("must not be more than a year".to_owned())
     } else {
         Ok(time)
+    }
+}
+
+/// A time in seconds, as PHP's `sleep` takes it, or with a unit.
+fn seconds(text: &str) -> Result<Duration, String> {
+    match text.parse::<u32>() {
+        Ok(seconds) => grace(&format!("{seconds}s")),
+        Err(_) => grace(text),
+    }
+}
+
+/// A number of processes, 1 to 1024, or `auto`.
+fn workers(text: &str) -> Result<usize, String> {
+    if text == "auto" {
+        return thread::available_parallelism()
+            .map(Into::into)
+            .map_err(|error| error.to_string());
+    }
+    match text.parse() {
+        Ok(n) if (1..=1024).contains(&n) => Ok(n),
+        _ => Err("give a number from 1 to 1024, or auto".to_owned()),
     }
 }
 

@@ -10,13 +10,16 @@ mod config;
 mod connection;
 mod counters;
 mod deadlines;
+mod isolation;
 mod listener;
 mod log;
 mod outbox;
 mod worker;
 
 pub use cli::Cli;
-pub use config::{Config, Listen, LogFormat};
+pub use config::{
+    Command, Config, Deliver, Framing, Isolation, Listen, LogConfig, LogFormat, Program,
+};
 pub use log::start as start_log;
 
 use app::Status;
@@ -41,11 +44,18 @@ pub enum Failure {
     Event(#[from] crate::Error),
 }
 
-/// Runs the server until a signal stops it.
+/// Does what was asked for, until it is done or a signal stops it.
 ///
 /// # Errors
 /// [`Failure::Listen`] when the address cannot be had; [`Failure::Event`] when libevent fails.
-pub fn run(config: Config) -> Result<(), Failure> {
+pub fn run(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Server(config) => serve(config),
+        Command::Isolation(settings) => isolation::run(settings),
+    }
+}
+
+fn serve(config: Config) -> Result<(), Failure> {
     let room = listener::raise_descriptor_limit();
     let listening = listener::Listening::on(&config)?;
     let allowed = config.max_connections.unwrap_or(room).min(room);
