@@ -52,7 +52,7 @@ enum CommandLine {
         #[command(flatten)]
         shared: Shared,
         #[command(flatten)]
-        broadcast: Broadcast,
+        broadcast: BroadcastArgs,
     },
 
     /// Show that forked processes share no variables
@@ -63,7 +63,7 @@ enum CommandLine {
 }
 
 #[derive(Args, Debug)]
-struct Broadcast {
+struct BroadcastArgs {
     /// What a message is: what one read returns, or a request's body
     #[arg(long, env = "EVENT_HTTPD_FRAMING", default_value = "raw")]
     framing: Framing,
@@ -226,7 +226,7 @@ impl Cli {
         match self.command {
             CommandLine::Serve(shared) => Command::Server(shared.into_config(Program::Serve)),
             CommandLine::Broadcast { shared, broadcast } => {
-                let Broadcast {
+                let BroadcastArgs {
                     framing,
                     deliver,
                     max_queue_total,
@@ -357,5 +357,17 @@ fn size(text: &str) -> Result<usize, String> {
     match usize::try_from(size.as_u64()) {
         Ok(size) if (64..=1 << 40).contains(&size) => Ok(size),
         _ => Err("must be from 64 bytes to 1 TiB".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
     }
 }

@@ -9,6 +9,9 @@ use clap::ValueEnum;
 use crate::codec::Limits;
 use crate::codec::response::FieldLine;
 
+/// What one read takes at most; all connections of a worker share the buffer.
+pub(crate) const READ_BUFFER: usize = 64 << 10;
+
 /// What `event-httpd` was asked to do.
 #[derive(Clone, Debug)]
 pub enum Command {
@@ -115,6 +118,23 @@ pub struct Config {
     pub bus_timeout: Duration,
     /// How to log.
     pub log: LogConfig,
+}
+
+impl Config {
+    /// How long a message between workers can be: a body, or what one read returns, and the
+    /// head it is sent with.
+    pub(crate) fn longest_message(&self) -> usize {
+        const HEAD: usize = 64 << 10;
+        let body = usize::try_from(self.limits.body_size).unwrap_or(usize::MAX);
+        let headers = self
+            .headers
+            .iter()
+            .map(|line| line.as_bytes().len())
+            .sum::<usize>();
+        body.max(READ_BUFFER)
+            .saturating_add(HEAD)
+            .saturating_add(headers)
+    }
 }
 
 /// How and how much is logged.
