@@ -1,6 +1,6 @@
 //! The tutorial's third program: what forked children change, the parent never sees.
 //!
-//! `cargo run --example tutorial_isolation [longest sleep of a child: 10] [pause: 3]`
+//! `cargo run --example tutorial_isolation [longest sleep, 1 or more: 10] [pause: 3]`, in seconds
 
 use std::time::Duration;
 use std::{env, process, thread};

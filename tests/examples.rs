@@ -100,21 +100,40 @@ impl Server {
         Client(socket)
     }
 
-    /// Waits until the process has nothing to do. A loop in which some event is always
+    /// Whether the process comes to have nothing to do. A loop in which some event is always
     /// ready never sleeps.
     fn falls_asleep(&self) -> bool {
-        let path = format!("/proc/{}/stat", self.process.0.id());
-        let until = Instant::now() + LIMIT;
-        while Instant::now() < until {
-            let stat = fs::read_to_string(&path).unwrap();
-            let (_, after_name) = stat.rsplit_once(") ").unwrap();
-            if after_name.starts_with('S') {
-                return true;
-            }
-            thread::yield_now();
-        }
-        false
+        comes_true(|| {
+            let stat = fs::read_to_string(self.proc("stat")).unwrap();
+            stat.rsplit_once(") ").unwrap().1.starts_with('S')
+        })
     }
+
+    /// Whether the process comes to have this many descriptors. That is all which a client
+    /// can see of what the server did when a connection was reset.
+    fn comes_to_hold(&self, descriptors: usize) -> bool {
+        comes_true(|| self.descriptors() == descriptors)
+    }
+
+    fn descriptors(&self) -> usize {
+        fs::read_dir(self.proc("fd")).unwrap().count()
+    }
+
+    fn proc(&self, file: &str) -> String {
+        format!("/proc/{}/{file}", self.process.0.id())
+    }
+}
+
+/// Looks until something is so, which the system reports to nobody. False after [`LIMIT`].
+fn comes_true(mut condition: impl FnMut() -> bool) -> bool {
+    let until = Instant::now() + LIMIT;
+    while Instant::now() < until {
+        if condition() {
+            return true;
+        }
+        thread::yield_now();
+    }
+    false
 }
 
 struct Client(TcpStream);
@@ -127,6 +146,21 @@ impl Client {
     /// Reads as many bytes as are expected, and no more.
     fn expect(&mut self, expected: &str) {
         assert_eq!(self.read_like(expected), expected);
+    }
+
+    /// Reads an answer of whatever length it says.
+    fn expect_any_answer(&mut self) {
+        let mut reader = BufReader::new(&self.0);
+        let mut line = String::new();
+        let mut length = 0;
+        while line != "\r\n" {
+            line.clear();
+            reader.read_line(&mut line).unwrap();
+            if let Some(number) = line.strip_prefix("Content-Length:") {
+                length = number.trim_end().parse().unwrap();
+            }
+        }
+        reader.read_exact(&mut vec![0; length]).unwrap();
     }
 
     fn read_like(&mut self, expected: &str) -> String {
@@ -213,11 +247,12 @@ fn entry_of_a_client_that_closed_leaves_the_table() {
 #[test]
 fn entry_of_a_client_that_reset_leaves_the_table() {
     let server = Server::start("tutorial_server");
-    let (mut stays, mut leaves) = (server.connect(), server.connect());
-    leaves.send(REQUEST);
-    leaves.expect(TWO_CLIENTS);
-    leaves.reset();
-    assert!(server.falls_asleep()); // it has read all that came
+    let (mut stays, mut breaks) = (server.connect(), server.connect());
+    breaks.send(REQUEST);
+    breaks.expect(TWO_CLIENTS);
+    let both = server.descriptors();
+    breaks.reset();
+    assert!(server.comes_to_hold(both - 1));
     stays.send(REQUEST);
     stays.expect(ONE_CLIENT);
 }
@@ -233,17 +268,26 @@ fn number_of_a_client_that_left_is_not_given_again() {
 }
 
 #[test]
-fn server_whose_clients_left_sleeps() {
+fn server_whose_clients_left_sleeps_between_requests() {
     let server = Server::start("tutorial_server");
     let mut stays = server.connect();
-    drop(server.connect());
-    server.connect().reset();
+    stays.send(REQUEST);
+    stays.expect(ONE_CLIENT);
+    let one = server.descriptors();
+    for leave in [drop, Client::reset] {
+        let mut client = server.connect();
+        client.send(REQUEST);
+        client.expect_any_answer();
+        leave(client);
+    }
     for _request in 0..10 {
         stays.send(REQUEST);
-        stays.0.read_exact(&mut [0; ONE_CLIENT.len()]).unwrap(); // the others have left before
-        assert!(server.falls_asleep(), "an event of a client fires for ever");
+        stays.expect_any_answer();
+        assert!(server.falls_asleep(), "an event fires for ever");
     }
+    assert!(server.comes_to_hold(one));
     drop(stays);
+    assert!(server.comes_to_hold(one - 1));
     assert!(server.falls_asleep());
 }
 
@@ -314,8 +358,9 @@ fn client_that_closed_or_reset_is_counted_no_more() {
     assert_eq!(leaves.leave(), "");
     stays.send(b"hello");
     stays.expect(HELLO);
+    let both = server.descriptors();
     breaks.reset();
-    assert!(server.falls_asleep()); // it has read all that came
+    assert!(server.comes_to_hold(both - 1));
     stays.send(b"hello");
     assert_eq!(stays.leave(), "");
 }
@@ -327,8 +372,10 @@ fn broadcast_sleeps_after_a_message_and_after_its_clients_left() {
     let mut sender = server.connect();
     sender.send(b"hello");
     sender.expect(HELLO);
-    assert!(server.falls_asleep(), "the event that wrote deletes itself");
+    assert!(server.falls_asleep());
+    let both = server.descriptors();
     other.reset();
+    assert!(server.comes_to_hold(both - 1));
     assert!(server.falls_asleep());
     assert_eq!(sender.leave(), "", "one copy, and nothing after it");
     assert!(server.falls_asleep());
