@@ -423,7 +423,9 @@ impl Master {
             0 | 1 => Duration::ZERO,
             more => DELAY.saturating_mul(1 << (more - 2).min(16)).min(DELAY_MAX),
         };
-        tracing::info!("worker {} starts again in {delay:?}", number + 1);
+        if !delay.is_zero() {
+            tracing::info!("worker {} starts again in {delay:?}", number + 1);
+        }
         if let Some(restart) = slot.restart.get()
             && let Err(error) = restart.add(Some(delay))
         {
