@@ -324,8 +324,8 @@ impl EventBase {
     /// Without flags it runs until no event is pending, [`stop`](Self::stop) or
     /// [`exit`](Self::exit) is called. `LOOP_ONCE` waits for one turn; `LOOP_NONBLOCK` does
     /// not wait, but goes on while a poll finds work; both together make exactly one pass.
-    /// A panic in a callback breaks the loop and comes out of this method, after which the
-    /// loop may be run again.
+    /// A panic in a callback deletes its event, breaks the loop and comes out of this method,
+    /// after which the loop may be run again.
     ///
     /// PHP: `EventBase::loop`. libevent: `event_base_loop`.
     ///
