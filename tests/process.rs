@@ -42,7 +42,8 @@ fn an_exited_child_is_reaped_with_its_code() {
 #[test]
 fn a_killed_child_is_reaped_with_its_signal() {
     let _children = children();
-    for signum in [libc::SIGKILL, libc::SIGTERM] {
+    let real_time = 34;
+    for signum in [libc::SIGKILL, libc::SIGTERM, real_time, 64] {
         let mut child = child(0);
         kill(pid(&child), signum).unwrap();
         let waited = limited(|| wait(Wait::Block)).unwrap();
