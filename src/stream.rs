@@ -257,10 +257,11 @@ enum Address {
 fn parse(call: &'static str, address: &str) -> Result<Address> {
     let malformed = |why: &str| Error::argument(call, format!("{address:?}: {why}"));
     if let Some(path) = address.strip_prefix("unix://") {
+        let cut = path.rfind('\0').is_some_and(|at| at > 0); // the system would end it there
         return match SockAddr::unix(path) {
-            Ok(path_address) if !path.is_empty() => Ok(Address::Unix(path_address)),
+            Ok(path_address) if !path.is_empty() && !cut => Ok(Address::Unix(path_address)),
             _ => Err(malformed(
-                "the path is empty or longer than the system allows",
+                "the path is empty, longer than the system allows, or holds a NUL",
             )),
         };
     }
