@@ -486,14 +486,18 @@ pub fn fwrite(stream: &Stream, data: impl AsRef<[u8]>) -> Result<usize> {
     written.map_err(|error| Error::io(CALL, error))
 }
 
-/// Whether the stream is at its end: nothing is left to read and the peer has closed.
+/// Whether the stream is at its end: nothing is left to read and the peer has closed, or
+/// it was closed here. A listener, which has no peer, is not. It never waits.
 ///
-/// PHP: `feof`.
+/// PHP: `feof`, which throws after [`fclose`].
 #[must_use]
 pub fn feof(stream: &Stream) -> bool {
     let inner = &stream.0;
     if inner.closed.get() || inner.ended.get() {
         return true;
+    }
+    if inner.role != Role::Connection {
+        return false;
     }
     match inner.socket.peek(&mut [MaybeUninit::uninit()]) {
         Ok(n) => n == 0,
