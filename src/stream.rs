@@ -375,7 +375,12 @@ pub fn stream_socket_client(
     const CALL: &str = "stream_socket_client";
     let connect = |domain: Domain, to: &SockAddr| {
         let socket = Socket::new(domain, Type::STREAM, None)?;
-        socket.connect_timeout(to, timeout.max(Duration::from_millis(1)))?;
+        let timeout = timeout.max(Duration::from_millis(1));
+        if domain == Domain::UNIX {
+            connect_unix(&socket, to, timeout)?;
+        } else {
+            socket.connect_timeout(to, timeout)?;
+        }
         socket.set_nonblocking(true)?;
         if context.options.tcp_nodelay && domain != Domain::UNIX {
             socket.set_tcp_nodelay(true)?;
@@ -390,6 +395,21 @@ pub fn stream_socket_client(
     };
     let socket = connected.map_err(|error| named(CALL, address, &error))?;
     Ok(Stream::new(socket, Role::Connection))
+}
+
+/// A unix socket that does not block is refused at once when the backlog is full; one that
+/// blocks waits for room, as long as a write may.
+fn connect_unix(socket: &Socket, to: &SockAddr, timeout: Duration) -> io::Result<()> {
+    socket.set_write_timeout(Some(timeout))?;
+    loop {
+        match socket.connect(to) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            result => return result,
+        }
+    }
 }
 
 /// Takes the next connection of a listener, waiting up to `timeout`; zero only looks, and
