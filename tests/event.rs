@@ -76,8 +76,6 @@ fn the_supported_methods_are_the_systems() {
     assert_eq!(both[0], both[1]);
 }
 
-// ---- what a constructor takes
-
 #[test]
 fn flags_that_do_not_go_with_a_source_are_refused() {
     let base = new_base();
@@ -174,8 +172,6 @@ fn a_callback_gets_its_own_source_and_its_own_event() {
     // Also when it is the time that has come, not the source.
     assert_eq!(seen.take(), [(id, Event::TIMEOUT, timed_out)]);
 }
-
-// ---- who keeps what
 
 #[test]
 fn a_source_lives_as_long_as_its_event() {
@@ -380,8 +376,6 @@ fn data_is_given_back_as_the_type_it_is() {
     assert_eq!(seen.take(), [Some(Rc::new("text".to_owned()))]);
 }
 
-// ---- pending
-
 #[test]
 fn an_added_event_pends_for_what_it_waits_for_and_a_deleted_one_for_nothing() {
     let _signals = signals();
@@ -508,8 +502,6 @@ fn an_event_is_not_made_active_for_what_is_no_reason() {
         assert!(!event.is_pending());
     }
 }
-
-// ---- descriptors
 
 #[test]
 fn reading_and_writing_possible_at_once_are_one_call() {
@@ -675,8 +667,6 @@ fn a_device_that_epoll_cannot_watch_is_refused_with_libevents_cause_and_nothing_
         assert_eq!(error.kind(), ErrorKind::Other);
     });
 }
-
-// ---- times
 
 /// When the callback came, after `start`, and why.
 fn timed(
@@ -869,8 +859,6 @@ fn an_event_without_its_timer_waits_on_and_a_timer_without_it_does_not() {
     assert_eq!(seen.take(), [Event::READ]);
 }
 
-// ---- priority, another role
-
 #[test]
 fn priorities_that_the_base_lacks_are_refused() {
     let base = new_base();
@@ -1002,8 +990,6 @@ fn a_callback_that_sets_its_event_anew_is_the_last_call_of_the_former() {
     run(&base);
     assert_eq!(seen.take(), ["first", "second"]);
 }
-
-// ---- signals
 
 /// What a signal does to this process.
 fn disposition(signal: Signal) -> &'static str {
@@ -1155,8 +1141,6 @@ fn an_added_signal_event_keeps_the_loop_alive() {
     event.add(None).unwrap();
     assert_eq!(pass(&base), LoopEnd::Passed);
 }
-
-// ---- JSON
 
 #[test]
 fn as_json_an_event_is_its_pending_and_its_data() {

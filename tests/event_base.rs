@@ -3,6 +3,9 @@
 mod support_class;
 
 use std::cell::Cell;
+use std::fs::File;
+use std::os::fd::AsRawFd;
+use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::thread;
@@ -10,7 +13,6 @@ use std::time::{Duration, Instant, SystemTime};
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use php_event::{Error, Event, EventBase, EventConfig, EventFeatures, LoopEnd, LoopFlags, Result};
-use std::os::unix::net::UnixStream;
 use support_class::{
     NEVER, NOW, Seen, alone, limited, ms, new_base, noting, pass, precise_base, run, run_as,
 };
@@ -24,10 +26,47 @@ fn soon(base: &EventBase, f: impl FnMut(&Event) + 'static) -> Event {
     event
 }
 
-fn wait_for(base: &EventBase, seen: &Seen<&'static str>, name: &'static str, ms_: u64) -> Event {
+/// A timer that notes `name` when it fires `after` so many milliseconds.
+fn later(base: &EventBase, seen: &Seen<&'static str>, name: &'static str, after: u64) -> Event {
     let event = noting(base, seen, name);
-    event.add(ms(ms_)).unwrap();
+    event.add(ms(after)).unwrap();
     event
+}
+
+/// A timer that no loop waits for, and that keeps each from ending for want of events.
+fn never(base: &EventBase) -> Event {
+    let event = Event::timer(base, |_event| {}).unwrap();
+    event.add(Some(NEVER)).unwrap();
+    event
+}
+
+/// A persistent event that notes itself in every pass.
+fn always(base: &EventBase, seen: &Seen<&'static str>) -> Event {
+    let (note, (ours, theirs)) = (seen.clone(), UnixStream::pair().unwrap());
+    let event = Event::new(base, ours, Event::WRITE | Event::PERSIST, move |_, _, _| {
+        let _open = &theirs;
+        note.note("ready");
+    });
+    let event = event.unwrap();
+    event.add(None).unwrap();
+    event
+}
+
+/// Three timers that are due in one pass; the first to run does `act`.
+fn three(
+    base: &EventBase,
+    seen: &Seen<&'static str>,
+    act: fn(&EventBase) -> Result<()>,
+) -> [Event; 3] {
+    [(); 3].map(|()| {
+        let (this, note) = (base.clone(), seen.clone());
+        soon(base, move |_event| {
+            if note.len() == 0 {
+                act(&this).unwrap();
+            }
+            note.note("one of three");
+        })
+    })
 }
 
 #[test]
@@ -66,17 +105,17 @@ fn a_clone_is_the_same_base_and_another_base_is_not() {
 #[test]
 fn no_descriptor_left_for_a_base_is_an_error_and_not_the_end() {
     alone(&[], || {
-        let (_soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
-        let lowest_free = UnixStream::pair().unwrap().0;
-        let lowest_free = std::os::fd::AsRawFd::as_raw_fd(&lowest_free).cast_unsigned();
-        setrlimit(Resource::RLIMIT_NOFILE, u64::from(lowest_free) + 2, hard).unwrap();
+        let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+        let lowest_free = File::open("/dev/null").unwrap().as_raw_fd().cast_unsigned();
+        let room_for_two = u64::from(lowest_free) + 2;
+        setrlimit(Resource::RLIMIT_NOFILE, room_for_two, hard).unwrap();
         let error = EventBase::new().unwrap_err();
         assert!(matches!(error, Error::Io { .. }), "{error}");
         assert!(
             error.to_string().starts_with("EventBase::__construct: "),
             "{error}"
         );
-        setrlimit(Resource::RLIMIT_NOFILE, hard.min(256), hard).unwrap();
+        setrlimit(Resource::RLIMIT_NOFILE, soft, hard).unwrap();
         EventBase::new().unwrap();
     });
 }
@@ -99,9 +138,9 @@ fn priority_counts_from_1_to_255_are_taken_and_others_are_refused() {
 fn more_urgent_events_run_first_and_a_new_event_is_in_the_middle() {
     let (base, seen) = (new_base(), Seen::new());
     base.priority_init(3).unwrap();
-    let patient = wait_for(&base, &seen, "patient", 0);
-    let _middle = wait_for(&base, &seen, "middle", 0);
-    let urgent = wait_for(&base, &seen, "urgent", 0);
+    let patient = later(&base, &seen, "patient", 0);
+    let _middle = later(&base, &seen, "middle", 0);
+    let urgent = later(&base, &seen, "urgent", 0);
     patient.set_priority(2).unwrap();
     urgent.set_priority(0).unwrap();
     assert_eq!(run(&base), LoopEnd::NoEvents);
@@ -120,7 +159,7 @@ fn an_urgent_event_that_comes_back_at_once_starves_the_others_until_it_stops() {
         }
     });
     urgent.set_priority(0).unwrap();
-    let _patient = wait_for(&base, &seen, "patient", 0);
+    let _patient = later(&base, &seen, "patient", 0);
     run(&base);
     assert_eq!(
         seen.take(),
@@ -131,7 +170,7 @@ fn an_urgent_event_that_comes_back_at_once_starves_the_others_until_it_stops() {
 #[test]
 fn priority_init_with_pending_events_leaves_them_pending() {
     let (base, seen) = (new_base(), Seen::new());
-    let event = wait_for(&base, &seen, "fired", 0);
+    let event = later(&base, &seen, "fired", 0);
     base.priority_init(5).unwrap();
     assert!(event.is_pending());
     run(&base);
@@ -185,20 +224,16 @@ fn an_empty_base_ends_every_kind_of_loop_at_once() {
 fn loop_once_waits_for_the_first_turn_and_runs_all_that_is_active_in_it() {
     let (base, seen) = (precise_base(), Seen::new());
     let start = Instant::now();
-    let hold = seen.clone();
-    let first = Event::timer(&base, move |_event| hold.note("first")).unwrap();
-    first.add(ms(30)).unwrap();
-    let _late = wait_for(&base, &seen, "late", 3_600_000);
+    let _first = later(&base, &seen, "first", 30);
+    let _never = never(&base);
     assert_eq!(run_as(&base, EventBase::LOOP_ONCE), LoopEnd::Passed);
     assert!(start.elapsed() >= Duration::from_millis(30));
     assert_eq!(seen.take(), ["first"]);
 
-    let events = ["a", "b", "c"].map(|name| wait_for(&base, &seen, name, 0));
+    let three = three(&base, &seen, |_base| Ok(()));
     assert_eq!(run_as(&base, EventBase::LOOP_ONCE), LoopEnd::Passed);
-    let mut names = seen.take();
-    names.sort_unstable();
-    assert_eq!(names, ["a", "b", "c"]);
-    assert!(events.iter().all(|event| !event.is_pending()));
+    assert_eq!(seen.len(), 3);
+    assert!(three.iter().all(|event| !event.is_pending()));
 }
 
 #[test]
@@ -211,7 +246,7 @@ fn a_non_blocking_loop_goes_on_while_a_poll_finds_work_and_does_not_wait() {
             event.add(NOW).unwrap();
         }
     });
-    let _late = wait_for(&base, &seen, "late", 3_600_000);
+    let _never = never(&base);
     assert_eq!(run_as(&base, EventBase::LOOP_NONBLOCK), LoopEnd::Passed);
     assert_eq!(seen.take(), ["again"; 3]);
 }
@@ -219,24 +254,13 @@ fn a_non_blocking_loop_goes_on_while_a_poll_finds_work_and_does_not_wait() {
 #[test]
 fn both_flags_together_make_exactly_one_pass() {
     let (base, seen) = (new_base(), Seen::new());
-    let (_theirs, ours) = UnixStream::pair().unwrap();
-    let note = seen.clone();
-    let always = Event::new(
-        &base,
-        ours,
-        Event::WRITE | Event::PERSIST,
-        move |_, _, _| {
-            note.note("ready");
-        },
-    )
-    .unwrap();
-    always.add(None).unwrap();
+    let always = always(&base, &seen);
     for _ in 0..2 {
         assert_eq!(run_as(&base, BOTH), LoopEnd::Passed);
         assert_eq!(seen.take(), ["ready"]);
     }
     always.del().unwrap();
-    let _late = wait_for(&base, &seen, "late", 3_600_000);
+    let _never = never(&base);
     assert_eq!(run_as(&base, BOTH), LoopEnd::Passed); // nothing is ready: it does not wait
     assert_eq!(seen.len(), 0);
 }
@@ -273,18 +297,8 @@ fn a_loop_tells_how_it_ended() {
 #[test]
 fn exit_in_a_callback_lets_the_others_of_the_pass_run() {
     let (base, seen) = (new_base(), Seen::new());
-    let events = [1, 2, 3].map(|n| {
-        let (base_, note) = (base.clone(), seen.clone());
-        let event = Event::timer(&base, move |_event| {
-            if note.len() == 0 {
-                base_.exit(None).unwrap();
-            }
-            note.note(n);
-        });
-        event.unwrap()
-    });
-    events.iter().for_each(|event| event.add(NOW).unwrap());
-    let _late = soon(&base, |event| event.add(Some(NEVER)).unwrap());
+    let _three = three(&base, &seen, |base| base.exit(None));
+    let _never = never(&base);
     assert_eq!(run(&base), LoopEnd::Exit);
     assert_eq!(seen.len(), 3);
 }
@@ -292,45 +306,24 @@ fn exit_in_a_callback_lets_the_others_of_the_pass_run() {
 #[test]
 fn stop_in_a_callback_leaves_the_others_active_to_run_first_next_time() {
     let (base, seen) = (new_base(), Seen::new());
-    let events = [1, 2, 3].map(|n| {
-        let (base_, note) = (base.clone(), seen.clone());
-        let event = Event::timer(&base, move |_event| {
-            if note.len() == 0 {
-                base_.stop().unwrap();
-            }
-            note.note(n);
-        });
-        event.unwrap()
-    });
-    events.iter().for_each(|event| event.add(NOW).unwrap());
+    let three = three(&base, &seen, EventBase::stop);
     assert_eq!(run(&base), LoopEnd::Stop);
-    assert_eq!(seen.len(), 1);
-    assert_eq!(events.iter().filter(|event| event.is_pending()).count(), 2);
+    assert_eq!(seen.take().len(), 1);
+    assert_eq!(three.iter().filter(|event| event.is_pending()).count(), 2);
 
-    let _newcomer = soon(&base, {
-        let note = seen.clone();
-        move |_event| note.note(4)
-    });
+    seen.note("next time");
+    let _newcomer = later(&base, &seen, "newcomer", 0);
     assert_eq!(run(&base), LoopEnd::NoEvents);
-    let order = seen.take();
-    assert_eq!((order.len(), order.last()), (4, Some(&4)));
+    assert_eq!(
+        seen.take(),
+        ["next time", "one of three", "one of three", "newcomer"]
+    );
 }
 
 #[test]
 fn exit_before_the_loop_makes_one_short_pass() {
     let (base, seen) = (new_base(), Seen::new());
-    let (_theirs, ours) = UnixStream::pair().unwrap();
-    let note = seen.clone();
-    let always = Event::new(
-        &base,
-        ours,
-        Event::WRITE | Event::PERSIST,
-        move |_, _, _| {
-            note.note("ready");
-        },
-    )
-    .unwrap();
-    always.add(None).unwrap();
+    let always = always(&base, &seen);
     base.exit(None).unwrap();
     assert!(!base.got_exit()); // it tells how the last loop ended
     assert_eq!(run(&base), LoopEnd::Exit);
@@ -342,7 +335,7 @@ fn exit_before_the_loop_makes_one_short_pass() {
 #[test]
 fn stop_before_the_loop_has_no_effect_on_it() {
     let (base, seen) = (new_base(), Seen::new());
-    let _event = wait_for(&base, &seen, "ran", 0);
+    let _event = later(&base, &seen, "ran", 0);
     base.stop().unwrap();
     assert!(base.got_stop());
     assert_eq!(run(&base), LoopEnd::NoEvents);
@@ -370,7 +363,7 @@ fn an_exit_time_left_over_ends_a_later_loop() {
     base.exit(ms(20)).unwrap(); // beside the first, not in its place
     let this = base.clone();
     let _stop = soon(&base, move |_event| this.stop().unwrap());
-    let _late = soon(&base, |event| event.add(Some(NEVER)).unwrap());
+    let _never = never(&base);
     assert_eq!(run(&base), LoopEnd::Stop);
     for at_least in [20, 40] {
         assert_eq!(run(&base), LoopEnd::Exit);
@@ -409,7 +402,7 @@ fn resume_lets_an_urgent_event_run_before_the_rest_of_the_pass() {
 fn resume_outside_of_a_loop_does_no_harm() {
     let (base, seen) = (new_base(), Seen::new());
     base.resume().unwrap();
-    let _event = wait_for(&base, &seen, "ran", 0);
+    let _event = later(&base, &seen, "ran", 0);
     assert_eq!(run(&base), LoopEnd::NoEvents);
     assert_eq!(seen.take(), ["ran"]);
 }
@@ -425,7 +418,7 @@ fn a_loop_inside_its_own_callback_is_refused_and_the_outer_one_goes_on() {
             note.note("refused");
         }
     });
-    let _later = wait_for(&base, &seen, "later", 1);
+    let _later = later(&base, &seen, "later", 1);
     assert_eq!(run(&base), LoopEnd::NoEvents);
     assert_eq!(seen.take(), ["refused", "refused", "later"]);
 }
@@ -433,7 +426,7 @@ fn a_loop_inside_its_own_callback_is_refused_and_the_outer_one_goes_on() {
 #[test]
 fn a_loop_of_another_base_runs_inside_a_callback() {
     let (base, other, seen) = (new_base(), new_base(), Seen::new());
-    let _inner = wait_for(&other, &seen, "inner", 0);
+    let _inner = later(&other, &seen, "inner", 0);
     let note = seen.clone();
     let _outer = soon(&base, move |_event| {
         assert_eq!(run(&other), LoopEnd::NoEvents);
@@ -447,7 +440,7 @@ fn a_loop_of_another_base_runs_inside_a_callback() {
 fn timers_of_different_times_run_earliest_first() {
     let (base, seen) = (new_base(), Seen::new());
     let _timers = [("third", 9), ("first", 1), ("second", 5)]
-        .map(|(name, after)| wait_for(&base, &seen, name, after));
+        .map(|(name, after)| later(&base, &seen, name, after));
     thread::sleep(Duration::from_millis(30)); // all are due in one pass
     run(&base);
     assert_eq!(seen.take(), ["first", "second", "third"]);
@@ -459,8 +452,8 @@ fn a_panic_in_a_callback_deletes_its_event_and_comes_out_of_the_loop() {
     let (_theirs, ours) = UnixStream::pair().unwrap();
     let panics = Event::new(&base, ours, Event::WRITE | Event::PERSIST, |_, _, _| {
         panic!("on purpose");
-    })
-    .unwrap();
+    });
+    let panics = panics.unwrap();
     panics.add(None).unwrap();
     panics.active(Event::WRITE).unwrap();
     let next = noting(&base, &seen, "next");
@@ -482,9 +475,9 @@ fn a_moved_event_fires_in_its_new_base_with_the_middle_priority() {
     let event = noting(&former, &seen, "moved");
     event.set_priority(0).unwrap();
     base.set(&event).unwrap();
-    let urgent = wait_for(&base, &seen, "urgent", 0);
+    let urgent = later(&base, &seen, "urgent", 0);
     urgent.set_priority(1).unwrap();
-    let patient = wait_for(&base, &seen, "patient", 0);
+    let patient = later(&base, &seen, "patient", 0);
     patient.set_priority(3).unwrap();
     event.add(NOW).unwrap();
     assert_eq!(run(&former), LoopEnd::NoEvents);
@@ -496,7 +489,7 @@ fn a_moved_event_fires_in_its_new_base_with_the_middle_priority() {
 #[test]
 fn a_pending_or_freed_event_is_not_moved() {
     let (former, base, seen) = (new_base(), new_base(), Seen::new());
-    let event = wait_for(&former, &seen, "stayed", 0);
+    let event = later(&former, &seen, "stayed", 0);
     let error = base.set(&event).unwrap_err();
     assert!(matches!(error, Error::State { .. }), "{error}");
     assert_eq!(error.call(), "EventBase::set");
@@ -597,16 +590,13 @@ fn a_time_set_in_a_slow_callback_counts_from_the_pass_unless_the_clock_was_read(
 #[test]
 fn re_init_without_a_fork_does_no_harm() {
     let (base, seen) = (new_base(), Seen::new());
-    let (_theirs, ours) = UnixStream::pair().unwrap();
-    let note = seen.clone();
-    let writable = Event::new(&base, ours, Event::WRITE, move |_, _, _| {
-        note.note("writable")
-    });
-    writable.as_ref().unwrap().add(None).unwrap();
-    let _timer = wait_for(&base, &seen, "timer", 30);
+    let always = always(&base, &seen);
+    let _timer = later(&base, &seen, "timer", 1);
     base.re_init().unwrap();
+    pass(&base);
+    always.del().unwrap();
     assert_eq!(run(&base), LoopEnd::NoEvents);
-    assert_eq!(seen.take(), ["writable", "timer"]);
+    assert_eq!(seen.take(), ["ready", "timer"]);
 }
 
 #[test]
@@ -688,7 +678,7 @@ fn a_freed_base_answers_every_call_with_an_error_and_twice_freed_is_harmless() {
 #[test]
 fn events_of_a_freed_base_are_not_pending_and_can_only_be_freed_or_moved() {
     let (base, seen) = (new_base(), Seen::new());
-    let event = wait_for(&base, &seen, "fired", 0);
+    let event = later(&base, &seen, "fired", 0);
     let detached = Rc::new(());
     let held = Rc::clone(&detached);
     let later = Event::timer(&base, move |_event| drop(Rc::clone(&held))).unwrap();

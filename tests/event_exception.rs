@@ -111,10 +111,7 @@ fn an_error_names_its_call_and_its_kind() {
         let error: EventException = fail().unwrap_err();
         let text = error.to_string();
         assert_eq!((error.call(), error.kind()), (call, kind), "{text}");
-        assert!(
-            text.starts_with(&format!("{call}")) && text.contains(words),
-            "{text}"
-        );
+        assert!(text.starts_with(call) && text.contains(words), "{text}");
         assert_eq!(
             error.source().is_some(),
             matches!(error, Error::Io { .. }),

@@ -115,8 +115,6 @@ fn readable(stream: &Stream) {
     run(&base);
 }
 
-// ---- numbers
-
 #[test]
 fn the_first_context_is_4_its_listener_5_and_the_first_client_6() {
     alone(&[], || {
@@ -133,8 +131,6 @@ fn the_first_context_is_4_its_listener_5_and_the_first_client_6() {
         assert_eq!(next.id(), 7);
     });
 }
-
-// ---- stream_socket_server
 
 #[test]
 fn a_listener_has_the_address_that_was_asked_for() {
@@ -379,8 +375,6 @@ fn no_delay_is_for_the_connections_and_not_for_the_listener() {
     }
 }
 
-// ---- stream_socket_accept
-
 #[test]
 fn with_nobody_waiting_accept_only_looks_or_waits_for_its_time() {
     let listener = listen();
@@ -478,8 +472,6 @@ fn no_descriptor_left_for_a_client_is_an_error_and_the_client_waits_on() {
     });
 }
 
-// ---- stream_socket_client
-
 #[test]
 fn a_refused_connection_names_the_address() {
     let unix = UnixPath::new();
@@ -542,8 +534,6 @@ fn the_unnamed_end_of_a_unix_connection_has_no_name() {
     assert_eq!(stream_socket_get_name(&client, false), None);
     assert_eq!(stream_socket_get_name(&client, true), path);
 }
-
-// ---- fread, feof
 
 #[test]
 fn fread_gives_what_is_there_and_no_more_than_asked() {
@@ -667,8 +657,6 @@ fn a_listener_is_not_at_its_end() {
     assert!(!feof(&listener));
 }
 
-// ---- fwrite
-
 #[test]
 fn a_full_stream_takes_a_part_and_then_would_block() {
     let (accepted, client) = connection();
@@ -757,8 +745,6 @@ fn writing_to_a_peer_that_is_gone_is_an_error_and_no_signal() {
         }
     });
 }
-
-// ---- fclose
 
 #[test]
 fn a_closed_stream_answers_every_call_with_an_error_through_every_handle() {
@@ -860,8 +846,6 @@ fn a_stream_closes_with_its_last_handle() {
     stream_set_blocking(&client, true).unwrap();
     assert_eq!(limited(|| fread(&client, 1)).unwrap(), b"");
 }
-
-// ---- as Read and Write
 
 #[test]
 fn a_stream_is_read_and_written_as_any_other_in_rust() {
