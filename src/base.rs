@@ -324,8 +324,8 @@ impl EventBase {
     /// Without flags it runs until no event is pending, [`stop`](Self::stop) or
     /// [`exit`](Self::exit) is called. `LOOP_ONCE` waits for one turn; `LOOP_NONBLOCK` does
     /// not wait, but goes on while a poll finds work; both together make exactly one pass.
-    /// A panic in a callback breaks the loop and comes out of this method, after which the
-    /// loop may be run again.
+    /// A panic in a callback deletes its event, breaks the loop and comes out of this method,
+    /// after which the loop may be run again.
     ///
     /// PHP: `EventBase::loop`. libevent: `event_base_loop`.
     ///
@@ -348,13 +348,16 @@ impl EventBase {
     /// ```
     #[doc(alias = "EventBase::loop", alias = "event_base_loop")]
     pub fn r#loop(&self, flags: LoopFlags) -> Result<LoopEnd> {
-        const CALL: &str = "EventBase::loop";
+        self.loop_as("EventBase::loop", flags)
+    }
+
+    fn loop_as(&self, call: &'static str, flags: LoopFlags) -> Result<LoopEnd> {
         let handle = self.clone(); // a callback may drop every other handle of this base
         let inner = handle.inner();
-        inner.usable(CALL)?;
+        inner.usable(call)?;
         if inner.running.replace(true) {
             return Err(Error::State {
-                call: CALL,
+                call,
                 reason: "this base's loop is already running",
             });
         }
@@ -366,9 +369,9 @@ impl EventBase {
         inner.running.set(false);
         trampoline::resume();
         if inner.is_foreign() {
-            return Err(Error::Forked { call: CALL });
+            return Err(Error::Forked { call });
         }
-        let rc = cvt(CALL, rc)?;
+        let rc = cvt(call, rc)?;
         log::flush();
         Ok(match rc {
             1 => LoopEnd::NoEvents,
@@ -386,7 +389,7 @@ impl EventBase {
     /// As [`loop`](Self::loop).
     #[doc(alias = "EventBase::dispatch", alias = "event_base_dispatch")]
     pub fn dispatch(&self) -> Result<LoopEnd> {
-        self.r#loop(LoopFlags::empty())
+        self.loop_as("EventBase::dispatch", LoopFlags::empty())
     }
 
     /// Ends the loop: after this turn, whose other active events still run, or when

@@ -13,7 +13,6 @@ use std::{fmt, fs, io};
 
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{self, ForkResult};
 
 use crate::error::{Error, Result};
@@ -192,16 +191,21 @@ impl fmt::Display for Exit {
 #[doc(alias = "pcntl_wait")]
 pub fn wait(how: Wait) -> Result<Waited> {
     let flags = match how {
-        Wait::Block => WaitPidFlag::empty(),
-        Wait::NoHang => WaitPidFlag::WNOHANG,
+        Wait::Block => 0,
+        Wait::NoHang => libc::WNOHANG,
     };
-    match waitpid(None, Some(flags)) {
-        Ok(WaitStatus::Exited(pid, code)) => Ok(Waited::Ended(pid.as_raw(), Exit::Code(code))),
-        Ok(WaitStatus::Signaled(pid, signal, core)) => Ok(Waited::Ended(
-            pid.as_raw(),
+    let mut status = 0;
+    // SAFETY: writes to `status`, and to nothing else.
+    let waited = unsafe { libc::waitpid(-1, &mut status, flags) };
+    match Errno::result(waited) {
+        Ok(pid) if pid > 0 && libc::WIFEXITED(status) => {
+            Ok(Waited::Ended(pid, Exit::Code(libc::WEXITSTATUS(status))))
+        }
+        Ok(pid) if pid > 0 && libc::WIFSIGNALED(status) => Ok(Waited::Ended(
+            pid,
             Exit::Signal {
-                number: signal as i32,
-                core,
+                number: libc::WTERMSIG(status),
+                core: libc::WCOREDUMP(status),
             },
         )),
         Ok(_) => Ok(Waited::Running),
@@ -216,8 +220,8 @@ pub fn wait(how: Wait) -> Result<Waited> {
 ///
 /// # Errors
 /// [`Error::Io`] when there is no such process, or none that we may signal;
-/// [`Error::Argument`] for a number that is no signal, and for a process number below 1,
-/// which would mean a group.
+/// [`Error::Argument`] for a number that is no signal, or one of the two that the C library
+/// keeps for itself, and for a process number below 1, which would mean a group.
 #[doc(alias = "posix_kill")]
 pub fn kill(pid: Pid, signum: c_int) -> Result<()> {
     const CALL: &str = "posix_kill";
@@ -227,14 +231,13 @@ pub fn kill(pid: Pid, signum: c_int) -> Result<()> {
             format!("{pid} is not the number of one process"),
         ));
     }
-    let signal = match signum {
-        0 => None,
-        _ => Some(
-            Signal::try_from(signum)
-                .map_err(|_| Error::argument(CALL, format!("{signum} is no signal")))?,
-        ),
-    };
-    nix::sys::signal::kill(unistd::Pid::from_raw(pid), signal)
+    if !(0..=64).contains(&signum) || matches!(signum, 32 | 33) {
+        return Err(Error::argument(CALL, format!("{signum} is no signal")));
+    }
+    // SAFETY: takes numbers only, and the signal goes to one process.
+    let sent = unsafe { libc::kill(pid, signum) };
+    Errno::result(sent)
+        .map(drop)
         .map_err(|error| Error::io(CALL, error))
 }
 

@@ -99,23 +99,25 @@ pub(crate) unsafe fn reclaim<T>(arg: *mut c_void) {
     drop(unsafe { Weak::from_raw(arg.cast_const().cast::<T>()) });
 }
 
-/// Runs user code above C frames: no panic passes, the loop stops on the first.
-fn guard(base: &base::Inner, f: impl FnOnce()) {
+/// Runs user code above C frames: no panic passes, the loop stops on the first. Tells
+/// whether the code panicked.
+fn guard(base: &base::Inner, f: impl FnOnce()) -> bool {
     if PANIC.with_borrow(Option::is_some) {
-        return; // nothing of the user's runs between a panic and its re-raise
+        return false; // nothing of the user's runs between a panic and its re-raise
     }
     if base.is_foreign() {
         base.stop(); // a fork inside a callback: this child must not serve the parent's loop
-        return;
+        return false;
     }
     let run = || {
         log::flush();
         f();
     };
-    catch(base, run);
+    let panicked = catch(base, run);
     if base.is_foreign() {
         base.stop();
     }
+    panicked
 }
 
 /// Ends the life of something whose destructor may be the user's. It runs even while a
@@ -124,14 +126,17 @@ fn release<T>(base: &base::Inner, last: T) {
     catch(base, || drop(last));
 }
 
-fn catch(base: &base::Inner, f: impl FnOnce()) {
-    if let Err(payload) = catch_unwind(AssertUnwindSafe(f)) {
-        base.stop();
-        PANIC.with_borrow_mut(|waiting| match waiting {
-            None => *waiting = Some(payload),
-            Some(_) => mem::forget(payload), // its destructor could panic again
-        });
-    }
+/// Keeps a panic for [`resume`] and stops the loop; tells whether there was one.
+fn catch(base: &base::Inner, f: impl FnOnce()) -> bool {
+    let Err(payload) = catch_unwind(AssertUnwindSafe(f)) else {
+        return false;
+    };
+    base.stop();
+    PANIC.with_borrow_mut(|waiting| match waiting {
+        None => *waiting = Some(payload),
+        Some(_) => mem::forget(payload), // its destructor could panic again
+    });
+    true
 }
 
 /// Last step of every method that lets C run callbacks: raises the panic that one of them
@@ -172,11 +177,14 @@ pub(crate) unsafe extern "C" fn on_event(_fd: c_int, what: c_short, arg: *mut c_
     };
     let base = inner.base();
     let this = Event(inner); // may be the last handle: then the event goes in `release`
-    guard(&base, || {
+    let panicked = guard(&base, || {
         this.0
             .slot
             .call(|f| f(&this, EventFlags::from_bits_retain(what)))
     });
+    if panicked {
+        this.del().ok(); // as PHP: it would panic again in the next turn; freed is gone already
+    }
     let kept = this.0.settle();
     release(&base, (kept, this));
 }
