@@ -121,16 +121,17 @@ fn guard(base: &base::Inner, f: impl FnOnce()) {
 /// Ends the life of something whose destructor may be the user's. It runs even while a
 /// panic waits, since the memory must go; a second panic is forgotten, not passed on.
 fn release<T>(base: &base::Inner, last: T) {
+    let waiting = PANIC.take(); // a loop that the destructor turns must run its callbacks, or spins
     catch(base, || drop(last));
+    if waiting.is_some() {
+        mem::forget(PANIC.replace(waiting)); // its destructor could panic again
+    }
 }
 
 fn catch(base: &base::Inner, f: impl FnOnce()) {
     if let Err(payload) = catch_unwind(AssertUnwindSafe(f)) {
         base.stop();
-        PANIC.with_borrow_mut(|waiting| match waiting {
-            None => *waiting = Some(payload),
-            Some(_) => mem::forget(payload), // its destructor could panic again
-        });
+        PANIC.set(Some(payload)); // none waits: neither `guard` nor `release` runs us then
     }
 }
 

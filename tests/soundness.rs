@@ -822,12 +822,8 @@ fn captured_drop_may_use_the_siblings_and_the_base<C: Class>() {
         C::disarm(this);
     });
     let slot = Rc::new(RefCell::new(None));
-    let (own, fired, its_base, token) = (
-        slot.clone(),
-        sibling.clone(),
-        base.clone(),
-        drops.token(),
-    );
+    let (own, fired, its_base, token) =
+        (slot.clone(), sibling.clone(), base.clone(), drops.token());
     let last = OnDrop(move || {
         C::disarm(&fired);
         C::fire(&fired);
