@@ -15,6 +15,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 use std::time::Duration;
 
+use nix::sys::signal::{SigAction, Signal, sigaction};
 use php_event::{Event, EventBase, EventConfig, EventFlags, LoopEnd, LoopFlags, Result};
 
 /// Far more than any loop of a test takes, also under Valgrind on a busy machine.
@@ -229,4 +230,12 @@ pub(crate) fn base_calls(base: &EventBase) -> Vec<(&'static str, Result<()>)> {
             Event::signal(base, libc::SIGUSR1, |_, _| {}).map(drop),
         ),
     ]
+}
+
+/// Sets what the process does on a signal, and tells what it did before.
+#[allow(unsafe_code, reason = "nix cannot know what a handler does")]
+pub(crate) fn set_disposition(signal: Signal, action: &SigAction) -> SigAction {
+    // SAFETY: the tests give the two dispositions without a handler, and such as were in
+    // place before.
+    unsafe { sigaction(signal, action) }.unwrap()
 }
