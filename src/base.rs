@@ -409,8 +409,10 @@ impl EventBase {
         // SAFETY: `self` holds the base; libevent copies the time.
         cvt(CALL, unsafe {
             ffi::event_base_loopexit(self.inner().raw, time)
-        })
-        .map(drop)
+        })?;
+        // The time is an event of libevent's own.
+        self.inner().note_priority(self.inner().middle_priority());
+        Ok(())
     }
 
     /// Ends the loop right after the running callback; the other active events stay
