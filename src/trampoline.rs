@@ -9,7 +9,7 @@
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::ffi::{CStr, c_char, c_int, c_short, c_void};
-use std::mem::{self, ManuallyDrop};
+use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::{Rc, Weak};
 
@@ -19,7 +19,8 @@ use crate::{Event, base, event, log, process};
 type Payload = Box<dyn Any + Send>;
 
 thread_local! {
-    static PANIC: RefCell<Option<Payload>> = const { RefCell::new(None) };
+    // Not dropped with its thread: the destructor of another of its variables may run a loop.
+    static PANIC: RefCell<Option<ManuallyDrop<Payload>>> = const { RefCell::new(None) };
     static LOOPS: Cell<usize> = const { Cell::new(0) };
 }
 
@@ -124,14 +125,15 @@ fn release<T>(base: &base::Inner, last: T) {
     let waiting = PANIC.take(); // a loop that the destructor turns must run its callbacks, or spins
     catch(base, || drop(last));
     if waiting.is_some() {
-        mem::forget(PANIC.replace(waiting)); // its destructor could panic again
+        PANIC.set(waiting); // a second one is not dropped either: that could panic again
     }
 }
 
 fn catch(base: &base::Inner, f: impl FnOnce()) {
     if let Err(payload) = catch_unwind(AssertUnwindSafe(f)) {
         base.stop();
-        PANIC.set(Some(payload)); // none waits: neither `guard` nor `release` runs us then
+        // None waits: neither `guard` nor `release` runs us then.
+        PANIC.set(Some(ManuallyDrop::new(payload)));
     }
 }
 
@@ -139,7 +141,7 @@ fn catch(base: &base::Inner, f: impl FnOnce()) {
 /// caught, in the frame of the Rust caller.
 pub(crate) fn resume() {
     if let Some(payload) = PANIC.take() {
-        resume_unwind(payload);
+        resume_unwind(ManuallyDrop::into_inner(payload));
     }
 }
 
