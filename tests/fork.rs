@@ -10,6 +10,7 @@ use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::process::{ExitCode, exit};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -49,6 +50,7 @@ const CASES: &[(&str, fn())] = cases![
     fork_inside_a_callback_is_refused,
     fork_with_a_second_thread_is_refused,
     re_init_without_a_fork_changes_nothing,
+    re_init_with_a_second_thread_is_refused,
     wait_tells_who_ended_and_how,
     buffered_output_is_written_once,
     base_without_descriptors_left_is_an_error,
@@ -111,8 +113,22 @@ fn descriptors() -> usize {
     fs::read_dir("/proc/self/fd").unwrap().count()
 }
 
-fn threads() -> usize {
-    fs::read_dir("/proc/self/task").unwrap().count()
+/// What each descriptor is open on, but for the one that this opens.
+fn open_files() -> Vec<PathBuf> {
+    let all = fs::read_dir("/proc/self/fd").unwrap();
+    let files = all.map(|file| fs::read_link(file.unwrap().path()).unwrap());
+    let mut files = files
+        .filter(|file| !file.starts_with("/proc"))
+        .collect::<Vec<_>>();
+    files.sort();
+    files
+}
+
+/// Waits until a thread that was joined is gone from the kernel's list too.
+fn until_alone() {
+    while fs::read_dir("/proc/self/task").unwrap().count() > 1 {
+        thread::yield_now();
+    }
 }
 
 /// Whose fork it is.
@@ -687,18 +703,41 @@ fn fork_with_a_second_thread_is_refused() {
     );
     drop(end);
     second.join().unwrap().unwrap_err();
-    while threads() > 1 {
-        thread::yield_now(); // joined, but not yet gone from the kernel's list
-    }
+    until_alone();
     succeeds(How::Ours.child(|| {}));
 }
 
 fn re_init_without_a_fork_changes_nothing() {
     for base in bases() {
         let mut watch = Watch::new(base);
+        let before = open_files();
         watch.base.re_init().unwrap();
+        assert_eq!(open_files(), before);
         watch.works();
-        watch.base.re_init().unwrap();
+    }
+}
+
+/// libevent closes its signal pair twice there, and in between another thread could get the
+/// number.
+fn re_init_with_a_second_thread_is_refused() {
+    for how in How::BOTH {
+        let mut watch = Watch::new(EventBase::new().unwrap());
+        let child = how.child(|| {
+            let (end, ended) = std::sync::mpsc::channel::<()>();
+            let second = thread::spawn(move || ended.recv());
+            let error = watch.base.re_init().unwrap_err();
+            assert!(matches!(error, Error::State { .. }), "{error}");
+            assert!(
+                error.to_string().contains("more than one thread"),
+                "{error}"
+            );
+            drop(end);
+            second.join().unwrap().unwrap_err();
+            until_alone();
+            watch.base.re_init().unwrap();
+            watch.works();
+        });
+        succeeds(child);
         watch.works();
     }
 }
