@@ -85,10 +85,7 @@ pub fn fork() -> Result<Fork> {
             "not possible inside a callback: leave the loop with EventBase::exit and fork then";
         return Err(Error::State { call: CALL, reason });
     }
-    let threads = fs::read_dir("/proc/self/task")
-        .map_err(|error| Error::io(CALL, error))?
-        .count();
-    if threads != 1 {
+    if threads(CALL)? != 1 {
         let reason = "not possible with more than one thread: fork before the others start";
         return Err(Error::State { call: CALL, reason });
     }
@@ -108,6 +105,12 @@ pub fn fork() -> Result<Fork> {
         ForkResult::Child => Ok(Fork::Child),
         ForkResult::Parent { child } => Ok(Fork::Parent(child.as_raw())),
     }
+}
+
+/// How many threads this process has. One that was joined a moment ago may still count.
+pub(crate) fn threads(call: &'static str) -> Result<usize> {
+    let tasks = fs::read_dir("/proc/self/task").map_err(|error| Error::io(call, error))?;
+    Ok(tasks.count())
 }
 
 /// Keeps signals waiting: none may meet libevent's handler in a child, where it would write
