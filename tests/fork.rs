@@ -42,6 +42,7 @@ const CASES: &[(&str, fn())] = cases![
     orphans_of_a_base_that_is_dropped_too_are_kept_for_ever,
     signal_event_dropped_in_a_child_gives_the_signal_back_at_re_init,
     signal_to_a_child_before_re_init_has_its_former_effect,
+    signals_that_a_child_took_otherwise_stay_taken_in_its_own_children,
     signals_after_re_init_go_to_the_process_that_they_are_sent_to,
     new_base_in_a_child_takes_the_signals_and_the_old_one_waits,
     forked_inside_a_callback_the_child_leaves_the_loop_and_the_parent_goes_on,
@@ -527,18 +528,37 @@ fn signal_event_dropped_in_a_child_gives_the_signal_back_at_re_init() {
 }
 
 fn signal_to_a_child_before_re_init_has_its_former_effect() {
-    for _ in 0..20 {
-        let mut watch = Watch::new(EventBase::new().unwrap());
-        let child = How::Ours.child(|| {
-            loop {
-                pause();
+    for how in How::BOTH {
+        for _ in 0..20 {
+            let mut watch = Watch::new(EventBase::new().unwrap());
+            let (mut word, mut heard) = UnixStream::pair().unwrap();
+            let child = how.child(|| {
+                word.write_all(b"!").unwrap();
+                loop {
+                    pause();
+                }
+            });
+            if how == How::Raw {
+                heard.read_exact(&mut [0]).unwrap(); // the fork is over
             }
+            kill(child, libc::SIGUSR1).unwrap(); // perhaps before the child has run at all
+            assert_eq!(reap(child).to_string(), "SIGUSR1");
+            poll(&watch.base);
+            assert_eq!(watch.heard.take(), [""; 0], "the parent's base got it");
+            watch.works();
+        }
+    }
+}
+
+fn signals_that_a_child_took_otherwise_stay_taken_in_its_own_children() {
+    for how in How::BOTH {
+        let mut watch = Watch::new(EventBase::new().unwrap());
+        let child = how.child(|| {
+            let ignore = SigAction::new(SigHandler::SigIgn, SaFlags::empty(), SigSet::empty());
+            set_disposition(Signal::SIGUSR1, &ignore);
+            succeeds(how.child(|| raise(Signal::SIGUSR1).unwrap()));
         });
-        kill(child, libc::SIGUSR1).unwrap(); // perhaps before the child has run at all
-        let end = reap(child);
-        assert_eq!(end.to_string(), "SIGUSR1");
-        poll(&watch.base);
-        assert_eq!(watch.heard.take(), [""; 0], "the parent's base got it");
+        succeeds(child);
         watch.works();
     }
 }
