@@ -32,13 +32,15 @@ pub(crate) fn generation() -> u32 {
 /// Called in the child, by the handler that [`watch_forks`] registers.
 pub(crate) fn next_generation() {
     GENERATION.fetch_add(1, Ordering::Relaxed);
+    signals::forked();
 }
 
 /// Makes every later `fork` of this process known to the bases, whoever calls it.
 pub(crate) fn watch_forks() {
     static WATCHED: Once = Once::new();
     WATCHED.call_once(|| {
-        // SAFETY: the handler only adds to an atomic number, which a child may do at once.
+        // SAFETY: the handler does what a child may do at once: it adds to an atomic number,
+        // tries a lock and sets dispositions.
         unsafe { libc::pthread_atfork(None, None, Some(trampoline::on_fork_child)) };
     });
 }
@@ -93,7 +95,7 @@ pub fn fork() -> Result<Fork> {
         .flush()
         .map_err(|error| Error::io(CALL, error))?;
     watch_forks();
-    let owner = signals::lock();
+    let mut owner = signals::lock();
     let held = SignalsHeld::new(CALL)?;
     // SAFETY: this process has one thread, so the child has no lock that nobody will release.
     let forked = unsafe { unistd::fork() };
