@@ -9,7 +9,7 @@
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::ffi::{CStr, c_char, c_int, c_short, c_void};
-use std::mem::ManuallyDrop;
+use std::mem::{self, ManuallyDrop};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::{Rc, Weak};
 
@@ -125,7 +125,11 @@ fn release<T>(base: &base::Inner, last: T) {
     let waiting = PANIC.take(); // a loop that the destructor turns must run its callbacks, or spins
     catch(base, || drop(last));
     if waiting.is_some() {
-        PANIC.set(waiting); // a second one is not dropped either: that could panic again
+        if let Some(second) = PANIC.take() {
+            let dropped = catch_unwind(AssertUnwindSafe(|| drop(ManuallyDrop::into_inner(second))));
+            dropped.map_err(mem::forget).ok(); // a third's destructor could go on like this
+        }
+        PANIC.set(waiting);
     }
 }
 

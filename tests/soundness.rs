@@ -15,6 +15,7 @@ mod event;
 mod signal;
 
 use std::cell::{Cell, RefCell};
+use std::panic::panic_any;
 use std::rc::Rc;
 use std::sync::MutexGuard;
 use std::time::Duration;
@@ -255,6 +256,7 @@ macro_rules! cases {
             panic_in_a_captured_drop_inside_its_own_callback_comes_out_of_the_loop,
             panic_in_a_captured_drop_during_another_callback_comes_out_of_the_loop,
             panic_in_the_callback_and_in_a_captured_drop_passes_the_first_on,
+            panic_whose_payload_panics_when_dropped_does_not_replace_the_first,
             panic_in_a_nested_loop_passes_through_both_loops,
             nested_loop_of_the_same_base_is_refused_and_the_outer_goes_on,
             nested_loop_inside_a_captured_drop_runs_while_a_panic_waits,
@@ -733,6 +735,25 @@ fn panic_in_the_callback_and_in_a_captured_drop_passes_the_first_on<C: Class>() 
     let handle = C::make(&base, move |_| {
         token.hold();
         bomb.hold();
+        drop(own.take());
+        panic!("first");
+    });
+    C::fire(&handle);
+    slot.replace(Some(handle));
+    assert_eq!(panic_of(|| pass(&base)), "first");
+    assert_eq!(drops.count(), 1);
+    assert_eq!(run(&base), LoopEnd::NoEvents);
+}
+
+fn panic_whose_payload_panics_when_dropped_does_not_replace_the_first<C: Class>() {
+    let base = EventBase::new().unwrap();
+    let drops = Drops::default();
+    let slot = Rc::new(RefCell::new(None));
+    let (token, own) = (drops.token(), slot.clone());
+    let second = OnDrop(|| panic_any(OnDrop(|| panic_any(())))); // the third is never dropped
+    let handle = C::make(&base, move |_| {
+        token.hold();
+        second.hold();
         drop(own.take());
         panic!("first");
     });
