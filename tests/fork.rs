@@ -16,7 +16,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 use std::{env, thread};
 
-use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, raise};
 use nix::unistd::{ForkResult, alarm, pause};
 use php_event::process::{Exit, Fork, Pid, Wait, Waited, fork, getpid, kill, wait};
@@ -33,13 +33,13 @@ macro_rules! cases {
 }
 
 const CASES: &[(&str, fn())] = cases![
-    dropped_in_a_child_leaves_the_parents_events_alone,
+    foreign_handles_dropped_in_a_child_leave_the_parents_events_alone,
     re_initialized_and_dropped_in_a_child_leaves_the_parents_events_alone,
     every_call_in_a_child_is_refused_until_re_init,
     child_after_re_init_works_on_its_own,
     grandchild_is_refused_until_its_own_re_init,
     orphans_are_freed_by_re_init_and_keep_their_sources_open_until_then,
-    orphans_of_a_base_that_is_dropped_too_are_kept_for_ever,
+    foreign_orphans_of_a_base_that_is_dropped_too_are_kept_for_ever,
     signal_event_dropped_in_a_child_gives_the_signal_back_at_re_init,
     signal_to_a_child_before_re_init_has_its_former_effect,
     signals_that_a_child_took_otherwise_stay_taken_in_its_own_children,
@@ -59,10 +59,17 @@ const CASES: &[(&str, fn())] = cases![
 
 fn main() -> ExitCode {
     let args = env::args().skip(1).collect::<Vec<_>>();
-    let filters = args.iter().filter(|arg| !arg.starts_with('-'));
-    let filters = filters.collect::<Vec<_>>();
+    let (mut filters, mut skipped, mut rest) = (Vec::new(), Vec::new(), args.iter());
+    while let Some(arg) = rest.next() {
+        match arg.as_str() {
+            "--skip" => skipped.extend(rest.next()),
+            arg if arg.starts_with('-') => {}
+            _ => filters.push(arg),
+        }
+    }
+    let among = |name: &str, list: &[&String]| list.iter().any(|part| name.contains(part.as_str()));
     let chosen = CASES.iter().filter(|(name, _)| {
-        filters.is_empty() || filters.iter().any(|filter| name.contains(filter.as_str()))
+        (filters.is_empty() || among(name, &filters)) && !among(name, &skipped)
     });
     let chosen = chosen.collect::<Vec<_>>();
     if args.iter().any(|arg| arg == "--list") {
@@ -287,7 +294,7 @@ impl Watch {
     }
 }
 
-fn dropped_in_a_child_leaves_the_parents_events_alone() {
+fn foreign_handles_dropped_in_a_child_leave_the_parents_events_alone() {
     for how in How::BOTH {
         for base in bases() {
             let mut watch = Watch::new(base);
@@ -477,7 +484,7 @@ fn orphans_are_freed_by_re_init_and_keep_their_sources_open_until_then() {
     }
 }
 
-fn orphans_of_a_base_that_is_dropped_too_are_kept_for_ever() {
+fn foreign_orphans_of_a_base_that_is_dropped_too_are_kept_for_ever() {
     for how in How::BOTH {
         let mut watch = Some(Watch::new(EventBase::new().unwrap()));
         let child = how.child(|| {
@@ -828,7 +835,8 @@ fn base_without_descriptors_left_is_an_error() {
     let child = How::Ours.child(|| {
         let config = EventConfig::new().unwrap();
         config.set_flags(EventBase::PRECISE_TIMER).unwrap();
-        setrlimit(Resource::RLIMIT_NOFILE, 64, 64).unwrap();
+        let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+        setrlimit(Resource::RLIMIT_NOFILE, 64, hard).unwrap();
         let mut taken = Vec::new();
         while let Ok(file) = File::open("/dev/null") {
             taken.push(file);
