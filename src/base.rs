@@ -412,8 +412,10 @@ impl EventBase {
         // SAFETY: `self` holds the base; libevent copies the time.
         cvt(CALL, unsafe {
             ffi::event_base_loopexit(self.inner().raw, time)
-        })
-        .map(drop)
+        })?;
+        // The time is an event of libevent's own.
+        self.inner().note_priority(self.inner().middle_priority());
+        Ok(())
     }
 
     /// Ends the loop right after the running callback; the other active events stay
@@ -529,14 +531,14 @@ impl EventBase {
     /// Makes the base usable in a forked child: its events work on, apart from the parent's.
     ///
     /// Until then every call on the base and its events answers [`Error::Forked`], and
-    /// handles dropped meanwhile are only freed here. Without a fork it does no harm.
+    /// handles dropped meanwhile are only freed here. Without a fork it does nothing.
     ///
     /// PHP: `EventBase::reInit`. libevent: `event_reinit`.
     ///
     /// # Errors
-    /// [`Error::State`] inside a callback, and when the base has signal events but another
-    /// base of this process took the signals meanwhile; [`Error::Call`] when an event could
-    /// not be registered again.
+    /// [`Error::State`] inside a callback, with more than one thread, and when the base has
+    /// signal events but another base of this process took the signals meanwhile;
+    /// [`Error::Call`] when an event could not be registered again.
     #[doc(alias = "EventBase::reInit", alias = "event_reinit")]
     pub fn re_init(&self) -> Result<()> {
         const CALL: &str = "EventBase::reInit";
@@ -551,6 +553,17 @@ impl EventBase {
             return Err(Error::State {
                 call: CALL,
                 reason: "not possible inside a callback; leave the loop first",
+            });
+        }
+        if !inner.is_foreign() {
+            return Ok(());
+        }
+        if process::threads(CALL)? != 1 {
+            // libevent closes its signal pair twice here, and between the two another thread
+            // could be given the numbers.
+            return Err(Error::State {
+                call: CALL,
+                reason: "not possible with more than one thread: call it before the others start",
             });
         }
         let mut owner = signals::lock();

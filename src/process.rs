@@ -31,13 +31,15 @@ pub(crate) fn generation() -> u32 {
 /// Called in the child, by the handler that [`watch_forks`] registers.
 pub(crate) fn next_generation() {
     GENERATION.fetch_add(1, Ordering::Relaxed);
+    signals::forked();
 }
 
 /// Makes every later `fork` of this process known to the bases, whoever calls it.
 pub(crate) fn watch_forks() {
     static WATCHED: Once = Once::new();
     WATCHED.call_once(|| {
-        // SAFETY: the handler only adds to an atomic number, which a child may do at once.
+        // SAFETY: the handler does what a child may do at once: it adds to an atomic number,
+        // tries a lock and sets dispositions.
         unsafe { libc::pthread_atfork(None, None, Some(trampoline::on_fork_child)) };
     });
 }
@@ -84,10 +86,7 @@ pub fn fork() -> Result<Fork> {
             "not possible inside a callback: leave the loop with EventBase::exit and fork then";
         return Err(Error::State { call: CALL, reason });
     }
-    let threads = fs::read_dir("/proc/self/task")
-        .map_err(|error| Error::io(CALL, error))?
-        .count();
-    if threads != 1 {
+    if threads(CALL)? != 1 {
         let reason = "not possible with more than one thread: fork before the others start";
         return Err(Error::State { call: CALL, reason });
     }
@@ -95,7 +94,7 @@ pub fn fork() -> Result<Fork> {
         .flush()
         .map_err(|error| Error::io(CALL, error))?;
     watch_forks();
-    let owner = signals::lock();
+    let mut owner = signals::lock();
     let held = SignalsHeld::new(CALL)?;
     #[expect(
         clippy::disallowed_methods,
@@ -111,6 +110,12 @@ pub fn fork() -> Result<Fork> {
         ForkResult::Child => Ok(Fork::Child),
         ForkResult::Parent { child } => Ok(Fork::Parent(child.as_raw())),
     }
+}
+
+/// How many threads this process has. One that was joined a moment ago may still count.
+pub(crate) fn threads(call: &'static str) -> Result<usize> {
+    let tasks = fs::read_dir("/proc/self/task").map_err(|error| Error::io(call, error))?;
+    Ok(tasks.count())
 }
 
 /// Keeps signals waiting: none may meet libevent's handler in a child, where it would write

@@ -19,7 +19,8 @@ use crate::{Event, base, event, log, process};
 type Payload = Box<dyn Any + Send>;
 
 thread_local! {
-    static PANIC: RefCell<Option<Payload>> = const { RefCell::new(None) };
+    // Not dropped with its thread: the destructor of another of its variables may run a loop.
+    static PANIC: RefCell<Option<ManuallyDrop<Payload>>> = const { RefCell::new(None) };
     static LOOPS: Cell<usize> = const { Cell::new(0) };
 }
 
@@ -123,7 +124,15 @@ fn guard(base: &base::Inner, f: impl FnOnce()) -> bool {
 /// Ends the life of something whose destructor may be the user's. It runs even while a
 /// panic waits, since the memory must go; a second panic is forgotten, not passed on.
 fn release<T>(base: &base::Inner, last: T) {
+    let waiting = PANIC.take(); // a loop that the destructor turns must run its callbacks, or spins
     catch(base, || drop(last));
+    if waiting.is_some() {
+        if let Some(second) = PANIC.take() {
+            let dropped = catch_unwind(AssertUnwindSafe(|| drop(ManuallyDrop::into_inner(second))));
+            dropped.map_err(mem::forget).ok(); // a third's destructor could go on like this
+        }
+        PANIC.set(waiting);
+    }
 }
 
 /// Keeps a panic for [`resume`] and stops the loop; tells whether there was one.
@@ -132,10 +141,8 @@ fn catch(base: &base::Inner, f: impl FnOnce()) -> bool {
         return false;
     };
     base.stop();
-    PANIC.with_borrow_mut(|waiting| match waiting {
-        None => *waiting = Some(payload),
-        Some(_) => mem::forget(payload), // its destructor could panic again
-    });
+    // None waits: neither `guard` nor `release` runs us then.
+    PANIC.set(Some(ManuallyDrop::new(payload)));
     true
 }
 
@@ -143,7 +150,7 @@ fn catch(base: &base::Inner, f: impl FnOnce()) -> bool {
 /// caught, in the frame of the Rust caller.
 pub(crate) fn resume() {
     if let Some(payload) = PANIC.take() {
-        resume_unwind(payload);
+        resume_unwind(ManuallyDrop::into_inner(payload));
     }
 }
 
