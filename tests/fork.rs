@@ -152,6 +152,10 @@ impl How {
     const BOTH: [Self; 2] = [Self::Ours, Self::Raw];
 
     #[allow(unsafe_code)]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a fork that is not ours is the case"
+    )]
     fn fork(self) -> Fork {
         if self == Self::Ours {
             return fork().unwrap();

@@ -804,7 +804,7 @@ fn nested_loop_of_the_same_base_is_refused_and_the_outer_goes_on<C: Class>() {
     assert_eq!(run(&base), LoopEnd::NoEvents);
     assert_eq!(
         *refusal.borrow(),
-        "EventBase::loop: this base's loop is already running"
+        "EventBase::dispatch: this base's loop is already running"
     );
 }
 
