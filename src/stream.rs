@@ -48,7 +48,8 @@ pub struct ContextOptions {
     pub so_reuseport: bool,
     /// Whether an IPv6 listener leaves IPv4 alone. `None` leaves the system's default.
     pub ipv6_v6only: Option<bool>,
-    /// Whether small writes go out at once, on accepted and connecting streams.
+    /// Whether small writes go out at once, on accepted and connecting streams. Unlike in PHP
+    /// the listener has it too: what it accepts inherits it, without a system call each.
     pub tcp_nodelay: bool,
 }
 

@@ -352,7 +352,7 @@ fn descriptors_are_closed_on_exec() {
 }
 
 #[test]
-fn no_delay_is_for_the_connections_and_not_for_the_listener() {
+fn no_delay_is_handed_on_by_the_listener_to_each_connection() {
     let unix = UnixPath::new();
     for tcp_nodelay in [false, true] {
         let context = stream_context_create(ContextOptions {
@@ -365,7 +365,7 @@ fn no_delay_is_for_the_connections_and_not_for_the_listener() {
         let nodelay = |stream: &Stream| SockRef::from(stream).tcp_nodelay().unwrap();
         assert_eq!(
             [&listener, &accepted, &client].map(nodelay),
-            [false, tcp_nodelay, tcp_nodelay]
+            [tcp_nodelay; 3]
         );
 
         let uri = format!("{}{tcp_nodelay}", unix.uri()); // on a unix socket it changes nothing
