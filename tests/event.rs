@@ -321,7 +321,7 @@ fn a_detached_event_lives_until_it_has_fired() {
 
 #[test]
 fn a_detached_event_goes_when_nothing_could_fire_it_any_more() {
-    type End = fn(EventBase, Event);
+    type End = fn(&mut Option<EventBase>, Event);
     let ends: [(&str, Option<Duration>, End); 6] = [
         ("not pending", None, |_base, event| event.detach()),
         ("deleted", Some(NEVER), |_base, event| {
@@ -338,10 +338,10 @@ fn a_detached_event_goes_when_nothing_could_fire_it_any_more() {
         }),
         ("without its base", Some(NEVER), |base, event| {
             event.detach();
-            drop(base);
+            *base = None;
         }),
         ("after its base", Some(NEVER), |base, event| {
-            drop(base);
+            *base = None;
             event.detach();
         }),
     ];
@@ -351,7 +351,8 @@ fn a_detached_event_goes_when_nothing_could_fire_it_any_more() {
         let captured = Rc::clone(&held);
         let event = Event::timer(&base, move |_event| drop(Rc::clone(&captured))).unwrap();
         event.add(timeout).unwrap();
-        end(base, event);
+        let mut base = Some(base);
+        end(&mut base, event);
         assert_eq!(Rc::strong_count(&held), 1, "{what}");
     }
 }
@@ -374,6 +375,26 @@ fn data_is_given_back_as_the_type_it_is() {
     event.add(NOW).unwrap();
     run(&base);
     assert_eq!(seen.take(), [Some(Rc::new("text".to_owned()))]);
+}
+
+#[test]
+fn data_is_dropped_when_replaced_freed_or_given_to_a_freed_event() {
+    struct Held(#[expect(dead_code)] Rc<()>);
+    impl serde::Serialize for Held {
+        fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            serializer.serialize_unit()
+        }
+    }
+    let event = silent_timer(&new_base());
+    let held = Rc::new(());
+    event.set_data(Held(Rc::clone(&held)));
+    assert_eq!(Rc::strong_count(&held), 2);
+    event.set_data(Held(Rc::clone(&held)));
+    assert_eq!(Rc::strong_count(&held), 2);
+    event.free();
+    assert_eq!(Rc::strong_count(&held), 1);
+    event.set_data(Held(Rc::clone(&held)));
+    assert_eq!(Rc::strong_count(&held), 1);
 }
 
 #[test]
@@ -920,15 +941,17 @@ fn an_event_set_anew_has_another_base_source_and_callback_and_no_data() {
     assert_eq!(run(&base), LoopEnd::NoEvents);
     assert_eq!(seen.take(), ["write"]);
 
+    former.free().unwrap(); // which is nothing to the event any more
     event.set_data(2);
     let note = seen.clone();
+    let third = new_base();
     event
-        .set_timer(&former, move |_| note.note("again a timer"))
+        .set_timer(&third, move |_| note.note("again a timer"))
         .unwrap();
     assert_eq!(event.data::<i32>(), None);
+    base.free().unwrap();
     event.add(NOW).unwrap();
-    assert_eq!(run(&base), LoopEnd::NoEvents);
-    assert_eq!(run(&former), LoopEnd::NoEvents);
+    assert_eq!(run(&third), LoopEnd::NoEvents);
     assert_eq!(seen.take(), ["again a timer"]);
 }
 

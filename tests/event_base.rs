@@ -475,13 +475,12 @@ fn a_moved_event_fires_in_its_new_base_with_the_middle_priority() {
     let event = noting(&former, &seen, "moved");
     event.set_priority(0).unwrap();
     base.set(&event).unwrap();
+    former.free().unwrap(); // which is nothing to the event any more
     let urgent = later(&base, &seen, "urgent", 0);
     urgent.set_priority(1).unwrap();
     let patient = later(&base, &seen, "patient", 0);
     patient.set_priority(3).unwrap();
     event.add(NOW).unwrap();
-    assert_eq!(run(&former), LoopEnd::NoEvents);
-    assert_eq!(seen.len(), 0);
     assert_eq!(run(&base), LoopEnd::NoEvents);
     assert_eq!(seen.take(), ["urgent", "moved", "patient"]);
 }

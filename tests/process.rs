@@ -23,6 +23,10 @@ fn child(code: i32) -> Child {
     command.stdin(Stdio::piped()).spawn().unwrap()
 }
 
+fn waited(how: Wait) -> Waited {
+    limited(|| wait(how)).unwrap()
+}
+
 fn pid(child: &Child) -> i32 {
     child.id().cast_signed()
 }
@@ -33,8 +37,8 @@ fn an_exited_child_is_reaped_with_its_code() {
     for code in [0, 3, 255] {
         let mut child = child(code);
         drop(child.stdin.take());
-        let waited = limited(|| wait(Wait::Block)).unwrap();
-        assert_eq!(waited, Waited::Ended(pid(&child), Exit::Code(code)));
+        let end = waited(Wait::Block);
+        assert_eq!(end, Waited::Ended(pid(&child), Exit::Code(code)));
         assert!(child.wait().is_err()); // nothing is left to reap
     }
 }
@@ -46,12 +50,12 @@ fn a_killed_child_is_reaped_with_its_signal() {
     for signum in [libc::SIGKILL, libc::SIGTERM, real_time, 64] {
         let mut child = child(0);
         kill(pid(&child), signum).unwrap();
-        let waited = limited(|| wait(Wait::Block)).unwrap();
+        let end = waited(Wait::Block);
         let exit = Exit::Signal {
             number: signum,
             core: false,
         };
-        assert_eq!(waited, Waited::Ended(pid(&child), exit));
+        assert_eq!(end, Waited::Ended(pid(&child), exit));
         assert!(child.wait().is_err());
     }
 }
@@ -59,13 +63,13 @@ fn a_killed_child_is_reaped_with_its_signal() {
 #[test]
 fn waiting_without_hanging_tells_whether_a_child_runs() {
     let _children = children();
-    assert_eq!(wait(Wait::NoHang).unwrap(), Waited::NoChild);
-    assert_eq!(wait(Wait::Block).unwrap(), Waited::NoChild);
+    assert_eq!(waited(Wait::NoHang), Waited::NoChild);
+    assert_eq!(waited(Wait::Block), Waited::NoChild);
     let mut child = child(1);
-    assert_eq!(wait(Wait::NoHang).unwrap(), Waited::Running);
+    assert_eq!(waited(Wait::NoHang), Waited::Running);
     drop(child.stdin.take());
-    limited(|| wait(Wait::Block)).unwrap();
-    assert_eq!(wait(Wait::NoHang).unwrap(), Waited::NoChild);
+    waited(Wait::Block);
+    assert_eq!(waited(Wait::NoHang), Waited::NoChild);
     assert!(child.wait().is_err());
 }
 
@@ -74,7 +78,7 @@ fn several_children_are_reaped_one_by_one() {
     let _children = children();
     let mut made = [1, 2, 3].map(child);
     made.iter_mut().for_each(|child| drop(child.stdin.take()));
-    let mut ended = [(); 3].map(|()| limited(|| wait(Wait::Block)).unwrap());
+    let mut ended = [(); 3].map(|()| waited(Wait::Block));
     ended.sort_unstable_by_key(|waited| match waited {
         Waited::Ended(_, Exit::Code(code)) => *code,
         _ => 0,
@@ -84,7 +88,7 @@ fn several_children_are_reaped_one_by_one() {
         Waited::Ended(pid(&made[n]), Exit::Code(code))
     });
     assert_eq!(ended, expected);
-    assert_eq!(wait(Wait::Block).unwrap(), Waited::NoChild);
+    assert_eq!(waited(Wait::Block), Waited::NoChild);
     assert!(made.iter_mut().all(|child| child.wait().is_err()));
 }
 
@@ -118,7 +122,7 @@ fn a_signal_reaches_a_process_that_is_there_and_no_other() {
     let mut child = child(0);
     kill(pid(&child), 0).unwrap();
     drop(child.stdin.take());
-    limited(|| wait(Wait::Block)).unwrap();
+    waited(Wait::Block);
     let error = kill(pid(&child), 0).unwrap_err();
     assert!(
         matches!(
