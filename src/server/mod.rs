@@ -22,6 +22,8 @@ pub use config::{
 };
 pub use log::start as start_log;
 
+use std::io;
+
 use app::Status;
 use worker::Worker;
 
@@ -39,6 +41,21 @@ pub enum Failure {
         /// What to do about it, where that is known.
         remedy: &'static str,
     },
+    /// Not every child could be forked; those that were are gone again.
+    #[error("only {started} of {wanted} children could be forked: {cause}{remedy}")]
+    Fork {
+        /// How many were.
+        started: u32,
+        /// How many were asked for.
+        wanted: u32,
+        /// What the system says.
+        cause: crate::Error,
+        /// What to do about it, where that is known.
+        remedy: &'static str,
+    },
+    /// Standard output, where a program's lines go, takes none.
+    #[error("cannot write to standard output: {0}")]
+    Output(io::Error),
     /// The loop or an event failed.
     #[error(transparent)]
     Event(#[from] crate::Error),
@@ -47,7 +64,9 @@ pub enum Failure {
 /// Does what was asked for, until it is done or a signal stops it.
 ///
 /// # Errors
-/// [`Failure::Listen`] when the address cannot be had; [`Failure::Event`] when libevent fails.
+/// [`Failure::Listen`] when the address cannot be had; [`Failure::Fork`] when a child cannot;
+/// [`Failure::Output`] when lines for standard output have nowhere to go;
+/// [`Failure::Event`] when libevent fails.
 pub fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Server(config) => serve(config),
