@@ -24,6 +24,8 @@ pub use config::{
 };
 pub use log::start as start_log;
 
+use std::io;
+
 use listener::Listening;
 use worker::Worker;
 
@@ -44,6 +46,21 @@ pub enum Failure {
     /// No worker could start.
     #[error("the workers cannot start: {0}")]
     Workers(String),
+    /// Not every child could be forked; those that were are gone again.
+    #[error("only {started} of {wanted} children could be forked: {cause}{remedy}")]
+    Fork {
+        /// How many were.
+        started: u32,
+        /// How many were asked for.
+        wanted: u32,
+        /// What the system says.
+        cause: crate::Error,
+        /// What to do about it, where that is known.
+        remedy: &'static str,
+    },
+    /// Standard output, where a program's lines go, takes none.
+    #[error("cannot write to standard output: {0}")]
+    Output(io::Error),
     /// The loop or an event failed.
     #[error(transparent)]
     Event(#[from] crate::Error),
@@ -52,7 +69,9 @@ pub enum Failure {
 /// Does what was asked for, until it is done or a signal stops it.
 ///
 /// # Errors
-/// [`Failure::Listen`] when the address cannot be had; [`Failure::Event`] when libevent fails.
+/// [`Failure::Listen`] when the address cannot be had; [`Failure::Fork`] when a child cannot;
+/// [`Failure::Output`] when lines for standard output have nowhere to go;
+/// [`Failure::Event`] when libevent fails.
 pub fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Server(config) => serve(config),
