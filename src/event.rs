@@ -93,7 +93,8 @@ impl Event {
     /// the event. Without `PERSIST` the event is no longer pending when its callback runs.
     ///
     /// PHP: `Event::__construct`. libevent: `event_new`. Unlike PHP's, the descriptor is not
-    /// borrowed, and `TIMEOUT` is refused here: it would make the event deaf to its source.
+    /// borrowed, and `TIMEOUT` is refused here: it would make the event deaf to its source. What
+    /// PHP makes with `TIMEOUT | PERSIST` is a [`timer`](Self::timer) that adds itself again.
     ///
     /// # Errors
     /// [`Error::Argument`] for `TIMEOUT` and `SIGNAL`, and for bits that are none of the
@@ -192,7 +193,8 @@ impl Event {
     /// the signal came. Deleting the event gives the signal its former effect back. One base
     /// at a time can have signal events.
     ///
-    /// PHP: `Event::signal`. libevent: `evsignal_new`.
+    /// PHP: `Event::signal`. libevent: `evsignal_new`. For a signal that is to come once, delete
+    /// the event in its callback.
     ///
     /// # Errors
     /// [`Error::Argument`] when `signum` is not 1 to 64, or `SIGKILL`, `SIGSTOP` or one of
@@ -490,7 +492,8 @@ impl Event {
     }
 
     /// Makes the event active: its callback runs in this or the next turn of the loop, once,
-    /// with `what`, whether the event is pending or not.
+    /// with `what`, whether the event is pending or not. Until it has run,
+    /// [`add`](Self::add) sets its time and does not register its source.
     ///
     /// Beyond PHP. libevent: `event_active`.
     ///
@@ -582,7 +585,8 @@ impl Event {
     /// Gives the event another base, source and callback; the data is forgotten and the
     /// priority becomes the middle one.
     ///
-    /// PHP: `Event::set`, whose other forms crash or do nothing. libevent: `event_assign`.
+    /// PHP: `Event::set`, of which this is the form that works whatever is given.
+    /// libevent: `event_assign`.
     ///
     /// # Errors
     /// [`Error::State`] while the event is pending, or is a signal event; otherwise as

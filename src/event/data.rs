@@ -60,7 +60,8 @@ impl Event {
 }
 
 impl Serialize for Event {
-    /// `{"pending":true,"data":null}`, as PHP's `json_encode` gives; both null once freed.
+    /// `{"pending":true,"data":null}`, the shape that PHP's `json_encode` gives; both null once
+    /// freed. How numbers and text are written is the serializer's.
     /// Data that contains the event itself is an error.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if self.0.serializing.replace(true) {
