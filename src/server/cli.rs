@@ -222,6 +222,13 @@ impl Cli {
         }
     }
 
+    /// What these arguments ask for, in tests.
+    #[cfg(test)]
+    pub(crate) fn parsed_from(arguments: &[&str]) -> Command {
+        let name = std::iter::once(&"event-httpd");
+        Self::parse_from(name.chain(arguments)).into_command()
+    }
+
     fn into_command(self) -> Command {
         match self.command {
             CommandLine::Serve(shared) => Command::Server(shared.into_config(Program::Serve)),

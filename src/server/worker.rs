@@ -499,3 +499,70 @@ fn subsecond(time: SystemTime) -> u64 {
     time.duration_since(SystemTime::UNIX_EPOCH)
         .map_or(0, |since| since.subsec_nanos().into())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpStream;
+    use std::thread;
+
+    use super::*;
+    use crate::server::cli::Cli;
+    use crate::server::config::Command;
+    use crate::server::listener::Listening;
+
+    /// Panics on the first request, answers the second, and then has the loop left.
+    struct Panics(Cell<bool>);
+
+    impl App for Panics {
+        fn takes(&self) -> Takes {
+            Takes::Requests
+        }
+
+        fn answer(
+            &self,
+            worker: &Rc<Worker>,
+            _: u64,
+            _: Request,
+            _: &[u8],
+            _: Option<&str>,
+        ) -> Part {
+            assert!(self.0.replace(true), "the first request");
+            worker.base().exit(None).unwrap();
+            b"an answer".to_vec().into()
+        }
+    }
+
+    fn ask(address: &str) -> String {
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream
+            .set_read_timeout(Some(Duration::from_secs(20)))
+            .unwrap();
+        stream
+            .write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
+    #[test]
+    fn a_panic_in_the_app_ends_its_connection_with_500_and_the_worker_goes_on() {
+        let Command::Server(config) = Cli::parsed_from(&["serve", "--listen", "127.0.0.1:0"])
+        else {
+            panic!("serve is a server");
+        };
+        let listening = Listening::on(&config, 1).unwrap();
+        let address = listening.address().to_owned();
+        let client = thread::spawn(move || [ask(&address), ask(&address)]);
+        let worker = Worker::with_app(config, Box::new(Panics(Cell::new(false))), 10).unwrap();
+        worker.run(listening.stream(0).unwrap(), || {}).unwrap();
+        let [first, second] = client.join().unwrap();
+        assert!(
+            first.starts_with("HTTP/1.1 500 Internal Server Error\r\n"),
+            "{first}"
+        );
+        assert_eq!(second, "an answer");
+        assert_eq!(worker.counters().panics.get(), 1);
+    }
+}
