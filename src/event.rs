@@ -623,7 +623,7 @@ impl Event {
     ///
     /// # Errors
     /// [`Error::Argument`] unless `what` is of `READ`, `WRITE`, `TIMEOUT`, or for a signal
-    /// event: send the signal with [`process::kill`](crate::process::kill) instead;
+    /// event: send the signal with [`process::kill`] instead;
     /// [`Error::Freed`], [`Error::Forked`].
     #[doc(alias = "event_active")]
     pub fn active(&self, what: EventFlags) -> Result<()> {

@@ -387,6 +387,35 @@ pub fn stream_socket_client(
     Ok(Stream::new(socket, Role::Connection))
 }
 
+/// Makes two streams that are connected with each other, as unix sockets are.
+///
+/// PHP: `stream_socket_pair` with `STREAM_PF_UNIX` and `STREAM_SOCK_STREAM`.
+///
+/// # Errors
+/// [`Error::Io`] when the system has no descriptors left.
+///
+/// # Examples
+/// ```
+/// use php_event::stream::{fread, fwrite, stream_socket_pair};
+/// let (one, other) = stream_socket_pair()?;
+/// fwrite(&one, "hello")?;
+/// assert_eq!(fread(&other, 100)?, b"hello");
+/// # Ok::<(), php_event::EventException>(())
+/// ```
+pub fn stream_socket_pair() -> Result<(Stream, Stream)> {
+    const CALL: &str = "stream_socket_pair";
+    let pair = Socket::pair(Domain::UNIX, Type::STREAM, None).and_then(|(one, other)| {
+        one.set_nonblocking(true)?;
+        other.set_nonblocking(true)?;
+        Ok((one, other))
+    });
+    let (one, other) = pair.map_err(|error| Error::io(CALL, error))?;
+    Ok((
+        Stream::new(one, Role::Connection),
+        Stream::new(other, Role::Connection),
+    ))
+}
+
 /// Takes the next connection of a listener, waiting up to `timeout`; zero only looks, and
 /// is one system call.
 ///

@@ -4,13 +4,15 @@
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
-use clap::Parser as _;
 use php_event::server::{self, Cli};
 
 fn main() -> ExitCode {
-    let config = Cli::parse().into_config();
-    server::start_log(&config);
-    match server::run(config) {
+    let command = match Cli::from_process() {
+        Ok(command) => command,
+        Err(code) => return ExitCode::from(code),
+    };
+    server::start_log(command.log());
+    match server::run(command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             writeln!(io::stderr(), "event-httpd: {failure}").ok(); // nobody to tell

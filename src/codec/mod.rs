@@ -148,7 +148,7 @@ enum State {
 }
 
 /// How far a head that came in parts has been looked at.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Progress {
     /// Bytes searched for the empty line; 0 as long as nothing has come.
     searched: usize,

@@ -377,6 +377,15 @@ fn garbage_is_refused_before_a_line_has_ended() {
 }
 
 #[test]
+fn a_part_is_looked_at_again_when_it_has_doubled() {
+    let mut peer = Peer::new(Limits::default());
+    assert_eq!(peer.sends(b"GET /abc").refusal(), None);
+    let nul = Refusal::bad("the request head has a NUL byte");
+    assert_eq!(peer.sends(b"\0bcdefg").refusal(), None);
+    assert_eq!(peer.sends(b"h").refusal(), Some(nul));
+}
+
+#[test]
 fn the_http_2_preface_is_505_however_it_is_cut() {
     let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
     for cut in 0..preface.len() {

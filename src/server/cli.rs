@@ -3,11 +3,16 @@
 //! Turns text into values and refuses what is no value; what values mean together is
 //! [`config`](super::config)'s.
 
+use std::io::{self, Write as _};
+use std::thread;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::builder::BoolishValueParser;
+use clap::{Args, Parser, Subcommand};
 
-use super::config::{Config, Listen, LogFormat};
+use super::config::{
+    Command, Config, Deliver, Framing, Isolation, Listen, LogConfig, LogFormat, Program,
+};
 use crate::codec::Limits;
 use crate::codec::response::FieldLine;
 
@@ -15,9 +20,15 @@ use crate::codec::response::FieldLine;
 ///
 /// Each option can be given in the environment as EVENT_HTTPD_ and its name, for example
 /// EVENT_HTTPD_LISTEN; the command line wins. SIGTERM and SIGINT stop it within --grace,
-/// a second one at once; SIGUSR1 logs the counters.
+/// a second one at once; SIGQUIT waits for connections to end; SIGUSR1 logs the counters;
+/// with --workers, SIGHUP and SIGUSR2 replace the workers one at a time.
 #[derive(Debug, Parser)]
-#[command(name = "event-httpd", version, propagate_version = true)]
+#[command(
+    name = "event-httpd",
+    version,
+    propagate_version = true,
+    arg_required_else_help = false
+)]
 pub struct Cli {
     #[command(subcommand)]
     command: CommandLine,
@@ -30,18 +41,64 @@ enum CommandLine {
     /// Any method (but CONNECT) and any path gets the table: an object from stream number
     /// to event, the listener first, then a line for each open connection.
     Serve(Shared),
+
+    /// Pass on what one connection sends to all the others
+    ///
+    /// With --framing raw, what one read returns is a message, and each receiver gets it as the
+    /// body of an HTTP response that answers no request. That is for peers that expect it: it
+    /// does not belong behind a proxy or in front of a browser. With --framing http the body of
+    /// each request is a message, and its sender gets 202.
+    Broadcast {
+        #[command(flatten)]
+        shared: Shared,
+        #[command(flatten)]
+        broadcast: BroadcastArgs,
+    },
+
+    /// Show that forked processes share no variables
+    ///
+    /// Children that are forked change a variable; the parent, which prints it whenever a child
+    /// has ended, never sees that.
+    Isolation(IsolationArgs),
 }
 
-/// What `--log-format` takes.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Format {
-    Text,
-    Json,
+#[derive(Args, Debug)]
+struct BroadcastArgs {
+    /// What a message is: what one read returns, or a request's body
+    #[arg(long, env = "EVENT_HTTPD_FRAMING", default_value = "raw")]
+    framing: Framing,
+
+    /// Who gets a message: the others; the sender, as the tutorial's program has it (a copy for
+    /// each other client of its process); everyone
+    #[arg(long, env = "EVENT_HTTPD_DELIVER", default_value = "others")]
+    deliver: Deliver,
+
+    /// How many bytes may wait for all peers of a worker together; then the slowest is cut off
+    #[arg(long, value_name = "SIZE", env = "EVENT_HTTPD_MAX_QUEUE_TOTAL", default_value = "256MiB", value_parser = size)]
+    max_queue_total: usize,
+}
+
+#[derive(Args, Debug)]
+struct IsolationArgs {
+    /// How many children to fork, 10000 at most
+    #[arg(long, value_name = "N", env = "EVENT_HTTPD_CHILDREN", default_value_t = 5, value_parser = clap::value_parser!(u32).range(..=10_000))]
+    children: u32,
+
+    /// How long a child sleeps at most, in seconds, or as 1500ms; at least a second where that allows
+    #[arg(long, value_name = "TIME", env = "EVENT_HTTPD_MAX_SLEEP", default_value = "10", value_parser = seconds)]
+    max_sleep: Duration,
+
+    /// How long the parent waits after each child, in seconds, or as 1500ms
+    #[arg(long, value_name = "TIME", env = "EVENT_HTTPD_INTERVAL", default_value = "3", value_parser = seconds)]
+    interval: Duration,
+
+    #[command(flatten)]
+    log: Log,
 }
 
 #[derive(Args, Debug)]
 struct Shared {
-    /// Where to listen: IP:PORT, [IPV6]:PORT, NAME:PORT, or unix:PATH; port 0 takes a free one
+    /// Where to listen: HOST:PORT, an IPv6 address in brackets, or unix:PATH; port 0 takes a free one
     #[arg(
         long,
         value_name = "ADDR",
@@ -55,19 +112,21 @@ struct Shared {
     backlog: i32,
 
     /// Let other instances listen on the same port, which share its connections
-    #[arg(long, env = "EVENT_HTTPD_SHARE_PORT")]
+    #[arg(long, env = "EVENT_HTTPD_SHARE_PORT", value_parser = BoolishValueParser::new())]
     share_port: bool,
 
-    /// A header line for every answer, such as 'Cache-Control: no-store'; may be repeated
+    /// A header line for every answer, such as 'Cache-Control: no-store'; may be repeated, in the
+    /// environment as several lines
     #[arg(
         long = "header",
         value_name = "NAME: VALUE",
-        env = "EVENT_HTTPD_HEADER"
+        env = "EVENT_HTTPD_HEADER",
+        value_delimiter = '\n'
     )]
     headers: Vec<FieldLine>,
 
     /// Send a Date header with every answer; error answers always have it
-    #[arg(long, env = "EVENT_HTTPD_DATE")]
+    #[arg(long, env = "EVENT_HTTPD_DATE", value_parser = BoolishValueParser::new())]
     date: bool,
 
     /// Stop accepting while this many connections are open [default: what the descriptor limit allows]
@@ -100,9 +159,27 @@ struct Shared {
     grace: Duration,
 
     /// Print what arrives to standard output, as the tutorial does
-    #[arg(long, env = "EVENT_HTTPD_ECHO")]
+    #[arg(long, env = "EVENT_HTTPD_ECHO", value_parser = BoolishValueParser::new())]
     echo: bool,
 
+    /// Run as a master and N workers, or as many as there are cores; one process otherwise
+    #[arg(long, value_name = "N|auto", env = "EVENT_HTTPD_WORKERS", value_parser = workers)]
+    workers: Option<usize>,
+
+    /// Replace a worker after this many requests or messages; only with --workers
+    #[arg(long, value_name = "N", env = "EVENT_HTTPD_WORKER_MAX_REQUESTS", requires = "workers", value_parser = clap::value_parser!(u64).range(1..))]
+    worker_max_requests: Option<u64>,
+
+    /// How long a worker may leave the master's heartbeats unanswered before it is replaced
+    #[arg(long, value_name = "TIME", env = "EVENT_HTTPD_BUS_TIMEOUT", default_value = "5s", value_parser = duration)]
+    bus_timeout: Duration,
+
+    #[command(flatten)]
+    log: Log,
+}
+
+#[derive(Args, Debug)]
+struct Log {
     /// How the log on standard error is written
     #[arg(
         long,
@@ -110,7 +187,7 @@ struct Shared {
         env = "EVENT_HTTPD_LOG_FORMAT",
         default_value = "text"
     )]
-    log_format: Format,
+    log_format: LogFormat,
 
     /// Log more: -v each connection, -vv libevent's own words too
     #[arg(short, long, action = clap::ArgAction::Count, env = "EVENT_HTTPD_VERBOSE")]
@@ -118,36 +195,115 @@ struct Shared {
 }
 
 impl Cli {
-    /// What the command line and the environment ask for.
-    #[must_use]
-    pub fn into_config(self) -> Config {
-        let CommandLine::Serve(shared) = self.command;
-        let body_size = u64::try_from(shared.max_body_size).unwrap_or(u64::MAX);
-        Config {
-            listen: shared.listen,
-            backlog: shared.backlog,
-            share_port: shared.share_port,
-            headers: shared.headers,
-            date: shared.date,
-            max_connections: shared
-                .max_connections
-                .map(|n| usize::try_from(n).unwrap_or(usize::MAX)),
-            header_timeout: shared.header_timeout,
-            idle_timeout: shared.idle_timeout,
-            limits: Limits {
-                header_size: shared.max_header_size,
-                body_size,
-            },
-            max_queue: shared.max_queue,
-            grace: shared.grace,
-            echo: shared.echo,
-            log_format: match shared.log_format {
-                Format::Text => LogFormat::Text,
-                Format::Json => LogFormat::Json,
-            },
-            verbose: shared.verbose,
+    /// Reads the process's arguments and environment.
+    ///
+    /// `--help` and `--version` are printed to standard output.
+    ///
+    /// # Errors
+    /// The exit code of a process that has nothing to run: 0 after `--help` and `--version`,
+    /// 2 after one line on standard error that names what is wrong.
+    pub fn from_process() -> Result<Command, u8> {
+        let error = match Self::try_parse() {
+            Ok(cli) => return Ok(cli.into_command()),
+            Err(error) => error,
+        };
+        // Neither is a reason to panic when nobody reads it.
+        if error.use_stderr() {
+            writeln!(
+                io::stderr(),
+                "event-httpd: {}",
+                one_line(&error.to_string())
+            )
+            .ok();
+            Err(2)
+        } else {
+            error.print().ok();
+            Err(0)
         }
     }
+
+    fn into_command(self) -> Command {
+        match self.command {
+            CommandLine::Serve(shared) => Command::Server(shared.into_config(Program::Serve)),
+            CommandLine::Broadcast { shared, broadcast } => {
+                let BroadcastArgs {
+                    framing,
+                    deliver,
+                    max_queue_total,
+                } = broadcast;
+                Command::Server(shared.into_config(Program::Broadcast {
+                    framing,
+                    deliver,
+                    max_queue_total,
+                }))
+            }
+            CommandLine::Isolation(IsolationArgs {
+                children,
+                max_sleep,
+                interval,
+                log,
+            }) => Command::Isolation(Isolation {
+                children,
+                max_sleep,
+                interval,
+                log: log.into(),
+            }),
+        }
+    }
+}
+
+impl Shared {
+    fn into_config(self, program: Program) -> Config {
+        Config {
+            program,
+            listen: self.listen,
+            backlog: self.backlog,
+            share_port: self.share_port,
+            headers: self.headers,
+            date: self.date,
+            max_connections: self
+                .max_connections
+                .map(|n| usize::try_from(n).unwrap_or(usize::MAX)),
+            header_timeout: self.header_timeout,
+            idle_timeout: self.idle_timeout,
+            limits: Limits {
+                header_size: self.max_header_size,
+                body_size: u64::try_from(self.max_body_size).unwrap_or(u64::MAX),
+            },
+            max_queue: self.max_queue,
+            grace: self.grace,
+            echo: self.echo,
+            workers: self.workers,
+            worker_max_requests: self.worker_max_requests,
+            bus_timeout: self.bus_timeout,
+            log: self.log.into(),
+        }
+    }
+}
+
+impl From<Log> for LogConfig {
+    fn from(log: Log) -> Self {
+        Self {
+            format: log.log_format,
+            verbose: log.verbose,
+        }
+    }
+}
+
+/// What clap says in a paragraph, its tip included and the usage left out.
+fn one_line(error: &str) -> String {
+    let body = error.split("\nUsage:").next().unwrap_or(error);
+    let body = body.split("\nFor more information").next().unwrap_or(body);
+    let parts = body
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .collect::<Vec<_>>();
+    let text = parts.join("; ");
+    format!(
+        "{}; try --help",
+        text.strip_prefix("error: ").unwrap_or(&text)
+    )
 }
 
 /// A time above zero and of at most a year, such as `10s`, `1500ms`, `2m 30s`.
@@ -172,6 +328,27 @@ fn grace(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// A time in seconds, as PHP's `sleep` takes it, or with a unit.
+fn seconds(text: &str) -> Result<Duration, String> {
+    match text.parse::<u32>() {
+        Ok(seconds) => grace(&format!("{seconds}s")),
+        Err(_) => grace(text),
+    }
+}
+
+/// A number of processes, 1 to 1024, or `auto`.
+fn workers(text: &str) -> Result<usize, String> {
+    if text == "auto" {
+        return thread::available_parallelism()
+            .map(Into::into)
+            .map_err(|error| error.to_string());
+    }
+    match text.parse() {
+        Ok(n) if (1..=1024).contains(&n) => Ok(n),
+        _ => Err("give a number from 1 to 1024, or auto".to_owned()),
+    }
+}
+
 /// A number of bytes, such as `16KiB`, `4MB`, `65536`; at least 64.
 fn size(text: &str) -> Result<usize, String> {
     let size: bytesize::ByteSize = text
@@ -180,5 +357,17 @@ fn size(text: &str) -> Result<usize, String> {
     match usize::try_from(size.as_u64()) {
         Ok(size) if (64..=1 << 40).contains(&size) => Ok(size),
         _ => Err("must be from 64 bytes to 1 TiB".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
     }
 }

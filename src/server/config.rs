@@ -4,12 +4,88 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use clap::ValueEnum;
+
 use crate::codec::Limits;
 use crate::codec::response::FieldLine;
 
-/// What to run and how; every value is in its range.
+/// What one read takes at most; all connections of a worker share the buffer.
+pub(crate) const READ_BUFFER: usize = 64 << 10;
+
+/// What `event-httpd` was asked to do.
+#[derive(Clone, Debug)]
+pub enum Command {
+    /// To serve connections.
+    Server(Config),
+    /// To run the tutorial's third program.
+    Isolation(Isolation),
+}
+
+impl Command {
+    /// How to log.
+    #[must_use]
+    pub fn log(&self) -> LogConfig {
+        match self {
+            Self::Server(config) => config.log,
+            Self::Isolation(isolation) => isolation.log,
+        }
+    }
+}
+
+/// What a server does with its connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Program {
+    /// Answers requests with the table of events.
+    Serve,
+    /// Passes messages on.
+    Broadcast {
+        /// What a message is.
+        framing: Framing,
+        /// Who gets it.
+        deliver: Deliver,
+        /// How many bytes may wait for all peers of a worker together.
+        max_queue_total: usize,
+    },
+}
+
+/// What a message is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Framing {
+    /// What one read returns.
+    Raw,
+    /// The body of an HTTP request.
+    Http,
+}
+
+/// Who gets a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Deliver {
+    /// Every client but its sender.
+    Others,
+    /// Its sender, once for each other client of its process, as the tutorial's program does.
+    Sender,
+    /// Every client.
+    Everyone,
+}
+
+/// The settings of the tutorial's third program.
+#[derive(Clone, Copy, Debug)]
+pub struct Isolation {
+    /// How many children are forked.
+    pub children: u32,
+    /// How long a child sleeps at most.
+    pub max_sleep: Duration,
+    /// How long the parent waits after each child.
+    pub interval: Duration,
+    /// How to log.
+    pub log: LogConfig,
+}
+
+/// What a server runs and how; every value is in its range.
 #[derive(Clone, Debug)]
 pub struct Config {
+    /// What it does with its connections.
+    pub program: Program,
     /// Where to listen.
     pub listen: Listen,
     /// How many connections may wait to be accepted.
@@ -34,14 +110,44 @@ pub struct Config {
     pub grace: Duration,
     /// Whether what arrives is printed to standard output.
     pub echo: bool,
+    /// How many workers a master has; `None`: one process, no master.
+    pub workers: Option<usize>,
+    /// After how many requests or messages a worker is replaced.
+    pub worker_max_requests: Option<u64>,
+    /// How long a worker may leave heartbeats unanswered.
+    pub bus_timeout: Duration,
+    /// How to log.
+    pub log: LogConfig,
+}
+
+impl Config {
+    /// How long a message between workers can be: a body, or what one read returns, and the
+    /// head it is sent with.
+    pub(crate) fn longest_message(&self) -> usize {
+        const HEAD: usize = 64 << 10;
+        let body = usize::try_from(self.limits.body_size).unwrap_or(usize::MAX);
+        let headers = self
+            .headers
+            .iter()
+            .map(|line| line.as_bytes().len())
+            .sum::<usize>();
+        body.max(READ_BUFFER)
+            .saturating_add(HEAD)
+            .saturating_add(headers)
+    }
+}
+
+/// How and how much is logged.
+#[derive(Clone, Copy, Debug)]
+pub struct LogConfig {
     /// How the log is written.
-    pub log_format: LogFormat,
+    pub format: LogFormat,
     /// How much is logged: 0 the events of the server's life, 1 connections, 2 everything.
     pub verbose: u8,
 }
 
 /// How the log on standard error is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
     /// Lines for people.
     Text,

@@ -1,8 +1,9 @@
 //! One peer: its read event for life, its write event while bytes wait, and its requests.
 //!
-//! Bytes go through the codec as they are read; answers of one read leave together. What
-//! does not fit into the socket waits in the outbox, and the peer is not read from
-//! meanwhile, so that a peer that does not read cannot make the server collect answers.
+//! Bytes go through the codec as they are read, or to the app as they are; answers of one
+//! read leave together, and so do the messages of one turn of the loop. What does not fit
+//! into the socket waits in the outbox. Where a peer gets nothing but answers it is not read
+//! from meanwhile; where it gets messages, too, it is cut off when it lags too far.
 
 use std::any::Any;
 use std::cell::{OnceCell, RefCell};
@@ -13,7 +14,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
 
-use super::app::Request;
+use super::app::{Request, Takes};
 use super::deadlines::Tick;
 use super::outbox::{Outbox, Part};
 use super::worker::Worker;
@@ -50,11 +51,15 @@ struct State {
     decoder: Decoder,
     unread: Vec<u8>, // read from the socket, and not used by the decoder yet
     request: Option<Request>,
+    body: Vec<u8>, // of that request, where the app takes bodies
     outbox: Outbox,
-    write: Option<Event>, // while the outbox has something
+    queued: bool,         // the worker will send the outbox at the end of this turn
+    full: bool,           // decoding stopped because too much waits to be written
+    waiting: usize,       // bytes that the socket had no room for, as the worker counts them
+    write: Option<Event>, // while the socket has no room
     stage: Stage,
     waits_for: WaitsFor,
-    due: Instant,
+    due: Option<Instant>,
     entered: Option<Instant>, // what the live entry in the worker's deadlines is for
 }
 
@@ -71,6 +76,18 @@ enum Stage {
     Lingering,
     /// Gone from the worker.
     Closed,
+}
+
+/// What one item of the input asks for.
+enum Step {
+    /// To take the next.
+    On,
+    /// To wait: for more bytes, or for room.
+    Stop,
+    /// To write this.
+    Say(Part),
+    /// To have the app answer this request, with this body.
+    Answer(Request, Vec<u8>),
 }
 
 /// What a connection waits for: each has its own deadline.
@@ -95,19 +112,26 @@ impl Connection {
                 decoder: Decoder::new(worker.config().limits),
                 unread: Vec::new(),
                 request: None,
+                body: Vec::new(),
                 outbox: Outbox::default(),
+                queued: false,
+                full: false,
+                waiting: 0,
                 write: None,
                 stage: Stage::Open,
                 waits_for: WaitsFor::Request,
-                due: now,
+                due: None,
                 entered: None,
             }),
         });
         let read = connection.event(stream, Event::READ | Event::PERSIST, Self::readable)?;
-        read.add(None)?;
+        if !worker.is_holding() {
+            read.add(None)?;
+        }
         let read = connection.read.get_or_init(|| read);
         worker.app().opened(connection.id(), read);
         connection.watch(now, true);
+        tracing::debug!(id = connection.id(), peer = connection.peer(), "connected");
         Ok(connection)
     }
 
@@ -175,9 +199,13 @@ impl Connection {
     }
 
     fn received(self: &Rc<Self>, bytes: &[u8]) {
-        if self.state.borrow().stage == Stage::Open {
-            self.worker.echo(bytes);
-            self.serve(bytes);
+        if self.state.borrow().stage != Stage::Open {
+            return; // it has its last answer
+        }
+        self.worker.echo(bytes);
+        match self.worker.takes() {
+            Takes::Requests | Takes::Bodies => self.serve(bytes),
+            Takes::Reads => self.worker.received(self.id(), bytes),
         }
     }
 
@@ -185,9 +213,9 @@ impl Connection {
     fn serve(self: &Rc<Self>, mut fresh: &[u8]) {
         let before = self.worker.counters().requests.get();
         loop {
-            let full = self.decode(fresh);
+            self.decode(fresh);
             fresh = &[];
-            if !self.flush() || !full {
+            if !self.flush() || !self.state.borrow().full {
                 break;
             }
         }
@@ -195,60 +223,80 @@ impl Connection {
         self.watch(Instant::now(), answered);
     }
 
-    /// Puts answers into the worker's batch; gives true when the queue was full before the
-    /// bytes were used up.
-    fn decode(&self, fresh: &[u8]) -> bool {
-        let state = &mut *self.state.borrow_mut();
-        let mut left = mem::take(&mut state.unread);
+    /// Puts answers into the worker's batch until the bytes are used up or it is full.
+    fn decode(self: &Rc<Self>, fresh: &[u8]) {
+        let mut left = mem::take(&mut self.state.borrow_mut().unread);
         let input = if left.is_empty() {
             fresh
         } else {
             left.extend_from_slice(fresh);
             &left
         };
-        let (used, full) = self.decode_all(state, input);
-        if left.is_empty() {
-            state.unread = input.get(used..).unwrap_or_default().to_vec();
-        } else if used < left.len() {
+        let used = self.decode_all(input);
+        let unread = if left.is_empty() {
+            input.get(used..).unwrap_or_default().to_vec()
+        } else {
             left.drain(..used);
-            state.unread = left;
-        }
-        full
+            if left.is_empty() { Vec::new() } else { left }
+        };
+        self.state.borrow_mut().unread = unread;
     }
 
-    fn decode_all(&self, state: &mut State, input: &[u8]) -> (usize, bool) {
-        let mut batch = self.worker.batch().borrow_mut();
+    /// How many bytes of `input` are used up.
+    fn decode_all(self: &Rc<Self>, input: &[u8]) -> usize {
         let mut rest = input;
-        while state.stage == Stage::Open {
-            if batch.len() >= self.worker.config().max_queue {
-                return (input.len() - rest.len(), true);
-            }
-            match state.decoder.decode(rest) {
-                Ok(decoded) => {
-                    rest = rest.get(decoded.used..).unwrap_or_default();
-                    match decoded.item {
-                        Item::NeedMore => break,
-                        Item::Head(head) => {
-                            let head_only = head.method == Method::Head;
-                            state.request = Some(Request {
-                                head_only,
-                                keep_alive: head.keep_alive,
-                            });
-                            if head.expects_continue && rest.is_empty() {
-                                batch.push(response::CONTINUE.to_vec().into());
-                            }
-                        }
-                        Item::Body(_) => {}
-                        Item::End => batch.push(self.answer(state, rest.is_empty())),
-                    }
-                }
-                Err(refusal) => batch.push(self.refusal(state, &refusal)),
-            }
+        loop {
+            // No borrow is held while the app answers: it may queue a message to this peer.
+            let answer = match self.step(&mut rest) {
+                Step::On => continue,
+                Step::Stop => break,
+                Step::Say(part) => part,
+                Step::Answer(request, body) => self.worker.answer(self.id(), request, &body),
+            };
+            self.worker.batch().borrow_mut().push(answer);
         }
-        (input.len() - rest.len(), false)
+        input.len() - rest.len()
     }
 
-    fn answer(&self, state: &mut State, nothing_left: bool) -> Part {
+    /// Takes one item off the front of `rest`.
+    fn step(&self, rest: &mut &[u8]) -> Step {
+        let state = &mut *self.state.borrow_mut();
+        let waits = self.worker.batch().borrow().len() + state.outbox.len();
+        state.full = waits >= self.worker.config().max_queue;
+        if state.full || state.stage != Stage::Open {
+            return Step::Stop;
+        }
+        let decoded = match state.decoder.decode(rest) {
+            Ok(decoded) => decoded,
+            Err(refusal) => return Step::Say(self.refusal(state, &refusal)),
+        };
+        *rest = rest.get(decoded.used..).unwrap_or_default();
+        match decoded.item {
+            Item::NeedMore => return Step::Stop,
+            Item::Head(head) => {
+                let head_only = head.method == Method::Head;
+                state.request = Some(Request {
+                    head_only,
+                    keep_alive: head.keep_alive,
+                });
+                if head.expects_continue && rest.is_empty() {
+                    return Step::Say(response::CONTINUE.to_vec().into());
+                }
+            }
+            Item::Body(part) if self.worker.takes() == Takes::Bodies => {
+                state.body.extend_from_slice(part)
+            }
+            Item::Body(_) => {}
+            Item::End => {
+                let (request, body) = self.complete(state, rest.is_empty());
+                return Step::Answer(request, body);
+            }
+        }
+        Step::On
+    }
+
+    /// The request that is complete now, with its body, and whether the connection stays.
+    fn complete(&self, state: &mut State, nothing_left: bool) -> (Request, Vec<u8>) {
         let asked = state.request.take().unwrap_or(Request {
             head_only: false,
             keep_alive: false,
@@ -261,11 +309,13 @@ impl Connection {
                 Stage::LastRefused
             };
         }
-        self.worker.counters().requests.add(1);
-        self.worker.answer(Request {
-            keep_alive,
-            ..asked
-        })
+        (
+            Request {
+                keep_alive,
+                ..asked
+            },
+            mem::take(&mut state.body),
+        )
     }
 
     fn refusal(&self, state: &mut State, refusal: &Refusal) -> Part {
@@ -297,6 +347,12 @@ impl Connection {
     /// connection takes more requests.
     fn flush(self: &Rc<Self>) -> bool {
         let mut batch = self.worker.batch().take();
+        let behind = !self.state.borrow().outbox.is_empty();
+        if behind {
+            self.state.borrow_mut().outbox.append(&mut batch);
+            self.worker.batch().replace(batch); // with its memory
+            return false; // `send_queued` or `writable` goes on
+        }
         if let Err(error) = batch.write_to(&self.stream) {
             tracing::debug!(peer = self.peer(), "writing failed: {error}");
             self.close();
@@ -311,35 +367,39 @@ impl Connection {
         false
     }
 
-    /// Stops reading, and writes when the socket has room.
-    fn wait_for_room(self: &Rc<Self>) {
-        let event = self.event(
-            self.stream.clone(),
-            Event::WRITE | Event::PERSIST,
-            Self::writable,
-        );
-        let added = event.and_then(|event| event.add(None).map(|()| event));
-        match added {
-            Ok(event) => self.state.borrow_mut().write = Some(event),
-            Err(error) => {
-                tracing::error!(peer = self.peer(), "waiting for room failed: {error}");
-                return self.close();
+    /// Queues a message, to be sent at the end of this turn of the loop.
+    pub(crate) fn queue(self: &Rc<Self>, message: &Rc<[u8]>) {
+        let first = {
+            let state = &mut *self.state.borrow_mut();
+            if state.stage != Stage::Open {
+                return;
             }
-        }
-        self.read_on(false);
-    }
-
-    fn read_on(&self, on: bool) {
-        if let Some(read) = self.read.get() {
-            let done = if on { read.add(None) } else { read.del() };
-            if let Err(error) = done {
-                tracing::error!(peer = self.peer(), "{error}");
-            }
-            self.worker.app().changed();
+            state.outbox.push(Rc::clone(message).into());
+            !mem::replace(&mut state.queued, true)
+        };
+        self.worker.counters().deliveries.add(1);
+        if first {
+            self.worker.note_queued(Rc::clone(self));
         }
     }
 
-    fn writable(self: &Rc<Self>) {
+    /// Sends what was queued in this turn.
+    pub(crate) fn send_queued(self: &Rc<Self>) {
+        self.guarded(|connection| {
+            let waits = {
+                let mut state = connection.state.borrow_mut();
+                state.queued = false;
+                state.stage == Stage::Closed || state.write.is_some()
+            };
+            if waits {
+                connection.check_lag();
+            } else {
+                connection.write_outbox();
+            }
+        });
+    }
+
+    fn write_outbox(self: &Rc<Self>) {
         let result = {
             let state = &mut *self.state.borrow_mut();
             state
@@ -348,25 +408,117 @@ impl Connection {
                 .map(|written| (written, state.outbox.is_empty()))
         };
         match result {
-            Ok((_, true)) => {
-                let (write, outbox) = {
-                    let state = &mut *self.state.borrow_mut();
-                    (state.write.take(), mem::take(&mut state.outbox))
-                };
-                drop((write, outbox));
-                self.read_on(true);
-                if self.written() {
-                    self.serve(&[]);
-                } else {
-                    self.watch(Instant::now(), true);
+            Ok((_, true)) => self.drained(),
+            Ok((written, false)) => {
+                if self.state.borrow().write.is_none() {
+                    self.wait_for_room();
                 }
+                self.note_waiting();
+                self.check_lag();
+                self.watch(Instant::now(), written > 0);
             }
-            Ok((written, false)) => self.watch(Instant::now(), written > 0),
             Err(error) => {
                 tracing::debug!(peer = self.peer(), "writing failed: {error}");
                 self.close();
             }
         }
+    }
+
+    /// The outbox is empty: goes on with what had to wait for that.
+    fn drained(self: &Rc<Self>) {
+        let (write, outbox) = {
+            let state = &mut *self.state.borrow_mut();
+            (state.write.take(), mem::take(&mut state.outbox))
+        };
+        let waited = write.is_some();
+        drop((write, outbox)); // with their memory: a slow peer may be so only once
+        self.note_waiting();
+        if waited {
+            self.read_on();
+        }
+        let full = self.state.borrow().full;
+        if !self.written() {
+            self.watch(Instant::now(), true);
+        } else if full {
+            self.serve(&[]);
+        } else if waited {
+            self.watch(Instant::now(), true);
+        }
+    }
+
+    /// Asks to be told when the socket has room.
+    fn wait_for_room(self: &Rc<Self>) {
+        let event = self.event(
+            self.stream.clone(),
+            Event::WRITE | Event::PERSIST,
+            Self::write_outbox,
+        );
+        match event.and_then(|event| event.add(None).map(|()| event)) {
+            Ok(event) => self.state.borrow_mut().write = Some(event),
+            Err(error) => {
+                tracing::error!(peer = self.peer(), "waiting for room failed: {error}");
+                return self.close();
+            }
+        }
+        self.note_waiting();
+        self.read_on();
+    }
+
+    /// Tells the worker how many bytes wait here.
+    fn note_waiting(&self) {
+        let state = &mut *self.state.borrow_mut();
+        let now = if state.stage == Stage::Closed {
+            0
+        } else {
+            state.outbox.len()
+        };
+        let before = mem::replace(&mut state.waiting, now);
+        self.worker.note_waiting(before, now);
+    }
+
+    /// Bytes that wait for the socket to have room.
+    pub(crate) fn waiting(&self) -> usize {
+        self.state.borrow().waiting
+    }
+
+    /// Cuts off a peer that reads its messages too slowly. One that gets answers alone is
+    /// held back instead.
+    fn check_lag(&self) {
+        let most = self.worker.config().max_queue;
+        self.note_waiting();
+        if self.worker.takes() != Takes::Requests && self.waiting() > most {
+            self.cut_off("the reader lags past --max-queue");
+        }
+    }
+
+    /// Ends a connection that cannot keep up.
+    pub(crate) fn cut_off(&self, why: &str) {
+        let waiting = self.waiting();
+        tracing::warn!(
+            id = self.id(),
+            peer = self.peer(),
+            waiting,
+            "cut off: {why}"
+        );
+        self.worker.counters().evictions.add(1);
+        self.close();
+    }
+
+    /// Reads, unless answers wait to be written or the worker holds senders back.
+    pub(crate) fn read_on(&self) {
+        let Some(read) = self.read.get() else { return };
+        let answers_wait =
+            self.worker.takes() == Takes::Requests && self.state.borrow().write.is_some();
+        let on = !answers_wait && !self.worker.is_holding();
+        let done = match (on, read.is_pending()) {
+            (true, false) => read.add(None),
+            (false, true) => read.del(),
+            _ => return,
+        };
+        if let Err(error) = done {
+            tracing::error!(peer = self.peer(), "{error}");
+        }
+        self.worker.app().changed();
     }
 
     /// All that was to be written is. True when the connection takes more requests.
@@ -390,29 +542,31 @@ impl Connection {
     /// progress that the deadline is about; otherwise only a change of what it waits for
     /// sets a new one, so that a byte a second holds nothing.
     fn watch(&self, now: Instant, anew: bool) {
+        let config = self.worker.config();
         let state = &mut *self.state.borrow_mut();
         let waits_for = match (state.stage, state.decoder.phase()) {
             (Stage::Closed, _) => return,
             (Stage::Lingering, _) => WaitsFor::Close,
-            _ if !state.outbox.is_empty() => WaitsFor::Room,
+            _ if state.write.is_some() => WaitsFor::Room,
             (_, Phase::Idle) => WaitsFor::Request,
             (_, Phase::Head) => WaitsFor::Head,
             (_, Phase::Body) => WaitsFor::Body,
         };
         if anew || waits_for != state.waits_for {
             state.waits_for = waits_for;
-            state.due = now
-                + match waits_for {
-                    WaitsFor::Head => self.worker.config().header_timeout,
-                    WaitsFor::Request | WaitsFor::Body | WaitsFor::Room => {
-                        self.worker.config().idle_timeout
-                    }
-                    WaitsFor::Close => LINGER,
-                };
+            let time = match waits_for {
+                WaitsFor::Request if self.worker.takes() == Takes::Reads => None, // silent for days
+                WaitsFor::Head => Some(config.header_timeout),
+                WaitsFor::Request | WaitsFor::Body | WaitsFor::Room => Some(config.idle_timeout),
+                WaitsFor::Close => Some(LINGER),
+            };
+            state.due = time.map(|time| now + time);
         }
-        if state.entered.is_none_or(|entered| state.due < entered) {
-            state.entered = Some(state.due);
-            self.worker.enter_deadline(self.id(), state.due, now);
+        if let Some(due) = state.due
+            && state.entered.is_none_or(|entered| due < entered)
+        {
+            state.entered = Some(due);
+            self.worker.enter_deadline(self.id(), due, now);
         }
     }
 
@@ -428,7 +582,7 @@ impl Connection {
                 return; // an entry from before an earlier deadline was set
             }
             state.entered = None;
-            (state.due <= now, state.waits_for)
+            (state.due.is_some_and(|due| due <= now), state.waits_for)
         };
         if !due {
             return self.watch(now, false);
@@ -444,20 +598,27 @@ impl Connection {
         }
     }
 
-    /// The worker stops: what has been sent is answered, and an idle connection closes.
+    /// The worker stops: takes what has been sent until now.
+    pub(crate) fn take_last(self: &Rc<Self>) {
+        if self.read.get().is_some_and(Event::is_pending) {
+            self.guarded(Self::readable);
+        }
+    }
+
+    /// The worker stops: an idle connection closes, another when it has its answer.
     pub(crate) fn retire(self: &Rc<Self>) {
         self.guarded(|connection| {
-            if connection.state.borrow().write.is_none() {
-                connection.readable();
-            }
-            let idle = {
+            let (between, waits) = {
                 let state = connection.state.borrow();
-                state.stage == Stage::Open
-                    && state.outbox.is_empty()
+                let between = state.stage == Stage::Open
                     && state.decoder.phase() == Phase::Idle
+                    && !state.full;
+                (between, !state.outbox.is_empty())
             };
-            if idle {
-                connection.close();
+            match (between, waits) {
+                (true, true) => connection.state.borrow_mut().stage = Stage::Last,
+                (true, false) => connection.close(),
+                (false, _) => {}
             }
         });
     }
@@ -471,6 +632,8 @@ impl Connection {
     /// handle, when the running callback returns.
     fn close(&self) {
         if self.end_events() {
+            tracing::debug!(id = self.id(), "closed");
+            self.note_waiting();
             self.worker.closed(self.id());
         }
     }

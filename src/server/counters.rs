@@ -23,6 +23,12 @@ pub(crate) struct Counters {
     pub(crate) connections: Counter,
     /// Requests answered with the app's answer.
     pub(crate) requests: Counter,
+    /// Messages that came from this worker's connections.
+    pub(crate) messages: Counter,
+    /// Copies of messages queued to this worker's connections.
+    pub(crate) deliveries: Counter,
+    /// Readers cut off because they lagged too far.
+    pub(crate) evictions: Counter,
     /// Requests refused with an error status.
     pub(crate) refusals: Counter,
     /// Connections closed by a deadline.
@@ -35,11 +41,15 @@ pub(crate) struct Counters {
 
 impl Counters {
     /// Logs all of them in one line.
-    pub(crate) fn log(&self, open: usize) {
+    pub(crate) fn log(&self, open: usize, queue_bytes: usize) {
         tracing::info!(
             connections = self.connections.get(),
             open,
             requests = self.requests.get(),
+            messages = self.messages.get(),
+            deliveries = self.deliveries.get(),
+            evictions = self.evictions.get(),
+            queue_bytes,
             refusals = self.refusals.get(),
             timeouts = self.timeouts.get(),
             panics = self.panics.get(),

@@ -6,6 +6,7 @@ use std::os::unix::fs::FileTypeExt as _;
 use std::time::Duration;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use socket2::SockRef;
 
 use super::Failure;
 use super::config::{Config, Listen};
@@ -19,22 +20,20 @@ use crate::stream::{
 /// Descriptors that are not clients: the standard streams, the listener, libevent's own.
 const RESERVED: u64 = 16;
 
-/// A listener, and the unix path that goes with it.
+/// The listening sockets of one address, and the unix path that goes with it.
 pub(crate) struct Listening {
-    stream: Stream,
+    streams: Vec<Stream>,
     address: String,
     path: Option<(String, Pid)>, // removed by the process that made it
 }
 
 impl Listening {
-    /// Binds and listens.
-    pub(crate) fn on(config: &Config) -> Result<Self, Failure> {
-        let context = stream_context_create(ContextOptions {
-            backlog: config.backlog,
-            so_reuseport: config.share_port,
-            tcp_nodelay: !matches!(config.listen, Listen::Unix(_)),
-            ..ContextOptions::default()
-        });
+    /// Binds and listens, with a socket for each of `workers`; a unix path has one for all.
+    ///
+    /// The first socket is bound without `SO_REUSEPORT`, so that a second instance is
+    /// refused, and gets it then, so that its sisters can join.
+    pub(crate) fn on(config: &Config, workers: usize) -> Result<Self, Failure> {
+        let context = context(config, config.share_port);
         let url = config.listen.url();
         let mut bound = stream_socket_server(&url, &context);
         if let (Listen::Unix(path), Err(error)) = (&config.listen, &bound)
@@ -44,19 +43,48 @@ impl Listening {
         {
             bound = stream_socket_server(&url, &context);
         }
-        let stream = bound.map_err(|error| failure(&config.listen, &error))?;
-        let (address, path) = match &config.listen {
-            Listen::Unix(path) => (format!("unix:{path}"), Some((path.clone(), getpid()))),
-            Listen::Tcp(host) => (
-                stream_socket_get_name(&stream, false).unwrap_or_else(|| host.clone()),
-                None,
-            ),
-        };
-        Ok(Self {
-            stream,
-            address,
-            path,
-        })
+        let failed = |error| failure(&config.listen, &error);
+        let first = bound.map_err(failed)?;
+        match &config.listen {
+            Listen::Unix(path) => Ok(Self {
+                streams: vec![first],
+                address: config.listen.to_string(),
+                path: Some((path.clone(), getpid())),
+            }),
+            Listen::Tcp(host) => {
+                let address = stream_socket_get_name(&first, false).unwrap_or_else(|| host.clone());
+                let mut streams = vec![first];
+                if workers > 1 {
+                    Self::add_sisters(config, &address, workers, &mut streams).map_err(failed)?;
+                }
+                Ok(Self {
+                    streams,
+                    address,
+                    path: None,
+                })
+            }
+        }
+    }
+
+    fn add_sisters(
+        config: &Config,
+        address: &str,
+        workers: usize,
+        streams: &mut Vec<Stream>,
+    ) -> Result<(), Error> {
+        for first in &*streams {
+            SockRef::from(first)
+                .set_reuse_port(true)
+                .map_err(|source| Error::Io {
+                    call: "setsockopt",
+                    source,
+                })?;
+        }
+        let shared = context(config, true);
+        while streams.len() < workers {
+            streams.push(stream_socket_server(&format!("tcp://{address}"), &shared)?);
+        }
+        Ok(())
     }
 
     /// The address with the port that it got.
@@ -64,8 +92,9 @@ impl Listening {
         &self.address
     }
 
-    pub(crate) fn stream(&self) -> Stream {
-        self.stream.clone()
+    /// The socket of the worker in that slot.
+    pub(crate) fn stream(&self, slot: usize) -> Option<Stream> {
+        self.streams.get(slot).or(self.streams.first()).cloned()
     }
 }
 
@@ -77,6 +106,15 @@ impl Drop for Listening {
             fs::remove_file(path).ok(); // gone already: as it should be
         }
     }
+}
+
+fn context(config: &Config, so_reuseport: bool) -> StreamContext {
+    stream_context_create(ContextOptions {
+        backlog: config.backlog,
+        so_reuseport,
+        tcp_nodelay: !matches!(config.listen, Listen::Unix(_)),
+        ..ContextOptions::default()
+    })
 }
 
 /// Whether a socket file is of a server that ended without removing it: nobody answers.

@@ -5,10 +5,10 @@ use std::panic;
 
 use tracing::Level;
 
-use super::config::{Config, LogFormat};
+use super::config::{LogConfig, LogFormat};
 
 /// Starts logging as the config says, panics included. The first call of a process counts.
-pub fn start(config: &Config) {
+pub fn start(config: LogConfig) {
     let level = match config.verbose {
         0 => Level::INFO,
         1 => Level::DEBUG,
@@ -20,7 +20,7 @@ pub fn start(config: &Config) {
         .with_ansi(io::stderr().is_terminal())
         .log_internal_errors(false) // a closed standard error is no reason to panic
         .with_target(false);
-    let started = match config.log_format {
+    let started = match config.format {
         LogFormat::Text => builder.try_init(),
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
     };

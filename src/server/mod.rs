@@ -5,21 +5,26 @@
 
 mod acceptor;
 mod app;
+mod bus;
 mod cli;
 mod config;
 mod connection;
 mod counters;
 mod deadlines;
+mod isolation;
 mod listener;
 mod log;
+mod master;
 mod outbox;
 mod worker;
 
 pub use cli::Cli;
-pub use config::{Config, Listen, LogFormat};
+pub use config::{
+    Command, Config, Deliver, Framing, Isolation, Listen, LogConfig, LogFormat, Program,
+};
 pub use log::start as start_log;
 
-use app::Status;
+use listener::Listening;
 use worker::Worker;
 
 /// Why the server could not start or go on; one line for standard error.
@@ -36,29 +41,47 @@ pub enum Failure {
         /// What to do about it, where that is known.
         remedy: &'static str,
     },
+    /// No worker could start.
+    #[error("the workers cannot start: {0}")]
+    Workers(String),
     /// The loop or an event failed.
     #[error(transparent)]
     Event(#[from] crate::Error),
 }
 
-/// Runs the server until a signal stops it.
+/// Does what was asked for, until it is done or a signal stops it.
 ///
 /// # Errors
 /// [`Failure::Listen`] when the address cannot be had; [`Failure::Event`] when libevent fails.
-pub fn run(config: Config) -> Result<(), Failure> {
+pub fn run(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Server(config) => serve(config),
+        Command::Isolation(settings) => isolation::run(settings),
+    }
+}
+
+fn serve(config: Config) -> Result<(), Failure> {
     let room = listener::raise_descriptor_limit();
-    let listening = listener::Listening::on(&config)?;
-    let allowed = config.max_connections.unwrap_or(room).min(room);
     if config.max_connections.is_some_and(|wanted| wanted > room) {
         tracing::warn!("--max-connections is more than the descriptor limit allows: {room}");
     }
-    let status = Box::new(Status::new(config.headers.clone()));
-    let worker = Worker::new(config, status, allowed)?;
-    tracing::info!(
-        max_connections = allowed,
-        "listening on {}",
-        listening.address()
-    );
-    worker.run(listening.stream())?;
-    Ok(())
+    let most = config.max_connections.unwrap_or(room).min(room);
+    match config.workers {
+        Some(workers) => master::serve(config, workers, most),
+        None => {
+            let listening = Listening::on(&config, 1)?;
+            let Some(listener) = listening.stream(0) else {
+                return Ok(());
+            };
+            let worker = Worker::new(config, most)?;
+            worker.run(listener, || {
+                tracing::info!(
+                    max_connections = most,
+                    "listening on {}",
+                    listening.address()
+                );
+            })?;
+            Ok(())
+        }
+    }
 }

@@ -38,10 +38,16 @@ impl Part {
     }
 }
 
+impl From<Rc<[u8]>> for Part {
+    fn from(bytes: Rc<[u8]>) -> Self {
+        let length = bytes.len();
+        Self::first(bytes, length)
+    }
+}
+
 impl From<Vec<u8>> for Part {
     fn from(bytes: Vec<u8>) -> Self {
-        let length = bytes.len();
-        Self::first(bytes.into(), length)
+        Rc::<[u8]>::from(bytes).into()
     }
 }
 
@@ -62,6 +68,12 @@ impl Outbox {
 
     pub(crate) fn len(&self) -> usize {
         self.length
+    }
+
+    /// Puts another queue behind this one.
+    pub(crate) fn append(&mut self, other: &mut Self) {
+        self.parts.append(&mut other.parts);
+        self.length += std::mem::take(&mut other.length);
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -7,17 +7,15 @@ use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::acceptor::Acceptor;
-use super::app::{App, Request};
-use super::config::Config;
+use super::app::{self, App, Request, Takes};
+use super::bus::{Bus as _, LocalBus, Notice};
+use super::config::{Config, Program, READ_BUFFER};
 use super::connection::Connection;
 use super::counters::Counters;
 use super::deadlines::{Deadlines, Tick};
 use super::outbox::{Outbox, Part};
 use crate::stream::Stream;
 use crate::{Event, EventBase, Result};
-
-/// What one read takes at most; all connections of a worker share the buffer.
-const READ_BUFFER: usize = 64 << 10;
 
 /// A base and what lives on it. Connections and events hold the worker, so [`Worker::run`]
 /// takes them apart when it ends.
@@ -29,6 +27,12 @@ pub(crate) struct Worker {
     max_connections: usize,
     connections: RefCell<BTreeMap<u64, Rc<Connection>>>,
     acceptor: RefCell<Option<(Rc<Acceptor>, Stream)>>,
+    bus: OnceCell<LocalBus>,
+    sending: OnceCell<Event>, // made active when something is queued, once a turn
+    queued: RefCell<Vec<Rc<Connection>>>,
+    waiting: Cell<usize>, // bytes in all outboxes that their sockets had no room for
+    holding: Cell<bool>,  // senders are held back, the bus is full
+    retiring: Cell<bool>,
     deadlines: Deadlines,
     sweep: OnceCell<Event>,
     stopping: Cell<bool>,
@@ -39,11 +43,12 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    pub(crate) fn new(
-        config: Config,
-        app: Box<dyn App>,
-        max_connections: usize,
-    ) -> Result<Rc<Self>> {
+    pub(crate) fn new(config: Config, max_connections: usize) -> Result<Rc<Self>> {
+        let app = app::of(&config);
+        Self::with_app(config, app, max_connections)
+    }
+
+    fn with_app(config: Config, app: Box<dyn App>, max_connections: usize) -> Result<Rc<Self>> {
         let worker = Rc::new(Self {
             base: EventBase::new()?,
             app,
@@ -51,6 +56,12 @@ impl Worker {
             max_connections,
             connections: RefCell::default(),
             acceptor: RefCell::default(),
+            bus: OnceCell::new(),
+            sending: OnceCell::new(),
+            queued: RefCell::default(),
+            waiting: Cell::new(0),
+            holding: Cell::new(false),
+            retiring: Cell::new(false),
             deadlines: Deadlines::new(Instant::now()),
             sweep: OnceCell::new(),
             stopping: Cell::new(false),
@@ -60,27 +71,74 @@ impl Worker {
             date: RefCell::new((SystemTime::UNIX_EPOCH, String::new())),
             config,
         });
-        let weak = Rc::downgrade(&worker);
-        let sweep = Event::timer(&worker.base, move |_event| {
-            if let Some(worker) = weak.upgrade() {
-                worker.expire_deadlines();
-            }
-        })?;
+        let sweep = worker.timer(Self::expire_deadlines)?;
         worker.sweep.get_or_init(|| sweep);
+        let sending = worker.timer(Self::send_queued)?;
+        worker.sending.get_or_init(|| sending);
         Ok(worker)
     }
 
-    /// Serves until a signal stops it, and takes itself apart.
+    fn timer(self: &Rc<Self>, work: fn(&Rc<Self>)) -> Result<Event> {
+        let weak = Rc::downgrade(self);
+        Event::timer(&self.base, move |_event| {
+            if let Some(worker) = weak.upgrade() {
+                work(&worker);
+            }
+        })
+    }
+
+    /// Connects the worker with its master and, through it, with the other workers.
+    ///
+    /// # Errors
+    /// The library's, when the line could not be watched.
+    pub(crate) fn join(self: &Rc<Self>, line: Stream) -> Result<()> {
+        let weak = Rc::downgrade(self);
+        let bus = LocalBus::join(
+            &self.base,
+            line,
+            self.config.longest_message(),
+            move |notice| {
+                if let Some(worker) = weak.upgrade() {
+                    worker.notice(notice);
+                }
+            },
+        )?;
+        self.bus.get_or_init(|| bus);
+        Ok(())
+    }
+
+    fn notice(self: &Rc<Self>, notice: Notice) {
+        match notice {
+            Notice::Message(message) => self.deliver(&message, None),
+            Notice::Room => {
+                if !self.bus.get().is_some_and(|bus| bus.is_full()) {
+                    self.hold_senders(false);
+                }
+                self.leave_if_done();
+            }
+            Notice::Lost => {
+                tracing::warn!("the master is gone: ending");
+                self.leave();
+            }
+        }
+    }
+
+    /// Serves until a signal stops it, and takes itself apart. Calls `ready` when signals and
+    /// connections are waited for.
     ///
     /// # Errors
     /// The library's, when an event could not be made or the loop failed.
-    pub(crate) fn run(self: &Rc<Self>, listener: Stream) -> Result<()> {
+    pub(crate) fn run(self: &Rc<Self>, listener: Stream, ready: impl FnOnce()) -> Result<()> {
         let signals = self.listen_to_signals()?;
         let acceptor = Acceptor::start(self, listener.clone())?;
         *self.acceptor.borrow_mut() = Some((acceptor, listener));
+        if let Some(bus) = self.bus.get() {
+            bus.say_ready();
+        }
+        ready();
         let ended = self.base.dispatch();
         drop(signals);
-        drop(self.acceptor.take());
+        drop((self.acceptor.take(), self.queued.take()));
         let left = self.connections.take();
         if !left.is_empty() {
             tracing::warn!(
@@ -91,7 +149,7 @@ impl Worker {
         for connection in left.values() {
             connection.abandon();
         }
-        self.counters.log(0);
+        self.log_counters();
         ended.map(drop)
     }
 
@@ -106,26 +164,33 @@ impl Worker {
             event.add(None).map(|()| event)
         };
         Ok(vec![
-            on(libc::SIGTERM, Self::stop)?,
-            on(libc::SIGINT, Self::stop)?,
-            on(libc::SIGUSR1, |worker| {
-                worker.counters.log(worker.open_connections())
+            on(libc::SIGTERM, |worker| {
+                worker.stop(Some(worker.config.grace))
             })?,
+            on(libc::SIGINT, |worker| {
+                worker.stop(Some(worker.config.grace))
+            })?,
+            on(libc::SIGQUIT, |worker| worker.stop(None))?,
+            on(libc::SIGUSR1, |worker| worker.log_counters())?,
         ])
     }
 
-    /// Stops accepting, lets open requests end within the grace period; at once when asked
-    /// again.
-    fn stop(self: &Rc<Self>) {
-        if self.stopping.replace(true) {
+    /// Stops accepting, and lets open requests end within `grace`, or however long it takes;
+    /// at once when asked again.
+    fn stop(self: &Rc<Self>, grace: Option<Duration>) {
+        if self.stopping.replace(true) && grace.is_some() {
             tracing::info!("asked to stop again: ending at once");
             return self.leave();
         }
-        tracing::info!(
-            open = self.open_connections(),
-            "stopping within {:?}",
-            self.config.grace
-        );
+        match grace {
+            Some(grace) => {
+                tracing::info!(open = self.open_connections(), "stopping within {grace:?}")
+            }
+            None => tracing::info!(
+                open = self.open_connections(),
+                "stopping when all connections have ended"
+            ),
+        }
         if let Some((acceptor, listener)) = self.acceptor.take() {
             acceptor.drain(&listener);
             self.app.closed(listener.id());
@@ -136,16 +201,29 @@ impl Worker {
             .values()
             .cloned()
             .collect::<Vec<_>>();
-        for connection in open {
-            connection.retire();
-        }
-        if self.open_connections() == 0 {
-            return self.leave();
-        }
-        if let Err(error) = self.base.exit(Some(self.config.grace)) {
+        open.iter().for_each(|connection| connection.take_last());
+        self.send_queued();
+        open.iter().for_each(|connection| connection.retire());
+        self.leave_if_done();
+        if let Some(grace) = grace
+            && let Err(error) = self.base.exit(Some(grace))
+        {
             tracing::error!("{error}");
             self.leave();
         }
+    }
+
+    /// Ends a stopping worker that has nothing left to do.
+    fn leave_if_done(&self) {
+        let drained = self.bus.get().is_none_or(|bus| bus.is_drained());
+        if self.is_stopping() && self.open_connections() == 0 && drained {
+            self.leave();
+        }
+    }
+
+    fn log_counters(&self) {
+        self.counters
+            .log(self.open_connections(), self.waiting.get());
     }
 
     fn leave(&self) {
@@ -205,8 +283,7 @@ impl Worker {
             .map(|(acceptor, _)| Rc::clone(acceptor));
         match acceptor {
             Some(acceptor) => acceptor.resume(),
-            None if self.is_stopping() && self.open_connections() == 0 => self.leave(),
-            None => {}
+            None => self.leave_if_done(),
         }
     }
 
@@ -221,9 +298,22 @@ impl Worker {
     }
 
     /// The app's answer.
-    pub(crate) fn answer(&self, request: Request) -> Part {
+    pub(crate) fn answer(self: &Rc<Self>, from: u64, request: Request, body: &[u8]) -> Part {
+        self.counters.requests.add(1);
+        self.count_towards_retirement();
+        self.with_date(|date| self.app.answer(self, from, request, body, date))
+    }
+
+    /// Hands the app what was read.
+    pub(crate) fn received(self: &Rc<Self>, from: u64, bytes: &[u8]) {
+        self.count_towards_retirement();
+        self.with_date(|date| self.app.received(self, from, bytes, date));
+    }
+
+    /// Calls `work` with the present date, where answers have one; it is made once a second.
+    fn with_date<T>(&self, work: impl FnOnce(Option<&str>) -> T) -> T {
         if !self.config.date {
-            return self.app.answer(request, None);
+            return work(None);
         }
         let now = self
             .base
@@ -237,7 +327,122 @@ impl Worker {
             *text = httpdate::fmt_http_date(now);
             *made = now - Duration::from_nanos(subsecond(now));
         }
-        self.app.answer(request, Some(text))
+        work(Some(text))
+    }
+
+    fn count_towards_retirement(&self) {
+        let Some(most) = self.config.worker_max_requests else {
+            return;
+        };
+        let served = self.counters.requests.get() + self.counters.messages.get();
+        if served >= most
+            && !self.retiring.replace(true)
+            && let Some(bus) = self.bus.get()
+        {
+            tracing::info!("asking to be replaced after {served} requests");
+            bus.ask_to_retire();
+        }
+    }
+
+    /// Queues a message to every connection but one; it is written at the end of this turn.
+    pub(crate) fn deliver(&self, message: &Rc<[u8]>, except: Option<u64>) {
+        for (id, connection) in self.connections.borrow().iter() {
+            if Some(*id) != except {
+                connection.queue(message);
+            }
+        }
+    }
+
+    /// Queues a message to one connection; it is written at the end of this turn.
+    pub(crate) fn deliver_to(&self, id: u64, message: &Rc<[u8]>) {
+        if let Some(connection) = self.connections.borrow().get(&id) {
+            connection.queue(message);
+        }
+    }
+
+    /// Sends a message to the clients of the other workers.
+    pub(crate) fn publish(self: &Rc<Self>, message: Rc<[u8]>) {
+        let Some(bus) = self.bus.get() else { return };
+        bus.publish(message);
+        self.send_soon();
+        if bus.is_full() {
+            self.hold_senders(true);
+        }
+    }
+
+    /// Holds senders back, by not reading from them, while the bus is full.
+    fn hold_senders(&self, hold: bool) {
+        if self.holding.replace(hold) != hold {
+            for connection in self.connections.borrow().values() {
+                connection.read_on();
+            }
+        }
+    }
+
+    /// Whether a new connection is not read from yet.
+    pub(crate) fn is_holding(&self) -> bool {
+        self.holding.get()
+    }
+
+    /// Notes a connection that has something to be sent at the end of this turn of the loop.
+    pub(crate) fn note_queued(&self, connection: Rc<Connection>) {
+        self.queued.borrow_mut().push(connection);
+        self.send_soon();
+    }
+
+    /// Makes the sending event active: it runs behind all that is active in this turn, so
+    /// that messages which arrived together leave together.
+    fn send_soon(&self) {
+        if let Some(sending) = self.sending.get()
+            && let Err(error) = sending.active(Event::TIMEOUT)
+        {
+            tracing::error!("{error}");
+        }
+    }
+
+    fn send_queued(self: &Rc<Self>) {
+        for connection in self.queued.take() {
+            connection.send_queued();
+        }
+        if let Some(bus) = self.bus.get() {
+            bus.flush();
+        }
+        self.cut_off_the_slowest();
+    }
+
+    /// Notes how the bytes that wait in one outbox changed.
+    pub(crate) fn note_waiting(&self, before: usize, now: usize) {
+        self.waiting
+            .set((self.waiting.get() + now).saturating_sub(before));
+    }
+
+    /// Keeps all outboxes together within their limit.
+    fn cut_off_the_slowest(&self) {
+        let Program::Broadcast {
+            max_queue_total, ..
+        } = self.config.program
+        else {
+            return;
+        };
+        while self.waiting.get() > max_queue_total {
+            let slowest = self
+                .connections
+                .borrow()
+                .values()
+                .max_by_key(|connection| connection.waiting())
+                .cloned();
+            match slowest {
+                Some(connection) => {
+                    connection.cut_off("all readers together lag past --max-queue-total")
+                }
+                None => break,
+            }
+        }
+    }
+
+    /// What the app takes from its connections.
+    pub(crate) fn takes(&self) -> Takes {
+        self.app.takes()
     }
 
     /// Prints what arrived, if that is wanted; a closed standard output ends it.
@@ -262,7 +467,7 @@ impl Worker {
         self.set_sweep(timer);
     }
 
-    fn expire_deadlines(&self) {
+    fn expire_deadlines(self: &Rc<Self>) {
         let now = Instant::now();
         for (tick, id) in self.deadlines.expired(now) {
             let connection = self.connections.borrow().get(&id).cloned();

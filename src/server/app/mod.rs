@@ -1,12 +1,17 @@
 //! What the server's programs do with their connections: one file each.
 
+mod broadcast;
 mod status;
 
+use std::rc::Rc;
+
 use crate::Event;
+use crate::server::config::{Config, Program};
+use crate::server::outbox::Part;
+use crate::server::worker::Worker;
 
-pub(crate) use status::Status;
-
-use super::outbox::Part;
+use broadcast::Broadcast;
+use status::Status;
 
 /// What an answer depends on.
 #[derive(Clone, Copy, Debug)]
@@ -17,17 +22,53 @@ pub(crate) struct Request {
     pub(crate) keep_alive: bool,
 }
 
+/// What a program takes from its connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Takes {
+    /// Requests; their bodies are read and dropped. Reading stops while answers wait.
+    Requests,
+    /// Requests with their bodies. What the program sends on its own does not stop reading.
+    Bodies,
+    /// What each read returns, as it is.
+    Reads,
+}
+
 /// A program on the server. All its methods run on the worker's thread, inside callbacks.
 pub(crate) trait App {
+    /// What it takes; the same for all connections.
+    fn takes(&self) -> Takes;
+
     /// The listener's event, then each connection's read event, under its stream's number.
-    fn opened(&self, id: u64, event: &Event);
+    fn opened(&self, _id: u64, _event: &Event) {}
 
     /// The stream with that number is going.
-    fn closed(&self, id: u64);
+    fn closed(&self, _id: u64) {}
 
     /// An event's `pending` changed.
-    fn changed(&self);
+    fn changed(&self) {}
 
-    /// Answers one complete request; `date` is now, where answers have a `Date`.
-    fn answer(&self, request: Request, date: Option<&str>) -> Part;
+    /// Answers one complete request of connection `from`; `body` is empty unless it takes
+    /// bodies, `date` is now, where answers have a `Date`.
+    fn answer(
+        &self,
+        worker: &Rc<Worker>,
+        from: u64,
+        request: Request,
+        body: &[u8],
+        date: Option<&str>,
+    ) -> Part;
+
+    /// Takes what one read of connection `from` returned, where it takes reads.
+    fn received(&self, _worker: &Rc<Worker>, _from: u64, _bytes: &[u8], _date: Option<&str>) {}
+}
+
+/// The program that the config names.
+pub(crate) fn of(config: &Config) -> Box<dyn App> {
+    let headers = config.headers.clone();
+    match config.program {
+        Program::Serve => Box::new(Status::new(headers)),
+        Program::Broadcast {
+            framing, deliver, ..
+        } => Box::new(Broadcast::new(headers, framing, deliver)),
+    }
 }

@@ -4,10 +4,11 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use super::{App, Request};
+use super::{App, Request, Takes};
 use crate::Event;
 use crate::codec::response::{FieldLine, answer_head};
 use crate::server::outbox::Part;
+use crate::server::worker::Worker;
 
 /// The table: a JSON object from stream number to event, oldest first.
 pub(crate) struct Status {
@@ -63,6 +64,10 @@ impl Status {
 }
 
 impl App for Status {
+    fn takes(&self) -> Takes {
+        Takes::Requests
+    }
+
     fn opened(&self, id: u64, event: &Event) {
         self.events.borrow_mut().insert(id, event.clone());
         self.changed();
@@ -77,7 +82,20 @@ impl App for Status {
         self.changed.set(true);
     }
 
-    fn answer(&self, request: Request, date: Option<&str>) -> Part {
+    fn answer(
+        &self,
+        _worker: &Rc<Worker>,
+        _from: u64,
+        request: Request,
+        _body: &[u8],
+        date: Option<&str>,
+    ) -> Part {
+        self.current(request, date)
+    }
+}
+
+impl Status {
+    fn current(&self, request: Request, date: Option<&str>) -> Part {
         let answers = &mut *self.answers.borrow_mut();
         if self.changed.take() {
             *answers = Answers {
@@ -135,7 +153,7 @@ mod tests {
         });
         events[0].set_data(base.clone());
         assert_eq!(
-            text(&status.answer(KEPT, None)),
+            text(&status.current(KEPT, None)),
             "HTTP/1.1 200 OK\r\nAccept: application/json, text/plain, */*\r\nConnection: keep-alive\r\n\
              Content-Length:65\r\n\r\n{\"5\":{\"pending\":true,\"data\":{}},\"6\":{\"pending\":true,\"data\":null}}"
         );
@@ -146,20 +164,20 @@ mod tests {
         let base = EventBase::new().unwrap();
         let status = Status::new(Vec::new());
         let first = status
-            .answer(KEPT, Some("one"))
-            .shares_with(&status.answer(KEPT, Some("one")));
+            .current(KEPT, Some("one"))
+            .shares_with(&status.current(KEPT, Some("one")));
         assert!(first, "an unchanged table is sent from the same bytes");
-        let before = status.answer(KEPT, Some("one"));
+        let before = status.current(KEPT, Some("one"));
         assert!(
-            !before.shares_with(&status.answer(KEPT, Some("two"))),
+            !before.shares_with(&status.current(KEPT, Some("two"))),
             "another date"
         );
-        let before = status.answer(KEPT, Some("two"));
+        let before = status.current(KEPT, Some("two"));
         status.opened(5, &Event::timer(&base, |_event| {}).unwrap());
-        let after = status.answer(KEPT, Some("two"));
+        let after = status.current(KEPT, Some("two"));
         assert!(!before.shares_with(&after) && text(&after).contains("\"5\""));
         status.closed(5);
-        assert!(text(&status.answer(KEPT, None)).ends_with("\r\n\r\n{}"));
+        assert!(text(&status.current(KEPT, None)).ends_with("\r\n\r\n{}"));
     }
 
     #[test]
@@ -170,7 +188,7 @@ mod tests {
             keep_alive: false,
         };
         assert_eq!(
-            text(&status.answer(request, None)),
+            text(&status.current(request, None)),
             "HTTP/1.1 200 OK\r\nAccept: application/json, text/plain, */*\r\nConnection: close\r\n\
              Content-Length:2\r\nX-One: 1\r\n\r\n"
         );
