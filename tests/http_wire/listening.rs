@@ -66,6 +66,7 @@ fn a_unix_socket_is_served_alike() {
     bad.send([b"GET / HTTP/1.1\r\n\r\n", LAST].concat());
     assert_eq!(bad.answer().status, 400);
     bad.expect_close();
+    drop(bad);
 
     let (status, _) = server.stop();
     assert_eq!(status.code(), Some(0));

@@ -160,6 +160,7 @@ fn the_text_log_has_no_escapes_where_there_is_no_terminal() {
     let mut client = server.connect();
     client.send("GET /\x1b[31m\n HTTP/1.1\r\n\r\n");
     assert_eq!(client.answer().status, 400);
+    drop(client);
     let (_, log) = server.stop();
     for line in log {
         assert!(!line.contains('\x1b'), "{line:?}");

@@ -340,13 +340,22 @@ fn malformed_requests_behind_good_ones_are_refused_after_the_good_answers() {
 fn malformed_requests_a_byte_at_a_time_are_refused_alike() {
     let server = Server::start(&[]);
     let mut other = server.connect();
-    for (request, status) in malformed() {
-        let mut client = server.connect();
-        for byte in [&request, SMUGGLED].concat() {
-            client.send([byte]);
-            other.ask();
+    let malformed = malformed();
+    let mut clients: Vec<(Client, Vec<u8>)> = malformed
+        .iter()
+        .map(|(request, _)| (server.connect(), [request, SMUGGLED].concat()))
+        .collect();
+    let longest = clients.iter().map(|(_, bytes)| bytes.len()).max().unwrap();
+    for index in 0..longest {
+        for (client, bytes) in &mut clients {
+            if let Some(byte) = bytes.get(index) {
+                client.send([*byte]);
+            }
         }
-        expect_refusal(&mut client, &request, status);
+        other.ask(); // by now the byte has been read
+    }
+    for ((client, _), (request, status)) in clients.iter_mut().zip(&malformed) {
+        expect_refusal(client, request, *status);
     }
 }
 
@@ -428,7 +437,7 @@ fn a_head_at_its_limits_is_answered_and_one_byte_more_is_refused() {
     ] {
         let what = format!("{} bytes: {status}", request.len());
         let mut other = server.connect();
-        for part in [request.len(), 1000, 100] {
+        for part in [request.len(), 1000] {
             let mut client = server.connect();
             for part in request.chunks(part) {
                 client.send(part);
