@@ -459,7 +459,8 @@ pub fn stream_socket_accept(listener: &Stream, timeout: Duration) -> Result<Stre
 /// Reads what is there, at most `length` bytes, in one read; empty is the end of the stream.
 ///
 /// PHP: `fread`, which answers `""` both at the end and where nothing has come yet, reads
-/// 8192 bytes at most, and keeps a buffer that an event does not see; this keeps none.
+/// 8192 bytes at most, and keeps a buffer that an event does not see; this keeps none. On a
+/// stream that does not block, do not take a `WouldBlock` for the end.
 ///
 /// # Errors
 /// [`Error::Io`] of kind `WouldBlock` when nothing has come yet on a stream that does not
