@@ -11,21 +11,23 @@ use std::process::{Command, Output, Stdio};
 use nix::sys::signal::Signal;
 use support_http::{Address, Client, Process, Server, event_httpd, output, shell, until};
 
-/// Options of `serve` that take a value.
-const WITH_VALUE: [&str; 11] = [
-    "listen",
-    "backlog",
-    "header",
-    "max-connections",
-    "header-timeout",
-    "idle-timeout",
-    "max-header-size",
-    "max-body-size",
-    "max-queue",
-    "grace",
-    "log-format",
+/// Options of `serve`, and their defaults where they have a value by default.
+const OPTIONS: [(&str, &str); 14] = [
+    ("listen", "127.0.0.1:9999"),
+    ("backlog", "102400"),
+    ("share-port", ""),
+    ("header", ""),
+    ("date", ""),
+    ("max-connections", ""),
+    ("header-timeout", "10s"),
+    ("idle-timeout", "75s"),
+    ("max-header-size", "16KiB"),
+    ("max-body-size", "1MiB"),
+    ("max-queue", "4MiB"),
+    ("grace", "5s"),
+    ("echo", ""),
+    ("log-format", "text"),
 ];
-const WITHOUT_VALUE: [&str; 3] = ["share-port", "date", "echo"];
 
 fn variable(option: &str) -> String {
     format!("EVENT_HTTPD_{}", option.to_uppercase().replace('-', "_"))
@@ -52,6 +54,7 @@ fn assert_failed(output: &Output, parts: &[&str]) {
 fn assert_bad_usage(output: &Output, parts: &[&str]) {
     let stderr = text(&output.stderr);
     assert_eq!(output.status.code(), Some(2), "{parts:?}: {stderr}");
+    assert_eq!(stderr.lines().count(), 1, "{stderr}");
     for part in parts {
         assert!(stderr.contains(part), "no {part:?} in {stderr}");
     }
@@ -154,7 +157,7 @@ fn a_port_or_path_that_is_not_permitted_is_a_failure_that_names_it() {
 #[test]
 fn what_is_no_option_or_command_is_bad_usage() {
     let cases: [(&[&str], &str); 10] = [
-        (&[], "Usage"),
+        (&[], "serve"),
         (&["--nonsense"], "--nonsense"),
         (&["nonsense"], "nonsense"),
         (&["serve", "--nonsense"], "--nonsense"),
@@ -220,7 +223,6 @@ const BAD: [(&str, &[&str]); 11] = [
 #[test]
 fn a_bad_value_is_bad_usage_that_names_option_and_value() {
     for (option, values) in BAD {
-        assert!(WITH_VALUE.contains(&option));
         for value in values {
             let option = format!("--{option}");
             let output = serve(&[&format!("{option}={value}")]);
@@ -232,7 +234,12 @@ fn a_bad_value_is_bad_usage_that_names_option_and_value() {
             assert_bad_usage(&output, &[&option, shown]);
         }
     }
-    for value in ["A: b\r\nC: d", "A: b\nC: d", "A\r\nB: c"] {
+    for value in [
+        "A: b\r\nC: d",
+        "A\r\nB: c",
+        "A: b\nContent-Length: 5",
+        "A: b\n\nc",
+    ] {
         assert_bad_usage(&serve(&["--header", value]), &["--header"]);
     }
 }
@@ -273,36 +280,41 @@ fn the_help_names_the_commands() {
 }
 
 #[test]
-fn the_help_of_a_command_names_every_option_and_its_variable() {
+fn the_help_of_serve_names_every_option_its_variable_and_its_default() {
     for arguments in [&["serve", "--help"][..], &["help", "serve"]] {
         let output = output(event_httpd(arguments.iter().copied()));
         assert_eq!(output.status.code(), Some(0));
         let help = text(&output.stdout);
-        for option in WITH_VALUE.into_iter().chain(WITHOUT_VALUE) {
+        for (option, default) in OPTIONS {
             assert!(
-                help.contains(&format!("--{option}")),
+                help.contains(&format!(" --{option}")),
                 "no --{option} in {help}"
             );
-            assert!(
-                help.contains(&variable(option)),
-                "no {} in {help}",
-                variable(option)
-            );
+            if !default.is_empty() {
+                let default = format!("[default: {default}]");
+                assert!(help.contains(&default), "no {default} in {help}");
+            }
         }
-        for default in [
-            "127.0.0.1:9999",
-            "102400",
-            "10s",
-            "75s",
-            "16KiB",
-            "1MiB",
-            "4MiB",
-            "5s",
-        ] {
-            assert!(
-                help.contains(&format!("[default: {default}]")),
-                "no {default} in {help}"
-            );
+    }
+}
+
+#[test]
+fn every_option_in_the_help_of_every_command_has_its_variable() {
+    for command in ["serve", "broadcast", "isolation"] {
+        let output = output(event_httpd([command, "--help"]));
+        assert_eq!(output.status.code(), Some(0));
+        let help = text(&output.stdout);
+        let options: Vec<&str> = help
+            .lines()
+            .filter(|line| line.trim_start().starts_with('-'))
+            .filter_map(|line| line.split_once(" --"))
+            .map(|(_, option)| option.split([' ', '.']).next().unwrap())
+            .filter(|option| !["help", "version"].contains(option))
+            .collect();
+        assert!(options.len() > 4, "{options:?}");
+        for option in options {
+            let variable = format!("[env: {}=", variable(option));
+            assert!(help.contains(&variable), "no {variable} in {help}");
         }
     }
 }
@@ -332,6 +344,9 @@ fn a_variable_stands_for_its_option_and_the_option_wins() {
     assert_eq!(field(&server, "A").as_deref(), Some("variable"));
     let server = started(&["--header", "A: option"], &[listen, header]);
     assert_eq!(field(&server, "A").as_deref(), Some("option"));
+    let server = started(&[], &[listen, ("EVENT_HTTPD_HEADER", "A: 1\nB: 2")]);
+    assert_eq!(field(&server, "A").as_deref(), Some("1"));
+    assert_eq!(field(&server, "B").as_deref(), Some("2"));
 
     let server = started(&[], &[listen, ("EVENT_HTTPD_DATE", "true")]);
     assert!(field(&server, "Date").is_some());
