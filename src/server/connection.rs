@@ -219,6 +219,9 @@ impl Connection {
                 break;
             }
         }
+        if self.state.borrow().full {
+            self.read_on();
+        }
         let answered = self.worker.counters().requests.get() != before;
         self.watch(Instant::now(), answered);
     }
@@ -426,17 +429,17 @@ impl Connection {
 
     /// The outbox is empty: goes on with what had to wait for that.
     fn drained(self: &Rc<Self>) {
-        let (write, outbox) = {
+        let (write, outbox, full) = {
             let state = &mut *self.state.borrow_mut();
-            (state.write.take(), mem::take(&mut state.outbox))
+            let full = mem::replace(&mut state.full, false);
+            (state.write.take(), mem::take(&mut state.outbox), full)
         };
         let waited = write.is_some();
         drop((write, outbox)); // with their memory: a slow peer may be so only once
         self.note_waiting();
-        if waited {
+        if waited || full {
             self.read_on();
         }
-        let full = self.state.borrow().full;
         if !self.written() {
             self.watch(Instant::now(), true);
         } else if full {
@@ -504,12 +507,17 @@ impl Connection {
         self.close();
     }
 
-    /// Reads, unless answers wait to be written or the worker holds senders back.
+    /// Reads, unless too much waits to be written or the worker holds senders back.
     pub(crate) fn read_on(&self) {
         let Some(read) = self.read.get() else { return };
-        let answers_wait =
-            self.worker.takes() == Takes::Requests && self.state.borrow().write.is_some();
-        let on = !answers_wait && !self.worker.is_holding();
+        let on = {
+            let state = self.state.borrow();
+            let answers_wait = self.worker.takes() == Takes::Requests && state.write.is_some();
+            state.stage != Stage::Closed
+                && !answers_wait
+                && !state.full
+                && !self.worker.is_holding()
+        };
         let done = match (on, read.is_pending()) {
             (true, false) => read.add(None),
             (false, true) => read.del(),

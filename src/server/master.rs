@@ -6,6 +6,7 @@
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
+use std::mem;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -313,41 +314,45 @@ impl Master {
 
     fn became_ready(self: &Rc<Self>, pid: Pid) {
         self.stillborn.set(0);
-        let slot = {
-            let mut seats = self.seats.borrow_mut();
-            let Some(seat) = seats.get_mut(&pid) else {
-                return;
-            };
-            seat.ready = true;
-            seat.slot
-        };
-        let former = {
-            let mut seats = self.seats.borrow_mut();
-            let former = seats
-                .iter_mut()
-                .filter(|(other, seat)| **other != pid && seat.slot == slot && !seat.leaving);
-            former
-                .map(|(pid, seat)| (*pid, seat.leaving = true).0)
-                .collect::<Vec<_>>()
-        };
-        for former in former {
+        let former = self.take_seat(pid);
+        for (former, slot) in former {
             tracing::info!(
                 "worker {}: process {pid} takes over from {former}",
                 slot + 1
             );
             self.send(former, Signal::SIGTERM);
         }
-        let all_ready = {
-            let seats = self.seats.borrow();
-            seats.values().filter(|seat| seat.ready).count() >= self.slots.len()
-        };
-        if all_ready && !self.announced.replace(true) {
+        self.replace_next(); // where nobody had to make room
+        let ready = self
+            .seats
+            .borrow()
+            .values()
+            .filter(|seat| seat.ready)
+            .count();
+        if ready >= self.slots.len() && !self.announced.replace(true) {
             tracing::info!(
                 workers = self.slots.len(),
                 "listening on {}",
                 self.listening.address()
             );
         }
+    }
+
+    /// Gives a worker its slot for good. Gives those of that slot that are to leave now.
+    fn take_seat(&self, pid: Pid) -> Vec<(Pid, usize)> {
+        let mut seats = self.seats.borrow_mut();
+        let Some(seat) = seats.get_mut(&pid) else {
+            return Vec::new();
+        };
+        seat.ready = true;
+        let slot = seat.slot;
+        let mut former = Vec::new();
+        for (other, seat) in seats.iter_mut() {
+            if *other != pid && seat.slot == slot && !mem::replace(&mut seat.leaving, true) {
+                former.push((*other, slot));
+            }
+        }
+        former
     }
 
     /// Reaps the children that have ended.

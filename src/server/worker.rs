@@ -36,6 +36,7 @@ pub(crate) struct Worker {
     deadlines: Deadlines,
     sweep: OnceCell<Event>,
     stopping: Cell<bool>,
+    hurried: Cell<bool>, // the grace period has begun
     echoing: Cell<bool>,
     buffer: RefCell<Box<[u8]>>,
     batch: RefCell<Outbox>,
@@ -65,6 +66,7 @@ impl Worker {
             deadlines: Deadlines::new(Instant::now()),
             sweep: OnceCell::new(),
             stopping: Cell::new(false),
+            hurried: Cell::new(false),
             echoing: Cell::new(config.echo),
             buffer: RefCell::new(vec![0; READ_BUFFER].into()),
             batch: RefCell::default(),
@@ -178,7 +180,8 @@ impl Worker {
     /// Stops accepting, and lets open requests end within `grace`, or however long it takes;
     /// at once when asked again.
     fn stop(self: &Rc<Self>, grace: Option<Duration>) {
-        if self.stopping.replace(true) && grace.is_some() {
+        self.stopping.set(true);
+        if grace.is_some() && self.hurried.replace(true) {
             tracing::info!("asked to stop again: ending at once");
             return self.leave();
         }
