@@ -324,8 +324,8 @@ impl EventBase {
     /// Without flags it runs until no event is pending, [`stop`](Self::stop) or
     /// [`exit`](Self::exit) is called. `LOOP_ONCE` waits for one turn; `LOOP_NONBLOCK` does
     /// not wait, but goes on while a poll finds work; both together make exactly one pass.
-    /// A panic in a callback breaks the loop and comes out of this method, after which the
-    /// loop may be run again.
+    /// A panic in a callback deletes its event, breaks the loop and comes out of this method,
+    /// after which the loop may be run again.
     ///
     /// PHP: `EventBase::loop`. libevent: `event_base_loop`.
     ///
@@ -348,13 +348,16 @@ impl EventBase {
     /// ```
     #[doc(alias = "EventBase::loop", alias = "event_base_loop")]
     pub fn r#loop(&self, flags: LoopFlags) -> Result<LoopEnd> {
-        const CALL: &str = "EventBase::loop";
+        self.loop_as("EventBase::loop", flags)
+    }
+
+    fn loop_as(&self, call: &'static str, flags: LoopFlags) -> Result<LoopEnd> {
         let handle = self.clone(); // a callback may drop every other handle of this base
         let inner = handle.inner();
-        inner.usable(CALL)?;
+        inner.usable(call)?;
         if inner.running.replace(true) {
             return Err(Error::State {
-                call: CALL,
+                call,
                 reason: "this base's loop is already running",
             });
         }
@@ -366,9 +369,9 @@ impl EventBase {
         inner.running.set(false);
         trampoline::resume();
         if inner.is_foreign() {
-            return Err(Error::Forked { call: CALL });
+            return Err(Error::Forked { call });
         }
-        let rc = cvt(CALL, rc)?;
+        let rc = cvt(call, rc)?;
         log::flush();
         Ok(match rc {
             1 => LoopEnd::NoEvents,
@@ -386,7 +389,7 @@ impl EventBase {
     /// As [`loop`](Self::loop).
     #[doc(alias = "EventBase::dispatch", alias = "event_base_dispatch")]
     pub fn dispatch(&self) -> Result<LoopEnd> {
-        self.r#loop(LoopFlags::empty())
+        self.loop_as("EventBase::dispatch", LoopFlags::empty())
     }
 
     /// Ends the loop: after this turn, whose other active events still run, or when
@@ -409,8 +412,10 @@ impl EventBase {
         // SAFETY: `self` holds the base; libevent copies the time.
         cvt(CALL, unsafe {
             ffi::event_base_loopexit(self.inner().raw, time)
-        })
-        .map(drop)
+        })?;
+        // The time is an event of libevent's own.
+        self.inner().note_priority(self.inner().middle_priority());
+        Ok(())
     }
 
     /// Ends the loop right after the running callback; the other active events stay
@@ -526,14 +531,14 @@ impl EventBase {
     /// Makes the base usable in a forked child: its events work on, apart from the parent's.
     ///
     /// Until then every call on the base and its events answers [`Error::Forked`], and
-    /// handles dropped meanwhile are only freed here. Without a fork it does no harm.
+    /// handles dropped meanwhile are only freed here. Without a fork it does nothing.
     ///
     /// PHP: `EventBase::reInit`. libevent: `event_reinit`.
     ///
     /// # Errors
-    /// [`Error::State`] inside a callback, and when the base has signal events but another
-    /// base of this process took the signals meanwhile; [`Error::Call`] when an event could
-    /// not be registered again.
+    /// [`Error::State`] inside a callback, with more than one thread, and when the base has
+    /// signal events but another base of this process took the signals meanwhile;
+    /// [`Error::Call`] when an event could not be registered again.
     #[doc(alias = "EventBase::reInit", alias = "event_reinit")]
     pub fn re_init(&self) -> Result<()> {
         const CALL: &str = "EventBase::reInit";
@@ -548,6 +553,17 @@ impl EventBase {
             return Err(Error::State {
                 call: CALL,
                 reason: "not possible inside a callback; leave the loop first",
+            });
+        }
+        if !inner.is_foreign() {
+            return Ok(());
+        }
+        if process::threads(CALL)? != 1 {
+            // libevent closes its signal pair twice here, and between the two another thread
+            // could be given the numbers.
+            return Err(Error::State {
+                call: CALL,
+                reason: "not possible with more than one thread: call it before the others start",
             });
         }
         let mut owner = signals::lock();

@@ -532,6 +532,9 @@ impl Event {
         let owner = self.0.signum().map(|_| signals::lock());
         // SAFETY: `raw` is not freed.
         let result = cvt(call, unsafe { ffi::event_del(raw) });
+        if owner.is_some() {
+            forget_owed_calls(raw);
+        }
         drop(owner);
         self.0.unenlist();
         if self.0.detached.replace(false) {
@@ -902,6 +905,16 @@ impl Event {
             methods
         })
     }
+}
+
+/// After `event_del` of a signal event. To end the calls it still owes, libevent writes
+/// through a pointer into the frame of its loop; it keeps the pointer, and would write there
+/// again at the next `event_del`, when the frame is gone. Activation clears it.
+fn forget_owed_calls(raw: *mut ffi::event) {
+    // SAFETY: the caller has not freed `raw`.
+    unsafe { ffi::event_active(raw, ffi::EV_SIGNAL as c_int, 0) };
+    // SAFETY: as above.
+    unsafe { ffi::event_del(raw) };
 }
 
 fn check_descriptor_flags(call: &'static str, what: EventFlags) -> Result<()> {

@@ -42,17 +42,24 @@ pub(crate) fn install() {
 /// Keeps a text until C has returned. Called from inside libevent: runs no user code.
 pub(crate) fn park(level: Level, text: &str) {
     ANY.set(true);
-    PARKED.with_borrow_mut(|parked| {
+    let kept = PARKED.try_with(|parked| {
+        let mut parked = parked.borrow_mut();
         if parked.len() < PARKED_MAX {
             parked.push((level, text.into()));
         }
     });
+    kept.ok(); // where the thread ends, and its variables are gone, nobody would read it
+}
+
+/// Takes what is parked.
+fn unpark() -> Vec<(Level, Box<str>)> {
+    ANY.set(false);
+    PARKED.try_with(RefCell::take).unwrap_or_default()
 }
 
 /// The last warning that libevent parked becomes a failed call's cause; the rest is logged.
 pub(crate) fn take_cause() -> Option<Box<str>> {
-    let mut parked = PARKED.take();
-    ANY.set(false);
+    let mut parked = unpark();
     let cause = parked.pop().map(|(_, text)| text);
     emit(parked);
     cause
@@ -60,15 +67,13 @@ pub(crate) fn take_cause() -> Option<Box<str>> {
 
 /// Forgets what libevent said of a call that is known to be right.
 pub(crate) fn discard() {
-    PARKED.take();
-    ANY.set(false);
+    unpark();
 }
 
 /// Hands what libevent said to `tracing`.
 pub(crate) fn flush() {
     if ANY.get() {
-        ANY.set(false);
-        emit(PARKED.take());
+        emit(unpark());
     }
 }
 

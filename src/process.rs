@@ -13,7 +13,6 @@ use std::{fmt, fs, io};
 
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{self, ForkResult};
 
 use crate::error::{Error, Result};
@@ -32,13 +31,15 @@ pub(crate) fn generation() -> u32 {
 /// Called in the child, by the handler that [`watch_forks`] registers.
 pub(crate) fn next_generation() {
     GENERATION.fetch_add(1, Ordering::Relaxed);
+    signals::forked();
 }
 
 /// Makes every later `fork` of this process known to the bases, whoever calls it.
 pub(crate) fn watch_forks() {
     static WATCHED: Once = Once::new();
     WATCHED.call_once(|| {
-        // SAFETY: the handler only adds to an atomic number, which a child may do at once.
+        // SAFETY: the handler does what a child may do at once: it adds to an atomic number,
+        // tries a lock and sets dispositions.
         unsafe { libc::pthread_atfork(None, None, Some(trampoline::on_fork_child)) };
     });
 }
@@ -85,10 +86,7 @@ pub fn fork() -> Result<Fork> {
             "not possible inside a callback: leave the loop with EventBase::exit and fork then";
         return Err(Error::State { call: CALL, reason });
     }
-    let threads = fs::read_dir("/proc/self/task")
-        .map_err(|error| Error::io(CALL, error))?
-        .count();
-    if threads != 1 {
+    if threads(CALL)? != 1 {
         let reason = "not possible with more than one thread: fork before the others start";
         return Err(Error::State { call: CALL, reason });
     }
@@ -96,7 +94,7 @@ pub fn fork() -> Result<Fork> {
         .flush()
         .map_err(|error| Error::io(CALL, error))?;
     watch_forks();
-    let owner = signals::lock();
+    let mut owner = signals::lock();
     let held = SignalsHeld::new(CALL)?;
     #[expect(
         clippy::disallowed_methods,
@@ -112,6 +110,12 @@ pub fn fork() -> Result<Fork> {
         ForkResult::Child => Ok(Fork::Child),
         ForkResult::Parent { child } => Ok(Fork::Parent(child.as_raw())),
     }
+}
+
+/// How many threads this process has. One that was joined a moment ago may still count.
+pub(crate) fn threads(call: &'static str) -> Result<usize> {
+    let tasks = fs::read_dir("/proc/self/task").map_err(|error| Error::io(call, error))?;
+    Ok(tasks.count())
 }
 
 /// Keeps signals waiting: none may meet libevent's handler in a child, where it would write
@@ -192,16 +196,21 @@ impl fmt::Display for Exit {
 #[doc(alias = "pcntl_wait")]
 pub fn wait(how: Wait) -> Result<Waited> {
     let flags = match how {
-        Wait::Block => WaitPidFlag::empty(),
-        Wait::NoHang => WaitPidFlag::WNOHANG,
+        Wait::Block => 0,
+        Wait::NoHang => libc::WNOHANG,
     };
-    match waitpid(None, Some(flags)) {
-        Ok(WaitStatus::Exited(pid, code)) => Ok(Waited::Ended(pid.as_raw(), Exit::Code(code))),
-        Ok(WaitStatus::Signaled(pid, signal, core)) => Ok(Waited::Ended(
-            pid.as_raw(),
+    let mut status = 0;
+    // SAFETY: writes to `status`, and to nothing else.
+    let waited = unsafe { libc::waitpid(-1, &mut status, flags) };
+    match Errno::result(waited) {
+        Ok(pid) if pid > 0 && libc::WIFEXITED(status) => {
+            Ok(Waited::Ended(pid, Exit::Code(libc::WEXITSTATUS(status))))
+        }
+        Ok(pid) if pid > 0 && libc::WIFSIGNALED(status) => Ok(Waited::Ended(
+            pid,
             Exit::Signal {
-                number: signal as i32,
-                core,
+                number: libc::WTERMSIG(status),
+                core: libc::WCOREDUMP(status),
             },
         )),
         Ok(_) => Ok(Waited::Running),
@@ -216,8 +225,8 @@ pub fn wait(how: Wait) -> Result<Waited> {
 ///
 /// # Errors
 /// [`Error::Io`] when there is no such process, or none that we may signal;
-/// [`Error::Argument`] for a number that is no signal, and for a process number below 1,
-/// which would mean a group.
+/// [`Error::Argument`] for a number that is no signal, or one of the two that the C library
+/// keeps for itself, and for a process number below 1, which would mean a group.
 #[doc(alias = "posix_kill")]
 pub fn kill(pid: Pid, signum: c_int) -> Result<()> {
     const CALL: &str = "posix_kill";
@@ -227,14 +236,13 @@ pub fn kill(pid: Pid, signum: c_int) -> Result<()> {
             format!("{pid} is not the number of one process"),
         ));
     }
-    let signal = match signum {
-        0 => None,
-        _ => Some(
-            Signal::try_from(signum)
-                .map_err(|_| Error::argument(CALL, format!("{signum} is no signal")))?,
-        ),
-    };
-    nix::sys::signal::kill(unistd::Pid::from_raw(pid), signal)
+    if !(0..=64).contains(&signum) || matches!(signum, 32 | 33) {
+        return Err(Error::argument(CALL, format!("{signum} is no signal")));
+    }
+    // SAFETY: takes numbers only, and the signal goes to one process.
+    let sent = unsafe { libc::kill(pid, signum) };
+    Errno::result(sent)
+        .map(drop)
         .map_err(|error| Error::io(CALL, error))
 }
 

@@ -79,12 +79,25 @@ impl Owner {
     }
 
     /// In a forked child: signals do what they did before the parent's base took them.
-    /// libevent's handler would write them into the parent's pipe.
-    pub(crate) fn restore_former(&self) {
+    /// libevent's handler would write them into the parent's pipe. They are nobody's then, so
+    /// that what this child does with them is left alone in its own children.
+    pub(crate) fn restore_former(&mut self) {
+        if self.base == 0 {
+            return;
+        }
         for (signum, former) in &self.former {
             // SAFETY: `former` is a disposition that this process had.
             unsafe { libc::sigaction(*signum, former, ptr::null_mut()) };
         }
+        (self.base, self.generation) = (0, 0);
+    }
+}
+
+/// After a `fork` that is not [`process::fork`], which holds the record and does this
+/// itself. Another thread may have held it: then it is lost to the child, as all locks are.
+pub(crate) fn forked() {
+    if let Ok(mut owner) = OWNER.try_lock() {
+        owner.restore_former();
     }
 }
 

@@ -48,7 +48,8 @@ pub struct ContextOptions {
     pub so_reuseport: bool,
     /// Whether an IPv6 listener leaves IPv4 alone. `None` leaves the system's default.
     pub ipv6_v6only: Option<bool>,
-    /// Whether small writes go out at once, on accepted and connecting streams.
+    /// Whether small writes go out at once, on accepted and connecting streams. Unlike in PHP
+    /// the listener has it too: what it accepts inherits it, without a system call each.
     pub tcp_nodelay: bool,
 }
 
@@ -257,10 +258,11 @@ enum Address {
 fn parse(call: &'static str, address: &str) -> Result<Address> {
     let malformed = |why: &str| Error::argument(call, format!("{address:?}: {why}"));
     if let Some(path) = address.strip_prefix("unix://") {
+        let cut = path.rfind('\0').is_some_and(|at| at > 0); // the system would end it there
         return match SockAddr::unix(path) {
-            Ok(path_address) if !path.is_empty() => Ok(Address::Unix(path_address)),
+            Ok(path_address) if !path.is_empty() && !cut => Ok(Address::Unix(path_address)),
             _ => Err(malformed(
-                "the path is empty or longer than the system allows",
+                "the path is empty, longer than the system allows, or holds a NUL",
             )),
         };
     }
@@ -370,7 +372,12 @@ pub fn stream_socket_client(
     const CALL: &str = "stream_socket_client";
     let connect = |domain: Domain, to: &SockAddr| {
         let socket = Socket::new(domain, Type::STREAM, None)?;
-        socket.connect_timeout(to, timeout.max(Duration::from_millis(1)))?;
+        let timeout = timeout.max(Duration::from_millis(1));
+        if domain == Domain::UNIX {
+            connect_unix(&socket, to, timeout)?;
+        } else {
+            socket.connect_timeout(to, timeout)?;
+        }
         socket.set_nonblocking(true)?;
         if context.options.tcp_nodelay && domain != Domain::UNIX {
             socket.set_tcp_nodelay(true)?;
@@ -414,6 +421,21 @@ pub fn stream_socket_pair() -> Result<(Stream, Stream)> {
         Stream::new(one, Role::Connection),
         Stream::new(other, Role::Connection),
     ))
+}
+
+/// A unix socket that does not block is refused at once when the backlog is full; one that
+/// blocks waits for room, as long as a write may.
+fn connect_unix(socket: &Socket, to: &SockAddr, timeout: Duration) -> io::Result<()> {
+    socket.set_write_timeout(Some(timeout))?;
+    loop {
+        match socket.connect(to) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            result => return result,
+        }
+    }
 }
 
 /// Takes the next connection of a listener, waiting up to `timeout`; zero only looks, and
@@ -508,14 +530,18 @@ pub fn fwrite(stream: &Stream, data: impl AsRef<[u8]>) -> Result<usize> {
     written.map_err(|error| Error::io(CALL, error))
 }
 
-/// Whether the stream is at its end: nothing is left to read and the peer has closed.
+/// Whether the stream is at its end: nothing is left to read and the peer has closed, or
+/// it was closed here. A listener, which has no peer, is not. It never waits.
 ///
-/// PHP: `feof`.
+/// PHP: `feof`, which throws after [`fclose`].
 #[must_use]
 pub fn feof(stream: &Stream) -> bool {
     let inner = &stream.0;
     if inner.closed.get() || inner.ended.get() {
         return true;
+    }
+    if inner.role != Role::Connection {
+        return false;
     }
     match inner.socket.peek(&mut [MaybeUninit::uninit()]) {
         Ok(n) => n == 0,

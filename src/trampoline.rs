@@ -19,7 +19,8 @@ use crate::{Event, base, event, log, process};
 type Payload = Box<dyn Any + Send>;
 
 thread_local! {
-    static PANIC: RefCell<Option<Payload>> = const { RefCell::new(None) };
+    // Not dropped with its thread: the destructor of another of its variables may run a loop.
+    static PANIC: RefCell<Option<ManuallyDrop<Payload>>> = const { RefCell::new(None) };
     static LOOPS: Cell<usize> = const { Cell::new(0) };
 }
 
@@ -99,46 +100,57 @@ pub(crate) unsafe fn reclaim<T>(arg: *mut c_void) {
     drop(unsafe { Weak::from_raw(arg.cast_const().cast::<T>()) });
 }
 
-/// Runs user code above C frames: no panic passes, the loop stops on the first.
-fn guard(base: &base::Inner, f: impl FnOnce()) {
+/// Runs user code above C frames: no panic passes, the loop stops on the first. Tells
+/// whether the code panicked.
+fn guard(base: &base::Inner, f: impl FnOnce()) -> bool {
     if PANIC.with_borrow(Option::is_some) {
-        return; // nothing of the user's runs between a panic and its re-raise
+        return false; // nothing of the user's runs between a panic and its re-raise
     }
     if base.is_foreign() {
         base.stop(); // a fork inside a callback: this child must not serve the parent's loop
-        return;
+        return false;
     }
     let run = || {
         log::flush();
         f();
     };
-    catch(base, run);
+    let panicked = catch(base, run);
     if base.is_foreign() {
         base.stop();
     }
+    panicked
 }
 
 /// Ends the life of something whose destructor may be the user's. It runs even while a
 /// panic waits, since the memory must go; a second panic is forgotten, not passed on.
 fn release<T>(base: &base::Inner, last: T) {
+    let waiting = PANIC.take(); // a loop that the destructor turns must run its callbacks, or spins
     catch(base, || drop(last));
+    if waiting.is_some() {
+        if let Some(second) = PANIC.take() {
+            let dropped = catch_unwind(AssertUnwindSafe(|| drop(ManuallyDrop::into_inner(second))));
+            dropped.map_err(mem::forget).ok(); // a third's destructor could go on like this
+        }
+        PANIC.set(waiting);
+    }
 }
 
-fn catch(base: &base::Inner, f: impl FnOnce()) {
-    if let Err(payload) = catch_unwind(AssertUnwindSafe(f)) {
-        base.stop();
-        PANIC.with_borrow_mut(|waiting| match waiting {
-            None => *waiting = Some(payload),
-            Some(_) => mem::forget(payload), // its destructor could panic again
-        });
-    }
+/// Keeps a panic for [`resume`] and stops the loop; tells whether there was one.
+fn catch(base: &base::Inner, f: impl FnOnce()) -> bool {
+    let Err(payload) = catch_unwind(AssertUnwindSafe(f)) else {
+        return false;
+    };
+    base.stop();
+    // None waits: neither `guard` nor `release` runs us then.
+    PANIC.set(Some(ManuallyDrop::new(payload)));
+    true
 }
 
 /// Last step of every method that lets C run callbacks: raises the panic that one of them
 /// caught, in the frame of the Rust caller.
 pub(crate) fn resume() {
     if let Some(payload) = PANIC.take() {
-        resume_unwind(payload);
+        resume_unwind(ManuallyDrop::into_inner(payload));
     }
 }
 
@@ -172,11 +184,14 @@ pub(crate) unsafe extern "C" fn on_event(_fd: c_int, what: c_short, arg: *mut c_
     };
     let base = inner.base();
     let this = Event(inner); // may be the last handle: then the event goes in `release`
-    guard(&base, || {
+    let panicked = guard(&base, || {
         this.0
             .slot
             .call(|f| f(&this, EventFlags::from_bits_retain(what)))
     });
+    if panicked {
+        this.del().ok(); // as PHP: it would panic again in the next turn; freed is gone already
+    }
     let kept = this.0.settle();
     release(&base, (kept, this));
 }

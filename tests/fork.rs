@@ -1,0 +1,866 @@
+//! Bases and events across `fork`. No harness: it has threads, and a fork wants none.
+//!
+//! Each case runs in this process alone, under an alarm that ends it if it hangs, and must
+//! leave neither a child nor a descriptor behind. Children tell by their exit code.
+
+mod support;
+
+use std::cell::{Cell, RefCell};
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::process::{ExitCode, exit};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+use std::{env, thread};
+
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, raise};
+use nix::unistd::{ForkResult, alarm, pause};
+use php_event::process::{Exit, Fork, Pid, Wait, Waited, fork, getpid, kill, wait};
+use php_event::{Error, Event, EventBase, EventConfig, LoopEnd};
+use support::{Drops, Readable, base_calls, base_with, event_calls, pair, set_disposition};
+
+/// No case takes this long, also under Valgrind on a busy machine.
+const LIMIT_SECONDS: u32 = 60;
+
+const AN_HOUR: Duration = Duration::from_secs(3600);
+
+macro_rules! cases {
+    ($($case:ident),+ $(,)?) => { &[$((stringify!($case), $case as fn())),+] };
+}
+
+const CASES: &[(&str, fn())] = cases![
+    foreign_handles_dropped_in_a_child_leave_the_parents_events_alone,
+    re_initialized_and_dropped_in_a_child_leaves_the_parents_events_alone,
+    every_call_in_a_child_is_refused_until_re_init,
+    child_after_re_init_works_on_its_own,
+    grandchild_is_refused_until_its_own_re_init,
+    orphans_are_freed_by_re_init_and_keep_their_sources_open_until_then,
+    foreign_orphans_of_a_base_that_is_dropped_too_are_kept_for_ever,
+    signal_event_dropped_in_a_child_gives_the_signal_back_at_re_init,
+    signal_to_a_child_before_re_init_has_its_former_effect,
+    signals_that_a_child_took_otherwise_stay_taken_in_its_own_children,
+    signals_after_re_init_go_to_the_process_that_they_are_sent_to,
+    new_base_in_a_child_takes_the_signals_and_the_old_one_waits,
+    forked_inside_a_callback_the_child_leaves_the_loop_and_the_parent_goes_on,
+    forked_inside_a_nested_loop_the_child_leaves_both_loops,
+    forked_inside_a_callback_that_panics_the_child_gets_the_panic,
+    fork_inside_a_callback_is_refused,
+    fork_with_a_second_thread_is_refused,
+    re_init_without_a_fork_changes_nothing,
+    re_init_with_a_second_thread_is_refused,
+    wait_tells_who_ended_and_how,
+    buffered_output_is_written_once,
+    base_without_descriptors_left_is_an_error,
+];
+
+fn main() -> ExitCode {
+    let args = env::args().skip(1).collect::<Vec<_>>();
+    let (mut filters, mut skipped, mut rest) = (Vec::new(), Vec::new(), args.iter());
+    while let Some(arg) = rest.next() {
+        match arg.as_str() {
+            "--skip" => skipped.extend(rest.next()),
+            arg if arg.starts_with('-') => {}
+            _ => filters.push(arg),
+        }
+    }
+    let among = |name: &str, list: &[&String]| list.iter().any(|part| name.contains(part.as_str()));
+    let chosen = CASES.iter().filter(|(name, _)| {
+        (filters.is_empty() || among(name, &filters)) && !among(name, &skipped)
+    });
+    let chosen = chosen.collect::<Vec<_>>();
+    if args.iter().any(|arg| arg == "--list") {
+        chosen.iter().for_each(|(name, _)| println!("{name}: test"));
+        return ExitCode::SUCCESS;
+    }
+    println!("\nrunning {} tests", chosen.len());
+    let (start, mut failed) = (Instant::now(), Vec::new());
+    for (name, case) in &chosen {
+        alarm::set(LIMIT_SECONDS);
+        let before = descriptors();
+        let result = catch_unwind(AssertUnwindSafe(|| {
+            case();
+            assert_eq!(
+                wait(Wait::NoHang).unwrap(),
+                Waited::NoChild,
+                "a child is left"
+            );
+            assert_eq!(descriptors(), before, "descriptors are left");
+        }));
+        alarm::cancel();
+        println!(
+            "test {name} ... {}",
+            if result.is_ok() { "ok" } else { "FAILED" }
+        );
+        if result.is_err() {
+            failed.push(name);
+        }
+    }
+    for name in &failed {
+        println!("    {name}");
+    }
+    println!(
+        "\ntest result: {}. {} passed; {} failed; 0 ignored; 0 measured; {} filtered out; finished in {:.2}s\n",
+        if failed.is_empty() { "ok" } else { "FAILED" },
+        chosen.len() - failed.len(),
+        failed.len(),
+        CASES.len() - chosen.len(),
+        start.elapsed().as_secs_f64()
+    );
+    if failed.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+fn descriptors() -> usize {
+    fs::read_dir("/proc/self/fd").unwrap().count()
+}
+
+/// What each descriptor is open on, but for the one that this opens.
+fn open_files() -> Vec<PathBuf> {
+    let all = fs::read_dir("/proc/self/fd").unwrap();
+    let files = all.map(|file| fs::read_link(file.unwrap().path()).unwrap());
+    let mut files = files
+        .filter(|file| !file.starts_with("/proc"))
+        .collect::<Vec<_>>();
+    files.sort();
+    files
+}
+
+/// Waits until a thread that was joined is gone from the kernel's list too.
+fn until_alone() {
+    while fs::read_dir("/proc/self/task").unwrap().count() > 1 {
+        thread::yield_now();
+    }
+}
+
+/// Whose fork it is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum How {
+    /// The library's.
+    Ours,
+    /// The system's, which the library only learns of.
+    Raw,
+}
+
+impl How {
+    const BOTH: [Self; 2] = [Self::Ours, Self::Raw];
+
+    #[allow(unsafe_code)]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a fork that is not ours is the case"
+    )]
+    fn fork(self) -> Fork {
+        if self == Self::Ours {
+            return fork().unwrap();
+        }
+        // SAFETY: this process has one thread.
+        match unsafe { nix::unistd::fork() }.unwrap() {
+            ForkResult::Child => Fork::Child,
+            ForkResult::Parent { child } => Fork::Parent(child.as_raw()),
+        }
+    }
+
+    /// Runs `work` in a child, which exits then.
+    fn child(self, work: impl FnOnce()) -> Pid {
+        match self.fork() {
+            Fork::Parent(pid) => pid,
+            Fork::Child => {
+                alarm::set(LIMIT_SECONDS / 2);
+                let code = i32::from(catch_unwind(AssertUnwindSafe(work)).is_err());
+                exit(code)
+            }
+        }
+    }
+}
+
+/// Waits for one child, whatever signals come meanwhile.
+fn reap(pid: Pid) -> Exit {
+    loop {
+        match wait(Wait::Block) {
+            Ok(Waited::Ended(ended, exit)) => {
+                assert_eq!(ended, pid);
+                return exit;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[track_caller]
+fn succeeds(pid: Pid) {
+    assert_eq!(reap(pid), Exit::Code(0), "the child's panic is above");
+}
+
+/// One base of each backend, and of epoll with its list of changes.
+fn bases() -> Vec<EventBase> {
+    let config = EventConfig::new().unwrap();
+    config.set_flags(EventBase::EPOLL_USE_CHANGELIST).unwrap();
+    let changelist = EventBase::with_config(&config).unwrap();
+    let methods = Event::get_supported_methods();
+    let mut bases = methods
+        .iter()
+        .map(|name| base_with(name))
+        .collect::<Vec<_>>();
+    bases.push(changelist);
+    bases
+}
+
+/// Waits until an event is active, runs all that are, and fails when that takes too long.
+fn pass(base: &EventBase) {
+    let late = Event::timer(base, |_| panic!("no event was active")).unwrap();
+    let limit = Duration::from_secs(u64::from(LIMIT_SECONDS / 4));
+    late.add_timer(Some(limit)).unwrap();
+    assert_eq!(base.r#loop(EventBase::LOOP_ONCE).unwrap(), LoopEnd::Passed);
+}
+
+/// Runs what is active now.
+fn poll(base: &EventBase) {
+    base.r#loop(EventBase::LOOP_ONCE | EventBase::LOOP_NONBLOCK)
+        .unwrap();
+}
+
+/// An event of each kind on one base, all pending.
+struct Watch {
+    base: EventBase,
+    read: Event,
+    timer: Event,
+    signal: Event,
+    peer: UnixStream,
+    heard: Rc<RefCell<Vec<&'static str>>>,
+    drops: Drops,
+}
+
+impl Watch {
+    fn new(base: EventBase) -> Self {
+        let (ours, peer) = pair();
+        let (heard, drops) = (Rc::new(RefCell::new(Vec::new())), Drops::default());
+        let note = |name: &'static str| {
+            let (log, token) = (heard.clone(), drops.token());
+            move || {
+                token.hold();
+                log.borrow_mut().push(name);
+            }
+        };
+        let noted = note("read");
+        let what = Event::READ | Event::PERSIST;
+        let read = Event::new(&base, ours, what, move |mut source, _, _| {
+            assert_eq!(source.read(&mut [0; 8]).unwrap(), 1);
+            noted();
+        });
+        let noted = note("timer");
+        let timer = Event::timer(&base, move |_| noted());
+        let noted = note("signal");
+        let signal = Event::signal(&base, libc::SIGUSR1, move |_, _| noted());
+        let watch = Self {
+            read: read.unwrap(),
+            timer: timer.unwrap(),
+            signal: signal.unwrap(),
+            base,
+            peer,
+            heard,
+            drops,
+        };
+        watch.read.add(None).unwrap();
+        watch.timer.add(Some(AN_HOUR)).unwrap();
+        watch.signal.add(None).unwrap();
+        watch
+    }
+
+    /// Each event runs when its time has come, and only once.
+    #[track_caller]
+    fn works(&mut self) {
+        poll(&self.base);
+        assert_eq!(self.heard.take(), [""; 0]);
+        self.peer.write_all(b"!").unwrap();
+        pass(&self.base);
+        assert_eq!(self.heard.take(), ["read"]);
+        raise(Signal::SIGUSR1).unwrap();
+        pass(&self.base);
+        assert_eq!(self.heard.take(), ["signal"]);
+        self.timer.add(Some(Duration::from_millis(1))).unwrap();
+        pass(&self.base);
+        assert_eq!(self.heard.take(), ["timer"]);
+        self.timer.add(Some(AN_HOUR)).unwrap();
+        poll(&self.base);
+        assert_eq!(self.heard.take(), [""; 0]);
+    }
+
+    fn events(&self) -> [&Event; 3] {
+        [&self.read, &self.timer, &self.signal]
+    }
+}
+
+fn foreign_handles_dropped_in_a_child_leave_the_parents_events_alone() {
+    for how in How::BOTH {
+        for base in bases() {
+            let mut watch = Watch::new(base);
+            watch.works();
+            let detached = Event::timer(&watch.base, |_| {}).unwrap();
+            detached.add(Some(AN_HOUR)).unwrap();
+            detached.detach();
+            let mut watch = Some(watch);
+            let events_first = how.child(|| {
+                let Watch {
+                    base,
+                    read,
+                    timer,
+                    signal,
+                    ..
+                } = watch.take().unwrap();
+                drop((read, timer, signal));
+                drop(base);
+            });
+            watch.as_mut().unwrap().works();
+            succeeds(events_first);
+            let base_first = how.child(|| {
+                let Watch {
+                    base,
+                    read,
+                    timer,
+                    signal,
+                    ..
+                } = watch.take().unwrap();
+                drop(base);
+                drop((read, timer, signal));
+            });
+            succeeds(base_first);
+            let freed = how.child(|| {
+                let watch = watch.take().unwrap();
+                watch.events().into_iter().for_each(Event::free);
+                assert!(matches!(watch.base.free(), Err(Error::Forked { .. })));
+            });
+            succeeds(freed);
+            watch.unwrap().works();
+        }
+    }
+}
+
+fn re_initialized_and_dropped_in_a_child_leaves_the_parents_events_alone() {
+    for how in How::BOTH {
+        for base in bases() {
+            let mut watch = Some(Watch::new(base));
+            let child = how.child(|| {
+                let watch = watch.take().unwrap();
+                watch.base.re_init().unwrap();
+                watch.read.del().unwrap();
+                watch.read.add(None).unwrap();
+                watch.read.free();
+                drop(watch);
+            });
+            watch.as_mut().unwrap().works();
+            succeeds(child);
+            let mut watch = watch.unwrap();
+            watch.works();
+            let child = how.child(|| {
+                watch.base.re_init().unwrap();
+                watch.base.free().unwrap();
+            });
+            succeeds(child);
+            watch.works();
+        }
+    }
+}
+
+fn every_call_in_a_child_is_refused_until_re_init() {
+    for how in How::BOTH {
+        let mut watch = Watch::new(EventBase::new().unwrap());
+        let child = how.child(|| {
+            let (base, fresh) = (&watch.base, EventBase::new().unwrap());
+            let mut calls = base_calls(base);
+            calls.push(("free", base.free()));
+            for event in watch.events() {
+                calls.extend(event_calls(event, base));
+                calls.extend(event_calls(event, &fresh));
+                assert!(event.is_pending());
+            }
+            for (method, result) in calls {
+                let error = result.unwrap_err();
+                assert!(matches!(error, Error::Forked { .. }), "{method}: {error}");
+                assert!(error.to_string().contains("call re_init()"), "{error}");
+            }
+            assert!(!base.got_exit() && !base.got_stop());
+            assert_eq!(base.get_method(), fresh.get_method());
+            base.re_init().unwrap();
+            for event in watch.events() {
+                event.del().unwrap();
+                event.add(Some(AN_HOUR)).unwrap();
+                assert!(event.is_pending());
+            }
+            base.update_cache_time().unwrap();
+            base.free().unwrap();
+        });
+        succeeds(child);
+        watch.works();
+    }
+}
+
+fn child_after_re_init_works_on_its_own() {
+    for how in How::BOTH {
+        for base in bases() {
+            let mut watch = Watch::new(base);
+            let (mut theirs, ours) = pair();
+            let child = how.child(|| {
+                watch.base.re_init().unwrap();
+                // Both processes have the sockets: the parent waits for word of this.
+                watch.works();
+                watch.works();
+                watch.read.del().unwrap();
+                theirs.write_all(b"!").unwrap();
+                watch.read.add(None).unwrap();
+                let fresh = Event::new(&watch.base, Readable::new(), Event::READ, |_, _, _| {});
+                fresh.unwrap().add(None).unwrap();
+                poll(&watch.base);
+            });
+            let told = Event::new(&watch.base, ours, Event::READ, |_, _, _| {}).unwrap();
+            told.add(None).unwrap();
+            watch.read.del().unwrap(); // the child reads its byte alone
+            pass(&watch.base);
+            assert!(!told.is_pending());
+            succeeds(child);
+            assert_eq!(watch.heard.take(), [""; 0]);
+            watch.read.add(None).unwrap();
+            watch.works();
+        }
+    }
+}
+
+fn grandchild_is_refused_until_its_own_re_init() {
+    for how in How::BOTH {
+        let mut watch = Watch::new(EventBase::new().unwrap());
+        let child = how.child(|| {
+            watch.base.re_init().unwrap();
+            watch.works();
+            let grandchild = how.child(|| {
+                assert!(matches!(watch.read.del(), Err(Error::Forked { .. })));
+                watch.base.re_init().unwrap();
+                watch.works();
+            });
+            succeeds(grandchild);
+            watch.works();
+        });
+        succeeds(child);
+        watch.works();
+    }
+}
+
+fn orphans_are_freed_by_re_init_and_keep_their_sources_open_until_then() {
+    for how in How::BOTH {
+        for base in bases() {
+            let mut watch = Some(Watch::new(base));
+            let child = how.child(|| {
+                let Watch {
+                    base,
+                    read,
+                    timer,
+                    signal,
+                    mut peer,
+                    drops,
+                    heard,
+                } = watch.take().unwrap();
+                let clone = read.clone();
+                timer.free();
+                drop((read, timer, signal));
+                assert_eq!(drops.count(), 0);
+                drop(clone);
+                assert_eq!(drops.count(), 0);
+                peer.write_all(b"!").unwrap(); // its source is open still
+                base.re_init().unwrap();
+                assert_eq!(drops.count(), 3);
+                poll(&base);
+                assert_eq!(heard.take(), [""; 0]);
+                assert_eq!(base.dispatch().unwrap(), LoopEnd::NoEvents);
+                Watch::new(base).works();
+            });
+            succeeds(child);
+            let mut watch = watch.unwrap();
+            pass(&watch.base); // the byte that the child wrote
+            assert_eq!(watch.heard.take(), ["read"]);
+            watch.works();
+        }
+    }
+}
+
+fn foreign_orphans_of_a_base_that_is_dropped_too_are_kept_for_ever() {
+    for how in How::BOTH {
+        let mut watch = Some(Watch::new(EventBase::new().unwrap()));
+        let child = how.child(|| {
+            let Watch {
+                base,
+                read,
+                timer,
+                signal,
+                drops,
+                ..
+            } = watch.take().unwrap();
+            let number = descriptors();
+            drop((read, base, timer, signal));
+            assert_eq!((drops.count(), descriptors()), (0, number));
+            let mut fresh = Watch::new(EventBase::new().unwrap());
+            fresh.works();
+        });
+        succeeds(child);
+        watch.unwrap().works();
+    }
+}
+
+/// The signal's former effect here is to be ignored.
+fn signal_event_dropped_in_a_child_gives_the_signal_back_at_re_init() {
+    for how in How::BOTH {
+        for base in bases() {
+            let event = Event::signal(&base, libc::SIGUSR2, |_, _| panic!("not raised here"));
+            let event = Cell::new(Some(event.unwrap()));
+            let former = SigAction::new(SigHandler::SigIgn, SaFlags::empty(), SigSet::empty());
+            let former = set_disposition(Signal::SIGUSR2, &former);
+            let lent = event.take().unwrap();
+            lent.add(None).unwrap();
+            event.set(Some(lent));
+            let child = how.child(|| {
+                drop(event.take());
+                base.re_init().unwrap();
+                raise(Signal::SIGUSR2).unwrap();
+                poll(&base);
+                let other = EventBase::new().unwrap();
+                let event = Event::signal(&other, libc::SIGUSR1, |_, _| {}).unwrap();
+                event.add(None).unwrap(); // the signals are anyone's again
+            });
+            succeeds(child);
+            drop(event.take());
+            set_disposition(Signal::SIGUSR2, &former);
+        }
+    }
+}
+
+fn signal_to_a_child_before_re_init_has_its_former_effect() {
+    for how in How::BOTH {
+        for _ in 0..20 {
+            let mut watch = Watch::new(EventBase::new().unwrap());
+            let (mut word, mut heard) = UnixStream::pair().unwrap();
+            let child = how.child(|| {
+                word.write_all(b"!").unwrap();
+                loop {
+                    pause();
+                }
+            });
+            if how == How::Raw {
+                heard.read_exact(&mut [0]).unwrap(); // the fork is over
+            }
+            kill(child, libc::SIGUSR1).unwrap(); // perhaps before the child has run at all
+            assert_eq!(reap(child).to_string(), "SIGUSR1");
+            poll(&watch.base);
+            assert_eq!(watch.heard.take(), [""; 0], "the parent's base got it");
+            watch.works();
+        }
+    }
+}
+
+fn signals_that_a_child_took_otherwise_stay_taken_in_its_own_children() {
+    for how in How::BOTH {
+        let mut watch = Watch::new(EventBase::new().unwrap());
+        let child = how.child(|| {
+            let ignore = SigAction::new(SigHandler::SigIgn, SaFlags::empty(), SigSet::empty());
+            set_disposition(Signal::SIGUSR1, &ignore);
+            succeeds(how.child(|| raise(Signal::SIGUSR1).unwrap()));
+        });
+        succeeds(child);
+        watch.works();
+    }
+}
+
+fn signals_after_re_init_go_to_the_process_that_they_are_sent_to() {
+    for how in How::BOTH {
+        for base in bases() {
+            let watch = Watch::new(base);
+            let parent = getpid();
+            let child = how.child(|| {
+                watch.base.re_init().unwrap();
+                kill(getpid(), libc::SIGUSR1).unwrap();
+                pass(&watch.base);
+                assert_eq!(watch.heard.take(), ["signal"]);
+                kill(parent, libc::SIGUSR1).unwrap();
+                kill(parent, libc::SIGUSR1).unwrap();
+                poll(&watch.base);
+                assert_eq!(watch.heard.take(), [""; 0]);
+            });
+            pass(&watch.base);
+            succeeds(child);
+            poll(&watch.base);
+            let heard = watch.heard.take();
+            assert!(!heard.is_empty() && heard.len() <= 2, "{heard:?}");
+            assert!(heard.iter().all(|name| *name == "signal"));
+        }
+    }
+}
+
+fn new_base_in_a_child_takes_the_signals_and_the_old_one_waits() {
+    for how in How::BOTH {
+        let mut watch = Watch::new(EventBase::new().unwrap());
+        let child = how.child(|| {
+            let mut fresh = Watch::new(EventBase::new().unwrap());
+            fresh.works();
+            let error = watch.base.re_init().unwrap_err();
+            assert!(matches!(error, Error::State { .. }), "{error}");
+            assert!(error.to_string().contains("another base has signal events"));
+            assert!(matches!(watch.signal.del(), Err(Error::Forked { .. })));
+            fresh.works();
+            drop(fresh);
+            watch.base.re_init().unwrap();
+            watch.works();
+        });
+        succeeds(child);
+        watch.works();
+    }
+}
+
+fn forked_inside_a_callback_the_child_leaves_the_loop_and_the_parent_goes_on() {
+    for base in bases() {
+        let (forked, calls) = (Rc::new(Cell::new(None)), Rc::new(Cell::new(0)));
+        let events = [0; 2].map(|_| {
+            let (forked, calls) = (forked.clone(), calls.clone());
+            let event = Event::timer(&base, move |event| {
+                calls.set(calls.get() + 1);
+                if forked.get().is_none() {
+                    forked.set(Some(How::Raw.fork()));
+                    if forked.get() == Some(Fork::Child) {
+                        alarm::set(LIMIT_SECONDS / 2);
+                        assert!(matches!(event.add(None), Err(Error::Forked { .. })));
+                    }
+                }
+            });
+            event.unwrap()
+        });
+        for event in &events {
+            event.add(Some(Duration::ZERO)).unwrap();
+        }
+        let end = base.dispatch();
+        let Some(Fork::Parent(child)) = forked.get() else {
+            let as_due = catch_unwind(AssertUnwindSafe(|| {
+                assert!(matches!(end, Err(Error::Forked { .. })));
+                assert_eq!(calls.get(), 1, "the parent's other event ran here");
+                assert!(matches!(base.dispatch(), Err(Error::Forked { .. })));
+                base.re_init().unwrap();
+                assert_eq!(base.dispatch().unwrap(), LoopEnd::NoEvents);
+                assert_eq!(calls.get(), 2);
+                drop(events);
+                Watch::new(base).works();
+            }));
+            exit(i32::from(as_due.is_err()));
+        };
+        assert_eq!(end.unwrap(), LoopEnd::NoEvents);
+        assert_eq!(calls.get(), 2);
+        succeeds(child);
+        Watch::new(base).works();
+    }
+}
+
+fn forked_inside_a_nested_loop_the_child_leaves_both_loops() {
+    let (outer, inner) = (EventBase::new().unwrap(), EventBase::new().unwrap());
+    let forked = Rc::new(Cell::new(None));
+    let (result, nested) = (forked.clone(), inner.clone());
+    let refused = Rc::new(Cell::new(false));
+    let told = refused.clone();
+    let event = Event::timer(&outer, move |_| {
+        let result = result.clone();
+        let innermost = Event::timer(&nested, move |_| result.set(Some(How::Raw.fork()))).unwrap();
+        innermost.add(Some(Duration::ZERO)).unwrap();
+        told.set(matches!(nested.dispatch(), Err(Error::Forked { .. })));
+    })
+    .unwrap();
+    event.add(Some(Duration::ZERO)).unwrap();
+    let end = outer.dispatch();
+    let Some(Fork::Parent(child)) = forked.get() else {
+        exit(i32::from(
+            !(refused.get() && matches!(end, Err(Error::Forked { .. }))),
+        ));
+    };
+    assert_eq!(end.unwrap(), LoopEnd::NoEvents);
+    assert!(!refused.get());
+    succeeds(child);
+}
+
+fn forked_inside_a_callback_that_panics_the_child_gets_the_panic() {
+    let base = EventBase::new().unwrap();
+    let forked = Rc::new(Cell::new(None));
+    let result = forked.clone();
+    let event = Event::timer(&base, move |_| {
+        result.set(Some(How::Raw.fork()));
+        if result.get() == Some(Fork::Child) {
+            std::panic::resume_unwind(Box::new("the child's")); // without a word on stderr
+        }
+    })
+    .unwrap();
+    event.add(Some(Duration::ZERO)).unwrap();
+    let end = catch_unwind(AssertUnwindSafe(|| base.dispatch()));
+    let Some(Fork::Parent(child)) = forked.get() else {
+        let passed = end.is_err_and(|payload| payload.downcast_ref() == Some(&"the child's"));
+        exit(i32::from(!passed || base.re_init().is_err()));
+    };
+    assert_eq!(end.unwrap().unwrap(), LoopEnd::NoEvents);
+    succeeds(child);
+}
+
+fn fork_inside_a_callback_is_refused() {
+    let base = EventBase::new().unwrap();
+    let refusal = Rc::new(RefCell::new(String::new()));
+    let text = refusal.clone();
+    let event = Event::timer(&base, move |_| {
+        text.replace(fork().unwrap_err().to_string());
+    })
+    .unwrap();
+    event.add(Some(Duration::ZERO)).unwrap();
+    assert_eq!(base.dispatch().unwrap(), LoopEnd::NoEvents);
+    assert!(
+        refusal.borrow().contains("not possible inside a callback"),
+        "{refusal:?}"
+    );
+    succeeds(How::Ours.child(|| {}));
+}
+
+fn fork_with_a_second_thread_is_refused() {
+    let (end, ended) = std::sync::mpsc::channel::<()>();
+    let second = thread::spawn(move || ended.recv());
+    let error = fork().unwrap_err();
+    assert!(matches!(error, Error::State { .. }));
+    assert!(
+        error.to_string().contains("more than one thread"),
+        "{error}"
+    );
+    drop(end);
+    second.join().unwrap().unwrap_err();
+    until_alone();
+    succeeds(How::Ours.child(|| {}));
+}
+
+fn re_init_without_a_fork_changes_nothing() {
+    for base in bases() {
+        let mut watch = Watch::new(base);
+        let before = open_files();
+        watch.base.re_init().unwrap();
+        assert_eq!(open_files(), before);
+        watch.works();
+    }
+}
+
+/// libevent closes its signal pair twice there, and in between another thread could get the
+/// number.
+fn re_init_with_a_second_thread_is_refused() {
+    for how in How::BOTH {
+        let mut watch = Watch::new(EventBase::new().unwrap());
+        let child = how.child(|| {
+            let (end, ended) = std::sync::mpsc::channel::<()>();
+            let second = thread::spawn(move || ended.recv());
+            let error = watch.base.re_init().unwrap_err();
+            assert!(matches!(error, Error::State { .. }), "{error}");
+            assert!(
+                error.to_string().contains("more than one thread"),
+                "{error}"
+            );
+            drop(end);
+            second.join().unwrap().unwrap_err();
+            until_alone();
+            watch.base.re_init().unwrap();
+            watch.works();
+        });
+        succeeds(child);
+        watch.works();
+    }
+}
+
+fn wait_tells_who_ended_and_how() {
+    for how in [Wait::Block, Wait::NoHang] {
+        assert_eq!(wait(how).unwrap(), Waited::NoChild);
+    }
+    let (mut word, mut heard) = UnixStream::pair().unwrap();
+    let child = match How::Ours.fork() {
+        Fork::Parent(pid) => pid,
+        Fork::Child => {
+            drop(word);
+            exit(3 + i32::try_from(heard.read(&mut [0]).unwrap()).unwrap())
+        }
+    };
+    assert_eq!(wait(Wait::NoHang).unwrap(), Waited::Running);
+    word.write_all(b"!").unwrap();
+    let end = reap(child);
+    assert_eq!(
+        (end, end.to_string().as_str()),
+        (Exit::Code(4), "exit code 4")
+    );
+
+    for (signal, name) in [(libc::SIGKILL, "SIGKILL"), (libc::SIGTERM, "SIGTERM")] {
+        let child = How::Ours.child(|| {
+            loop {
+                pause();
+            }
+        });
+        kill(child, 0).unwrap();
+        kill(child, signal).unwrap();
+        let end = reap(child);
+        let number = signal;
+        assert_eq!(
+            end,
+            Exit::Signal {
+                number,
+                core: false
+            }
+        );
+        assert_eq!(end.to_string(), name);
+        assert!(kill(child, 0).is_err(), "it is reaped");
+    }
+    assert_eq!(wait(Wait::NoHang).unwrap(), Waited::NoChild);
+}
+
+/// The child's standard output is a pipe; what it leaves in the buffer comes once, though
+/// both it and its own child write out their buffers at their end.
+fn buffered_output_is_written_once() {
+    let (read, write) = nix::unistd::pipe().unwrap();
+    let child = How::Ours.child(|| {
+        nix::unistd::dup2_stdout(&write).unwrap();
+        print!("once, ");
+        let grandchild = How::Ours.child(|| print!("then the child, "));
+        succeeds(grandchild);
+        print!("then the parent");
+    });
+    drop(write);
+    succeeds(child);
+    let mut text = String::new();
+    File::from(read).read_to_string(&mut text).unwrap();
+    assert_eq!(text, "once, then the child, then the parent");
+}
+
+/// libevent would end the process.
+fn base_without_descriptors_left_is_an_error() {
+    let child = How::Ours.child(|| {
+        let config = EventConfig::new().unwrap();
+        config.set_flags(EventBase::PRECISE_TIMER).unwrap();
+        let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+        setrlimit(Resource::RLIMIT_NOFILE, 64, hard).unwrap();
+        let mut taken = Vec::new();
+        while let Ok(file) = File::open("/dev/null") {
+            taken.push(file);
+        }
+        for left in 0..6 {
+            for _ in 0..20 {
+                match EventBase::with_config(&config) {
+                    Ok(base) => {
+                        assert!(left >= 4, "made with {left} descriptors left");
+                        poll(&base);
+                    }
+                    Err(error) => {
+                        assert!(left < 4, "{error}");
+                        assert_eq!(error.call(), "EventBase::__construct");
+                        assert!(error.to_string().contains("Too many open files"), "{error}");
+                    }
+                }
+            }
+            taken.pop();
+        }
+    });
+    succeeds(child);
+}
