@@ -24,7 +24,7 @@ fn a_peer_that_does_not_read_is_not_read_from_and_loses_nothing() {
     let requests = sent / (cycle.len() / 7);
     assert!(requests > 1000, "{requests} requests and no more");
     for _ in 0..100 {
-        other.ask();
+        assert_eq!(other.ask().resting(), [7], "it is not read from");
     }
     // 4 MiB may wait for one reader, and a buffer may be as much again while it grows.
     let grown = server.process().memory().saturating_sub(before);
@@ -112,7 +112,9 @@ fn no_more_connections_than_allowed_are_served_and_the_next_waits() {
         client.send(GET);
         client.expect_silence(Duration::from_millis(150));
     }
-    assert_eq!(clients[2].ask().numbers(), [5, 6, 7, 8]);
+    let full = clients[2].ask();
+    assert_eq!(full.numbers(), [5, 6, 7, 8]);
+    assert_eq!(full.resting(), [5], "the listener rests");
     clients.remove(0);
     assert_eq!(waiting[0].answer().numbers(), [5, 7, 8, 9]);
     waiting[1].expect_silence(Duration::from_millis(100));

@@ -12,11 +12,16 @@ use super::support_http::{Client, GET, Server, narrow, until};
 fn until_refused(server: &Server) {
     until("connecting is refused", || {
         match Client::connect(server.address()) {
-            Err(error) if error.kind() == ErrorKind::ConnectionRefused => Some(()),
-            Err(error) if error.kind() == ErrorKind::NotFound => Some(()), // a unix socket's path
-            Err(error) if error.kind() == ErrorKind::ConnectionReset => None,
-            Err(error) => panic!("{error}"),
-            Ok(_) => None,
+            // One that the kernel took is reset when the server stops listening.
+            Ok(mut client) => {
+                client.readable_within(Duration::from_secs(1));
+                None
+            }
+            Err(error) => match error.kind() {
+                ErrorKind::ConnectionRefused | ErrorKind::NotFound => Some(()),
+                ErrorKind::ConnectionReset => None,
+                _ => panic!("{error}"),
+            },
         }
     });
 }
@@ -83,7 +88,6 @@ fn a_request_begun_before_the_signal_is_answered_after_it() {
         idle.ask(); // by now the parts have been read
         server.process().signal(signal);
         idle.expect_close();
-        until_refused(&server);
         for (client, rest) in &mut clients {
             client.expect_silence(Duration::from_millis(50));
             client.send(*rest);
@@ -98,21 +102,78 @@ fn a_request_begun_before_the_signal_is_answered_after_it() {
 }
 
 #[test]
-fn answers_that_wait_for_their_reader_are_delivered_after_the_signal() {
+fn new_connections_are_refused_at_once_while_begun_requests_end() {
+    let directory = tempfile::tempdir().unwrap();
+    let unix = format!("unix:{}", directory.path().join("socket").display());
+    for listen in ["127.0.0.1:0", &unix] {
+        let server = Server::start(&[
+            "--listen",
+            listen,
+            "--grace",
+            "60s",
+            "--header-timeout",
+            "60s",
+        ]);
+        let mut client = server.connect();
+        client.send(&GET[..10]);
+        let mut idle = server.connect();
+        idle.ask(); // by now the part has been read
+        server.process().signal(Signal::SIGTERM);
+        idle.expect_close();
+        until_refused(&server);
+        client.send(&GET[10..]);
+        assert_eq!(client.answer().field("Connection"), Some("close"));
+        client.expect_close();
+        let (status, _) = server.end();
+        assert_eq!(status.code(), Some(0));
+    }
+}
+
+#[test]
+fn what_was_sent_before_the_signal_is_answered_though_it_was_not_read_yet() {
     let server = Server::start(&["--grace", "60s"]);
-    let mut client = narrow(&server);
+    let mut clients: Vec<Client> = (0..50).map(|_| server.connect()).collect();
+    for client in &mut clients {
+        client.send(GET);
+    }
+    server.process().signal(Signal::SIGTERM);
+    for client in &mut clients {
+        assert_eq!(client.answer().status, 200);
+        client.expect_close();
+    }
+    let (status, _) = server.end();
+    assert_eq!(status.code(), Some(0));
+}
+
+#[test]
+fn answers_that_wait_for_their_reader_are_delivered_after_the_signal() {
+    let long = format!("A: {}", "a".repeat(8000));
+    let server = Server::start(&["--grace", "60s", "--header", &long]);
     let mut other = server.connect();
-    let count = 200;
-    client.send(GET.repeat(count));
-    other.ask(); // by now they have been read
+    let mut client = narrow(&server);
+    // Until the server cannot write: it has read all the requests, and some answers wait in it.
+    let mut count = 0;
+    until("answers wait", || {
+        client.send(GET.repeat(20));
+        count += 20;
+        let (numbers, resting) = (other.ask().numbers(), other.ask().resting());
+        assert_eq!(numbers, [5, 6, 7]);
+        (resting == [7]).then_some(())
+    });
     server.process().signal(Signal::SIGTERM);
     other.expect_close();
     for index in 0..count {
-        assert_eq!(client.answer().status, 200, "{index}");
+        assert_eq!(client.answer().status, 200, "answer {index} of {count}");
     }
     client.expect_close();
+    let start = Instant::now();
     let (status, _) = server.end();
     assert_eq!(status.code(), Some(0));
+    assert!(
+        start.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        start.elapsed()
+    );
 }
 
 #[test]
@@ -144,9 +205,10 @@ fn a_second_signal_ends_it_at_once() {
         let mut server = Server::start(&["--grace", "60s"]);
         let mut client = server.connect();
         client.send("GET / HT");
-        server.connect().ask();
+        let mut idle = server.connect();
+        idle.ask();
         server.process().signal(first);
-        until_refused(&server);
+        idle.expect_close();
         client.expect_silence(Duration::from_millis(100));
         assert!(!server.has_ended(), "the grace is not over");
         server.process().signal(second);

@@ -51,12 +51,12 @@ impl Client {
         };
         let socket = Socket::new(domain, Type::STREAM, None)?;
         prepare(&socket)?;
+        socket.set_write_timeout(Some(LIMIT))?; // of connecting, too
         socket.connect(&address)?;
         if domain != Domain::UNIX {
             socket.set_tcp_nodelay(true)?;
         }
         socket.set_read_timeout(Some(LIMIT))?;
-        socket.set_write_timeout(Some(LIMIT))?;
         Ok(Self {
             socket,
             buffer: Vec::new(),
@@ -237,6 +237,7 @@ impl Client {
         match result {
             Ok(_) => true,
             Err(error) if error.kind() == ErrorKind::WouldBlock => false,
+            Err(error) if is_end(&error) => true,
             Err(error) => panic!("reading fails: {error}"),
         }
     }
@@ -338,6 +339,22 @@ impl Response {
     #[track_caller]
     pub(crate) fn numbers(&self) -> Vec<u64> {
         assert_eq!((self.status, self.reason.as_str()), (200, "OK"), "{self:?}");
+        let entries = self.entries();
+        let expected = write_table(entries.iter().copied());
+        assert_eq!(str::from_utf8(&self.body), Ok(expected.as_str()));
+        entries.into_iter().map(|(number, _)| number).collect()
+    }
+
+    /// The numbers of those in the table whose events rest.
+    #[track_caller]
+    pub(crate) fn resting(&self) -> Vec<u64> {
+        let entries = self.entries().into_iter();
+        let resting = entries.filter(|(_, pending)| !pending);
+        resting.map(|(number, _)| number).collect()
+    }
+
+    #[track_caller]
+    fn entries(&self) -> Vec<(u64, bool)> {
         let table: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(&self.body)
             .unwrap_or_else(|error| panic!("the body is no JSON object: {error}; {self:?}"));
         let mut entries: Vec<(u64, bool)> = table
@@ -345,9 +362,7 @@ impl Response {
             .map(|(number, event)| (number.parse().unwrap(), event["pending"] == true))
             .collect();
         entries.sort_unstable();
-        let expected = write_table(entries.iter().copied());
-        assert_eq!(str::from_utf8(&self.body), Ok(expected.as_str()));
-        entries.into_iter().map(|(number, _)| number).collect()
+        entries
     }
 
     /// The date it has is a date, and now.
