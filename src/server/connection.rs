@@ -34,6 +34,10 @@ const BODY_LATE: Refusal = Refusal::new(
     Status::RequestTimeout,
     "the request's body did not arrive in the time this server allows",
 );
+const TOO_MANY_BODIES: Refusal = Refusal::new(
+    Status::ServiceUnavailable,
+    "too many request bodies are on their way to this server",
+);
 const PANICKED: Refusal = Refusal::new(
     Status::InternalServerError,
     "the server failed on this request",
@@ -71,7 +75,7 @@ enum Stage {
     /// Has its last answer; closes when it is written.
     Last,
     /// As `Last`, but the peer may still be sending: lingers when it is written.
-    LastRefused,
+    LastThenLinger,
     /// Said its last; reads, and throws away, until the peer closes.
     Lingering,
     /// Gone from the worker.
@@ -173,10 +177,19 @@ impl Connection {
         );
         let answered = catch_unwind(AssertUnwindSafe(|| {
             drop(self.worker.batch().take());
+            self.take_back_the_last_answer();
             self.refuse(PANICKED);
         }));
         if answered.is_err() {
             self.close();
+        }
+    }
+
+    /// The answer that was to be the last was not made.
+    fn take_back_the_last_answer(&self) {
+        let state = &mut *self.state.borrow_mut();
+        if matches!(state.stage, Stage::Last | Stage::LastThenLinger) && state.outbox.is_empty() {
+            state.stage = Stage::Open;
         }
     }
 
@@ -265,13 +278,16 @@ impl Connection {
     fn step(&self, rest: &mut &[u8]) -> Step {
         let state = &mut *self.state.borrow_mut();
         let waits = self.worker.batch().borrow().len() + state.outbox.len();
-        state.full = waits >= self.worker.config().max_queue;
+        state.full = state.stage == Stage::Open && waits >= self.worker.config().max_queue;
         if state.full || state.stage != Stage::Open {
             return Step::Stop;
         }
         let decoded = match state.decoder.decode(rest) {
             Ok(decoded) => decoded,
-            Err(refusal) => return Step::Say(self.refusal(state, &refusal)),
+            Err(refusal) => {
+                let head_only = state.request.is_none() && asks_for_head(rest);
+                return Step::Say(self.refusal(state, &refusal, head_only));
+            }
         };
         *rest = rest.get(decoded.used..).unwrap_or_default();
         match decoded.item {
@@ -287,7 +303,10 @@ impl Connection {
                 }
             }
             Item::Body(part) if self.worker.takes() == Takes::Bodies => {
-                state.body.extend_from_slice(part)
+                if !self.worker.take_body(part.len()) {
+                    return Step::Say(self.refusal(state, &TOO_MANY_BODIES, false));
+                }
+                state.body.extend_from_slice(part);
             }
             Item::Body(_) => {}
             Item::End => {
@@ -306,12 +325,14 @@ impl Connection {
         });
         let keep_alive = asked.keep_alive && !self.worker.is_stopping();
         if !keep_alive {
-            state.stage = if nothing_left {
+            // A peer that did not ask for the end may be sending its next request.
+            state.stage = if nothing_left && !asked.keep_alive {
                 Stage::Last
             } else {
-                Stage::LastRefused
+                Stage::LastThenLinger
             };
         }
+        self.worker.release_body(state.body.len());
         (
             Request {
                 keep_alive,
@@ -321,14 +342,15 @@ impl Connection {
         )
     }
 
-    fn refusal(&self, state: &mut State, refusal: &Refusal) -> Part {
+    fn refusal(&self, state: &mut State, refusal: &Refusal, head_only: bool) -> Part {
         tracing::debug!(peer = self.peer(), "refused: {refusal}");
         self.worker.counters().refusals.add(1);
-        state.stage = Stage::LastRefused;
-        let head_only = state
-            .request
-            .take()
-            .is_some_and(|request| request.head_only);
+        state.stage = Stage::LastThenLinger;
+        let head_only = head_only
+            || state
+                .request
+                .take()
+                .is_some_and(|request| request.head_only);
         let mut bytes = Vec::new();
         response::refusal(&mut bytes, refusal, &super::worker::http_date(), head_only);
         bytes.into()
@@ -337,7 +359,7 @@ impl Connection {
     /// Answers with an error status, and ends the connection.
     fn refuse(self: &Rc<Self>, refusal: Refusal) {
         if self.state.borrow().stage == Stage::Open {
-            let part = self.refusal(&mut self.state.borrow_mut(), &refusal);
+            let part = self.refusal(&mut self.state.borrow_mut(), &refusal, false);
             self.worker.batch().borrow_mut().push(part);
             self.flush();
             self.watch(Instant::now(), true);
@@ -507,6 +529,15 @@ impl Connection {
         self.close();
     }
 
+    /// The worker holds senders back, or no longer: then what they owe is due anew, since
+    /// nobody listened meanwhile.
+    pub(crate) fn held(&self, hold: bool) {
+        self.read_on();
+        if !hold {
+            self.watch(Instant::now(), true);
+        }
+    }
+
     /// Reads, unless too much waits to be written or the worker holds senders back.
     pub(crate) fn read_on(&self) {
         let Some(read) = self.read.get() else { return };
@@ -535,7 +566,7 @@ impl Connection {
         match stage {
             Stage::Open => return true,
             Stage::Last => self.close(),
-            Stage::LastRefused => {
+            Stage::LastThenLinger => {
                 self.state.borrow_mut().stage = Stage::Lingering;
                 if stream_socket_shutdown(&self.stream, Shutdown::Write).is_err() {
                     self.close(); // the peer is gone already
@@ -592,8 +623,8 @@ impl Connection {
             state.entered = None;
             (state.due.is_some_and(|due| due <= now), state.waits_for)
         };
-        if !due {
-            return self.watch(now, false);
+        if !due || self.worker.is_holding() && waits_for != WaitsFor::Room {
+            return self.watch(now, due);
         }
         self.worker.counters().timeouts.add(1);
         match waits_for {
@@ -659,8 +690,15 @@ impl Connection {
             read.free();
         }
         drop(write);
+        let body = mem::take(&mut self.state.borrow_mut().body);
+        self.worker.release_body(body.len());
         true
     }
+}
+
+/// Whether a request that was refused in its head is a `HEAD`.
+fn asks_for_head(input: &[u8]) -> bool {
+    input.trim_ascii_start().starts_with(b"HEAD ")
 }
 
 fn message(panic: &(dyn Any + Send)) -> &str {

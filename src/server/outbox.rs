@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::io::{self, IoSlice, Write};
 use std::ops::Range;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 
 /// How many parts go into one system call: as many as Linux takes (IOV_MAX).
 const SLICES: usize = 1024;
@@ -50,6 +50,39 @@ impl From<Rc<[u8]>> for Part {
 impl From<Vec<u8>> for Part {
     fn from(bytes: Vec<u8>) -> Self {
         Rc::<[u8]>::from(bytes).into()
+    }
+}
+
+/// The messages that some reader has not taken yet, oldest first: what they hold in memory.
+///
+/// A message that nobody has any more goes when all older ones have gone; until then its
+/// memory is kept, and counted.
+#[derive(Debug, Default)]
+pub(crate) struct Backlog {
+    messages: VecDeque<(Weak<[u8]>, usize)>,
+    bytes: usize,
+}
+
+impl Backlog {
+    pub(crate) fn add(&mut self, message: &Rc<[u8]>) {
+        self.bytes(); // what has gone makes room first
+        let newest = self.messages.back().map(|(newest, _)| newest.as_ptr());
+        if newest.is_none_or(|newest| !std::ptr::addr_eq(newest, Rc::as_ptr(message))) {
+            self.bytes += message.len();
+            self.messages
+                .push_back((Rc::downgrade(message), message.len()));
+        }
+    }
+
+    /// The memory that is held.
+    pub(crate) fn bytes(&mut self) -> usize {
+        while let Some((oldest, length)) = self.messages.front()
+            && oldest.strong_count() == 0
+        {
+            self.bytes = self.bytes.saturating_sub(*length);
+            self.messages.pop_front();
+        }
+        self.bytes
     }
 }
 
@@ -167,6 +200,25 @@ mod tests {
         fn flush(&mut self) -> io::Result<()> {
             Ok(())
         }
+    }
+
+    #[test]
+    fn a_message_counts_until_the_last_reader_has_it_and_all_older_ones_have_gone() {
+        let mut backlog = Backlog::default();
+        let [first, second] = [[0; 10], [1; 10]].map(Rc::<[u8]>::from);
+        let readers = [&first, &first, &second].map(Rc::clone);
+        for message in [&first, &first, &second] {
+            backlog.add(message);
+        }
+        assert_eq!(backlog.bytes(), 20, "a message counts once");
+        drop(second);
+        let [one, other, of_second] = readers;
+        drop(of_second);
+        assert_eq!(backlog.bytes(), 20, "the first keeps the second");
+        drop((first, one));
+        assert_eq!(backlog.bytes(), 20);
+        drop(other);
+        assert_eq!(backlog.bytes(), 0);
     }
 
     fn filled(parts: usize) -> (Outbox, Vec<u8>) {

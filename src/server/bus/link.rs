@@ -179,19 +179,28 @@ impl Link {
         }
     }
 
-    fn readable(self: &Rc<Self>) {
+    /// Takes what one read returns. False when there was nothing.
+    fn readable(self: &Rc<Self>) -> bool {
         let mut buffer = [0; READ_BUFFER];
         match (&self.stream).read(&mut buffer) {
-            Ok(0) => self.give_up("the other end closed"),
+            _ if self.gone.get() => false,
+            Ok(0) => {
+                self.give_up("the other end closed");
+                false
+            }
             Ok(n) => {
                 self.note_sign();
                 self.frames
                     .borrow_mut()
                     .extend(buffer.get(..n).unwrap_or_default());
                 self.hand_over();
+                true
             }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Err(error) => self.give_up(&error.to_string()),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => false,
+            Err(error) => {
+                self.give_up(&error.to_string());
+                false
+            }
         }
     }
 
@@ -208,13 +217,7 @@ impl Link {
 
     /// Takes all that the other end sent before it ended.
     pub(super) fn drain(self: &Rc<Self>) {
-        while !self.gone.get() {
-            let before = self.last_sign.get();
-            self.readable();
-            if self.last_sign.get() == before {
-                break;
-            }
-        }
+        while self.readable() {}
     }
 
     fn give_up(self: &Rc<Self>, why: &str) {
