@@ -21,7 +21,7 @@ use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, raise};
 use nix::unistd::{ForkResult, alarm, pause};
 use php_event::process::{Exit, Fork, Pid, Wait, Waited, fork, getpid, kill, wait};
 use php_event::{Error, Event, EventBase, EventConfig, LoopEnd};
-use support::{Drops, Readable, base_calls, base_with, event_calls, pair, set_disposition};
+use support::{Drops, OnDrop, Readable, base_calls, base_with, event_calls, pair, set_disposition};
 
 /// No case takes this long, also under Valgrind on a busy machine.
 const LIMIT_SECONDS: u32 = 60;
@@ -46,6 +46,7 @@ const CASES: &[(&str, fn())] = cases![
     signals_after_re_init_go_to_the_process_that_they_are_sent_to,
     new_base_in_a_child_takes_the_signals_and_the_old_one_waits,
     forked_inside_a_callback_the_child_leaves_the_loop_and_the_parent_goes_on,
+    forked_inside_a_captured_drop_the_child_leaves_the_loop_and_loses_nothing,
     forked_inside_a_nested_loop_the_child_leaves_both_loops,
     forked_inside_a_callback_that_panics_the_child_gets_the_panic,
     fork_inside_a_callback_is_refused,
@@ -151,16 +152,21 @@ enum How {
 impl How {
     const BOTH: [Self; 2] = [Self::Ours, Self::Raw];
 
+    /// Forks, and puts the child under an alarm of its own.
     #[allow(unsafe_code)]
     fn fork(self) -> Fork {
-        if self == Self::Ours {
-            return fork().unwrap();
+        let forked = match self {
+            Self::Ours => fork().unwrap(),
+            // SAFETY: this process has one thread.
+            Self::Raw => match unsafe { nix::unistd::fork() }.unwrap() {
+                ForkResult::Child => Fork::Child,
+                ForkResult::Parent { child } => Fork::Parent(child.as_raw()),
+            },
+        };
+        if forked == Fork::Child {
+            alarm::set(LIMIT_SECONDS / 2);
         }
-        // SAFETY: this process has one thread.
-        match unsafe { nix::unistd::fork() }.unwrap() {
-            ForkResult::Child => Fork::Child,
-            ForkResult::Parent { child } => Fork::Parent(child.as_raw()),
-        }
+        forked
     }
 
     /// Runs `work` in a child, which exits then.
@@ -168,7 +174,6 @@ impl How {
         match self.fork() {
             Fork::Parent(pid) => pid,
             Fork::Child => {
-                alarm::set(LIMIT_SECONDS / 2);
                 let code = i32::from(catch_unwind(AssertUnwindSafe(work)).is_err());
                 exit(code)
             }
@@ -625,7 +630,6 @@ fn forked_inside_a_callback_the_child_leaves_the_loop_and_the_parent_goes_on() {
                 if forked.get().is_none() {
                     forked.set(Some(How::Raw.fork()));
                     if forked.get() == Some(Fork::Child) {
-                        alarm::set(LIMIT_SECONDS / 2);
                         assert!(matches!(event.add(None), Err(Error::Forked { .. })));
                     }
                 }
@@ -654,6 +658,45 @@ fn forked_inside_a_callback_the_child_leaves_the_loop_and_the_parent_goes_on() {
         succeeds(child);
         Watch::new(base).works();
     }
+}
+
+/// The first callback drops its event, and the destructor of what that captured forks.
+fn forked_inside_a_captured_drop_the_child_leaves_the_loop_and_loses_nothing() {
+    let base = EventBase::new().unwrap();
+    let (forked, calls) = (Rc::new(Cell::new(None)), Rc::new(Cell::new(0)));
+    let slots = [0; 2].map(|_| {
+        let slot = Rc::new(RefCell::new(None));
+        let (own, result, calls) = (Rc::downgrade(&slot), forked.clone(), calls.clone());
+        let last = OnDrop(move || {
+            if result.get().is_none() {
+                result.set(Some(How::Raw.fork()));
+            }
+        });
+        let event = Event::timer(&base, move |_| {
+            last.hold();
+            calls.set(calls.get() + 1);
+            drop(own.upgrade().unwrap().take());
+        })
+        .unwrap();
+        event.add(Some(Duration::ZERO)).unwrap();
+        slot.replace(Some(event));
+        slot
+    });
+    let end = base.dispatch();
+    let Some(Fork::Parent(child)) = forked.get() else {
+        let as_due = catch_unwind(AssertUnwindSafe(|| {
+            assert!(matches!(end, Err(Error::Forked { .. })));
+            assert_eq!(calls.get(), 1, "the parent's other event ran here");
+            base.re_init().unwrap();
+            assert_eq!(base.dispatch().unwrap(), LoopEnd::NoEvents);
+            assert_eq!(calls.get(), 2);
+        }));
+        exit(i32::from(as_due.is_err()));
+    };
+    assert_eq!(end.unwrap(), LoopEnd::NoEvents);
+    assert_eq!(calls.get(), 2);
+    assert!(slots.iter().all(|slot| slot.borrow().is_none()));
+    succeeds(child);
 }
 
 fn forked_inside_a_nested_loop_the_child_leaves_both_loops() {
