@@ -106,7 +106,7 @@ fn guard(base: &base::Inner, f: impl FnOnce()) {
         return; // nothing of the user's runs between a panic and its re-raise
     }
     if base.is_foreign() {
-        base.stop(); // a fork inside a callback: this child must not serve the parent's loop
+        base.stop();
         return;
     }
     let run = || {
@@ -114,13 +114,10 @@ fn guard(base: &base::Inner, f: impl FnOnce()) {
         f();
     };
     catch(base, run);
-    if base.is_foreign() {
-        base.stop();
-    }
 }
 
 /// Ends the life of something whose destructor may be the user's. It runs even while a
-/// panic waits, since the memory must go; a second panic is forgotten, not passed on.
+/// panic waits, since the memory must go; a second panic is dropped, not passed on.
 fn release<T>(base: &base::Inner, last: T) {
     let waiting = PANIC.take(); // a loop that the destructor turns must run its callbacks, or spins
     catch(base, || drop(last));
@@ -138,6 +135,9 @@ fn catch(base: &base::Inner, f: impl FnOnce()) {
         base.stop();
         // None waits: neither `guard` nor `release` runs us then.
         PANIC.set(Some(ManuallyDrop::new(payload)));
+    }
+    if base.is_foreign() {
+        base.stop(); // it forked, and this child must not serve the parent's loop
     }
 }
 
