@@ -133,7 +133,7 @@ fn new_connections_are_refused_at_once_while_begun_requests_end() {
 fn what_was_sent_before_the_signal_is_answered_though_it_was_not_read_yet() {
     // Few, and more than one round of accepting takes.
     raise_descriptor_limit();
-    for count in [50, 600] {
+    for count in [50, 1200] {
         let server = Server::start(&["--grace", "60s"]);
         // Stopped, the server sees all of it at once: connections, requests, the signal.
         server.process().signal(Signal::SIGSTOP);
