@@ -6,19 +6,12 @@ mod support_http;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use support_http::{Client, GET, LAST, Server, narrow, until};
+use support_http::{Client, GET, LAST, Server, narrow, raise_descriptor_limit, until};
 
 /// One at a time: they measure.
 static ALONE: Mutex<()> = Mutex::new(());
 
 const WHILE: Duration = Duration::from_secs(2);
-
-/// Makes room for the clients' own descriptors.
-fn raise_descriptor_limit() {
-    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
-    setrlimit(Resource::RLIMIT_NOFILE, hard, hard).unwrap();
-}
 
 /// The server uses less than a hundredth of a core while nothing happens.
 #[track_caller]

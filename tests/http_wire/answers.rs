@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::support_http::{Client, GET, LAST, Server, table, until};
+use super::support_http::{Client, GET, LAST, Server, raise_descriptor_limit, table, until};
 
 /// The tutorial's answer to the first request, byte for byte.
 const TUTORIAL: &str = "HTTP/1.1 200 OK\r\n\
@@ -37,6 +37,7 @@ fn the_first_request_is_answered_with_the_tutorials_bytes() {
 
 #[test]
 fn the_table_lists_the_listener_and_every_open_connection_oldest_first() {
+    raise_descriptor_limit();
     for count in [1, 3, 50, 300] {
         let server = Server::start(&[]);
         let mut clients = connect(&server, count);

@@ -1,10 +1,11 @@
 //! Peers that are too slow, or too many.
 
 use std::io::Write;
+use std::net::Shutdown;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::support_http::{Client, GET, Server, narrow, shell};
+use super::support_http::{Client, GET, LIMIT, Server, narrow, shell, until};
 
 const MIB: usize = 1 << 20;
 
@@ -69,6 +70,42 @@ fn what_may_wait_for_one_reader_can_be_set() {
     let grown = server.process().memory().saturating_sub(before);
     assert!(grown < 4 * MIB, "{grown} bytes more for 6 slow readers");
     server.connect().ask();
+}
+
+#[test]
+fn a_peer_that_does_not_read_and_resets_is_let_go() {
+    let server = Server::start(&[]);
+    let mut clients: Vec<Client> = (0..5).map(|_| narrow(&server)).collect();
+    for client in &mut clients {
+        client.send_until_stuck(&GET.repeat(1000), 64 * MIB);
+    }
+    server.until_entries(7);
+    for client in clients {
+        client.reset();
+    }
+    server.until_entries(2);
+}
+
+#[test]
+fn a_peer_that_has_ended_its_half_and_reads_late_gets_everything() {
+    let server = Server::start(&[]);
+    let mut client = narrow(&server);
+    let count = 30_000;
+    let mut socket = client.socket().try_clone().unwrap();
+    let writer = thread::spawn(move || {
+        socket.write_all(&GET.repeat(count)).unwrap();
+        socket.shutdown(Shutdown::Write).unwrap();
+    });
+    client.readable_within(LIMIT);
+    let mut other = server.connect();
+    until("the peer is not read from", || {
+        (other.ask().resting() == [6]).then_some(())
+    });
+    for index in 0..count {
+        assert_eq!(client.answer().status, 200, "answer {index}");
+    }
+    client.expect_close();
+    writer.join().unwrap();
 }
 
 #[test]

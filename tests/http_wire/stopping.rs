@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
-use super::support_http::{Client, GET, Server, narrow, until};
+use super::support_http::{Client, GET, LIMIT, Server, narrow, raise_descriptor_limit, until};
 
 /// Waits until the server takes no connections any more.
 #[track_caller]
@@ -131,18 +131,26 @@ fn new_connections_are_refused_at_once_while_begun_requests_end() {
 
 #[test]
 fn what_was_sent_before_the_signal_is_answered_though_it_was_not_read_yet() {
-    let server = Server::start(&["--grace", "60s"]);
-    let mut clients: Vec<Client> = (0..50).map(|_| server.connect()).collect();
-    for client in &mut clients {
-        client.send(GET);
+    // Few, and more than one round of accepting takes.
+    raise_descriptor_limit();
+    for count in [50, 1200] {
+        let server = Server::start(&["--grace", "60s"]);
+        // Stopped, the server sees all of it at once: connections, requests, the signal.
+        server.process().signal(Signal::SIGSTOP);
+        let mut clients: Vec<Client> = (0..count).map(|_| server.connect()).collect();
+        for client in &mut clients {
+            client.send(GET);
+        }
+        server.process().signal(Signal::SIGTERM);
+        server.process().signal(Signal::SIGCONT);
+        for (index, client) in clients.iter_mut().enumerate() {
+            assert!(client.readable_within(LIMIT), "client {index} of {count}");
+            assert_eq!(client.answer().status, 200, "client {index} of {count}");
+            client.expect_close();
+        }
+        let (status, _) = server.end();
+        assert_eq!(status.code(), Some(0));
     }
-    server.process().signal(Signal::SIGTERM);
-    for client in &mut clients {
-        assert_eq!(client.answer().status, 200);
-        client.expect_close();
-    }
-    let (status, _) = server.end();
-    assert_eq!(status.code(), Some(0));
 }
 
 #[test]
