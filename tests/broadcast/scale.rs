@@ -69,7 +69,7 @@ fn at_the_descriptor_limit_accepting_pauses_and_comes_back_and_clients_are_serve
         all.fold(true, |all, one| all && one).then_some(())
     });
     for client in &mut waiting {
-        assert_eq!(client.message()[0], b'?'); // the others may be in the same read
+        while !client.message().starts_with(b"?") {} // one may have been there for the first, too
     }
 }
 
