@@ -5,9 +5,11 @@ use std::io::{self, IoSlice, Write};
 use std::ops::Range;
 use std::rc::Rc;
 
-/// How many parts go into one system call: enough for any pipeline, and the list stays on
-/// the stack.
-const SLICES: usize = 64;
+/// How many parts go into one system call: as many as Linux takes (IOV_MAX).
+const SLICES: usize = 1024;
+
+/// Up to so many the list of them stays on the stack: enough for any pipeline.
+const FEW: usize = 64;
 
 /// A part of a buffer that many peers may share.
 #[derive(Clone, Debug)]
@@ -87,15 +89,22 @@ impl Outbox {
     pub(crate) fn write_to(&mut self, mut target: impl Write) -> io::Result<usize> {
         let mut total = 0;
         while let Some(first) = self.parts.front() {
-            let result = if self.parts.len() == 1 {
-                target.write(first.as_slice())
-            } else {
-                let mut slices = [IoSlice::new(&[]); SLICES];
-                let count = self.parts.len().min(SLICES);
-                for (slice, part) in slices.iter_mut().zip(&self.parts) {
-                    *slice = IoSlice::new(part.as_slice());
+            let result = match self.parts.len() {
+                1 => target.write(first.as_slice()),
+                count @ ..=FEW => {
+                    let mut slices = [IoSlice::new(&[]); FEW];
+                    for (slice, part) in slices.iter_mut().zip(&self.parts) {
+                        *slice = IoSlice::new(part.as_slice());
+                    }
+                    target.write_vectored(slices.get(..count).unwrap_or_default())
                 }
-                target.write_vectored(slices.get(..count).unwrap_or_default())
+                _ => {
+                    let parts = self.parts.iter().take(SLICES);
+                    let slices = parts
+                        .map(|part| IoSlice::new(part.as_slice()))
+                        .collect::<Vec<_>>();
+                    target.write_vectored(&slices)
+                }
             };
             match result {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
@@ -173,8 +182,10 @@ mod tests {
 
     #[test]
     fn whatever_the_target_takes_at_a_time_the_bytes_arrive_in_order() {
-        for parts in [1, 2, SLICES, SLICES + 1, 3 * SLICES] {
-            for each in [1, 7, 8, 9, 1000] {
+        let few = [1, 2, FEW, FEW + 1].map(|parts| (parts, &[1, 7, 8, 9, 1000][..]));
+        let many = [SLICES, SLICES + 1, 3 * SLICES].map(|parts| (parts, &[1000, usize::MAX][..]));
+        for (parts, sizes) in few.into_iter().chain(many) {
+            for &each in sizes {
                 let (mut outbox, all) = filled(parts);
                 let mut target = Narrow {
                     each,
