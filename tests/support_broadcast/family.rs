@@ -1,15 +1,14 @@
 //! A master and its workers, as /proc shows them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::net::SocketAddr;
-use std::path::Path;
+use std::{fs, io};
 
 use nix::sys::signal::{self, Signal};
 use nix::unistd::Pid;
+use socket2::SockAddr;
 
 use super::Peer;
-use crate::support_http::{Address, Server, until};
+use crate::support_http::{Server, until};
 
 /// A process that /proc shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -145,6 +144,11 @@ fn socket_inodes(pid: Pid) -> BTreeSet<u64> {
         .collect()
 }
 
+/// How many sockets a process has open.
+pub(crate) fn sockets_of(pid: Pid) -> usize {
+    socket_inodes(pid).len()
+}
+
 /// How many sockets the server's processes have open, its master's apart.
 pub(crate) fn sockets(server: &Server) -> usize {
     let workers = Family::of(server).pids();
@@ -177,22 +181,20 @@ fn tcp_table() -> Vec<(u16, u16, String, u64)> {
 /// Which worker has accepted a peer's connection.
 #[track_caller]
 pub(crate) fn worker_of(server: &Server, peer: &Peer) -> Pid {
-    let local = peer
-        .socket()
-        .local_addr()
-        .unwrap()
-        .as_socket()
-        .expect("TCP");
     until("a worker accepts the connection", || {
-        let table = tcp_table();
-        let row = table
-            .iter()
-            .find(|row| (row.0, row.1) == (server.port(), local.port()))?;
-        let workers = Family::of(server).pids();
-        workers
-            .into_iter()
-            .find(|pid| socket_inodes(*pid).contains(&row.3))
+        owner(peer, &Family::of(server).pids())
     })
+}
+
+/// Which of these processes has the other end of a peer's TCP connection.
+pub(crate) fn owner(peer: &Peer, processes: &[Pid]) -> Option<Pid> {
+    let address = |address: io::Result<SockAddr>| address.unwrap().as_socket().unwrap().port();
+    let (ours, theirs) = (peer.socket().local_addr(), peer.socket().peer_addr());
+    let ports = (address(theirs), address(ours));
+    let table = tcp_table();
+    let row = table.iter().find(|row| (row.0, row.1) == ports)?;
+    let mut processes = processes.iter().copied();
+    processes.find(|pid| socket_inodes(*pid).contains(&row.3))
 }
 
 /// The listening sockets of the server's port that a process has open.

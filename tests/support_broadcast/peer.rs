@@ -96,6 +96,10 @@ impl Peer {
         }
     }
 
+    pub(crate) fn try_send(&self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
+        (&self.socket).write_all(bytes.as_ref())
+    }
+
     /// Sends what goes out before nothing more does for so long, or the server ends the
     /// connection; how much that was.
     #[track_caller]
@@ -234,6 +238,12 @@ impl Peer {
             }
         }
         self.unread.split_off(0)
+    }
+
+    /// Takes what comes until the connection ends in good order.
+    pub(crate) fn try_rest(&mut self) -> io::Result<Vec<u8>> {
+        while self.read()? > 0 {}
+        Ok(self.unread.split_off(0))
     }
 
     /// The connection ends in good order, and nothing comes before.
