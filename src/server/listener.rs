@@ -1,5 +1,6 @@
 //! The listening socket, and the descriptor limit that says how many clients fit.
 
+use std::cell::RefCell;
 use std::fs;
 use std::io;
 use std::os::unix::fs::FileTypeExt as _;
@@ -22,7 +23,7 @@ const RESERVED: u64 = 16;
 
 /// The listening sockets of one address, and the unix path that goes with it.
 pub(crate) struct Listening {
-    streams: Vec<Stream>,
+    streams: RefCell<Vec<Stream>>,
     address: String,
     path: Option<(String, Pid)>, // removed by the process that made it
 }
@@ -47,7 +48,7 @@ impl Listening {
         let first = bound.map_err(failed)?;
         match &config.listen {
             Listen::Unix(path) => Ok(Self {
-                streams: vec![first],
+                streams: RefCell::new(vec![first]),
                 address: config.listen.to_string(),
                 path: Some((path.clone(), getpid())),
             }),
@@ -58,7 +59,7 @@ impl Listening {
                     Self::add_sisters(config, &address, workers, &mut streams).map_err(failed)?;
                 }
                 Ok(Self {
-                    streams,
+                    streams: RefCell::new(streams),
                     address,
                     path: None,
                 })
@@ -94,7 +95,13 @@ impl Listening {
 
     /// The socket of the worker in that slot.
     pub(crate) fn stream(&self, slot: usize) -> Option<Stream> {
-        self.streams.get(slot).or(self.streams.first()).cloned()
+        let streams = self.streams.borrow();
+        streams.get(slot).or(streams.first()).cloned()
+    }
+
+    /// Closes the sockets, as far as this process goes.
+    pub(crate) fn close(&self) {
+        drop(self.streams.take());
     }
 }
 

@@ -487,6 +487,7 @@ impl Master {
     fn stop(self: &Rc<Self>, signal: Signal, grace: Option<Duration>) {
         if !self.stopping.replace(true) {
             tracing::info!(workers = self.seats.borrow().len(), "stopping");
+            self.listening.close(); // who calls is refused when the workers have closed theirs
         }
         for slot in &self.slots {
             if let Some(Err(error)) = slot.restart.get().map(Event::del) {
