@@ -4,7 +4,7 @@ use nix::sys::signal::Signal;
 
 use super::load::under_load;
 use super::support_broadcast::{
-    Peer, every_worker, kill, message, pattern, spread, start, worker_of,
+    Peer, Sighting, children, every_worker, kill, message, pattern, spread, start, worker_of,
 };
 use super::support_http::{GET, until};
 
@@ -170,4 +170,39 @@ fn messages_count_as_requests_do() {
     let now = every_worker(&server, 2, None);
     assert_eq!(now.pid(2), family.pid(2), "only who has served so many");
     assert_ne!(now.pid(1), family.pid(1));
+}
+
+#[test]
+fn a_worker_that_dies_as_the_reload_begins_is_replaced_once_and_for_all() {
+    let server = start("broadcast", &["--workers", "3"]);
+    let master = server.process().id();
+    let mut family = every_worker(&server, 3, None);
+    for round in 0..6 {
+        // The master sees the death and the signal in one turn of its loop.
+        kill(master, Signal::SIGSTOP);
+        kill(family.pid(1 + round % 3), Signal::SIGKILL);
+        server.process().signal(Signal::SIGHUP);
+        kill(master, Signal::SIGCONT);
+        family = every_worker(&server, 3, Some(&family));
+        let mut groups = spread(&server, 3, 1);
+        groups[0][0].send("here?");
+        groups[2][0].expect(&message("here?"));
+    }
+}
+
+#[test]
+fn a_worker_that_dies_while_its_replacement_starts_does_not_hold_the_reload_up() {
+    let server = start("broadcast", &["--workers", "3"]);
+    let mut family = every_worker(&server, 3, None);
+    for round in 0..30 {
+        server.process().signal(Signal::SIGHUP);
+        let victim = family.pid(1 + round % 3);
+        until("a replacement", || {
+            let all = children(server.process().id());
+            let new = |child: &Sighting| !family.pids().contains(&child.pid);
+            all.iter().any(new).then_some(())
+        });
+        nix::sys::signal::kill(victim, Signal::SIGKILL).ok(); // it may have ended by then
+        family = every_worker(&server, 3, Some(&family));
+    }
 }
