@@ -1,6 +1,7 @@
 //! A master and its workers, as /proc shows them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
 use std::{fs, io};
 
 use nix::sys::signal::{self, Signal};
@@ -124,6 +125,19 @@ pub(crate) fn every_worker(server: &Server, count: usize, former: Option<&Family
         let all = family.0.len() == count && children(server.process().id()).len() == count;
         let new = former.is_none_or(|former| family.shares_nothing_with(former));
         (all && new).then_some(family)
+    })
+}
+
+/// Waits until the server has had the same workers, so many, for a while.
+#[track_caller]
+pub(crate) fn steady(server: &Server, count: usize) -> Family {
+    let mut seen = (every_worker(server, count, None), Instant::now());
+    until("a steady state", || {
+        let now = every_worker(server, count, None);
+        if now != seen.0 {
+            seen = (now, Instant::now());
+        }
+        (seen.1.elapsed() > Duration::from_millis(300)).then(|| seen.0.clone())
     })
 }
 

@@ -4,7 +4,9 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
-use super::support_broadcast::{Peer, children, every_worker, gone, kill, message, spread, start};
+use super::support_broadcast::{
+    Peer, children, every_worker, gone, kill, message, spread, start, steady,
+};
 use super::support_http::{GET, Server, until};
 
 /// Waits for the end of a server and of all its workers: good, and within so long.
@@ -149,13 +151,7 @@ fn many_signals_at_once_harm_nothing() {
             server.process().signal(signal);
         }
     }
-    let every = until("a steady state", || {
-        let family = every_worker(&server, 2, None);
-        let mut peer = Peer::connect(&server);
-        peer.expect_silence(Duration::from_millis(300));
-        (every_worker(&server, 2, None) == family).then_some(family)
-    });
-    assert_eq!(every.numbers(), [1, 2]);
+    assert_eq!(steady(&server, 2).numbers(), [1, 2]);
     let mut groups = spread(&server, 2, 1);
     groups[0][0].send("well?");
     groups[1][0].expect(&message("well?"));

@@ -4,7 +4,8 @@ use nix::sys::signal::Signal;
 
 use super::load::under_load;
 use super::support_broadcast::{
-    Peer, Sighting, children, every_worker, kill, message, pattern, spread, start, worker_of,
+    Peer, Sighting, children, every_worker, kill, message, pattern, spread, start, steady,
+    worker_of,
 };
 use super::support_http::{GET, until};
 
@@ -183,7 +184,9 @@ fn a_worker_that_dies_as_the_reload_begins_is_replaced_once_and_for_all() {
         kill(family.pid(1 + round % 3), Signal::SIGKILL);
         server.process().signal(Signal::SIGHUP);
         kill(master, Signal::SIGCONT);
-        family = every_worker(&server, 3, Some(&family));
+        let now = steady(&server, 3);
+        assert!(now.shares_nothing_with(&family), "{now:?} after {family:?}");
+        family = now;
         let mut groups = spread(&server, 3, 1);
         groups[0][0].send("here?");
         groups[2][0].expect(&message("here?"));
