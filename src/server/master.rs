@@ -318,6 +318,9 @@ impl Master {
             let Some(seat) = seats.get_mut(&pid) else {
                 return;
             };
+            if seat.leaving {
+                return; // another one has taken its place: it must not take that one's
+            }
             seat.ready = true;
             seat.slot
         };
@@ -348,6 +351,7 @@ impl Master {
                 self.listening.address()
             );
         }
+        self.replace_next(); // who was to be replaced may have died before
     }
 
     /// Reaps the children that have ended.
