@@ -100,6 +100,10 @@ impl Process {
         }))
     }
 
+    pub(crate) fn id(&self) -> Pid {
+        pid(&self.0)
+    }
+
     pub(crate) fn stdin(&mut self) -> ChildStdin {
         self.0.stdin.take().expect("stdin is piped")
     }
