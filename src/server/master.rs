@@ -352,7 +352,6 @@ impl Master {
                 self.listening.address()
             );
         }
-        self.replace_next(); // who was to be replaced may have died before
     }
 
     /// Gives a worker its slot for good. Gives those of that slot that are to leave now.
