@@ -26,6 +26,10 @@ use crate::{Event, Result};
 /// with bytes unread would reset the connection, and the answer could be lost (RFC 9112 §9.6).
 const LINGER: Duration = Duration::from_secs(2);
 
+/// How long a connection that was made just before the server stops may take to begin its
+/// request: the peer has heard nothing yet, and a close would look like a failure.
+const FIRST: Duration = Duration::from_secs(1);
+
 const HEAD_LATE: Refusal = Refusal::new(
     Status::RequestTimeout,
     "the request's head did not arrive in the time this server allows",
@@ -57,6 +61,7 @@ struct State {
     request: Option<Request>,
     body: Vec<u8>, // of that request, where the app takes bodies
     outbox: Outbox,
+    fresh: bool,          // nothing has come yet
     queued: bool,         // the worker will send the outbox at the end of this turn
     full: bool,           // decoding stopped because too much waits to be written
     waiting: usize,       // bytes that the socket had no room for, as the worker counts them
@@ -118,6 +123,7 @@ impl Connection {
                 request: None,
                 body: Vec::new(),
                 outbox: Outbox::default(),
+                fresh: true,
                 queued: false,
                 full: false,
                 waiting: 0,
@@ -212,8 +218,12 @@ impl Connection {
     }
 
     fn received(self: &Rc<Self>, bytes: &[u8]) {
-        if self.state.borrow().stage != Stage::Open {
-            return; // it has its last answer
+        {
+            let mut state = self.state.borrow_mut();
+            state.fresh = false;
+            if state.stage != Stage::Open {
+                return; // it has its last answer
+            }
         }
         self.worker.echo(bytes);
         match self.worker.takes() {
@@ -595,6 +605,7 @@ impl Connection {
             state.waits_for = waits_for;
             let time = match waits_for {
                 WaitsFor::Request if self.worker.takes() == Takes::Reads => None, // silent for days
+                WaitsFor::Request if self.worker.is_stopping() => Some(FIRST),
                 WaitsFor::Head => Some(config.header_timeout),
                 WaitsFor::Request | WaitsFor::Body | WaitsFor::Room => Some(config.idle_timeout),
                 WaitsFor::Close => Some(LINGER),
@@ -644,18 +655,21 @@ impl Connection {
         }
     }
 
-    /// The worker stops: an idle connection closes, another when it has its answer.
+    /// The worker stops: an idle connection closes, another when it has its answer. One that is
+    /// quite new may still ask.
     pub(crate) fn retire(self: &Rc<Self>) {
         self.guarded(|connection| {
-            let (between, waits) = {
+            let (between, waits, fresh) = {
                 let state = connection.state.borrow();
+                let fresh = state.fresh && connection.worker.takes() != Takes::Reads;
                 let between = state.stage == Stage::Open
                     && state.decoder.phase() == Phase::Idle
                     && !state.full;
-                (between, !state.outbox.is_empty())
+                (between, !state.outbox.is_empty(), fresh)
             };
             match (between, waits) {
                 (true, true) => connection.state.borrow_mut().stage = Stage::Last,
+                (true, false) if fresh => connection.watch(Instant::now(), true),
                 (true, false) => connection.close(),
                 (false, _) => {}
             }
@@ -689,9 +703,12 @@ impl Connection {
         if let Some(read) = self.read.get() {
             read.free();
         }
-        drop(write);
-        let body = mem::take(&mut self.state.borrow_mut().body);
+        let (outbox, body) = {
+            let state = &mut *self.state.borrow_mut();
+            (mem::take(&mut state.outbox), mem::take(&mut state.body))
+        };
         self.worker.release_body(body.len());
+        drop((write, outbox)); // what it held back goes now, not with the last handle
         true
     }
 }

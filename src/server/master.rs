@@ -169,7 +169,7 @@ impl Master {
             let restart = self.timer(move |master| master.start_soon(number))?;
             slot.restart.get_or_init(|| restart);
         }
-        let deadline = self.timer(|master| master.kill_the_rest())?;
+        let deadline = self.timer(|master| master.kill_the_rest("outstays its grace period"))?;
         self.deadline.get_or_init(|| deadline);
         let grace = Some(self.config.grace);
         let signals = [
@@ -416,8 +416,8 @@ impl Master {
             );
             return self.ended_quickly(seat.slot, &exit.to_string());
         }
-        if stays.is_some() {
-            return; // its replacement is there
+        if stays.is_some() || self.is_starting(seat.slot) {
+            return; // its replacement is there, or about to be
         }
         self.restarts.set(self.restarts.get() + 1);
         if quick {
@@ -428,6 +428,12 @@ impl Master {
             }
             self.start_soon(seat.slot);
         }
+    }
+
+    /// Whether a slot's next worker is about to be started.
+    fn is_starting(&self, slot: usize) -> bool {
+        let restart = self.slots.get(slot).and_then(|slot| slot.restart.get());
+        self.to_start.borrow().contains(&slot) || restart.is_some_and(Event::is_pending)
     }
 
     /// The worker of a slot that was not told to leave.
@@ -502,19 +508,13 @@ impl Master {
                 None => drop(self.to_replace.borrow_mut().pop_front()),
             }
         };
-        let staying = self
+        let seats = self
             .seats
             .borrow()
             .values()
             .filter(|seat| seat.slot == slot && !seat.leaving)
             .count();
-        let waits = self
-            .slots
-            .get(slot)
-            .and_then(|slot| slot.restart.get())
-            .is_some_and(Event::is_pending);
-        let starts = self.to_start.borrow().contains(&slot);
-        if staying == 1 && !waits && !starts && !self.stopping.get() {
+        if seats == 1 && !self.is_starting(slot) && !self.stopping.get() {
             self.start_soon(slot);
         }
     }
@@ -523,8 +523,7 @@ impl Master {
     fn stop(self: &Rc<Self>, signal: Signal, grace: Option<Duration>) {
         if self.stopping.replace(true) {
             if grace.is_some() && self.hurried.replace(true) {
-                tracing::info!("asked to stop again: ending at once");
-                return self.kill_the_rest();
+                return self.kill_the_rest("is to end at once");
             }
         } else {
             tracing::info!(workers = self.seats.borrow().len(), "stopping");
@@ -550,10 +549,10 @@ impl Master {
         }
     }
 
-    fn kill_the_rest(&self) {
+    fn kill_the_rest(&self, why: &str) {
         let pids = self.seats.borrow().keys().copied().collect::<Vec<_>>();
         for pid in pids {
-            tracing::warn!("process {pid} is killed");
+            tracing::warn!("process {pid} {why}: killing it");
             self.send(pid, Signal::SIGKILL);
         }
     }

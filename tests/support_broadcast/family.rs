@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 use std::{fs, io};
 
+use nix::errno::Errno;
 use nix::sys::signal::{self, Signal};
 use nix::unistd::Pid;
 use socket2::SockAddr;
@@ -69,6 +70,14 @@ pub(crate) fn kill(pid: Pid, signal: Signal) {
         until(&format!("process {pid} stops"), || {
             matches!(state(pid), Some('T' | 't')).then_some(())
         });
+    }
+}
+
+/// Kills a process that may have ended by itself.
+pub(crate) fn kill_if_there(pid: Pid) {
+    match signal::kill(pid, Signal::SIGKILL) {
+        Ok(()) | Err(Errno::ESRCH) => {}
+        Err(error) => panic!("SIGKILL to {pid}: {error}"),
     }
 }
 

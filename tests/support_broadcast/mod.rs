@@ -15,8 +15,8 @@ mod trace;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 pub(crate) use family::{
-    Family, Sighting, children, every_worker, gone, high_water, kill, listeners, owner, sockets,
-    sockets_of, state, steady, until_gone, worker_of,
+    Family, Sighting, children, every_worker, gone, high_water, kill, kill_if_there, listeners,
+    owner, sockets, sockets_of, state, steady, until_gone, worker_of,
 };
 pub(crate) use peer::{ACCEPTED, HEAD, Peer, message, post};
 pub(crate) use trace::{Trace, traced};

@@ -86,7 +86,7 @@ fn a_request_begun_before_the_reload_is_answered_by_the_old_worker() {
     server.process().signal(Signal::SIGHUP);
     for (index, peer) in groups.iter_mut().flatten().enumerate() {
         let number = index + 1;
-        server.line(&format!("worker {number}: process"));
+        server.line(&format!("worker{{number={number}}}: stopping"));
         peer.send(&GET[10..]);
         let answer = String::from_utf8(peer.rest()).unwrap();
         assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");

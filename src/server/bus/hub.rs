@@ -164,16 +164,17 @@ impl Hub {
         let since = now.saturating_duration_since(self.last_beat.replace(now));
         let overslept = since > 2 * self.interval(); // stopped, or the whole machine was
         for (pid, link) in self.all() {
-            if overslept {
+            let unheard = !link.reads() && link.is_empty(); // it had nothing to take
+            if overslept || unheard {
                 link.note_sign();
             }
-            let silent = now.saturating_duration_since(link.last_sign());
-            let unheard = !link.reads() && link.is_empty(); // it had nothing to take
-            if silent >= self.timeout && !unheard {
+            let silent = link
+                .unanswered_since()
+                .map(|since| now.saturating_duration_since(since));
+            if silent.is_some_and(|silent| silent >= self.timeout) {
                 (self.heard)(pid, Word::Hung);
-            } else if link.is_empty() || link.reads() {
-                link.queue(Kind::Ping, Rc::default());
-                link.flush();
+            } else if link.reads() || link.is_empty() {
+                link.ask();
             }
         }
     }

@@ -42,7 +42,7 @@ pub(super) struct Link {
     frames: RefCell<Frames>,
     sent: Cell<u64>,
     gone: Cell<bool>,
-    last_sign: Cell<Instant>, // that the other end is alive
+    asked: Cell<Option<Instant>>, // whether it is alive, and it has not answered since
 }
 
 impl Link {
@@ -64,7 +64,7 @@ impl Link {
             frames: RefCell::new(Frames::new(longest)),
             sent: Cell::new(0),
             gone: Cell::new(false),
-            last_sign: Cell::new(Instant::now()),
+            asked: Cell::new(None),
         });
         let weak = Rc::downgrade(&link);
         let read = Event::new(
@@ -98,13 +98,22 @@ impl Link {
         self.queue.borrow().is_empty()
     }
 
-    /// When the other end last showed that it is alive.
-    pub(super) fn last_sign(&self) -> Instant {
-        self.last_sign.get()
+    /// Asks the other end whether it is alive.
+    pub(super) fn ask(self: &Rc<Self>) {
+        self.asked
+            .set(self.asked.get().or_else(|| Some(Instant::now())));
+        self.queue(Kind::Ping, Rc::default());
+        self.flush();
     }
 
+    /// Since when a question has had no answer, nor anything else been heard.
+    pub(super) fn unanswered_since(&self) -> Option<Instant> {
+        self.asked.get()
+    }
+
+    /// The other end is alive, or could not have shown it.
     pub(super) fn note_sign(&self) {
-        self.last_sign.set(Instant::now());
+        self.asked.set(None);
     }
 
     /// Whether what comes is read; what is not read holds the other end back in the end.
