@@ -51,6 +51,7 @@ struct State {
     decoder: Decoder,
     unread: Vec<u8>, // read from the socket, and not used by the decoder yet
     request: Option<Request>,
+    asked: bool,   // at least one request was complete
     body: Vec<u8>, // of that request, where the app takes bodies
     outbox: Outbox,
     queued: bool,         // the worker will send the outbox at the end of this turn
@@ -112,6 +113,7 @@ impl Connection {
                 decoder: Decoder::new(worker.config().limits),
                 unread: Vec::new(),
                 request: None,
+                asked: false,
                 body: Vec::new(),
                 outbox: Outbox::default(),
                 queued: false,
@@ -297,6 +299,7 @@ impl Connection {
 
     /// The request that is complete now, with its body, and whether the connection stays.
     fn complete(&self, state: &mut State, nothing_left: bool) -> (Request, Vec<u8>) {
+        state.asked = true;
         let asked = state.request.take().unwrap_or(Request {
             head_only: false,
             keep_alive: false,
@@ -605,14 +608,17 @@ impl Connection {
         }
     }
 
-    /// The worker stops: an idle connection closes, another when it has its answer.
-    pub(crate) fn retire(self: &Rc<Self>) {
+    /// The worker stops: an idle connection closes, another when it has its answer. With
+    /// `spare_new` one that has not asked anything stays, since its request may be on its way.
+    pub(crate) fn retire(self: &Rc<Self>, spare_new: bool) {
         self.guarded(|connection| {
             let (between, waits) = {
                 let state = connection.state.borrow();
+                let spared = spare_new && !state.asked && connection.worker.takes() != Takes::Reads;
                 let between = state.stage == Stage::Open
                     && state.decoder.phase() == Phase::Idle
-                    && !state.full;
+                    && !state.full
+                    && !spared;
                 (between, !state.outbox.is_empty())
             };
             match (between, waits) {

@@ -338,7 +338,7 @@ impl Master {
                 "worker {}: process {pid} takes over from {former}",
                 slot + 1
             );
-            self.send(former, Signal::SIGTERM);
+            self.send(former, Signal::SIGHUP);
         }
         let all_ready = {
             let seats = self.seats.borrow();

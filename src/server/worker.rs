@@ -17,6 +17,9 @@ use super::outbox::{Outbox, Part};
 use crate::stream::Stream;
 use crate::{Event, EventBase, Result};
 
+/// How long a new connection of a worker that was replaced has for its first request.
+const FIRST_REQUEST: Duration = Duration::from_secs(1);
+
 /// A base and what lives on it. Connections and events hold the worker, so [`Worker::run`]
 /// takes them apart when it ends.
 pub(crate) struct Worker {
@@ -36,6 +39,8 @@ pub(crate) struct Worker {
     deadlines: Deadlines,
     sweep: OnceCell<Event>,
     stopping: Cell<bool>,
+    replaced: Cell<bool>, // and not asked to stop otherwise
+    last_call: OnceCell<Event>,
     echoing: Cell<bool>,
     buffer: RefCell<Box<[u8]>>,
     batch: RefCell<Outbox>,
@@ -65,6 +70,8 @@ impl Worker {
             deadlines: Deadlines::new(Instant::now()),
             sweep: OnceCell::new(),
             stopping: Cell::new(false),
+            replaced: Cell::new(false),
+            last_call: OnceCell::new(),
             echoing: Cell::new(config.echo),
             buffer: RefCell::new(vec![0; READ_BUFFER].into()),
             batch: RefCell::default(),
@@ -75,6 +82,8 @@ impl Worker {
         worker.sweep.get_or_init(|| sweep);
         let sending = worker.timer(Self::send_queued)?;
         worker.sending.get_or_init(|| sending);
+        let last_call = worker.timer(|worker| worker.retire_connections(false))?;
+        worker.last_call.get_or_init(|| last_call);
         Ok(worker)
     }
 
@@ -163,7 +172,11 @@ impl Worker {
             })?;
             event.add(None).map(|()| event)
         };
-        Ok(vec![
+        let mut events = Vec::new();
+        if self.bus.get().is_some() {
+            events.push(on(libc::SIGHUP, Self::make_way)?);
+        }
+        events.extend([
             on(libc::SIGTERM, |worker| {
                 worker.stop(Some(worker.config.grace))
             })?,
@@ -172,13 +185,14 @@ impl Worker {
             })?,
             on(libc::SIGQUIT, |worker| worker.stop(None))?,
             on(libc::SIGUSR1, |worker| worker.log_counters())?,
-        ])
+        ]);
+        Ok(events)
     }
 
     /// Stops accepting, and lets open requests end within `grace`, or however long it takes;
     /// at once when asked again.
     fn stop(self: &Rc<Self>, grace: Option<Duration>) {
-        if self.stopping.replace(true) && grace.is_some() {
+        if self.stopping.replace(true) && grace.is_some() && !self.replaced.take() {
             tracing::info!("asked to stop again: ending at once");
             return self.leave();
         }
@@ -195,21 +209,58 @@ impl Worker {
             acceptor.drain(&listener);
             self.app.closed(listener.id());
         }
-        let open = self
-            .connections
-            .borrow()
-            .values()
-            .cloned()
-            .collect::<Vec<_>>();
-        open.iter().for_each(|connection| connection.take_last());
+        self.wind_up(grace, false);
+    }
+
+    /// Ends within the grace, as another worker has taken this one's place: it takes what is
+    /// queued on the listener, too.
+    fn make_way(self: &Rc<Self>) {
+        if self.stopping.replace(true) {
+            return;
+        }
+        self.replaced.set(true);
+        let grace = self.config.grace;
+        tracing::info!(
+            open = self.open_connections(),
+            "replaced: stopping within {grace:?}"
+        );
+        if let Some((acceptor, listener)) = self.acceptor.take() {
+            drop(acceptor);
+            self.app.closed(listener.id());
+        }
+        if let Some(Err(error)) = self
+            .last_call
+            .get()
+            .map(|event| event.add(Some(FIRST_REQUEST)))
+        {
+            tracing::error!("{error}");
+        }
+        self.wind_up(Some(grace), true);
+    }
+
+    /// Takes what has come, delivers what is to be delivered, and ends what is idle.
+    fn wind_up(self: &Rc<Self>, grace: Option<Duration>, spare_new: bool) {
+        for connection in self.all_connections() {
+            connection.take_last();
+        }
         self.send_queued();
-        open.iter().for_each(|connection| connection.retire());
+        self.retire_connections(spare_new);
         self.leave_if_done();
         if let Some(grace) = grace
             && let Err(error) = self.base.exit(Some(grace))
         {
             tracing::error!("{error}");
             self.leave();
+        }
+    }
+
+    fn all_connections(&self) -> Vec<Rc<Connection>> {
+        self.connections.borrow().values().cloned().collect()
+    }
+
+    fn retire_connections(self: &Rc<Self>, spare_new: bool) {
+        for connection in self.all_connections() {
+            connection.retire(spare_new);
         }
     }
 
