@@ -23,6 +23,14 @@ pub(crate) struct Tally {
     pub(crate) failed: Vec<Failed>,
 }
 
+impl Tally {
+    #[track_caller]
+    pub(crate) fn assert_all_answered(&self) {
+        let hows: Vec<&str> = self.failed.iter().map(|failed| &*failed.how).collect();
+        assert!(hows.is_empty(), "beside {}: {hows:#?}", self.answered);
+    }
+}
+
 /// Runs `work` while connections are made.
 pub(crate) fn under_load<T>(server: &Server, work: impl FnOnce() -> T) -> (T, Tally) {
     let done = AtomicBool::new(false);

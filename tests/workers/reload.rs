@@ -1,5 +1,7 @@
 //! Workers that are replaced while connections come.
 
+use std::time::{Duration, Instant};
+
 use nix::sys::signal::Signal;
 
 use super::load::under_load;
@@ -14,17 +16,12 @@ fn under_a_load_of_new_connections_none_is_refused_or_reset_by_a_reload() {
     let server = start("serve", &["--workers", "3"]);
     let mut family = every_worker(&server, 3, None);
     let ((), tally) = under_load(&server, || {
-        for signal in [Signal::SIGHUP, Signal::SIGUSR2].repeat(15) {
+        for signal in [Signal::SIGHUP, Signal::SIGUSR2].repeat(20) {
             server.process().signal(signal);
             family = every_worker(&server, 3, Some(&family));
         }
     });
-    assert!(
-        tally.failed.is_empty(),
-        "of {}: {:?}",
-        tally.answered,
-        tally.failed
-    );
+    tally.assert_all_answered();
 }
 
 #[test]
@@ -141,12 +138,7 @@ fn a_worker_is_replaced_after_so_many_requests_and_nobody_notices() {
     let ((), tally) = under_load(&server, || {
         server.lines("asking to be replaced after 50 requests", 4);
     });
-    assert!(
-        tally.failed.is_empty(),
-        "of {}: {:?}",
-        tally.answered,
-        tally.failed
-    );
+    tally.assert_all_answered();
     every_worker(&server, 2, Some(&family));
     server.lines("takes over from", 4);
 }
@@ -208,4 +200,25 @@ fn a_worker_that_dies_while_its_replacement_starts_does_not_hold_the_reload_up()
         nix::sys::signal::kill(victim, Signal::SIGKILL).ok(); // it may have ended by then
         family = every_worker(&server, 3, Some(&family));
     }
+}
+
+#[test]
+fn a_new_client_has_a_second_for_its_first_request_and_no_more() {
+    let server = start("serve", &["--workers", "1", "--grace", "60s"]);
+    let family = every_worker(&server, 1, None);
+    let mut groups = spread(&server, 1, 2);
+    let [mut silent, mut slow] = <[Peer; 2]>::try_from(groups.remove(0)).ok().unwrap();
+    let began = Instant::now();
+    server.process().signal(Signal::SIGHUP);
+    server.line("worker{number=1}: replaced");
+    slow.send(GET);
+    let answer = String::from_utf8(slow.rest()).unwrap();
+    assert!(answer.contains("\r\nConnection: close\r\n"), "{answer}");
+    silent.expect_close();
+    let time = began.elapsed();
+    assert!(
+        time >= Duration::from_secs(1) && time < Duration::from_secs(5),
+        "{time:?}"
+    );
+    every_worker(&server, 1, Some(&family));
 }
