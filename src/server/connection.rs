@@ -59,7 +59,6 @@ struct State {
     decoder: Decoder,
     unread: Vec<u8>, // read from the socket, and not used by the decoder yet
     request: Option<Request>,
-    asked: bool,   // at least one request was complete
     body: Vec<u8>, // of that request, where the app takes bodies
     outbox: Outbox,
     fresh: bool,          // nothing has come yet
@@ -122,7 +121,6 @@ impl Connection {
                 decoder: Decoder::new(worker.config().limits),
                 unread: Vec::new(),
                 request: None,
-                asked: false,
                 body: Vec::new(),
                 outbox: Outbox::default(),
                 fresh: true,
@@ -331,7 +329,6 @@ impl Connection {
 
     /// The request that is complete now, with its body, and whether the connection stays.
     fn complete(&self, state: &mut State, nothing_left: bool) -> (Request, Vec<u8>) {
-        state.asked = true;
         let asked = state.request.take().unwrap_or(Request {
             head_only: false,
             keep_alive: false,

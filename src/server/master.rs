@@ -336,7 +336,7 @@ impl Master {
                 "worker {}: process {pid} takes over from {former}",
                 slot + 1
             );
-            self.send(former, Signal::SIGHUP);
+            self.send(former, Signal::SIGTERM);
         }
         self.replace_next(); // where nobody had to make room
         let ready = self

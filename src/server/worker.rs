@@ -88,8 +88,6 @@ impl Worker {
         worker.sweep.get_or_init(|| sweep);
         let sending = worker.timer(Self::send_queued)?;
         worker.sending.get_or_init(|| sending);
-        let last_call = worker.timer(|worker| worker.retire_connections(false))?;
-        worker.last_call.get_or_init(|| last_call);
         Ok(worker)
     }
 
@@ -181,11 +179,7 @@ impl Worker {
             })?;
             event.add(None).map(|()| event)
         };
-        let mut events = Vec::new();
-        if self.bus.get().is_some() {
-            events.push(on(libc::SIGHUP, Self::make_way)?);
-        }
-        events.extend([
+        Ok(vec![
             on(libc::SIGTERM, |worker| {
                 worker.stop(Some(worker.config.grace))
             })?,
@@ -250,58 +244,21 @@ impl Worker {
             acceptor.drain(&listener);
             self.app.closed(listener.id());
         }
-        self.wind_up(grace, false);
-    }
-
-    /// Ends within the grace, as another worker has taken this one's place: it takes what is
-    /// queued on the listener, too.
-    fn make_way(self: &Rc<Self>) {
-        if self.stopping.replace(true) {
-            return;
-        }
-        self.replaced.set(true);
-        let grace = self.config.grace;
-        tracing::info!(
-            open = self.open_connections(),
-            "replaced: stopping within {grace:?}"
-        );
-        if let Some((acceptor, listener)) = self.acceptor.take() {
-            drop(acceptor);
-            self.app.closed(listener.id());
-        }
-        if let Some(Err(error)) = self
-            .last_call
-            .get()
-            .map(|event| event.add(Some(FIRST_REQUEST)))
-        {
-            tracing::error!("{error}");
-        }
-        self.wind_up(Some(grace), true);
-    }
-
-    /// Takes what has come, delivers what is to be delivered, and ends what is idle.
-    fn wind_up(self: &Rc<Self>, grace: Option<Duration>, spare_new: bool) {
-        for connection in self.all_connections() {
-            connection.take_last();
-        }
+        let open = self
+            .connections
+            .borrow()
+            .values()
+            .cloned()
+            .collect::<Vec<_>>();
+        open.iter().for_each(|connection| connection.take_last());
         self.send_queued();
-        self.retire_connections(spare_new);
+        open.iter().for_each(|connection| connection.retire());
         self.leave_if_done();
         if let Some(grace) = grace
             && let Err(error) = self.base.exit(Some(grace))
         {
             tracing::error!("{error}");
             self.leave();
-        }
-    }
-
-    fn all_connections(&self) -> Vec<Rc<Connection>> {
-        self.connections.borrow().values().cloned().collect()
-    }
-
-    fn retire_connections(self: &Rc<Self>, spare_new: bool) {
-        for connection in self.all_connections() {
-            connection.retire(spare_new);
         }
     }
 
