@@ -210,7 +210,7 @@ fn a_new_client_has_a_second_for_its_first_request_and_no_more() {
     let [mut silent, mut slow] = <[Peer; 2]>::try_from(groups.remove(0)).ok().unwrap();
     let began = Instant::now();
     server.process().signal(Signal::SIGHUP);
-    server.line("worker{number=1}: replaced");
+    server.line("worker{number=1}: stopping");
     slow.send(GET);
     let answer = String::from_utf8(slow.rest()).unwrap();
     assert!(answer.contains("\r\nConnection: close\r\n"), "{answer}");
