@@ -65,8 +65,8 @@ fn at_the_descriptor_limit_accepting_pauses_and_comes_back_and_clients_are_serve
     until("those who waited are accepted", || {
         sender.send("?");
         receiver.messages(1);
-        let all = waiting.iter_mut().map(|client| client.has_something());
-        all.fold(true, |all, one| all && one).then_some(())
+        let all = waiting.iter_mut().all(|client| client.has_something());
+        all.then_some(())
     });
     for client in &mut waiting {
         while !client.message().starts_with(b"?") {} // one may have been there for the first, too

@@ -1,6 +1,6 @@
 //! Readers that lag: they are cut off at their limit, and nobody waits for them.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use nix::sys::signal::Signal;
 
