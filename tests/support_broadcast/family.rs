@@ -181,13 +181,14 @@ pub(crate) fn sockets(server: &Server) -> usize {
     workers.iter().map(|pid| socket_inodes(*pid).len()).sum()
 }
 
-/// Local port, remote port, state and inode of every TCP socket over IPv4.
-fn tcp_table() -> Vec<(u16, u16, String, u64)> {
+/// Local port, remote port, state and inode of the TCP sockets over IPv4 that have this port.
+fn tcp_table(with: u16) -> Vec<(u16, u16, String, u64)> {
     let table = fs::read_to_string("/proc/net/tcp").unwrap();
     let port = |address: &str| u16::from_str_radix(address.split_once(':')?.1, 16).ok();
+    let with = format!(":{with:04X} ");
     table
         .lines()
-        .skip(1)
+        .filter(|line| line.contains(&with)) // of what may be very many
         .filter_map(|line| {
             let fields: Vec<&str> = line.split_whitespace().collect();
             let inode = fields.get(9)?.parse().ok()?;
@@ -214,7 +215,7 @@ pub(crate) fn owner(peer: &Peer, processes: &[Pid]) -> Option<Pid> {
     let address = |address: io::Result<SockAddr>| address.unwrap().as_socket().unwrap().port();
     let (ours, theirs) = (peer.socket().local_addr(), peer.socket().peer_addr());
     let ports = (address(theirs), address(ours));
-    let table = tcp_table();
+    let table = tcp_table(ports.1);
     let row = table.iter().find(|row| (row.0, row.1) == ports)?;
     let mut processes = processes.iter().copied();
     processes.find(|pid| socket_inodes(*pid).contains(&row.3))
@@ -224,7 +225,7 @@ pub(crate) fn owner(peer: &Peer, processes: &[Pid]) -> Option<Pid> {
 pub(crate) fn listeners(server: &Server, pid: Pid) -> BTreeSet<u64> {
     const LISTEN: &str = "0A";
     let open = socket_inodes(pid);
-    tcp_table()
+    tcp_table(server.port())
         .into_iter()
         .filter(|row| row.0 == server.port() && row.2 == LISTEN && open.contains(&row.3))
         .map(|row| row.3)

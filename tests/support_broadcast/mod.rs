@@ -103,7 +103,14 @@ pub(crate) fn raise_descriptor_limit() -> usize {
 
 /// `length` bytes that differ by `mark` and tell their place, as words of eight.
 pub(crate) fn pattern(mark: u8, length: usize) -> Vec<u8> {
-    let words = (0..u32::try_from(length.div_ceil(8)).unwrap())
-        .flat_map(|word| [[mark, mark ^ 0x55, mark, b'.'], word.to_be_bytes()].concat());
-    words.take(length).collect()
+    let mut bytes = Vec::with_capacity(length + 8);
+    for word in 0_u32.. {
+        if bytes.len() >= length {
+            break;
+        }
+        bytes.extend_from_slice(&[mark, mark ^ 0x55, mark, b'.']);
+        bytes.extend_from_slice(&word.to_be_bytes());
+    }
+    bytes.truncate(length);
+    bytes
 }

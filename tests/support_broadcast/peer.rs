@@ -51,7 +51,7 @@ impl Peer {
     /// One that has little room for what it does not read.
     #[track_caller]
     pub(crate) fn narrow(server: &Server) -> Self {
-        let narrow = |socket: &Socket| socket.set_recv_buffer_size(4096);
+        let narrow = |socket: &Socket| socket.set_recv_buffer_size(32 << 10);
         Self::try_connect(server.address(), narrow).expect("the server accepts")
     }
 

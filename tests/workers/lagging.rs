@@ -37,8 +37,11 @@ fn a_worker_that_is_slow_holds_senders_back_and_its_clients_lose_nothing() {
     kill(family.pid(2), Signal::SIGCONT);
     thread::scope(|scope| {
         scope.spawn(|| sender.send(&body[sent..]));
-        let readers = far.iter_mut().chain([&mut near]);
-        for reader in readers.map(|peer| scope.spawn(|| peer.messages(body.len()).concat())) {
+        let all = far.iter_mut().chain([&mut near]);
+        let readers: Vec<_> = all
+            .map(|peer| scope.spawn(|| peer.messages(body.len()).concat()))
+            .collect();
+        for reader in readers {
             assert!(reader.join().unwrap() == body);
         }
     });
