@@ -389,7 +389,7 @@ impl Master {
             .seats
             .borrow()
             .values()
-            .any(|other| other.slot == seat.slot);
+            .any(|other| other.slot == seat.slot && !other.leaving);
         if replaced {
             return self.replace_next(); // its replacement had been started already
         }
@@ -467,17 +467,18 @@ impl Master {
             let Some(slot) = to_replace.front().copied() else {
                 return;
             };
-            let (mut leaving, mut ready) = (false, false);
+            let mut under_way = self.to_start.borrow().contains(&slot);
+            let mut ready = false;
             for seat in self
                 .seats
                 .borrow()
                 .values()
                 .filter(|seat| seat.slot == slot)
             {
-                leaving |= seat.leaving;
+                under_way |= seat.leaving || !seat.ready;
                 ready |= seat.ready && !seat.leaving;
             }
-            if leaving || !ready {
+            if under_way || !ready {
                 return;
             }
             to_replace.pop_front();
