@@ -411,6 +411,7 @@ impl Worker {
             bus.flush();
         }
         self.cut_off_the_slowest();
+        self.leave_if_done(); // the last connection may have closed before its message had left
     }
 
     /// Notes how the bytes that wait in one outbox changed.
