@@ -213,7 +213,7 @@ impl Torture {
             let before = self.began.elapsed();
             self.calm()?;
             self.progress(&weather, storm, self.began.elapsed() - before);
-            if self.totals.rounds % 3 == 0 {
+            if self.totals.rounds.is_multiple_of(3) {
                 self.reload_in_peace()?;
             }
         }

@@ -158,7 +158,9 @@ impl Hub {
         for (pid, link) in self.all() {
             let silent = now.saturating_duration_since(link.last_sign());
             let unheard = !link.reads() && link.is_empty(); // it had nothing to take
-            if silent >= self.timeout && !unheard {
+            // Time passes while this process stands still, too; its heartbeats do not.
+            let asked = link.note_beat() >= HEARTBEATS - 1;
+            if silent >= self.timeout && asked && !unheard {
                 (self.heard)(pid, Word::Hung);
             } else if link.is_empty() || link.reads() {
                 link.queue(Kind::Ping, Rc::default());

@@ -44,6 +44,7 @@ pub(super) struct Link {
     unheard: Cell<bool>, // the other end takes nothing any more; what it sent is still read
     gone: Cell<bool>,
     last_sign: Cell<Instant>, // that the other end is alive
+    beats: Cell<u32>,         // heartbeats since then
 }
 
 impl Link {
@@ -67,6 +68,7 @@ impl Link {
             unheard: Cell::new(false),
             gone: Cell::new(false),
             last_sign: Cell::new(Instant::now()),
+            beats: Cell::new(0),
         });
         let weak = Rc::downgrade(&link);
         let read = Event::new(
@@ -110,6 +112,12 @@ impl Link {
 
     pub(super) fn note_sign(&self) {
         self.last_sign.set(Instant::now());
+        self.beats.set(0);
+    }
+
+    /// Counts a heartbeat. Gives how many there were before it since the last sign.
+    pub(super) fn note_beat(&self) -> u32 {
+        self.beats.replace(self.beats.get().saturating_add(1))
     }
 
     /// Whether what comes is read; what is not read holds the other end back in the end.
