@@ -112,6 +112,7 @@ struct Totals {
     cut_off: u64,
     reloads: u64,
     hung: u64,
+    hung_by_itself: u64, // no processor for a second, or a false alarm
     passed_on: u64,
     dropped: u64,            // by a worker's end
     dropped_unanswered: u64, // of those, before anything was answered
@@ -459,7 +460,7 @@ impl Torture {
     }
 
     fn freeze_master(&mut self, now: Instant) {
-        let time = Duration::from_millis(self.rng.u64(10..500));
+        let time = Duration::from_millis(self.rng.u64(10..1400));
         self.deed(|| format!("STOP to the master, CONT in {time:?}"));
         self.server.tell_master(Signal::SIGSTOP);
         self.later.push((now + time, Later::ThawMaster));
@@ -561,6 +562,7 @@ impl Torture {
             .filter(|worker| worker.ended.is_some())
             .count() as u64;
         (self.totals.reloads, self.totals.hung) = (self.server.reloads, self.server.hung);
+        self.totals.hung_by_itself = self.server.hung_by_itself;
         self.totals.passed_on = self.server.passed_on;
         Ok(())
     }
@@ -645,7 +647,7 @@ impl Torture {
         eprintln!(
             "round {:3} at {:6.1} s: {:3} clients, tempo {:?}, storm {:.1} s, calm {:.1} s; \
              so far {} connections, {} messages, {} deliveries, {} signals, {} ended workers, \
-             {} reloads, {} hung, {} cut off, {} dropped ({} unanswered, {} in peace, {} asking), {} survived in a \
+             {} reloads, {} hung ({} by themselves), {} cut off, {} dropped ({} unanswered, {} in peace, {} asking), {} survived in a \
              queue, {} pairs checked; memory {:?}, {:?}",
             totals.rounds,
             self.began.elapsed().as_secs_f64(),
@@ -660,6 +662,7 @@ impl Torture {
             totals.restarts,
             totals.reloads,
             totals.hung,
+            totals.hung_by_itself,
             totals.cut_off,
             totals.dropped,
             totals.dropped_unanswered,

@@ -110,6 +110,7 @@ pub(crate) struct Server {
     pub(crate) reloads: u64,
     pub(crate) replaced: u64, // workers told to leave
     pub(crate) hung: u64,
+    pub(crate) hung_by_itself: u64, // that nobody had stopped
     pub(crate) passed_on: u64,
 }
 
@@ -151,6 +152,7 @@ impl Server {
             reloads: 0,
             replaced: 0,
             hung: 0,
+            hung_by_itself: 0,
             passed_on: 0,
         };
         let until = Instant::now() + Duration::from_secs(60);
@@ -221,7 +223,9 @@ impl Server {
             ["process", pid, "has", "not", "answered", ..] => {
                 self.hung += 1;
                 let worker = self.worker_with(pid.parse().unwrap());
+                let by_itself = worker.harmed.is_none();
                 worker.hung.get_or_insert_with(step);
+                self.hung_by_itself += u64::from(by_itself);
             }
             ["worker", _, "(process", pid, "", "ended:", ..] => {
                 let how = message.rsplit("ended: ").next().unwrap_or_default();
