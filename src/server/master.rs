@@ -291,7 +291,11 @@ impl Master {
 
     /// Has the loop left, to start a worker.
     fn start_soon(&self, slot: usize) {
-        self.to_start.borrow_mut().push_back(slot);
+        let mut to_start = self.to_start.borrow_mut();
+        if !to_start.contains(&slot) {
+            to_start.push_back(slot);
+        }
+        drop(to_start);
         self.leave_loop();
     }
 
@@ -359,6 +363,9 @@ impl Master {
         let mut seats = self.seats.borrow_mut();
         let seat = seats.get_mut(&pid)?;
         seat.ready = true;
+        if seat.leaving {
+            return Vec::new(); // another was ready before it, and has the slot
+        }
         let slot = seat.slot;
         let mut former = Vec::new();
         for (other, seat) in seats.iter_mut() {

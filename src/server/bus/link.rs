@@ -41,6 +41,7 @@ pub(super) struct Link {
     queue: RefCell<Outbox>,
     frames: RefCell<Frames>,
     sent: Cell<u64>,
+    unheard: Cell<bool>, // the other end takes nothing any more; what it sent is still read
     gone: Cell<bool>,
     asked: Cell<Option<Instant>>, // whether it is alive, and it has not answered since
 }
@@ -63,6 +64,7 @@ impl Link {
             queue: RefCell::default(),
             frames: RefCell::new(Frames::new(longest)),
             sent: Cell::new(0),
+            unheard: Cell::new(false),
             gone: Cell::new(false),
             asked: Cell::new(None),
         });
@@ -84,6 +86,9 @@ impl Link {
 
     /// Queues a frame; [`flush`](Self::flush) sends it.
     pub(super) fn queue(&self, kind: Kind, payload: Rc<[u8]>) {
+        if self.unheard.get() {
+            return;
+        }
         let number = self.sent.replace(self.sent.get() + 1);
         let mut queue = self.queue.borrow_mut();
         queue.push(header(kind, number, payload.len()).into());
@@ -136,7 +141,7 @@ impl Link {
 
     /// Sends what is queued, as far as there is room.
     pub(super) fn flush(self: &Rc<Self>) {
-        if self.gone.get() || self.write.borrow().is_some() {
+        if self.gone.get() || self.unheard.get() || self.write.borrow().is_some() {
             return;
         }
         if self.write_queue().is_some() && !self.is_empty() {
@@ -144,13 +149,18 @@ impl Link {
         }
     }
 
-    /// How much was written; `None` when the line has gone.
+    /// How much was written; `None` when the other end takes nothing any more.
+    ///
+    /// It has closed then, but what it sent before that is there to be read: the line goes
+    /// when reading comes to its end.
     fn write_queue(self: &Rc<Self>) -> Option<usize> {
         let written = self.queue.borrow_mut().write_to(&self.stream);
         match written {
             Ok(written) => Some(written),
             Err(error) => {
-                self.give_up(&error.to_string());
+                tracing::debug!("a line of the bus is not heard any more: {error}");
+                self.unheard.set(true);
+                drop((self.write.take(), self.queue.take()));
                 None
             }
         }
