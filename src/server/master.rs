@@ -364,7 +364,7 @@ impl Master {
         let seat = seats.get_mut(&pid)?;
         seat.ready = true;
         if seat.leaving {
-            return Vec::new(); // another was ready before it, and has the slot
+            return Some(Vec::new()); // another was ready before it, and has the slot
         }
         let slot = seat.slot;
         let mut former = Vec::new();
