@@ -20,8 +20,8 @@ use crate::codec::response::FieldLine;
 ///
 /// Each option can be given in the environment as EVENT_HTTPD_ and its name, for example
 /// EVENT_HTTPD_LISTEN; the command line wins. SIGTERM and SIGINT stop it within --grace,
-/// a second one at once; SIGQUIT waits for connections to end; SIGUSR1 logs the counters;
-/// with --workers, SIGHUP and SIGUSR2 replace the workers one at a time.
+/// a second one at once; SIGQUIT waits for connections to end; SIGUSR1 logs the counters.
+/// SIGHUP and SIGUSR2 replace the workers one at a time; without workers, SIGHUP stops it.
 #[derive(Debug, Parser)]
 #[command(
     name = "event-httpd",

@@ -5,43 +5,27 @@
 //! into the socket waits in the outbox. Where a peer gets nothing but answers it is not read
 //! from meanwhile; where it gets messages, too, it is cut off when it lags too far.
 
+mod requests;
+mod sending;
+mod waiting;
+
 use std::any::Any;
 use std::cell::{OnceCell, RefCell};
 use std::io::{self, Read as _};
 use std::mem;
-use std::net::Shutdown;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::{Rc, Weak};
-use std::time::{Duration, Instant};
+use std::time::Instant;
+
+use waiting::WaitsFor;
 
 use super::app::{Request, Takes};
-use super::deadlines::Tick;
-use super::outbox::{Outbox, Part};
+use super::outbox::Outbox;
 use super::worker::Worker;
-use crate::codec::{Decoder, Item, Method, Phase, Refusal, Status, response};
-use crate::stream::{Stream, stream_socket_get_name, stream_socket_shutdown};
+use crate::codec::{Decoder, Phase, Refusal, Status};
+use crate::stream::{Stream, stream_socket_get_name};
 use crate::{Event, Result};
 
-/// How long a peer that got its last answer may go on sending before it is cut off; closing
-/// with bytes unread would reset the connection, and the answer could be lost (RFC 9112 §9.6).
-const LINGER: Duration = Duration::from_secs(2);
-
-/// How long a connection that was made just before the server stops may take to begin its
-/// request: the peer has heard nothing yet, and a close would look like a failure.
-const FIRST: Duration = Duration::from_secs(1);
-
-const HEAD_LATE: Refusal = Refusal::new(
-    Status::RequestTimeout,
-    "the request's head did not arrive in the time this server allows",
-);
-const BODY_LATE: Refusal = Refusal::new(
-    Status::RequestTimeout,
-    "the request's body did not arrive in the time this server allows",
-);
-const TOO_MANY_BODIES: Refusal = Refusal::new(
-    Status::ServiceUnavailable,
-    "too many request bodies are on their way to this server",
-);
 const PANICKED: Refusal = Refusal::new(
     Status::InternalServerError,
     "the server failed on this request",
@@ -85,28 +69,6 @@ enum Stage {
     Lingering,
     /// Gone from the worker.
     Closed,
-}
-
-/// What one item of the input asks for.
-enum Step {
-    /// To take the next.
-    On,
-    /// To wait: for more bytes, or for room.
-    Stop,
-    /// To write this.
-    Say(Part),
-    /// To have the app answer this request, with this body.
-    Answer(Request, Vec<u8>),
-}
-
-/// What a connection waits for: each has its own deadline.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum WaitsFor {
-    Request,
-    Head,
-    Body,
-    Room,
-    Close,
 }
 
 impl Connection {
@@ -232,313 +194,6 @@ impl Connection {
         }
     }
 
-    /// Answers what is complete in what was left and `fresh`, as far as the queue allows.
-    fn serve(self: &Rc<Self>, mut fresh: &[u8]) {
-        let before = self.worker.counters().requests.get();
-        loop {
-            self.decode(fresh);
-            fresh = &[];
-            if !self.flush() || !self.state.borrow().full {
-                break;
-            }
-        }
-        if self.state.borrow().full {
-            self.read_on();
-        }
-        let answered = self.worker.counters().requests.get() != before;
-        self.watch(Instant::now(), answered);
-    }
-
-    /// Puts answers into the worker's batch until the bytes are used up or it is full.
-    fn decode(self: &Rc<Self>, fresh: &[u8]) {
-        let mut left = mem::take(&mut self.state.borrow_mut().unread);
-        let input = if left.is_empty() {
-            fresh
-        } else {
-            left.extend_from_slice(fresh);
-            &left
-        };
-        let used = self.decode_all(input);
-        let unread = if left.is_empty() {
-            input.get(used..).unwrap_or_default().to_vec()
-        } else {
-            left.drain(..used);
-            if left.is_empty() { Vec::new() } else { left }
-        };
-        self.state.borrow_mut().unread = unread;
-    }
-
-    /// How many bytes of `input` are used up.
-    fn decode_all(self: &Rc<Self>, input: &[u8]) -> usize {
-        let mut rest = input;
-        loop {
-            // No borrow is held while the app answers: it may queue a message to this peer.
-            let answer = match self.step(&mut rest) {
-                Step::On => continue,
-                Step::Stop => break,
-                Step::Say(part) => part,
-                Step::Answer(request, body) => self.worker.answer(self.id(), request, &body),
-            };
-            self.worker.batch().borrow_mut().push(answer);
-        }
-        input.len() - rest.len()
-    }
-
-    /// Takes one item off the front of `rest`.
-    fn step(&self, rest: &mut &[u8]) -> Step {
-        let state = &mut *self.state.borrow_mut();
-        let waits = self.worker.batch().borrow().len() + state.outbox.len();
-        state.full = state.stage == Stage::Open && waits >= self.worker.config().max_queue;
-        if state.full || state.stage != Stage::Open {
-            return Step::Stop;
-        }
-        let decoded = match state.decoder.decode(rest) {
-            Ok(decoded) => decoded,
-            Err(refusal) => {
-                let head_only = state.request.is_none() && asks_for_head(rest);
-                return Step::Say(self.refusal(state, &refusal, head_only));
-            }
-        };
-        *rest = rest.get(decoded.used..).unwrap_or_default();
-        match decoded.item {
-            Item::NeedMore => return Step::Stop,
-            Item::Head(head) => {
-                let head_only = head.method == Method::Head;
-                state.request = Some(Request {
-                    head_only,
-                    keep_alive: head.keep_alive,
-                });
-                if head.expects_continue && rest.is_empty() {
-                    return Step::Say(response::CONTINUE.to_vec().into());
-                }
-            }
-            Item::Body(part) if self.worker.takes() == Takes::Bodies => {
-                if !self.worker.take_body(part.len()) {
-                    return Step::Say(self.refusal(state, &TOO_MANY_BODIES, false));
-                }
-                state.body.extend_from_slice(part);
-            }
-            Item::Body(_) => {}
-            Item::End => {
-                let (request, body) = self.complete(state, rest.is_empty());
-                return Step::Answer(request, body);
-            }
-        }
-        Step::On
-    }
-
-    /// The request that is complete now, with its body, and whether the connection stays.
-    fn complete(&self, state: &mut State, nothing_left: bool) -> (Request, Vec<u8>) {
-        let asked = state.request.take().unwrap_or(Request {
-            head_only: false,
-            keep_alive: false,
-        });
-        let keep_alive = asked.keep_alive && !self.worker.is_stopping();
-        if !keep_alive {
-            // A peer that did not ask for the end may be sending its next request.
-            state.stage = if nothing_left && !asked.keep_alive {
-                Stage::Last
-            } else {
-                Stage::LastThenLinger
-            };
-        }
-        self.worker.release_body(state.body.len());
-        (
-            Request {
-                keep_alive,
-                ..asked
-            },
-            mem::take(&mut state.body),
-        )
-    }
-
-    fn refusal(&self, state: &mut State, refusal: &Refusal, head_only: bool) -> Part {
-        tracing::debug!(peer = self.peer(), "refused: {refusal}");
-        self.worker.counters().refusals.add(1);
-        state.stage = Stage::LastThenLinger;
-        let head_only = head_only
-            || state
-                .request
-                .take()
-                .is_some_and(|request| request.head_only);
-        let mut bytes = Vec::new();
-        response::refusal(&mut bytes, refusal, &super::worker::http_date(), head_only);
-        bytes.into()
-    }
-
-    /// Answers with an error status, and ends the connection.
-    fn refuse(self: &Rc<Self>, refusal: Refusal) {
-        if self.state.borrow().stage == Stage::Open {
-            let part = self.refusal(&mut self.state.borrow_mut(), &refusal, false);
-            self.worker.batch().borrow_mut().push(part);
-            self.flush();
-            self.watch(Instant::now(), true);
-        } else {
-            self.close();
-        }
-    }
-
-    /// Writes the batch, behind what waits already. True when all is written and the
-    /// connection takes more requests.
-    fn flush(self: &Rc<Self>) -> bool {
-        let mut batch = self.worker.batch().take();
-        let behind = !self.state.borrow().outbox.is_empty();
-        if behind {
-            self.state.borrow_mut().outbox.append(&mut batch);
-            self.worker.batch().replace(batch); // with its memory
-            return false; // `send_queued` or `writable` goes on
-        }
-        if let Err(error) = batch.write_to(&self.stream) {
-            tracing::debug!(peer = self.peer(), "writing failed: {error}");
-            self.close();
-            return false;
-        }
-        if batch.is_empty() {
-            self.worker.batch().replace(batch); // with its memory
-            return self.written();
-        }
-        self.state.borrow_mut().outbox = batch;
-        self.wait_for_room();
-        false
-    }
-
-    /// Queues a message, to be sent at the end of this turn of the loop.
-    pub(crate) fn queue(self: &Rc<Self>, message: &Rc<[u8]>) {
-        let first = {
-            let state = &mut *self.state.borrow_mut();
-            if state.stage != Stage::Open {
-                return;
-            }
-            state.outbox.push(Rc::clone(message).into());
-            !mem::replace(&mut state.queued, true)
-        };
-        self.worker.counters().deliveries.add(1);
-        if first {
-            self.worker.note_queued(Rc::clone(self));
-        }
-    }
-
-    /// Sends what was queued in this turn.
-    pub(crate) fn send_queued(self: &Rc<Self>) {
-        self.guarded(|connection| {
-            let waits = {
-                let mut state = connection.state.borrow_mut();
-                state.queued = false;
-                state.stage == Stage::Closed || state.write.is_some()
-            };
-            if waits {
-                connection.check_lag();
-            } else {
-                connection.write_outbox();
-            }
-        });
-    }
-
-    fn write_outbox(self: &Rc<Self>) {
-        let result = {
-            let state = &mut *self.state.borrow_mut();
-            state
-                .outbox
-                .write_to(&self.stream)
-                .map(|written| (written, state.outbox.is_empty()))
-        };
-        match result {
-            Ok((_, true)) => self.drained(),
-            Ok((written, false)) => {
-                if self.state.borrow().write.is_none() {
-                    self.wait_for_room();
-                }
-                self.note_waiting();
-                self.check_lag();
-                self.watch(Instant::now(), written > 0);
-            }
-            Err(error) => {
-                tracing::debug!(peer = self.peer(), "writing failed: {error}");
-                self.close();
-            }
-        }
-    }
-
-    /// The outbox is empty: goes on with what had to wait for that.
-    fn drained(self: &Rc<Self>) {
-        let (write, outbox, full) = {
-            let state = &mut *self.state.borrow_mut();
-            let full = mem::replace(&mut state.full, false);
-            (state.write.take(), mem::take(&mut state.outbox), full)
-        };
-        let waited = write.is_some();
-        drop((write, outbox)); // with their memory: a slow peer may be so only once
-        self.note_waiting();
-        if waited || full {
-            self.read_on();
-        }
-        if !self.written() {
-            self.watch(Instant::now(), true);
-        } else if full {
-            self.serve(&[]);
-        } else if waited {
-            self.watch(Instant::now(), true);
-        }
-    }
-
-    /// Asks to be told when the socket has room.
-    fn wait_for_room(self: &Rc<Self>) {
-        let event = self.event(
-            self.stream.clone(),
-            Event::WRITE | Event::PERSIST,
-            Self::write_outbox,
-        );
-        match event.and_then(|event| event.add(None).map(|()| event)) {
-            Ok(event) => self.state.borrow_mut().write = Some(event),
-            Err(error) => {
-                tracing::error!(peer = self.peer(), "waiting for room failed: {error}");
-                return self.close();
-            }
-        }
-        self.note_waiting();
-        self.read_on();
-    }
-
-    /// Tells the worker how many bytes wait here.
-    fn note_waiting(&self) {
-        let state = &mut *self.state.borrow_mut();
-        let now = if state.stage == Stage::Closed {
-            0
-        } else {
-            state.outbox.len()
-        };
-        let before = mem::replace(&mut state.waiting, now);
-        self.worker.note_waiting(before, now);
-    }
-
-    /// Bytes that wait for the socket to have room.
-    pub(crate) fn waiting(&self) -> usize {
-        self.state.borrow().waiting
-    }
-
-    /// Cuts off a peer that reads its messages too slowly. One that gets answers alone is
-    /// held back instead.
-    fn check_lag(&self) {
-        let most = self.worker.config().max_queue;
-        self.note_waiting();
-        if self.worker.takes() != Takes::Requests && self.waiting() > most {
-            self.cut_off("the reader lags past --max-queue");
-        }
-    }
-
-    /// Ends a connection that cannot keep up.
-    pub(crate) fn cut_off(&self, why: &str) {
-        let waiting = self.waiting();
-        tracing::warn!(
-            id = self.id(),
-            peer = self.peer(),
-            waiting,
-            "cut off: {why}"
-        );
-        self.worker.counters().evictions.add(1);
-        self.close();
-    }
-
     /// The worker holds senders back, or no longer: then what they owe is due anew, since
     /// nobody listened meanwhile.
     pub(crate) fn held(&self, hold: bool) {
@@ -568,84 +223,6 @@ impl Connection {
             tracing::error!(peer = self.peer(), "{error}");
         }
         self.worker.app().changed();
-    }
-
-    /// All that was to be written is. True when the connection takes more requests.
-    fn written(&self) -> bool {
-        let stage = self.state.borrow().stage;
-        match stage {
-            Stage::Open => return true,
-            Stage::Last => self.close(),
-            Stage::LastThenLinger => {
-                self.state.borrow_mut().stage = Stage::Lingering;
-                if stream_socket_shutdown(&self.stream, Shutdown::Write).is_err() {
-                    self.close(); // the peer is gone already
-                }
-            }
-            Stage::Lingering | Stage::Closed => {}
-        }
-        false
-    }
-
-    /// Sets the deadline for what the connection waits for now. `anew` when it made the
-    /// progress that the deadline is about; otherwise only a change of what it waits for
-    /// sets a new one, so that a byte a second holds nothing.
-    fn watch(&self, now: Instant, anew: bool) {
-        let config = self.worker.config();
-        let state = &mut *self.state.borrow_mut();
-        let waits_for = match (state.stage, state.decoder.phase()) {
-            (Stage::Closed, _) => return,
-            (Stage::Lingering, _) => WaitsFor::Close,
-            _ if state.write.is_some() => WaitsFor::Room,
-            (_, Phase::Idle) => WaitsFor::Request,
-            (_, Phase::Head) => WaitsFor::Head,
-            (_, Phase::Body) => WaitsFor::Body,
-        };
-        if anew || waits_for != state.waits_for {
-            state.waits_for = waits_for;
-            let time = match waits_for {
-                WaitsFor::Request if self.worker.takes() == Takes::Reads => None, // silent for days
-                WaitsFor::Request if self.worker.is_stopping() => Some(FIRST),
-                WaitsFor::Head => Some(config.header_timeout),
-                WaitsFor::Request | WaitsFor::Body | WaitsFor::Room => Some(config.idle_timeout),
-                WaitsFor::Close => Some(LINGER),
-            };
-            state.due = time.map(|time| now + time);
-        }
-        if let Some(due) = state.due
-            && state.entered.is_none_or(|entered| due < entered)
-        {
-            state.entered = Some(due);
-            self.worker.enter_deadline(self.id(), due, now);
-        }
-    }
-
-    /// The worker's deadlines came to this connection's entry for `tick`.
-    pub(crate) fn expired(self: &Rc<Self>, tick: Tick, now: Instant) {
-        self.guarded(|connection| connection.expire(tick, now));
-    }
-
-    fn expire(self: &Rc<Self>, tick: Tick, now: Instant) {
-        let (due, waits_for) = {
-            let mut state = self.state.borrow_mut();
-            if state.entered.map(|entered| self.worker.tick(entered)) != Some(tick) {
-                return; // an entry from before an earlier deadline was set
-            }
-            state.entered = None;
-            (state.due.is_some_and(|due| due <= now), state.waits_for)
-        };
-        if !due || self.worker.is_holding() && waits_for != WaitsFor::Room {
-            return self.watch(now, due);
-        }
-        self.worker.counters().timeouts.add(1);
-        match waits_for {
-            WaitsFor::Head => self.refuse(HEAD_LATE),
-            WaitsFor::Body => self.refuse(BODY_LATE),
-            WaitsFor::Request | WaitsFor::Room | WaitsFor::Close => {
-                tracing::debug!(peer = self.peer(), "timed out waiting for {waits_for:?}");
-                self.close();
-            }
-        }
     }
 
     /// The worker stops: takes what has been sent until now.
@@ -711,11 +288,6 @@ impl Connection {
         drop((write, outbox)); // what it held back goes now, not with the last handle
         true
     }
-}
-
-/// Whether a request that was refused in its head is a `HEAD`.
-fn asks_for_head(input: &[u8]) -> bool {
-    input.trim_ascii_start().starts_with(b"HEAD ")
 }
 
 fn message(panic: &(dyn Any + Send)) -> &str {
