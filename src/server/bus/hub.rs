@@ -175,6 +175,8 @@ impl Hub {
                 (self.heard)(pid, Word::Hung);
             } else if link.reads() || link.is_empty() {
                 link.ask();
+            } else {
+                link.await_sign(); // its queue is long enough: what it takes of that is the sign
             }
         }
     }

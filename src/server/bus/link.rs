@@ -105,10 +105,16 @@ impl Link {
 
     /// Asks the other end whether it is alive.
     pub(super) fn ask(self: &Rc<Self>) {
-        self.asked
-            .set(self.asked.get().or_else(|| Some(Instant::now())));
+        self.await_sign();
         self.queue(Kind::Ping, Rc::default());
         self.flush();
+    }
+
+    /// Counts the time from now on, if it does not count yet, until the other end shows that it
+    /// is alive.
+    pub(super) fn await_sign(&self) {
+        self.asked
+            .set(self.asked.get().or_else(|| Some(Instant::now())));
     }
 
     /// Since when a question has had no answer, nor anything else been heard.
