@@ -46,3 +46,8 @@ pub use flags::{BaseFlags, EventFeatures, EventFlags, LoopFlags};
 
 /// The namespace of the classes. PHP: `EVENT_NS`, empty as there.
 pub const EVENT_NS: &str = "";
+
+/// Has the compiler read the README's program.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
