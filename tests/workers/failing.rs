@@ -145,6 +145,27 @@ fn what_a_worker_dies_in_the_middle_of_is_passed_on_whole_or_not_at_all() {
 }
 
 #[test]
+fn what_a_worker_had_passed_on_before_it_died_is_delivered() {
+    // More than the master reads at a time, less than a line holds.
+    const LENGTH: usize = 150_000;
+    let server = start("broadcast", &["--workers", "2"]);
+    let family = every_worker(&server, 2, None);
+    let mut groups = spread(&server, 2, 2);
+    kill(server.process().id(), Signal::SIGSTOP);
+    let body = pattern(b'l', LENGTH);
+    groups[0][0].send(&body);
+    assert!(groups[0][1].messages(LENGTH).concat() == body);
+    groups[0][0].send("what came before has left the worker by now");
+    groups[0][1].message();
+    kill(family.pid(1), Signal::SIGKILL);
+    kill(server.process().id(), Signal::SIGCONT);
+    for peer in &mut groups[1] {
+        assert!(peer.messages(LENGTH).concat() == body);
+    }
+    every_worker(&server, 2, None);
+}
+
+#[test]
 fn a_worker_that_keeps_dying_comes_back_at_once_and_then_later_and_later() {
     let server = start("serve", &["--workers", "2", "-v"]);
     let steady = every_worker(&server, 2, None).pid(2);
