@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
-use super::support_broadcast::{Peer, broadcast, joined, kill, message, pattern, post, sockets};
+use super::support_broadcast::{Peer, broadcast, joined, message, pattern, post, sockets, stop};
 use super::support_http::{Server, until};
 
 const MIB: usize = 1 << 20;
@@ -65,10 +65,10 @@ fn what_was_sent_before_the_signal_is_delivered_after_it() {
     let server = broadcast(&["--grace", "60s"]);
     let [sender, mut receiver] = joined(&server);
     let pid = server.process().id();
-    kill(pid, Signal::SIGSTOP);
+    let stopped = stop(pid);
     sender.send("in time");
     server.process().signal(Signal::SIGTERM);
-    kill(pid, Signal::SIGCONT);
+    drop(stopped);
     receiver.expect(&message("in time"));
     receiver.expect_close();
     assert_eq!(server.end().0.code(), Some(0));

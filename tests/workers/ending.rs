@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 
 use super::support_broadcast::{
-    Peer, children, every_worker, gone, kill, message, spread, start, steady,
+    Peer, children, every_worker, gone, message, spread, start, steady, stop,
 };
 use super::support_http::{GET, Server, until};
 
@@ -112,7 +112,7 @@ fn a_worker_that_does_not_end_is_killed_after_the_grace() {
     let options = ["--workers", "2", "--grace", "100ms", "--bus-timeout", "60s"];
     let server = start("broadcast", &options);
     let stuck = every_worker(&server, 2, None).pid(1);
-    kill(stuck, Signal::SIGSTOP);
+    let _stopped = stop(stuck);
     server.process().signal(Signal::SIGTERM);
     let log = assert_ends(server, Duration::from_secs(10));
     let killed = format!("process {stuck} outstays its grace period");
