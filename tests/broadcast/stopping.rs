@@ -91,3 +91,23 @@ fn a_request_begun_before_the_signal_is_a_message_still() {
     also.expect(b"HTTP/1.1 202 Accepted\r\nConnection: close\r\n");
     assert_eq!(server.end().0.code(), Some(0));
 }
+
+#[test]
+fn while_it_waits_for_its_last_requests_new_connections_are_refused() {
+    for signal in [Signal::SIGQUIT, Signal::SIGTERM] {
+        let server = broadcast(&["--framing", "http", "--grace", "60s"]);
+        let [mut sender] = joined(&server);
+        let request = post("late");
+        sender.send(&request[..20]);
+        sender.expect_silence(Duration::from_millis(100)); // it has been read by then
+        server.process().signal(signal);
+        server.line("stopping");
+        until("connecting is refused", || {
+            let again = Peer::try_connect(server.address(), |_socket| Ok(()));
+            again.is_err().then_some(())
+        });
+        sender.send(&request[20..]);
+        sender.expect(b"HTTP/1.1 202 Accepted\r\nConnection: close\r\n");
+        assert_eq!(server.end().0.code(), Some(0));
+    }
+}
