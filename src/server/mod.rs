@@ -73,6 +73,7 @@ fn serve(config: Config) -> Result<(), Failure> {
             let Some(listener) = listening.stream(0) else {
                 return Ok(());
             };
+            listening.close(); // but for the worker's, which closes it when it stops
             let worker = Worker::new(config, most)?;
             worker.run(listener, || {
                 tracing::info!(
