@@ -2,10 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use nix::sys::signal::Signal;
-
 use super::support_broadcast::{
-    Peer, Trace, arguments, join, kill, message, pattern, post, raise_descriptor_limit, sockets,
+    Peer, Trace, arguments, join, message, pattern, post, raise_descriptor_limit, sockets, stop,
     traced,
 };
 use super::support_http::{Server, until};
@@ -81,11 +79,11 @@ fn messages_that_arrive_together_leave_together_in_one_write_a_receiver() {
     let server = server(&trace, "all", &[]);
     let mut senders = join(&server, SENDERS);
     let mut receivers = join(&server, RECEIVERS);
-    kill(server.process().id(), Signal::SIGSTOP);
+    let stopped = stop(server.process().id());
     for (number, sender) in senders.iter().enumerate() {
         sender.send(format!("mark {number:02} {}", "x".repeat(92)));
     }
-    kill(server.process().id(), Signal::SIGCONT);
+    drop(stopped);
     let all = receivers[0].messages(SENDERS * 100).concat();
     for receiver in &mut receivers[1..] {
         assert!(receiver.messages(SENDERS * 100).concat() == all);

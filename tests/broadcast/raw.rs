@@ -5,7 +5,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 
 use super::support_broadcast::{
-    Peer, arguments, broadcast, counter, join, joined, kill, message, pattern,
+    Peer, arguments, broadcast, counter, join, joined, message, pattern, stop,
 };
 use super::support_http::{Server, event_httpd, printed, until};
 
@@ -132,10 +132,10 @@ fn a_message_reaches_nobody_who_connects_after_it() {
 fn a_message_reaches_who_connected_before_it_though_not_accepted_yet() {
     let server = broadcast(&[]);
     let [sender] = joined(&server);
-    kill(server.process().id(), Signal::SIGSTOP);
+    let stopped = stop(server.process().id());
     let mut waiting: Vec<Peer> = (0..20).map(|_| Peer::connect(&server)).collect();
     sender.send("you were there");
-    kill(server.process().id(), Signal::SIGCONT);
+    drop(stopped);
     for peer in &mut waiting {
         peer.expect(&message("you were there"));
     }

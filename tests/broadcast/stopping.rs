@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
-use super::support_broadcast::{Peer, broadcast, joined, kill, message, pattern, post, sockets};
+use super::support_broadcast::{Peer, broadcast, joined, message, pattern, post, sockets, stop};
 use super::support_http::{Server, until};
 
 const MIB: usize = 1 << 20;
@@ -65,10 +65,10 @@ fn what_was_sent_before_the_signal_is_delivered_after_it() {
     let server = broadcast(&["--grace", "60s"]);
     let [sender, mut receiver] = joined(&server);
     let pid = server.process().id();
-    kill(pid, Signal::SIGSTOP);
+    let stopped = stop(pid);
     sender.send("in time");
     server.process().signal(Signal::SIGTERM);
-    kill(pid, Signal::SIGCONT);
+    drop(stopped);
     receiver.expect(&message("in time"));
     receiver.expect_close();
     assert_eq!(server.end().0.code(), Some(0));
@@ -90,4 +90,24 @@ fn a_request_begun_before_the_signal_is_a_message_still() {
     also.send(&request[30..]);
     also.expect(b"HTTP/1.1 202 Accepted\r\nConnection: close\r\n");
     assert_eq!(server.end().0.code(), Some(0));
+}
+
+#[test]
+fn while_it_waits_for_its_last_requests_new_connections_are_refused() {
+    for signal in [Signal::SIGQUIT, Signal::SIGTERM] {
+        let server = broadcast(&["--framing", "http", "--grace", "60s"]);
+        let [mut sender] = joined(&server);
+        let request = post("late");
+        sender.send(&request[..20]);
+        sender.expect_silence(Duration::from_millis(100)); // it has been read by then
+        server.process().signal(signal);
+        server.line("stopping");
+        until("connecting is refused", || {
+            let again = Peer::try_connect(server.address(), |_socket| Ok(()));
+            again.is_err().then_some(())
+        });
+        sender.send(&request[20..]);
+        sender.expect(b"HTTP/1.1 202 Accepted\r\nConnection: close\r\n");
+        assert_eq!(server.end().0.code(), Some(0));
+    }
 }

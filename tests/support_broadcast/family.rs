@@ -62,14 +62,29 @@ pub(crate) fn until_gone(pid: Pid) {
     });
 }
 
-/// Sends a signal; SIGSTOP has its effect when this returns.
 #[track_caller]
 pub(crate) fn kill(pid: Pid, signal: Signal) {
     signal::kill(pid, signal).unwrap_or_else(|error| panic!("{signal} to {pid}: {error}"));
-    if signal == Signal::SIGSTOP {
-        until(&format!("process {pid} stops"), || {
-            matches!(state(pid), Some('T' | 't')).then_some(())
-        });
+}
+
+/// A process that does nothing until this is dropped, if it is there still.
+#[must_use]
+pub(crate) struct Stopped(Pid);
+
+/// Stops a process; it has stopped when this returns.
+#[track_caller]
+pub(crate) fn stop(pid: Pid) -> Stopped {
+    kill(pid, Signal::SIGSTOP);
+    let stopped = Stopped(pid);
+    until(&format!("process {pid} stops"), || {
+        matches!(state(pid), Some('T' | 't')).then_some(())
+    });
+    stopped
+}
+
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        signal::kill(self.0, Signal::SIGCONT).ok();
     }
 }
 

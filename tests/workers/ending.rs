@@ -117,7 +117,7 @@ fn a_worker_that_does_not_end_is_killed_after_the_grace() {
     let options = ["--workers", "2", "--grace", "100ms", "--bus-timeout", "60s"];
     let server = start("broadcast", &options);
     let stuck = every_worker(&server, 2, None).pid(1);
-    kill(stuck, Signal::SIGSTOP);
+    let _stopped = stop(stuck);
     server.process().signal(Signal::SIGTERM);
     let log = assert_ends(server, Duration::from_secs(10));
     let killed = format!("process {stuck} outstays its grace period");

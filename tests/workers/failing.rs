@@ -8,7 +8,7 @@ use nix::unistd::Pid;
 use super::load::under_load;
 use super::support_broadcast::{
     Family, Peer, Trace, arguments, children, every_worker, gone, kill, message, pattern, post,
-    spread, start, traced, until_gone, worker_of,
+    spread, start, stop, traced, until_gone, worker_of,
 };
 use super::support_http::{GET, output, until};
 
@@ -145,6 +145,27 @@ fn what_a_worker_dies_in_the_middle_of_is_passed_on_whole_or_not_at_all() {
 }
 
 #[test]
+fn what_a_worker_had_passed_on_before_it_died_is_delivered() {
+    // More than the master reads at a time, less than a line holds.
+    const LENGTH: usize = 150_000;
+    let server = start("broadcast", &["--workers", "2"]);
+    let family = every_worker(&server, 2, None);
+    let mut groups = spread(&server, 2, 2);
+    let stopped = stop(server.process().id());
+    let body = pattern(b'l', LENGTH);
+    groups[0][0].send(&body);
+    assert!(groups[0][1].messages(LENGTH).concat() == body);
+    groups[0][0].send("what came before has left the worker by now");
+    groups[0][1].message();
+    kill(family.pid(1), Signal::SIGKILL);
+    drop(stopped);
+    for peer in &mut groups[1] {
+        assert!(peer.messages(LENGTH).concat() == body);
+    }
+    every_worker(&server, 2, None);
+}
+
+#[test]
 fn a_worker_that_keeps_dying_comes_back_at_once_and_then_later_and_later() {
     let server = start("serve", &["--workers", "2", "-v"]);
     let steady = every_worker(&server, 2, None).pid(2);
@@ -232,7 +253,7 @@ fn workers_end_within_a_second_of_their_masters_death() {
         let server = start(command, &["--workers", "3"]);
         let mut groups = spread(&server, 3, 1);
         let family = every_worker(&server, 3, None);
-        kill(family.pid(2), Signal::SIGSTOP); // even one that can't do anything about it
+        let _stopped = stop(family.pid(2)); // even one that can't do anything about it
         let start = Instant::now();
         kill(server.process().id(), Signal::SIGKILL);
         family.pids().into_iter().for_each(until_gone);
@@ -273,7 +294,7 @@ fn a_worker_that_hangs_is_replaced_and_the_others_clients_lose_nothing() {
     let mut groups = spread(&server, 3, 2);
     let family = every_worker(&server, 3, None);
     let start = Instant::now();
-    kill(family.pid(2), Signal::SIGSTOP);
+    let _stopped = stop(family.pid(2));
     let mut sent = 0;
     let hung = format!("process {} has not answered", family.pid(2));
     while server.log().iter().all(|line| !line.contains(&hung)) {
@@ -317,7 +338,7 @@ fn a_worker_that_hangs_while_much_is_sent_costs_the_others_clients_nothing() {
     );
     let mut groups = spread(&server, 3, 1);
     let family = every_worker(&server, 3, None);
-    kill(family.pid(2), Signal::SIGSTOP);
+    let _stopped = stop(family.pid(2));
     let body = pattern(b'h', 24 << 20);
     let sender = groups.remove(0).remove(0);
     let mut receiver = groups.pop().unwrap().remove(0);

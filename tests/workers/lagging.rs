@@ -6,7 +6,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 
 use super::support_broadcast::{
-    Family, Peer, every_worker, high_water, kill, pattern, spread, start, worker_of,
+    Family, Peer, every_worker, high_water, pattern, spread, start, stop, worker_of,
 };
 use super::support_http::{LIMIT, until};
 
@@ -23,7 +23,7 @@ fn a_worker_that_is_slow_holds_senders_back_and_its_clients_lose_nothing() {
     let [sender, mut near] = <[Peer; 2]>::try_from(groups.remove(0)).ok().unwrap();
     let mut far = groups.remove(0);
 
-    kill(family.pid(2), Signal::SIGSTOP);
+    let stopped = stop(family.pid(2));
     let (sent, _) = thread::scope(|scope| {
         let sending = scope.spawn(|| sender.send_until_stuck(&body, Duration::from_secs(1)));
         let sent = sending.join().unwrap();
@@ -34,7 +34,7 @@ fn a_worker_that_is_slow_holds_senders_back_and_its_clients_lose_nothing() {
         }
         (sent, ())
     });
-    kill(family.pid(2), Signal::SIGCONT);
+    drop(stopped);
     thread::scope(|scope| {
         scope.spawn(|| sender.send(&body[sent..]));
         let all = far.iter_mut().chain([&mut near]);

@@ -6,7 +6,7 @@ use nix::sys::signal::Signal;
 
 use super::load::under_load;
 use super::support_broadcast::{
-    Peer, Sighting, children, every_worker, kill, message, pattern, spread, start, steady,
+    Peer, Sighting, children, every_worker, kill, message, pattern, spread, start, steady, stop,
     worker_of,
 };
 use super::support_http::{GET, until};
@@ -97,11 +97,11 @@ fn what_was_sent_before_the_reload_is_delivered_also_to_other_workers() {
     let server = start("broadcast", &["--workers", "2"]);
     let family = every_worker(&server, 2, None);
     let mut groups = spread(&server, 2, 2);
-    kill(family.pid(1), Signal::SIGSTOP);
+    let stopped = stop(family.pid(1));
     groups[0][0].send("last words");
     server.process().signal(Signal::SIGHUP);
     server.line(&format!("takes over from {}", family.pid(1)));
-    kill(family.pid(1), Signal::SIGCONT);
+    drop(stopped);
     groups[0][1].expect(&message("last words"));
     for peer in &mut groups[1] {
         peer.expect(&message("last words"));
@@ -172,10 +172,10 @@ fn a_worker_that_dies_as_the_reload_begins_is_replaced_once_and_for_all() {
     let mut family = every_worker(&server, 3, None);
     for round in 0..6 {
         // The master sees the death and the signal in one turn of its loop.
-        kill(master, Signal::SIGSTOP);
+        let stopped = stop(master);
         kill(family.pid(1 + round % 3), Signal::SIGKILL);
         server.process().signal(Signal::SIGHUP);
-        kill(master, Signal::SIGCONT);
+        drop(stopped);
         let now = steady(&server, 3);
         assert!(now.shares_nothing_with(&family), "{now:?} after {family:?}");
         family = now;
