@@ -76,9 +76,10 @@ const PATIENCE: Duration = Duration::from_secs(90);
 const PROBES: usize = 16;
 
 /// How much memory a process may have beyond what it had after the first round, in KiB: what
-/// malloc keeps of the worst moment, however many there were.
-const MASTER_SLACK: u64 = 32 << 10;
-const WORKER_SLACK: u64 = 96 << 10;
+/// malloc keeps of the worst moment, however many there were. The queues of the bus hold
+/// 4 MiB each before senders are held back, and a client's 1 MiB before it is cut off.
+const MASTER_SLACK: u64 = 16 << 10;
+const WORKER_SLACK: u64 = 32 << 10;
 
 /// How many workers are killed in a row that were not seen to serve: the master rightly gives
 /// up when five end in a row before they are ready.
@@ -146,6 +147,7 @@ struct Torture {
 enum Later {
     Thaw(usize),
     Kill(usize),
+    Dismiss(usize),
     ThawMaster,
 }
 
@@ -443,11 +445,16 @@ impl Torture {
                     self.deed(|| format!("STOP to {pid} ({}), CONT in {time:?}", process.name));
                     self.later.push((now + time, Later::Thaw(worker)));
                 }
-                90..94 => {
+                90..95 => {
                     // What it says last, the master reads late, and beside what others say.
-                    self.freeze_master(now);
-                    self.deed(|| format!("TERM to {pid} ({})", process.name));
-                    self.server.dismiss(worker);
+                    let time = self.freeze_master(now).mul_f64(self.rng.f64());
+                    self.deed(|| format!("the end of {pid} ({}) in {time:?}", process.name));
+                    let end = if self.rng.bool() {
+                        Later::Dismiss(worker)
+                    } else {
+                        Later::Kill(worker)
+                    };
+                    self.later.push((now + time, end));
                 }
                 _ => {
                     self.server.freeze(worker);
@@ -459,11 +466,12 @@ impl Torture {
         Ok(())
     }
 
-    fn freeze_master(&mut self, now: Instant) {
+    fn freeze_master(&mut self, now: Instant) -> Duration {
         let time = Duration::from_millis(self.rng.u64(10..1400));
         self.deed(|| format!("STOP to the master, CONT in {time:?}"));
         self.server.tell_master(Signal::SIGSTOP);
         self.later.push((now + time, Later::ThawMaster));
+        time
     }
 
     fn follow_up(&mut self, later: Later) -> Outcome {
@@ -476,13 +484,19 @@ impl Torture {
                 self.deed(|| "CONT to the master".to_owned());
                 self.server.tell_master(Signal::SIGCONT);
             }
+            Later::Dismiss(worker) => {
+                let pid = self.server.workers[worker].pid;
+                self.deed(|| format!("TERM to {pid}"));
+                self.server.dismiss(worker);
+            }
             Later::Kill(worker) => {
-                // It stands still: who waits in its queue now is to be served by another.
+                // If it stands still, who waits in its queue now is to be served by another.
                 let before = step();
                 self.map()?;
                 let mut waiting = 0;
                 for client in &mut self.clients {
-                    if client.is_there() && client.unaccepted > Some(before) {
+                    let stands_still = self.server.workers[worker].frozen.is_some();
+                    if stands_still && client.is_there() && client.unaccepted > Some(before) {
                         client.outlived_one = true;
                         waiting += 1;
                     }
