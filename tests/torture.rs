@@ -1,5 +1,6 @@
 //! `event-httpd broadcast` under torture: clients join, send, stall, break off and leave by
-//! the hundred while its workers are killed, stopped and replaced.
+//! the hundred while its workers are killed, stopped, dismissed and replaced, and the master
+//! is stopped for a while.
 //!
 //! ```sh
 //! cargo test --release --test torture -- --ignored --nocapture
@@ -23,8 +24,8 @@
 //! - **No loss.** A receiver that had its first answer before a message was begun was in its
 //!   worker's table when the message came. If it is still connected in the calm it has to have
 //!   the message, provided that the sender had its 202 and the sender's worker lives or has
-//!   left in peace (told to by the master, exit code 0, within its grace). The 202 of a worker
-//!   that was killed promises nothing: it may leave before the message does.
+//!   left in peace (by the master's SIGTERM or ours, with exit code 0, within its grace). The
+//!   202 of a worker that was killed promises nothing: it may leave before the message does.
 //! - **All or nobody.** What a client of another worker than the sender's has, the master had:
 //!   whole, and passed on to all. So every such receiver has to get it, even if the sender's
 //!   worker was killed and nobody was told 202. Where it is not known on which worker the
@@ -34,7 +35,10 @@
 //!   Which that is, the system shows: a socket in the queue has no inode. Some workers are
 //!   therefore stopped, seen to stand still, and only then killed: what waits then has to be
 //!   answered by another. A connection which ends otherwise has to have had a worker that
-//!   ended; where it was not seen which, one that may have been it.
+//!   ended; where it was not seen which, one that may have been it: its end had begun when the
+//!   connection ended, and was not over when that was last seen in the queue. A worker that
+//!   leaves in peace may close a connection that has not asked for anything; how many it was
+//!   is counted (`dropped_in_peace`).
 //! - **Nothing ends by itself.** No worker ends that was neither harmed nor replaced, a
 //!   stopped one is replaced, a stopped server's exit code is 0 and none of its processes is
 //!   left. `taken for hung` may be said of a worker that had no processor for a second: the
