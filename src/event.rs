@@ -1,35 +1,28 @@
 //! `Event`: something that a base waits for, and the closure that it calls then.
 //!
-//! Owns: one `event`, the closure with what it captured (a descriptor event's source is
-//! among it), the data.
-//! Lent to C: one weak count of [`Inner`], from `make` to [`Inner::release`].
-//! Runs user code: the closure, through `trampoline`; the data's `Serialize`.
+//! Owns: what [`Inner`] has. Lent to C: one weak count of it, from `make` to its end.
+//! Runs user code: the closure, through `trampoline`.
 #![allow(unsafe_code)]
 
-use std::any::Any;
+mod data;
+mod inner;
+
 use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
-use std::ffi::{CStr, c_int, c_void};
+use std::ffi::{CStr, c_int};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::rc::Rc;
 use std::sync::OnceLock;
 use std::time::Duration;
 use std::{fmt, ptr};
 
-use serde::ser::{Error as _, Serialize, SerializeStruct, Serializer};
+use inner::{Callback, Kind, REASONS, forget_owed_calls};
+pub(crate) use inner::{Inner, Orphan};
 
 use crate::error::{Error, Result, cvt, cvt_p};
 use crate::flags::EventFlags;
 use crate::trampoline::{self, Slot};
 use crate::{EventBase, base, ffi, log, process, signals};
-
-/// The bits that stand for a reason to run, not for a way of being registered.
-const REASONS: EventFlags = EventFlags::TIMEOUT
-    .union(EventFlags::READ)
-    .union(EventFlags::WRITE)
-    .union(EventFlags::SIGNAL);
-
-type Callback = dyn FnMut(&Event, EventFlags);
 
 /// Something that a base waits for: a descriptor, a signal, or a time.
 ///
@@ -90,129 +83,6 @@ type Callback = dyn FnMut(&Event, EventFlags);
 #[derive(Clone)]
 pub struct Event(pub(crate) Rc<Inner>);
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    Descriptor,
-    Signal(c_int),
-    Timer,
-}
-
-pub(crate) struct Inner {
-    raw: Cell<*mut ffi::event>, // null once freed
-    arg: Cell<*mut c_void>,     // the weak count lent to C
-    kind: Cell<Kind>,
-    pub(crate) slot: Slot<Callback>,
-    data: RefCell<Option<Rc<dyn Data>>>,
-    base: RefCell<Rc<base::Inner>>, // keeps the base alive longer than `raw`
-    serializing: Cell<bool>,
-    detached: Cell<bool>, // in the base's keeping
-    enlisted: Cell<bool>, // on the base's list of added signal events
-}
-
-/// What is kept for [`Event::data`] and for JSON.
-trait Data: erased_serde::Serialize {
-    fn into_any(self: Rc<Self>) -> Rc<dyn Any>;
-}
-
-impl<T: Serialize + 'static> Data for T {
-    fn into_any(self: Rc<Self>) -> Rc<dyn Any> {
-        self
-    }
-}
-
-/// An event that was dropped in a forked child before its base could free it.
-pub(crate) struct Orphan {
-    raw: *mut ffi::event,
-    arg: *mut c_void,
-    closure: Option<Box<Callback>>, // owns the source, whose number must stay taken
-}
-
-impl Orphan {
-    /// Frees the event, now that its base is this process's own.
-    pub(crate) fn free(self, base: &base::Inner) {
-        let mut owner = signals::lock();
-        owner.strike(base, self.arg.cast_const().cast());
-        // SAFETY: made by `event_new`; the handle that would have freed it gave it up.
-        unsafe { ffi::event_free(self.raw) };
-        drop(owner);
-        // SAFETY: lent in `make`, and libevent has forgotten it.
-        unsafe { trampoline::reclaim::<Inner>(self.arg) };
-        drop(self.closure);
-    }
-}
-
-impl Inner {
-    pub(crate) fn base(&self) -> Rc<base::Inner> {
-        Rc::clone(&self.base.borrow())
-    }
-
-    pub(crate) fn signum(&self) -> Option<c_int> {
-        match self.kind.get() {
-            Kind::Signal(signum) => Some(signum),
-            _ => None,
-        }
-    }
-
-    /// Whether any of `flags` is pending or active; nothing of a freed event or base is.
-    fn pends(&self, flags: EventFlags) -> bool {
-        let raw = self.raw.get();
-        if raw.is_null() || self.base.borrow().is_freed() {
-            return false;
-        }
-        // SAFETY: `raw` is not null, so `release` has not freed it.
-        unsafe { ffi::event_pending(raw, flags.bits(), ptr::null_mut()) != 0 }
-    }
-
-    /// After a callback: what only a pending event has is given back. Returns the handle
-    /// that the base kept, for the caller to drop.
-    pub(crate) fn settle(&self) -> Option<Event> {
-        if !self.enlisted.get() && !self.detached.get() || self.pends(REASONS) {
-            return None;
-        }
-        self.unenlist();
-        if self.detached.replace(false) {
-            self.base().let_go(self)
-        } else {
-            None
-        }
-    }
-
-    fn unenlist(&self) {
-        if self.enlisted.replace(false) {
-            signals::lock().strike(&self.base.borrow(), self);
-        }
-    }
-
-    /// Ends the event; harmless a second time. In a forked child the base keeps it instead.
-    fn release(&self) {
-        let raw = self.raw.replace(ptr::null_mut());
-        if raw.is_null() {
-            return;
-        }
-        let arg = self.arg.replace(ptr::null_mut());
-        let closure = self.slot.set(None);
-        let base = self.base();
-        if base.is_foreign() {
-            base.adopt(Orphan { raw, arg, closure });
-            return;
-        }
-        let owner = self.signum().map(|_| signals::lock());
-        // SAFETY: made by `event_new`, freed only here; `base` outlives this call.
-        unsafe { ffi::event_free(raw) };
-        drop(owner);
-        self.unenlist();
-        // SAFETY: lent in `make`, and libevent has forgotten it.
-        unsafe { trampoline::reclaim::<Self>(arg) };
-        drop(closure);
-    }
-}
-
-impl Drop for Inner {
-    fn drop(&mut self) {
-        self.release();
-    }
-}
-
 impl Event {
     /// Makes an event that waits until `source` can be read or written.
     ///
@@ -223,7 +93,8 @@ impl Event {
     /// the event. Without `PERSIST` the event is no longer pending when its callback runs.
     ///
     /// PHP: `Event::__construct`. libevent: `event_new`. Unlike PHP's, the descriptor is not
-    /// borrowed, and `TIMEOUT` is refused here: it would make the event deaf to its source.
+    /// borrowed, and `TIMEOUT` is refused here: it would make the event deaf to its source. What
+    /// PHP makes with `TIMEOUT | PERSIST` is a [`timer`](Self::timer) that adds itself again.
     ///
     /// # Errors
     /// [`Error::Argument`] for `TIMEOUT` and `SIGNAL`, and for bits that are none of the
@@ -322,7 +193,8 @@ impl Event {
     /// the signal came. Deleting the event gives the signal its former effect back. One base
     /// at a time can have signal events.
     ///
-    /// PHP: `Event::signal`. libevent: `evsignal_new`.
+    /// PHP: `Event::signal`. libevent: `evsignal_new`. For a signal that is to come once, delete
+    /// the event in its callback.
     ///
     /// # Errors
     /// [`Error::Argument`] when `signum` is not 1 to 64, or `SIGKILL`, `SIGSTOP` or one of
@@ -620,7 +492,8 @@ impl Event {
     }
 
     /// Makes the event active: its callback runs in this or the next turn of the loop, once,
-    /// with `what`, whether the event is pending or not.
+    /// with `what`, whether the event is pending or not. Until it has run,
+    /// [`add`](Self::add) sets its time and does not register its source.
     ///
     /// Beyond PHP. libevent: `event_active`.
     ///
@@ -712,7 +585,8 @@ impl Event {
     /// Gives the event another base, source and callback; the data is forgotten and the
     /// priority becomes the middle one.
     ///
-    /// PHP: `Event::set`, whose other forms crash or do nothing. libevent: `event_assign`.
+    /// PHP: `Event::set`, of which this is the form that works whatever is given.
+    /// libevent: `event_assign`.
     ///
     /// # Errors
     /// [`Error::State`] while the event is pending, or is a signal event; otherwise as
@@ -836,41 +710,6 @@ impl Event {
         drop((kept, data));
     }
 
-    /// Attaches a value to the event, in place of the one before; a freed event takes none.
-    ///
-    /// PHP: the property `Event::$data`, and the argument `$arg`.
-    ///
-    /// # Examples
-    /// ```
-    /// # use php_event::{Event, EventBase};
-    /// let base = EventBase::new()?;
-    /// let event = Event::timer(&base, |event| println!("{:?}", event.data::<String>()))?;
-    /// event.set_data("once".to_owned());
-    /// assert_eq!(event.data::<String>().as_deref().map(String::as_str), Some("once"));
-    /// assert_eq!(serde_json::to_string(&event)?, r#"{"pending":false,"data":"once"}"#);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    #[doc(alias = "Event::$data")]
-    pub fn set_data<T: Serialize + 'static>(&self, data: T) {
-        let data: Option<Rc<dyn Data>> = Some(Rc::new(data));
-        let unused = if self.0.raw.get().is_null() {
-            data
-        } else {
-            self.0.data.replace(data)
-        };
-        drop(unused); // no borrow is held: its destructor may run user code
-    }
-
-    /// The value attached to the event, if it is of type `T`.
-    ///
-    /// PHP: the property `Event::$data`, and the argument `$arg`.
-    #[doc(alias = "Event::$data")]
-    #[must_use]
-    pub fn data<T: 'static>(&self) -> Option<Rc<T>> {
-        let data = self.0.data.borrow().clone()?;
-        data.into_any().downcast().ok()
-    }
-
     /// The backends that this system has: `epoll`, `poll`, `select` on Linux.
     ///
     /// PHP: `Event::getSupportedMethods`. libevent: `event_get_supported_methods`.
@@ -907,16 +746,6 @@ impl Event {
     }
 }
 
-/// After `event_del` of a signal event. To end the calls it still owes, libevent writes
-/// through a pointer into the frame of its loop; it keeps the pointer, and would write there
-/// again at the next `event_del`, when the frame is gone. Activation clears it.
-fn forget_owed_calls(raw: *mut ffi::event) {
-    // SAFETY: the caller has not freed `raw`.
-    unsafe { ffi::event_active(raw, ffi::EV_SIGNAL as c_int, 0) };
-    // SAFETY: as above.
-    unsafe { ffi::event_del(raw) };
-}
-
 fn check_descriptor_flags(call: &'static str, what: EventFlags) -> Result<()> {
     let reason: Cow<'static, str> = if what.contains(EventFlags::TIMEOUT) {
         "TIMEOUT would make the event deaf to its source; give the time to Event::add, or use Event::timer".into()
@@ -946,36 +775,5 @@ impl fmt::Debug for Event {
             .field("kind", &self.0.kind.get())
             .field("pending", &self.is_pending())
             .finish_non_exhaustive()
-    }
-}
-
-impl Serialize for Event {
-    /// `{"pending":true,"data":null}`, as PHP's `json_encode` gives; both null once freed.
-    /// Data that contains the event itself is an error.
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if self.0.serializing.replace(true) {
-            return Err(S::Error::custom(
-                "the data of an Event contains the event itself",
-            ));
-        }
-        let _whole = Whole(&self.0.serializing);
-        let freed = self.0.raw.get().is_null();
-        let data = self.0.data.borrow().clone();
-        let mut object = serializer.serialize_struct("Event", 2)?;
-        object.serialize_field("pending", &(!freed).then(|| self.is_pending()))?;
-        match data {
-            Some(data) => object.serialize_field("data", &*data as &dyn erased_serde::Serialize)?,
-            None => object.serialize_field("data", &())?,
-        }
-        object.end()
-    }
-}
-
-/// Clears the mark of a serialization, by a panic too.
-struct Whole<'a>(&'a Cell<bool>);
-
-impl Drop for Whole<'_> {
-    fn drop(&mut self) {
-        self.0.set(false);
     }
 }

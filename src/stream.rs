@@ -39,7 +39,8 @@ fn next_id() -> u64 {
 
 /// Settings for sockets; see [`stream_context_create`].
 ///
-/// PHP: the array under `socket` that `stream_context_create` takes, with PHP's defaults.
+/// PHP: the array under `socket` that `stream_context_create` takes, with PHP's defaults;
+/// `bindto` and, for want of UDP, `so_broadcast` are not there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ContextOptions {
     /// How many connections wait to be accepted; 0 is 0, −1 the system's most.
@@ -554,7 +555,8 @@ pub fn feof(stream: &Stream) -> bool {
 
 /// Closes a stream for every handle of it: the peer sees the end, and reads, writes and a
 /// second close answer [`Error::Freed`]. The descriptor's number is released with the last
-/// handle or event that holds the stream, so that no event watches a stranger.
+/// handle or event that holds the stream, so that no event watches a stranger; an event that
+/// watches it fires once more, and is to be deleted then.
 ///
 /// A listener, or a connection that was made before a fork, is only released: shutting it
 /// down would end it in the other process too.

@@ -107,22 +107,18 @@ fn guard(base: &base::Inner, f: impl FnOnce()) -> bool {
         return false; // nothing of the user's runs between a panic and its re-raise
     }
     if base.is_foreign() {
-        base.stop(); // a fork inside a callback: this child must not serve the parent's loop
+        base.stop();
         return false;
     }
     let run = || {
         log::flush();
         f();
     };
-    let panicked = catch(base, run);
-    if base.is_foreign() {
-        base.stop();
-    }
-    panicked
+    catch(base, run)
 }
 
 /// Ends the life of something whose destructor may be the user's. It runs even while a
-/// panic waits, since the memory must go; a second panic is forgotten, not passed on.
+/// panic waits, since the memory must go; a second panic is dropped, not passed on.
 fn release<T>(base: &base::Inner, last: T) {
     let waiting = PANIC.take(); // a loop that the destructor turns must run its callbacks, or spins
     catch(base, || drop(last));
@@ -137,13 +133,17 @@ fn release<T>(base: &base::Inner, last: T) {
 
 /// Keeps a panic for [`resume`] and stops the loop; tells whether there was one.
 fn catch(base: &base::Inner, f: impl FnOnce()) -> bool {
-    let Err(payload) = catch_unwind(AssertUnwindSafe(f)) else {
-        return false;
-    };
-    base.stop();
-    // None waits: neither `guard` nor `release` runs us then.
-    PANIC.set(Some(ManuallyDrop::new(payload)));
-    true
+    let caught = catch_unwind(AssertUnwindSafe(f));
+    let panicked = caught.is_err();
+    if let Err(payload) = caught {
+        base.stop();
+        // None waits: neither `guard` nor `release` runs us then.
+        PANIC.set(Some(ManuallyDrop::new(payload)));
+    }
+    if base.is_foreign() {
+        base.stop(); // it forked, and this child must not serve the parent's loop
+    }
+    panicked
 }
 
 /// Last step of every method that lets C run callbacks: raises the panic that one of them

@@ -11,6 +11,8 @@ mod support;
 mod base;
 #[path = "soundness/event.rs"]
 mod event;
+#[path = "soundness/kinds.rs"]
+mod kinds;
 #[path = "soundness/signal.rs"]
 mod signal;
 
@@ -18,11 +20,10 @@ use std::cell::{Cell, RefCell};
 use std::panic::panic_any;
 use std::rc::Rc;
 use std::sync::MutexGuard;
-use std::time::Duration;
 
-use nix::sys::signal::{Signal, raise};
-use php_event::{Event, EventBase, LoopEnd};
-use support::{Bomb, Drops, OnDrop, Readable, panic_of, pass, run, signals_turn};
+use kinds::{Descriptor, PersistentDescriptor, PersistentTimer, SignalThrice, Timer};
+use php_event::{EventBase, LoopEnd};
+use support::{Bomb, Drops, OnDrop, panic_of, pass, run};
 
 /// A class with a callback, as the cases see it.
 trait Class {
@@ -57,170 +58,6 @@ trait Class {
     ) -> bool;
 }
 
-/// A one-shot event on a descriptor that is always ready.
-struct Descriptor;
-
-impl Class for Descriptor {
-    type Handle = Event;
-
-    fn make(base: &EventBase, mut callback: impl FnMut(&Event) + 'static) -> Event {
-        Event::new(base, Readable::new(), Event::READ, move |_, _, event| {
-            callback(event);
-        })
-        .unwrap()
-    }
-
-    fn fire(event: &Event) {
-        event.add(None).unwrap();
-    }
-
-    fn disarm(event: &Event) {
-        event.del().unwrap();
-    }
-
-    fn free(event: &Event) {
-        event.free();
-    }
-
-    fn replace(event: &Event, base: &EventBase, mut f: impl FnMut(&Event) + 'static) -> bool {
-        let callback = move |_: &Readable, _, event: &Event| f(event);
-        event
-            .set(base, Readable::new(), Event::READ, callback)
-            .unwrap();
-        true
-    }
-}
-
-/// An event that stays pending, on a descriptor that is always ready.
-struct PersistentDescriptor;
-
-impl Class for PersistentDescriptor {
-    type Handle = Event;
-
-    fn make(base: &EventBase, mut callback: impl FnMut(&Event) + 'static) -> Event {
-        let what = Event::READ | Event::PERSIST;
-        let callback = move |_: &Readable, _, event: &Event| callback(event);
-        Event::new(base, Readable::new(), what, callback).unwrap()
-    }
-
-    fn fire(event: &Event) {
-        event.add(None).unwrap();
-    }
-
-    fn disarm(event: &Event) {
-        event.del().unwrap();
-    }
-
-    fn free(event: &Event) {
-        event.free();
-    }
-
-    fn replace(event: &Event, base: &EventBase, mut f: impl FnMut(&Event) + 'static) -> bool {
-        let callback = move |_: &Readable, _, event: &Event| f(event);
-        let what = Event::READ | Event::PERSIST;
-        event.set(base, Readable::new(), what, callback).unwrap();
-        true
-    }
-}
-
-struct Timer;
-
-impl Class for Timer {
-    type Handle = Event;
-
-    fn make(base: &EventBase, callback: impl FnMut(&Event) + 'static) -> Event {
-        Event::timer(base, callback).unwrap()
-    }
-
-    fn fire(event: &Event) {
-        event.add_timer(Some(Duration::ZERO)).unwrap();
-    }
-
-    fn disarm(event: &Event) {
-        event.del_timer().unwrap();
-    }
-
-    fn free(event: &Event) {
-        event.free();
-    }
-
-    fn replace(event: &Event, base: &EventBase, callback: impl FnMut(&Event) + 'static) -> bool {
-        event.set_timer(base, callback).unwrap();
-        true
-    }
-}
-
-/// An event that only times out, again and again.
-struct PersistentTimer;
-
-impl Class for PersistentTimer {
-    type Handle = Event;
-
-    fn make(base: &EventBase, mut callback: impl FnMut(&Event) + 'static) -> Event {
-        Event::new(base, Readable::new(), Event::PERSIST, move |_, _, event| {
-            callback(event);
-        })
-        .unwrap()
-    }
-
-    fn fire(event: &Event) {
-        event.add(Some(Duration::from_millis(1))).unwrap();
-        event.active(Event::TIMEOUT).unwrap(); // several of them in one pass
-    }
-
-    fn disarm(event: &Event) {
-        event.del().unwrap();
-    }
-
-    fn free(event: &Event) {
-        event.free();
-    }
-
-    fn replace(event: &Event, base: &EventBase, mut f: impl FnMut(&Event) + 'static) -> bool {
-        let callback = move |_: &Readable, _, event: &Event| f(event);
-        event
-            .set(base, Readable::new(), Event::PERSIST, callback)
-            .unwrap();
-        true
-    }
-}
-
-/// A signal event whose signal came three times before the loop saw it.
-struct SignalThrice;
-
-impl Class for SignalThrice {
-    type Handle = Event;
-
-    const OWED: usize = 3;
-
-    fn turn() -> Option<MutexGuard<'static, ()>> {
-        Some(signals_turn())
-    }
-
-    fn make(base: &EventBase, mut callback: impl FnMut(&Event) + 'static) -> Event {
-        Event::signal(base, libc::SIGUSR1, move |_, event| callback(event)).unwrap()
-    }
-
-    fn fire(event: &Event) {
-        event.add_signal(None).unwrap();
-        for _ in 0..Self::OWED {
-            raise(Signal::SIGUSR1).unwrap();
-        }
-    }
-
-    fn disarm(event: &Event) {
-        event.del_signal().unwrap();
-    }
-
-    fn free(event: &Event) {
-        event.free();
-    }
-
-    fn replace(_: &Event, _: &EventBase, _: impl FnMut(&Event) + 'static) -> bool {
-        false
-    }
-}
-
 /// Lists the classes; each gets a module with all the cases of `cases!`.
 macro_rules! classes {
     ($($module:ident: $class:ident),+ $(,)?) => {$(
@@ -249,6 +86,7 @@ macro_rules! cases {
             base_handle_dropped_while_the_loop_runs_is_freed_after_it,
             outlives_every_handle_of_its_base,
             never_armed_and_dropped_frees_its_closure_once,
+            runs_as_often_as_is_owed,
             kept_inside_its_own_closure_is_freed_by_free,
             handles_are_the_same_object_and_may_be_swapped,
             panic_in_a_callback_comes_out_of_the_loop_and_the_others_run_later,
@@ -570,6 +408,22 @@ fn never_armed_and_dropped_frees_its_closure_once<C: Class>() {
     let token = drops.token();
     drop(C::make(&base, move |_| token.hold()));
     assert_eq!(drops.count(), 1);
+}
+
+fn runs_as_often_as_is_owed<C: Class>() {
+    let base = EventBase::new().unwrap();
+    let (drops, calls) = (Drops::default(), Rc::new(Cell::new(0)));
+    let (token, count) = (drops.token(), calls.clone());
+    let handle = C::make(&base, move |this| {
+        token.hold();
+        count.set(count.get() + 1);
+        if count.get() == C::OWED {
+            C::disarm(this);
+        }
+    });
+    C::fire(&handle);
+    assert_eq!(run(&base), LoopEnd::NoEvents);
+    assert_eq!((calls.get(), drops.count()), (C::OWED, 0));
 }
 
 /// A handle inside its own closure is a cycle that nobody breaks, as documented; `free` does.

@@ -61,13 +61,15 @@ impl Acceptor {
         Ok(acceptor)
     }
 
-    fn accept(&self, listener: &Stream) {
+    /// Takes a batch of connections. True when more may be queued.
+    fn accept(&self, listener: &Stream) -> bool {
         let Some(worker) = self.worker.upgrade() else {
-            return;
+            return false;
         };
         for _ in 0..BATCH {
             if worker.is_full() {
-                return self.pause("as many connections are open as are allowed", None);
+                self.pause("as many connections are open as are allowed", None);
+                return false;
             }
             match stream_socket_accept(listener, Duration::ZERO) {
                 Ok(stream) => {
@@ -78,11 +80,15 @@ impl Acceptor {
                         tracing::error!("a connection could not be watched: {error}");
                     }
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
                 Err(error) if is_the_peers(&error) => {}
-                Err(error) => return self.pause(&error.to_string(), Some(RETRY)),
+                Err(error) => {
+                    self.pause(&error.to_string(), Some(RETRY));
+                    return false;
+                }
             }
         }
+        true
     }
 
     fn pause(&self, why: &str, retry: Option<Duration>) {
@@ -129,9 +135,7 @@ impl Acceptor {
 
     /// Takes what is queued, for the last time; the caller drops the listener then.
     pub(crate) fn drain(&self, listener: &Stream) {
-        if !self.paused.get() {
-            self.accept(listener);
-        }
+        while !self.paused.get() && self.accept(listener) {}
     }
 }
 

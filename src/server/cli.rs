@@ -73,7 +73,8 @@ struct BroadcastArgs {
     #[arg(long, env = "EVENT_HTTPD_DELIVER", default_value = "others")]
     deliver: Deliver,
 
-    /// How many bytes may wait for all peers of a worker together; then the slowest is cut off
+    /// How many bytes of messages may wait in a worker, each counted once, and of unfinished
+    /// request bodies; then the slowest readers are cut off, or 503 is answered
     #[arg(long, value_name = "SIZE", env = "EVENT_HTTPD_MAX_QUEUE_TOTAL", default_value = "256MiB", value_parser = size)]
     max_queue_total: usize,
 }
@@ -129,7 +130,8 @@ struct Shared {
     #[arg(long, env = "EVENT_HTTPD_DATE", value_parser = BoolishValueParser::new())]
     date: bool,
 
-    /// Stop accepting while this many connections are open [default: what the descriptor limit allows]
+    /// Stop accepting while this many connections are open, in each worker [default: what the
+    /// descriptor limit allows]
     #[arg(long, value_name = "N", env = "EVENT_HTTPD_MAX_CONNECTIONS", value_parser = clap::value_parser!(u32).range(1..))]
     max_connections: Option<u32>,
 
@@ -158,7 +160,8 @@ struct Shared {
     #[arg(long, value_name = "TIME", env = "EVENT_HTTPD_GRACE", default_value = "5s", value_parser = grace)]
     grace: Duration,
 
-    /// Print what arrives to standard output, as the tutorial does
+    /// Print what arrives to standard output, as it is and as the tutorial does; an output that
+    /// nobody reads holds the server up
     #[arg(long, env = "EVENT_HTTPD_ECHO", value_parser = BoolishValueParser::new())]
     echo: bool,
 
@@ -171,7 +174,7 @@ struct Shared {
     worker_max_requests: Option<u64>,
 
     /// How long a worker may leave the master's heartbeats unanswered before it is replaced
-    #[arg(long, value_name = "TIME", env = "EVENT_HTTPD_BUS_TIMEOUT", default_value = "5s", value_parser = duration)]
+    #[arg(long, value_name = "TIME", env = "EVENT_HTTPD_BUS_TIMEOUT", default_value = "5s", value_parser = bus_timeout)]
     bus_timeout: Duration,
 
     #[command(flatten)]
@@ -220,6 +223,13 @@ impl Cli {
             error.print().ok();
             Err(0)
         }
+    }
+
+    /// What these arguments ask for, in tests.
+    #[cfg(test)]
+    pub(crate) fn parsed_from(arguments: &[&str]) -> Command {
+        let name = std::iter::once(&"event-httpd");
+        Self::parse_from(name.chain(arguments)).into_command()
     }
 
     fn into_command(self) -> Command {
@@ -314,6 +324,15 @@ fn duration(text: &str) -> Result<Duration, String> {
     } else {
         Ok(time)
     }
+}
+
+/// A time that a busy machine does not exceed by itself.
+fn bus_timeout(text: &str) -> Result<Duration, String> {
+    let time = grace(text)?;
+    if time < Duration::from_millis(100) {
+        return Err("must be at least 100ms".to_owned());
+    }
+    Ok(time)
 }
 
 /// A time of at most a year; `0s` is none at all.

@@ -26,6 +26,10 @@ use crate::{Event, Result};
 /// with bytes unread would reset the connection, and the answer could be lost (RFC 9112 §9.6).
 const LINGER: Duration = Duration::from_secs(2);
 
+/// How long a connection that was made just before the server stops may take to begin its
+/// request: the peer has heard nothing yet, and a close would look like a failure.
+const FIRST: Duration = Duration::from_secs(1);
+
 const HEAD_LATE: Refusal = Refusal::new(
     Status::RequestTimeout,
     "the request's head did not arrive in the time this server allows",
@@ -33,6 +37,10 @@ const HEAD_LATE: Refusal = Refusal::new(
 const BODY_LATE: Refusal = Refusal::new(
     Status::RequestTimeout,
     "the request's body did not arrive in the time this server allows",
+);
+const TOO_MANY_BODIES: Refusal = Refusal::new(
+    Status::ServiceUnavailable,
+    "too many request bodies are on their way to this server",
 );
 const PANICKED: Refusal = Refusal::new(
     Status::InternalServerError,
@@ -53,6 +61,7 @@ struct State {
     request: Option<Request>,
     body: Vec<u8>, // of that request, where the app takes bodies
     outbox: Outbox,
+    fresh: bool,          // nothing has come yet
     queued: bool,         // the worker will send the outbox at the end of this turn
     full: bool,           // decoding stopped because too much waits to be written
     waiting: usize,       // bytes that the socket had no room for, as the worker counts them
@@ -71,7 +80,7 @@ enum Stage {
     /// Has its last answer; closes when it is written.
     Last,
     /// As `Last`, but the peer may still be sending: lingers when it is written.
-    LastRefused,
+    LastThenLinger,
     /// Said its last; reads, and throws away, until the peer closes.
     Lingering,
     /// Gone from the worker.
@@ -114,6 +123,7 @@ impl Connection {
                 request: None,
                 body: Vec::new(),
                 outbox: Outbox::default(),
+                fresh: true,
                 queued: false,
                 full: false,
                 waiting: 0,
@@ -173,10 +183,19 @@ impl Connection {
         );
         let answered = catch_unwind(AssertUnwindSafe(|| {
             drop(self.worker.batch().take());
+            self.take_back_the_last_answer();
             self.refuse(PANICKED);
         }));
         if answered.is_err() {
             self.close();
+        }
+    }
+
+    /// The answer that was to be the last was not made.
+    fn take_back_the_last_answer(&self) {
+        let state = &mut *self.state.borrow_mut();
+        if matches!(state.stage, Stage::Last | Stage::LastThenLinger) && state.outbox.is_empty() {
+            state.stage = Stage::Open;
         }
     }
 
@@ -199,8 +218,12 @@ impl Connection {
     }
 
     fn received(self: &Rc<Self>, bytes: &[u8]) {
-        if self.state.borrow().stage != Stage::Open {
-            return; // it has its last answer
+        {
+            let mut state = self.state.borrow_mut();
+            state.fresh = false;
+            if state.stage != Stage::Open {
+                return; // it has its last answer
+            }
         }
         self.worker.echo(bytes);
         match self.worker.takes() {
@@ -265,13 +288,16 @@ impl Connection {
     fn step(&self, rest: &mut &[u8]) -> Step {
         let state = &mut *self.state.borrow_mut();
         let waits = self.worker.batch().borrow().len() + state.outbox.len();
-        state.full = waits >= self.worker.config().max_queue;
+        state.full = state.stage == Stage::Open && waits >= self.worker.config().max_queue;
         if state.full || state.stage != Stage::Open {
             return Step::Stop;
         }
         let decoded = match state.decoder.decode(rest) {
             Ok(decoded) => decoded,
-            Err(refusal) => return Step::Say(self.refusal(state, &refusal)),
+            Err(refusal) => {
+                let head_only = state.request.is_none() && asks_for_head(rest);
+                return Step::Say(self.refusal(state, &refusal, head_only));
+            }
         };
         *rest = rest.get(decoded.used..).unwrap_or_default();
         match decoded.item {
@@ -287,7 +313,10 @@ impl Connection {
                 }
             }
             Item::Body(part) if self.worker.takes() == Takes::Bodies => {
-                state.body.extend_from_slice(part)
+                if !self.worker.take_body(part.len()) {
+                    return Step::Say(self.refusal(state, &TOO_MANY_BODIES, false));
+                }
+                state.body.extend_from_slice(part);
             }
             Item::Body(_) => {}
             Item::End => {
@@ -306,12 +335,14 @@ impl Connection {
         });
         let keep_alive = asked.keep_alive && !self.worker.is_stopping();
         if !keep_alive {
-            state.stage = if nothing_left {
+            // A peer that did not ask for the end may be sending its next request.
+            state.stage = if nothing_left && !asked.keep_alive {
                 Stage::Last
             } else {
-                Stage::LastRefused
+                Stage::LastThenLinger
             };
         }
+        self.worker.release_body(state.body.len());
         (
             Request {
                 keep_alive,
@@ -321,14 +352,15 @@ impl Connection {
         )
     }
 
-    fn refusal(&self, state: &mut State, refusal: &Refusal) -> Part {
+    fn refusal(&self, state: &mut State, refusal: &Refusal, head_only: bool) -> Part {
         tracing::debug!(peer = self.peer(), "refused: {refusal}");
         self.worker.counters().refusals.add(1);
-        state.stage = Stage::LastRefused;
-        let head_only = state
-            .request
-            .take()
-            .is_some_and(|request| request.head_only);
+        state.stage = Stage::LastThenLinger;
+        let head_only = head_only
+            || state
+                .request
+                .take()
+                .is_some_and(|request| request.head_only);
         let mut bytes = Vec::new();
         response::refusal(&mut bytes, refusal, &super::worker::http_date(), head_only);
         bytes.into()
@@ -337,7 +369,7 @@ impl Connection {
     /// Answers with an error status, and ends the connection.
     fn refuse(self: &Rc<Self>, refusal: Refusal) {
         if self.state.borrow().stage == Stage::Open {
-            let part = self.refusal(&mut self.state.borrow_mut(), &refusal);
+            let part = self.refusal(&mut self.state.borrow_mut(), &refusal, false);
             self.worker.batch().borrow_mut().push(part);
             self.flush();
             self.watch(Instant::now(), true);
@@ -507,6 +539,15 @@ impl Connection {
         self.close();
     }
 
+    /// The worker holds senders back, or no longer: then what they owe is due anew, since
+    /// nobody listened meanwhile.
+    pub(crate) fn held(&self, hold: bool) {
+        self.read_on();
+        if !hold {
+            self.watch(Instant::now(), true);
+        }
+    }
+
     /// Reads, unless too much waits to be written or the worker holds senders back.
     pub(crate) fn read_on(&self) {
         let Some(read) = self.read.get() else { return };
@@ -535,7 +576,7 @@ impl Connection {
         match stage {
             Stage::Open => return true,
             Stage::Last => self.close(),
-            Stage::LastRefused => {
+            Stage::LastThenLinger => {
                 self.state.borrow_mut().stage = Stage::Lingering;
                 if stream_socket_shutdown(&self.stream, Shutdown::Write).is_err() {
                     self.close(); // the peer is gone already
@@ -564,6 +605,7 @@ impl Connection {
             state.waits_for = waits_for;
             let time = match waits_for {
                 WaitsFor::Request if self.worker.takes() == Takes::Reads => None, // silent for days
+                WaitsFor::Request if self.worker.is_stopping() => Some(FIRST),
                 WaitsFor::Head => Some(config.header_timeout),
                 WaitsFor::Request | WaitsFor::Body | WaitsFor::Room => Some(config.idle_timeout),
                 WaitsFor::Close => Some(LINGER),
@@ -592,8 +634,8 @@ impl Connection {
             state.entered = None;
             (state.due.is_some_and(|due| due <= now), state.waits_for)
         };
-        if !due {
-            return self.watch(now, false);
+        if !due || self.worker.is_holding() && waits_for != WaitsFor::Room {
+            return self.watch(now, due);
         }
         self.worker.counters().timeouts.add(1);
         match waits_for {
@@ -613,18 +655,21 @@ impl Connection {
         }
     }
 
-    /// The worker stops: an idle connection closes, another when it has its answer.
+    /// The worker stops: an idle connection closes, another when it has its answer. One that is
+    /// quite new may still ask.
     pub(crate) fn retire(self: &Rc<Self>) {
         self.guarded(|connection| {
-            let (between, waits) = {
+            let (between, waits, fresh) = {
                 let state = connection.state.borrow();
+                let fresh = state.fresh && connection.worker.takes() != Takes::Reads;
                 let between = state.stage == Stage::Open
                     && state.decoder.phase() == Phase::Idle
                     && !state.full;
-                (between, !state.outbox.is_empty())
+                (between, !state.outbox.is_empty(), fresh)
             };
             match (between, waits) {
                 (true, true) => connection.state.borrow_mut().stage = Stage::Last,
+                (true, false) if fresh => connection.watch(Instant::now(), true),
                 (true, false) => connection.close(),
                 (false, _) => {}
             }
@@ -658,9 +703,19 @@ impl Connection {
         if let Some(read) = self.read.get() {
             read.free();
         }
-        drop(write);
+        let (outbox, body) = {
+            let state = &mut *self.state.borrow_mut();
+            (mem::take(&mut state.outbox), mem::take(&mut state.body))
+        };
+        self.worker.release_body(body.len());
+        drop((write, outbox)); // what it held back goes now, not with the last handle
         true
     }
+}
+
+/// Whether a request that was refused in its head is a `HEAD`.
+fn asks_for_head(input: &[u8]) -> bool {
+    input.trim_ascii_start().starts_with(b"HEAD ")
 }
 
 fn message(panic: &(dyn Any + Send)) -> &str {

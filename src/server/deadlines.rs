@@ -19,6 +19,7 @@ pub(crate) type Tick = u64;
 pub(crate) struct Deadlines {
     began: Instant,
     buckets: RefCell<BTreeMap<Tick, Vec<u64>>>,
+    entries: Cell<usize>,
     armed: Cell<Option<Tick>>,
 }
 
@@ -27,6 +28,7 @@ impl Deadlines {
         Self {
             began,
             buckets: RefCell::default(),
+            entries: Cell::new(0),
             armed: Cell::new(None),
         }
     }
@@ -42,6 +44,7 @@ impl Deadlines {
 
     /// Enters `id` for `tick`. Gives the time to set the timer to, if it is to be set earlier.
     pub(crate) fn enter(&self, id: u64, tick: Tick, now: Instant) -> Option<Duration> {
+        self.entries.set(self.entries.get() + 1);
         self.buckets.borrow_mut().entry(tick).or_default().push(id);
         match self.armed.get() {
             Some(armed) if armed <= tick => None,
@@ -62,9 +65,28 @@ impl Deadlines {
         let later = buckets.split_off(&next);
         let due = std::mem::replace(&mut *buckets, later);
         self.armed.set(None);
-        due.into_iter()
+        let due = due
+            .into_iter()
             .flat_map(|(tick, ids)| ids.into_iter().map(move |id| (tick, id)))
-            .collect()
+            .collect::<Vec<_>>();
+        self.entries
+            .set(self.entries.get().saturating_sub(due.len()));
+        due
+    }
+
+    /// How many entries there are, live or not.
+    pub(crate) fn len(&self) -> usize {
+        self.entries.get()
+    }
+
+    /// Throws out the entries of connections that are not to be kept.
+    pub(crate) fn retain(&self, keep: impl Fn(u64) -> bool) {
+        let mut buckets = self.buckets.borrow_mut();
+        buckets.retain(|_, ids| {
+            ids.retain(|id| keep(*id));
+            !ids.is_empty()
+        });
+        self.entries.set(buckets.values().map(Vec::len).sum());
     }
 
     /// The time to set the timer to after [`expired`](Self::expired)'s entries were handled.
@@ -112,6 +134,20 @@ mod tests {
         assert_eq!(deadlines.enter(4, 2, began), Some(TICK * 2));
         assert_eq!(ids(deadlines.expired(began + TICK * 2)), [4]);
         assert_eq!(deadlines.next(began + TICK * 2), Some(TICK * 8));
+    }
+
+    #[test]
+    fn entries_of_what_is_not_kept_are_thrown_out() {
+        let began = Instant::now();
+        let deadlines = Deadlines::new(began);
+        for id in 0..10 {
+            deadlines.enter(id, id / 3, began);
+        }
+        assert_eq!(deadlines.len(), 10);
+        deadlines.retain(|id| id == 4 || id == 9);
+        assert_eq!(deadlines.len(), 2);
+        assert_eq!(ids(deadlines.expired(began + TICK * 9)), [4, 9]);
+        assert_eq!(deadlines.len(), 0);
     }
 
     #[test]

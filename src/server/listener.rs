@@ -1,8 +1,9 @@
 //! The listening socket, and the descriptor limit that says how many clients fit.
 
+use std::cell::RefCell;
 use std::fs;
 use std::io;
-use std::os::unix::fs::FileTypeExt as _;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::time::Duration;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -22,9 +23,44 @@ const RESERVED: u64 = 16;
 
 /// The listening sockets of one address, and the unix path that goes with it.
 pub(crate) struct Listening {
-    streams: Vec<Stream>,
+    streams: RefCell<Vec<Stream>>,
     address: String,
-    path: Option<(String, Pid)>, // removed by the process that made it
+    _file: Option<SocketFile>, // for its end
+}
+
+/// A unix socket in the file system, removed by the process that made it, unless another
+/// server has put its own there meanwhile.
+struct SocketFile {
+    path: String,
+    identity: Option<(u64, u64)>, // device and inode
+    owner: Pid,
+}
+
+impl SocketFile {
+    fn new(path: &str) -> Self {
+        Self {
+            path: path.to_owned(),
+            identity: identity(path),
+            owner: getpid(),
+        }
+    }
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        if self.owner == getpid()
+            && self.identity.is_some()
+            && identity(&self.path) == self.identity
+        {
+            fs::remove_file(&self.path).ok(); // gone already: as it should be
+        }
+    }
+}
+
+fn identity(path: &str) -> Option<(u64, u64)> {
+    fs::symlink_metadata(path)
+        .ok()
+        .map(|file| (file.dev(), file.ino()))
 }
 
 impl Listening {
@@ -47,9 +83,9 @@ impl Listening {
         let first = bound.map_err(failed)?;
         match &config.listen {
             Listen::Unix(path) => Ok(Self {
-                streams: vec![first],
+                streams: RefCell::new(vec![first]),
                 address: config.listen.to_string(),
-                path: Some((path.clone(), getpid())),
+                _file: Some(SocketFile::new(path)),
             }),
             Listen::Tcp(host) => {
                 let address = stream_socket_get_name(&first, false).unwrap_or_else(|| host.clone());
@@ -58,9 +94,9 @@ impl Listening {
                     Self::add_sisters(config, &address, workers, &mut streams).map_err(failed)?;
                 }
                 Ok(Self {
-                    streams,
+                    streams: RefCell::new(streams),
                     address,
-                    path: None,
+                    _file: None,
                 })
             }
         }
@@ -92,19 +128,15 @@ impl Listening {
         &self.address
     }
 
-    /// The socket of the worker in that slot.
+    /// The socket of the worker in that slot; none any more after [`close`](Self::close).
     pub(crate) fn stream(&self, slot: usize) -> Option<Stream> {
-        self.streams.get(slot).or(self.streams.first()).cloned()
+        let streams = self.streams.borrow();
+        streams.get(slot).or(streams.first()).cloned()
     }
-}
 
-impl Drop for Listening {
-    fn drop(&mut self) {
-        if let Some((path, owner)) = &self.path
-            && *owner == getpid()
-        {
-            fs::remove_file(path).ok(); // gone already: as it should be
-        }
+    /// Lets go of the sockets: when the workers have, too, connections are refused.
+    pub(crate) fn close(&self) {
+        self.streams.take();
     }
 }
 

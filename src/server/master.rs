@@ -57,6 +57,7 @@ struct Seat {
     started: Instant,
     ready: bool,
     leaving: bool, // it was told to
+    killed: bool,  // it hung
 }
 
 /// A worker's place: how its last worker fared, and when the next one starts.
@@ -74,9 +75,10 @@ struct Master {
     stillborn: Cell<u32>, // quick deaths in a row, of all slots, without one becoming ready
     hub: OnceCell<Rc<Hub>>,
     to_start: RefCell<VecDeque<usize>>,
-    to_replace: RefCell<VecDeque<usize>>,
+    to_replace: RefCell<VecDeque<Pid>>,
     announced: Cell<bool>,
     stopping: Cell<bool>,
+    hurried: Cell<bool>, // the grace period has begun
     given_up: RefCell<Option<String>>,
     restarts: Cell<u64>,
     hung: Cell<u64>,
@@ -138,6 +140,7 @@ impl Master {
             to_replace: RefCell::default(),
             announced: Cell::new(false),
             stopping: Cell::new(false),
+            hurried: Cell::new(false),
             given_up: RefCell::default(),
             restarts: Cell::new(0),
             hung: Cell::new(0),
@@ -166,7 +169,7 @@ impl Master {
             let restart = self.timer(move |master| master.start_soon(number))?;
             slot.restart.get_or_init(|| restart);
         }
-        let deadline = self.timer(|master| master.kill_the_rest())?;
+        let deadline = self.timer(|master| master.kill_the_rest("outstays its grace period"))?;
         self.deadline.get_or_init(|| deadline);
         let grace = Some(self.config.grace);
         let signals = [
@@ -238,42 +241,52 @@ impl Master {
     /// Forks a worker for a slot. In the child, gives what it starts with.
     fn start(self: &Rc<Self>, slot: usize) -> Result<Option<Start>, Failure> {
         let Some(listener) = self.listening.stream(slot) else {
-            return Ok(None);
+            return Ok(None); // stopping
         };
-        let (ours, line) = stream_socket_pair()?;
         let master = process::getpid();
         watched_signals().thread_block().ok(); // a child must not lose one before it has its events
-        let forked = process::fork();
-        if matches!(forked, Ok(Fork::Child)) {
-            // The child's copies of what the parent waits for go with the master; its base
-            // must not touch the parent's while they do.
-            self.base.re_init()?;
-            return Ok(Some(Start {
-                slot,
-                listener,
-                line,
-                master,
-            }));
-        }
-        watched_signals().thread_unblock().ok();
-        match forked {
-            Ok(Fork::Parent(pid)) => {
-                tracing::debug!("worker {} is process {pid}", slot + 1);
-                let seat = Seat {
+        let forked = stream_socket_pair().and_then(|pair| Ok((pair, process::fork()?)));
+        let parents = match forked {
+            Ok(((_ours, line), Fork::Child)) => {
+                // What the parent waits for goes with the master's copy here; the base must
+                // not touch the parent's while it does.
+                self.base.re_init()?;
+                return Ok(Some(Start {
                     slot,
-                    started: Instant::now(),
-                    ready: false,
-                    leaving: false,
-                };
-                self.seats.borrow_mut().insert(pid, seat);
-                if let Some(hub) = self.hub.get() {
-                    hub.connect(pid, ours)?;
-                }
+                    listener,
+                    line,
+                    master,
+                }));
             }
-            Ok(Fork::Child) => {}
-            Err(error) => self.ended_quickly(slot, &format!("it could not be forked: {error}")),
+            Ok(((ours, _line), Fork::Parent(pid))) => Ok((ours, pid)),
+            Err(error) => Err(error),
+        };
+        watched_signals().thread_unblock().ok();
+        match parents {
+            Ok((ours, pid)) => self.seat(slot, pid, ours),
+            Err(error) => {
+                tracing::error!("worker {} cannot be started: {error}", slot + 1);
+                self.stillborn.set(self.stillborn.get() + 1);
+                self.ended_quickly(slot, &error.to_string());
+            }
         }
         Ok(None)
+    }
+
+    /// Notes a worker that has been forked.
+    fn seat(&self, slot: usize, pid: Pid, line: Stream) {
+        tracing::debug!("worker {} is process {pid}", slot + 1);
+        let seat = Seat {
+            slot,
+            started: Instant::now(),
+            ready: false,
+            leaving: false,
+            killed: false,
+        };
+        self.seats.borrow_mut().insert(pid, seat);
+        if let Some(Err(error)) = self.hub.get().map(|hub| hub.connect(pid, line)) {
+            tracing::error!("worker {}: {error}", slot + 1); // its end of the line says so, too
+        }
     }
 
     /// Has the loop left, to start a worker.
@@ -292,33 +305,36 @@ impl Master {
         }
     }
 
-    /// A worker said something.
+    /// A worker said something, or nothing for too long.
     fn heard(self: &Rc<Self>, pid: Pid, word: Word) {
         match word {
             Word::Ready => self.became_ready(pid),
-            Word::Retire => {
-                let slot = self
-                    .seats
-                    .borrow()
-                    .get(&pid)
-                    .filter(|seat| !seat.leaving)
-                    .map(|seat| seat.slot);
-                slot.into_iter().for_each(|slot| self.replace(slot));
-            }
-            Word::Hung => {
-                self.hung.set(self.hung.get() + 1);
-                let timeout = self.config.bus_timeout;
-                tracing::warn!(
-                    "process {pid} has not answered for {timeout:?} and is taken for hung: killing it"
-                );
-                self.send(pid, Signal::SIGKILL);
-            }
+            Word::Retire => self.replace([pid]),
+            Word::Hung => self.kill_the_hung(pid),
+        }
+    }
+
+    fn kill_the_hung(&self, pid: Pid) {
+        let first = self
+            .seats
+            .borrow_mut()
+            .get_mut(&pid)
+            .is_some_and(|seat| !mem::replace(&mut seat.killed, true));
+        if first {
+            self.hung.set(self.hung.get() + 1);
+            let timeout = self.config.bus_timeout;
+            tracing::warn!(
+                "process {pid} has not answered for {timeout:?} and is taken for hung: killing it"
+            );
+            self.send(pid, Signal::SIGKILL);
         }
     }
 
     fn became_ready(self: &Rc<Self>, pid: Pid) {
+        let Some(former) = self.take_seat(pid) else {
+            return; // it has ended already
+        };
         self.stillborn.set(0);
-        let former = self.take_seat(pid);
         for (former, slot) in former {
             tracing::info!(
                 "worker {}: process {pid} takes over from {former}",
@@ -343,14 +359,12 @@ impl Master {
     }
 
     /// Gives a worker its slot for good. Gives those of that slot that are to leave now.
-    fn take_seat(&self, pid: Pid) -> Vec<(Pid, usize)> {
+    fn take_seat(&self, pid: Pid) -> Option<Vec<(Pid, usize)>> {
         let mut seats = self.seats.borrow_mut();
-        let Some(seat) = seats.get_mut(&pid) else {
-            return Vec::new();
-        };
+        let seat = seats.get_mut(&pid)?;
         seat.ready = true;
         if seat.leaving {
-            return Vec::new(); // another was ready before it, and has the slot
+            return Some(Vec::new()); // another was ready before it, and has the slot
         }
         let slot = seat.slot;
         let mut former = Vec::new();
@@ -359,7 +373,7 @@ impl Master {
                 former.push((*other, slot));
             }
         }
-        former
+        Some(former)
     }
 
     /// Reaps the children that have ended.
@@ -380,42 +394,62 @@ impl Master {
     }
 
     fn ended(self: &Rc<Self>, pid: Pid, exit: Exit) {
+        let seat = self.seats.borrow_mut().remove(&pid);
         if let Some(hub) = self.hub.get() {
-            hub.disconnect(pid);
+            hub.disconnect(pid); // what it still sent goes on to the others
         }
-        let Some(seat) = self.seats.borrow_mut().remove(&pid) else {
-            return;
-        };
+        let Some(seat) = seat else { return };
         let number = seat.slot + 1;
         if self.stopping.get() || seat.leaving {
             tracing::info!("worker {number} (process {pid}) ended: {exit}");
-            return self.replace_next();
+        } else {
+            tracing::warn!("worker {number} (process {pid}) ended: {exit}");
+            self.refill(&seat, exit);
         }
-        tracing::warn!("worker {number} (process {pid}) ended: {exit}");
-        let replaced = self
-            .seats
-            .borrow()
-            .values()
-            .any(|other| other.slot == seat.slot && !other.leaving);
-        if replaced {
-            return self.replace_next(); // its replacement had been started already
+        self.replace_next();
+    }
+
+    /// Starts another worker in place of one that ended unasked, unless one is there.
+    fn refill(self: &Rc<Self>, seat: &Seat, exit: Exit) {
+        let quick = seat.started.elapsed() < QUICK;
+        if quick && !seat.ready {
+            self.stillborn.set(self.stillborn.get() + 1);
+        }
+        let stays = self.staying(seat.slot);
+        if let (Some(former), false) = (stays, seat.ready) {
+            tracing::warn!(
+                "worker {}: not replaced yet, process {former} stays",
+                seat.slot + 1
+            );
+            return self.ended_quickly(seat.slot, &exit.to_string());
+        }
+        if stays.is_some() || self.is_starting(seat.slot) {
+            return; // its replacement is there, or about to be
         }
         self.restarts.set(self.restarts.get() + 1);
-        if seat.started.elapsed() >= QUICK {
-            self.set_quick_deaths(seat.slot, 0);
-            self.start_soon(seat.slot);
-        } else {
-            if !seat.ready {
-                self.stillborn.set(self.stillborn.get() + 1);
-            }
+        if quick {
             self.ended_quickly(seat.slot, &exit.to_string());
+        } else {
+            if let Some(slot) = self.slots.get(seat.slot) {
+                slot.quick_deaths.set(0);
+            }
+            self.start_soon(seat.slot);
         }
     }
 
-    fn set_quick_deaths(&self, slot: usize, deaths: u32) {
-        if let Some(slot) = self.slots.get(slot) {
-            slot.quick_deaths.set(deaths);
-        }
+    /// Whether a slot's next worker is about to be started.
+    fn is_starting(&self, slot: usize) -> bool {
+        let restart = self.slots.get(slot).and_then(|slot| slot.restart.get());
+        self.to_start.borrow().contains(&slot) || restart.is_some_and(Event::is_pending)
+    }
+
+    /// The worker of a slot that was not told to leave.
+    fn staying(&self, slot: usize) -> Option<Pid> {
+        let seats = self.seats.borrow();
+        seats
+            .iter()
+            .find(|(_, seat)| seat.slot == slot && !seat.leaving)
+            .map(|(pid, _)| *pid)
     }
 
     /// Starts a slot's next worker at once the first time, later and later after that.
@@ -425,7 +459,8 @@ impl Master {
         };
         let deaths = slot.quick_deaths.get() + 1;
         slot.quick_deaths.set(deaths);
-        if self.stillborn.get() >= GIVE_UP {
+        let any_ready = self.seats.borrow().values().any(|seat| seat.ready);
+        if self.stillborn.get() >= GIVE_UP && !any_ready {
             let why =
                 format!("{GIVE_UP} in a row ended before they were ready, the last with {how}");
             self.given_up.replace(Some(why));
@@ -448,58 +483,59 @@ impl Master {
     /// Replaces all workers, one at a time.
     fn replace_all(self: &Rc<Self>) {
         tracing::info!("replacing the workers one at a time");
-        for slot in 0..self.slots.len() {
-            self.replace(slot);
-        }
+        let pids = self.seats.borrow().keys().copied().collect::<Vec<_>>();
+        self.replace(pids);
     }
 
-    /// Notes a slot whose worker is to be replaced.
-    fn replace(self: &Rc<Self>, slot: usize) {
-        let begin = {
+    /// Notes workers that are to be replaced; each stays until the one that takes over is ready.
+    fn replace(self: &Rc<Self>, pids: impl IntoIterator<Item = Pid>) {
+        for pid in pids {
             let mut to_replace = self.to_replace.borrow_mut();
-            if !to_replace.contains(&slot) {
-                to_replace.push_back(slot);
-            }
-            to_replace.len() == 1
-        };
-        if begin && !self.stopping.get() {
-            self.start_soon(slot);
-        }
-    }
-
-    /// Goes on with the next replacement when the one that is under way is complete.
-    fn replace_next(self: &Rc<Self>) {
-        let next = {
-            let mut to_replace = self.to_replace.borrow_mut();
-            let Some(slot) = to_replace.front().copied() else {
-                return;
-            };
-            let mut under_way = self.to_start.borrow().contains(&slot);
-            let mut ready = false;
-            for seat in self
+            let stays = self
                 .seats
                 .borrow()
-                .values()
-                .filter(|seat| seat.slot == slot)
-            {
-                under_way |= seat.leaving || !seat.ready;
-                ready |= seat.ready && !seat.leaving;
+                .get(&pid)
+                .is_some_and(|seat| !seat.leaving);
+            if stays && !to_replace.contains(&pid) {
+                to_replace.push_back(pid);
             }
-            if under_way || !ready {
+        }
+        self.replace_next();
+    }
+
+    /// Has the first of those that are to be replaced replaced, unless that is under way.
+    fn replace_next(self: &Rc<Self>) {
+        let slot = loop {
+            let Some(pid) = self.to_replace.borrow().front().copied() else {
                 return;
+            };
+            match self.seats.borrow().get(&pid) {
+                Some(seat) if seat.leaving => return, // one at a time: until it has ended
+                Some(seat) => break seat.slot,
+                None => drop(self.to_replace.borrow_mut().pop_front()),
             }
-            to_replace.pop_front();
-            to_replace.front().copied()
         };
-        if let (Some(slot), false) = (next, self.stopping.get()) {
+        let seats = self
+            .seats
+            .borrow()
+            .values()
+            .filter(|seat| seat.slot == slot && !seat.leaving)
+            .count();
+        if seats == 1 && !self.is_starting(slot) && !self.stopping.get() {
             self.start_soon(slot);
         }
     }
 
     /// Stops: passes a signal on to all workers, and kills those that outstay their grace.
     fn stop(self: &Rc<Self>, signal: Signal, grace: Option<Duration>) {
-        if !self.stopping.replace(true) {
+        if self.stopping.replace(true) {
+            if grace.is_some() && self.hurried.replace(true) {
+                return self.kill_the_rest("is to end at once");
+            }
+        } else {
             tracing::info!(workers = self.seats.borrow().len(), "stopping");
+            self.hurried.set(grace.is_some());
+            self.listening.close();
         }
         for slot in &self.slots {
             if let Some(Err(error)) = slot.restart.get().map(Event::del) {
@@ -520,10 +556,10 @@ impl Master {
         }
     }
 
-    fn kill_the_rest(&self) {
+    fn kill_the_rest(&self, why: &str) {
         let pids = self.seats.borrow().keys().copied().collect::<Vec<_>>();
         for pid in pids {
-            tracing::warn!("process {pid} outstays its grace period: killing it");
+            tracing::warn!("process {pid} {why}: killing it");
             self.send(pid, Signal::SIGKILL);
         }
     }

@@ -92,6 +92,7 @@ fn serve(config: Config) -> Result<(), Failure> {
             let Some(listener) = listening.stream(0) else {
                 return Ok(());
             };
+            listening.close(); // the worker's alone now: it lets go when it stops
             let worker = Worker::new(config, most)?;
             worker.run(listener, || {
                 tracing::info!(

@@ -3,11 +3,13 @@
 use std::collections::VecDeque;
 use std::io::{self, IoSlice, Write};
 use std::ops::Range;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 
-/// How many parts go into one system call: enough for any pipeline, and the list stays on
-/// the stack.
-const SLICES: usize = 64;
+/// How many parts go into one system call: as many as Linux takes (IOV_MAX).
+const SLICES: usize = 1024;
+
+/// Up to so many the list of them stays on the stack: enough for any pipeline.
+const FEW: usize = 64;
 
 /// A part of a buffer that many peers may share.
 #[derive(Clone, Debug)]
@@ -51,6 +53,39 @@ impl From<Vec<u8>> for Part {
     }
 }
 
+/// The messages that some reader has not taken yet, oldest first: what they hold in memory.
+///
+/// A message that nobody has any more goes when all older ones have gone; until then its
+/// memory is kept, and counted.
+#[derive(Debug, Default)]
+pub(crate) struct Backlog {
+    messages: VecDeque<(Weak<[u8]>, usize)>,
+    bytes: usize,
+}
+
+impl Backlog {
+    pub(crate) fn add(&mut self, message: &Rc<[u8]>) {
+        self.bytes(); // what has gone makes room first
+        let newest = self.messages.back().map(|(newest, _)| newest.as_ptr());
+        if newest.is_none_or(|newest| !std::ptr::addr_eq(newest, Rc::as_ptr(message))) {
+            self.bytes += message.len();
+            self.messages
+                .push_back((Rc::downgrade(message), message.len()));
+        }
+    }
+
+    /// The memory that is held.
+    pub(crate) fn bytes(&mut self) -> usize {
+        while let Some((oldest, length)) = self.messages.front()
+            && oldest.strong_count() == 0
+        {
+            self.bytes = self.bytes.saturating_sub(*length);
+            self.messages.pop_front();
+        }
+        self.bytes
+    }
+}
+
 /// A queue of parts, and their bytes together.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
@@ -87,15 +122,22 @@ impl Outbox {
     pub(crate) fn write_to(&mut self, mut target: impl Write) -> io::Result<usize> {
         let mut total = 0;
         while let Some(first) = self.parts.front() {
-            let result = if self.parts.len() == 1 {
-                target.write(first.as_slice())
-            } else {
-                let mut slices = [IoSlice::new(&[]); SLICES];
-                let count = self.parts.len().min(SLICES);
-                for (slice, part) in slices.iter_mut().zip(&self.parts) {
-                    *slice = IoSlice::new(part.as_slice());
+            let result = match self.parts.len() {
+                1 => target.write(first.as_slice()),
+                count @ ..=FEW => {
+                    let mut slices = [IoSlice::new(&[]); FEW];
+                    for (slice, part) in slices.iter_mut().zip(&self.parts) {
+                        *slice = IoSlice::new(part.as_slice());
+                    }
+                    target.write_vectored(slices.get(..count).unwrap_or_default())
                 }
-                target.write_vectored(slices.get(..count).unwrap_or_default())
+                _ => {
+                    let parts = self.parts.iter().take(SLICES);
+                    let slices = parts
+                        .map(|part| IoSlice::new(part.as_slice()))
+                        .collect::<Vec<_>>();
+                    target.write_vectored(&slices)
+                }
             };
             match result {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
@@ -160,6 +202,25 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_message_counts_until_the_last_reader_has_it_and_all_older_ones_have_gone() {
+        let mut backlog = Backlog::default();
+        let [first, second] = [[0; 10], [1; 10]].map(Rc::<[u8]>::from);
+        let readers = [&first, &first, &second].map(Rc::clone);
+        for message in [&first, &first, &second] {
+            backlog.add(message);
+        }
+        assert_eq!(backlog.bytes(), 20, "a message counts once");
+        drop(second);
+        let [one, other, of_second] = readers;
+        drop(of_second);
+        assert_eq!(backlog.bytes(), 20, "the first keeps the second");
+        drop((first, one));
+        assert_eq!(backlog.bytes(), 20);
+        drop(other);
+        assert_eq!(backlog.bytes(), 0);
+    }
+
     fn filled(parts: usize) -> (Outbox, Vec<u8>) {
         let mut outbox = Outbox::default();
         let mut all = Vec::new();
@@ -173,8 +234,10 @@ mod tests {
 
     #[test]
     fn whatever_the_target_takes_at_a_time_the_bytes_arrive_in_order() {
-        for parts in [1, 2, SLICES, SLICES + 1, 3 * SLICES] {
-            for each in [1, 7, 8, 9, 1000] {
+        let few = [1, 2, FEW, FEW + 1].map(|parts| (parts, &[1, 7, 8, 9, 1000][..]));
+        let many = [SLICES, SLICES + 1, 3 * SLICES].map(|parts| (parts, &[1000, usize::MAX][..]));
+        for (parts, sizes) in few.into_iter().chain(many) {
+            for &each in sizes {
                 let (mut outbox, all) = filled(parts);
                 let mut target = Narrow {
                     each,

@@ -1,6 +1,7 @@
 //! One process's share of the server: its base, its connections, and how it stops.
 
 use std::cell::{Cell, OnceCell, RefCell, RefMut};
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::rc::Rc;
@@ -13,9 +14,13 @@ use super::config::{Config, Program, READ_BUFFER};
 use super::connection::Connection;
 use super::counters::Counters;
 use super::deadlines::{Deadlines, Tick};
-use super::outbox::{Outbox, Part};
+use super::outbox::{Backlog, Outbox, Part};
 use crate::stream::Stream;
 use crate::{Event, EventBase, Result};
+
+/// Entries of closed connections are thrown out of the deadlines when so many more than
+/// twice the open ones are there.
+const DEADLINES_KEPT: usize = 1024;
 
 /// A base and what lives on it. Connections and events hold the worker, so [`Worker::run`]
 /// takes them apart when it ends.
@@ -29,9 +34,12 @@ pub(crate) struct Worker {
     acceptor: RefCell<Option<(Rc<Acceptor>, Stream)>>,
     bus: OnceCell<LocalBus>,
     sending: OnceCell<Event>, // made active when something is queued, once a turn
+    sends_soon: Cell<bool>,
     queued: RefCell<Vec<Rc<Connection>>>,
-    waiting: Cell<usize>, // bytes in all outboxes that their sockets had no room for
-    holding: Cell<bool>,  // senders are held back, the bus is full
+    messages: RefCell<Backlog>, // those that some reader has not taken yet
+    bodies: Cell<usize>,        // bytes of request bodies that are not complete
+    waiting: Cell<usize>,       // bytes in all outboxes that their sockets had no room for
+    holding: Cell<bool>,        // senders are held back, the bus is full
     retiring: Cell<bool>,
     deadlines: Deadlines,
     sweep: OnceCell<Event>,
@@ -59,7 +67,10 @@ impl Worker {
             acceptor: RefCell::default(),
             bus: OnceCell::new(),
             sending: OnceCell::new(),
+            sends_soon: Cell::new(false),
             queued: RefCell::default(),
+            messages: RefCell::default(),
+            bodies: Cell::new(0),
             waiting: Cell::new(0),
             holding: Cell::new(false),
             retiring: Cell::new(false),
@@ -112,17 +123,20 @@ impl Worker {
     fn notice(self: &Rc<Self>, notice: Notice) {
         match notice {
             Notice::Message(message) => self.deliver(&message, None),
-            Notice::Room => {
-                if !self.bus.get().is_some_and(|bus| bus.is_full()) {
-                    self.hold_senders(false);
-                }
-                self.leave_if_done();
-            }
+            Notice::Room => self.go_on(),
             Notice::Lost => {
-                tracing::warn!("the master is gone: ending");
+                tracing::warn!("the line to the master is gone: ending");
                 self.leave();
             }
         }
+    }
+
+    /// Lets senders go on when the bus has room, and ends a worker that waited for it.
+    fn go_on(self: &Rc<Self>) {
+        if !self.bus.get().is_some_and(|bus| bus.is_full()) {
+            self.hold_senders(false);
+        }
+        self.leave_if_done();
     }
 
     /// Serves until a signal stops it, and takes itself apart. Calls `ready` when signals and
@@ -169,19 +183,51 @@ impl Worker {
             on(libc::SIGTERM, |worker| {
                 worker.stop(Some(worker.config.grace))
             })?,
-            on(libc::SIGINT, |worker| {
-                worker.stop(Some(worker.config.grace))
-            })?,
+            on(libc::SIGINT, Self::interrupted)?,
             on(libc::SIGQUIT, |worker| worker.stop(None))?,
+            on(libc::SIGHUP, Self::hung_up)?,
             on(libc::SIGUSR1, |worker| worker.log_counters())?,
+            on(libc::SIGUSR2, Self::replacement_asked_for)?,
         ])
     }
 
+    /// Whether a master decides for this worker: a terminal, or a service manager, sends a
+    /// signal to the whole group, and it must not count twice.
+    fn has_master(&self) -> bool {
+        self.bus.get().is_some()
+    }
+
+    fn interrupted(self: &Rc<Self>) {
+        if !self.has_master() {
+            self.stop(Some(self.config.grace));
+        }
+    }
+
+    fn hung_up(self: &Rc<Self>) {
+        if !self.has_master() {
+            tracing::info!("the terminal is gone");
+            self.stop(Some(self.config.grace));
+        }
+    }
+
+    fn replacement_asked_for(self: &Rc<Self>) {
+        if !self.has_master() {
+            tracing::warn!("SIGUSR2 replaces workers, and there are none without --workers");
+        }
+    }
+
     /// Stops accepting, and lets open requests end within `grace`, or however long it takes;
-    /// at once when asked again.
+    /// at once when asked again, unless by a master.
     fn stop(self: &Rc<Self>, grace: Option<Duration>) {
+        let again = match grace {
+            Some(_) => self.hurried.replace(true),
+            None => self.stopping.get(),
+        };
         self.stopping.set(true);
-        if grace.is_some() && self.hurried.replace(true) {
+        if again && (grace.is_none() || self.has_master()) {
+            return;
+        }
+        if again {
             tracing::info!("asked to stop again: ending at once");
             return self.leave();
         }
@@ -349,6 +395,7 @@ impl Worker {
 
     /// Queues a message to every connection but one; it is written at the end of this turn.
     pub(crate) fn deliver(&self, message: &Rc<[u8]>, except: Option<u64>) {
+        self.messages.borrow_mut().add(message);
         for (id, connection) in self.connections.borrow().iter() {
             if Some(*id) != except {
                 connection.queue(message);
@@ -358,6 +405,7 @@ impl Worker {
 
     /// Queues a message to one connection; it is written at the end of this turn.
     pub(crate) fn deliver_to(&self, id: u64, message: &Rc<[u8]>) {
+        self.messages.borrow_mut().add(message);
         if let Some(connection) = self.connections.borrow().get(&id) {
             connection.queue(message);
         }
@@ -377,7 +425,7 @@ impl Worker {
     fn hold_senders(&self, hold: bool) {
         if self.holding.replace(hold) != hold {
             for connection in self.connections.borrow().values() {
-                connection.read_on();
+                connection.held(hold);
             }
         }
     }
@@ -396,7 +444,8 @@ impl Worker {
     /// Makes the sending event active: it runs behind all that is active in this turn, so
     /// that messages which arrived together leave together.
     fn send_soon(&self) {
-        if let Some(sending) = self.sending.get()
+        if !self.sends_soon.replace(true)
+            && let Some(sending) = self.sending.get()
             && let Err(error) = sending.active(Event::TIMEOUT)
         {
             tracing::error!("{error}");
@@ -404,14 +453,19 @@ impl Worker {
     }
 
     fn send_queued(self: &Rc<Self>) {
-        for connection in self.queued.take() {
+        self.sends_soon.set(false);
+        let mut queued = self.queued.take();
+        for connection in queued.drain(..) {
             connection.send_queued();
+        }
+        if self.queued.borrow().is_empty() {
+            self.queued.replace(queued); // with its memory
         }
         if let Some(bus) = self.bus.get() {
             bus.flush();
         }
         self.cut_off_the_slowest();
-        self.leave_if_done(); // the last connection may have closed before its message had left
+        self.go_on(); // what was queued for the bus may have left without waiting
     }
 
     /// Notes how the bytes that wait in one outbox changed.
@@ -420,28 +474,54 @@ impl Worker {
             .set((self.waiting.get() + now).saturating_sub(before));
     }
 
-    /// Keeps all outboxes together within their limit.
+    /// Keeps what waits for all readers together within its limit: those that lag most are cut
+    /// off until it is. A message counts once, however many have still to take it.
     fn cut_off_the_slowest(&self) {
-        let Program::Broadcast {
-            max_queue_total, ..
-        } = self.config.program
-        else {
+        let Some(most) = self.max_queue_total() else {
             return;
         };
-        while self.waiting.get() > max_queue_total {
-            let slowest = self
-                .connections
-                .borrow()
-                .values()
-                .max_by_key(|connection| connection.waiting())
-                .cloned();
-            match slowest {
-                Some(connection) => {
-                    connection.cut_off("all readers together lag past --max-queue-total")
-                }
-                None => break,
+        if self.messages.borrow_mut().bytes() <= most {
+            return;
+        }
+        let mut readers = self
+            .connections
+            .borrow()
+            .values()
+            .cloned()
+            .collect::<Vec<_>>();
+        readers.retain(|reader| reader.waiting() > 0);
+        readers.sort_by_key(|reader| Reverse(reader.waiting()));
+        for reader in readers {
+            reader.cut_off("all readers together lag past --max-queue-total");
+            if self.messages.borrow_mut().bytes() <= most {
+                break;
             }
         }
+    }
+
+    fn max_queue_total(&self) -> Option<usize> {
+        match self.config.program {
+            Program::Broadcast {
+                max_queue_total, ..
+            } => Some(max_queue_total),
+            Program::Serve => None,
+        }
+    }
+
+    /// Takes part of a request's body on account. False when the bodies that are not complete
+    /// would be more than may wait.
+    pub(crate) fn take_body(&self, bytes: usize) -> bool {
+        let bodies = self.bodies.get() + bytes;
+        let fits = self.max_queue_total().is_none_or(|most| bodies <= most);
+        if fits {
+            self.bodies.set(bodies);
+        }
+        fits
+    }
+
+    /// A body is complete, or its connection has gone.
+    pub(crate) fn release_body(&self, bytes: usize) {
+        self.bodies.set(self.bodies.get().saturating_sub(bytes));
     }
 
     /// What the app takes from its connections.
@@ -467,6 +547,10 @@ impl Worker {
 
     /// Enters a deadline for a connection.
     pub(crate) fn enter_deadline(&self, id: u64, due: Instant, now: Instant) {
+        if self.deadlines.len() > 2 * self.open_connections() + DEADLINES_KEPT {
+            let connections = self.connections.borrow();
+            self.deadlines.retain(|id| connections.contains_key(&id));
+        }
         let timer = self.deadlines.enter(id, self.deadlines.tick(due), now);
         self.set_sweep(timer);
     }
@@ -499,4 +583,71 @@ pub(crate) fn http_date() -> String {
 fn subsecond(time: SystemTime) -> u64 {
     time.duration_since(SystemTime::UNIX_EPOCH)
         .map_or(0, |since| since.subsec_nanos().into())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpStream;
+    use std::thread;
+
+    use super::*;
+    use crate::server::cli::Cli;
+    use crate::server::config::Command;
+    use crate::server::listener::Listening;
+
+    /// Panics on the first request, answers the second, and then has the loop left.
+    struct Panics(Cell<bool>);
+
+    impl App for Panics {
+        fn takes(&self) -> Takes {
+            Takes::Requests
+        }
+
+        fn answer(
+            &self,
+            worker: &Rc<Worker>,
+            _: u64,
+            _: Request,
+            _: &[u8],
+            _: Option<&str>,
+        ) -> Part {
+            assert!(self.0.replace(true), "the first request");
+            worker.base().exit(None).unwrap();
+            b"an answer".to_vec().into()
+        }
+    }
+
+    fn ask(address: &str) -> String {
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream
+            .set_read_timeout(Some(Duration::from_secs(20)))
+            .unwrap();
+        stream
+            .write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
+    #[test]
+    fn a_panic_in_the_app_ends_its_connection_with_500_and_the_worker_goes_on() {
+        let Command::Server(config) = Cli::parsed_from(&["serve", "--listen", "127.0.0.1:0"])
+        else {
+            panic!("serve is a server");
+        };
+        let listening = Listening::on(&config, 1).unwrap();
+        let address = listening.address().to_owned();
+        let client = thread::spawn(move || [ask(&address), ask(&address)]);
+        let worker = Worker::with_app(config, Box::new(Panics(Cell::new(false))), 10).unwrap();
+        worker.run(listening.stream(0).unwrap(), || {}).unwrap();
+        let [first, second] = client.join().unwrap();
+        assert!(
+            first.starts_with("HTTP/1.1 500 Internal Server Error\r\n"),
+            "{first}"
+        );
+        assert_eq!(second, "an answer");
+        assert_eq!(worker.counters().panics.get(), 1);
+    }
 }

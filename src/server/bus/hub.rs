@@ -36,6 +36,7 @@ pub(crate) struct Hub {
     longest: usize,
     links: RefCell<BTreeMap<Pid, Rc<Link>>>,
     heartbeat: OnceCell<Event>,
+    last_beat: Cell<Instant>,
     held: Cell<bool>,
     passed_on: Cell<u64>,
     heard: Box<dyn Fn(Pid, Word)>,
@@ -55,12 +56,13 @@ impl Hub {
             longest,
             links: RefCell::default(),
             heartbeat: OnceCell::new(),
+            last_beat: Cell::new(Instant::now()),
             held: Cell::new(false),
             passed_on: Cell::new(0),
             heard: Box::new(heard),
         });
         let weak: Weak<Self> = Rc::downgrade(&hub);
-        let interval = timeout / HEARTBEATS;
+        let interval = hub.interval();
         let heartbeat = Event::timer(base, move |event| {
             if let Some(hub) = weak.upgrade() {
                 hub.beat();
@@ -72,6 +74,10 @@ impl Hub {
         heartbeat.add(Some(interval))?;
         hub.heartbeat.get_or_init(|| heartbeat);
         Ok(hub)
+    }
+
+    fn interval(&self) -> Duration {
+        self.timeout / HEARTBEATS
     }
 
     /// Connects the worker with that number, over its line.
@@ -155,16 +161,20 @@ impl Hub {
 
     fn beat(&self) {
         let now = Instant::now();
+        let since = now.saturating_duration_since(self.last_beat.replace(now));
+        let overslept = since > 2 * self.interval(); // stopped, or the whole machine was
         for (pid, link) in self.all() {
-            let silent = now.saturating_duration_since(link.last_sign());
             let unheard = !link.reads() && link.is_empty(); // it had nothing to take
-            // Time passes while this process stands still, too; its heartbeats do not.
-            let asked = link.note_beat() >= HEARTBEATS - 1;
-            if silent >= self.timeout && asked && !unheard {
+            if overslept || unheard {
+                link.note_sign();
+            }
+            let silent = link
+                .unanswered_since()
+                .map(|since| now.saturating_duration_since(since));
+            if silent.is_some_and(|silent| silent >= self.timeout) {
                 (self.heard)(pid, Word::Hung);
-            } else if link.is_empty() || link.reads() {
-                link.queue(Kind::Ping, Rc::default());
-                link.flush();
+            } else if link.reads() || link.is_empty() {
+                link.ask();
             }
         }
     }

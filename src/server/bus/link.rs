@@ -43,8 +43,7 @@ pub(super) struct Link {
     sent: Cell<u64>,
     unheard: Cell<bool>, // the other end takes nothing any more; what it sent is still read
     gone: Cell<bool>,
-    last_sign: Cell<Instant>, // that the other end is alive
-    beats: Cell<u32>,         // heartbeats since then
+    asked: Cell<Option<Instant>>, // whether it is alive, and it has not answered since
 }
 
 impl Link {
@@ -67,8 +66,7 @@ impl Link {
             sent: Cell::new(0),
             unheard: Cell::new(false),
             gone: Cell::new(false),
-            last_sign: Cell::new(Instant::now()),
-            beats: Cell::new(0),
+            asked: Cell::new(None),
         });
         let weak = Rc::downgrade(&link);
         let read = Event::new(
@@ -105,19 +103,22 @@ impl Link {
         self.queue.borrow().is_empty()
     }
 
-    /// When the other end last showed that it is alive.
-    pub(super) fn last_sign(&self) -> Instant {
-        self.last_sign.get()
+    /// Asks the other end whether it is alive.
+    pub(super) fn ask(self: &Rc<Self>) {
+        self.asked
+            .set(self.asked.get().or_else(|| Some(Instant::now())));
+        self.queue(Kind::Ping, Rc::default());
+        self.flush();
     }
 
+    /// Since when a question has had no answer, nor anything else been heard.
+    pub(super) fn unanswered_since(&self) -> Option<Instant> {
+        self.asked.get()
+    }
+
+    /// The other end is alive, or could not have shown it.
     pub(super) fn note_sign(&self) {
-        self.last_sign.set(Instant::now());
-        self.beats.set(0);
-    }
-
-    /// Counts a heartbeat. Gives how many there were before it since the last sign.
-    pub(super) fn note_beat(&self) -> u32 {
-        self.beats.replace(self.beats.get().saturating_add(1))
+        self.asked.set(None);
     }
 
     /// Whether what comes is read; what is not read holds the other end back in the end.
@@ -197,19 +198,28 @@ impl Link {
         }
     }
 
-    fn readable(self: &Rc<Self>) {
+    /// Takes what one read returns. False when there was nothing.
+    fn readable(self: &Rc<Self>) -> bool {
         let mut buffer = [0; READ_BUFFER];
         match (&self.stream).read(&mut buffer) {
-            Ok(0) => self.give_up("the other end closed"),
+            _ if self.gone.get() => false,
+            Ok(0) => {
+                self.give_up("the other end closed");
+                false
+            }
             Ok(n) => {
                 self.note_sign();
                 self.frames
                     .borrow_mut()
                     .extend(buffer.get(..n).unwrap_or_default());
                 self.hand_over();
+                true
             }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Err(error) => self.give_up(&error.to_string()),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => false,
+            Err(error) => {
+                self.give_up(&error.to_string());
+                false
+            }
         }
     }
 
@@ -226,13 +236,7 @@ impl Link {
 
     /// Takes all that the other end sent before it ended.
     pub(super) fn drain(self: &Rc<Self>) {
-        while !self.gone.get() {
-            let before = self.last_sign.get();
-            self.readable();
-            if self.last_sign.get() == before {
-                break;
-            }
-        }
+        while self.readable() {}
     }
 
     fn give_up(self: &Rc<Self>, why: &str) {

@@ -1,0 +1,93 @@
+//! What has been taken is delivered before the server ends.
+
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+
+use super::support_broadcast::{Peer, broadcast, joined, kill, message, pattern, post, sockets};
+use super::support_http::{Server, until};
+
+const MIB: usize = 1 << 20;
+
+/// A server with a reader for which three MiB wait.
+fn with_a_reader_behind(options: &[&str]) -> (Server, Peer, Peer) {
+    let server = broadcast(&[options, &["--max-queue", "64MiB"]].concat());
+    let [sender, mut fast] = joined(&server);
+    let before = sockets(&server);
+    let slow = Peer::narrow(&server);
+    until("it is accepted", || {
+        (sockets(&server) > before).then_some(())
+    });
+    for part in 0..12 {
+        sender.send(pattern(b'a' + part, MIB));
+        assert_eq!(fast.messages(MIB).concat().len(), MIB);
+    }
+    (server, sender, slow)
+}
+
+#[test]
+fn sigquit_and_sigterm_deliver_what_waits() {
+    for signal in [Signal::SIGQUIT, Signal::SIGTERM, Signal::SIGINT] {
+        let (server, mut sender, mut slow) = with_a_reader_behind(&["--grace", "60s"]);
+        server.process().signal(signal);
+        sender.expect_close(); // for whom nothing waits
+        for part in 0..12 {
+            assert!(
+                slow.messages(MIB).concat() == pattern(b'a' + part, MIB),
+                "{signal}"
+            );
+        }
+        slow.expect_close();
+        let (status, _) = server.end();
+        assert_eq!(status.code(), Some(0), "{signal}");
+    }
+}
+
+#[test]
+fn a_reader_that_takes_nothing_does_not_outlast_the_grace() {
+    let (server, _sender, mut slow) = with_a_reader_behind(&["--grace", "300ms"]);
+    let start = Instant::now();
+    server.process().signal(Signal::SIGTERM);
+    let (status, log) = server.end();
+    assert_eq!(status.code(), Some(0));
+    assert!(start.elapsed() >= Duration::from_millis(300));
+    assert!(start.elapsed() < Duration::from_secs(3));
+    assert!(
+        log.iter()
+            .any(|line| line.contains("cut off at the end of the grace")),
+        "{log:?}"
+    );
+    slow.rest();
+}
+
+#[test]
+fn what_was_sent_before_the_signal_is_delivered_after_it() {
+    let server = broadcast(&["--grace", "60s"]);
+    let [sender, mut receiver] = joined(&server);
+    let pid = server.process().id();
+    kill(pid, Signal::SIGSTOP);
+    sender.send("in time");
+    server.process().signal(Signal::SIGTERM);
+    kill(pid, Signal::SIGCONT);
+    receiver.expect(&message("in time"));
+    receiver.expect_close();
+    assert_eq!(server.end().0.code(), Some(0));
+}
+
+#[test]
+fn a_request_begun_before_the_signal_is_a_message_still() {
+    let server = broadcast(&["--framing", "http", "--grace", "60s"]);
+    let [mut sender, mut receiver, mut also] = joined(&server);
+    let request = post("the rest comes late");
+    sender.send(&request[..request.len() - 4]);
+    also.send(&request[..30]); // so that there is someone to hear it
+    sender.expect_silence(Duration::from_millis(100)); // it has been read by then
+    server.process().signal(Signal::SIGQUIT);
+    receiver.expect_close(); // it had nothing to wait for
+    sender.send(&request[request.len() - 4..]);
+    sender.expect(b"HTTP/1.1 202 Accepted\r\nConnection: close\r\n");
+    also.expect(&message("the rest comes late"));
+    also.send(&request[30..]);
+    also.expect(b"HTTP/1.1 202 Accepted\r\nConnection: close\r\n");
+    assert_eq!(server.end().0.code(), Some(0));
+}

@@ -1,0 +1,15 @@
+//! `event-httpd serve` on the wire: raw bytes in, raw bytes out.
+#![cfg(feature = "server")]
+
+#[path = "../support_http/mod.rs"]
+mod support_http;
+
+mod answers;
+mod bodies;
+mod deadlines;
+mod listening;
+mod options;
+mod pipelining;
+mod pressure;
+mod refusals;
+mod stopping;

@@ -1,0 +1,116 @@
+//! Clients of `event-httpd broadcast`, and what can be seen of a server's processes from outside.
+//!
+//! The crate that has this module has `support_http` beside it.
+
+#![allow(
+    dead_code,
+    unused_imports,
+    reason = "each test binary uses a part of it"
+)]
+
+mod family;
+mod peer;
+mod trace;
+
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+
+pub(crate) use family::{
+    Family, Sighting, children, every_worker, gone, high_water, kill, kill_if_there, listeners,
+    owner, sockets, sockets_of, state, steady, until_gone, worker_of,
+};
+pub(crate) use peer::{ACCEPTED, HEAD, Peer, message, post};
+pub(crate) use trace::{Trace, traced};
+
+use crate::support_http::{Process, Server, event_httpd, until};
+
+/// Starts `event-httpd broadcast` on a free port, or where the options say.
+#[track_caller]
+pub(crate) fn broadcast(options: &[&str]) -> Server {
+    start("broadcast", options)
+}
+
+/// The same of any command.
+#[track_caller]
+pub(crate) fn start(command: &str, options: &[&str]) -> Server {
+    Server::run(event_httpd(arguments(command, options)))
+}
+
+pub(crate) fn arguments<'a>(command: &'a str, options: &[&'a str]) -> Vec<&'a str> {
+    let mut arguments = vec![command];
+    if !options.contains(&"--listen") {
+        arguments.extend(["--listen", "127.0.0.1:0"]);
+    }
+    arguments.extend(options);
+    arguments
+}
+
+/// So many peers that the server has accepted, in that order.
+#[track_caller]
+pub(crate) fn join(server: &Server, count: usize) -> Vec<Peer> {
+    let before = sockets(server);
+    let peers: Vec<Peer> = (0..count).map(|_| Peer::connect(server)).collect();
+    until("every peer is accepted", || {
+        (sockets(server) >= before + count).then_some(())
+    });
+    peers
+}
+
+/// As [`join`], in an array.
+#[track_caller]
+pub(crate) fn joined<const N: usize>(server: &Server) -> [Peer; N] {
+    join(server, N)
+        .try_into()
+        .unwrap_or_else(|_| unreachable!())
+}
+
+/// Peers of each worker, so many of each, by the worker's number.
+#[track_caller]
+pub(crate) fn spread(server: &Server, workers: usize, each: usize) -> Vec<Vec<Peer>> {
+    let family = Family::of(server);
+    let mut groups: Vec<Vec<Peer>> = (0..workers).map(|_| Vec::new()).collect();
+    let mut tried = 0;
+    while groups.iter().any(|group| group.len() < each) {
+        tried += 1;
+        assert!(
+            tried < 200 * workers * each,
+            "some workers get no connection"
+        );
+        let peer = Peer::connect(server);
+        let number = family.number(worker_of(server, &peer));
+        if groups[number - 1].len() < each {
+            groups[number - 1].push(peer);
+        }
+    }
+    groups
+}
+
+/// The number that a line of counters has for `name`.
+#[track_caller]
+pub(crate) fn counter(line: &str, name: &str) -> u64 {
+    let value = line
+        .split(' ')
+        .find_map(|word| word.strip_prefix(name)?.strip_prefix('='));
+    let value = value.unwrap_or_else(|| panic!("no {name} in {line:?}"));
+    value.parse().expect("a number")
+}
+
+/// Makes room for the clients' own descriptors; how many there may be.
+pub(crate) fn raise_descriptor_limit() -> usize {
+    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+    setrlimit(Resource::RLIMIT_NOFILE, hard, hard).unwrap();
+    hard.try_into().unwrap_or(usize::MAX)
+}
+
+/// `length` bytes that differ by `mark` and tell their place, as words of eight.
+pub(crate) fn pattern(mark: u8, length: usize) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(length + 8);
+    for word in 0_u32.. {
+        if bytes.len() >= length {
+            break;
+        }
+        bytes.extend_from_slice(&[mark, mark ^ 0x55, mark, b'.']);
+        bytes.extend_from_slice(&word.to_be_bytes());
+    }
+    bytes.truncate(length);
+    bytes
+}

@@ -1,0 +1,47 @@
+//! A running `event-httpd` and raw clients, for the tests that see it from outside.
+//!
+//! Nothing waits by the clock alone: a test waits for bytes, for a line on stderr, or looks
+//! again (`until`) at what only /proc can tell. Every wait fails after `LIMIT`.
+
+#![allow(
+    dead_code,
+    unused_imports,
+    reason = "each test binary uses a part of it"
+)]
+
+mod client;
+mod process;
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+
+pub(crate) use client::{Client, Response, narrow, refused, table};
+pub(crate) use process::{Address, Process, Server, event_httpd, output, printed, shell};
+
+/// How long anything may take before its test fails: far more than a loaded machine needs.
+pub(crate) const LIMIT: Duration = Duration::from_secs(20);
+
+/// The smallest good request, and a request that asks for the end of the connection.
+pub(crate) const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+pub(crate) const LAST: &[u8] = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+
+/// Makes room for the descriptors of many clients in this process.
+pub(crate) fn raise_descriptor_limit() {
+    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+    setrlimit(Resource::RLIMIT_NOFILE, hard, hard).unwrap();
+}
+
+/// Looks until there is something to see.
+#[track_caller]
+pub(crate) fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(seen) = look() {
+            return seen;
+        }
+        assert!(start.elapsed() < LIMIT, "{what}: not within {LIMIT:?}");
+        thread::sleep(Duration::from_millis(2));
+    }
+}

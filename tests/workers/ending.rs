@@ -1,0 +1,165 @@
+//! How a server with workers ends.
+
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+
+use super::support_broadcast::{
+    Peer, children, every_worker, gone, kill, kill_if_there, message, spread, start, steady,
+};
+use super::support_http::{GET, Server, until};
+
+/// Waits for the end of a server and of all its workers: good, and within so long.
+#[track_caller]
+fn assert_ends(server: Server, within: Duration) -> Vec<String> {
+    let workers: Vec<_> = children(server.process().id());
+    let start = Instant::now();
+    let (status, log) = server.end();
+    assert_eq!(status.code(), Some(0), "{log:?}");
+    assert!(start.elapsed() < within, "{:?}", start.elapsed());
+    for worker in workers {
+        assert!(gone(worker.pid), "{worker:?} is left");
+    }
+    log
+}
+
+#[test]
+fn sigterm_sigint_and_sigquit_end_master_and_workers_with_status_0() {
+    for command in ["serve", "broadcast"] {
+        for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGQUIT] {
+            let server = start(command, &["--workers", "3", "--grace", "60s"]);
+            let mut groups = spread(&server, 3, 1);
+            server.process().signal(signal);
+            for peer in groups.iter_mut().flatten() {
+                peer.expect_close();
+            }
+            let log = assert_ends(server, Duration::from_secs(5));
+            let ended = log
+                .iter()
+                .filter(|line| line.contains(" ended: exit code 0"));
+            assert_eq!(ended.count(), 3, "{signal}: {log:?}");
+            let last = log.last().unwrap();
+            assert!(last.contains("counters of the master"), "{signal}: {log:?}");
+        }
+    }
+}
+
+/// A server with half a request on each of its two workers, which know of it.
+fn with_half_requests(options: &[&str]) -> (Server, Vec<Peer>) {
+    let server = start("serve", &[&["--workers", "2"], options].concat());
+    let mut peers: Vec<Peer> = spread(&server, 2, 1).into_iter().flatten().collect();
+    for peer in &mut peers {
+        peer.send(GET);
+        peer.message(); // so that the worker has the connection, and what follows at once
+        peer.send(&GET[..20]);
+    }
+    (server, peers)
+}
+
+#[test]
+fn sigquit_waits_for_open_requests_however_long_and_new_ones_are_refused() {
+    let (server, mut peers) = with_half_requests(&["--grace", "100ms"]);
+    server.process().signal(Signal::SIGQUIT);
+    server.lines("stopping when all connections have ended", 2);
+    until("connecting is refused", || {
+        Peer::try_connect(server.address(), |_socket| Ok(()))
+            .is_err()
+            .then_some(())
+    });
+    peers[0].expect_silence(Duration::from_millis(700)); // past the grace, which does not count
+    for peer in &mut peers {
+        peer.send(&GET[20..]);
+        let answer = String::from_utf8(peer.rest()).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    }
+    assert_ends(server, Duration::from_secs(5));
+}
+
+#[test]
+fn sigterm_waits_for_open_requests_no_longer_than_the_grace() {
+    let (server, mut peers) = with_half_requests(&["--grace", "400ms"]);
+    let start = Instant::now();
+    server.process().signal(Signal::SIGTERM);
+    peers[0].send(&GET[20..]);
+    assert!(peers[0].rest().starts_with(b"HTTP/1.1 200 OK\r\n"));
+    let log = assert_ends(server, Duration::from_secs(5));
+    assert!(
+        start.elapsed() >= Duration::from_millis(400),
+        "{:?}",
+        start.elapsed()
+    );
+    let cut = log
+        .iter()
+        .filter(|line| line.contains("cut off at the end of the grace"));
+    assert_eq!(cut.count(), 1, "{log:?}");
+    peers[1].rest();
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    for (first, stops) in [(Signal::SIGTERM, 1), (Signal::SIGQUIT, 2)] {
+        let (server, _peers) = with_half_requests(&["--grace", "60s"]);
+        server.process().signal(first);
+        server.lines("worker{number=1}: stopping", 1);
+        server.lines("worker{number=2}: stopping", 1);
+        if stops == 2 {
+            server.process().signal(Signal::SIGTERM); // begins the grace period that QUIT has not
+            server.lines("worker{number=1}: stopping within", 1);
+            server.lines("worker{number=2}: stopping within", 1);
+        }
+        server.process().signal(Signal::SIGTERM);
+        assert_ends(server, Duration::from_secs(5));
+    }
+}
+
+#[test]
+fn a_worker_that_does_not_end_is_killed_after_the_grace() {
+    let options = ["--workers", "2", "--grace", "100ms", "--bus-timeout", "60s"];
+    let server = start("broadcast", &options);
+    let stuck = every_worker(&server, 2, None).pid(1);
+    kill(stuck, Signal::SIGSTOP);
+    server.process().signal(Signal::SIGTERM);
+    let log = assert_ends(server, Duration::from_secs(10));
+    let killed = format!("process {stuck} outstays its grace period");
+    assert!(log.iter().any(|line| line.contains(&killed)), "{log:?}");
+    let ended = format!("(process {stuck}) ended: SIGKILL");
+    assert!(log.iter().any(|line| line.contains(&ended)), "{log:?}");
+}
+
+#[test]
+fn a_signal_while_workers_are_replaced_ends_all_of_them() {
+    for signal in [Signal::SIGTERM, Signal::SIGQUIT] {
+        for victims in 0..2 {
+            let server = start("broadcast", &["--workers", "3"]);
+            let family = every_worker(&server, 3, None);
+            server.process().signal(Signal::SIGHUP);
+            server.line("replacing");
+            for number in 1..=victims {
+                kill_if_there(family.pid(number)); // it may have been replaced by now
+            }
+            server.process().signal(signal);
+            assert_ends(server, Duration::from_secs(5));
+        }
+    }
+}
+
+#[test]
+fn many_signals_at_once_harm_nothing() {
+    let server = start("broadcast", &["--workers", "2"]);
+    for _ in 0..20 {
+        for signal in [
+            Signal::SIGUSR1,
+            Signal::SIGHUP,
+            Signal::SIGUSR2,
+            Signal::SIGCHLD,
+        ] {
+            server.process().signal(signal);
+        }
+    }
+    assert_eq!(steady(&server, 2).numbers(), [1, 2]);
+    let mut groups = spread(&server, 2, 1);
+    groups[0][0].send("well?");
+    groups[1][0].expect(&message("well?"));
+    server.process().signal(Signal::SIGTERM);
+    assert_ends(server, Duration::from_secs(5));
+}
