@@ -240,8 +240,9 @@ pub(crate) fn owner(peer: &Peer, processes: &[Pid]) -> Option<Pid> {
 pub(crate) fn listeners(server: &Server, pid: Pid) -> BTreeSet<u64> {
     const LISTEN: &str = "0A";
     let open = socket_inodes(pid);
-    tcp_table(server.port())
-        .into_iter()
+    // The kernel writes the table in pieces and can miss a line while sockets come and go.
+    (0..5)
+        .flat_map(|_reading| tcp_table(server.port()))
         .filter(|row| row.0 == server.port() && row.2 == LISTEN && open.contains(&row.3))
         .map(|row| row.3)
         .collect()
