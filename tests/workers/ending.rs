@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 
 use super::support_broadcast::{
-    Peer, children, every_worker, gone, kill, kill_if_there, message, spread, start, steady,
+    Peer, children, every_worker, gone, kill_if_there, message, spread, start, steady, stop,
 };
 use super::support_http::{GET, Server, until};
 
