@@ -8,7 +8,7 @@ use nix::sys::signal::Signal;
 
 use super::support_broadcast::{
     ACCEPTED, Family, Peer, arguments, children, counter, every_worker, kill, listeners, post,
-    sockets_of, spread, start, until_gone, worker_of,
+    sockets_of, spread, start, steady, until_gone, worker_of,
 };
 use super::support_http::{GET, Server, event_httpd, output};
 
@@ -111,8 +111,13 @@ fn a_worker_has_its_own_listener_and_line_and_nobody_elses() {
     // The replacement takes over the very listener of who is gone.
     kill(first.pid(2), Signal::SIGKILL);
     until_gone(first.pid(2));
+    let second = steady(&server, 4);
+    check(&second);
     server.process().signal(Signal::SIGHUP);
-    check(&every_worker(&server, 4, Some(&first)));
+    server.lines("takes over from", 4);
+    let third = steady(&server, 4);
+    assert!(third.shares_nothing_with(&second), "{third:?} {second:?}");
+    check(&third);
 }
 
 /// Asks for the table, and gives it.
