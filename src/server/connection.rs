@@ -253,6 +253,11 @@ impl Connection {
         });
     }
 
+    /// Whether the peer has not got all that it is to get.
+    pub(crate) fn is_owed(&self) -> bool {
+        !matches!(self.state.borrow().stage, Stage::Lingering | Stage::Closed)
+    }
+
     /// The worker has ended: takes apart what refers to it.
     pub(crate) fn abandon(&self) {
         self.end_events();

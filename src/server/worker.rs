@@ -156,9 +156,13 @@ impl Worker {
         drop(signals);
         drop((self.acceptor.take(), self.queued.take()));
         let left = self.connections.take();
-        if !left.is_empty() {
+        let cut_off = left
+            .values()
+            .filter(|connection| connection.is_owed())
+            .count();
+        if cut_off > 0 {
             tracing::warn!(
-                open = left.len(),
+                open = cut_off,
                 "connections were cut off at the end of the grace period"
             );
         }
