@@ -16,8 +16,8 @@ use std::sync::OnceLock;
 use std::time::Duration;
 use std::{fmt, ptr};
 
+pub(crate) use inner::Inner;
 use inner::{Callback, Kind, REASONS, forget_owed_calls};
-pub(crate) use inner::{Inner, Orphan};
 
 use crate::error::{Error, Result, cvt, cvt_p};
 use crate::flags::EventFlags;

@@ -24,6 +24,7 @@
 //! ```
 
 mod base;
+mod buffer;
 pub mod codec;
 mod config;
 mod error;
@@ -39,6 +40,7 @@ pub mod stream;
 mod trampoline;
 
 pub use base::{EventBase, LoopEnd, MAX_TIMEOUT};
+pub use buffer::EventBuffer;
 pub use config::EventConfig;
 pub use error::{Error, Error as EventException, Result};
 pub use event::Event;
