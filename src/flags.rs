@@ -91,6 +91,10 @@ macro_rules! class_consts {
     };
 }
 
+mod buffer_event;
+
+pub use buffer_event::{BufferEventFlags, BufferEventOptions};
+
 class_consts!(Event: EventFlags {
     TIMEOUT = TIMEOUT "EV_TIMEOUT",
     READ = READ "EV_READ",

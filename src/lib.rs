@@ -25,6 +25,7 @@
 
 mod base;
 mod buffer;
+mod buffer_event;
 pub mod codec;
 mod config;
 mod error;
@@ -41,10 +42,13 @@ mod trampoline;
 
 pub use base::{EventBase, LoopEnd, MAX_TIMEOUT};
 pub use buffer::EventBuffer;
+pub use buffer_event::{Callbacks, EventBufferEvent};
 pub use config::EventConfig;
 pub use error::{Error, Error as EventException, Result};
 pub use event::Event;
-pub use flags::{BaseFlags, EventFeatures, EventFlags, LoopFlags};
+pub use flags::{
+    BaseFlags, BufferEventFlags, BufferEventOptions, EventFeatures, EventFlags, LoopFlags,
+};
 
 /// The namespace of the classes. PHP: `EVENT_NS`, empty as there.
 pub const EVENT_NS: &str = "";

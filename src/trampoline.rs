@@ -8,6 +8,7 @@
 //! The entry points stand in a file for each class; this one has the machinery.
 #![allow(unsafe_code)]
 
+mod buffer_event;
 mod event;
 mod process;
 
@@ -18,6 +19,7 @@ use std::mem::{self, ManuallyDrop};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::{Rc, Weak};
 
+pub(crate) use buffer_event::{on_bev_event, on_bev_read, on_bev_write};
 pub(crate) use event::on_event;
 pub(crate) use process::{on_fatal, on_fork_child, on_log};
 
@@ -41,6 +43,13 @@ impl<F: ?Sized> Slot<F> {
     pub(crate) fn new(f: Box<F>) -> Self {
         Self {
             f: RefCell::new(Some(f)),
+            edits: Cell::new(0),
+        }
+    }
+
+    pub(crate) fn empty() -> Self {
+        Self {
+            f: RefCell::new(None),
             edits: Cell::new(0),
         }
     }
@@ -107,10 +116,15 @@ pub(crate) unsafe fn reclaim<T>(arg: *mut c_void) {
     drop(unsafe { Weak::from_raw(arg.cast_const().cast::<T>()) });
 }
 
+/// Whether a panic is on its way to its Rust caller, and nothing of the user's runs.
+fn panic_waits() -> bool {
+    PANIC.with_borrow(Option::is_some)
+}
+
 /// Runs user code above C frames: no panic passes, the loop stops on the first. Tells
 /// whether the code panicked.
 fn guard(base: &base::Inner, f: impl FnOnce()) -> bool {
-    if PANIC.with_borrow(Option::is_some) {
+    if panic_waits() {
         return false; // nothing of the user's runs between a panic and its re-raise
     }
     if base.is_foreign() {
