@@ -7,7 +7,11 @@
 #![allow(unsafe_code)]
 
 mod callbacks;
+mod connect;
+mod filter;
 mod inner;
+mod limits;
+mod pair;
 
 use std::fmt;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
@@ -16,12 +20,15 @@ use std::rc::Rc;
 use socket2::SockRef;
 
 pub use callbacks::Callbacks;
+pub use filter::Filters;
+pub(crate) use filter::State as FilterState;
 use inner::Link;
 pub(crate) use inner::{Inner, Kind, Native};
+pub use limits::RateLimit;
 
 use crate::buffer::{EventBuffer, Side};
 use crate::error::{Error, Result, cvt, cvt_p};
-use crate::flags::{BufferEventOptions, EventFlags};
+use crate::flags::{BufferEventOptions, EventFlags, FlushMode};
 use crate::{EventBase, ffi};
 
 /// What libevent can count in the result of one read.
@@ -134,13 +141,14 @@ impl EventBufferEvent {
         work: impl FnOnce(*mut ffi::bufferevent) -> T,
     ) -> Result<T> {
         let raw = self.0.usable(call)?;
+        self.0.touch();
         Ok(self.0.base().calling(|| work(raw)))
     }
 
     /// Starts reading, writing, or both.
     ///
     /// Each call with `WRITE` runs the write callback once in the next turn, even if
-    /// nothing was written.
+    /// nothing was written. A filter passes on what waits at once.
     ///
     /// PHP: `EventBufferEvent::enable`. libevent: `bufferevent_enable`.
     ///
@@ -156,7 +164,11 @@ impl EventBufferEvent {
         let rc = self.with(CALL, |raw| unsafe {
             ffi::bufferevent_enable(raw, events.bits())
         })?;
-        cvt(CALL, rc).map(drop)
+        cvt(CALL, rc)?;
+        if self.0.kind == Kind::Filter {
+            self.push(CALL, events, FlushMode::Normal)?; // libevent waits for the next byte
+        }
+        Ok(())
     }
 
     /// Stops reading, writing, or both. What is in the buffers stays there.

@@ -93,7 +93,7 @@ macro_rules! class_consts {
 
 mod buffer_event;
 
-pub use buffer_event::{BufferEventFlags, BufferEventOptions};
+pub use buffer_event::{BufferEventFlags, BufferEventOptions, FilterResult, FlushMode};
 
 class_consts!(Event: EventFlags {
     TIMEOUT = TIMEOUT "EV_TIMEOUT",

@@ -42,12 +42,13 @@ mod trampoline;
 
 pub use base::{EventBase, LoopEnd, MAX_TIMEOUT};
 pub use buffer::EventBuffer;
-pub use buffer_event::{Callbacks, EventBufferEvent};
+pub use buffer_event::{Callbacks, EventBufferEvent, Filters, RateLimit};
 pub use config::EventConfig;
 pub use error::{Error, Error as EventException, Result};
 pub use event::Event;
 pub use flags::{
-    BaseFlags, BufferEventFlags, BufferEventOptions, EventFeatures, EventFlags, LoopFlags,
+    BaseFlags, BufferEventFlags, BufferEventOptions, EventFeatures, EventFlags, FilterResult,
+    FlushMode, LoopFlags,
 };
 
 /// The namespace of the classes. PHP: `EVENT_NS`, empty as there.

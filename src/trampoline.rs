@@ -19,7 +19,9 @@ use std::mem::{self, ManuallyDrop};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::{Rc, Weak};
 
-pub(crate) use buffer_event::{on_bev_event, on_bev_read, on_bev_write};
+pub(crate) use buffer_event::{
+    on_bev_event, on_bev_read, on_bev_write, on_filter_end, on_filter_input, on_filter_output,
+};
 pub(crate) use event::on_event;
 pub(crate) use process::{on_fatal, on_fork_child, on_log};
 

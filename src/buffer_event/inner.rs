@@ -18,6 +18,7 @@ use nix::errno::Errno;
 
 use super::EventBufferEvent;
 use super::callbacks::{Data, Happening};
+use super::limits::Bucket;
 use crate::buffer::{Lender, Side};
 use crate::error::{Error, Result};
 use crate::flags::{BufferEventFlags, BufferEventOptions, EventFlags};
@@ -39,13 +40,11 @@ pub(crate) enum Kind {
     View,
 }
 
-/// Where a buffer event is between no descriptor and its end.
+/// How far a buffer event is on the way from its peer's address to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Link {
-    /// Made without a descriptor.
-    None,
-    /// Made with one.
-    Given,
+    /// `connect` was not called yet.
+    Fresh,
     /// `connect` was called; whether it succeeds or not, a second call is refused.
     Begun,
     /// `close` was called.
@@ -93,6 +92,10 @@ pub(crate) struct Inner {
     covered: Cell<bool>, // a filter is on top, and has the callbacks
     kept: RefCell<Option<Box<dyn Any>>>,
     pub(super) link: Cell<Link>,
+    pub(super) dns_error: RefCell<Option<String>>,
+    pub(super) priority: Cell<Option<i32>>, // as `set_priority` set it
+    pub(super) bucket: RefCell<Option<Bucket>>, // the rate limit that C has
+    pub(super) scheduled: Cell<bool>,       // libevent may have its deferred callback in a queue
 }
 
 /// What is left of a buffer event when its handles are done with it.
@@ -105,6 +108,7 @@ struct Remains {
     source: Option<Box<dyn AsFd>>, // its number must stay taken until libevent has let go of it
     under: Option<EventBufferEvent>,
     kept: Option<Box<dyn Any>>,
+    bucket: Option<Bucket>,
 }
 
 impl EventBufferEvent {
@@ -115,10 +119,6 @@ impl EventBufferEvent {
     /// and one count of it is given away here; a [`Kind::View`] is alive until
     /// [`Inner::forget`], and gives none away.
     pub(crate) unsafe fn from_native(base: &Rc<base::Inner>, native: Native) -> Self {
-        let link = match native.source {
-            Some(_) => Link::Given,
-            None => Link::None,
-        };
         let inner = Rc::new(Inner {
             raw: Cell::new(native.raw),
             arg: Cell::new(ptr::null_mut()),
@@ -133,7 +133,11 @@ impl EventBufferEvent {
             under: RefCell::new(native.under),
             covered: Cell::new(false),
             kept: RefCell::new(native.kept),
-            link: Cell::new(link),
+            link: Cell::new(Link::Fresh),
+            dns_error: RefCell::default(),
+            priority: Cell::default(),
+            bucket: RefCell::default(),
+            scheduled: Cell::default(),
         });
         inner.arg.set(trampoline::lend(&inner));
         if let Some(under) = &*inner.under.borrow() {
@@ -160,6 +164,13 @@ impl Inner {
         }
         self.base.usable(call)?;
         Ok(raw)
+    }
+
+    /// Notes a change that may have libevent schedule its deferred callback.
+    pub(super) fn touch(&self) {
+        if self.kind != Kind::Socket || self.options.contains(BufferEventOptions::DEFER_CALLBACKS) {
+            self.scheduled.set(true);
+        }
     }
 
     /// Whether a filter on top of it, or an HTTP connection, has its callbacks.
@@ -221,6 +232,7 @@ impl Inner {
             return;
         }
         let deferred = BufferEventOptions::DEFER_CALLBACKS.bits();
+        self.scheduled.set(true);
         // SAFETY: `raw` is not freed; deferred, nothing is called in here.
         unsafe { ffi::bufferevent_trigger(raw, what.bits(), deferred) };
     }
@@ -232,6 +244,7 @@ impl Inner {
             return;
         }
         let deferred = BufferEventOptions::DEFER_CALLBACKS.bits();
+        self.scheduled.set(true);
         Errno::set_raw(errno);
         // SAFETY: `raw` is not freed; deferred, nothing is called in here.
         unsafe { ffi::bufferevent_trigger_event(raw, what.bits(), deferred) };
@@ -264,6 +277,7 @@ impl Inner {
             source: self.source.take(),
             under: self.under.take(),
             kept: self.kept.take(),
+            bucket: self.bucket.take(),
         };
         if self.base.is_foreign() {
             self.base.adopt(Box::new(remains));
@@ -288,6 +302,7 @@ impl Remains {
             source,
             under,
             kept,
+            bucket,
             ..
         } = self;
         if let Some(under) = &under {
@@ -297,13 +312,17 @@ impl Remains {
                 under.free();
             }
         }
-        drop((source, closures, under, kept));
+        drop((bucket, source, closures, under, kept));
     }
 
     /// Takes it out of C's hands. Inside its own callback C counts on it a little longer;
     /// everything that C would still do then is switched off before.
     fn let_go(&self) {
         let both = EventFlags::READ.union(EventFlags::WRITE).bits();
+        if self.bucket.is_some() {
+            // SAFETY: `raw` is not freed before the end of this method.
+            unsafe { ffi::bufferevent_set_rate_limit(self.raw, ptr::null_mut()) };
+        }
         // SAFETY: `raw` is not freed before the end of this method. Without times a filter
         // whose callback is running does not start a timer that would outlive it.
         unsafe { ffi::bufferevent_set_timeouts(self.raw, ptr::null(), ptr::null()) };
@@ -334,6 +353,7 @@ impl Drop for Inner {
 impl Lender for Inner {
     fn evbuffer(&self, call: &'static str, side: Side) -> Result<*mut ffi::evbuffer> {
         let raw = self.usable(call)?;
+        self.touch();
         // SAFETY: `raw` is not freed, and has its buffers for as long as it lives.
         Ok(match side {
             Side::Input => unsafe { ffi::bufferevent_get_input(raw) },

@@ -4,6 +4,63 @@ use std::ffi::{c_int, c_short};
 
 use crate::{EventBufferEvent, ffi};
 
+/// How urgently [`EventBufferEvent::flush`] moves bytes, and why a filter is called.
+///
+/// PHP has no such thing. libevent: `enum bufferevent_flush_mode`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[doc(alias = "bufferevent_flush_mode")]
+pub enum FlushMode {
+    /// As the loop does: whatever is ready to go.
+    Normal,
+    /// As much as can go, and nothing held back for better compression or the like.
+    Flush,
+    /// As `Flush`, and nothing will come after it.
+    Finished,
+}
+
+impl FlushMode {
+    pub(crate) fn to_c(self) -> ffi::bufferevent_flush_mode {
+        match self {
+            Self::Normal => ffi::bufferevent_flush_mode_BEV_NORMAL,
+            Self::Flush => ffi::bufferevent_flush_mode_BEV_FLUSH,
+            Self::Finished => ffi::bufferevent_flush_mode_BEV_FINISHED,
+        }
+    }
+
+    pub(crate) fn from_c(mode: ffi::bufferevent_flush_mode) -> Self {
+        match mode {
+            ffi::bufferevent_flush_mode_BEV_FLUSH => Self::Flush,
+            ffi::bufferevent_flush_mode_BEV_FINISHED => Self::Finished,
+            _ => Self::Normal,
+        }
+    }
+}
+
+/// What a filter's closure made of its bytes; see [`Filters`](crate::Filters).
+///
+/// PHP has no such thing. libevent: `enum bufferevent_filter_result`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[doc(alias = "bufferevent_filter_result")]
+pub enum FilterResult {
+    /// It took some, or put some. It is called again while bytes wait, unless it took none.
+    Ok,
+    /// It put nothing, and waits for more bytes.
+    NeedMore,
+    /// The bytes make no sense, and this direction is at its end: it is disabled, and the
+    /// event callback is told `READING | ERROR` or `WRITING | ERROR`, as of a socket.
+    Error,
+}
+
+impl FilterResult {
+    pub(crate) fn to_c(self) -> ffi::bufferevent_filter_result {
+        match self {
+            Self::Ok => ffi::bufferevent_filter_result_BEV_OK,
+            Self::NeedMore => ffi::bufferevent_filter_result_BEV_NEED_MORE,
+            Self::Error => ffi::bufferevent_filter_result_BEV_ERROR,
+        }
+    }
+}
+
 bitflags::bitflags! {
     /// What happened to an [`EventBufferEvent`], as its event callback is told.
     ///

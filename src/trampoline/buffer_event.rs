@@ -1,14 +1,17 @@
 //! The entry points of `EventBufferEvent`.
 #![allow(unsafe_code)]
 
+use std::cell::Cell;
 use std::ffi::{c_short, c_void};
 use std::rc::Rc;
 
 use nix::errno::Errno;
 
-use super::{guard, panic_waits, release, upgrade};
-use crate::flags::{BufferEventFlags, EventFlags};
-use crate::{EventBufferEvent, buffer_event, ffi};
+use super::{guard, panic_waits, reclaim, release, upgrade};
+use crate::buffer::Side;
+use crate::buffer_event::{self, FilterState};
+use crate::flags::{BufferEventFlags, EventFlags, FilterResult, FlushMode};
+use crate::{EventBufferEvent, ffi};
 
 /// # Safety
 /// Registered only by `buffer_event::Inner`, with an `arg` lent for it.
@@ -82,4 +85,74 @@ fn run(
         guard(&base, || now(&this));
     }
     release(&base, this);
+}
+
+/// # Safety
+/// Registered only by `create_filter`, with an `arg` lent for `FilterState`.
+pub(crate) unsafe extern "C" fn on_filter_input(
+    source: *mut ffi::evbuffer,
+    destination: *mut ffi::evbuffer,
+    limit: isize,
+    mode: ffi::bufferevent_flush_mode,
+    arg: *mut c_void,
+) -> ffi::bufferevent_filter_result {
+    // SAFETY: this function's own duty; libevent's buffers outlive its call.
+    unsafe { filter(Side::Input, source, destination, limit, mode, arg) }
+}
+
+/// # Safety
+/// Registered only by `create_filter`, with an `arg` lent for `FilterState`.
+pub(crate) unsafe extern "C" fn on_filter_output(
+    source: *mut ffi::evbuffer,
+    destination: *mut ffi::evbuffer,
+    limit: isize,
+    mode: ffi::bufferevent_flush_mode,
+    arg: *mut c_void,
+) -> ffi::bufferevent_filter_result {
+    // SAFETY: this function's own duty; libevent's buffers outlive its call.
+    unsafe { filter(Side::Output, source, destination, limit, mode, arg) }
+}
+
+/// # Safety
+/// Registered only by `create_filter`, with an `arg` lent for `FilterState`; the last call.
+pub(crate) unsafe extern "C" fn on_filter_end(arg: *mut c_void) {
+    // SAFETY: this function's own duty. The state went with the filter's `Inner`, if nobody
+    // is at work on it, so that no user code runs here.
+    unsafe { reclaim::<FilterState>(arg) };
+}
+
+/// Runs one direction of a filter.
+///
+/// # Safety
+/// `arg` is lent for `FilterState`, and the buffers live until this returns.
+unsafe fn filter(
+    side: Side,
+    source: *mut ffi::evbuffer,
+    destination: *mut ffi::evbuffer,
+    limit: isize,
+    mode: ffi::bufferevent_flush_mode,
+    arg: *mut c_void,
+) -> ffi::bufferevent_filter_result {
+    // SAFETY: the caller's duty; `on_filter_end` comes last.
+    let Some(state) = (unsafe { upgrade::<FilterState>(arg) }) else {
+        return FilterResult::Error.to_c();
+    };
+    let Some(owner) = state.owner() else {
+        return FilterResult::Error.to_c();
+    };
+    let base = owner.base();
+    let result = Cell::new(FilterResult::NeedMore); // where a panic is on its way already
+    let limit = usize::try_from(limit).ok();
+    let panicked = guard(&base, || {
+        let (stage, mode) = (state.stage(side), FlushMode::from_c(mode));
+        // SAFETY: the caller's duty.
+        result.set(unsafe { stage.run(source, destination, limit, mode) });
+    });
+    if panicked {
+        result.set(FilterResult::Error);
+    } else if result.get() == FilterResult::Error {
+        FilterState::fail(&owner, side);
+    }
+    release(&base, (state, owner));
+    result.get().to_c()
 }

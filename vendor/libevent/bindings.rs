@@ -1230,6 +1230,18 @@ pub struct bufferevent_rate_limit_group {
     _unused: [u8; 0],
 }
 unsafe extern "C" {
+    pub fn ev_token_bucket_cfg_new(
+        read_rate: usize,
+        read_burst: usize,
+        write_rate: usize,
+        write_burst: usize,
+        tick_len: *const timeval,
+    ) -> *mut ev_token_bucket_cfg;
+}
+unsafe extern "C" {
+    pub fn ev_token_bucket_cfg_free(cfg: *mut ev_token_bucket_cfg);
+}
+unsafe extern "C" {
     pub fn bufferevent_set_rate_limit(
         bev: *mut bufferevent,
         cfg: *mut ev_token_bucket_cfg,
