@@ -44,7 +44,7 @@ pub use buffer::EventBuffer;
 pub use config::EventConfig;
 pub use error::{Error, Error as EventException, Result};
 pub use event::Event;
-pub use flags::{BaseFlags, EventFeatures, EventFlags, LoopFlags};
+pub use flags::{BaseFlags, EolStyle, EventFeatures, EventFlags, LoopFlags, PtrHow};
 
 /// The namespace of the classes. PHP: `EVENT_NS`, empty as there.
 pub const EVENT_NS: &str = "";
