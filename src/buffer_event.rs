@@ -17,6 +17,7 @@ use std::fmt;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::rc::Rc;
 
+use serde::ser::{Serialize, SerializeStruct, Serializer};
 use socket2::SockRef;
 
 pub use callbacks::Callbacks;
@@ -212,7 +213,7 @@ impl EventBufferEvent {
     /// PHP: `EventBufferEvent::write`. libevent: `bufferevent_write`.
     ///
     /// # Errors
-    /// [`Error::Call`] when the end of the output is frozen; [`Error::Freed`],
+    /// [`Error::State`] when the end of the output is frozen; [`Error::Freed`],
     /// [`Error::Forked`].
     #[doc(alias = "EventBufferEvent::write", alias = "bufferevent_write")]
     pub fn write(&self, data: impl AsRef<[u8]>) -> Result<()> {
@@ -222,7 +223,11 @@ impl EventBufferEvent {
         let rc = self.with(CALL, |raw| unsafe {
             ffi::bufferevent_write(raw, data.as_ptr().cast(), data.len())
         })?;
-        cvt(CALL, rc).map(drop)
+        let frozen = Error::State {
+            call: CALL,
+            reason: "the end of the output is frozen",
+        };
+        if rc == -1 { Err(frozen) } else { Ok(()) }
     }
 
     /// Queues all that is in `buffer`, which is empty afterwards; nothing is copied.
@@ -230,7 +235,7 @@ impl EventBufferEvent {
     /// PHP: `EventBufferEvent::writeBuffer`. libevent: `bufferevent_write_buffer`.
     ///
     /// # Errors
-    /// [`Error::Call`] when the front of `buffer` or the end of the output is frozen;
+    /// [`Error::State`] when the front of `buffer` or the end of the output is frozen;
     /// [`Error::Freed`], [`Error::Forked`], for `buffer` too.
     #[doc(
         alias = "EventBufferEvent::writeBuffer",
@@ -238,13 +243,8 @@ impl EventBufferEvent {
     )]
     pub fn write_buffer(&self, buffer: &EventBuffer) -> Result<()> {
         const CALL: &str = "EventBufferEvent::writeBuffer";
-        let rc = self.with(CALL, |raw| {
-            // SAFETY: both `with` give what is not freed; libevent allows any two buffers.
-            buffer.with(CALL, |from| unsafe {
-                ffi::bufferevent_write_buffer(raw, from)
-            })
-        })??;
-        cvt(CALL, rc).map(drop)
+        self.0.usable(CALL)?;
+        self.output().add_buffer_as(CALL, buffer)
     }
 
     /// Takes up to `size` bytes from the input; `None` when there are none, or for 0. More
@@ -275,7 +275,7 @@ impl EventBufferEvent {
     /// PHP: `EventBufferEvent::readBuffer`. libevent: `bufferevent_read_buffer`.
     ///
     /// # Errors
-    /// [`Error::Call`] when the end of `buffer` or the front of the input is frozen;
+    /// [`Error::State`] when the end of `buffer` or the front of the input is frozen;
     /// [`Error::Freed`], [`Error::Forked`], for `buffer` too.
     #[doc(
         alias = "EventBufferEvent::readBuffer",
@@ -283,11 +283,8 @@ impl EventBufferEvent {
     )]
     pub fn read_buffer(&self, buffer: &EventBuffer) -> Result<()> {
         const CALL: &str = "EventBufferEvent::readBuffer";
-        let rc = self.with(CALL, |raw| {
-            // SAFETY: both `with` give what is not freed; libevent allows any two buffers.
-            buffer.with(CALL, |to| unsafe { ffi::bufferevent_read_buffer(raw, to) })
-        })??;
-        cvt(CALL, rc).map(drop)
+        self.0.usable(CALL)?;
+        buffer.add_buffer_as(CALL, &self.input())
     }
 
     /// The buffer of what came in and was not taken yet.
@@ -433,6 +430,21 @@ fn prepare(call: &'static str, source: &dyn AsFd) -> Result<RawFd> {
         .set_nonblocking(true)
         .map_err(|error| Error::io(call, error))?;
     Ok(fd.as_raw_fd())
+}
+
+impl Serialize for EventBufferEvent {
+    /// `{"priority":null,"fd":8,"input":{…},"output":{…},"allow_ssl_dirty_shutdown":true}`, as
+    /// PHP's `json_encode` gives; a freed one has null and, at the end, false.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let alive = self.0.usable("EventBufferEvent").is_ok();
+        let mut object = serializer.serialize_struct("EventBufferEvent", 5)?;
+        object.serialize_field("priority", &())?;
+        object.serialize_field("fd", &self.fd())?;
+        object.serialize_field("input", &alive.then(|| self.input()))?;
+        object.serialize_field("output", &alive.then(|| self.output()))?;
+        object.serialize_field("allow_ssl_dirty_shutdown", &alive)?;
+        object.end()
+    }
 }
 
 impl PartialEq for EventBufferEvent {

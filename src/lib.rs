@@ -47,8 +47,8 @@ pub use config::EventConfig;
 pub use error::{Error, Error as EventException, Result};
 pub use event::Event;
 pub use flags::{
-    BaseFlags, BufferEventFlags, BufferEventOptions, EventFeatures, EventFlags, FilterResult,
-    FlushMode, LoopFlags,
+    BaseFlags, BufferEventFlags, BufferEventOptions, EolStyle, EventFeatures, EventFlags,
+    FilterResult, FlushMode, LoopFlags, PtrHow,
 };
 
 /// The namespace of the classes. PHP: `EVENT_NS`, empty as there.

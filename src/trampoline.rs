@@ -8,6 +8,7 @@
 //! The entry points stand in a file for each class; this one has the machinery.
 #![allow(unsafe_code)]
 
+mod buffer;
 mod buffer_event;
 mod event;
 mod process;
@@ -19,6 +20,9 @@ use std::mem::{self, ManuallyDrop};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::{Rc, Weak};
 
+#[cfg(test)]
+pub(crate) use buffer::on_change;
+pub(crate) use buffer::{on_file_free, on_reference_free};
 pub(crate) use buffer_event::{
     on_bev_event, on_bev_read, on_bev_write, on_filter_end, on_filter_input, on_filter_output,
 };

@@ -27,19 +27,23 @@ pub(crate) type Transform =
 /// A closure gets the buffer to take from, the buffer to put into, how many bytes it should
 /// put at most, and why it is called. It takes what it can use, puts what comes of it, and
 /// tells how it went. Both buffers are its own only until it returns: those that are kept
-/// answer [`Error::Freed`] afterwards. `source.append`-like calls that move bytes from one to
-/// the other copy nothing.
+/// answer [`Error::Freed`] afterwards. [`EventBuffer::append_from`] moves bytes from one to the
+/// other without a copy.
 ///
 /// PHP has no such thing. libevent: `bufferevent_filter_cb`.
 ///
 /// # Examples
 /// ```
-/// use php_event::{Filters, FilterResult};
+/// use php_event::{FilterResult, Filters};
 ///
-/// let swallow = Filters::new().on_input(|source, _destination, _limit, _mode| {
-///     source.drain(source.length()).map_or(FilterResult::Error, |()| FilterResult::Ok)
+/// // Lets messages through whole: four bytes each.
+/// let whole = Filters::new().on_input(|source, destination, _limit, _mode| {
+///     if source.length() < 4 {
+///         return FilterResult::NeedMore;
+///     }
+///     destination.append_from(source, 4).map_or(FilterResult::Error, |_n| FilterResult::Ok)
 /// });
-/// # drop(swallow);
+/// # drop(whole);
 /// ```
 #[derive(Default)]
 #[doc(alias = "bufferevent_filter_cb")]
@@ -246,7 +250,7 @@ impl EventBufferEvent {
     /// let base = EventBase::new()?;
     /// let (one, other) = EventBufferEvent::create_pair(&base, BufferEventOptions::empty())?;
     /// let loud = Filters::new().on_output(|source, destination, _limit, _mode| {
-    ///     let bytes = source.read(1024).unwrap_or_default().unwrap_or_default();
+    ///     let Ok(Some(bytes)) = source.read(1024) else { return FilterResult::NeedMore };
     ///     destination.add(bytes.to_ascii_uppercase()).unwrap();
     ///     FilterResult::Ok
     /// });

@@ -365,4 +365,8 @@ impl Lender for Inner {
     fn base(&self) -> Rc<base::Inner> {
         Self::base(self)
     }
+
+    fn drains_to_fd(&self) -> bool {
+        self.kind == Kind::Socket
+    }
 }
