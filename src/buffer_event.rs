@@ -376,8 +376,28 @@ impl EventBufferEvent {
             // SAFETY: as above; `source` closes the descriptor only after this.
             unsafe { ffi::bufferevent_setfd(raw, -1) };
         })?;
+        self.settle();
         drop(source);
         Ok(())
+    }
+
+    /// Restores what a change of the descriptor has undone: that the buffers' far ends are
+    /// the loop's alone, and the priority.
+    fn settle(&self) {
+        let Ok(raw) = self.0.usable("") else { return };
+        // SAFETY: `raw` is not freed.
+        let input = unsafe { ffi::bufferevent_get_input(raw) };
+        // SAFETY: the input lives as long as `raw`.
+        unsafe { ffi::evbuffer_freeze(input, 0) };
+        // SAFETY: `raw` is not freed.
+        let output = unsafe { ffi::bufferevent_get_output(raw) };
+        // SAFETY: the output lives as long as `raw`.
+        unsafe { ffi::evbuffer_freeze(output, 1) };
+        if let Some(priority) = self.0.priority.get() {
+            // SAFETY: `raw` is not freed. Its deferred callback, which may be in a queue, has
+            // this priority already.
+            unsafe { ffi::bufferevent_priority_set(raw, priority) };
+        }
     }
 
     /// Frees the object: no callback runs any more, what was not written is discarded, the

@@ -146,7 +146,7 @@ impl EventBufferEvent {
         let rc = self.with(call, |raw| unsafe {
             ffi::bufferevent_socket_connect(raw, ptr::null(), 0)
         })?;
-        self.keep_priority();
+        self.settle();
         cvt(call, rc).map(drop)
     }
 

@@ -251,16 +251,6 @@ impl EventBufferEvent {
         Ok(())
     }
 
-    /// Sets the priority again that a new descriptor took away.
-    pub(super) fn keep_priority(&self) {
-        let (Some(priority), Ok(raw)) = (self.0.priority.get(), self.0.usable("")) else {
-            return;
-        };
-        // SAFETY: `raw` is not freed. Its deferred callback, which may be in a queue, has this
-        // priority already.
-        unsafe { ffi::bufferevent_priority_set(raw, priority) };
-    }
-
     /// Sets how fast it may read and write; `None` lifts the limit.
     ///
     /// The first tick allows one rate, not the burst.
