@@ -213,8 +213,7 @@ impl EventBufferEvent {
     /// PHP: `EventBufferEvent::write`. libevent: `bufferevent_write`.
     ///
     /// # Errors
-    /// [`Error::State`] when the end of the output is frozen; [`Error::Freed`],
-    /// [`Error::Forked`].
+    /// [`Error::Freed`], [`Error::Forked`]; [`Error::Call`] without memory.
     #[doc(alias = "EventBufferEvent::write", alias = "bufferevent_write")]
     pub fn write(&self, data: impl AsRef<[u8]>) -> Result<()> {
         const CALL: &str = "EventBufferEvent::write";
@@ -223,11 +222,7 @@ impl EventBufferEvent {
         let rc = self.with(CALL, |raw| unsafe {
             ffi::bufferevent_write(raw, data.as_ptr().cast(), data.len())
         })?;
-        let frozen = Error::State {
-            call: CALL,
-            reason: "the end of the output is frozen",
-        };
-        if rc == -1 { Err(frozen) } else { Ok(()) }
+        cvt(CALL, rc).map(drop)
     }
 
     /// Queues all that is in `buffer`, which is empty afterwards; nothing is copied.
@@ -235,7 +230,7 @@ impl EventBufferEvent {
     /// PHP: `EventBufferEvent::writeBuffer`. libevent: `bufferevent_write_buffer`.
     ///
     /// # Errors
-    /// [`Error::State`] when the front of `buffer` or the end of the output is frozen;
+    /// [`Error::State`] when the front of `buffer` is frozen;
     /// [`Error::Freed`], [`Error::Forked`], for `buffer` too.
     #[doc(
         alias = "EventBufferEvent::writeBuffer",
@@ -275,7 +270,7 @@ impl EventBufferEvent {
     /// PHP: `EventBufferEvent::readBuffer`. libevent: `bufferevent_read_buffer`.
     ///
     /// # Errors
-    /// [`Error::State`] when the end of `buffer` or the front of the input is frozen;
+    /// [`Error::State`] when the end of `buffer` is frozen;
     /// [`Error::Freed`], [`Error::Forked`], for `buffer` too.
     #[doc(
         alias = "EventBufferEvent::readBuffer",

@@ -13,7 +13,7 @@ use socket2::{SockAddr, SockRef, Socket, Type};
 
 use super::inner::Link;
 use super::{EventBufferEvent, Kind};
-use crate::error::{Error, Result, cvt};
+use crate::error::{Error, Result, c_text, cvt};
 use crate::ffi;
 use crate::flags::BufferEventFlags;
 
@@ -202,6 +202,7 @@ fn unix(call: &'static str, path: &str) -> Result<SockAddr> {
     if path.is_empty() {
         return Err(Error::argument(call, "the path after \"unix:\" is empty"));
     }
+    c_text(call, "path", path)?; // the system would end it at the NUL
     SockAddr::unix(path)
         .map_err(|error| Error::argument(call, format!("the path {path:?}: {error}")))
 }

@@ -357,6 +357,9 @@ impl EventBufferEvent {
             if !events.contains(direction) || self.0.usable(call).is_err() {
                 continue; // a closure of the first direction may have freed it
             }
+            if direction == EventFlags::READ && mode == FlushMode::Normal && !self.has_input() {
+                continue; // libevent would ask the closure for nothing
+            }
             // SAFETY: `with` gives one that is not freed.
             let rc = self.with(call, |raw| unsafe {
                 ffi::bufferevent_flush(raw, direction.bits(), mode.to_c())
@@ -369,5 +372,11 @@ impl EventBufferEvent {
             }
         }
         Ok(moved)
+    }
+
+    /// Whether bytes wait in the input of what is under a filter.
+    fn has_input(&self) -> bool {
+        let under = self.0.under.borrow().clone();
+        under.is_some_and(|under| under.input().length() > 0)
     }
 }

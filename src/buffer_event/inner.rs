@@ -88,7 +88,7 @@ pub(crate) struct Inner {
     pub(crate) event: Slot<Happening>,
     wanted: Cell<[bool; 3]>, // which of the three are set; a slot is empty while its closure runs
     pub(super) source: RefCell<Option<Box<dyn AsFd>>>,
-    under: RefCell<Option<EventBufferEvent>>,
+    pub(super) under: RefCell<Option<EventBufferEvent>>,
     covered: Cell<bool>, // a filter is on top, and has the callbacks
     kept: RefCell<Option<Box<dyn Any>>>,
     pub(super) link: Cell<Link>,
