@@ -35,6 +35,8 @@ pub mod process;
 #[cfg(feature = "server")]
 pub mod server;
 mod signals;
+#[cfg(feature = "openssl")]
+mod ssl_context;
 pub mod stream;
 mod trampoline;
 
@@ -43,6 +45,8 @@ pub use config::EventConfig;
 pub use error::{Error, Error as EventException, Result};
 pub use event::Event;
 pub use flags::{BaseFlags, EventFeatures, EventFlags, LoopFlags};
+#[cfg(feature = "openssl")]
+pub use ssl_context::{EventSslContext, SslMethod, SslOption, SslValue, SslVersion};
 
 /// The namespace of the classes. PHP: `EVENT_NS`, empty as there.
 pub const EVENT_NS: &str = "";
