@@ -206,7 +206,7 @@ impl Settings {
         Ok(builder.build())
     }
 
-    fn set_ground(&self, builder: &mut SslContextBuilder) -> Result<(), ErrorStack> {
+    pub(super) fn set_ground(&self, builder: &mut SslContextBuilder) -> Result<(), ErrorStack> {
         // ALL has a switch for old peers among its harmless ones, which opens TLS 1.0 to BEAST.
         builder.set_options(SslOptions::ALL & !SslOptions::DONT_INSERT_EMPTY_FRAGMENTS);
         builder.clear_options(SslOptions::DONT_INSERT_EMPTY_FRAGMENTS);
@@ -375,7 +375,7 @@ fn accept_self_signed(verified: bool, chain: &mut X509StoreContextRef) -> bool {
 }
 
 /// The first protocol of ours that the client offers, out of the client's list.
-fn common<'a>(ours: &[u8], offered: &'a [u8]) -> Option<&'a [u8]> {
+pub(super) fn common<'a>(ours: &[u8], offered: &'a [u8]) -> Option<&'a [u8]> {
     names(ours).find_map(|name| names(offered).find(|theirs| *theirs == name))
 }
 

@@ -59,7 +59,14 @@ impl Identity {
         Draft::of(names).sign(None)
     }
 
-    /// The same with a key of one's own making.
+    /// The same, run out yesterday.
+    pub(crate) fn self_signed_expired(names: &[&str]) -> Self {
+        let mut draft = Draft::of(names);
+        draft.expired = true;
+        draft.sign(None)
+    }
+
+    /// One with a key of the caller's making.
     pub(crate) fn self_signed_with(key: PKey<Private>, names: &[&str]) -> Self {
         Draft::of(names).sign_with(key, None)
     }
