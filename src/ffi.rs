@@ -1,6 +1,7 @@
-//! libevent's C names. Nothing above this file names a C symbol otherwise.
+//! libevent's C names, and OpenSSL's in `openssl`. Nothing above this file names a C symbol
+//! otherwise.
 //!
-//! Owns nothing: the declarations are made by `vendor/libevent/bindings.sh` and held
+//! Owns nothing: libevent's declarations are made by `vendor/libevent/bindings.sh` and held
 //! against the C compiler's view of the headers by `tests/abi.rs`.
 
 pub(crate) use libevent_sys::*;
@@ -22,3 +23,5 @@ pub(crate) unsafe fn bytes<'a>(pointer: *const std::ffi::c_void, length: usize) 
     // SAFETY: not null, and the rest is the caller's duty.
     unsafe { std::slice::from_raw_parts(pointer.cast(), length) }
 }
+#[cfg(feature = "openssl")]
+pub(crate) use openssl_sys as openssl;

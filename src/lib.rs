@@ -37,6 +37,8 @@ pub mod process;
 #[cfg(feature = "server")]
 pub mod server;
 mod signals;
+#[cfg(feature = "openssl")]
+mod ssl_context;
 pub mod stream;
 mod trampoline;
 
@@ -50,6 +52,8 @@ pub use flags::{
     BaseFlags, BufferEventFlags, BufferEventOptions, EolStyle, EventFeatures, EventFlags,
     FilterResult, FlushMode, LoopFlags, PtrHow,
 };
+#[cfg(feature = "openssl")]
+pub use ssl_context::{EventSslContext, SslMethod, SslOption, SslValue, SslVersion};
 
 /// The namespace of the classes. PHP: `EVENT_NS`, empty as there.
 pub const EVENT_NS: &str = "";
