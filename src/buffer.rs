@@ -41,6 +41,9 @@ use crate::{base, ffi, log};
 /// A method that takes from a frozen front, or adds to a frozen end, answers
 /// [`Error::State`], unless there is nothing to take or to add.
 ///
+/// `&EventBuffer` is Rust's `Read` and `Write`, so that `io::copy`, `read_exact` and `write!`
+/// work; [`read`](Self::read) and [`write`](Self::write) by their plain names are PHP's.
+///
 /// PHP: `EventBuffer`. libevent: `struct evbuffer`.
 ///
 /// # Examples
