@@ -11,7 +11,7 @@ fn main() -> Result<()> {
     let address = std::env::args().nth(1);
     let address = address.as_deref().unwrap_or("tcp://127.0.0.1:9999");
     let server = stream_socket_server(address, &StreamContext::default())?;
-    eprintln!("{}", stream_socket_get_name(&server, false).unwrap_or_default());
+    let name = stream_socket_get_name(&server, false).unwrap_or_default();
 
     let base = EventBase::new()?;
     let clients = base.clone();
@@ -23,6 +23,7 @@ fn main() -> Result<()> {
         }
     })?;
     accept.add(None)?;
+    eprintln!("{name}");
     base.dispatch()?;
     Ok(())
 }
