@@ -568,6 +568,12 @@ fn version_bounds_answer_for_what_they_are_given() {
     let refused = context.set_max_proto_version(EventSslContext::TLS1_1_VERSION);
     assert_eq!(argument(refused, MAX), format!("{MAX}: {expected}"));
     context
+        .set_min_proto_version(EventSslContext::TLS1_3_VERSION)
+        .expect("the refused maximum is still there");
+    context
+        .set_min_proto_version(EventSslContext::TLS1_2_VERSION)
+        .unwrap();
+    context
         .set_max_proto_version(EventSslContext::TLS1_2_VERSION)
         .unwrap();
     let refused = context.set_min_proto_version(EventSslContext::TLS1_3_VERSION);

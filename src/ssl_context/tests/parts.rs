@@ -7,6 +7,7 @@ use openssl::ssl::{SslContextBuilder, SslMethod, SslMode, SslOptions, SslSession
 
 use super::super::host::Host;
 use super::super::options::Options;
+use super::super::queue;
 use super::super::settings::{Settings, common};
 use super::*;
 use crate::Error;
@@ -123,6 +124,7 @@ fn a_list_of_protocols_that_is_cut_off_matches_up_to_there() {
 fn openssls_switches_are_the_careful_ones() {
     let settings = Settings::load(true, Options::default()).unwrap();
     let mut builder = SslContextBuilder::new(SslMethod::tls_server()).unwrap();
+    builder.clear_options(SslOptions::all()); // as the system's configuration may
     settings.set_ground(&mut builder).unwrap();
     let on = SslOptions::NO_COMPRESSION
         | SslOptions::NO_RENEGOTIATION
@@ -140,4 +142,17 @@ fn openssls_switches_are_the_careful_ones() {
     assert!(!mode.contains(SslMode::ENABLE_PARTIAL_WRITE), "{mode:?}");
     let cache = builder.set_session_cache_mode(SslSessionCacheMode::OFF);
     assert_eq!(cache, SslSessionCacheMode::OFF);
+}
+
+#[test]
+fn errors_of_openssl_stay_in_the_call_that_met_them() {
+    let junk = || openssl::x509::X509::from_pem(b"junk").unwrap_err();
+    junk().put();
+    let found = queue::clean(|| {
+        let found = ErrorStack::get().errors().len();
+        junk().put();
+        found
+    });
+    assert_eq!(found, 0);
+    assert!(ErrorStack::get().errors().is_empty());
 }
