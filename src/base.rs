@@ -25,6 +25,10 @@ use crate::{Event, EventConfig, event, ffi, log, process, signals, trampoline};
 /// It ends the process if it gets no signal pair, so they are asked for before.
 const DESCRIPTORS_OF_A_BASE: usize = 4;
 
+/// Turns that a base runs at its end for what was freed: each takes one priority, and what
+/// stands on something else, such as TLS on a filter on a pair, one turn for each.
+const LAST_TURNS: usize = 64;
+
 /// The longest time an event or an exit waits, about 136 years; longer ones become this.
 pub const MAX_TIMEOUT: Duration = Duration::from_secs(u32::MAX as u64);
 
@@ -183,6 +187,22 @@ impl Inner {
         }
     }
 
+    /// Runs what libevent has scheduled to finish what was freed: it holds counts that
+    /// `event_base_free` alone would leak. Nothing of the user's is left to be called.
+    fn finish(&self) {
+        let once = LoopFlags::ONCE | LoopFlags::NONBLOCK;
+        for _turn in 0..LAST_TURNS {
+            // SAFETY: `raw` is freed after this, in `drop`.
+            unsafe { ffi::event_base_loop(self.raw, once.bits()) };
+            // SAFETY: as above.
+            let active =
+                unsafe { ffi::event_base_get_num_events(self.raw, ffi::EVENT_BASE_COUNT_ACTIVE) };
+            if active == 0 {
+                break;
+            }
+        }
+    }
+
     /// Notes that libevent finishes something it was told to free in a later turn.
     pub(crate) fn owe_a_turn(&self) {
         self.owes_a_turn.set(true);
@@ -198,10 +218,7 @@ impl Drop for Inner {
         }
         let _signals = signals::lock(); // libevent looks at its process-wide signal state
         if self.owes_a_turn.get() {
-            let once = LoopFlags::ONCE | LoopFlags::NONBLOCK;
-            // SAFETY: `raw` is freed below. Nothing of the user's is left to be called; what
-            // was scheduled holds counts that `event_base_free` alone would leak.
-            unsafe { ffi::event_base_loop(self.raw, once.bits()) };
+            self.finish();
         }
         // SAFETY: made by `EventBase::make`, freed only here; every event of this base held
         // a count of it and is gone.

@@ -12,6 +12,8 @@ mod filter;
 mod inner;
 mod limits;
 mod pair;
+#[cfg(feature = "openssl")]
+mod tls;
 
 use std::fmt;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
@@ -395,6 +397,15 @@ impl EventBufferEvent {
         }
     }
 
+    /// PHP's `allow_ssl_dirty_shutdown`, which is true where there is no TLS.
+    fn ends_without_notice(&self) -> bool {
+        #[cfg(feature = "openssl")]
+        if let Some(tls) = &*self.0.tls.borrow() {
+            return tls.is_dirty();
+        }
+        true
+    }
+
     /// Frees the object: no callback runs any more, what was not written is discarded, the
     /// socket closes unless it is shared, and every later call answers [`Error::Freed`].
     ///
@@ -452,12 +463,13 @@ impl Serialize for EventBufferEvent {
     /// PHP's `json_encode` gives; a freed one has null and, at the end, false.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let alive = self.0.usable("EventBufferEvent").is_ok();
+        let dirty = alive && self.ends_without_notice();
         let mut object = serializer.serialize_struct("EventBufferEvent", 5)?;
         object.serialize_field("priority", &())?;
         object.serialize_field("fd", &self.fd())?;
         object.serialize_field("input", &alive.then(|| self.input()))?;
         object.serialize_field("output", &alive.then(|| self.output()))?;
-        object.serialize_field("allow_ssl_dirty_shutdown", &alive)?;
+        object.serialize_field("allow_ssl_dirty_shutdown", &dirty)?;
         object.end()
     }
 }

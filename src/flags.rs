@@ -19,6 +19,8 @@ mod buffer_event;
 use std::ffi::{c_int, c_short};
 
 pub use buffer::{EolStyle, PtrHow};
+#[cfg(feature = "openssl")]
+pub use buffer_event::SslState;
 pub use buffer_event::{BufferEventFlags, BufferEventOptions, FilterResult, FlushMode};
 
 use crate::{Event, EventBase, EventConfig, ffi};

@@ -48,6 +48,8 @@ pub use buffer_event::{Callbacks, EventBufferEvent, Filters, RateLimit};
 pub use config::EventConfig;
 pub use error::{Error, Error as EventException, Result};
 pub use event::Event;
+#[cfg(feature = "openssl")]
+pub use flags::SslState;
 pub use flags::{
     BaseFlags, BufferEventFlags, BufferEventOptions, EolStyle, EventFeatures, EventFlags,
     FilterResult, FlushMode, LoopFlags, PtrHow,

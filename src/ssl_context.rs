@@ -350,7 +350,6 @@ impl EventSslContext {
 }
 
 /// What connections need of a context.
-#[cfg_attr(not(test), expect(dead_code, reason = "EventBufferEvent is to come"))]
 impl EventSslContext {
     /// A server's side of a new connection.
     pub(crate) fn accepting(&self, call: &'static str) -> Result<Ssl> {

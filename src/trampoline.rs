@@ -12,6 +12,8 @@ mod buffer;
 mod buffer_event;
 mod event;
 mod process;
+#[cfg(feature = "openssl")]
+mod tls;
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
@@ -28,6 +30,8 @@ pub(crate) use buffer_event::{
 };
 pub(crate) use event::on_event;
 pub(crate) use process::{on_fatal, on_fork_child, on_log};
+#[cfg(feature = "openssl")]
+pub(crate) use tls::on_session_end;
 
 use crate::{base, log};
 

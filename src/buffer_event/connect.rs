@@ -11,8 +11,10 @@ use std::ptr;
 
 use socket2::{SockAddr, SockRef, Socket, Type};
 
+use super::EventBufferEvent;
+#[cfg(feature = "openssl")]
+use super::Kind;
 use super::inner::Link;
-use super::{EventBufferEvent, Kind};
 use crate::error::{Error, Result, c_text, cvt};
 use crate::ffi;
 use crate::flags::BufferEventFlags;
@@ -119,16 +121,20 @@ impl EventBufferEvent {
     fn may_connect(&self, call: &'static str) -> Result<()> {
         self.0.usable(call)?;
         let reason = match (self.0.kind, self.0.link.get()) {
-            (Kind::Socket, Link::Fresh) => return Ok(()),
-            (Kind::Socket, Link::Begun) => "it was connected before; make a new buffer event",
-            (Kind::Socket, Link::Closed) => "it was closed; make a new buffer event",
-            _ => "it has no socket of its own to connect",
+            (kind, _) if !kind.has_socket() => "it has no socket of its own to connect",
+            (_, Link::Fresh) => return Ok(()),
+            (_, Link::Begun) => "it was connected before; make a new buffer event",
+            (_, Link::Closed) => "it was closed; make a new buffer event",
         };
         Err(Error::State { call, reason })
     }
 
     /// Has the system connect, and libevent wait for what comes of it.
     fn start(&self, call: &'static str, address: &SockAddr) -> Result<()> {
+        #[cfg(feature = "openssl")]
+        if let Some(address) = address.as_socket() {
+            self.name_host(&address.ip().to_string())?;
+        }
         let io = |error| Error::io(call, error);
         let given = self.fd();
         if let Some(fd) = given {
@@ -140,6 +146,11 @@ impl EventBufferEvent {
             socket.set_nonblocking(true).map_err(io)?;
             begun(socket.connect(address)).map_err(io)?;
             self.set_socket(call, socket)?;
+        }
+        #[cfg(feature = "openssl")]
+        if self.0.kind == Kind::Tls {
+            self.settle();
+            return Ok(()); // the handshake begins when the socket can be written
         }
         // SAFETY: `with` gives one that is not freed. Without an address libevent takes it
         // that its descriptor is connecting.

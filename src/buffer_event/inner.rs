@@ -19,6 +19,8 @@ use nix::errno::Errno;
 use super::EventBufferEvent;
 use super::callbacks::{Data, Happening};
 use super::limits::Bucket;
+#[cfg(feature = "openssl")]
+use super::tls::Tls;
 use crate::buffer::{Lender, Side};
 use crate::error::{Error, Result};
 use crate::flags::{BufferEventFlags, BufferEventOptions, EventFlags};
@@ -32,12 +34,30 @@ pub(crate) enum Kind {
     Socket,
     /// One half of a pair.
     Pair,
-    /// On top of another buffer event.
+    /// On top of another buffer event, with closures between the two.
     Filter,
+    /// As `Socket`, with TLS.
+    #[cfg(feature = "openssl")]
+    Tls,
+    /// TLS on top of another buffer event.
+    #[cfg(feature = "openssl")]
+    TlsFilter,
     /// Owned and freed by something else of libevent's, such as an HTTP connection, whose
     /// Rust side calls [`Inner::forget`] before it is gone.
     #[allow(dead_code, reason = "HTTP's connections have such")]
     View,
+}
+
+impl Kind {
+    /// Whether it has a socket of its own, or may be given one.
+    pub(super) fn has_socket(self) -> bool {
+        match self {
+            Self::Socket => true,
+            #[cfg(feature = "openssl")]
+            Self::Tls => true,
+            _ => false,
+        }
+    }
 }
 
 /// How far a buffer event is on the way from its peer's address to its end.
@@ -62,6 +82,8 @@ pub(crate) struct Native {
     pub(crate) under: Option<EventBufferEvent>,
     /// Whatever else is to live as long.
     pub(crate) kept: Option<Box<dyn Any>>,
+    #[cfg(feature = "openssl")]
+    pub(super) tls: Option<Tls>,
 }
 
 impl Native {
@@ -73,6 +95,8 @@ impl Native {
             source: None,
             under: None,
             kept: None,
+            #[cfg(feature = "openssl")]
+            tls: None,
         }
     }
 }
@@ -91,6 +115,8 @@ pub(crate) struct Inner {
     pub(super) under: RefCell<Option<EventBufferEvent>>,
     covered: Cell<bool>, // a filter is on top, and has the callbacks
     kept: RefCell<Option<Box<dyn Any>>>,
+    #[cfg(feature = "openssl")]
+    pub(super) tls: RefCell<Option<Tls>>,
     pub(super) link: Cell<Link>,
     pub(super) dns_error: RefCell<Option<String>>,
     pub(super) priority: Cell<Option<i32>>, // as `set_priority` set it
@@ -109,6 +135,8 @@ struct Remains {
     under: Option<EventBufferEvent>,
     kept: Option<Box<dyn Any>>,
     bucket: Option<Bucket>,
+    #[cfg(feature = "openssl")]
+    tls: Option<Tls>,
 }
 
 impl EventBufferEvent {
@@ -133,6 +161,8 @@ impl EventBufferEvent {
             under: RefCell::new(native.under),
             covered: Cell::new(false),
             kept: RefCell::new(native.kept),
+            #[cfg(feature = "openssl")]
+            tls: RefCell::new(native.tls),
             link: Cell::new(Link::Fresh),
             dns_error: RefCell::default(),
             priority: Cell::default(),
@@ -176,6 +206,14 @@ impl Inner {
     /// Whether a filter on top of it, or an HTTP connection, has its callbacks.
     pub(super) fn is_taken(&self) -> bool {
         self.covered.get() || self.kind == Kind::View
+    }
+
+    /// Whether bytes that pass through it pass through closures of the user's.
+    #[cfg(feature = "openssl")]
+    pub(super) fn runs_closures(&self) -> bool {
+        let under = self.under.borrow().clone();
+        matches!(self.kind, Kind::Filter | Kind::View)
+            || under.is_some_and(|under| under.0.runs_closures())
     }
 
     /// Replaces the closures; gives back the old ones, to be dropped when nothing is borrowed.
@@ -278,6 +316,8 @@ impl Inner {
             under: self.under.take(),
             kept: self.kept.take(),
             bucket: self.bucket.take(),
+            #[cfg(feature = "openssl")]
+            tls: self.tls.take(),
         };
         if self.base.is_foreign() {
             self.base.adopt(Box::new(remains));
@@ -293,6 +333,10 @@ impl Remains {
         if self.kind != Kind::View {
             base.calling_in_drop(|| self.let_go());
             base.owe_a_turn();
+        }
+        #[cfg(feature = "openssl")]
+        if let Some(tls) = self.tls {
+            tls.end(base);
         }
         // SAFETY: lent in `from_native`, and libevent has forgotten it.
         unsafe { trampoline::reclaim::<Inner>(self.arg) };
@@ -328,7 +372,11 @@ impl Remains {
         unsafe { ffi::bufferevent_set_timeouts(self.raw, ptr::null(), ptr::null()) };
         // SAFETY: as above.
         unsafe { ffi::bufferevent_disable(self.raw, both) };
-        if self.kind == Kind::Socket {
+        #[cfg(feature = "openssl")]
+        if let Some(tls) = &self.tls {
+            tls.say_goodbye();
+        }
+        if self.kind.has_socket() {
             // SAFETY: as above. While connecting, `disable` leaves an event in the backend,
             // which would outlive the descriptor; this does not.
             unsafe { ffi::bufferevent_setfd(self.raw, -1) };

@@ -128,3 +128,41 @@ class_consts!(EventBufferEvent: BufferEventOptions {
     OPT_DEFER_CALLBACKS = DEFER_CALLBACKS "BEV_OPT_DEFER_CALLBACKS",
     OPT_UNLOCK_CALLBACKS = UNLOCK_CALLBACKS "BEV_OPT_UNLOCK_CALLBACKS",
 });
+
+/// Which side of a TLS connection an [`EventBufferEvent`] is, and how far it is.
+///
+/// PHP: the constants `EventBufferEvent::SSL_…`, the same values.
+/// libevent: `enum bufferevent_ssl_state`.
+///
+/// # Examples
+/// ```
+/// use php_event::{EventBufferEvent, SslState};
+/// assert_eq!(EventBufferEvent::SSL_ACCEPTING, SslState::Accepting);
+/// assert_eq!(EventBufferEvent::SSL_ACCEPTING as u32, 2);
+/// ```
+#[cfg(feature = "openssl")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u32)]
+#[doc(alias = "bufferevent_ssl_state")]
+pub enum SslState {
+    /// The handshake is over. A constructor has no session for it, and answers `Err`.
+    Open = ffi::bufferevent_ssl_state_BUFFEREVENT_SSL_OPEN,
+    /// A client, which begins the handshake.
+    Connecting = ffi::bufferevent_ssl_state_BUFFEREVENT_SSL_CONNECTING,
+    /// A server, which waits for it.
+    Accepting = ffi::bufferevent_ssl_state_BUFFEREVENT_SSL_ACCEPTING,
+}
+
+#[cfg(feature = "openssl")]
+impl SslState {
+    pub(crate) fn to_c(self) -> ffi::bufferevent_ssl_state {
+        self as ffi::bufferevent_ssl_state
+    }
+}
+
+#[cfg(feature = "openssl")]
+class_consts!(EventBufferEvent: SslState {
+    SSL_OPEN = Open "BUFFEREVENT_SSL_OPEN",
+    SSL_CONNECTING = Connecting "BUFFEREVENT_SSL_CONNECTING",
+    SSL_ACCEPTING = Accepting "BUFFEREVENT_SSL_ACCEPTING",
+});

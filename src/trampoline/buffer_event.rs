@@ -58,6 +58,8 @@ pub(crate) unsafe extern "C" fn on_bev_event(
         return;
     };
     let what = BufferEventFlags::from_bits_retain(what);
+    #[cfg(feature = "openssl")]
+    let what = inner.translate(what);
     run(
         inner,
         |inner| inner.happen_later(what, errno),

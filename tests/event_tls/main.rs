@@ -1,0 +1,9 @@
+//! `EventBufferEvent` with TLS: two of ours, and ours against OpenSSL's own programs.
+#![cfg(feature = "openssl")]
+
+#[path = "../support/mod.rs"]
+mod support;
+#[path = "../support_tls/mod.rs"]
+mod support_tls;
+
+mod pairs;
