@@ -36,15 +36,22 @@ pub mod process;
 #[cfg(feature = "server")]
 pub mod server;
 mod signals;
+mod socket_name;
 pub mod stream;
 mod trampoline;
+mod util;
 
 pub use base::{EventBase, LoopEnd, MAX_TIMEOUT};
 pub use buffer::EventBuffer;
 pub use config::EventConfig;
 pub use error::{Error, Error as EventException, Result};
 pub use event::Event;
-pub use flags::{BaseFlags, EventFeatures, EventFlags, LoopFlags};
+pub use flags::{
+    AddressFamily, BaseFlags, EventFeatures, EventFlags, LoopFlags, SocketLevel, SocketOption,
+    SocketType,
+};
+pub use socket_name::SocketName;
+pub use util::{EventUtil, SocketOptionValue};
 
 /// The namespace of the classes. PHP: `EVENT_NS`, empty as there.
 pub const EVENT_NS: &str = "";
