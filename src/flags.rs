@@ -17,8 +17,10 @@ macro_rules! class_consts {
     };
 }
 
+mod listener;
 mod util;
 
+pub use listener::ListenerFlags;
 pub use util::{AddressFamily, SocketLevel, SocketOption, SocketType};
 
 bitflags::bitflags! {

@@ -31,6 +31,7 @@ mod error;
 mod event;
 mod ffi;
 mod flags;
+mod listener;
 mod log;
 pub mod process;
 #[cfg(feature = "server")]
@@ -47,9 +48,10 @@ pub use config::EventConfig;
 pub use error::{Error, Error as EventException, Result};
 pub use event::Event;
 pub use flags::{
-    AddressFamily, BaseFlags, EventFeatures, EventFlags, LoopFlags, SocketLevel, SocketOption,
-    SocketType,
+    AddressFamily, BaseFlags, EventFeatures, EventFlags, ListenerFlags, LoopFlags, SocketLevel,
+    SocketOption, SocketType,
 };
+pub use listener::{EventListener, ListenerTarget};
 pub use socket_name::SocketName;
 pub use util::{EventUtil, SocketOptionValue};
 

@@ -159,6 +159,14 @@ impl Stream {
         Ok(Self::new(socket, role))
     }
 
+    /// The stream of a connection that somebody else accepted, with a descriptor that does
+    /// not block.
+    pub(crate) fn accepted(socket: OwnedFd, blocking: bool) -> Self {
+        let stream = Self::new(socket.into(), Role::Connection);
+        stream.0.blocking.set(blocking);
+        stream
+    }
+
     /// PHP's `(int)$stream`: a resource number, counted up in each process and never used
     /// twice.
     #[must_use]
@@ -296,10 +304,11 @@ fn parse(call: &'static str, address: &str) -> Result<Address> {
 }
 
 /// What is wrong with a path that [`unix_address`] refuses.
-const BAD_PATH: &str = "the path is empty, longer than the system allows, or holds a NUL";
+pub(crate) const BAD_PATH: &str =
+    "the path is empty, longer than the system allows, or holds a NUL";
 
 /// The address of a unix socket; a NUL in front puts it into Linux's abstract namespace.
-fn unix_address(path: &str) -> Option<SockAddr> {
+pub(crate) fn unix_address(path: &str) -> Option<SockAddr> {
     let cut = path.rfind('\0').is_some_and(|at| at > 0); // the system would end it there
     if path.is_empty() || cut {
         return None;
@@ -308,7 +317,7 @@ fn unix_address(path: &str) -> Option<SockAddr> {
 }
 
 /// A system error whose text names the address it is about.
-fn named(call: &'static str, address: &str, error: &io::Error) -> Error {
+pub(crate) fn named(call: &'static str, address: &str, error: &io::Error) -> Error {
     Error::io(
         call,
         io::Error::new(error.kind(), format!("{address}: {error}")),

@@ -9,6 +9,7 @@
 #![allow(unsafe_code)]
 
 mod event;
+mod listener;
 mod process;
 
 use std::any::Any;
@@ -19,6 +20,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::{Rc, Weak};
 
 pub(crate) use event::on_event;
+pub(crate) use listener::{on_accept, on_accept_failure};
 pub(crate) use process::{on_fatal, on_fork_child, on_log};
 
 use crate::{base, log};

@@ -120,7 +120,9 @@ impl EventUtil {
 
     /// The number of the thread's last error of a system call, `errno`; 0 for none yet.
     ///
-    /// It is meant for the first line of an error closure: every call in between may change it. Methods that answer `Err` have the
+    /// It is meant for the first line of an error closure, such as
+    /// [`EventListener::set_error_callback`](crate::EventListener::set_error_callback)'s or a
+    /// buffer event's: every call in between may change it. Methods that answer `Err` have the
     /// cause in there.
     ///
     /// PHP: `EventUtil::getLastSocketErrno`, whose argument changes nothing on unix.

@@ -7,6 +7,8 @@
 
 #[path = "fork/child.rs"]
 mod child;
+#[path = "fork/listener.rs"]
+mod listener;
 mod support;
 
 use std::cell::{Cell, RefCell};
@@ -22,6 +24,13 @@ use std::{env, thread};
 use child::{
     AN_HOUR, How, LIMIT_SECONDS, Watch, bases, descriptors, open_files, pass, poll, reap, succeeds,
     until_alone,
+};
+use listener::{
+    every_call_on_a_listener_in_a_child_is_refused_until_re_init,
+    foreign_listeners_dropped_in_a_child_leave_the_parents_alone,
+    forked_in_a_burst_and_freed_the_child_takes_none_of_the_parents_connections,
+    forked_in_a_burst_the_child_takes_none_of_the_parents_connections,
+    orphaned_listeners_are_freed_by_re_init_and_keep_their_sockets_open_until_then,
 };
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, raise};
@@ -58,6 +67,11 @@ const CASES: &[(&str, fn())] = cases![
     wait_tells_who_ended_and_how,
     buffered_output_is_written_once,
     base_without_descriptors_left_is_an_error,
+    foreign_listeners_dropped_in_a_child_leave_the_parents_alone,
+    every_call_on_a_listener_in_a_child_is_refused_until_re_init,
+    orphaned_listeners_are_freed_by_re_init_and_keep_their_sockets_open_until_then,
+    forked_in_a_burst_the_child_takes_none_of_the_parents_connections,
+    forked_in_a_burst_and_freed_the_child_takes_none_of_the_parents_connections,
 ];
 
 fn main() -> ExitCode {

@@ -13,6 +13,8 @@ mod base;
 mod event;
 #[path = "soundness/kinds.rs"]
 mod kinds;
+#[path = "soundness/listener.rs"]
+mod listener;
 #[path = "soundness/signal.rs"]
 mod signal;
 
@@ -22,6 +24,7 @@ use std::rc::Rc;
 use std::sync::MutexGuard;
 
 use kinds::{Descriptor, PersistentDescriptor, PersistentTimer, SignalThrice, Timer};
+use listener::{Accept, Failure};
 use php_event::{EventBase, LoopEnd};
 use support::{Bomb, Drops, OnDrop, panic_of, pass, run};
 
@@ -116,6 +119,8 @@ classes! {
     timer: Timer,
     persistent_timer: PersistentTimer,
     signal_thrice: SignalThrice,
+    accept: Accept,
+    accept_failure: Failure,
 }
 
 /// Handles that callbacks reach without counting on them.
