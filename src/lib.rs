@@ -41,6 +41,7 @@ mod socket_name;
 pub mod stream;
 mod trampoline;
 mod util;
+mod waker;
 
 pub use base::{EventBase, LoopEnd, MAX_TIMEOUT};
 pub use buffer::EventBuffer;
@@ -54,6 +55,7 @@ pub use flags::{
 pub use listener::{EventListener, ListenerTarget};
 pub use socket_name::SocketName;
 pub use util::{EventUtil, SocketOptionValue};
+pub use waker::Waker;
 
 /// The namespace of the classes. PHP: `EVENT_NS`, empty as there.
 pub const EVENT_NS: &str = "";
