@@ -1,10 +1,6 @@
 //! Every flag set and constant of the classes, typed, so that one class's cannot be given
 //! to another.
 
-use std::ffi::{c_int, c_short};
-
-use crate::{Event, EventBase, EventConfig, ffi};
-
 /// Gives a class its PHP constants, typed; the text is libevent's name, where it has one.
 macro_rules! class_consts {
     ($class:ident: $flags:ident { $($php:ident = $flag:ident $($c:literal)?),+ $(,)? }) => {
@@ -17,11 +13,17 @@ macro_rules! class_consts {
     };
 }
 
+mod buffer;
 mod listener;
 mod util;
 
+use std::ffi::{c_int, c_short};
+
+pub use buffer::{EolStyle, PtrHow};
 pub use listener::ListenerFlags;
 pub use util::{AddressFamily, SocketLevel, SocketOption, SocketType};
+
+use crate::{Event, EventBase, EventConfig, ffi};
 
 bitflags::bitflags! {
     /// What an [`Event`] waits for, and what it reports to its callback.

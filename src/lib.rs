@@ -49,8 +49,8 @@ pub use config::EventConfig;
 pub use error::{Error, Error as EventException, Result};
 pub use event::Event;
 pub use flags::{
-    AddressFamily, BaseFlags, EventFeatures, EventFlags, ListenerFlags, LoopFlags, SocketLevel,
-    SocketOption, SocketType,
+    AddressFamily, BaseFlags, EolStyle, EventFeatures, EventFlags, ListenerFlags, LoopFlags,
+    PtrHow, SocketLevel, SocketOption, SocketType,
 };
 pub use listener::{EventListener, ListenerTarget};
 pub use socket_name::SocketName;

@@ -8,6 +8,7 @@
 //! The entry points stand in a file for each class; this one has the machinery.
 #![allow(unsafe_code)]
 
+mod buffer;
 mod event;
 mod listener;
 mod process;
@@ -19,6 +20,9 @@ use std::mem::{self, ManuallyDrop};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::{Rc, Weak};
 
+#[cfg(test)]
+pub(crate) use buffer::on_change;
+pub(crate) use buffer::{on_file_free, on_reference_free};
 pub(crate) use event::on_event;
 pub(crate) use listener::{on_accept, on_accept_failure};
 pub(crate) use process::{on_fatal, on_fork_child, on_log};
