@@ -73,7 +73,6 @@ struct Handle {
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        self.inner.abandoned.set(true);
         drop(self.inner.kept.take()); // taken out first: their closures' captures may run user code
     }
 }
@@ -83,11 +82,11 @@ pub(crate) struct Inner {
     generation: Cell<u32>,
     depth: Cell<u32>, // how many C calls that may run callbacks are on the stack
     freed: Cell<bool>,
-    abandoned: Cell<bool>, // no handle is left: nobody would release what is kept
-    top_priority: Cell<i32>, // no event of this base ever had a higher number
+    handle: RefCell<Weak<Handle>>, // what the public handles share, while there is one
+    top_priority: Cell<i32>,       // no event of this base ever had a higher number
     pub(crate) signals: RefCell<Vec<Weak<event::Inner>>>, // the added signal events
     kept: RefCell<HashMap<*const event::Inner, Event>>, // the detached events
-    owes_a_turn: Cell<bool>, // something freed is finished by the loop, see `Inner::drop`
+    owes_a_turn: Cell<bool>,       // something freed is finished by the loop, see `Inner::drop`
     orphans: RefCell<Vec<Box<dyn Orphan>>>,
 }
 
@@ -146,8 +145,8 @@ impl Inner {
 
     /// Takes a detached event into keeping, or drops it where that would be for ever.
     pub(crate) fn keep(&self, event: Event) {
-        if self.abandoned.get() {
-            return;
+        if self.handle.borrow().strong_count() == 0 {
+            return; // nobody is left who would release what is kept
         }
         let before = self.kept.borrow_mut().insert(Rc::as_ptr(&event.0), event);
         drop(before); // another handle of the same event, hence not the last
@@ -307,21 +306,33 @@ impl EventBase {
             // SAFETY: `config` holds its `event_config` for as long as this call lasts.
             Some(config) => unsafe { ffi::event_base_new_with_config(config.raw()) },
         };
-        let inner = Inner {
-            raw: cvt_p(CALL, raw)?,
+        let raw = cvt_p(CALL, raw)?;
+        let inner = Rc::new(Inner {
+            raw,
             generation: Cell::new(process::generation()),
             depth: Cell::new(0),
             freed: Cell::new(false),
-            abandoned: Cell::new(false),
+            handle: RefCell::default(),
             top_priority: Cell::new(0),
             signals: RefCell::default(),
             kept: RefCell::default(),
             owes_a_turn: Cell::new(false),
             orphans: RefCell::default(),
-        };
-        Ok(Self(Rc::new(Handle {
-            inner: Rc::new(inner),
-        })))
+        });
+        Ok(Self::of(&inner))
+    }
+
+    /// A public handle, for what counts on [`Inner`]: one more of those that there are, or a
+    /// new one when all are gone.
+    pub(crate) fn of(inner: &Rc<Inner>) -> Self {
+        let present = inner.handle.borrow().upgrade();
+        Self(present.unwrap_or_else(|| {
+            let handle = Rc::new(Handle {
+                inner: Rc::clone(inner),
+            });
+            inner.handle.replace(Rc::downgrade(&handle));
+            handle
+        }))
     }
 
     pub(crate) fn inner(&self) -> &Rc<Inner> {

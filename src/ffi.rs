@@ -6,6 +6,15 @@
 
 pub(crate) use libevent_sys::*;
 
+#[cfg(feature = "openssl")]
+#[allow(
+    unsafe_code,
+    reason = "OpenSSL has it, and openssl-sys, which links OpenSSL, does not"
+)]
+unsafe extern "C" {
+    pub(crate) fn RAND_poll() -> std::ffi::c_int;
+}
+
 /// The bytes that C points to, where C gives null for none.
 ///
 /// # Safety

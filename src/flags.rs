@@ -1,13 +1,13 @@
 //! Every flag set and constant of the classes, typed, so that one class's cannot be given
 //! to another.
 
-/// Gives a class its PHP constants, typed; the text is the C name.
+/// Gives a class its PHP constants, typed; the text is libevent's name, where it has one.
 macro_rules! class_consts {
-    ($class:ident: $flags:ident { $($php:ident = $flag:ident $c:literal),+ $(,)? }) => {
+    ($class:ident: $flags:ident { $($php:ident = $flag:ident $($c:literal)?),+ $(,)? }) => {
         impl $class {$(
-            #[doc = concat!("PHP: `", stringify!($class), "::", stringify!($php), "`. libevent: `", $c, "`.")]
+            #[doc = concat!("PHP: `", stringify!($class), "::", stringify!($php), "`.", $(" libevent: `", $c, "`.")?)]
             #[doc = concat!("See [`", stringify!($flags), "::", stringify!($flag), "`].")]
-            #[doc(alias = $c)]
+            $(#[doc(alias = $c)])?
             pub const $php: $flags = $flags::$flag;
         )+}
     };
@@ -15,6 +15,8 @@ macro_rules! class_consts {
 
 mod buffer;
 mod buffer_event;
+mod listener;
+mod util;
 
 use std::ffi::{c_int, c_short};
 
@@ -22,6 +24,8 @@ pub use buffer::{EolStyle, PtrHow};
 #[cfg(feature = "openssl")]
 pub use buffer_event::SslState;
 pub use buffer_event::{BufferEventFlags, BufferEventOptions, FilterResult, FlushMode};
+pub use listener::ListenerFlags;
+pub use util::{AddressFamily, SocketLevel, SocketOption, SocketType};
 
 use crate::{Event, EventBase, EventConfig, ffi};
 

@@ -32,15 +32,19 @@ mod error;
 mod event;
 mod ffi;
 mod flags;
+mod listener;
 mod log;
 pub mod process;
 #[cfg(feature = "server")]
 pub mod server;
 mod signals;
+mod socket_name;
 #[cfg(feature = "openssl")]
 mod ssl_context;
 pub mod stream;
 mod trampoline;
+mod util;
+mod waker;
 
 pub use base::{EventBase, LoopEnd, MAX_TIMEOUT};
 pub use buffer::EventBuffer;
@@ -51,11 +55,16 @@ pub use event::Event;
 #[cfg(feature = "openssl")]
 pub use flags::SslState;
 pub use flags::{
-    BaseFlags, BufferEventFlags, BufferEventOptions, EolStyle, EventFeatures, EventFlags,
-    FilterResult, FlushMode, LoopFlags, PtrHow,
+    AddressFamily, BaseFlags, BufferEventFlags, BufferEventOptions, EolStyle, EventFeatures,
+    EventFlags, FilterResult, FlushMode, ListenerFlags, LoopFlags, PtrHow, SocketLevel,
+    SocketOption, SocketType,
 };
+pub use listener::{EventListener, ListenerTarget};
+pub use socket_name::SocketName;
 #[cfg(feature = "openssl")]
 pub use ssl_context::{EventSslContext, SslMethod, SslOption, SslValue, SslVersion};
+pub use util::{EventUtil, SocketOptionValue};
+pub use waker::Waker;
 
 /// The namespace of the classes. PHP: `EVENT_NS`, empty as there.
 pub const EVENT_NS: &str = "";

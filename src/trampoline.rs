@@ -11,6 +11,7 @@
 mod buffer;
 mod buffer_event;
 mod event;
+mod listener;
 mod process;
 #[cfg(feature = "openssl")]
 mod tls;
@@ -29,6 +30,7 @@ pub(crate) use buffer_event::{
     on_bev_event, on_bev_read, on_bev_write, on_filter_end, on_filter_input, on_filter_output,
 };
 pub(crate) use event::on_event;
+pub(crate) use listener::{on_accept, on_accept_failure};
 pub(crate) use process::{on_fatal, on_fork_child, on_log};
 #[cfg(feature = "openssl")]
 pub(crate) use tls::on_session_end;

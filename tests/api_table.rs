@@ -26,11 +26,9 @@ use php::Kind;
 const NOT_YET: &[&str] = &[
     "EventBufferEvent",
     "EventDnsBase",
-    "EventListener",
     "EventHttpConnection",
     "EventHttp",
     "EventHttpRequest",
-    "EventUtil",
     "EventSslContext",
 ];
 

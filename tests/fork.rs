@@ -9,6 +9,8 @@
 mod buffer_event;
 #[path = "fork/child.rs"]
 mod child;
+#[path = "fork/listener.rs"]
+mod listener;
 mod support;
 
 use std::cell::{Cell, RefCell};
@@ -29,6 +31,13 @@ use buffer_event::{
 use child::{
     AN_HOUR, How, LIMIT_SECONDS, Watch, bases, descriptors, open_files, pass, poll, reap, succeeds,
     until_alone,
+};
+use listener::{
+    every_call_on_a_listener_in_a_child_is_refused_until_re_init,
+    foreign_listeners_dropped_in_a_child_leave_the_parents_alone,
+    forked_in_a_burst_and_freed_the_child_takes_none_of_the_parents_connections,
+    forked_in_a_burst_the_child_takes_none_of_the_parents_connections,
+    orphaned_listeners_are_freed_by_re_init_and_keep_their_sockets_open_until_then,
 };
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, raise};
@@ -68,6 +77,12 @@ const CASES: &[(&str, fn())] = cases![
     foreign_buffer_events_dropped_in_a_child_leave_the_parents_alone,
     buffer_events_are_refused_in_a_child_until_re_init,
     orphaned_buffer_events_are_freed_by_re_init,
+    foreign_listeners_dropped_in_a_child_leave_the_parents_alone,
+    every_call_on_a_listener_in_a_child_is_refused_until_re_init,
+    orphaned_listeners_are_freed_by_re_init_and_keep_their_sockets_open_until_then,
+    forked_in_a_burst_the_child_takes_none_of_the_parents_connections,
+    forked_in_a_burst_and_freed_the_child_takes_none_of_the_parents_connections,
+    waker_of_the_parent_is_refused_in_a_child_and_a_new_one_works,
 ];
 
 fn main() -> ExitCode {
@@ -643,6 +658,41 @@ fn re_init_with_a_second_thread_is_refused() {
         });
         succeeds(child);
         watch.works();
+    }
+}
+
+fn waker_of_the_parent_is_refused_in_a_child_and_a_new_one_works() {
+    for how in How::BOTH {
+        let base = EventBase::new().unwrap();
+        let calls = Rc::new(Cell::new(0));
+        let counting = |base: &EventBase| {
+            let count = calls.clone();
+            Event::waker(base, move |_event| count.set(count.get() + 1)).unwrap()
+        };
+        let (event, waker) = counting(&base);
+        event.add(None).unwrap();
+        let child = how.child(|| {
+            let error = waker.wake().unwrap_err();
+            assert!(matches!(error, Error::State { .. }), "{error}");
+            assert!(error.to_string().contains("Event::waker"), "{error}");
+            assert!(matches!(
+                Event::waker(&base, |_| {}),
+                Err(Error::Forked { .. })
+            ));
+            event.free();
+            base.re_init().unwrap();
+            let (event, waker) = counting(&base);
+            event.add(None).unwrap();
+            waker.wake().unwrap();
+            pass(&base);
+            assert_eq!(calls.get(), 1);
+        });
+        succeeds(child);
+        poll(&base);
+        assert_eq!(calls.get(), 0, "the child woke the parent");
+        waker.wake().unwrap();
+        pass(&base);
+        assert_eq!(calls.get(), 1);
     }
 }
 

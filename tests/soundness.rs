@@ -17,6 +17,8 @@ mod buffer_event;
 mod event;
 #[path = "soundness/kinds.rs"]
 mod kinds;
+#[path = "soundness/listener.rs"]
+mod listener;
 #[path = "soundness/signal.rs"]
 mod signal;
 
@@ -27,6 +29,7 @@ use std::sync::MutexGuard;
 
 use buffer_event::{BufferEnd, BufferRead, BufferWrite, QueuedEnd, QueuedRead, QueuedWrite};
 use kinds::{Descriptor, PersistentDescriptor, PersistentTimer, SignalThrice, Timer};
+use listener::{Accept, Failure};
 use php_event::{EventBase, LoopEnd};
 use support::{Bomb, Drops, OnDrop, panic_of, pass, run};
 
@@ -124,6 +127,8 @@ classes! {
     buffer_read: BufferRead,
     buffer_write: BufferWrite,
     buffer_end: BufferEnd,
+    accept: Accept,
+    accept_failure: Failure,
 }
 
 /// Lists classes whose callbacks wait in a queue of libevent's, from which nothing but their
