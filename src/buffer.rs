@@ -47,8 +47,8 @@ pub(crate) trait Lender {
     /// The buffer, or why it may not be used: freed, or in a forked child.
     fn evbuffer(&self, call: &'static str, side: Side) -> Result<*mut ffi::evbuffer>;
 
-    /// The base whose callbacks a change of the buffer may run.
-    fn base(&self) -> Rc<base::Inner>;
+    /// The base whose callbacks a change of the buffer may run, if it may run any.
+    fn base(&self) -> Option<Rc<base::Inner>>;
 }
 
 impl Drop for Inner {
@@ -91,7 +91,10 @@ impl EventBuffer {
             Inner::Own(raw) => Ok(work(*raw)),
             Inner::Lent { lender, side } => {
                 let raw = lender.evbuffer(call, *side)?;
-                Ok(lender.base().calling(|| work(raw)))
+                Ok(match lender.base() {
+                    Some(base) => base.calling(|| work(raw)),
+                    None => work(raw),
+                })
             }
         }
     }

@@ -31,6 +31,7 @@ mod error;
 mod event;
 mod ffi;
 mod flags;
+mod http;
 mod log;
 pub mod process;
 #[cfg(feature = "server")]
@@ -44,7 +45,8 @@ pub use buffer::EventBuffer;
 pub use config::EventConfig;
 pub use error::{Error, Error as EventException, Result};
 pub use event::Event;
-pub use flags::{BaseFlags, EventFeatures, EventFlags, LoopFlags};
+pub use flags::{BaseFlags, EventFeatures, EventFlags, HeaderSide, HttpMethods, LoopFlags};
+pub use http::EventHttpRequest;
 
 /// The namespace of the classes. PHP: `EVENT_NS`, empty as there.
 pub const EVENT_NS: &str = "";
