@@ -80,6 +80,13 @@ impl EventBuffer {
         Self(Rc::new(Inner::Lent { lender, side }))
     }
 
+    /// Whether both are one buffer, whatever handles they are.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        const CALL: &str = "EventBuffer";
+        let raw = |buffer: &Self| buffer.with(CALL, |raw| raw).ok();
+        raw(self).is_some_and(|this| raw(other) == Some(this))
+    }
+
     /// Calls C with the buffer. A change of a lent one may run callbacks, whose panic comes
     /// out of here.
     pub(crate) fn with<T>(

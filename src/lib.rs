@@ -46,7 +46,7 @@ pub use config::EventConfig;
 pub use error::{Error, Error as EventException, Result};
 pub use event::Event;
 pub use flags::{BaseFlags, EventFeatures, EventFlags, HeaderSide, HttpMethods, LoopFlags};
-pub use http::EventHttpRequest;
+pub use http::{EventHttp, EventHttpConnection, EventHttpRequest};
 
 /// The namespace of the classes. PHP: `EVENT_NS`, empty as there.
 pub const EVENT_NS: &str = "";

@@ -9,6 +9,7 @@
 #![allow(unsafe_code)]
 
 mod event;
+mod http;
 mod process;
 
 use std::any::Any;
@@ -19,6 +20,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::{Rc, Weak};
 
 pub(crate) use event::on_event;
+pub(crate) use http::{
+    on_accept_error, on_bufferevent, on_close, on_complete, on_input, on_request, on_turn,
+};
 pub(crate) use process::{on_fatal, on_fork_child, on_log};
 
 use crate::{base, log};
@@ -41,6 +45,14 @@ impl<F: ?Sized> Slot<F> {
     pub(crate) fn new(f: Box<F>) -> Self {
         Self {
             f: RefCell::new(Some(f)),
+            edits: Cell::new(0),
+        }
+    }
+
+    /// A slot whose closure is set later.
+    pub(crate) fn empty() -> Self {
+        Self {
+            f: RefCell::new(None),
             edits: Cell::new(0),
         }
     }

@@ -10,7 +10,8 @@ use std::fmt;
 use std::ptr;
 use std::rc::Rc;
 
-use super::{headers, server};
+use super::reply::Exchange;
+use super::{EventHttpConnection, connection, headers, server};
 use crate::buffer::{EventBuffer, Lender, Side};
 use crate::error::{Error, Result};
 use crate::flags::{HeaderSide, HttpMethods};
@@ -37,7 +38,7 @@ pub(crate) struct Inner {
 
 /// Whose request it is.
 pub(crate) enum Role {
-    Server(server::Exchange),
+    Server(Exchange),
 }
 
 impl Inner {
@@ -51,6 +52,22 @@ impl Inner {
             base: RefCell::new(base),
             role,
         }
+    }
+
+    /// The request that a server was just shown.
+    ///
+    /// # Safety
+    /// `raw` is live, and belongs to `conn`.
+    pub(super) unsafe fn of_server(
+        raw: *mut ffi::evhttp_request,
+        server: &Rc<server::Inner>,
+        conn: &Rc<connection::Inner>,
+    ) -> Rc<Self> {
+        let exchange = Exchange::new(server, conn);
+        let base = Some(Rc::clone(&server.base));
+        let request = Rc::new(Self::new(raw, base, Role::Server(exchange)));
+        conn.peer().set_current(&request);
+        request
     }
 
     /// The native request, null once it is gone.
@@ -120,7 +137,8 @@ impl Lender for Inner {
 impl Drop for Inner {
     fn drop(&mut self) {
         match &self.role {
-            Role::Server(exchange) => exchange.abandoned(self),
+            // SAFETY: no handle is left that would use the native request.
+            Role::Server(exchange) => unsafe { exchange.abandoned(self) },
         }
     }
 }
@@ -328,6 +346,22 @@ impl EventHttpRequest {
     #[must_use]
     pub fn get_output_buffer(&self) -> EventBuffer {
         EventBuffer::lent(Rc::clone(&self.0) as Rc<dyn Lender>, Side::Output)
+    }
+
+    /// The connection that the request came over; `None` when it has ended, or the reply is
+    /// complete.
+    ///
+    /// PHP: `EventHttpRequest::getConnection`. libevent: `evhttp_request_get_connection`.
+    #[doc(
+        alias = "EventHttpRequest::getConnection",
+        alias = "evhttp_request_get_connection"
+    )]
+    #[must_use]
+    pub fn get_connection(&self) -> Option<EventHttpConnection> {
+        self.0.usable("EventHttpRequest::getConnection").ok()?;
+        match &self.0.role {
+            Role::Server(exchange) => exchange.connection().map(EventHttpConnection),
+        }
     }
 }
 
