@@ -31,6 +31,7 @@ mod error;
 mod event;
 mod ffi;
 mod flags;
+mod http;
 mod log;
 pub mod process;
 #[cfg(feature = "server")]
