@@ -6,6 +6,7 @@
 //! Lent to C: what [`server::Inner`] lends. Runs user code: the closures, through `trampoline`.
 
 pub(crate) mod connection;
+mod gate;
 mod headers;
 mod listening;
 pub(crate) mod peer;
