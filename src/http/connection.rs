@@ -87,10 +87,6 @@ impl Inner {
         self.raw.set(raw);
     }
 
-    pub(super) fn base(&self) -> &Rc<base::Inner> {
-        &self.base
-    }
-
     pub(crate) fn peer(&self) -> &peer::Peer {
         match &self.end {
             End::Server(peer) => peer,

@@ -32,8 +32,11 @@
 //! # Refusals
 //! evhttp answers them itself, in their turn behind what came before, since it is handed
 //! something that it refuses with the same or the nearest status that it has, and closes after:
-//! 417 and 413 stay what they are, everything else is 400. In the middle of a chunked body it has
-//! no status but 413. None of these bytes can make a request that reaches a callback.
+//! 417 and 413 stay what they are, everything else is 400. None of these bytes can make a request
+//! that reaches a callback.
+//!
+//! In the middle of a chunked body it has no status but 413. There the body is ended, and the
+//! trailer gets the field [`REFUSED`]: `EventHttp` looks for it first, and answers by itself.
 #![forbid(unsafe_code)]
 #![cfg_attr(
     not(test),
@@ -45,14 +48,21 @@
     )
 )]
 
+use std::ffi::CStr;
 use std::mem;
 
 use memchr::memchr;
 
 use crate::codec::{BodyLength, Decoder, Head, Item, Limits, Method, Refusal, Status, Version};
 
-/// To evhttp no request line (400), and no size of a chunk (413).
+/// The field of a request whose chunks were refused. No peer can send it: it is no token.
+pub(super) const REFUSED: &CStr = c"refused by the gate";
+
+/// To evhttp no request line (400).
 const MALFORMED: &[u8] = b"refused\r\n";
+
+/// The end of a chunked body, with [`REFUSED`] in the trailer.
+const NO_MORE_CHUNKS: &[u8] = b"0\r\nrefused by the gate:\r\n\r\n";
 
 /// A request whose first chunk has no size: 413.
 const TOO_LARGE: &[u8] = b"POST / HTTP/1.1\r\nTransfer-Encoding:chunked\r\n\r\nrefused\r\n";
@@ -210,7 +220,8 @@ impl Gate {
         out(match (&self.state, refusal.status()) {
             (State::Head, Status::ContentTooLarge) => TOO_LARGE,
             (State::Head, Status::ExpectationFailed) => EXPECTS_TOO_MUCH,
-            // In a body too: chunks go on whole, so that evhttp waits for the size of the next.
+            // Chunks go on whole, so that evhttp waits for the size of the next.
+            (State::Body { chunked: true, .. }, _) => NO_MORE_CHUNKS,
             _ => MALFORMED,
         });
         self.state = State::Over(Some(refusal));

@@ -34,7 +34,9 @@ use std::time::Duration;
 use socket2::SockRef;
 
 use super::connection::Lent;
+use super::gate::Gate;
 use super::{connection, request, server};
+use crate::codec::{Limits, Refusal};
 use crate::error::{Error, Result, cvt_p};
 use crate::{base, ffi, trampoline};
 
@@ -47,15 +49,6 @@ const ONE_WRITE: usize = 16 * 1024;
 
 const READ: c_short = ffi::EV_READ as c_short;
 
-/// Lets everything pass.
-struct Gate;
-
-impl Gate {
-    fn pass(&mut self, input: &[u8], out: &mut impl FnMut(&[u8])) {
-        out(input);
-    }
-}
-
 pub(crate) struct Peer {
     server: Weak<server::Inner>,
     bev: Cell<*mut ffi::bufferevent>, // null once evhttp frees it
@@ -67,7 +60,6 @@ pub(crate) struct Peer {
     current: RefCell<Weak<request::Inner>>,
     held: Cell<bool>,
     timeout: Cell<Option<Duration>>,
-    doomed: Cell<bool>, // to be closed behind the answer, which evhttp would not do
 }
 
 /// Two buffers that are empty between uses, for all connections of a server.
@@ -103,18 +95,22 @@ impl Drop for Scratch {
 
 impl Peer {
     pub(super) fn new(server: &Rc<server::Inner>, bev: *mut ffi::bufferevent) -> Self {
+        let settings = server.settings();
+        let limits = Limits {
+            header_size: settings.headers_max.unwrap_or(usize::MAX),
+            body_size: u64::MAX, // evhttp's to answer
+        };
         Self {
             server: Rc::downgrade(server),
             bev: Cell::new(bev),
             arg: Cell::new(ptr::null_mut()),
-            gate: RefCell::new(Gate),
+            gate: RefCell::new(Gate::new(limits)),
             scratch: Rc::clone(server.scratch()),
             passing: Cell::new(false),
             asking: Cell::new(false),
             current: RefCell::default(),
             held: Cell::new(false),
-            timeout: Cell::new(server.settings().silence_max),
-            doomed: Cell::new(false),
+            timeout: Cell::new(settings.silence_max),
         }
     }
 
@@ -198,11 +194,6 @@ impl Peer {
         self.asking.get()
     }
 
-    /// Closes the connection behind the answer that is on its way.
-    pub(super) fn doom(&self) {
-        self.doomed.set(true);
-    }
-
     pub(super) fn set_current(&self, request: &Rc<request::Inner>) {
         self.current.replace(Rc::downgrade(request));
     }
@@ -217,7 +208,7 @@ impl Peer {
         let Some(server) = self.server.upgrade() else {
             return;
         };
-        if self.doomed.get() || server.is_closing() {
+        if server.is_closing() {
             // Not here: evhttp goes on with the connection when this returns.
             server.put_off(server::Chore::Close(Rc::clone(conn)));
         }
@@ -262,6 +253,11 @@ impl Peer {
             self.break_off(input);
         }
         self.passing.set(false);
+    }
+
+    /// Why the gate lets nothing pass any more.
+    pub(super) fn refusal(&self) -> Option<Refusal> {
+        self.gate.borrow().refusal().copied()
     }
 
     /// Makes the connection end, since a part of what came is lost.

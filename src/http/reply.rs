@@ -93,7 +93,7 @@ impl Exchange {
             // The connection has it, and is freed with the server.
         } else if self.progress.get() == Progress::Waiting {
             // SAFETY: `raw` is live, and belongs to `conn`.
-            unsafe { refuse(raw, &self.conn, 500, None) };
+            unsafe { refuse(raw, 500, None) };
             self.answered();
         } else if self.progress.get() != Progress::Answered {
             self.conn.close();
@@ -457,11 +457,7 @@ impl Answer<'_> {
             // SAFETY: the request's own buffer, thawed.
             unsafe { ffi::evbuffer_drain(output, length) };
         }
-        let silent = match method {
-            HttpMethods::HEAD => length > 0 && !matches!(code, 204 | 205 | 304),
-            HttpMethods::CONNECT => has_body(method, code),
-            _ => false,
-        };
+        let silent = method == HttpMethods::HEAD && length > 0 && !matches!(code, 204 | 205 | 304);
         // SAFETY: the list of a live request.
         if silent && unsafe { headers::find(self.headers(), c"Content-Length") }.is_none() {
             self.add_length(length)?;
@@ -542,7 +538,7 @@ impl Answer<'_> {
     fn fail(&self, code: u16, reason: Option<&str>) {
         self.exchange.progress.set(Progress::Answered);
         // SAFETY: `new_answer` gives a live request of this connection, without a reply.
-        unsafe { refuse_as(self.raw, &self.exchange.conn, code, reason, None) };
+        unsafe { refuse_as(self.raw, code, reason, None) };
         self.exchange.answered();
     }
 }
@@ -580,25 +576,16 @@ unsafe fn output(raw: *mut ffi::evhttp_request) -> *mut ffi::evbuffer {
 
 /// Whether an answer of that status has a body (RFC 9110 §6.4.1).
 fn has_body(method: HttpMethods, code: u16) -> bool {
-    match code {
-        204 | 205 | 304 => false,
-        200..=299 => method != HttpMethods::HEAD && method != HttpMethods::CONNECT,
-        _ => method != HttpMethods::HEAD,
-    }
+    method != HttpMethods::HEAD && !matches!(code, 204 | 205 | 304)
 }
 
 /// Answers with a page that says `text`, or else the status's phrase, and closes.
 ///
 /// # Safety
-/// `raw` is live, belongs to `conn`, and has no reply.
-pub(super) unsafe fn refuse(
-    raw: *mut ffi::evhttp_request,
-    conn: &connection::Inner,
-    code: u16,
-    text: Option<&str>,
-) {
+/// `raw` is live, belongs to a connection, and has no reply.
+pub(super) unsafe fn refuse(raw: *mut ffi::evhttp_request, code: u16, text: Option<&str>) {
     // SAFETY: the caller's duty.
-    unsafe { refuse_as(raw, conn, code, None, text) };
+    unsafe { refuse_as(raw, code, None, text) };
 }
 
 /// As [`refuse`], with a reason of its own. What fails here fails for want of memory, and the
@@ -608,7 +595,6 @@ pub(super) unsafe fn refuse(
 /// As for [`refuse`].
 unsafe fn refuse_as(
     raw: *mut ffi::evhttp_request,
-    conn: &connection::Inner,
     code: u16,
     reason: Option<&str>,
     text: Option<&str>,
@@ -630,19 +616,14 @@ unsafe fn refuse_as(
     unsafe { ffi::evhttp_clear_headers(list) };
     // SAFETY: the caller's duty.
     let method = HttpMethods::from_bits_retain(unsafe { ffi::evhttp_request_get_command(raw) });
-    let mut head = vec![(c"Content-Type", c"text/html".to_owned())];
     if has_body(method, code) {
         // SAFETY: as above; libevent copies the page.
         unsafe { ffi::evbuffer_add(output, page.as_ptr().cast(), page.len()) };
-        let length = CString::new(page.len().to_string()).unwrap_or_default();
-        head.push((c"Content-Length", length));
     }
-    head.push((c"Connection", c"close".to_owned()));
-    for (name, value) in head {
+    for (name, value) in [(c"Content-Type", c"text/html"), (c"Connection", c"close")] {
         // SAFETY: its list.
-        unsafe { headers::append("EventHttp", list, name, &value) }.ok();
+        unsafe { headers::append("EventHttp", list, name, value) }.ok();
     }
-    conn.peer().doom(); // evhttp does not close behind an answer to CONNECT
     let reason = CString::new(reason).unwrap_or_default();
     // SAFETY: the caller's duty; libevent copies the text.
     unsafe { ffi::evhttp_send_reply(raw, code.into(), reason.as_ptr(), ptr::null_mut()) };

@@ -34,9 +34,11 @@ use std::ptr;
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
+use super::gate::REFUSED;
 use super::listening::Listening;
 use super::peer::Scratch;
 use super::{EventHttpRequest, connection, headers, peer, reply, request};
+use crate::codec::{Refusal, Status};
 use crate::error::{Error, Result, c_text, cvt, cvt_p};
 use crate::flags::HttpMethods;
 use crate::trampoline::{self, Slot};
@@ -152,7 +154,7 @@ impl Inner {
         unsafe { ffi::evhttp_set_gencb(raw, Some(trampoline::on_request), arg) };
         // SAFETY: as above.
         unsafe { ffi::evhttp_set_bevcb(raw, Some(trampoline::on_bufferevent), arg) };
-        // Ours to check, since libevent does not close behind its refusal of a CONNECT.
+        // Ours to check, as the routes are.
         let all = HttpMethods::all().bits();
         // SAFETY: as above.
         unsafe { ffi::evhttp_set_allowed_methods(raw, all.try_into().unwrap_or(u16::MAX)) };
@@ -303,9 +305,19 @@ impl Inner {
         unsafe { peer::begin(&conn, raw) };
         let refuse = |code, text: Option<&str>| {
             // SAFETY: as above.
-            unsafe { reply::refuse(raw, &conn, code, text) };
+            unsafe { reply::refuse(raw, code, text) };
             None
         };
+        // SAFETY: as above.
+        let asked = unsafe { ffi::evhttp_request_get_input_headers(raw) };
+        // SAFETY: its list.
+        if unsafe { headers::find(asked, REFUSED) }.is_some() {
+            let refusal = conn.peer().refusal();
+            return match refusal.filter(|refusal| refusal.status() == Status::ContentTooLarge) {
+                Some(refusal) => refuse(413, Some(refusal.reason())),
+                None => refuse(400, refusal.as_ref().map(Refusal::reason)),
+            };
+        }
         if self.is_closing() {
             return refuse(503, None);
         }

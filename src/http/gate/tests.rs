@@ -35,13 +35,16 @@ fn meant(stream: &[u8]) -> Vec<Seen> {
         body_size: isize::MAX as u64,
         ..LIMITS
     });
-    let (mut rest, mut seen, mut open) = (stream, Vec::new(), None);
+    let (mut rest, mut seen, mut open, mut chunked) = (stream, Vec::new(), None, false);
     loop {
         let decoded = match decoder.decode(rest) {
             Ok(decoded) => decoded,
+            Err(_) if open.is_some() && chunked => {
+                seen.push(Seen::Refused);
+                return seen;
+            }
             Err(refusal) => {
                 seen.push(Seen::Status(match refusal.status().code() {
-                    _ if open.is_some() => 413,
                     code @ (413 | 417) => code,
                     _ => 400,
                 }));
@@ -56,7 +59,10 @@ fn meant(stream: &[u8]) -> Vec<Seen> {
                     seen.push(request);
                     return seen;
                 }
-                (request, false) => open = Some(request),
+                (request, false) => {
+                    chunked = head.body == BodyLength::Chunked;
+                    open = Some(request);
+                }
             },
             Item::Body(part) => {
                 if let Some(Seen::Request { body, .. }) = &mut open {
@@ -462,10 +468,11 @@ fn chunks_that_are_refused_end_the_request_that_they_belong_to() {
         ("0\r\nContent-Length: 1\r\n\r\n", ""),
     ] {
         let (out, refusal) = outcome(&format!("{post}{chunks}{GOOD}"));
-        assert_eq!(out, format!("{anew}{anew_chunks}refused\r\n"), "{chunks:?}");
+        let end = "0\r\nrefused by the gate:\r\n\r\n";
+        assert_eq!(out, format!("{anew}{anew_chunks}{end}"), "{chunks:?}");
         let code = if chunks.starts_with('f') { 413 } else { 400 };
         assert_eq!(refusal.unwrap().status().code(), code, "{chunks:?}");
-        assert_eq!(evhttp(out.as_bytes()), [Seen::Status(413)], "{chunks:?}");
+        assert_eq!(evhttp(out.as_bytes()), [Seen::Refused], "{chunks:?}");
     }
 }
 

@@ -14,6 +14,8 @@ pub(super) enum Seen {
         kept: bool,
     },
     Status(u16),
+    /// What reaches the callback with the mark of the gate's refusal.
+    Refused,
 }
 
 /// Either what was read, or why there is nothing (more): `None` while bytes are missing.
@@ -70,6 +72,9 @@ fn request(rest: &mut &[u8]) -> Read<Seen> {
     };
     if method == Method::Other {
         return Ok(Seen::Status(501));
+    }
+    if find(&all, super::REFUSED.to_str().unwrap()).is_some() {
+        return Ok(Seen::Refused);
     }
     let connection = find(&all, "Connection").unwrap_or_default();
     let (path, proxied) = path(target);
