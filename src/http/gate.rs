@@ -35,8 +35,9 @@
 //! 417 and 413 stay what they are, everything else is 400. None of these bytes can make a request
 //! that reaches a callback.
 //!
-//! In the middle of a chunked body it has no status but 413. There the body is ended, and the
-//! trailer gets the field [`REFUSED`]: `EventHttp` looks for it first, and answers by itself.
+//! In the middle of a chunked body it has no status but 413. There the body is ended, with
+//! [`REFUSED`] as its last chunk: once something was refused, `EventHttp` looks for that first, and
+//! answers by itself. A peer that ends a body so itself is refused at worst.
 #![forbid(unsafe_code)]
 #![cfg_attr(
     not(test),
@@ -48,21 +49,20 @@
     )
 )]
 
-use std::ffi::CStr;
 use std::mem;
 
 use memchr::memchr;
 
 use crate::codec::{BodyLength, Decoder, Head, Item, Limits, Method, Refusal, Status, Version};
 
-/// The field of a request whose chunks were refused. No peer can send it: it is no token.
-pub(super) const REFUSED: &CStr = c"refused by the gate";
+/// The end of a body whose chunks were refused.
+pub(super) const REFUSED: &[u8] = b"refused by the gate";
 
 /// To evhttp no request line (400).
 const MALFORMED: &[u8] = b"refused\r\n";
 
-/// The end of a chunked body, with [`REFUSED`] in the trailer.
-const NO_MORE_CHUNKS: &[u8] = b"0\r\nrefused by the gate:\r\n\r\n";
+/// The end of a chunked body, with [`REFUSED`] in it.
+const NO_MORE_CHUNKS: &[u8] = b"13\r\nrefused by the gate\r\n0\r\n\r\n";
 
 /// A request whose first chunk has no size: 413.
 const TOO_LARGE: &[u8] = b"POST / HTTP/1.1\r\nTransfer-Encoding:chunked\r\n\r\nrefused\r\n";

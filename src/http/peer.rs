@@ -34,7 +34,7 @@ use std::time::Duration;
 use socket2::SockRef;
 
 use super::connection::Lent;
-use super::gate::Gate;
+use super::gate::{Gate, REFUSED};
 use super::{connection, request, server};
 use crate::codec::{Limits, Refusal};
 use crate::error::{Error, Result, cvt_p};
@@ -255,11 +255,6 @@ impl Peer {
         self.passing.set(false);
     }
 
-    /// Why the gate lets nothing pass any more.
-    pub(super) fn refusal(&self) -> Option<Refusal> {
-        self.gate.borrow().refusal().copied()
-    }
-
     /// Makes the connection end, since a part of what came is lost.
     fn break_off(&self, input: *mut ffi::evbuffer) {
         // SAFETY: the caller's buffer lives.
@@ -388,6 +383,35 @@ pub(super) unsafe fn begin(conn: &connection::Inner, raw: *mut ffi::evhttp_reque
     let (on_complete, arg) = (Some(trampoline::on_complete as _), peer.arg.get());
     // SAFETY: the caller's duty; `arg` stays lent until the connection ends.
     unsafe { ffi::evhttp_request_set_on_complete_cb(raw, on_complete, arg) };
+}
+
+/// Why the gate refused this request in the middle of its body, if it did.
+///
+/// # Safety
+/// As for [`begin`].
+pub(super) unsafe fn refused(
+    conn: &connection::Inner,
+    raw: *mut ffi::evhttp_request,
+) -> Option<Refusal> {
+    let refusal = *conn.peer().gate.borrow().refusal()?;
+    // SAFETY: the caller's duty.
+    let body = unsafe { ffi::evhttp_request_get_input_buffer(raw) };
+    // SAFETY: the request's own buffer.
+    let start = unsafe { ffi::evbuffer_get_length(body) }.checked_sub(REFUSED.len())?;
+    let mut at = ffi::evbuffer_ptr {
+        pos: 0,
+        internal_: ffi::evbuffer_ptr__bindgen_ty_1 {
+            chain: ptr::null_mut(),
+            pos_in_chain: 0,
+        },
+    };
+    let from_start = ffi::evbuffer_ptr_how_EVBUFFER_PTR_SET;
+    // SAFETY: as above, which is at least that long.
+    unsafe { ffi::evbuffer_ptr_set(body, &mut at, start, from_start) };
+    let mut end = [0; REFUSED.len()];
+    // SAFETY: `at` was set in this buffer; so many bytes can be written.
+    let n = unsafe { ffi::evbuffer_copyout_from(body, &at, end.as_mut_ptr().cast(), end.len()) };
+    (usize::try_from(n) == Ok(end.len()) && end == REFUSED).then_some(refusal)
 }
 
 /// evhttp is about to free a connection.

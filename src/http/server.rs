@@ -34,11 +34,10 @@ use std::ptr;
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
-use super::gate::REFUSED;
 use super::listening::Listening;
 use super::peer::Scratch;
 use super::{EventHttpRequest, connection, headers, peer, reply, request};
-use crate::codec::{Refusal, Status};
+use crate::codec::Status;
 use crate::error::{Error, Result, c_text, cvt, cvt_p};
 use crate::flags::HttpMethods;
 use crate::trampoline::{self, Slot};
@@ -309,14 +308,12 @@ impl Inner {
             None
         };
         // SAFETY: as above.
-        let asked = unsafe { ffi::evhttp_request_get_input_headers(raw) };
-        // SAFETY: its list.
-        if unsafe { headers::find(asked, REFUSED) }.is_some() {
-            let refusal = conn.peer().refusal();
-            return match refusal.filter(|refusal| refusal.status() == Status::ContentTooLarge) {
-                Some(refusal) => refuse(413, Some(refusal.reason())),
-                None => refuse(400, refusal.as_ref().map(Refusal::reason)),
+        if let Some(refusal) = unsafe { peer::refused(&conn, raw) } {
+            let code = match refusal.status() {
+                Status::ContentTooLarge => 413,
+                _ => 400,
             };
+            return refuse(code, Some(refusal.reason()));
         }
         if self.is_closing() {
             return refuse(503, None);

@@ -5,7 +5,7 @@ use std::ffi::{c_int, c_short, c_void};
 use std::ptr;
 use std::rc::Rc;
 
-use super::{guard, release, upgrade};
+use super::{PANIC, guard, release, upgrade};
 use crate::EventHttpConnection;
 use crate::ffi;
 use crate::http::server::{self, Chore};
@@ -106,13 +106,13 @@ pub(crate) unsafe extern "C" fn on_turn(_fd: c_int, _what: c_short, arg: *mut c_
             Chore::Close(conn) => conn.close(),
             Chore::Tell(conn) => {
                 let conn = EventHttpConnection(conn);
-                let panicked = guard(&base, || conn.0.slot.call(|f| f(&conn)));
+                guard(&base, || conn.0.slot.call(|f| f(&conn)));
                 let callback = conn.0.take_callback();
                 release(&base, (callback, conn));
                 if base.is_foreign() {
                     break; // it forked, and this is the child
                 }
-                if panicked {
+                if PANIC.with_borrow(Option::is_some) {
                     server.wake(); // the rest is for the next turn
                     break;
                 }

@@ -468,7 +468,7 @@ fn chunks_that_are_refused_end_the_request_that_they_belong_to() {
         ("0\r\nContent-Length: 1\r\n\r\n", ""),
     ] {
         let (out, refusal) = outcome(&format!("{post}{chunks}{GOOD}"));
-        let end = "0\r\nrefused by the gate:\r\n\r\n";
+        let end = "13\r\nrefused by the gate\r\n0\r\n\r\n";
         assert_eq!(out, format!("{anew}{anew_chunks}{end}"), "{chunks:?}");
         let code = if chunks.starts_with('f') { 413 } else { 400 };
         assert_eq!(refusal.unwrap().status().code(), code, "{chunks:?}");

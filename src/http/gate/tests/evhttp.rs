@@ -14,7 +14,7 @@ pub(super) enum Seen {
         kept: bool,
     },
     Status(u16),
-    /// What reaches the callback with the mark of the gate's refusal.
+    /// What reaches the callback with the end of what the gate refused.
     Refused,
 }
 
@@ -73,7 +73,7 @@ fn request(rest: &mut &[u8]) -> Read<Seen> {
     if method == Method::Other {
         return Ok(Seen::Status(501));
     }
-    if find(&all, super::REFUSED.to_str().unwrap()).is_some() {
+    if body.ends_with(super::REFUSED) {
         return Ok(Seen::Refused);
     }
     let connection = find(&all, "Connection").unwrap_or_default();
