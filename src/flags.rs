@@ -1,7 +1,25 @@
 //! Every flag set and constant of the classes, typed, so that one class's cannot be given
 //! to another.
 
+/// Gives a class its PHP constants, typed; the text is the C name.
+macro_rules! class_consts {
+    ($class:ident: $flags:ident { $($php:ident = $flag:ident $c:literal),+ $(,)? }) => {
+        impl $class {$(
+            #[doc = concat!("PHP: `", stringify!($class), "::", stringify!($php), "`. libevent: `", $c, "`.")]
+            #[doc = concat!("See [`", stringify!($flags), "::", stringify!($flag), "`].")]
+            #[doc(alias = $c)]
+            pub const $php: $flags = $flags::$flag;
+        )+}
+    };
+}
+
+mod buffer;
+mod buffer_event;
+
 use std::ffi::{c_int, c_short};
+
+pub use buffer::{EolStyle, PtrHow};
+pub use buffer_event::{BufferEventFlags, BufferEventOptions, FilterResult, FlushMode};
 
 use crate::{Event, EventBase, EventConfig, ffi};
 

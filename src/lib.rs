@@ -25,6 +25,7 @@
 
 mod base;
 mod buffer;
+mod buffer_event;
 pub mod codec;
 mod config;
 mod error;
@@ -42,10 +43,14 @@ mod trampoline;
 
 pub use base::{EventBase, LoopEnd, MAX_TIMEOUT};
 pub use buffer::EventBuffer;
+pub use buffer_event::{Callbacks, EventBufferEvent, Filters, RateLimit};
 pub use config::EventConfig;
 pub use error::{Error, Error as EventException, Result};
 pub use event::Event;
-pub use flags::{BaseFlags, EventFeatures, EventFlags, HeaderSide, HttpMethods, LoopFlags};
+pub use flags::{
+    BaseFlags, BufferEventFlags, BufferEventOptions, EolStyle, EventFeatures, EventFlags,
+    FilterResult, FlushMode, HeaderSide, HttpMethods, LoopFlags, PtrHow,
+};
 pub use http::{EventHttp, EventHttpConnection, EventHttpRequest};
 
 /// The namespace of the classes. PHP: `EVENT_NS`, empty as there.

@@ -8,6 +8,8 @@
 //! The entry points stand in a file for each class; this one has the machinery.
 #![allow(unsafe_code)]
 
+mod buffer;
+mod buffer_event;
 mod event;
 mod http;
 mod process;
@@ -19,6 +21,12 @@ use std::mem::{self, ManuallyDrop};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::{Rc, Weak};
 
+#[cfg(test)]
+pub(crate) use buffer::on_change;
+pub(crate) use buffer::{on_file_free, on_reference_free};
+pub(crate) use buffer_event::{
+    on_bev_event, on_bev_read, on_bev_write, on_filter_end, on_filter_input, on_filter_output,
+};
 pub(crate) use event::on_event;
 pub(crate) use http::{
     on_accept_error, on_bufferevent, on_close, on_complete, on_input, on_request, on_turn,
@@ -119,10 +127,15 @@ pub(crate) unsafe fn reclaim<T>(arg: *mut c_void) {
     drop(unsafe { Weak::from_raw(arg.cast_const().cast::<T>()) });
 }
 
+/// Whether a panic is on its way to its Rust caller, and nothing of the user's runs.
+fn panic_waits() -> bool {
+    PANIC.with_borrow(Option::is_some)
+}
+
 /// Runs user code above C frames: no panic passes, the loop stops on the first. Tells
 /// whether the code panicked.
 fn guard(base: &base::Inner, f: impl FnOnce()) -> bool {
-    if PANIC.with_borrow(Option::is_some) {
+    if panic_waits() {
         return false; // nothing of the user's runs between a panic and its re-raise
     }
     if base.is_foreign() {

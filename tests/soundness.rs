@@ -9,6 +9,8 @@ mod support;
 
 #[path = "soundness/base.rs"]
 mod base;
+#[path = "soundness/buffer_event.rs"]
+mod buffer_event;
 #[path = "soundness/event.rs"]
 mod event;
 #[path = "soundness/kinds.rs"]
@@ -21,6 +23,7 @@ use std::panic::panic_any;
 use std::rc::Rc;
 use std::sync::MutexGuard;
 
+use buffer_event::{BufferEnd, BufferRead, BufferWrite};
 use kinds::{Descriptor, PersistentDescriptor, PersistentTimer, SignalThrice, Timer};
 use php_event::{EventBase, LoopEnd};
 use support::{Bomb, Drops, OnDrop, panic_of, pass, run};
@@ -116,6 +119,9 @@ classes! {
     timer: Timer,
     persistent_timer: PersistentTimer,
     signal_thrice: SignalThrice,
+    buffer_read: BufferRead,
+    buffer_write: BufferWrite,
+    buffer_end: BufferEnd,
 }
 
 /// Handles that callbacks reach without counting on them.

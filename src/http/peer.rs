@@ -36,9 +36,11 @@ use socket2::SockRef;
 use super::connection::Lent;
 use super::gate::{Gate, REFUSED};
 use super::{connection, request, server};
+use crate::buffer_event::{self, Kind, Native};
 use crate::codec::{Limits, Refusal};
 use crate::error::{Error, Result, cvt_p};
-use crate::{base, ffi, trampoline};
+use crate::flags::BufferEventOptions;
+use crate::{EventBufferEvent, base, ffi, trampoline};
 
 /// How much may come from a peer that waits for an answer, 64 KiB: requests sent ahead.
 const AHEAD_MAX: usize = 64 * 1024;
@@ -60,6 +62,7 @@ pub(crate) struct Peer {
     current: RefCell<Weak<request::Inner>>,
     held: Cell<bool>,
     timeout: Cell<Option<Duration>>,
+    view: RefCell<Weak<buffer_event::Inner>>, // what `get_buffer_event` gave
 }
 
 /// Two buffers that are empty between uses, for all connections of a server.
@@ -111,6 +114,7 @@ impl Peer {
             current: RefCell::default(),
             held: Cell::new(false),
             timeout: Cell::new(settings.silence_max),
+            view: RefCell::default(),
         }
     }
 
@@ -163,6 +167,9 @@ impl Peer {
     /// evhttp frees `bev`, or has done so and only our count keeps it.
     unsafe fn let_go(&self, conn: &connection::Inner) {
         conn.set_raw(ptr::null_mut());
+        if let Some(view) = self.view.take().upgrade() {
+            view.forget();
+        }
         let bev = self.bev.replace(ptr::null_mut());
         let arg = self.arg.replace(ptr::null_mut());
         // SAFETY: the caller's duty.
@@ -196,6 +203,22 @@ impl Peer {
 
     pub(super) fn set_current(&self, request: &Rc<request::Inner>) {
         self.current.replace(Rc::downgrade(request));
+    }
+
+    /// The bufferevent, to be looked at; the same each time.
+    pub(super) fn view(&self, base: &Rc<base::Inner>) -> Option<EventBufferEvent> {
+        let bev = self.bev.get();
+        if bev.is_null() {
+            return None;
+        }
+        if let Some(view) = self.view.borrow().upgrade() {
+            return Some(EventBufferEvent(view));
+        }
+        let native = Native::new(bev, Kind::View, BufferEventOptions::empty());
+        // SAFETY: `bev` is alive until `let_go`, which has the view forget it.
+        let view = unsafe { EventBufferEvent::from_native(base, native) };
+        self.view.replace(Rc::downgrade(&view.0));
+        Some(view)
     }
 
     /// The answer is written: evhttp frees its request, and reads on.

@@ -15,9 +15,9 @@ use std::rc::Rc;
 use super::request::{self, Role};
 use super::{EventHttpRequest, connection, headers, server};
 use crate::buffer::EventBuffer;
-use crate::error::{Error, Result, cvt, cvt_p};
+use crate::error::{Error, Result};
 use crate::flags::HttpMethods;
-use crate::{base, ffi};
+use crate::{EventBufferEvent, base, ffi};
 
 /// The longest piece that goes out as one chunk: evhttp writes a chunk's size in 32 bits.
 const CHUNK_MAX: usize = 1 << 30;
@@ -66,6 +66,10 @@ impl Exchange {
 
     pub(super) fn connection(&self) -> Option<Rc<connection::Inner>> {
         (!self.conn.raw().is_null()).then(|| Rc::clone(&self.conn))
+    }
+
+    pub(super) fn buffer_event(&self) -> Option<EventBufferEvent> {
+        self.conn.peer().view(&self.server.base)
     }
 
     /// The answer is complete; what libevent does with it now needs the server.
@@ -207,7 +211,7 @@ impl EventHttpRequest {
     /// # Errors
     /// [`Error::Argument`] for a status outside of 200 to 599, a control byte in the reason, and
     /// headers that contradict the body; [`Error::State`] for a second reply and when the client
-    /// has gone; [`Error::Call`] when the body's buffer is frozen; [`Error::Freed`] when libevent
+    /// has gone, or the front of the body's buffer is frozen; [`Error::Freed`] when libevent
     /// has freed the request; [`Error::Forked`].
     #[doc(alias = "EventHttpRequest::sendReply", alias = "evhttp_send_reply")]
     pub fn send_reply(&self, code: u16, reason: &str, body: Option<&EventBuffer>) -> Result<()> {
@@ -215,17 +219,16 @@ impl EventHttpRequest {
         let answer = self.new_answer(CALL)?;
         let reason = answer.checked_status(code, reason)?;
         let output = self.get_output_buffer();
-        let body = body.filter(|body| !body.is_same(&output));
+        let body = body.filter(|body| *body != &output);
         let length = output.length() + body.map_or(0, EventBuffer::length);
         answer.check_headers(code, Some(length))?;
-        let output = answer.output();
+        let body = body.map(|body| taken(CALL, body)).transpose()?;
+        let answer = self.new_answer(CALL)?; // again: a closure may have run
         if let Some(body) = body {
-            // SAFETY: the request's own buffer, and one that `with` keeps.
-            let rc = body.with(CALL, |body| unsafe {
-                ffi::evbuffer_add_buffer(output, body)
-            })?;
-            cvt(CALL, rc)?;
+            output.add_buffer_as(CALL, &body)?;
         }
+        let length = output.length();
+        answer.check_headers(code, Some(length))?;
         answer.frame(code, length)?;
         answer.exchange.progress.set(Progress::Answered);
         // SAFETY: `new_answer` gives a live request without a reply; libevent copies the text.
@@ -287,13 +290,8 @@ impl EventHttpRequest {
         let answer = self.new_answer(CALL)?;
         let reason = answer.checked_status(code, reason)?;
         let announced = answer.check_headers(code, None)?;
-        let first = EventBuffer::new()?; // evhttp would put it between the head and the chunks
-        let output = answer.output();
-        // SAFETY: the request's own buffer, and ours.
-        let rc = first.with(CALL, |first| unsafe {
-            ffi::evbuffer_add_buffer(first, output)
-        })?;
-        cvt(CALL, rc)?;
+        // evhttp would put it between the head and the chunks.
+        let first = taken(CALL, &self.get_output_buffer())?;
         if announced.is_none() {
             answer.close_behind_body();
         }
@@ -304,7 +302,7 @@ impl EventHttpRequest {
         answer.exchange.conn.peer().hold();
         // SAFETY: `new_answer` gives a live request without a reply; libevent copies the text.
         unsafe { ffi::evhttp_send_reply_start(answer.raw, code.into(), reason.as_ptr()) };
-        answer.chunk(&first)
+        answer.chunk(&first, answer.room(first.length())?)
     }
 
     /// Sends the next piece of an answer's body; the buffer is empty then. An empty buffer sends
@@ -317,15 +315,19 @@ impl EventHttpRequest {
     ///
     /// # Errors
     /// [`Error::State`] before [`send_reply_start`](Self::send_reply_start), after
-    /// [`send_reply_end`](Self::send_reply_end), and when the client has gone;
-    /// [`Error::Argument`] beyond the `Content-Length` that was added; [`Error::Call`] when the
-    /// buffer is frozen; [`Error::Freed`] when libevent has freed the request; [`Error::Forked`].
+    /// [`send_reply_end`](Self::send_reply_end), when the client has gone, and when the front of
+    /// the buffer is frozen; [`Error::Argument`] beyond the `Content-Length` that was added;
+    /// [`Error::Freed`] when libevent has freed the request; [`Error::Forked`].
     #[doc(
         alias = "EventHttpRequest::sendReplyChunk",
         alias = "evhttp_send_reply_chunk"
     )]
     pub fn send_reply_chunk(&self, buf: &EventBuffer) -> Result<()> {
-        self.answer("EventHttpRequest::sendReplyChunk")?.chunk(buf)
+        const CALL: &str = "EventHttpRequest::sendReplyChunk";
+        self.answer(CALL)?.room(buf.length())?;
+        let piece = taken(CALL, buf)?;
+        let answer = self.answer(CALL)?; // again: a closure may have run
+        answer.chunk(&piece, answer.room(piece.length())?)
     }
 
     /// Ends an answer that [`send_reply_start`](Self::send_reply_start) began.
@@ -399,12 +401,6 @@ impl Answer<'_> {
         unsafe { ffi::evhttp_request_get_output_headers(self.raw) }
     }
 
-    /// The body under construction, thawed, so that evhttp can take it.
-    fn output(&self) -> *mut ffi::evbuffer {
-        // SAFETY: `raw` is live.
-        unsafe { output(self.raw) }
-    }
-
     /// The reason for C, if it may stand on a status line, and the status is a final one.
     fn checked_status(&self, code: u16, reason: &str) -> Result<CString> {
         if !(200..=599).contains(&code) {
@@ -453,8 +449,9 @@ impl Answer<'_> {
     fn frame(&self, code: u16, length: usize) -> Result<()> {
         let method = self.method();
         if !has_body(method, code) {
-            let output = self.output();
-            // SAFETY: the request's own buffer, thawed.
+            // SAFETY: `raw` is live.
+            let output = unsafe { ffi::evhttp_request_get_output_buffer(self.raw) };
+            // SAFETY: the request's own buffer.
             unsafe { ffi::evbuffer_drain(output, length) };
         }
         let silent = method == HttpMethods::HEAD && length > 0 && !matches!(code, 204 | 205 | 304);
@@ -497,42 +494,37 @@ impl Answer<'_> {
         })
     }
 
-    fn chunk(&self, buffer: &EventBuffer) -> Result<()> {
+    /// What is to follow so many bytes more of the body, if they may.
+    fn room(&self, length: usize) -> Result<Progress> {
         let (body, left) = self.streaming()?;
-        let length = buffer.length();
-        if length == 0 {
-            return Ok(());
-        }
-        let sent = u64::try_from(length).unwrap_or(u64::MAX);
         let left = match left {
-            Some(left) if body => Some(left.checked_sub(sent).ok_or_else(|| {
-                let reason = "the body is longer than the Content-Length that was added";
-                Error::argument(self.call, reason)
-            })?),
+            Some(left) if body => {
+                let length = u64::try_from(length).unwrap_or(u64::MAX);
+                Some(left.checked_sub(length).ok_or_else(|| {
+                    let reason = "the body is longer than the Content-Length that was added";
+                    Error::argument(self.call, reason)
+                })?)
+            }
             left => left,
         };
-        let piece = Own::new(self.call)?;
-        // SAFETY: our buffer, and one that `with` keeps.
-        let rc = buffer.with(self.call, |buffer| unsafe {
-            ffi::evbuffer_add_buffer(piece.0, buffer)
-        })?;
-        cvt(self.call, rc)?;
-        if !body {
+        Ok(Progress::Streaming { body, left })
+    }
+
+    /// Sends a piece of the body, which is ours.
+    fn chunk(&self, piece: &EventBuffer, then: Progress) -> Result<()> {
+        self.exchange.progress.set(then);
+        if !matches!(then, Progress::Streaming { body: true, .. }) {
             return Ok(());
         }
-        self.exchange
-            .progress
-            .set(Progress::Streaming { body, left });
-        let part = Own::new(self.call)?;
-        loop {
-            // SAFETY: both are ours.
-            let moved = unsafe { ffi::evbuffer_remove_buffer(piece.0, part.0, CHUNK_MAX) };
-            if moved <= 0 {
-                return cvt(self.call, moved).map(drop);
-            }
-            // SAFETY: `answer` gives a live request, whose reply has begun.
-            unsafe { ffi::evhttp_send_reply_chunk(self.raw, part.0) };
+        let part = EventBuffer::new()?;
+        while part.append_from(piece, CHUNK_MAX)? > 0 {
+            // SAFETY: `answer` gives a live request, whose reply has begun; libevent empties
+            // the part.
+            part.with(self.call, |part| unsafe {
+                ffi::evhttp_send_reply_chunk(self.raw, part);
+            })?;
         }
+        Ok(())
     }
 
     fn fail(&self, code: u16, reason: Option<&str>) {
@@ -543,35 +535,11 @@ impl Answer<'_> {
     }
 }
 
-/// A buffer of our own, for a moment.
-struct Own(*mut ffi::evbuffer);
-
-impl Own {
-    fn new(call: &'static str) -> Result<Self> {
-        // SAFETY: takes nothing from us.
-        cvt_p(call, unsafe { ffi::evbuffer_new() }).map(Self)
-    }
-}
-
-impl Drop for Own {
-    fn drop(&mut self) {
-        // SAFETY: made by `evbuffer_new`, freed only here.
-        unsafe { ffi::evbuffer_free(self.0) };
-    }
-}
-
-/// The body under construction, thawed at both ends, whatever a user did to it.
-///
-/// # Safety
-/// `raw` is live.
-unsafe fn output(raw: *mut ffi::evhttp_request) -> *mut ffi::evbuffer {
-    // SAFETY: the caller's duty.
-    let output = unsafe { ffi::evhttp_request_get_output_buffer(raw) };
-    for at_front in [0, 1] {
-        // SAFETY: the request's own buffer.
-        unsafe { ffi::evbuffer_unfreeze(output, at_front) };
-    }
-    output
+/// What is in a buffer, taken out of it. Where that is a buffer event's, its closures may run.
+fn taken(call: &'static str, buffer: &EventBuffer) -> Result<EventBuffer> {
+    let taken = EventBuffer::new()?;
+    taken.add_buffer_as(call, buffer)?;
+    Ok(taken)
 }
 
 /// Whether an answer of that status has a body (RFC 9110 §6.4.1).
@@ -607,8 +575,8 @@ unsafe fn refuse_as(
          <H1>{heading}</H1>\n{text}</BODY></HTML>\n"
     );
     // SAFETY: the caller's duty.
-    let output = unsafe { output(raw) };
-    // SAFETY: the request's own buffer, thawed.
+    let output = unsafe { ffi::evhttp_request_get_output_buffer(raw) };
+    // SAFETY: the request's own buffer.
     unsafe { ffi::evbuffer_drain(output, usize::MAX) };
     // SAFETY: the caller's duty.
     let list = unsafe { ffi::evhttp_request_get_output_headers(raw) };

@@ -15,7 +15,7 @@ use super::{EventHttpConnection, connection, headers, server};
 use crate::buffer::{EventBuffer, Lender, Side};
 use crate::error::{Error, Result};
 use crate::flags::{HeaderSide, HttpMethods};
-use crate::{base, ffi};
+use crate::{EventBufferEvent, base, ffi};
 
 /// A request and its answer.
 ///
@@ -361,6 +361,39 @@ impl EventHttpRequest {
         self.0.usable("EventHttpRequest::getConnection").ok()?;
         match &self.0.role {
             Role::Server(exchange) => exchange.connection().map(EventHttpConnection),
+        }
+    }
+
+    /// The buffer event of the request's connection, to be looked at: its descriptor, what
+    /// is enabled, how much waits in its buffers. `None` as for
+    /// [`get_connection`](Self::get_connection).
+    ///
+    /// Whatever would change it answers [`Error::State`]: libevent needs its own callbacks, and
+    /// ends the process over bytes that come when it expects none. `free` lets go of the view.
+    ///
+    /// PHP: `EventHttpRequest::getBufferEvent`; callbacks that are set there are never called.
+    /// libevent: `evhttp_connection_get_bufferevent`.
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{EventBase, EventHttp};
+    /// # let http = EventHttp::new(&EventBase::new()?)?;
+    /// http.set_callback("/", |request| {
+    ///     if let Some(bev) = request.get_buffer_event() {
+    ///         println!("{} bytes wait for the client", bev.output().length());
+    ///     }
+    /// })?;
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
+    #[doc(
+        alias = "EventHttpRequest::getBufferEvent",
+        alias = "evhttp_connection_get_bufferevent"
+    )]
+    #[must_use]
+    pub fn get_buffer_event(&self) -> Option<EventBufferEvent> {
+        self.0.usable("EventHttpRequest::getBufferEvent").ok()?;
+        match &self.0.role {
+            Role::Server(exchange) => exchange.buffer_event(),
         }
     }
 }

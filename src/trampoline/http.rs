@@ -5,7 +5,7 @@ use std::ffi::{c_int, c_short, c_void};
 use std::ptr;
 use std::rc::Rc;
 
-use super::{PANIC, guard, release, upgrade};
+use super::{guard, panic_waits, release, upgrade};
 use crate::EventHttpConnection;
 use crate::ffi;
 use crate::http::server::{self, Chore};
@@ -112,7 +112,7 @@ pub(crate) unsafe extern "C" fn on_turn(_fd: c_int, _what: c_short, arg: *mut c_
                 if base.is_foreign() {
                     break; // it forked, and this is the child
                 }
-                if PANIC.with_borrow(Option::is_some) {
+                if panic_waits() {
                     server.wake(); // the rest is for the next turn
                     break;
                 }

@@ -616,12 +616,73 @@ fn close_connection_ends_it_without_an_answer() {
 }
 
 #[test]
-fn a_frozen_body_is_thawed_where_it_is_the_request_s_own() {
+fn a_frozen_body_is_refused_and_another_can_be_sent() {
     let server = Server::with(|request| {
-        request.get_output_buffer().add("hello").unwrap();
-        request.send_reply(200, "OK", None).unwrap();
+        let frozen = buffer("frozen");
+        frozen.freeze(true).unwrap();
+        let why = "the front of the buffer is frozen; call unfreeze(true) first";
+        let text = error(request.send_reply(200, "OK", Some(&frozen)));
+        assert_eq!(text, format!("EventHttpRequest::sendReply: {why}"));
+        request.send_reply_start(200, "OK").unwrap();
+        let text = error(request.send_reply_chunk(&frozen));
+        assert_eq!(text, format!("EventHttpRequest::sendReplyChunk: {why}"));
+        frozen.unfreeze(true).unwrap();
+        request.send_reply_chunk(&frozen).unwrap();
+        request.send_reply_end().unwrap();
     });
-    assert_eq!(server.ask(get("/")).body, "hello");
+    assert_eq!(server.ask(get("/")).body, "frozen");
+}
+
+#[test]
+fn shared_bytes_can_be_a_body() {
+    let page: std::sync::Arc<[u8]> = "shared ".repeat(10_000).into_bytes().into();
+    let same = page.clone();
+    let server = Server::with(move |request| {
+        let body = EventBuffer::new().unwrap();
+        body.add_reference(same.clone()).unwrap();
+        request.send_reply(200, "OK", Some(&body)).unwrap();
+    });
+    assert_eq!(server.ask(get("/")).body.len(), 70_000);
+    assert_eq!(std::sync::Arc::strong_count(&page), 2);
+}
+
+/// Taking the body out of a buffer event's input runs a closure, which answers itself.
+#[test]
+fn a_body_whose_taking_answers_the_request_is_an_error() {
+    use php_event::{BufferEventOptions, Callbacks, Event, EventBufferEvent};
+    let found = Rc::new(RefCell::new(String::new()));
+    let (result, base) = (
+        found.clone(),
+        Rc::new(RefCell::new(None::<php_event::EventBase>)),
+    );
+    let its_base = base.clone();
+    let server = Server::with(move |request| {
+        let base = its_base.borrow().clone().unwrap();
+        let (one, other) =
+            EventBufferEvent::create_pair(&base, BufferEventOptions::empty()).unwrap();
+        let own = request.clone();
+        let filters = php_event::Filters::new().on_input(move |source, destination, _, _| {
+            destination.add_buffer(source).unwrap();
+            php_event::FilterResult::Ok
+        });
+        let filter =
+            EventBufferEvent::create_filter(&other, filters, BufferEventOptions::empty()).unwrap();
+        filter
+            .set_callbacks(Callbacks::new().on_write(move |_| say(&own, "from within")))
+            .unwrap();
+        filter.enable(Event::READ | Event::WRITE).unwrap();
+        one.write("body").unwrap();
+        // A write through a filter calls its write closure before the call returns.
+        filter.write("x").unwrap();
+        result.replace(error(request.send_reply(200, "OK", Some(&filter.input()))));
+    });
+    base.replace(Some(server.base.clone()));
+    assert_eq!(server.ask(get("/")).body, "from within");
+    assert_eq!(
+        *found.borrow(),
+        "EventHttpRequest::sendReply: the request has its reply already"
+    );
+    base.take();
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use crate::{Server, error, get, say};
-use php_event::{EventHttpRequest, HttpMethods};
+use php_event::{Callbacks, Event, EventBuffer, EventBufferEvent, EventHttpRequest, HttpMethods};
 
 pub(crate) const INPUT: php_event::HeaderSide = EventHttpRequest::INPUT_HEADER;
 const OUTPUT: php_event::HeaderSide = EventHttpRequest::OUTPUT_HEADER;
@@ -342,4 +342,92 @@ fn the_connection_knows_its_peer() {
         )
     });
     assert_eq!(body, own);
+}
+
+#[test]
+fn the_buffer_event_can_be_looked_at_and_nothing_else() {
+    seen(&(get("/") + &get("/ahead")), |request| {
+        if request.get_uri().unwrap().as_deref() == Some("/ahead") {
+            return;
+        }
+        let bev = request.get_buffer_event().unwrap();
+        assert!(request.get_buffer_event().is_some_and(|again| again == bev));
+        assert!(bev.fd().is_some());
+        assert_eq!(bev.get_enabled().unwrap(), php_event::EventFlags::empty());
+        let (input, output) = (bev.input(), bev.output());
+        assert_eq!(input.substr(0, Some(10)).unwrap(), b"GET /ahead");
+        assert_eq!(output.length(), 0);
+        let own = EventBuffer::new().unwrap();
+        own.add("x").unwrap();
+        let refused = [
+            error(bev.enable(Event::READ)),
+            error(bev.enable(Event::WRITE)),
+            error(bev.disable(Event::READ)),
+            error(bev.set_callbacks(Callbacks::new().on_read(|_| {}))),
+            error(bev.set_watermark(Event::READ, 0, 1)),
+            error(bev.set_timeouts(None, None)),
+            error(bev.set_priority(0)),
+            error(bev.set_rate_limit(None)),
+            error(bev.write("x")),
+            error(bev.write_buffer(&own)),
+            error(bev.read(1)),
+            error(bev.read_buffer(&own)),
+            error(bev.flush(Event::READ, php_event::FlushMode::Normal)),
+            error(bev.close()),
+            error(bev.connect("127.0.0.1:1")),
+            error(EventBufferEvent::create_filter(
+                &bev,
+                php_event::Filters::new(),
+                php_event::BufferEventOptions::empty(),
+            )),
+            error(input.drain(1)),
+            error(input.read(1)),
+            error(input.read_line(EventBuffer::EOL_CRLF)),
+            error(input.prepend("x")),
+            error(input.add("x")),
+            error(input.unfreeze(false)),
+            error(own.add_buffer(&input)),
+            error(output.add("x")),
+            error(output.prepend("x")),
+            error(output.add_buffer(&own)),
+            error(output.unfreeze(true)),
+            error(output.add_reference(*b"x")),
+        ];
+        for text in &refused {
+            let state = [
+                "belongs to an HTTP connection",
+                "socket of its own",
+                "is on top of it",
+                "no descriptor to close",
+            ];
+            assert!(state.iter().any(|why| text.contains(why)), "{text}");
+        }
+        assert_eq!(own.length(), 1);
+        bev.free();
+        assert_eq!(
+            error(bev.get_enabled()),
+            "EventBufferEvent::getEnabled: the buffer event was already freed"
+        );
+        assert!(request.get_buffer_event().is_some(), "another view");
+    });
+}
+
+#[test]
+fn a_buffer_event_kept_after_its_connection_is_as_freed() {
+    let server = Server::new();
+    let kept = Rc::new(RefCell::new(None));
+    let list = kept.clone();
+    let keep = move |request: &EventHttpRequest| {
+        list.replace(request.get_buffer_event());
+        request.send_error(500, None).unwrap();
+    };
+    server.http.set_default_callback(keep).unwrap();
+    assert_eq!(server.ask(get("/")).status, 500);
+    let bev = kept.take().unwrap();
+    assert_eq!(bev.fd(), None);
+    assert_eq!((bev.input().length(), bev.output().length()), (0, 0));
+    assert_eq!(
+        error(bev.get_enabled()),
+        "EventBufferEvent::getEnabled: the buffer event was already freed"
+    );
 }
