@@ -13,6 +13,8 @@ mod base;
 mod buffer_event;
 #[path = "soundness/event.rs"]
 mod event;
+#[path = "soundness/http.rs"]
+mod http;
 #[path = "soundness/kinds.rs"]
 mod kinds;
 #[path = "soundness/signal.rs"]
