@@ -2,10 +2,11 @@
 
 use std::cell::Cell;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::support::LIMIT;
-use crate::{Client, Server, error, get, say};
+use crate::{Client, Kept, Server, buffer, error, get, say};
+use php_event::EventHttpRequest;
 
 fn echo() -> Server {
     Server::with(|request| {
@@ -125,7 +126,7 @@ fn silent_after(sent: &'static str) -> String {
     let server = echo();
     server
         .http
-        .set_timeout(Some(Duration::from_millis(100)))
+        .set_timeout(Some(Duration::from_millis(500)))
         .unwrap();
     server.ask_all(sent)
 }
@@ -150,41 +151,66 @@ fn an_idle_connection_is_closed_behind_its_answer() {
     );
 }
 
-#[test]
-fn a_late_reply_is_not_limited_by_the_time() {
-    let (server, kept) = Server::keeping();
-    server
-        .http
-        .set_timeout(Some(Duration::from_millis(50)))
-        .unwrap();
+/// A connection whose request waits, and which may be silent for 20 ms from now on.
+fn impatient(server: &Server, kept: &Kept) -> (Client, EventHttpRequest) {
     let mut client = Client::new(server.address);
     client.send(get("/"));
     server.until(|| !kept.borrow().is_empty());
-    let started = Instant::now();
+    let request = kept.borrow_mut().pop().unwrap();
+    set_timeout(&request, 20);
+    (client, request)
+}
+
+fn set_timeout(request: &EventHttpRequest, milliseconds: u64) {
+    let connection = request.get_connection().expect("it was closed");
+    connection
+        .set_timeout(Some(Duration::from_millis(milliseconds)))
+        .unwrap();
+}
+
+/// Turns the loop for ten times as long.
+fn be_silent(server: &Server) {
     server.base.exit(Some(Duration::from_millis(200))).unwrap();
     server.base.dispatch().unwrap();
-    assert!(started.elapsed() >= Duration::from_millis(150));
-    say(&kept.borrow_mut().pop().unwrap(), "late");
+}
+
+#[test]
+fn a_late_reply_is_not_limited_by_the_time() {
+    let (server, kept) = Server::keeping();
+    let (mut client, request) = impatient(&server, &kept);
+    be_silent(&server);
+    set_timeout(&request, 10_000);
+    say(&request, "late");
+    assert_eq!(server.serve(move |_| client.answer()).body, "late");
+}
+
+#[test]
+fn a_late_reply_is_not_limited_where_the_client_s_end_is_looked_out_for() {
+    let (server, kept) = Server::keeping();
+    let (mut client, request) = impatient(&server, &kept);
+    let connection = request.get_connection().unwrap();
+    connection.set_close_callback(|_| {}).unwrap();
+    be_silent(&server);
+    set_timeout(&request, 10_000);
+    say(&request, "late");
     assert_eq!(server.serve(move |_| client.answer()).body, "late");
 }
 
 #[test]
 fn a_chunked_reply_is_not_limited_by_the_silence_of_its_client() {
     let (server, kept) = Server::keeping();
-    server
-        .http
-        .set_timeout(Some(Duration::from_millis(50)))
-        .unwrap();
-    let mut client = Client::new(server.address);
-    client.send(get("/"));
-    server.until(|| !kept.borrow().is_empty());
-    let request = kept.borrow_mut().pop().unwrap();
+    let (mut client, request) = impatient(&server, &kept);
+    set_timeout(&request, 10_000);
     request.send_reply_start(200, "OK").unwrap();
+    let output = request.get_buffer_event().unwrap().output();
     for part in ["a", "b", "c"] {
-        server.base.exit(Some(Duration::from_millis(100))).unwrap();
-        server.base.dispatch().unwrap();
-        request.send_reply_chunk(&crate::buffer(part)).unwrap();
+        set_timeout(&request, 10_000);
+        request.send_reply_chunk(&buffer(part)).unwrap();
+        server.until(|| output.length() == 0);
+        set_timeout(&request, 20);
+        be_silent(&server);
     }
+    set_timeout(&request, 1_000);
     request.send_reply_end().unwrap();
     // And the time counts again from then on.
     let (body, closed) = server.serve(move |_| (client.answer().body, client.is_closed()));
