@@ -5,6 +5,8 @@
 //! whose child keeps memory for ever, as documented, has `foreign` in its name, for leak
 //! checkers to skip: `--skip foreign`.
 
+#[path = "fork/buffer_event.rs"]
+mod buffer_event;
 #[path = "fork/child.rs"]
 mod child;
 mod support;
@@ -19,6 +21,11 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 use std::{env, thread};
 
+use buffer_event::{
+    buffer_events_are_refused_in_a_child_until_re_init,
+    foreign_buffer_events_dropped_in_a_child_leave_the_parents_alone,
+    orphaned_buffer_events_are_freed_by_re_init,
+};
 use child::{
     AN_HOUR, How, LIMIT_SECONDS, Watch, bases, descriptors, open_files, pass, poll, reap, succeeds,
     until_alone,
@@ -58,6 +65,9 @@ const CASES: &[(&str, fn())] = cases![
     wait_tells_who_ended_and_how,
     buffered_output_is_written_once,
     base_without_descriptors_left_is_an_error,
+    foreign_buffer_events_dropped_in_a_child_leave_the_parents_alone,
+    buffer_events_are_refused_in_a_child_until_re_init,
+    orphaned_buffer_events_are_freed_by_re_init,
 ];
 
 fn main() -> ExitCode {

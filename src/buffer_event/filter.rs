@@ -328,6 +328,7 @@ impl EventBufferEvent {
     #[doc(alias = "bufferevent_flush")]
     pub fn flush(&self, events: EventFlags, mode: FlushMode) -> Result<bool> {
         const CALL: &str = "EventBufferEvent::flush";
+        self.0.usable(CALL)?;
         let events = check_direction(CALL, events)?;
         match self.0.kind {
             Kind::Filter => self.push(CALL, events, mode),

@@ -1,5 +1,8 @@
-//! The callbacks of `EventBufferEvent`, as classes for the cases, and what only buffer events
-//! have: halves of pairs, filters, views, deferred callbacks, descriptors.
+//! The callbacks of `EventBufferEvent`, as classes for the cases. What only buffer events have,
+//! such as halves, filters and lent buffers, is in `tests/event_buffer_event`.
+//!
+//! Deferred, a callback that is due waits in a queue that `disable` does not empty: the cases
+//! in which a disarmed sibling must not run do not apply.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -18,9 +21,14 @@ thread_local! {
     static PEERS: RefCell<HashMap<RawFd, Rc<UnixStream>>> = RefCell::default();
 }
 
-fn make(base: &EventBase, callbacks: Callbacks) -> EventBufferEvent {
+fn make(base: &EventBase, callbacks: Callbacks, queued: bool) -> EventBufferEvent {
     let (ours, theirs) = pair();
-    let bev = EventBufferEvent::new(base, ours, BufferEventOptions::empty()).unwrap();
+    let options = if queued {
+        EventBufferEvent::OPT_DEFER_CALLBACKS
+    } else {
+        BufferEventOptions::empty()
+    };
+    let bev = EventBufferEvent::new(base, ours, options).unwrap();
     bev.set_callbacks(callbacks).unwrap();
     let peer = Rc::new(theirs);
     PEERS.with_borrow_mut(|peers| peers.insert(bev.fd().unwrap(), peer));
@@ -85,21 +93,24 @@ impl Part for EndPart {
     }
 }
 
-/// A buffer event of which one callback is looked at.
-pub(crate) struct Buffered<P>(P);
+/// A buffer event of which one callback is looked at, deferred or not.
+pub(crate) struct Buffered<P, const QUEUED: bool>(P);
 
-pub(crate) type BufferRead = Buffered<ReadPart>;
-pub(crate) type BufferWrite = Buffered<WritePart>;
-pub(crate) type BufferEnd = Buffered<EndPart>;
+pub(crate) type BufferRead = Buffered<ReadPart, false>;
+pub(crate) type BufferWrite = Buffered<WritePart, false>;
+pub(crate) type BufferEnd = Buffered<EndPart, false>;
+pub(crate) type QueuedRead = Buffered<ReadPart, true>;
+pub(crate) type QueuedWrite = Buffered<WritePart, true>;
+pub(crate) type QueuedEnd = Buffered<EndPart, true>;
 
-impl<P: Part> Class for Buffered<P> {
+impl<P: Part, const QUEUED: bool> Class for Buffered<P, QUEUED> {
     type Handle = EventBufferEvent;
 
     fn make(
         base: &EventBase,
         callback: impl FnMut(&EventBufferEvent) + 'static,
     ) -> EventBufferEvent {
-        make(base, P::callbacks(callback))
+        make(base, P::callbacks(callback), QUEUED)
     }
 
     fn fire(bev: &EventBufferEvent) {
