@@ -9,6 +9,8 @@
 mod buffer_event;
 #[path = "fork/child.rs"]
 mod child;
+#[path = "fork/http.rs"]
+mod http;
 mod support;
 
 use std::cell::{Cell, RefCell};
@@ -29,6 +31,10 @@ use buffer_event::{
 use child::{
     AN_HOUR, How, LIMIT_SECONDS, Watch, bases, descriptors, open_files, pass, poll, reap, succeeds,
     until_alone,
+};
+use http::{
+    foreign_http_dropped_in_a_child_leaves_the_parents_alone,
+    http_is_refused_in_a_child_until_re_init, orphaned_http_is_freed_by_re_init,
 };
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, raise};
@@ -68,6 +74,9 @@ const CASES: &[(&str, fn())] = cases![
     foreign_buffer_events_dropped_in_a_child_leave_the_parents_alone,
     buffer_events_are_refused_in_a_child_until_re_init,
     orphaned_buffer_events_are_freed_by_re_init,
+    foreign_http_dropped_in_a_child_leaves_the_parents_alone,
+    http_is_refused_in_a_child_until_re_init,
+    orphaned_http_is_freed_by_re_init,
 ];
 
 fn main() -> ExitCode {

@@ -25,8 +25,9 @@
 
 use std::cell::{Cell, RefCell};
 use std::ffi::c_short;
+use std::fs::File;
 use std::net::Shutdown;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr;
 use std::rc::{Rc, Weak};
 use std::time::Duration;
@@ -40,7 +41,7 @@ use crate::buffer_event::{self, Kind, Native};
 use crate::codec::{Limits, Refusal};
 use crate::error::{Error, Result, cvt_p};
 use crate::flags::BufferEventOptions;
-use crate::{EventBufferEvent, base, ffi, trampoline};
+use crate::{EventBufferEvent, base, ffi, process, trampoline};
 
 /// How much may come from a peer that waits for an answer, 64 KiB: requests sent ahead.
 const AHEAD_MAX: usize = 64 * 1024;
@@ -53,6 +54,7 @@ const READ: c_short = ffi::EV_READ as c_short;
 
 pub(crate) struct Peer {
     server: Weak<server::Inner>,
+    generation: u32,                  // the process that accepted it
     bev: Cell<*mut ffi::bufferevent>, // null once evhttp frees it
     arg: Cell<Lent>,                  // the weak count lent to C, null once taken back
     gate: RefCell<Gate>,
@@ -105,6 +107,7 @@ impl Peer {
         };
         Self {
             server: Rc::downgrade(server),
+            generation: process::generation(),
             bev: Cell::new(bev),
             arg: Cell::new(ptr::null_mut()),
             gate: RefCell::new(Gate::new(limits)),
@@ -194,6 +197,32 @@ impl Peer {
         }
         // SAFETY: the caller's duty.
         unsafe { self.let_go(conn) };
+    }
+
+    /// Whether this is a child that was forked while the connection was open.
+    pub(super) fn is_inherited(&self) -> bool {
+        self.generation != process::generation()
+    }
+
+    /// In a child that was forked while the connection was open: puts something else in the
+    /// place of the socket, which evhttp would shut down for the parent as well.
+    fn leave_to_parent(&self) {
+        let bev = self.bev.get();
+        if bev.is_null() || !self.is_inherited() {
+            return;
+        }
+        let both = READ | ffi::EV_WRITE as c_short;
+        // SAFETY: `bev` is not null, so evhttp has not freed it. The backend must forget the
+        // socket while its number stands for it.
+        unsafe { ffi::bufferevent_disable(bev, both) };
+        // SAFETY: as above.
+        let fd = unsafe { ffi::bufferevent_getfd(bev) };
+        if let Ok(null) = File::open("/dev/null")
+            && fd >= 0
+        {
+            // SAFETY: evhttp closes what has the number; nobody else knows it.
+            unsafe { libc::dup3(null.as_raw_fd(), fd, libc::O_CLOEXEC) };
+        }
     }
 
     /// Whether a request was shown to us whose answer is not written yet.
@@ -452,6 +481,12 @@ impl connection::Inner {
         self.peer().adopt(self);
     }
 
+    /// Before evhttp is freed with all its connections.
+    pub(super) fn prepare_for_end(&self) {
+        self.adopt();
+        self.peer().leave_to_parent();
+    }
+
     pub(super) fn is_asking(&self) -> bool {
         self.peer().is_asking()
     }
@@ -460,6 +495,7 @@ impl connection::Inner {
     pub(crate) fn close(&self) {
         let raw = self.raw();
         if !raw.is_null() {
+            self.peer().leave_to_parent();
             // SAFETY: not null, so evhttp has not freed it, nor is it about to: the close
             // callback comes first, and calls nobody's code.
             unsafe { ffi::evhttp_connection_free(raw) };

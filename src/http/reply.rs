@@ -95,6 +95,8 @@ impl Exchange {
             unsafe { give_up(&self.server.base, raw) };
         } else if self.server.base.is_foreign() {
             // The connection has it, and is freed with the server.
+        } else if self.conn.peer().is_inherited() {
+            self.conn.close(); // the parent answers
         } else if self.progress.get() == Progress::Waiting {
             // SAFETY: `raw` is live, and belongs to `conn`.
             unsafe { refuse(raw, 500, None) };

@@ -104,6 +104,14 @@ pub(crate) enum Chore {
     Tell(Rc<connection::Inner>),
 }
 
+impl Chore {
+    fn connection(&self) -> &Rc<connection::Inner> {
+        match self {
+            Self::Adopt(conn) | Self::Close(conn) | Self::Tell(conn) => conn,
+        }
+    }
+}
+
 thread_local! {
     // libevent gives the callback for accept errors its own pointer and none of ours.
     static SERVERS: RefCell<HashMap<*mut ffi::evhttp, Weak<Inner>>> = RefCell::default();
@@ -456,6 +464,7 @@ impl Drop for Inner {
             arg: self.arg.get(),
             sockets: self.sockets.take(),
             peers: self.peers.take(),
+            chores: self.chores.take(),
         };
         if self.base.is_foreign() {
             self.base.adopt(Box::new(remains));
@@ -472,12 +481,13 @@ struct Remains {
     arg: *mut c_void,
     sockets: Vec<Listening>,
     peers: HashMap<*mut ffi::bufferevent, Rc<connection::Inner>>,
+    chores: VecDeque<Chore>,
 }
 
 impl Remains {
     fn free(self) {
         for conn in self.peers.values() {
-            conn.adopt();
+            conn.prepare_for_end();
         }
         if !self.turn.is_null() {
             // SAFETY: made by `event_new`, freed only here.
@@ -491,6 +501,11 @@ impl Remains {
         // SAFETY: libevent has forgotten `arg`.
         unsafe { trampoline::reclaim::<Inner>(self.arg) };
         drop(self.sockets); // libevent has let go of them
+        // Handles keep connections that have ended, but not what was to be called then.
+        let told = self.chores.iter().map(Chore::connection);
+        for conn in told.chain(self.peers.values()) {
+            drop(conn.take_callback());
+        }
     }
 }
 
