@@ -93,17 +93,31 @@ enum End {
     Back,
 }
 
+/// Whose the buffer is, for a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Access {
+    Own,
+    Lent,
+    /// Lent to be looked at.
+    ReadOnly,
+}
+
 /// An object with buffers of its own: they live as long as its native half does.
 pub(crate) trait Lender {
     /// The buffer, or why it may not be used: freed, or in a forked child.
     fn evbuffer(&self, call: &'static str, side: Side) -> Result<*mut ffi::evbuffer>;
 
-    /// The base whose callbacks a change of the buffer may run.
-    fn base(&self) -> Rc<base::Inner>;
+    /// The base whose callbacks a change of the buffer may run, if it may run any.
+    fn base(&self) -> Option<Rc<base::Inner>>;
 
     /// Whether libevent itself writes the output to a descriptor, as for a buffer event on
     /// a socket without TLS: a file in it is then sent without being read into memory.
     fn drains_to_fd(&self) -> bool {
+        false
+    }
+
+    /// Whether the bytes may be looked at, and nothing else.
+    fn is_read_only(&self) -> bool {
         false
     }
 }
@@ -147,6 +161,14 @@ impl EventBuffer {
         matches!(&*self.0, Inner::Lent { .. })
     }
 
+    fn access(&self) -> Access {
+        match &*self.0 {
+            Inner::Own(_) => Access::Own,
+            Inner::Lent { lender, .. } if lender.is_read_only() => Access::ReadOnly,
+            Inner::Lent { .. } => Access::Lent,
+        }
+    }
+
     /// Calls C with the buffer, whose bytes are all in memory, so that C may read them and
     /// move them elsewhere. A change of a lent one may run callbacks, whose panic comes out
     /// of here.
@@ -178,7 +200,10 @@ impl EventBuffer {
             Inner::Own(raw) => Ok(work(*raw)),
             Inner::Lent { lender, side } => {
                 let raw = lender.evbuffer(call, *side)?;
-                Ok(lender.base().calling(|| work(raw)))
+                Ok(match lender.base() {
+                    Some(base) => base.calling(|| work(raw)),
+                    None => work(raw),
+                })
             }
         }
     }
@@ -189,9 +214,9 @@ impl EventBuffer {
         call: &'static str,
         work: impl FnOnce(Native<'_>) -> Result<T>,
     ) -> Result<T> {
-        let lent = self.is_lent();
+        let access = self.access();
         // SAFETY: `self`, or the owner of a lent buffer, keeps it while `work` runs.
-        self.with(call, |raw| work(unsafe { Native::new(raw, lent, call) }))?
+        self.with(call, |raw| work(unsafe { Native::new(raw, access, call) }))?
     }
 
     /// As [`with_files`](Self::with_files), for the methods.
@@ -200,9 +225,9 @@ impl EventBuffer {
         call: &'static str,
         work: impl FnOnce(Native<'_>) -> Result<T>,
     ) -> Result<T> {
-        let lent = self.is_lent();
+        let access = self.access();
         // SAFETY: `self`, or the owner of a lent buffer, keeps it while `work` runs.
-        self.with_files(call, |raw| work(unsafe { Native::new(raw, lent, call) }))?
+        self.with_files(call, |raw| work(unsafe { Native::new(raw, access, call) }))?
     }
 
     /// How many bytes are in the buffer; none in one whose owner is gone.

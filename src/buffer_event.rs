@@ -136,14 +136,20 @@ impl EventBufferEvent {
         Ok(unsafe { Self::from_native(base, native) })
     }
 
-    /// Calls C with the buffer event. Its callbacks may run in here, and their panic comes
-    /// out of here.
+    /// Calls C with the buffer event, for a change of it. Its callbacks may run in here, and
+    /// their panic comes out of here.
     fn with<T>(
         &self,
         call: &'static str,
         work: impl FnOnce(*mut ffi::bufferevent) -> T,
     ) -> Result<T> {
         let raw = self.0.usable(call)?;
+        if self.0.kind == Kind::View {
+            return Err(Error::State {
+                call,
+                reason: "the buffer event belongs to an HTTP connection, and can only be looked at",
+            });
+        }
         self.0.touch();
         Ok(self.0.base().calling(|| work(raw)))
     }

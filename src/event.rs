@@ -230,6 +230,19 @@ impl Event {
         Self::make(CALL, base, Kind::Signal(signum), signum, what, callback)
     }
 
+    /// As [`timer`](Self::timer), for a class that has no handle of its base.
+    pub(crate) fn timer_on<F>(
+        call: &'static str,
+        base: &Rc<base::Inner>,
+        mut callback: F,
+    ) -> Result<Self>
+    where
+        F: FnMut(&Event) + 'static,
+    {
+        let callback = Box::new(move |event: &Event, _what: EventFlags| callback(event));
+        Self::make_on(call, base, Kind::Timer, -1, EventFlags::empty(), callback)
+    }
+
     fn descriptor(
         call: &'static str,
         base: &EventBase,
@@ -249,7 +262,17 @@ impl Event {
         what: EventFlags,
         callback: Box<Callback>,
     ) -> Result<Self> {
-        let base = Rc::clone(base.inner());
+        Self::make_on(call, base.inner(), kind, fd, what, callback)
+    }
+
+    fn make_on(
+        call: &'static str,
+        base: &Rc<base::Inner>,
+        kind: Kind,
+        fd: c_int,
+        what: EventFlags,
+        callback: Box<Callback>,
+    ) -> Result<Self> {
         base.usable(call)?;
         let inner = Rc::new(Inner {
             raw: Cell::new(ptr::null_mut()),
@@ -257,7 +280,7 @@ impl Event {
             kind: Cell::new(kind),
             slot: Slot::new(callback),
             data: RefCell::default(),
-            base: RefCell::new(Rc::clone(&base)),
+            base: RefCell::new(Rc::clone(base)),
             serializing: Cell::new(false),
             detached: Cell::new(false),
             enlisted: Cell::new(false),

@@ -29,6 +29,22 @@ pub use util::{AddressFamily, SocketLevel, SocketOption, SocketType};
 
 use crate::{Event, EventBase, EventConfig, ffi};
 
+/// Gives a class its PHP constants, typed; the text is the C name.
+macro_rules! class_consts {
+    ($class:ident: $flags:ident { $($php:ident = $flag:ident $c:literal),+ $(,)? }) => {
+        impl $class {$(
+            #[doc = concat!("PHP: `", stringify!($class), "::", stringify!($php), "`. libevent: `", $c, "`.")]
+            #[doc = concat!("See [`", stringify!($flags), "::", stringify!($flag), "`].")]
+            #[doc(alias = $c)]
+            pub const $php: $flags = $flags::$flag;
+        )+}
+    };
+}
+
+mod http;
+
+pub use http::{HeaderSide, HttpMethods};
+
 bitflags::bitflags! {
     /// What an [`Event`] waits for, and what it reports to its callback.
     ///

@@ -32,6 +32,7 @@ mod error;
 mod event;
 mod ffi;
 mod flags;
+mod http;
 mod listener;
 mod log;
 pub mod process;
@@ -56,9 +57,10 @@ pub use event::Event;
 pub use flags::SslState;
 pub use flags::{
     AddressFamily, BaseFlags, BufferEventFlags, BufferEventOptions, EolStyle, EventFeatures,
-    EventFlags, FilterResult, FlushMode, ListenerFlags, LoopFlags, PtrHow, SocketLevel,
-    SocketOption, SocketType,
+    EventFlags, FilterResult, FlushMode, HeaderSide, HttpMethods, ListenerFlags, LoopFlags, PtrHow,
+    SocketLevel, SocketOption, SocketType,
 };
+pub use http::{EventHttp, EventHttpConnection, EventHttpRequest};
 pub use listener::{EventListener, ListenerTarget};
 pub use socket_name::SocketName;
 #[cfg(feature = "openssl")]

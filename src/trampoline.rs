@@ -11,6 +11,7 @@
 mod buffer;
 mod buffer_event;
 mod event;
+mod http;
 mod listener;
 mod process;
 #[cfg(feature = "openssl")]
@@ -30,6 +31,9 @@ pub(crate) use buffer_event::{
     on_bev_event, on_bev_read, on_bev_write, on_filter_end, on_filter_input, on_filter_output,
 };
 pub(crate) use event::on_event;
+pub(crate) use http::{
+    on_accept_error, on_bufferevent, on_close, on_complete, on_input, on_request, on_turn,
+};
 pub(crate) use listener::{on_accept, on_accept_failure};
 pub(crate) use process::{on_fatal, on_fork_child, on_log};
 #[cfg(feature = "openssl")]
@@ -59,6 +63,7 @@ impl<F: ?Sized> Slot<F> {
         }
     }
 
+    /// A slot whose closure is set later.
     pub(crate) fn empty() -> Self {
         Self {
             f: RefCell::new(None),

@@ -9,6 +9,8 @@
 mod buffer_event;
 #[path = "fork/child.rs"]
 mod child;
+#[path = "fork/http.rs"]
+mod http;
 #[path = "fork/listener.rs"]
 mod listener;
 mod support;
@@ -32,12 +34,17 @@ use child::{
     AN_HOUR, How, LIMIT_SECONDS, Watch, bases, descriptors, open_files, pass, poll, reap, succeeds,
     until_alone,
 };
+use http::{
+    foreign_http_dropped_in_a_child_leaves_the_parents_alone,
+    http_is_refused_in_a_child_until_re_init, orphaned_http_is_freed_by_re_init,
+};
 use listener::{
     every_call_on_a_listener_in_a_child_is_refused_until_re_init,
     foreign_listeners_dropped_in_a_child_leave_the_parents_alone,
     forked_in_a_burst_and_freed_the_child_takes_none_of_the_parents_connections,
     forked_in_a_burst_the_child_takes_none_of_the_parents_connections,
     orphaned_listeners_are_freed_by_re_init_and_keep_their_sockets_open_until_then,
+    waker_of_the_parent_is_refused_in_a_child_and_a_new_one_works,
 };
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, raise};
@@ -83,6 +90,9 @@ const CASES: &[(&str, fn())] = cases![
     forked_in_a_burst_the_child_takes_none_of_the_parents_connections,
     forked_in_a_burst_and_freed_the_child_takes_none_of_the_parents_connections,
     waker_of_the_parent_is_refused_in_a_child_and_a_new_one_works,
+    foreign_http_dropped_in_a_child_leaves_the_parents_alone,
+    http_is_refused_in_a_child_until_re_init,
+    orphaned_http_is_freed_by_re_init,
 ];
 
 fn main() -> ExitCode {

@@ -15,6 +15,8 @@ mod buffer;
 mod buffer_event;
 #[path = "soundness/event.rs"]
 mod event;
+#[path = "soundness/http.rs"]
+mod http;
 #[path = "soundness/kinds.rs"]
 mod kinds;
 #[path = "soundness/listener.rs"]

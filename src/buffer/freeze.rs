@@ -57,7 +57,8 @@ impl EventBuffer {
     /// PHP: `EventBuffer::unfreeze`. libevent: `evbuffer_unfreeze`.
     ///
     /// # Errors
-    /// For a lent buffer [`Error::Freed`] and [`Error::Forked`].
+    /// For a lent buffer [`Error::Freed`] and [`Error::Forked`]; [`Error::State`] for those
+    /// of an HTTP connection's buffer event.
     ///
     /// # Examples
     /// ```
@@ -71,7 +72,11 @@ impl EventBuffer {
     #[doc(alias = "EventBuffer::unfreeze", alias = "evbuffer_unfreeze")]
     pub fn unfreeze(&self, at_front: bool) -> Result<()> {
         self.native_files("EventBuffer::unfreeze", |buffer| {
-            buffer.set_frozen(End::at(at_front), false);
+            let end = End::at(at_front);
+            if buffer.is_read_only() {
+                return Err(buffer.frozen(end));
+            }
+            buffer.set_frozen(end, false);
             Ok(())
         })
     }

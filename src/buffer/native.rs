@@ -15,8 +15,8 @@ use std::os::fd::{AsRawFd, BorrowedFd, IntoRawFd};
 use std::ptr;
 use std::sync::Arc;
 
-use super::End;
 use super::shared::files;
+use super::{Access, End};
 use crate::error::{Error, Result, cvt, cvt_p};
 use crate::flags::EolStyle;
 use crate::{ffi, trampoline};
@@ -24,7 +24,7 @@ use crate::{ffi, trampoline};
 /// An `evbuffer` for the length of one call.
 pub(super) struct Native<'a> {
     raw: *mut ffi::evbuffer,
-    lent: bool,
+    access: Access,
     call: &'static str,
     _call: PhantomData<&'a ()>,
 }
@@ -33,13 +33,21 @@ impl Native<'_> {
     /// # Safety
     /// `raw` is not freed while this lives. What a callback of the buffer frees is not meant:
     /// nothing is done after it has run.
-    pub(super) unsafe fn new(raw: *mut ffi::evbuffer, lent: bool, call: &'static str) -> Self {
+    pub(super) unsafe fn new(raw: *mut ffi::evbuffer, access: Access, call: &'static str) -> Self {
         Self {
             raw,
-            lent,
+            access,
             call,
             _call: PhantomData,
         }
+    }
+
+    pub(super) fn is_read_only(&self) -> bool {
+        self.access == Access::ReadOnly
+    }
+
+    fn is_lent(&self) -> bool {
+        self.access != Access::Own
     }
 
     pub(super) fn is(&self, other: &Self) -> bool {
@@ -60,16 +68,21 @@ impl Native<'_> {
     pub(super) fn frozen(&self, end: End) -> Error {
         Error::State {
             call: self.call,
-            reason: match (end, self.lent) {
-                (End::Front, false) => {
+            reason: match (end, self.access) {
+                (End::Front, Access::Own) => {
                     "the front of the buffer is frozen; call unfreeze(true) first"
                 }
-                (End::Back, false) => "the end of the buffer is frozen; call unfreeze(false) first",
-                (End::Front, true) => {
+                (End::Back, Access::Own) => {
+                    "the end of the buffer is frozen; call unfreeze(false) first"
+                }
+                (End::Front, Access::Lent) => {
                     "libevent takes the bytes from the front of this buffer; add to its end"
                 }
-                (End::Back, true) => {
+                (End::Back, Access::Lent) => {
                     "libevent adds the bytes at the end of this buffer; take from its front"
+                }
+                (_, Access::ReadOnly) => {
+                    "the buffer belongs to an HTTP connection, and can only be looked at"
                 }
             },
         }
@@ -77,6 +90,9 @@ impl Native<'_> {
 
     /// Refuses a frozen end. Whether the front of an empty buffer is, C does not tell.
     pub(super) fn unfrozen(&self, end: End) -> Result<()> {
+        if self.is_read_only() {
+            return Err(self.frozen(end));
+        }
         let rc = match end {
             // SAFETY: `new`'s caller keeps the buffer; draining nothing only asks.
             End::Front => unsafe { ffi::evbuffer_drain(self.raw, 0) },
@@ -161,7 +177,7 @@ impl Native<'_> {
 
     pub(super) fn add(self, data: &[u8]) -> Result<()> {
         self.unfrozen(End::Back)?;
-        if self.lent && files::are_in(self.raw.addr()) {
+        if self.is_lent() && files::are_in(self.raw.addr()) {
             // After a file, libevent would allocate as much as the file is long.
             return self.add_reference(Arc::from(data));
         }
@@ -182,6 +198,7 @@ impl Native<'_> {
     }
 
     pub(super) fn drain(self, length: usize) -> Result<()> {
+        self.unfrozen(End::Front)?;
         // SAFETY: `new`'s caller keeps the buffer.
         let rc = unsafe { ffi::evbuffer_drain(self.raw, length) };
         if rc == -1 {
@@ -195,7 +212,7 @@ impl Native<'_> {
     /// The caller has looked at both ends.
     pub(super) fn move_to(self, target: &Self, end: End, length: usize) -> Result<()> {
         debug_assert!(
-            !target.lent,
+            !target.is_lent(),
             "libevent runs the target's callbacks too early"
         );
         let rc = if length < self.length() {
@@ -216,7 +233,7 @@ impl Native<'_> {
     /// Moves everything out of a buffer that has no callbacks, to an end of this one.
     pub(super) fn take_all(self, source: &Self, end: End) -> Result<()> {
         debug_assert!(
-            !source.lent,
+            !source.is_lent(),
             "libevent runs the source's callbacks too early"
         );
         let rc = if end == End::Front {

@@ -38,8 +38,8 @@ impl Lender for Owner {
         Ok(self.raw)
     }
 
-    fn base(&self) -> Rc<base::Inner> {
-        Rc::clone(self.base.inner())
+    fn base(&self) -> Option<Rc<base::Inner>> {
+        Some(Rc::clone(self.base.inner()))
     }
 
     fn drains_to_fd(&self) -> bool {

@@ -132,8 +132,8 @@ impl Lender for Window {
         Ok(raw)
     }
 
-    fn base(&self) -> Rc<base::Inner> {
-        Rc::clone(&self.base)
+    fn base(&self) -> Option<Rc<base::Inner>> {
+        Some(Rc::clone(&self.base))
     }
 }
 

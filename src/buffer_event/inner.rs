@@ -44,7 +44,6 @@ pub(crate) enum Kind {
     TlsFilter,
     /// Owned and freed by something else of libevent's, such as an HTTP connection, whose
     /// Rust side calls [`Inner::forget`] before it is gone.
-    #[allow(dead_code, reason = "HTTP's connections have such")]
     View,
 }
 
@@ -289,7 +288,6 @@ impl Inner {
     }
 
     /// A [`Kind::View`] whose owner is about to free it: from now on it is as freed.
-    #[allow(dead_code, reason = "HTTP's connections have such")]
     pub(crate) fn forget(&self) {
         debug_assert_eq!(self.kind, Kind::View);
         self.release();
@@ -410,11 +408,15 @@ impl Lender for Inner {
         })
     }
 
-    fn base(&self) -> Rc<base::Inner> {
-        Self::base(self)
+    fn base(&self) -> Option<Rc<base::Inner>> {
+        Some(Self::base(self))
     }
 
     fn drains_to_fd(&self) -> bool {
         self.kind == Kind::Socket
+    }
+
+    fn is_read_only(&self) -> bool {
+        self.kind == Kind::View
     }
 }

@@ -25,7 +25,7 @@ mod request;
 pub mod response;
 mod syntax;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use memchr::memchr_iter;
 

@@ -6,7 +6,7 @@ use super::*;
 
 /// An [`Item`] that owns its bytes; neighbouring parts of a body are merged.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Got {
+pub(crate) enum Got {
     Head {
         line: String,
         version: Version,
@@ -20,14 +20,14 @@ pub(super) enum Got {
 }
 
 /// A connection's side of the protocol: keeps what is unused, passes it again with what comes.
-pub(super) struct Peer {
+pub(crate) struct Peer {
     decoder: Decoder,
     kept: Vec<u8>,
-    pub(super) got: Vec<Got>,
+    pub(crate) got: Vec<Got>,
 }
 
 impl Peer {
-    pub(super) fn new(limits: Limits) -> Self {
+    pub(crate) fn new(limits: Limits) -> Self {
         Self {
             decoder: Decoder::new(limits),
             kept: Vec::new(),
@@ -35,7 +35,7 @@ impl Peer {
         }
     }
 
-    pub(super) fn sends(&mut self, bytes: &[u8]) -> &mut Self {
+    pub(crate) fn sends(&mut self, bytes: &[u8]) -> &mut Self {
         self.kept.extend_from_slice(bytes);
         loop {
             let before = self.decoder.phase();
@@ -89,7 +89,7 @@ impl Peer {
     }
 }
 
-pub(super) fn decode(bytes: &[u8]) -> Vec<Got> {
+pub(crate) fn decode(bytes: &[u8]) -> Vec<Got> {
     Peer::new(Limits::default()).sends(bytes).got.clone()
 }
 
@@ -423,7 +423,7 @@ fn a_decoder_stays_small_since_every_connection_keeps_one() {
 }
 
 /// One well-formed request: its bytes and what they decode to.
-fn request() -> impl Strategy<Value = (Vec<u8>, Vec<Got>)> {
+pub(crate) fn request() -> impl Strategy<Value = (Vec<u8>, Vec<Got>)> {
     let target = prop_oneof![
         Just("/".to_owned()),
         "/[a-z0-9/?&=%~]{0,80}",
@@ -505,7 +505,7 @@ fn request() -> impl Strategy<Value = (Vec<u8>, Vec<Got>)> {
 }
 
 /// Bytes that look like a request, with a few spoilt.
-fn nearly_a_request() -> impl Strategy<Value = Vec<u8>> {
+pub(crate) fn nearly_a_request() -> impl Strategy<Value = Vec<u8>> {
     let spoilt = prop::collection::vec(
         (
             any::<prop::sample::Index>(),

@@ -1,0 +1,328 @@
+//! The gate before evhttp, its pure half: bytes in, bytes out.
+//!
+//! evhttp (libevent's HTTP server) repairs what RFC 9112 lets a server refuse, and reads some
+//! valid requests otherwise than the RFC does: each is a way to hide one request inside of
+//! another. So the codec reads a connection first. What it refuses, evhttp never sees; what it
+//! accepts is written anew, so that evhttp can only come to the codec's own conclusions.
+//!
+//! Owns: the part of a head that has come so far. Lends nothing to C, runs no user code.
+//!
+//! # What is written anew, and why (http.c of libevent 2.1.12)
+//! - **Empty lines** before a request are dropped: to evhttp one is a malformed request.
+//! - **White space** around field values goes: evhttp strips spaces before a value but no tabs,
+//!   so `Transfer-Encoding:\tchunked` would have no body, and its chunks be requests.
+//! - **`Content-Length` and `Transfer-Encoding`** get the codec's own result as their value. A
+//!   length past `isize::MAX` is refused, where evhttp's number stops at `i64::MAX`.
+//! - **`Connection`** becomes one field with one word where the connection will close, or is
+//!   HTTP/1.0: evhttp looks at the first field only, knows `close` only as its whole value, and
+//!   takes any value that begins with `keep-alive`. Else it stays (`Connection: Upgrade`).
+//! - **A body that evhttp would not read** (of `HEAD`, `TRACE`, and methods it does not know) is
+//!   dropped with all that comes after it, and the head goes on without it, with
+//!   `Connection: close`: one request, one answer, and the end.
+//! - **A target that begins with `//`** is a path to RFC 9112 and an authority to evhttp, which
+//!   would route `//x/admin` to `/admin`, and name `x` the host: its second slash goes on as
+//!   `%2F`, which evhttp routes as the path that was sent.
+//! - **An encoded NUL** (`%00`) before the query is refused: evhttp decodes a path before it
+//!   compares it, as a C string, and `/admin%00x` would be `/admin`. It decodes only once, and
+//!   knows no other form.
+//! - **Chunks** are cut anew, without extensions. **Trailer fields** are dropped: evhttp would
+//!   add them to the fields of the head.
+//! - **After the last request** (the peer said `close`) nothing goes on.
+//!
+//! # Refusals
+//! evhttp answers them itself, in their turn behind what came before, since it is handed
+//! something that it refuses with the same or the nearest status that it has, and closes after:
+//! 417 and 413 stay what they are, everything else is 400. None of these bytes can make a request
+//! that reaches a callback.
+//!
+//! In the middle of a chunked body it has no status but 413. There the body is ended, with
+//! [`REFUSED`] as its last chunk: once something was refused, `EventHttp` looks for that first, and
+//! answers by itself. A peer that ends a body so itself is refused at worst.
+#![forbid(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::indexing_slicing,
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic
+    )
+)]
+
+use std::mem;
+
+use memchr::memchr;
+
+use crate::codec::{BodyLength, Decoder, Head, Item, Limits, Method, Refusal, Status, Version};
+
+/// The end of a body whose chunks were refused.
+pub(super) const REFUSED: &[u8] = b"refused by the gate";
+
+/// To evhttp no request line (400).
+const MALFORMED: &[u8] = b"refused\r\n";
+
+/// The end of a chunked body, with [`REFUSED`] in it.
+const NO_MORE_CHUNKS: &[u8] = b"13\r\nrefused by the gate\r\n0\r\n\r\n";
+
+/// A request whose first chunk has no size: 413.
+const TOO_LARGE: &[u8] = b"POST / HTTP/1.1\r\nTransfer-Encoding:chunked\r\n\r\nrefused\r\n";
+
+/// A request that evhttp answers before it has the body, which never comes: 417.
+const EXPECTS_TOO_MUCH: &[u8] = b"POST / HTTP/1.1\r\nExpect:refused\r\nContent-Length:1\r\n\r\n";
+
+const ENCODED_NUL: Refusal = Refusal::new(
+    Status::BadRequest,
+    "the path of the request target has an encoded NUL (%00)",
+);
+
+/// Stands between one connection and evhttp.
+#[derive(Debug)]
+pub(crate) struct Gate {
+    decoder: Decoder,
+    /// The start of a head or of a trailer line, whose end has not come; at most `keep_max` bytes.
+    kept: Vec<u8>,
+    keep_max: usize,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    /// The next thing to go on is a head.
+    Head,
+    /// A head went on, the end of its request did not.
+    Body {
+        chunked: bool,
+        /// Nothing may follow this request.
+        last: bool,
+    },
+    /// Nothing goes on any more.
+    Over(Option<Refusal>),
+}
+
+impl Gate {
+    /// A gate at the start of a connection.
+    ///
+    /// `limits` keep the gate's own memory bounded. Those that the user sets are evhttp's to
+    /// answer: `body_size` should let every body pass that they do.
+    pub(crate) fn new(limits: Limits) -> Self {
+        // evhttp counts in i64 and casts to size_t: past either it would lose count.
+        let countable = u64::try_from(isize::MAX).unwrap_or(u64::MAX);
+        let limits = Limits {
+            body_size: limits.body_size.min(countable),
+            ..limits
+        };
+        Self {
+            decoder: Decoder::new(limits),
+            kept: Vec::new(),
+            keep_max: limits.header_size,
+            state: State::Head,
+        }
+    }
+
+    /// Takes what has arrived, and gives `out` the bytes that evhttp may see, in order.
+    ///
+    /// All of `input` is used up. A head goes on once it is complete, in one call of `out`; a body
+    /// as it comes, in slices of `input`. If `out` can't store what it is given, the connection
+    /// has to end: what follows would be read as something else.
+    pub(crate) fn pass(&mut self, input: &[u8], out: &mut impl FnMut(&[u8])) {
+        let mut rest = input;
+        // Line by line, so that nothing which follows the head is copied with it.
+        while !self.kept.is_empty() && !rest.is_empty() {
+            let mut kept = mem::take(&mut self.kept);
+            let room = self.keep_max.saturating_sub(kept.len()).max(1);
+            let window = rest.get(..room).unwrap_or(rest);
+            let len = memchr(b'\n', window).map_or(window.len(), |lf| lf + 1);
+            kept.extend(rest.split_off(..len).unwrap_or_default());
+            let used = self.read(&kept, out);
+            if used < kept.len() {
+                kept.drain(..used);
+                self.kept = kept;
+            }
+        }
+        if !rest.is_empty() {
+            let used = self.read(rest, out);
+            self.kept.extend(rest.get(used..).unwrap_or_default());
+        }
+    }
+
+    /// Why nothing goes on any more: the first thing that was refused.
+    pub(crate) const fn refusal(&self) -> Option<&Refusal> {
+        match &self.state {
+            State::Over(refusal) => refusal.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// Lets on what is complete at the start of `bytes`, and says how much of them is used up.
+    fn read(&mut self, bytes: &[u8], out: &mut impl FnMut(&[u8])) -> usize {
+        let mut rest = bytes;
+        while !matches!(self.state, State::Over(_)) {
+            let decoded = match self.decoder.decode(rest) {
+                Ok(decoded) => decoded,
+                Err(refusal) => {
+                    self.refuse(refusal, out);
+                    break;
+                }
+            };
+            let item = rest.split_off(..decoded.used).unwrap_or_default();
+            match decoded.item {
+                Item::NeedMore => return bytes.len() - rest.len(),
+                Item::Head(head) => self.head(item, head, out),
+                Item::Body(part) => self.body(part, out),
+                Item::End => self.end(out),
+            }
+        }
+        bytes.len()
+    }
+
+    fn head(&mut self, raw: &[u8], head: Head<'_>, out: &mut impl FnMut(&[u8])) {
+        if has_encoded_nul(head.target) {
+            return self.refuse(ENCODED_NUL, out);
+        }
+        let bodiless = matches!(head.body, BodyLength::None | BodyLength::Length(0));
+        if bodiless || reads_body(head.method) {
+            out(&written(raw, &head));
+            self.state = State::Body {
+                chunked: head.body == BodyLength::Chunked,
+                last: !head.keep_alive,
+            };
+        } else {
+            let alone = Head {
+                body: BodyLength::None,
+                keep_alive: false,
+                ..head
+            };
+            out(&written(raw, &alone));
+            self.state = State::Over(None);
+        }
+    }
+
+    fn body(&self, part: &[u8], out: &mut impl FnMut(&[u8])) {
+        if let State::Body { chunked: true, .. } = self.state {
+            out(format!("{:x}\r\n", part.len()).as_bytes());
+            out(part);
+            out(b"\r\n");
+        } else {
+            out(part);
+        }
+    }
+
+    fn end(&mut self, out: &mut impl FnMut(&[u8])) {
+        if let State::Body { chunked, last } = self.state {
+            if chunked {
+                out(b"0\r\n\r\n");
+            }
+            self.state = if last { State::Over(None) } else { State::Head };
+        }
+    }
+
+    fn refuse(&mut self, refusal: Refusal, out: &mut impl FnMut(&[u8])) {
+        out(match (&self.state, refusal.status()) {
+            (State::Head, Status::ContentTooLarge) => TOO_LARGE,
+            (State::Head, Status::ExpectationFailed) => EXPECTS_TOO_MUCH,
+            // Chunks go on whole, so that evhttp waits for the size of the next.
+            (State::Body { chunked: true, .. }, _) => NO_MORE_CHUNKS,
+            _ => MALFORMED,
+        });
+        self.state = State::Over(Some(refusal));
+    }
+}
+
+/// Whether evhttp reads the body of a request with this method, as its head announces it.
+const fn reads_body(method: Method) -> bool {
+    matches!(
+        method,
+        Method::Get | Method::Post | Method::Put | Method::Delete | Method::Options | Method::Patch
+    )
+}
+
+fn has_encoded_nul(target: &str) -> bool {
+    let path = target.split('?').next().unwrap_or_default();
+    path.contains("%00")
+}
+
+/// Writes a head anew, from `raw` as it was received, and what the codec made of it.
+///
+/// There is no space after a colon, so that no head outgrows evhttp's limit on its way.
+fn written(raw: &[u8], head: &Head<'_>) -> Vec<u8> {
+    let mut lines = raw
+        .trim_ascii_start()
+        .split(|byte| *byte == b'\n')
+        .map(|line| line.strip_suffix(b"\r").unwrap_or(line))
+        .filter(|line| !line.is_empty());
+    let mut anew = Vec::with_capacity(raw.len() + "%2F".len());
+    let (method, _) = cut(lines.next().unwrap_or_default(), b' ');
+    request_line(&mut anew, method, head);
+    let connection = connection(head);
+    let mut due = connection;
+    for line in lines {
+        let (name, value) = cut(line, b':');
+        let is = |other: &str| name.eq_ignore_ascii_case(other.as_bytes());
+        if is("Content-Length") {
+            if let BodyLength::Length(length) = head.body {
+                field(&mut anew, name, length.to_string().as_bytes());
+            }
+        } else if is("Transfer-Encoding") {
+            if head.body == BodyLength::Chunked {
+                field(&mut anew, name, b"chunked");
+            }
+        } else if is("Connection") && connection.is_some() {
+            if let Some(word) = due.take() {
+                field(&mut anew, name, word);
+            }
+        } else {
+            // The codec lets in no white space but spaces and tabs.
+            field(&mut anew, name, value.trim_ascii());
+        }
+    }
+    // HTTP/1.0 closes without it, and the answer does not name what the peer did not.
+    if let Some(word) = due
+        && head.version == Version::Http11
+    {
+        field(&mut anew, b"Connection", word);
+    }
+    anew.extend_from_slice(b"\r\n");
+    anew
+}
+
+fn request_line(anew: &mut Vec<u8>, method: &[u8], head: &Head<'_>) {
+    anew.extend_from_slice(method);
+    anew.push(b' ');
+    if let Some(rest) = head.target.strip_prefix("//") {
+        anew.extend_from_slice(b"/%2F");
+        anew.extend_from_slice(rest.as_bytes());
+    } else {
+        anew.extend_from_slice(head.target.as_bytes());
+    }
+    anew.extend_from_slice(match head.version {
+        Version::Http10 => b" HTTP/1.0\r\n",
+        Version::Http11 => b" HTTP/1.1\r\n",
+    });
+}
+
+/// The one word evhttp is to find in `Connection`, where it might not find it by itself.
+const fn connection(head: &Head<'_>) -> Option<&'static [u8]> {
+    match (head.version, head.keep_alive) {
+        (Version::Http11, true) => None,
+        (Version::Http10, true) => Some(b"keep-alive"),
+        (_, false) => Some(b"close"),
+    }
+}
+
+fn field(anew: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+    for part in [name, b":", value, b"\r\n"] {
+        anew.extend_from_slice(part);
+    }
+}
+
+/// What stands before the first `byte`, and what after it.
+fn cut(line: &[u8], byte: u8) -> (&[u8], &[u8]) {
+    let mut parts = line.splitn(2, |other| *other == byte);
+    (
+        parts.next().unwrap_or_default(),
+        parts.next().unwrap_or_default(),
+    )
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,348 @@
+//! `EventHttp`: an HTTP server on a base; `EventHttpRequest` and `EventHttpConnection` are
+//! what it hands out.
+//!
+//! Owns: [`server::Inner`], which every request of it counts on as well, so that one that is
+//! kept can still be answered when the last handle of its server has gone.
+//! Lent to C: what [`server::Inner`] lends. Runs user code: the closures, through `trampoline`.
+
+pub(crate) mod connection;
+mod gate;
+mod headers;
+mod listening;
+pub(crate) mod peer;
+mod reply;
+pub(crate) mod request;
+pub(crate) mod server;
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::AsFd;
+use std::rc::Rc;
+use std::time::Duration;
+
+pub use connection::EventHttpConnection;
+pub use request::EventHttpRequest;
+
+use crate::EventBase;
+use crate::error::{Error, Result};
+use crate::flags::HttpMethods;
+
+/// An HTTP server.
+///
+/// It parses requests, calls the closure that is set for their path, keeps connections alive
+/// and answers pipelined requests in their order. What does not keep to RFC 9112 is refused with
+/// 400 before libevent or a closure sees it: two lengths, a coding other than `chunked`, bare
+/// LFs, folded lines, no `Host` or two of them, control bytes, `%00` in a path.
+///
+/// A handle is counted: a clone is the same server, as a PHP variable would be. When the last
+/// one goes, the server stops listening, idle connections are closed and the closures are
+/// dropped; a request that is kept can still be answered, and answers that are on their way
+/// have five seconds more.
+///
+/// Other than in PHP there are limits from the start: 16 KiB for a request's head, 1 MiB for its
+/// body, and 50 seconds without a byte.
+///
+/// PHP: `EventHttp`. libevent: `struct evhttp`.
+///
+/// # Examples
+/// ```
+/// use php_event::{EventBase, EventBuffer, EventHttp};
+/// use std::io::{Read, Write};
+/// use std::net::TcpStream;
+///
+/// let base = EventBase::new()?;
+/// let http = EventHttp::new(&base)?;
+/// let address = http.bind("127.0.0.1", 0)?;
+/// let stop = base.clone();
+/// http.set_callback("/hello", move |request| {
+///     let body = EventBuffer::new().unwrap();
+///     body.add("Hello!").unwrap();
+///     request.send_reply(200, "OK", Some(&body)).unwrap();
+///     stop.exit(Some(std::time::Duration::from_millis(50))).unwrap();
+/// })?;
+///
+/// let mut client = TcpStream::connect(address)?;
+/// client.write_all(b"GET /hello HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+/// base.dispatch()?;
+/// let mut answer = String::new();
+/// client.read_to_string(&mut answer)?;
+/// assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.ends_with("\r\n\r\nHello!"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+#[doc(alias = "evhttp")]
+pub struct EventHttp(Rc<Handle>);
+
+/// What the public handles share; requests count on [`server::Inner`] alone.
+struct Handle {
+    server: Rc<server::Inner>,
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.server.close_down();
+    }
+}
+
+impl EventHttp {
+    /// Makes a server that listens nowhere yet.
+    ///
+    /// PHP: `EventHttp::__construct` without a context. libevent: `evhttp_new`.
+    ///
+    /// # Errors
+    /// [`Error::Freed`], [`Error::Forked`] for the base; [`Error::Call`] without memory.
+    #[doc(alias = "EventHttp::__construct", alias = "evhttp_new")]
+    pub fn new(base: &EventBase) -> Result<Self> {
+        let server = server::Inner::new("EventHttp::__construct", base.inner())?;
+        Ok(Self(Rc::new(Handle { server })))
+    }
+
+    /// Listens on an address, and says on which: port 0 takes any free one. May be called
+    /// again for more addresses.
+    ///
+    /// PHP: `EventHttp::bind`, which also takes a name, and blocks until it is resolved.
+    /// libevent: `evhttp_bind_socket`.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for what is no numeric IPv4 or IPv6 address (without brackets);
+    /// [`Error::Io`] with the address and the cause when it is in use, not ours, or not allowed;
+    /// [`Error::Freed`], [`Error::Forked`] for the base.
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{EventBase, EventHttp};
+    /// let http = EventHttp::new(&EventBase::new()?)?;
+    /// let v4 = http.bind("127.0.0.1", 0)?;
+    /// assert_ne!(v4.port(), 0);
+    /// assert!(http.bind("127.0.0.1", v4.port()).is_err());
+    /// assert_eq!(http.bound_addresses(), [v4]);
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
+    #[doc(alias = "EventHttp::bind", alias = "evhttp_bind_socket")]
+    pub fn bind(&self, address: &str, port: u16) -> Result<SocketAddr> {
+        const CALL: &str = "EventHttp::bind";
+        let server = self.server(CALL)?;
+        let ip: IpAddr = address.parse().map_err(|_| {
+            let hint = "no numeric address: give 127.0.0.1 or ::1, without a port or brackets";
+            Error::argument(CALL, format!("{address:?} is {hint}"))
+        })?;
+        let address = SocketAddr::new(ip, port);
+        let (socket, bound) = listening::bound(CALL, address)?;
+        server.listen(CALL, Box::new(socket))?;
+        Ok(bound)
+    }
+
+    /// Serves the connections of a listening socket, which the server owns from now on and
+    /// which becomes non-blocking.
+    ///
+    /// PHP: `EventHttp::accept`. libevent: `evhttp_accept_socket`. Only TCP: libevent ends the
+    /// process when the client of a unix socket has a path of its own that is long.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for what is no listening TCP socket, where PHP says true;
+    /// [`Error::Io`] when it cannot be made non-blocking; [`Error::Freed`], [`Error::Forked`]
+    /// for the base.
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{EventBase, EventHttp};
+    /// let http = EventHttp::new(&EventBase::new()?)?;
+    /// let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+    /// http.accept(listener)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[doc(alias = "EventHttp::accept", alias = "evhttp_accept_socket")]
+    pub fn accept<S: AsFd + 'static>(&self, socket: S) -> Result<()> {
+        const CALL: &str = "EventHttp::accept";
+        let server = self.server(CALL)?;
+        listening::checked(CALL, socket.as_fd())?;
+        server.listen(CALL, Box::new(socket))
+    }
+
+    /// The addresses that the server listens on, in the order of [`bind`](Self::bind) and
+    /// [`accept`](Self::accept). Beyond PHP, which has no way to ask.
+    ///
+    /// libevent: `evhttp_foreach_bound_socket`.
+    #[must_use]
+    pub fn bound_addresses(&self) -> Vec<SocketAddr> {
+        self.0.server.addresses()
+    }
+
+    /// Has a closure called for the requests of a path.
+    ///
+    /// The path is compared, letter by letter, with the request's path without query and with
+    /// its escapes decoded. The closure may keep a clone of the request and answer it later; when
+    /// the last handle of an unanswered one goes, the client gets a 500, where PHP leaves it
+    /// waiting.
+    ///
+    /// PHP: `EventHttp::setCallback`. libevent: `evhttp_set_cb`.
+    ///
+    /// # Errors
+    /// [`Error::State`] when the path has a closure already; [`Error::Argument`] for a NUL in
+    /// the path; [`Error::Freed`], [`Error::Forked`] for the base.
+    #[doc(alias = "EventHttp::setCallback", alias = "evhttp_set_cb")]
+    pub fn set_callback<F>(&self, path: &str, callback: F) -> Result<()>
+    where
+        F: FnMut(&EventHttpRequest) + 'static,
+    {
+        const CALL: &str = "EventHttp::setCallback";
+        self.server(CALL)?.route(CALL, path, Box::new(callback))
+    }
+
+    /// Takes a path's closure away; tells whether there was one. Beyond PHP.
+    ///
+    /// libevent: `evhttp_del_cb`.
+    ///
+    /// # Errors
+    /// [`Error::Freed`], [`Error::Forked`] for the base.
+    #[doc(alias = "evhttp_del_cb")]
+    pub fn remove_callback(&self, path: &str) -> Result<bool> {
+        Ok(self.server("EventHttp::removeCallback")?.unroute(path))
+    }
+
+    /// Has a closure called for the requests that no path's closure takes, in place of the one
+    /// before. Without one they get a 404.
+    ///
+    /// PHP: `EventHttp::setDefaultCallback`. libevent: `evhttp_set_gencb`.
+    ///
+    /// # Errors
+    /// [`Error::Freed`], [`Error::Forked`] for the base.
+    #[doc(alias = "EventHttp::setDefaultCallback", alias = "evhttp_set_gencb")]
+    pub fn set_default_callback<F>(&self, callback: F) -> Result<()>
+    where
+        F: FnMut(&EventHttpRequest) + 'static,
+    {
+        let server = self.server("EventHttp::setDefaultCallback")?;
+        server.route_rest(Box::new(callback));
+        Ok(())
+    }
+
+    /// Sets the methods that are served; all others get a 501. At first: `GET`, `POST`,
+    /// `HEAD`, `PUT`, `DELETE`.
+    ///
+    /// PHP: `EventHttp::setAllowedMethods`. libevent: `evhttp_set_allowed_methods`.
+    ///
+    /// # Errors
+    /// [`Error::Freed`], [`Error::Forked`] for the base.
+    #[doc(
+        alias = "EventHttp::setAllowedMethods",
+        alias = "evhttp_set_allowed_methods"
+    )]
+    pub fn set_allowed_methods(&self, methods: HttpMethods) -> Result<()> {
+        let server = self.server("EventHttp::setAllowedMethods")?;
+        server.allow(methods);
+        Ok(())
+    }
+
+    /// Sets how many bytes a request's body may have, for connections from now on; a longer
+    /// one gets a 413. `None` is no limit; at first 1 MiB, other than in PHP.
+    ///
+    /// PHP: `EventHttp::setMaxBodySize`, where −1 is no limit.
+    /// libevent: `evhttp_set_max_body_size`.
+    ///
+    /// # Errors
+    /// [`Error::Freed`], [`Error::Forked`] for the base.
+    #[doc(
+        alias = "EventHttp::setMaxBodySize",
+        alias = "evhttp_set_max_body_size"
+    )]
+    pub fn set_max_body_size(&self, size: Option<usize>) -> Result<()> {
+        let server = self.server("EventHttp::setMaxBodySize")?;
+        server.set_max_body_size(size);
+        Ok(())
+    }
+
+    /// Sets how many bytes a request's first line and headers may have together, for
+    /// connections from now on; more gets a 400. `None` is no limit; at first 16 KiB, other than
+    /// in PHP. A first line is never longer than 8 KiB, and there are never more than 100 headers.
+    ///
+    /// PHP: `EventHttp::setMaxHeadersSize`, where −1 is no limit.
+    /// libevent: `evhttp_set_max_headers_size`.
+    ///
+    /// # Errors
+    /// [`Error::Freed`], [`Error::Forked`] for the base.
+    #[doc(
+        alias = "EventHttp::setMaxHeadersSize",
+        alias = "evhttp_set_max_headers_size"
+    )]
+    pub fn set_max_headers_size(&self, size: Option<usize>) -> Result<()> {
+        let server = self.server("EventHttp::setMaxHeadersSize")?;
+        server.set_max_headers_size(size);
+        Ok(())
+    }
+
+    /// Sets how long a connection may be silent, for connections from now on: between two
+    /// pieces of a request, between requests, and while an answer waits to be taken. It is then
+    /// closed without a word. It does not limit how long a closure may take to answer. `None` is
+    /// no limit; at first 50 seconds.
+    ///
+    /// PHP: `EventHttp::setTimeout`, in seconds, and without a limit at first. There the time also
+    /// ends a chunked reply to a client that, rightly, says nothing.
+    /// libevent: `evhttp_set_timeout_tv`.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for a time of zero, or below a microsecond; [`Error::Freed`],
+    /// [`Error::Forked`] for the base.
+    #[doc(alias = "EventHttp::setTimeout", alias = "evhttp_set_timeout")]
+    pub fn set_timeout(&self, timeout: Option<Duration>) -> Result<()> {
+        const CALL: &str = "EventHttp::setTimeout";
+        let server = self.server(CALL)?;
+        peer::checked_timeout(CALL, timeout)?;
+        server.set_timeout(timeout);
+        Ok(())
+    }
+
+    /// Makes a name one of this server's: a request whose target is a whole URI with another
+    /// host is one to a proxy, and its connection is closed after the answer.
+    ///
+    /// PHP: `EventHttp::addServerAlias`. libevent: `evhttp_add_server_alias`.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for a NUL in the name; [`Error::Freed`], [`Error::Forked`] for the
+    /// base; [`Error::Call`] without memory.
+    #[doc(alias = "EventHttp::addServerAlias", alias = "evhttp_add_server_alias")]
+    pub fn add_server_alias(&self, alias: &str) -> Result<()> {
+        const CALL: &str = "EventHttp::addServerAlias";
+        self.server(CALL)?.add_alias(CALL, alias)
+    }
+
+    /// Takes a name away again, whatever its case, once for each time it was added; tells
+    /// whether there was one.
+    ///
+    /// PHP: `EventHttp::removeServerAlias`. libevent: `evhttp_remove_server_alias`.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for a NUL in the name; [`Error::Freed`], [`Error::Forked`] for the
+    /// base.
+    #[doc(
+        alias = "EventHttp::removeServerAlias",
+        alias = "evhttp_remove_server_alias"
+    )]
+    pub fn remove_server_alias(&self, alias: &str) -> Result<bool> {
+        const CALL: &str = "EventHttp::removeServerAlias";
+        self.server(CALL)?.remove_alias(CALL, alias)
+    }
+
+    /// What C may be called with, if it may.
+    fn server(&self, call: &'static str) -> Result<&Rc<server::Inner>> {
+        self.0.server.base.usable(call)?;
+        Ok(&self.0.server)
+    }
+}
+
+impl PartialEq for EventHttp {
+    /// Whether both are the same server, as PHP's `===`.
+    fn eq(&self, other: &Self) -> bool {
+        Rc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for EventHttp {}
+
+impl fmt::Debug for EventHttp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EventHttp")
+            .field("bound", &self.bound_addresses())
+            .finish_non_exhaustive()
+    }
+}

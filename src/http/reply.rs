@@ -1,0 +1,671 @@
+//! Answers to a server's requests, and what may not become one.
+//!
+//! Owns: [`Exchange`], how far the answer of a request is. Lends nothing to C, runs no user
+//! code.
+//!
+//! evhttp puts together what it is given: a second status line, a body that its own length
+//! denies, chunks without a head. So each step is checked before C hears of it.
+#![allow(unsafe_code)]
+
+use std::cell::Cell;
+use std::ffi::CString;
+use std::ptr;
+use std::rc::Rc;
+
+use super::request::{self, Role};
+use super::{EventHttpRequest, connection, headers, server};
+use crate::buffer::EventBuffer;
+use crate::error::{Error, Result};
+use crate::flags::HttpMethods;
+use crate::{EventBufferEvent, base, ffi};
+
+/// The longest piece that goes out as one chunk: evhttp writes a chunk's size in 32 bits.
+const CHUNK_MAX: usize = 1 << 30;
+
+/// What a request of a server has beside what every request has.
+pub(crate) struct Exchange {
+    server: Rc<server::Inner>, // keeps the `evhttp` alive, whose the native request is
+    conn: Rc<connection::Inner>,
+    progress: Cell<Progress>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Progress {
+    /// No answer yet.
+    Waiting,
+    /// The head is out, the end is not.
+    Streaming {
+        /// Whether a body goes out.
+        body: bool,
+        /// What is missing of the length that the head announces.
+        left: Option<u64>,
+    },
+    /// The answer is complete.
+    Answered,
+}
+
+impl Exchange {
+    pub(super) fn new(server: &Rc<server::Inner>, conn: &Rc<connection::Inner>) -> Self {
+        Self {
+            server: Rc::clone(server),
+            conn: Rc::clone(conn),
+            progress: Cell::new(Progress::Waiting),
+        }
+    }
+
+    /// Refuses a change of the answer's head when it is out.
+    pub(super) fn head_open(&self, call: &'static str) -> Result<()> {
+        if self.progress.get() == Progress::Waiting {
+            return Ok(());
+        }
+        Err(Error::State {
+            call,
+            reason: "the headers of the reply have gone out already",
+        })
+    }
+
+    pub(super) fn connection(&self) -> Option<Rc<connection::Inner>> {
+        (!self.conn.raw().is_null()).then(|| Rc::clone(&self.conn))
+    }
+
+    pub(super) fn buffer_event(&self) -> Option<EventBufferEvent> {
+        self.conn.peer().view(&self.server.base)
+    }
+
+    /// The answer is complete; what libevent does with it now needs the server.
+    fn answered(&self) {
+        self.conn.peer().answered();
+        if self.conn.is_asking() {
+            self.server.linger();
+        }
+    }
+
+    /// The last handle went: a peer that waits is told so, and one that is in the middle of an
+    /// answer is not left to take it for whole.
+    ///
+    /// # Safety
+    /// Nobody uses the native request of `request`, which has `self`, after this.
+    pub(super) unsafe fn abandoned(&self, request: &request::Inner) {
+        let raw = request.forget();
+        if raw.is_null() {
+            return;
+        }
+        if self.conn.raw().is_null() {
+            // SAFETY: the peer went, so that libevent has given the request up; the caller's duty.
+            unsafe { give_up(&self.server.base, raw) };
+        } else if self.server.base.is_foreign() {
+            // The connection has it, and is freed with the server.
+        } else if self.conn.peer().is_inherited() {
+            self.conn.close(); // the parent answers
+        } else if self.progress.get() == Progress::Waiting {
+            // SAFETY: `raw` is live, and belongs to `conn`.
+            unsafe { refuse(raw, 500, None) };
+            self.answered();
+        } else if self.progress.get() != Progress::Answered {
+            self.conn.close();
+        }
+    }
+}
+
+/// Frees a request whose connection is gone.
+///
+/// # Safety
+/// Nobody has `raw` any more.
+unsafe fn give_up(base: &base::Inner, raw: *mut ffi::evhttp_request) {
+    if base.is_foreign() {
+        base.adopt(Box::new(Orphan(raw)));
+    } else {
+        // SAFETY: the caller's duty.
+        unsafe { ffi::evhttp_request_free(raw) };
+    }
+}
+
+struct Orphan(*mut ffi::evhttp_request);
+
+impl base::Orphan for Orphan {
+    fn free(self: Box<Self>, _base: &base::Inner) {
+        // SAFETY: the handle that would have freed it gave it up.
+        unsafe { ffi::evhttp_request_free(self.0) };
+    }
+}
+
+impl request::Inner {
+    /// Whether the peer has nothing of an answer yet.
+    pub(super) fn waits_for_answer(&self) -> bool {
+        match &self.role {
+            Role::Server(exchange) => exchange.progress.get() == Progress::Waiting,
+        }
+    }
+
+    /// libevent frees the connection: the request as well, unless it was taken off it before.
+    pub(super) fn connection_ends(&self) {
+        let raw = self.raw();
+        if raw.is_null() {
+            return;
+        }
+        // SAFETY: not null, so libevent has not freed it yet.
+        if !unsafe { ffi::evhttp_request_get_connection(raw) }.is_null() {
+            self.forget();
+        }
+    }
+
+    /// After the closure that was shown the request: looks out for the end of its peer, if
+    /// somebody wants to know.
+    pub(crate) fn look_out(&self) {
+        match &self.role {
+            Role::Server(exchange) => exchange.conn.peer().look_out(&exchange.conn),
+        }
+    }
+}
+
+/// A request whose answer is to be changed.
+struct Answer<'a> {
+    call: &'static str,
+    raw: *mut ffi::evhttp_request,
+    exchange: &'a Exchange,
+}
+
+impl EventHttpRequest {
+    /// The answer of a server's request, if its peer is still there.
+    fn answer(&self, call: &'static str) -> Result<Answer<'_>> {
+        let raw = self.0.usable(call)?;
+        let Role::Server(exchange) = &self.0.role;
+        if exchange.conn.raw().is_null() {
+            let raw = self.0.forget();
+            // SAFETY: `usable` gave it, so it was not freed; we have just forgotten it.
+            unsafe { give_up(&exchange.server.base, raw) };
+            return Err(Error::State {
+                call,
+                reason: "the client has gone",
+            });
+        }
+        Ok(Answer {
+            call,
+            raw,
+            exchange,
+        })
+    }
+
+    /// As [`answer`](Self::answer), of which nothing is out.
+    fn new_answer(&self, call: &'static str) -> Result<Answer<'_>> {
+        let answer = self.answer(call)?;
+        let reason = match answer.exchange.progress.get() {
+            Progress::Waiting => return Ok(answer),
+            Progress::Streaming { .. } => {
+                "a reply has begun: go on with send_reply_chunk, end with send_reply_end"
+            }
+            Progress::Answered => "the request has its reply already",
+        };
+        Err(Error::State { call, reason })
+    }
+
+    /// Answers the request: a status, the headers that were added, and a body.
+    ///
+    /// The body is moved out of the buffer, behind what is in
+    /// [`get_output_buffer`](Self::get_output_buffer). `Date`, `Content-Length` and
+    /// `Content-Type: text/html; charset=ISO-8859-1` are added where they are not set. To a
+    /// `HEAD`, and with a status that has no body (204, 205, 304), none goes out: it is dropped.
+    /// A request that was kept may be answered outside of its closure.
+    ///
+    /// PHP: `EventHttpRequest::sendReply`, which checks nothing of this.
+    /// libevent: `evhttp_send_reply`.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for a status outside of 200 to 599, a control byte in the reason, and
+    /// headers that contradict the body; [`Error::State`] for a second reply and when the client
+    /// has gone, or the front of the body's buffer is frozen; [`Error::Freed`] when libevent
+    /// has freed the request; [`Error::Forked`].
+    #[doc(alias = "EventHttpRequest::sendReply", alias = "evhttp_send_reply")]
+    pub fn send_reply(&self, code: u16, reason: &str, body: Option<&EventBuffer>) -> Result<()> {
+        const CALL: &str = "EventHttpRequest::sendReply";
+        let answer = self.new_answer(CALL)?;
+        let reason = answer.checked_status(code, reason)?;
+        let output = self.get_output_buffer();
+        let body = body.filter(|body| *body != &output);
+        let length = output.length() + body.map_or(0, EventBuffer::length);
+        answer.check_headers(code, Some(length))?;
+        let body = body.map(|body| taken(CALL, body)).transpose()?;
+        let answer = self.new_answer(CALL)?; // again: a closure may have run
+        if let Some(body) = body {
+            output.add_buffer_as(CALL, &body)?;
+        }
+        let length = output.length();
+        answer.check_headers(code, Some(length))?;
+        answer.frame(code, length)?;
+        answer.exchange.progress.set(Progress::Answered);
+        // SAFETY: `new_answer` gives a live request without a reply; libevent copies the text.
+        unsafe {
+            ffi::evhttp_send_reply(answer.raw, code.into(), reason.as_ptr(), ptr::null_mut());
+        }
+        answer.exchange.answered();
+        Ok(())
+    }
+
+    /// Answers the request with a small HTML page, and closes the connection behind it.
+    ///
+    /// `None` gives the status's own phrase. Headers and body that were added are dropped.
+    ///
+    /// PHP: `EventHttpRequest::sendError`, which puts the reason into the page as it is, and
+    /// sends the page to a `HEAD` too. libevent: `evhttp_send_error`.
+    ///
+    /// # Errors
+    /// As [`send_reply`](Self::send_reply).
+    #[doc(alias = "EventHttpRequest::sendError", alias = "evhttp_send_error")]
+    pub fn send_error(&self, error: u16, reason: Option<&str>) -> Result<()> {
+        let answer = self.new_answer("EventHttpRequest::sendError")?;
+        answer.checked_status(error, reason.unwrap_or_default())?;
+        answer.fail(error, reason);
+        Ok(())
+    }
+
+    /// Begins an answer whose body comes in pieces: status and headers go out.
+    ///
+    /// To an HTTP/1.1 client the body is chunked, unless a `Content-Length` was added; to an
+    /// older one it ends with the connection.
+    ///
+    /// PHP: `EventHttpRequest::sendReplyStart`. libevent: `evhttp_send_reply_start`.
+    ///
+    /// # Errors
+    /// As [`send_reply`](Self::send_reply).
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{EventBase, EventBuffer, EventHttp};
+    /// # let http = EventHttp::new(&EventBase::new()?)?;
+    /// http.set_callback("/count", |request| {
+    ///     let piece = EventBuffer::new().unwrap();
+    ///     request.send_reply_start(200, "OK").unwrap();
+    ///     for n in 1..=3 {
+    ///         piece.add(format!("{n}\n")).unwrap();
+    ///         request.send_reply_chunk(&piece).unwrap();
+    ///     }
+    ///     request.send_reply_end().unwrap();
+    /// })?;
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
+    #[doc(
+        alias = "EventHttpRequest::sendReplyStart",
+        alias = "evhttp_send_reply_start"
+    )]
+    pub fn send_reply_start(&self, code: u16, reason: &str) -> Result<()> {
+        const CALL: &str = "EventHttpRequest::sendReplyStart";
+        let answer = self.new_answer(CALL)?;
+        let reason = answer.checked_status(code, reason)?;
+        let announced = answer.check_headers(code, None)?;
+        // evhttp would put it between the head and the chunks.
+        let first = taken(CALL, &self.get_output_buffer())?;
+        if announced.is_none() {
+            answer.close_behind_body();
+        }
+        answer.exchange.progress.set(Progress::Streaming {
+            body: has_body(answer.method(), code),
+            left: announced,
+        });
+        answer.exchange.conn.peer().hold();
+        // SAFETY: `new_answer` gives a live request without a reply; libevent copies the text.
+        unsafe { ffi::evhttp_send_reply_start(answer.raw, code.into(), reason.as_ptr()) };
+        answer.chunk(&first, answer.room(first.length())?)
+    }
+
+    /// Sends the next piece of an answer's body; the buffer is empty then. An empty buffer sends
+    /// nothing.
+    ///
+    /// The bytes wait until the client takes them: they go out from the loop.
+    ///
+    /// PHP: `EventHttpRequest::sendReplyChunk`; without a start it sends bytes without a status,
+    /// and to a client that has gone it says nothing. libevent: `evhttp_send_reply_chunk`.
+    ///
+    /// # Errors
+    /// [`Error::State`] before [`send_reply_start`](Self::send_reply_start), after
+    /// [`send_reply_end`](Self::send_reply_end), when the client has gone, and when the front of
+    /// the buffer is frozen; [`Error::Argument`] beyond the `Content-Length` that was added;
+    /// [`Error::Freed`] when libevent has freed the request; [`Error::Forked`].
+    #[doc(
+        alias = "EventHttpRequest::sendReplyChunk",
+        alias = "evhttp_send_reply_chunk"
+    )]
+    pub fn send_reply_chunk(&self, buf: &EventBuffer) -> Result<()> {
+        const CALL: &str = "EventHttpRequest::sendReplyChunk";
+        self.answer(CALL)?.room(buf.length())?;
+        let piece = taken(CALL, buf)?;
+        let answer = self.answer(CALL)?; // again: a closure may have run
+        answer.chunk(&piece, answer.room(piece.length())?)
+    }
+
+    /// Ends an answer that [`send_reply_start`](Self::send_reply_start) began.
+    ///
+    /// PHP: `EventHttpRequest::sendReplyEnd`. libevent: `evhttp_send_reply_end`.
+    ///
+    /// # Errors
+    /// [`Error::State`] before the start, a second time, and when the client has gone, or has
+    /// got less than the `Content-Length` that was added: then the connection is closed, so that
+    /// it can see that; [`Error::Freed`] when libevent has freed the request; [`Error::Forked`].
+    #[doc(
+        alias = "EventHttpRequest::sendReplyEnd",
+        alias = "evhttp_send_reply_end"
+    )]
+    pub fn send_reply_end(&self) -> Result<()> {
+        const CALL: &str = "EventHttpRequest::sendReplyEnd";
+        let answer = self.answer(CALL)?;
+        let (body, left) = answer.streaming()?;
+        if body && left.is_some_and(|left| left > 0) {
+            answer.exchange.conn.close();
+            return Err(Error::State {
+                call: CALL,
+                reason: "the body is shorter than its Content-Length; the connection was closed",
+            });
+        }
+        answer.exchange.progress.set(Progress::Answered);
+        // SAFETY: `answer` gives a live request, whose reply has begun.
+        unsafe { ffi::evhttp_send_reply_end(answer.raw) };
+        answer.exchange.answered();
+        Ok(())
+    }
+
+    /// Closes the connection at once, without an answer, or in the middle of one.
+    ///
+    /// A client that has gone is closed already: nothing happens.
+    ///
+    /// PHP: `EventHttpRequest::closeConnection`. libevent: `evhttp_connection_free`.
+    ///
+    /// # Errors
+    /// [`Error::Freed`] when libevent has freed the request; [`Error::Forked`].
+    #[doc(alias = "EventHttpRequest::closeConnection")]
+    pub fn close_connection(&self) -> Result<()> {
+        self.0.usable("EventHttpRequest::closeConnection")?;
+        let Role::Server(exchange) = &self.0.role;
+        exchange.conn.close();
+        Ok(())
+    }
+
+    /// Gives a request up: the client gets a 400, and the connection is closed.
+    ///
+    /// PHP: `EventHttpRequest::cancel`. libevent: `evhttp_cancel_request`.
+    ///
+    /// # Errors
+    /// As [`send_reply`](Self::send_reply).
+    #[doc(alias = "EventHttpRequest::cancel", alias = "evhttp_cancel_request")]
+    pub fn cancel(&self) -> Result<()> {
+        self.new_answer("EventHttpRequest::cancel")?.fail(400, None);
+        Ok(())
+    }
+}
+
+impl Answer<'_> {
+    fn method(&self) -> HttpMethods {
+        // SAFETY: `raw` is live.
+        let method = unsafe { ffi::evhttp_request_get_command(self.raw) };
+        HttpMethods::from_bits_retain(method)
+    }
+
+    fn headers(&self) -> *mut ffi::evkeyvalq {
+        // SAFETY: `raw` is live.
+        unsafe { ffi::evhttp_request_get_output_headers(self.raw) }
+    }
+
+    /// The reason for C, if it may stand on a status line, and the status is a final one.
+    fn checked_status(&self, code: u16, reason: &str) -> Result<CString> {
+        if !(200..=599).contains(&code) {
+            let reason = format!("{code} is no status of a reply; give one from 200 to 599");
+            return Err(Error::argument(self.call, reason));
+        }
+        headers::checked_line(self.call, "reason", reason)
+    }
+
+    /// Refuses headers that would contradict the body, whose length is `None` where it is not
+    /// known yet; gives the length that they announce.
+    fn check_headers(&self, code: u16, length: Option<usize>) -> Result<Option<u64>> {
+        // SAFETY: the list of a live request.
+        let all = unsafe { headers::all(self.headers()) };
+        let refused = |reason: &'static str| Err(Error::argument(self.call, reason));
+        let mut announced = None;
+        for (name, value) in &all {
+            if name.eq_ignore_ascii_case("Transfer-Encoding") {
+                return refused("Transfer-Encoding was added: a reply is chunked by itself");
+            }
+            if !name.eq_ignore_ascii_case("Content-Length") {
+                continue;
+            }
+            let digits = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
+            match value.parse::<u64>() {
+                Ok(length) if digits && announced.is_none() => announced = Some(length),
+                Ok(_) if digits => return refused("Content-Length was added twice"),
+                _ => return refused("the Content-Length that was added is no number"),
+            }
+        }
+        match announced {
+            Some(1..) if matches!(code, 204 | 205) => {
+                refused("Content-Length was added, but the status has no body")
+            }
+            Some(announced)
+                if has_body(self.method(), code)
+                    && length.is_some_and(|length| u64::try_from(length) != Ok(announced)) =>
+            {
+                refused("the Content-Length that was added is not the body's")
+            }
+            announced => Ok(announced),
+        }
+    }
+
+    /// Takes away a body that must not go out, and adds the length where evhttp does not.
+    fn frame(&self, code: u16, length: usize) -> Result<()> {
+        let method = self.method();
+        if !has_body(method, code) {
+            // SAFETY: `raw` is live.
+            let output = unsafe { ffi::evhttp_request_get_output_buffer(self.raw) };
+            // SAFETY: the request's own buffer.
+            unsafe { ffi::evbuffer_drain(output, length) };
+        }
+        let silent = method == HttpMethods::HEAD && length > 0 && !matches!(code, 204 | 205 | 304);
+        // SAFETY: the list of a live request.
+        if silent && unsafe { headers::find(self.headers(), c"Content-Length") }.is_none() {
+            self.add_length(length)?;
+        }
+        Ok(())
+    }
+
+    fn add_length(&self, length: usize) -> Result<()> {
+        let length = headers::checked_line(self.call, "length", length.to_string())?;
+        // SAFETY: the list of a live request.
+        unsafe { headers::append(self.call, self.headers(), c"Content-Length", &length) }
+    }
+
+    /// Has a body without a length end with the connection, to a client that knows no chunks:
+    /// if such a one asks to keep the connection, evhttp announces a length of 0 and sends the
+    /// body behind it. What the peer asked is looked at for HTTP/1.0 only.
+    fn close_behind_body(&self) {
+        // SAFETY: `raw` is live.
+        let asked = unsafe { ffi::evhttp_request_get_input_headers(self.raw) };
+        // SAFETY: its list.
+        let word = unsafe { headers::find(asked, c"Connection") };
+        if word.is_some_and(|word| word.eq_ignore_ascii_case("keep-alive")) {
+            // SAFETY: as above.
+            while unsafe { headers::remove(asked, c"Connection") } {}
+        }
+    }
+
+    fn streaming(&self) -> Result<(bool, Option<u64>)> {
+        let reason = match self.exchange.progress.get() {
+            Progress::Streaming { body, left } => return Ok((body, left)),
+            Progress::Waiting => "no reply has begun: call send_reply_start first",
+            Progress::Answered => "the request has its reply already",
+        };
+        Err(Error::State {
+            call: self.call,
+            reason,
+        })
+    }
+
+    /// What is to follow so many bytes more of the body, if they may.
+    fn room(&self, length: usize) -> Result<Progress> {
+        let (body, left) = self.streaming()?;
+        let left = match left {
+            Some(left) if body => {
+                let length = u64::try_from(length).unwrap_or(u64::MAX);
+                Some(left.checked_sub(length).ok_or_else(|| {
+                    let reason = "the body is longer than the Content-Length that was added";
+                    Error::argument(self.call, reason)
+                })?)
+            }
+            left => left,
+        };
+        Ok(Progress::Streaming { body, left })
+    }
+
+    /// Sends a piece of the body, which is ours.
+    fn chunk(&self, piece: &EventBuffer, then: Progress) -> Result<()> {
+        self.exchange.progress.set(then);
+        if !matches!(then, Progress::Streaming { body: true, .. }) {
+            return Ok(());
+        }
+        let part = EventBuffer::new()?;
+        while part.append_from(piece, CHUNK_MAX)? > 0 {
+            // SAFETY: `answer` gives a live request, whose reply has begun; libevent empties
+            // the part.
+            part.with(self.call, |part| unsafe {
+                ffi::evhttp_send_reply_chunk(self.raw, part);
+            })?;
+        }
+        Ok(())
+    }
+
+    fn fail(&self, code: u16, reason: Option<&str>) {
+        self.exchange.progress.set(Progress::Answered);
+        // SAFETY: `new_answer` gives a live request of this connection, without a reply.
+        unsafe { refuse_as(self.raw, code, reason, None) };
+        self.exchange.answered();
+    }
+}
+
+/// What is in a buffer, taken out of it. Where that is a buffer event's, its closures may run.
+fn taken(call: &'static str, buffer: &EventBuffer) -> Result<EventBuffer> {
+    let taken = EventBuffer::new()?;
+    taken.add_buffer_as(call, buffer)?;
+    Ok(taken)
+}
+
+/// Whether an answer of that status has a body (RFC 9110 §6.4.1).
+fn has_body(method: HttpMethods, code: u16) -> bool {
+    method != HttpMethods::HEAD && !matches!(code, 204 | 205 | 304)
+}
+
+/// Answers with a page that says `text`, or else the status's phrase, and closes.
+///
+/// # Safety
+/// `raw` is live, belongs to a connection, and has no reply.
+pub(super) unsafe fn refuse(raw: *mut ffi::evhttp_request, code: u16, text: Option<&str>) {
+    // SAFETY: the caller's duty.
+    unsafe { refuse_as(raw, code, None, text) };
+}
+
+/// As [`refuse`], with a reason of its own. What fails here fails for want of memory, and the
+/// connection is closed all the same.
+///
+/// # Safety
+/// As for [`refuse`].
+unsafe fn refuse_as(
+    raw: *mut ffi::evhttp_request,
+    code: u16,
+    reason: Option<&str>,
+    text: Option<&str>,
+) {
+    let reason = reason.unwrap_or_else(|| phrase(code));
+    let heading = escaped(reason);
+    let text = text.map_or(String::new(), |text| format!("<P>{}</P>\n", escaped(text)));
+    let page = format!(
+        "<HTML><HEAD>\n<TITLE>{code} {heading}</TITLE>\n</HEAD><BODY>\n\
+         <H1>{heading}</H1>\n{text}</BODY></HTML>\n"
+    );
+    // SAFETY: the caller's duty.
+    let output = unsafe { ffi::evhttp_request_get_output_buffer(raw) };
+    // SAFETY: the request's own buffer.
+    unsafe { ffi::evbuffer_drain(output, usize::MAX) };
+    // SAFETY: the caller's duty.
+    let list = unsafe { ffi::evhttp_request_get_output_headers(raw) };
+    // SAFETY: its list.
+    unsafe { ffi::evhttp_clear_headers(list) };
+    // SAFETY: the caller's duty.
+    let method = HttpMethods::from_bits_retain(unsafe { ffi::evhttp_request_get_command(raw) });
+    if has_body(method, code) {
+        // SAFETY: as above; libevent copies the page.
+        unsafe { ffi::evbuffer_add(output, page.as_ptr().cast(), page.len()) };
+    }
+    for (name, value) in [(c"Content-Type", c"text/html"), (c"Connection", c"close")] {
+        // SAFETY: its list.
+        unsafe { headers::append("EventHttp", list, name, value) }.ok();
+    }
+    let reason = CString::new(reason).unwrap_or_default();
+    // SAFETY: the caller's duty; libevent copies the text.
+    unsafe { ffi::evhttp_send_reply(raw, code.into(), reason.as_ptr(), ptr::null_mut()) };
+}
+
+/// Text for an HTML page.
+fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for char in text.chars() {
+        match char {
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '&' => escaped.push_str("&amp;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#039;"),
+            char => escaped.push(char),
+        }
+    }
+    escaped
+}
+
+/// A status's phrase (RFC 9110 §15); that of its class where it has none.
+fn phrase(code: u16) -> &'static str {
+    match code {
+        200 => "OK",
+        201 => "Created",
+        202 => "Accepted",
+        203 => "Non-Authoritative Information",
+        204 => "No Content",
+        205 => "Reset Content",
+        206 => "Partial Content",
+        300 => "Multiple Choices",
+        301 => "Moved Permanently",
+        302 => "Found",
+        303 => "See Other",
+        304 => "Not Modified",
+        305 => "Use Proxy",
+        307 => "Temporary Redirect",
+        308 => "Permanent Redirect",
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        402 => "Payment Required",
+        403 => "Forbidden",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        406 => "Not Acceptable",
+        407 => "Proxy Authentication Required",
+        408 => "Request Timeout",
+        409 => "Conflict",
+        410 => "Gone",
+        411 => "Length Required",
+        412 => "Precondition Failed",
+        413 => "Content Too Large",
+        414 => "URI Too Long",
+        415 => "Unsupported Media Type",
+        416 => "Range Not Satisfiable",
+        417 => "Expectation Failed",
+        421 => "Misdirected Request",
+        422 => "Unprocessable Content",
+        426 => "Upgrade Required",
+        428 => "Precondition Required",
+        429 => "Too Many Requests",
+        431 => "Request Header Fields Too Large",
+        500 => "Internal Server Error",
+        501 => "Not Implemented",
+        502 => "Bad Gateway",
+        503 => "Service Unavailable",
+        504 => "Gateway Timeout",
+        505 => "HTTP Version Not Supported",
+        200..=299 => "Success",
+        300..=399 => "Redirection",
+        400..=499 => "Client Error",
+        _ => "Server Error",
+    }
+}

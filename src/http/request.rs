@@ -1,0 +1,416 @@
+//! `EventHttpRequest`: a request and its answer, on the serving and on the asking side.
+//!
+//! Owns: what its [`Role`] says; `raw` is null from the moment when C frees the native
+//! request, or has it back.
+//! Lent to C: what the role lends. Runs user code: none here.
+#![allow(unsafe_code)]
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::ptr;
+use std::rc::Rc;
+
+use super::reply::Exchange;
+use super::{EventHttpConnection, connection, headers, server};
+use crate::buffer::{EventBuffer, Lender, Side};
+use crate::error::{Error, Result};
+use crate::flags::{HeaderSide, HttpMethods};
+use crate::{EventBufferEvent, base, ffi};
+
+/// A request and its answer.
+///
+/// A server's callbacks get one for each request that came in; a client makes one and gives it
+/// to a connection. A handle is counted: a clone is the same request, as a PHP variable would be.
+/// The native request belongs to libevent, which frees it when the answer is complete: calls
+/// after that answer [`Error::Freed`], where PHP reads freed memory.
+///
+/// PHP: `EventHttpRequest`. libevent: `struct evhttp_request`.
+#[derive(Clone)]
+#[doc(alias = "evhttp_request")]
+pub struct EventHttpRequest(pub(crate) Rc<Inner>);
+
+/// What all handles of one request share.
+pub(crate) struct Inner {
+    raw: Cell<*mut ffi::evhttp_request>, // null once C has freed it, or has it back
+    base: RefCell<Option<Rc<base::Inner>>>, // none until a client's request is made
+    pub(super) role: Role,
+}
+
+/// Whose request it is.
+pub(crate) enum Role {
+    Server(Exchange),
+}
+
+impl Inner {
+    pub(super) fn new(
+        raw: *mut ffi::evhttp_request,
+        base: Option<Rc<base::Inner>>,
+        role: Role,
+    ) -> Self {
+        Self {
+            raw: Cell::new(raw),
+            base: RefCell::new(base),
+            role,
+        }
+    }
+
+    /// The request that a server was just shown.
+    ///
+    /// # Safety
+    /// `raw` is live, and belongs to `conn`.
+    pub(super) unsafe fn of_server(
+        raw: *mut ffi::evhttp_request,
+        server: &Rc<server::Inner>,
+        conn: &Rc<connection::Inner>,
+    ) -> Rc<Self> {
+        let exchange = Exchange::new(server, conn);
+        let base = Some(Rc::clone(&server.base));
+        let request = Rc::new(Self::new(raw, base, Role::Server(exchange)));
+        conn.peer().set_current(&request);
+        request
+    }
+
+    /// The native request, null once it is gone.
+    pub(super) fn raw(&self) -> *mut ffi::evhttp_request {
+        self.raw.get()
+    }
+
+    /// Forgets the native request: C frees it, or keeps it from now on.
+    pub(super) fn forget(&self) -> *mut ffi::evhttp_request {
+        self.raw.replace(ptr::null_mut())
+    }
+
+    /// The native request, if C may be called with it.
+    pub(super) fn usable(&self, call: &'static str) -> Result<*mut ffi::evhttp_request> {
+        if let Some(base) = self.base.borrow().as_ref() {
+            base.usable(call)?;
+        }
+        let raw = self.raw.get();
+        if raw.is_null() {
+            return Err(Error::Freed {
+                call,
+                object: "request",
+            });
+        }
+        Ok(raw)
+    }
+
+    /// One of the two lists of headers.
+    fn list(&self, call: &'static str, side: HeaderSide) -> Result<*mut ffi::evkeyvalq> {
+        let raw = self.usable(call)?;
+        Ok(match side {
+            // SAFETY: `usable` gives a request that C has not freed.
+            HeaderSide::Input => unsafe { ffi::evhttp_request_get_input_headers(raw) },
+            // SAFETY: as above.
+            HeaderSide::Output => unsafe { ffi::evhttp_request_get_output_headers(raw) },
+        })
+    }
+
+    /// As [`list`](Self::list), for a change: not of a head that has gone out.
+    fn list_to_change(&self, call: &'static str, side: HeaderSide) -> Result<*mut ffi::evkeyvalq> {
+        let list = self.list(call, side)?;
+        match (&self.role, side) {
+            (Role::Server(exchange), HeaderSide::Output) => exchange.head_open(call)?,
+            (Role::Server(_), HeaderSide::Input) => {}
+        }
+        Ok(list)
+    }
+}
+
+impl Lender for Inner {
+    fn evbuffer(&self, call: &'static str, side: Side) -> Result<*mut ffi::evbuffer> {
+        let raw = self.usable(call)?;
+        Ok(match side {
+            // SAFETY: `usable` gives a request that C has not freed.
+            Side::Input => unsafe { ffi::evhttp_request_get_input_buffer(raw) },
+            // SAFETY: as above.
+            Side::Output => unsafe { ffi::evhttp_request_get_output_buffer(raw) },
+        })
+    }
+
+    /// No callback hangs on a request's buffers.
+    fn base(&self) -> Option<Rc<base::Inner>> {
+        None
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        match &self.role {
+            // SAFETY: no handle is left that would use the native request.
+            Role::Server(exchange) => unsafe { exchange.abandoned(self) },
+        }
+    }
+}
+
+impl EventHttpRequest {
+    /// The request's method; empty for a client's request that was not made yet.
+    ///
+    /// PHP: `EventHttpRequest::getCommand`. libevent: `evhttp_request_get_command`.
+    ///
+    /// # Errors
+    /// [`Error::Freed`] when libevent has freed the request; [`Error::Forked`].
+    #[doc(
+        alias = "EventHttpRequest::getCommand",
+        alias = "evhttp_request_get_command"
+    )]
+    pub fn get_command(&self) -> Result<HttpMethods> {
+        let raw = self.0.usable("EventHttpRequest::getCommand")?;
+        // SAFETY: `usable` gives a request that C has not freed.
+        let command = unsafe { ffi::evhttp_request_get_command(raw) };
+        Ok(HttpMethods::from_bits_retain(command))
+    }
+
+    /// The request's target as it was sent, not decoded: `/a%20b?q=1`, `*`, or a whole URI.
+    /// `None` for a client's request that was not made yet, where PHP crashes.
+    ///
+    /// PHP: `EventHttpRequest::getUri`. libevent: `evhttp_request_get_uri`.
+    ///
+    /// # Errors
+    /// As [`get_command`](Self::get_command).
+    #[doc(alias = "EventHttpRequest::getUri", alias = "evhttp_request_get_uri")]
+    pub fn get_uri(&self) -> Result<Option<String>> {
+        let raw = self.0.usable("EventHttpRequest::getUri")?;
+        // SAFETY: `usable` gives a request that C has not freed.
+        let uri = unsafe { ffi::evhttp_request_get_uri(raw) };
+        // SAFETY: the request's own copy.
+        Ok(unsafe { headers::text(uri) })
+    }
+
+    /// The host that is asked, without its port: of a target that names one, otherwise of the
+    /// `Host` header. `None` without both, where PHP crashes.
+    ///
+    /// PHP: `EventHttpRequest::getHost`. libevent: `evhttp_request_get_host`.
+    ///
+    /// # Errors
+    /// As [`get_command`](Self::get_command).
+    #[doc(alias = "EventHttpRequest::getHost", alias = "evhttp_request_get_host")]
+    pub fn get_host(&self) -> Result<Option<String>> {
+        let raw = self.0.usable("EventHttpRequest::getHost")?;
+        // SAFETY: `usable` gives a request that C has not freed.
+        let host = unsafe { ffi::evhttp_request_get_host(raw) };
+        // SAFETY: the request's own copy.
+        Ok(unsafe { headers::text(host) })
+    }
+
+    /// The status of the answer; 0 before there is one.
+    ///
+    /// PHP: `EventHttpRequest::getResponseCode`. libevent: `evhttp_request_get_response_code`.
+    ///
+    /// # Errors
+    /// As [`get_command`](Self::get_command).
+    #[doc(
+        alias = "EventHttpRequest::getResponseCode",
+        alias = "evhttp_request_get_response_code"
+    )]
+    pub fn get_response_code(&self) -> Result<u16> {
+        let raw = self.0.usable("EventHttpRequest::getResponseCode")?;
+        // SAFETY: `usable` gives a request that C has not freed.
+        let code = unsafe { ffi::evhttp_request_get_response_code(raw) };
+        Ok(code.try_into().unwrap_or(0))
+    }
+
+    /// The headers that came from the peer, in their order: names as they were written, and
+    /// values. Bytes that are not UTF-8 are read as ISO-8859-1.
+    ///
+    /// PHP: `EventHttpRequest::getInputHeaders`, an array that keeps only the last of several
+    /// headers of one name; here all of them are kept.
+    /// libevent: `evhttp_request_get_input_headers`.
+    ///
+    /// # Errors
+    /// As [`get_command`](Self::get_command).
+    #[doc(
+        alias = "EventHttpRequest::getInputHeaders",
+        alias = "evhttp_request_get_input_headers"
+    )]
+    pub fn get_input_headers(&self) -> Result<Vec<(String, String)>> {
+        let list = self
+            .0
+            .list("EventHttpRequest::getInputHeaders", HeaderSide::Input)?;
+        // SAFETY: `list` gives one of a request that C has not freed.
+        Ok(unsafe { headers::all(list) })
+    }
+
+    /// The headers that go to the peer, in the order in which they were added.
+    ///
+    /// PHP: `EventHttpRequest::getOutputHeaders`; see
+    /// [`get_input_headers`](Self::get_input_headers).
+    /// libevent: `evhttp_request_get_output_headers`.
+    ///
+    /// # Errors
+    /// As [`get_command`](Self::get_command).
+    #[doc(
+        alias = "EventHttpRequest::getOutputHeaders",
+        alias = "evhttp_request_get_output_headers"
+    )]
+    pub fn get_output_headers(&self) -> Result<Vec<(String, String)>> {
+        let list = self
+            .0
+            .list("EventHttpRequest::getOutputHeaders", HeaderSide::Output)?;
+        // SAFETY: `list` gives one of a request that C has not freed.
+        Ok(unsafe { headers::all(list) })
+    }
+
+    /// The value of the first header of that name, whatever its case.
+    ///
+    /// PHP: `EventHttpRequest::findHeader`. libevent: `evhttp_find_header`.
+    ///
+    /// # Errors
+    /// As [`get_command`](Self::get_command), and [`Error::Argument`] for what cannot be a
+    /// header's name.
+    #[doc(alias = "EventHttpRequest::findHeader", alias = "evhttp_find_header")]
+    pub fn find_header(&self, key: &str, side: HeaderSide) -> Result<Option<String>> {
+        const CALL: &str = "EventHttpRequest::findHeader";
+        let name = headers::checked_name(CALL, key)?;
+        let list = self.0.list(CALL, side)?;
+        // SAFETY: `list` gives one of a request that C has not freed.
+        Ok(unsafe { headers::find(list, &name) })
+    }
+
+    /// Appends a header; another one of the same name stays.
+    ///
+    /// PHP: `EventHttpRequest::addHeader`, which takes any name. libevent: `evhttp_add_header`.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for a name that is no token, and for a CR, LF, NUL or other control
+    /// byte in the value; [`Error::State`] when the headers have gone out; otherwise as
+    /// [`get_command`](Self::get_command).
+    #[doc(alias = "EventHttpRequest::addHeader", alias = "evhttp_add_header")]
+    pub fn add_header(&self, key: &str, value: impl AsRef<[u8]>, side: HeaderSide) -> Result<()> {
+        const CALL: &str = "EventHttpRequest::addHeader";
+        let name = headers::checked_name(CALL, key)?;
+        let value = headers::checked_line(CALL, "header value", value)?;
+        let list = self.0.list_to_change(CALL, side)?;
+        // SAFETY: `list_to_change` gives one of a request that C has not freed.
+        unsafe { headers::append(CALL, list, &name, &value) }
+    }
+
+    /// Removes the first header of that name; tells whether there was one.
+    ///
+    /// PHP: `EventHttpRequest::removeHeader`. libevent: `evhttp_remove_header`.
+    ///
+    /// # Errors
+    /// As [`add_header`](Self::add_header).
+    #[doc(
+        alias = "EventHttpRequest::removeHeader",
+        alias = "evhttp_remove_header"
+    )]
+    pub fn remove_header(&self, key: &str, side: HeaderSide) -> Result<bool> {
+        const CALL: &str = "EventHttpRequest::removeHeader";
+        let name = headers::checked_name(CALL, key)?;
+        let list = self.0.list_to_change(CALL, side)?;
+        // SAFETY: `list_to_change` gives one of a request that C has not freed.
+        Ok(unsafe { headers::remove(list, &name) })
+    }
+
+    /// Removes all headers that would go to the peer.
+    ///
+    /// PHP: `EventHttpRequest::clearHeaders`. libevent: `evhttp_clear_headers`.
+    ///
+    /// # Errors
+    /// [`Error::State`] when the headers have gone out; otherwise as
+    /// [`get_command`](Self::get_command).
+    #[doc(
+        alias = "EventHttpRequest::clearHeaders",
+        alias = "evhttp_clear_headers"
+    )]
+    pub fn clear_headers(&self) -> Result<()> {
+        let list = self
+            .0
+            .list_to_change("EventHttpRequest::clearHeaders", HeaderSide::Output)?;
+        // SAFETY: `list_to_change` gives one of a request that C has not freed.
+        unsafe { ffi::evhttp_clear_headers(list) };
+        Ok(())
+    }
+
+    /// The body that came from the peer. The buffer keeps the request as a handle does; its
+    /// methods answer [`Error::Freed`] once libevent has freed the request.
+    ///
+    /// PHP: `EventHttpRequest::getInputBuffer`. libevent: `evhttp_request_get_input_buffer`.
+    #[doc(
+        alias = "EventHttpRequest::getInputBuffer",
+        alias = "evhttp_request_get_input_buffer"
+    )]
+    #[must_use]
+    pub fn get_input_buffer(&self) -> EventBuffer {
+        EventBuffer::lent(Rc::clone(&self.0) as Rc<dyn Lender>, Side::Input)
+    }
+
+    /// The body that goes to the peer, under construction.
+    ///
+    /// PHP: `EventHttpRequest::getOutputBuffer`. libevent: `evhttp_request_get_output_buffer`.
+    #[doc(
+        alias = "EventHttpRequest::getOutputBuffer",
+        alias = "evhttp_request_get_output_buffer"
+    )]
+    #[must_use]
+    pub fn get_output_buffer(&self) -> EventBuffer {
+        EventBuffer::lent(Rc::clone(&self.0) as Rc<dyn Lender>, Side::Output)
+    }
+
+    /// The connection that the request came over; `None` when it has ended, or the reply is
+    /// complete.
+    ///
+    /// PHP: `EventHttpRequest::getConnection`. libevent: `evhttp_request_get_connection`.
+    #[doc(
+        alias = "EventHttpRequest::getConnection",
+        alias = "evhttp_request_get_connection"
+    )]
+    #[must_use]
+    pub fn get_connection(&self) -> Option<EventHttpConnection> {
+        self.0.usable("EventHttpRequest::getConnection").ok()?;
+        match &self.0.role {
+            Role::Server(exchange) => exchange.connection().map(EventHttpConnection),
+        }
+    }
+
+    /// The buffer event of the request's connection, to be looked at: its descriptor, what
+    /// is enabled, how much waits in its buffers. `None` as for
+    /// [`get_connection`](Self::get_connection).
+    ///
+    /// Whatever would change it answers [`Error::State`]: libevent needs its own callbacks, and
+    /// ends the process over bytes that come when it expects none. `free` lets go of the view.
+    ///
+    /// PHP: `EventHttpRequest::getBufferEvent`; callbacks that are set there are never called.
+    /// libevent: `evhttp_connection_get_bufferevent`.
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{EventBase, EventHttp};
+    /// # let http = EventHttp::new(&EventBase::new()?)?;
+    /// http.set_callback("/", |request| {
+    ///     if let Some(bev) = request.get_buffer_event() {
+    ///         println!("{} bytes wait for the client", bev.output().length());
+    ///     }
+    /// })?;
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
+    #[doc(
+        alias = "EventHttpRequest::getBufferEvent",
+        alias = "evhttp_connection_get_bufferevent"
+    )]
+    #[must_use]
+    pub fn get_buffer_event(&self) -> Option<EventBufferEvent> {
+        self.0.usable("EventHttpRequest::getBufferEvent").ok()?;
+        match &self.0.role {
+            Role::Server(exchange) => exchange.buffer_event(),
+        }
+    }
+}
+
+impl PartialEq for EventHttpRequest {
+    /// Whether both are the same request, as PHP's `===`.
+    fn eq(&self, other: &Self) -> bool {
+        Rc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for EventHttpRequest {}
+
+impl fmt::Debug for EventHttpRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EventHttpRequest")
+            .field("raw", &self.0.raw.get())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,265 @@
+//! How much a request may bring, and how long it may take.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use crate::support::LIMIT;
+use crate::{Client, Kept, Server, buffer, error, get, say};
+use php_event::EventHttpRequest;
+
+fn echo() -> Server {
+    Server::with(|request| {
+        let length = request.get_input_buffer().length();
+        say(request, length.to_string());
+    })
+}
+
+fn post(length: usize) -> String {
+    let body = "b".repeat(length);
+    format!("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n{body}")
+}
+
+fn chunked(length: usize) -> String {
+    let body = "b".repeat(length);
+    format!(
+        "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n{length:x}\r\n{body}\r\n0\r\n\r\n"
+    )
+}
+
+/// A head of exactly so many bytes.
+fn head(length: usize) -> String {
+    let fixed = "GET / HTTP/1.1\r\nHost: x\r\nA: \r\n\r\n".len();
+    let filling = "a".repeat(length - fixed);
+    format!("GET / HTTP/1.1\r\nHost: x\r\nA: {filling}\r\n\r\n")
+}
+
+#[test]
+fn a_body_at_the_limit_is_served_and_one_past_it_gets_a_413() {
+    let server = echo();
+    server.http.set_max_body_size(Some(10)).unwrap();
+    assert_eq!(server.ask(post(10)).body, "10");
+    assert_eq!(server.ask(chunked(10)).body, "10");
+    for request in [post(11), chunked(11)] {
+        let answer = server.ask(request);
+        assert_eq!(
+            (answer.status, answer.header("Connection")),
+            (413, Some("close"))
+        );
+    }
+}
+
+#[test]
+fn a_body_that_is_only_announced_too_long_gets_a_413_at_once() {
+    let server = echo();
+    server.http.set_max_body_size(Some(10)).unwrap();
+    for expect in ["", "Expect: 100-continue\r\n"] {
+        let request = format!("POST / HTTP/1.1\r\nHost: x\r\n{expect}Content-Length: 11\r\n\r\n");
+        assert_eq!(server.ask(request).status, 413);
+    }
+}
+
+#[test]
+fn a_limit_of_no_bytes_is_one_and_none_is_no_limit() {
+    let server = echo();
+    server.http.set_max_body_size(Some(0)).unwrap();
+    assert_eq!(server.ask(post(0)).body, "0");
+    assert_eq!(server.ask(post(1)).status, 413);
+    server.http.set_max_body_size(None).unwrap();
+    assert_eq!(server.ask(post(3_000_000)).body, "3000000");
+}
+
+#[test]
+fn a_mebibyte_of_body_and_16_kib_of_head_are_the_limits_at_first() {
+    let server = echo();
+    assert_eq!(server.ask(post(1 << 20)).body, "1048576");
+    assert_eq!(
+        server
+            .ask("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1048577\r\n\r\n")
+            .status,
+        413
+    );
+    assert_eq!(server.ask(head(16 * 1024)).status, 200);
+    assert_eq!(server.ask(head(16 * 1024 + 1)).status, 400);
+}
+
+#[test]
+fn a_head_at_the_limit_is_served_and_one_past_it_gets_a_400() {
+    let server = echo();
+    server.http.set_max_headers_size(Some(200)).unwrap();
+    assert_eq!(server.ask(head(200)).status, 200);
+    let answer = server.ask(head(201));
+    assert_eq!(
+        (answer.status, answer.header("Connection")),
+        (400, Some("close"))
+    );
+    let unended = &head(300)[..250];
+    assert_eq!(
+        server.ask(unended).status,
+        400,
+        "before the line is complete"
+    );
+    server.http.set_max_headers_size(None).unwrap();
+    assert_eq!(server.ask(head(100_000)).status, 200);
+    server.http.set_max_headers_size(Some(0)).unwrap();
+    assert_eq!(server.ask(get("/")).status, 400);
+}
+
+#[test]
+fn limits_hold_for_connections_from_then_on() {
+    let server = echo();
+    let mut client = Client::new(server.address);
+    client.send(post(11));
+    let (mut client, body) = server.serve(move |_| {
+        let body = client.answer().body;
+        (client, body)
+    });
+    assert_eq!(body, "11");
+    server.http.set_max_body_size(Some(10)).unwrap();
+    client.send(post(11));
+    assert_eq!(server.serve(move |_| client.answer()).body, "11");
+    assert_eq!(server.ask(post(11)).status, 413);
+}
+
+/// What a client gets that sends this, and then nothing for too long.
+fn silent_after(sent: &'static str) -> String {
+    let server = echo();
+    server
+        .http
+        .set_timeout(Some(Duration::from_millis(500)))
+        .unwrap();
+    server.ask_all(sent)
+}
+
+#[test]
+fn a_silent_client_is_closed_without_a_word() {
+    assert_eq!(silent_after(""), "");
+    assert_eq!(silent_after("GET / HT"), "");
+    assert_eq!(silent_after("GET / HTTP/1.1\r\nHost: x\r\n"), "");
+    assert_eq!(
+        silent_after("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nab"),
+        ""
+    );
+}
+
+#[test]
+fn an_idle_connection_is_closed_behind_its_answer() {
+    let rest = silent_after("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert!(
+        rest.starts_with("HTTP/1.1 200 OK\r\n") && rest.ends_with("\r\n\r\n0"),
+        "{rest}"
+    );
+}
+
+/// A connection whose request waits, and which may be silent for 20 ms from now on.
+fn impatient(server: &Server, kept: &Kept) -> (Client, EventHttpRequest) {
+    let mut client = Client::new(server.address);
+    client.send(get("/"));
+    server.until(|| !kept.borrow().is_empty());
+    let request = kept.borrow_mut().pop().unwrap();
+    set_timeout(&request, 20);
+    (client, request)
+}
+
+fn set_timeout(request: &EventHttpRequest, milliseconds: u64) {
+    let connection = request.get_connection().expect("it was closed");
+    connection
+        .set_timeout(Some(Duration::from_millis(milliseconds)))
+        .unwrap();
+}
+
+/// Turns the loop for ten times as long.
+fn be_silent(server: &Server) {
+    server.base.exit(Some(Duration::from_millis(200))).unwrap();
+    server.base.dispatch().unwrap();
+}
+
+#[test]
+fn a_late_reply_is_not_limited_by_the_time() {
+    let (server, kept) = Server::keeping();
+    let (mut client, request) = impatient(&server, &kept);
+    be_silent(&server);
+    set_timeout(&request, 10_000);
+    say(&request, "late");
+    assert_eq!(server.serve(move |_| client.answer()).body, "late");
+}
+
+#[test]
+fn a_late_reply_is_not_limited_where_the_client_s_end_is_looked_out_for() {
+    let (server, kept) = Server::keeping();
+    let (mut client, request) = impatient(&server, &kept);
+    let connection = request.get_connection().unwrap();
+    connection.set_close_callback(|_| {}).unwrap();
+    be_silent(&server);
+    set_timeout(&request, 10_000);
+    say(&request, "late");
+    assert_eq!(server.serve(move |_| client.answer()).body, "late");
+}
+
+#[test]
+fn a_chunked_reply_is_not_limited_by_the_silence_of_its_client() {
+    let (server, kept) = Server::keeping();
+    let (mut client, request) = impatient(&server, &kept);
+    set_timeout(&request, 10_000);
+    request.send_reply_start(200, "OK").unwrap();
+    let output = request.get_buffer_event().unwrap().output();
+    for part in ["a", "b", "c"] {
+        set_timeout(&request, 10_000);
+        request.send_reply_chunk(&buffer(part)).unwrap();
+        server.until(|| output.length() == 0);
+        set_timeout(&request, 20);
+        be_silent(&server);
+    }
+    set_timeout(&request, 1_000);
+    request.send_reply_end().unwrap();
+    // And the time counts again from then on.
+    let (body, closed) = server.serve(move |_| (client.answer().body, client.is_closed()));
+    assert_eq!((body.as_str(), closed), ("abc", true));
+}
+
+#[test]
+fn a_client_that_does_not_take_its_answer_is_closed() {
+    let closed = Rc::new(Cell::new(false));
+    let told = closed.clone();
+    let server = Server::with(move |request| {
+        let connection = request.get_connection().unwrap();
+        connection
+            .set_timeout(Some(Duration::from_millis(100)))
+            .unwrap();
+        let told = told.clone();
+        connection
+            .set_close_callback(move |_| told.set(true))
+            .unwrap();
+        say(request, "a".repeat(30_000_000));
+    });
+    let mut client = Client::new(server.address);
+    client.send(get("/"));
+    server.until(|| closed.get());
+    let taken = client.rest().len();
+    assert!(taken < 30_000_000, "{taken}");
+}
+
+#[test]
+fn times_that_would_be_none_are_refused() {
+    let server = Server::new();
+    for time in [Duration::ZERO, Duration::from_nanos(999)] {
+        let text = error(server.http.set_timeout(Some(time)));
+        assert!(
+            text.starts_with("EventHttp::setTimeout: a time below a microsecond"),
+            "{text}"
+        );
+    }
+    server.http.set_timeout(Some(Duration::MAX)).unwrap();
+    server.http.set_timeout(None).unwrap();
+}
+
+#[test]
+fn without_a_limit_a_silent_client_stays() {
+    let server = echo();
+    server.http.set_timeout(None).unwrap();
+    let mut client = Client::new(server.address);
+    server.base.exit(Some(LIMIT / 100)).unwrap();
+    server.base.dispatch().unwrap();
+    client.send(get("/"));
+    assert_eq!(server.serve(move |_| client.answer()).status, 200);
+}

@@ -1,0 +1,246 @@
+//! `bind`, `accept`, and the sockets behind them.
+
+use std::cell::Cell;
+use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixListener;
+use std::rc::Rc;
+use std::time::Duration;
+
+use nix::sys::resource::{Resource, UsageWho, getrlimit, getrusage, setrlimit};
+use nix::sys::time::TimeValLike;
+
+use crate::support::limited;
+use crate::{Client, Server, error, get, say, serve};
+use php_event::stream::{StreamContext, stream_socket_server};
+use php_event::{EventBase, EventHttp, EventHttpRequest};
+
+#[test]
+fn bind_says_which_port_it_took() {
+    let server = Server::with(|request| say(request, "here"));
+    assert_ne!(server.address.port(), 0);
+    assert_eq!(server.http.bound_addresses(), [server.address]);
+    assert_eq!(server.ask(get("/")).body, "here");
+}
+
+#[test]
+fn several_addresses_serve_the_same_routes() {
+    let server = Server::with(|request| say(request, "here"));
+    let second = server.http.bind("127.0.0.1", 0).unwrap();
+    let sixth = server.http.bind("::1", 0).unwrap();
+    assert!(sixth.is_ipv6());
+    assert_eq!(
+        server.http.bound_addresses(),
+        [server.address, second, sixth]
+    );
+    for address in [second, sixth] {
+        let body = server.serve(move |_| {
+            let mut client = Client::new(address);
+            client.send(get("/"));
+            client.answer().body
+        });
+        assert_eq!(body, "here");
+    }
+}
+
+#[test]
+fn an_address_in_use_is_an_error_that_names_it() {
+    let server = Server::new();
+    let port = server.address.port();
+    let error = server.http.bind("127.0.0.1", port).unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::AddrInUse);
+    let text = error.to_string();
+    assert!(
+        text.starts_with(&format!("EventHttp::bind: 127.0.0.1:{port}: ")),
+        "{text}"
+    );
+}
+
+#[test]
+fn names_brackets_and_nonsense_are_errors_without_a_lookup() {
+    let server = Server::new();
+    for address in [
+        "localhost",
+        "",
+        "[::1]",
+        "127.0.0.1:80",
+        "256.0.0.1",
+        "::1\0",
+    ] {
+        let text = error(server.http.bind(address, 0));
+        assert!(
+            text.starts_with(&format!("EventHttp::bind: {address:?} is no ")),
+            "{text}"
+        );
+    }
+    let text = error(server.http.bind("192.0.2.1", 0)); // nobody's
+    assert!(text.starts_with("EventHttp::bind: 192.0.2.1:0: "), "{text}");
+}
+
+#[test]
+fn a_listener_of_the_caller_is_served_and_made_not_to_block() {
+    let server = Server::with(|request| say(request, "here"));
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    server.http.accept(listener).unwrap();
+    assert_eq!(server.http.bound_addresses(), [server.address, address]);
+    let body = server.serve(move |_| {
+        let mut client = Client::new(address);
+        client.send(get("/"));
+        client.answer().body
+    });
+    assert_eq!(body, "here");
+}
+
+#[test]
+fn a_stream_can_be_served() {
+    let server = Server::with(|request| say(request, "here"));
+    let stream = stream_socket_server("tcp://127.0.0.1:0", &StreamContext::default()).unwrap();
+    server.http.accept(stream).unwrap();
+    let address = server.http.bound_addresses()[1];
+    let body = server.serve(move |_| {
+        let mut client = Client::new(address);
+        client.send(get("/"));
+        client.answer().body
+    });
+    assert_eq!(body, "here");
+}
+
+#[test]
+fn what_is_no_listening_tcp_socket_is_refused() {
+    let server = Server::new();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let unix = UnixListener::bind(directory.path().join("socket")).unwrap();
+    for (text, wanted) in [
+        (
+            error(server.http.accept(stream)),
+            "the socket does not listen",
+        ),
+        (
+            error(server.http.accept(UdpSocket::bind("127.0.0.1:0").unwrap())),
+            "does not listen",
+        ),
+        (error(server.http.accept(std::io::stdin())), "not a socket"),
+        (error(server.http.accept(unix)), "not a TCP socket"),
+    ] {
+        assert!(
+            text.starts_with("EventHttp::accept: ") && text.contains(wanted),
+            "{text}"
+        );
+    }
+    assert_eq!(server.http.bound_addresses().len(), 1);
+}
+
+/// A listener that tells when it is dropped.
+struct Told(TcpListener, Rc<Cell<bool>>);
+
+impl AsFd for Told {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        self.1.set(true);
+    }
+}
+
+#[test]
+fn sockets_close_with_the_last_handle_of_the_server() {
+    let base = EventBase::new().unwrap();
+    let http = EventHttp::new(&base).unwrap();
+    let dropped = Rc::new(Cell::new(false));
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let addresses = [
+        listener.local_addr().unwrap(),
+        http.bind("127.0.0.1", 0).unwrap(),
+    ];
+    http.accept(Told(listener, dropped.clone())).unwrap();
+    let clone = http.clone();
+    drop(http);
+    assert!(!dropped.get());
+    drop(clone);
+    assert!(dropped.get());
+    for address in addresses {
+        assert!(TcpStream::connect(address).is_err());
+    }
+    assert_eq!(
+        limited(|| base.dispatch()).unwrap(),
+        php_event::LoopEnd::NoEvents
+    );
+}
+
+#[test]
+fn a_server_that_listens_keeps_the_loop_alive() {
+    let server = Server::new();
+    let base = server.base.clone();
+    base.exit(Some(Duration::from_millis(1))).unwrap();
+    assert_eq!(
+        limited(|| base.dispatch()).unwrap(),
+        php_event::LoopEnd::Exit
+    );
+    drop(server.http);
+    assert_eq!(
+        limited(|| base.dispatch()).unwrap(),
+        php_event::LoopEnd::NoEvents
+    );
+}
+
+#[test]
+fn clients_that_waited_before_the_loop_ran_are_all_served() {
+    let server = Server::with(|request| say(request, "here"));
+    let address = server.address;
+    let mut waiting: Vec<_> = (0..20).map(|_| Client::new(address)).collect();
+    for client in &mut waiting {
+        client.send(get("/"));
+    }
+    let bodies = serve(&server.base, move || {
+        waiting
+            .iter_mut()
+            .map(|client| client.answer().body)
+            .collect::<Vec<_>>()
+    });
+    assert_eq!(bodies, ["here"; 20]);
+}
+
+/// In a process of its own, since it uses up the descriptors.
+#[test]
+fn without_descriptors_accepting_pauses_without_a_spin_and_goes_on() {
+    const NAME: &str = "listening::without_descriptors_accepting_pauses_without_a_spin_and_goes_on";
+    if std::env::var_os("EVENT_HTTP_ALONE").is_none() {
+        let status = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", NAME, "--nocapture"])
+            .env("EVENT_HTTP_ALONE", "1")
+            .stdout(std::process::Stdio::null())
+            .status()
+            .unwrap();
+        assert!(status.success());
+        return;
+    }
+    let server = Server::with(|request: &EventHttpRequest| say(request, "here"));
+    let waiting = Client::new(server.address);
+    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+    setrlimit(Resource::RLIMIT_NOFILE, 100, hard).unwrap();
+    let mut hoard = Vec::new();
+    while let Ok(file) = std::fs::File::open("/dev/null") {
+        hoard.push(file);
+    }
+    let before = processor_time();
+    server.base.exit(Some(Duration::from_millis(300))).unwrap();
+    limited(|| server.base.dispatch()).unwrap();
+    let used = processor_time() - before;
+    assert!(used < Duration::from_millis(100), "{used:?} in 300 ms");
+    drop(hoard);
+    assert_eq!(server.ask(get("/")).body, "here");
+    drop(waiting);
+}
+
+/// What this thread has used.
+fn processor_time() -> Duration {
+    let usage = getrusage(UsageWho::RUSAGE_THREAD).unwrap();
+    let time = usage.user_time() + usage.system_time();
+    Duration::from_micros(time.num_microseconds().try_into().unwrap())
+}
