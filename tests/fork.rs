@@ -44,7 +44,6 @@ use listener::{
     forked_in_a_burst_and_freed_the_child_takes_none_of_the_parents_connections,
     forked_in_a_burst_the_child_takes_none_of_the_parents_connections,
     orphaned_listeners_are_freed_by_re_init_and_keep_their_sockets_open_until_then,
-    waker_of_the_parent_is_refused_in_a_child_and_a_new_one_works,
 };
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, raise};
