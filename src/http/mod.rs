@@ -9,6 +9,7 @@ pub(crate) mod connection;
 mod gate;
 mod headers;
 mod listening;
+mod page;
 pub(crate) mod peer;
 mod reply;
 pub(crate) mod request;
