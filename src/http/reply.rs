@@ -215,6 +215,20 @@ impl EventHttpRequest {
     /// headers that contradict the body; [`Error::State`] for a second reply and when the client
     /// has gone, or the front of the body's buffer is frozen; [`Error::Freed`] when libevent
     /// has freed the request; [`Error::Forked`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{EventBase, EventHttp};
+    /// # let http = EventHttp::new(&EventBase::new()?)?;
+    /// use php_event::EventBuffer;
+    /// http.set_callback("/hello", |request| {
+    ///     let body = EventBuffer::new().unwrap();
+    ///     body.add("Hello!").unwrap();
+    ///     request.send_reply(200, "OK", Some(&body)).unwrap();
+    ///     assert!(request.send_reply(200, "OK", None).is_err());
+    /// })?;
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(alias = "EventHttpRequest::sendReply", alias = "evhttp_send_reply")]
     pub fn send_reply(&self, code: u16, reason: &str, body: Option<&EventBuffer>) -> Result<()> {
         const CALL: &str = "EventHttpRequest::sendReply";
@@ -250,6 +264,16 @@ impl EventHttpRequest {
     ///
     /// # Errors
     /// As [`send_reply`](Self::send_reply).
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{EventBase, EventHttp};
+    /// # let http = EventHttp::new(&EventBase::new()?)?;
+    /// http.set_default_callback(|request| {
+    ///     request.send_error(503, Some("Come back later")).unwrap();
+    /// })?;
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(alias = "EventHttpRequest::sendError", alias = "evhttp_send_error")]
     pub fn send_error(&self, error: u16, reason: Option<&str>) -> Result<()> {
         let answer = self.new_answer("EventHttpRequest::sendError")?;
@@ -320,6 +344,18 @@ impl EventHttpRequest {
     /// [`send_reply_end`](Self::send_reply_end), when the client has gone, and when the front of
     /// the buffer is frozen; [`Error::Argument`] beyond the `Content-Length` that was added;
     /// [`Error::Freed`] when libevent has freed the request; [`Error::Forked`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{EventBase, EventHttp};
+    /// # let http = EventHttp::new(&EventBase::new()?)?;
+    /// http.set_default_callback(|request| {
+    ///     request.send_reply_start(200, "OK").unwrap();
+    ///     request.send_reply_chunk(&request.get_input_buffer()).unwrap();
+    ///     request.send_reply_end().unwrap();
+    /// })?;
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(
         alias = "EventHttpRequest::sendReplyChunk",
         alias = "evhttp_send_reply_chunk"
@@ -340,6 +376,17 @@ impl EventHttpRequest {
     /// [`Error::State`] before the start, a second time, and when the client has gone, or has
     /// got less than the `Content-Length` that was added: then the connection is closed, so that
     /// it can see that; [`Error::Freed`] when libevent has freed the request; [`Error::Forked`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{EventBase, EventHttp};
+    /// # let http = EventHttp::new(&EventBase::new()?)?;
+    /// http.set_default_callback(|request| {
+    ///     request.send_reply_start(200, "OK").unwrap();
+    ///     request.send_reply_end().unwrap();
+    /// })?;
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(
         alias = "EventHttpRequest::sendReplyEnd",
         alias = "evhttp_send_reply_end"
@@ -370,6 +417,16 @@ impl EventHttpRequest {
     ///
     /// # Errors
     /// [`Error::Freed`] when libevent has freed the request; [`Error::Forked`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{EventBase, EventHttp};
+    /// # let http = EventHttp::new(&EventBase::new()?)?;
+    /// http.set_default_callback(|request| {
+    ///     request.close_connection().unwrap();
+    /// })?;
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(alias = "EventHttpRequest::closeConnection")]
     pub fn close_connection(&self) -> Result<()> {
         self.0.usable("EventHttpRequest::closeConnection")?;
@@ -384,6 +441,16 @@ impl EventHttpRequest {
     ///
     /// # Errors
     /// As [`send_reply`](Self::send_reply).
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{EventBase, EventHttp};
+    /// # let http = EventHttp::new(&EventBase::new()?)?;
+    /// http.set_default_callback(|request| {
+    ///     request.cancel().unwrap();
+    /// })?;
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(alias = "EventHttpRequest::cancel", alias = "evhttp_cancel_request")]
     pub fn cancel(&self) -> Result<()> {
         self.new_answer("EventHttpRequest::cancel")?.fail(400, None);
