@@ -9,6 +9,7 @@ pub(crate) mod connection;
 mod gate;
 mod headers;
 mod listening;
+mod page;
 pub(crate) mod peer;
 mod reply;
 pub(crate) mod request;
@@ -69,6 +70,37 @@ use crate::flags::HttpMethods;
 /// assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.ends_with("\r\n\r\nHello!"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// A closure owns what it uses:
+/// ```compile_fail,E0597
+/// # use php_event::{EventBase, EventHttp};
+/// let http = EventHttp::new(&EventBase::new().unwrap()).unwrap();
+/// let count = std::cell::Cell::new(0);
+/// http.set_default_callback(|_request| count.set(1)).unwrap();
+/// # drop(http);
+/// ```
+/// ```
+/// # use php_event::{EventBase, EventHttp};
+/// let http = EventHttp::new(&EventBase::new().unwrap()).unwrap();
+/// let count = std::rc::Rc::new(std::cell::Cell::new(0));
+/// http.set_default_callback(move |_request| count.set(1)).unwrap();
+/// ```
+/// A server and its requests stay in the thread of their base:
+/// ```compile_fail,E0277
+/// # use php_event::{EventBase, EventHttp};
+/// let http = EventHttp::new(&EventBase::new().unwrap()).unwrap();
+/// http.set_default_callback(|request| {
+///     let request = request.clone();
+///     std::thread::spawn(move || request.send_reply(200, "OK", None));
+/// }).unwrap();
+/// ```
+/// ```
+/// # use php_event::{EventBase, EventHttp};
+/// std::thread::spawn(|| {
+///     let http = EventHttp::new(&EventBase::new().unwrap()).unwrap();
+///     http.set_default_callback(|request| request.send_reply(200, "OK", None).unwrap()).unwrap();
+/// }).join().unwrap();
+/// ```
 #[derive(Clone)]
 #[doc(alias = "evhttp")]
 pub struct EventHttp(Rc<Handle>);
@@ -91,6 +123,13 @@ impl EventHttp {
     ///
     /// # Errors
     /// [`Error::Freed`], [`Error::Forked`] for the base; [`Error::Call`] without memory.
+    ///
+    /// # Examples
+    /// ```
+    /// let http = php_event::EventHttp::new(&php_event::EventBase::new()?)?;
+    /// assert!(http.bound_addresses().is_empty());
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(alias = "EventHttp::__construct", alias = "evhttp_new")]
     pub fn new(base: &EventBase) -> Result<Self> {
         let server = server::Inner::new("EventHttp::__construct", base.inner())?;
@@ -163,6 +202,15 @@ impl EventHttp {
     /// [`accept`](Self::accept). Beyond PHP, which has no way to ask.
     ///
     /// libevent: `evhttp_foreach_bound_socket`.
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{EventBase, EventHttp};
+    /// # let http = EventHttp::new(&EventBase::new()?)?;
+    /// let address = http.bind("::1", 0)?;
+    /// assert_eq!(http.bound_addresses(), [address]);
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[must_use]
     pub fn bound_addresses(&self) -> Vec<SocketAddr> {
         self.0.server.addresses()
@@ -180,6 +228,15 @@ impl EventHttp {
     /// # Errors
     /// [`Error::State`] when the path has a closure already; [`Error::Argument`] for a NUL in
     /// the path; [`Error::Freed`], [`Error::Forked`] for the base.
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{EventBase, EventHttp};
+    /// # let http = EventHttp::new(&EventBase::new()?)?;
+    /// http.set_callback("/status", |request| request.send_reply(204, "No Content", None).unwrap())?;
+    /// assert!(http.set_callback("/status", |_request| {}).is_err());
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(alias = "EventHttp::setCallback", alias = "evhttp_set_cb")]
     pub fn set_callback<F>(&self, path: &str, callback: F) -> Result<()>
     where
@@ -195,6 +252,16 @@ impl EventHttp {
     ///
     /// # Errors
     /// [`Error::Freed`], [`Error::Forked`] for the base.
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{EventBase, EventHttp};
+    /// # let http = EventHttp::new(&EventBase::new()?)?;
+    /// http.set_callback("/once", |_request| {})?;
+    /// assert!(http.remove_callback("/once")?);
+    /// assert!(!http.remove_callback("/once")?);
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(alias = "evhttp_del_cb")]
     pub fn remove_callback(&self, path: &str) -> Result<bool> {
         Ok(self.server("EventHttp::removeCallback")?.unroute(path))
@@ -207,6 +274,16 @@ impl EventHttp {
     ///
     /// # Errors
     /// [`Error::Freed`], [`Error::Forked`] for the base.
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{EventBase, EventHttp};
+    /// # let http = EventHttp::new(&EventBase::new()?)?;
+    /// http.set_default_callback(|request| {
+    ///     request.send_error(404, Some("Nothing here")).unwrap();
+    /// })?;
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(alias = "EventHttp::setDefaultCallback", alias = "evhttp_set_gencb")]
     pub fn set_default_callback<F>(&self, callback: F) -> Result<()>
     where
@@ -224,6 +301,15 @@ impl EventHttp {
     ///
     /// # Errors
     /// [`Error::Freed`], [`Error::Forked`] for the base.
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{EventBase, EventHttp};
+    /// # let http = EventHttp::new(&EventBase::new()?)?;
+    /// use php_event::EventHttpRequest;
+    /// http.set_allowed_methods(EventHttpRequest::CMD_GET | EventHttpRequest::CMD_HEAD)?;
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(
         alias = "EventHttp::setAllowedMethods",
         alias = "evhttp_set_allowed_methods"
@@ -242,6 +328,14 @@ impl EventHttp {
     ///
     /// # Errors
     /// [`Error::Freed`], [`Error::Forked`] for the base.
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{EventBase, EventHttp};
+    /// # let http = EventHttp::new(&EventBase::new()?)?;
+    /// http.set_max_body_size(Some(10 << 20))?;
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(
         alias = "EventHttp::setMaxBodySize",
         alias = "evhttp_set_max_body_size"
@@ -261,6 +355,14 @@ impl EventHttp {
     ///
     /// # Errors
     /// [`Error::Freed`], [`Error::Forked`] for the base.
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{EventBase, EventHttp};
+    /// # let http = EventHttp::new(&EventBase::new()?)?;
+    /// http.set_max_headers_size(Some(4096))?;
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(
         alias = "EventHttp::setMaxHeadersSize",
         alias = "evhttp_set_max_headers_size"
@@ -283,6 +385,14 @@ impl EventHttp {
     /// # Errors
     /// [`Error::Argument`] for a time of zero, or below a microsecond; [`Error::Freed`],
     /// [`Error::Forked`] for the base.
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{EventBase, EventHttp};
+    /// # let http = EventHttp::new(&EventBase::new()?)?;
+    /// http.set_timeout(Some(std::time::Duration::from_secs(10)))?;
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(alias = "EventHttp::setTimeout", alias = "evhttp_set_timeout")]
     pub fn set_timeout(&self, timeout: Option<Duration>) -> Result<()> {
         const CALL: &str = "EventHttp::setTimeout";
@@ -300,6 +410,14 @@ impl EventHttp {
     /// # Errors
     /// [`Error::Argument`] for a NUL in the name; [`Error::Freed`], [`Error::Forked`] for the
     /// base; [`Error::Call`] without memory.
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{EventBase, EventHttp};
+    /// # let http = EventHttp::new(&EventBase::new()?)?;
+    /// http.add_server_alias("www.example.org")?;
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(alias = "EventHttp::addServerAlias", alias = "evhttp_add_server_alias")]
     pub fn add_server_alias(&self, alias: &str) -> Result<()> {
         const CALL: &str = "EventHttp::addServerAlias";
@@ -314,6 +432,15 @@ impl EventHttp {
     /// # Errors
     /// [`Error::Argument`] for a NUL in the name; [`Error::Freed`], [`Error::Forked`] for the
     /// base.
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{EventBase, EventHttp};
+    /// # let http = EventHttp::new(&EventBase::new()?)?;
+    /// http.add_server_alias("www.example.org")?;
+    /// assert!(http.remove_server_alias("WWW.example.org")?);
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(
         alias = "EventHttp::removeServerAlias",
         alias = "evhttp_remove_server_alias"

@@ -36,7 +36,7 @@ use std::time::Duration;
 
 use super::listening::Listening;
 use super::peer::Scratch;
-use super::{EventHttpRequest, connection, headers, peer, reply, request};
+use super::{EventHttpRequest, connection, headers, page, peer, request};
 use crate::codec::Status;
 use crate::error::{Error, Result, c_text, cvt, cvt_p};
 use crate::flags::HttpMethods;
@@ -312,7 +312,7 @@ impl Inner {
         unsafe { peer::begin(&conn, raw) };
         let refuse = |code, text: Option<&str>| {
             // SAFETY: as above.
-            unsafe { reply::refuse(raw, code, text) };
+            unsafe { page::send(raw, code, None, text) };
             None
         };
         // SAFETY: as above.
