@@ -28,6 +28,8 @@ pub(crate) use filter::State as FilterState;
 use inner::Link;
 pub(crate) use inner::{Inner, Kind, Native};
 pub use limits::RateLimit;
+#[cfg(feature = "openssl")]
+pub(crate) use tls::{accept_native, say_goodbye};
 
 use crate::buffer::{EventBuffer, Side};
 use crate::error::{Error, Result, cvt, cvt_p};

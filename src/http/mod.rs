@@ -136,6 +136,39 @@ impl EventHttp {
         Ok(Self(Rc::new(Handle { server })))
     }
 
+    /// Makes a server whose connections speak TLS.
+    ///
+    /// A client that does not is cut off without an answer. The close of a connection is told
+    /// (`close_notify`).
+    ///
+    /// PHP: `EventHttp::__construct` with a context. libevent: `evhttp_set_bevcb`,
+    /// `bufferevent_openssl_socket_new`.
+    ///
+    /// # Errors
+    /// [`Error::State`] when the context is for clients, or has no certificate; otherwise as
+    /// [`new`](Self::new).
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use php_event::{EventBase, EventHttp, EventSslContext};
+    ///
+    /// let base = EventBase::new()?;
+    /// let context = EventSslContext::new(EventSslContext::TLS_SERVER_METHOD, &[
+    ///     (EventSslContext::OPT_LOCAL_CERT, "cert.pem".into()),
+    ///     (EventSslContext::OPT_LOCAL_PK, "key.pem".into()),
+    /// ])?;
+    /// let https = EventHttp::with_ssl(&base, &context)?;
+    /// https.bind("0.0.0.0", 443)?;
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
+    #[cfg(feature = "openssl")]
+    #[doc(alias = "EventHttp::__construct", alias = "evhttp_set_bevcb")]
+    pub fn with_ssl(base: &EventBase, context: &crate::EventSslContext) -> Result<Self> {
+        let http = Self::new(base)?;
+        http.0.server.speak_tls("EventHttp::__construct", context)?;
+        Ok(http)
+    }
+
     /// Listens on an address, and says on which: port 0 takes any free one. May be called
     /// again for more addresses.
     ///

@@ -195,6 +195,11 @@ impl Peer {
         if let Some(request) = self.current.take().upgrade() {
             request.connection_ends();
         }
+        #[cfg(feature = "openssl")]
+        // SAFETY: evhttp has not freed the bufferevent yet.
+        unsafe {
+            buffer_event::say_goodbye(self.bev.get())
+        };
         // SAFETY: the caller's duty.
         unsafe { self.let_go(conn) };
     }
