@@ -31,7 +31,7 @@ fn https(folder: &Folder) -> (Server, PathBuf) {
     (server, authority.save(folder, "authority"))
 }
 
-/// What curl prints, and its exit code. It is told of an end without `close_notify`.
+/// What curl prints, and its exit code.
 fn curl(server: &Server, arguments: &[&str], paths: &[&str]) -> (Option<i32>, String) {
     let mut all: Vec<String> = ["--silent", "--show-error", "--max-time", "20"]
         .map(String::from)
@@ -81,7 +81,7 @@ fn curl_gets_answers_over_one_connection_and_after_each_end() {
 }
 
 #[test]
-fn body_that_ends_with_the_connection_comes_whole_and_its_end_is_told() {
+fn body_that_ends_with_the_connection_comes_whole() {
     let folder = Folder::new();
     let (server, authority) = https(&folder);
     let authority = authority.to_str().unwrap().to_owned();
@@ -125,19 +125,19 @@ fn large_post_is_echoed_through_the_gate() {
 }
 
 #[test]
-fn malformed_request_over_tls_is_refused_by_the_gate() {
+fn malformed_request_over_tls_is_refused_by_the_gate_and_the_end_is_told() {
     let folder = Folder::new();
     let (server, _authority) = https(&folder);
     server
         .http
         .set_default_callback(|request| say(request, "shown"))
         .unwrap();
-    let answer = server.serve(move |address| {
+    let (answer, errors) = server.serve(move |address| {
         let mut client = Command::new("openssl")
             .args(["s_client", "-quiet", "-connect", &address.to_string()])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(Stdio::piped())
             .spawn()
             .unwrap();
         let mut stdin = client.stdin.take().unwrap();
@@ -145,12 +145,14 @@ fn malformed_request_over_tls_is_refused_by_the_gate() {
         std::io::Write::write_all(&mut stdin, two).unwrap();
         let output = client.wait_with_output().unwrap(); // `-quiet` stays until the server ends
         drop(stdin);
-        String::from_utf8_lossy(&output.stdout).into_owned()
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (text(&output.stdout), text(&output.stderr))
     });
     let answers = answer.matches("HTTP/1.1 ").count();
     assert!(answer.contains("HTTP/1.1 200 OK"), "{answer}");
     assert!(answer.contains("HTTP/1.1 400 Bad Request"), "{answer}");
     assert_eq!(answers, 2, "{answer}");
+    assert!(!errors.contains("unexpected eof"), "{errors}");
 }
 
 #[test]
