@@ -14,14 +14,16 @@ macro_rules! class_consts {
 }
 
 mod buffer;
+mod family;
 mod listener;
 mod util;
 
 use std::ffi::{c_int, c_short};
 
 pub use buffer::{EolStyle, PtrHow};
+pub use family::AddressFamily;
 pub use listener::ListenerFlags;
-pub use util::{AddressFamily, SocketLevel, SocketOption, SocketType};
+pub use util::{SocketLevel, SocketOption, SocketType};
 
 use crate::{Event, EventBase, EventConfig, ffi};
 
