@@ -15,6 +15,7 @@ macro_rules! class_consts {
 
 mod buffer;
 mod buffer_event;
+mod family;
 mod listener;
 mod util;
 
@@ -24,8 +25,9 @@ pub use buffer::{EolStyle, PtrHow};
 #[cfg(feature = "openssl")]
 pub use buffer_event::SslState;
 pub use buffer_event::{BufferEventFlags, BufferEventOptions, FilterResult, FlushMode};
+pub use family::AddressFamily;
 pub use listener::ListenerFlags;
-pub use util::{AddressFamily, SocketLevel, SocketOption, SocketType};
+pub use util::{SocketLevel, SocketOption, SocketType};
 
 use crate::{Event, EventBase, EventConfig, ffi};
 
