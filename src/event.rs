@@ -172,19 +172,24 @@ impl Event {
     /// # Ok::<(), php_event::EventException>(())
     /// ```
     #[doc(alias = "Event::timer", alias = "evtimer_new")]
-    pub fn timer<F>(base: &EventBase, mut callback: F) -> Result<Self>
+    pub fn timer<F>(base: &EventBase, callback: F) -> Result<Self>
+    where
+        F: FnMut(&Event) + 'static,
+    {
+        Self::timer_on("Event::timer", base.inner(), callback)
+    }
+
+    /// A timer for what counts on a base without having a public handle of it.
+    pub(crate) fn timer_on<F>(
+        call: &'static str,
+        base: &Rc<base::Inner>,
+        mut callback: F,
+    ) -> Result<Self>
     where
         F: FnMut(&Event) + 'static,
     {
         let callback = Box::new(move |event: &Event, _what: EventFlags| callback(event));
-        Self::make(
-            "Event::timer",
-            base,
-            Kind::Timer,
-            -1,
-            EventFlags::empty(),
-            callback,
-        )
+        Self::make(call, base, Kind::Timer, -1, EventFlags::empty(), callback)
     }
 
     /// Makes an event that fires each time the process gets a signal. It is not added yet.
@@ -227,7 +232,14 @@ impl Event {
         }
         let callback = Box::new(move |event: &Event, _what: EventFlags| callback(signum, event));
         let what = EventFlags::SIGNAL | EventFlags::PERSIST;
-        Self::make(CALL, base, Kind::Signal(signum), signum, what, callback)
+        Self::make(
+            CALL,
+            base.inner(),
+            Kind::Signal(signum),
+            signum,
+            what,
+            callback,
+        )
     }
 
     fn descriptor(
@@ -238,18 +250,17 @@ impl Event {
         callback: Box<Callback>,
     ) -> Result<Self> {
         check_descriptor_flags(call, what)?;
-        Self::make(call, base, Kind::Descriptor, fd, what, callback)
+        Self::make(call, base.inner(), Kind::Descriptor, fd, what, callback)
     }
 
     fn make(
         call: &'static str,
-        base: &EventBase,
+        base: &Rc<base::Inner>,
         kind: Kind,
         fd: c_int,
         what: EventFlags,
         callback: Box<Callback>,
     ) -> Result<Self> {
-        let base = Rc::clone(base.inner());
         base.usable(call)?;
         let inner = Rc::new(Inner {
             raw: Cell::new(ptr::null_mut()),
@@ -257,7 +268,7 @@ impl Event {
             kind: Cell::new(kind),
             slot: Slot::new(callback),
             data: RefCell::default(),
-            base: RefCell::new(Rc::clone(&base)),
+            base: RefCell::new(Rc::clone(base)),
             serializing: Cell::new(false),
             detached: Cell::new(false),
             enlisted: Cell::new(false),
