@@ -5,6 +5,24 @@ use std::ffi::{c_int, c_short};
 
 use crate::{Event, EventBase, EventConfig, ffi};
 
+/// Gives a class its PHP constants, typed; the text is the C name.
+macro_rules! class_consts {
+    ($class:ident: $flags:ident { $($php:ident = $flag:ident $c:literal),+ $(,)? }) => {
+        impl $class {$(
+            #[doc = concat!("PHP: `", stringify!($class), "::", stringify!($php), "`. libevent: `", $c, "`.")]
+            #[doc = concat!("See [`", stringify!($flags), "::", stringify!($flag), "`].")]
+            #[doc(alias = $c)]
+            pub const $php: $flags = $flags::$flag;
+        )+}
+    };
+}
+
+mod dns;
+mod family;
+
+pub use dns::{DnsFlags, DnsOptions};
+pub use family::AddressFamily;
+
 bitflags::bitflags! {
     /// What an [`Event`] waits for, and what it reports to its callback.
     ///
@@ -77,18 +95,6 @@ bitflags::bitflags! {
         /// A peer's close is seen without reading. PHP has no constant for it.
         const EARLY_CLOSE = ffi::event_method_feature_EV_FEATURE_EARLY_CLOSE;
     }
-}
-
-/// Gives a class its PHP constants, typed; the text is the C name.
-macro_rules! class_consts {
-    ($class:ident: $flags:ident { $($php:ident = $flag:ident $c:literal),+ $(,)? }) => {
-        impl $class {$(
-            #[doc = concat!("PHP: `", stringify!($class), "::", stringify!($php), "`. libevent: `", $c, "`.")]
-            #[doc = concat!("See [`", stringify!($flags), "::", stringify!($flag), "`].")]
-            #[doc(alias = $c)]
-            pub const $php: $flags = $flags::$flag;
-        )+}
-    };
 }
 
 class_consts!(Event: EventFlags {

@@ -27,6 +27,7 @@ mod base;
 mod buffer;
 pub mod codec;
 mod config;
+mod dns;
 mod error;
 mod event;
 mod ffi;
@@ -42,9 +43,12 @@ mod trampoline;
 pub use base::{EventBase, LoopEnd, MAX_TIMEOUT};
 pub use buffer::EventBuffer;
 pub use config::EventConfig;
+pub use dns::{DnsError, EventDnsBase, Lookup, LookupOptions};
 pub use error::{Error, Error as EventException, Result};
 pub use event::Event;
-pub use flags::{BaseFlags, EventFeatures, EventFlags, LoopFlags};
+pub use flags::{
+    AddressFamily, BaseFlags, DnsFlags, DnsOptions, EventFeatures, EventFlags, LoopFlags,
+};
 
 /// The namespace of the classes. PHP: `EVENT_NS`, empty as there.
 pub const EVENT_NS: &str = "";

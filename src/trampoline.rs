@@ -8,6 +8,7 @@
 //! The entry points stand in a file for each class; this one has the machinery.
 #![allow(unsafe_code)]
 
+mod dns;
 mod event;
 mod process;
 
@@ -18,6 +19,7 @@ use std::mem::{self, ManuallyDrop};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::{Rc, Weak};
 
+pub(crate) use dns::{on_ipv4_answer, on_ipv6_answer};
 pub(crate) use event::on_event;
 pub(crate) use process::{on_fatal, on_fork_child, on_log};
 

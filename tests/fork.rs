@@ -7,7 +7,10 @@
 
 #[path = "fork/child.rs"]
 mod child;
+#[path = "fork/dns.rs"]
+mod dns;
 mod support;
+mod support_dns;
 
 use std::cell::{Cell, RefCell};
 use std::fs::File;
@@ -22,6 +25,11 @@ use std::{env, thread};
 use child::{
     AN_HOUR, How, LIMIT_SECONDS, Watch, bases, descriptors, open_files, pass, poll, reap, succeeds,
     until_alone,
+};
+use dns::{
+    dns_base_and_lookup_dropped_in_a_child_leave_the_parents_alone,
+    dns_base_in_a_child_is_refused_and_after_re_init_shut_down,
+    foreign_dns_base_dropped_with_its_base_in_a_child_leaves_the_parents_alone,
 };
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, raise};
@@ -58,6 +66,9 @@ const CASES: &[(&str, fn())] = cases![
     wait_tells_who_ended_and_how,
     buffered_output_is_written_once,
     base_without_descriptors_left_is_an_error,
+    dns_base_in_a_child_is_refused_and_after_re_init_shut_down,
+    dns_base_and_lookup_dropped_in_a_child_leave_the_parents_alone,
+    foreign_dns_base_dropped_with_its_base_in_a_child_leaves_the_parents_alone,
 ];
 
 fn main() -> ExitCode {

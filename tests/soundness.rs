@@ -6,9 +6,12 @@
 //! in `soundness/`.
 
 mod support;
+mod support_dns;
 
 #[path = "soundness/base.rs"]
 mod base;
+#[path = "soundness/dns.rs"]
+mod dns;
 #[path = "soundness/event.rs"]
 mod event;
 #[path = "soundness/kinds.rs"]
