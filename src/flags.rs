@@ -1,10 +1,6 @@
 //! Every flag set and constant of the classes, typed, so that one class's cannot be given
 //! to another.
 
-use std::ffi::{c_int, c_short};
-
-use crate::{Event, EventBase, EventConfig, ffi};
-
 /// Gives a class its PHP constants, typed; the text is the C name.
 macro_rules! class_consts {
     ($class:ident: $flags:ident { $($php:ident = $flag:ident $c:literal),+ $(,)? }) => {
@@ -17,11 +13,19 @@ macro_rules! class_consts {
     };
 }
 
+mod buffer;
+mod buffer_event;
 mod dns;
 mod family;
 
+use std::ffi::{c_int, c_short};
+
+pub use buffer::{EolStyle, PtrHow};
+pub use buffer_event::{BufferEventFlags, BufferEventOptions, FilterResult, FlushMode};
 pub use dns::{DnsFlags, DnsOptions};
 pub use family::AddressFamily;
+
+use crate::{Event, EventBase, EventConfig, ffi};
 
 bitflags::bitflags! {
     /// What an [`Event`] waits for, and what it reports to its callback.

@@ -25,6 +25,7 @@
 
 mod base;
 mod buffer;
+mod buffer_event;
 pub mod codec;
 mod config;
 mod dns;
@@ -42,12 +43,14 @@ mod trampoline;
 
 pub use base::{EventBase, LoopEnd, MAX_TIMEOUT};
 pub use buffer::EventBuffer;
+pub use buffer_event::{Callbacks, EventBufferEvent, Filters, RateLimit};
 pub use config::EventConfig;
 pub use dns::{DnsError, EventDnsBase, Lookup, LookupOptions};
 pub use error::{Error, Error as EventException, Result};
 pub use event::Event;
 pub use flags::{
-    AddressFamily, BaseFlags, DnsFlags, DnsOptions, EventFeatures, EventFlags, LoopFlags,
+    AddressFamily, BaseFlags, BufferEventFlags, BufferEventOptions, DnsFlags, DnsOptions, EolStyle,
+    EventFeatures, EventFlags, FilterResult, FlushMode, LoopFlags, PtrHow,
 };
 
 /// The namespace of the classes. PHP: `EVENT_NS`, empty as there.

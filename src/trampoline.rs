@@ -8,6 +8,8 @@
 //! The entry points stand in a file for each class; this one has the machinery.
 #![allow(unsafe_code)]
 
+mod buffer;
+mod buffer_event;
 mod dns;
 mod event;
 mod process;
@@ -19,6 +21,12 @@ use std::mem::{self, ManuallyDrop};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::{Rc, Weak};
 
+#[cfg(test)]
+pub(crate) use buffer::on_change;
+pub(crate) use buffer::{on_file_free, on_reference_free};
+pub(crate) use buffer_event::{
+    on_bev_event, on_bev_read, on_bev_write, on_filter_end, on_filter_input, on_filter_output,
+};
 pub(crate) use dns::{on_ipv4_answer, on_ipv6_answer};
 pub(crate) use event::on_event;
 pub(crate) use process::{on_fatal, on_fork_child, on_log};
@@ -43,6 +51,13 @@ impl<F: ?Sized> Slot<F> {
     pub(crate) fn new(f: Box<F>) -> Self {
         Self {
             f: RefCell::new(Some(f)),
+            edits: Cell::new(0),
+        }
+    }
+
+    pub(crate) fn empty() -> Self {
+        Self {
+            f: RefCell::new(None),
             edits: Cell::new(0),
         }
     }
@@ -109,10 +124,15 @@ pub(crate) unsafe fn reclaim<T>(arg: *mut c_void) {
     drop(unsafe { Weak::from_raw(arg.cast_const().cast::<T>()) });
 }
 
+/// Whether a panic is on its way to its Rust caller, and nothing of the user's runs.
+fn panic_waits() -> bool {
+    PANIC.with_borrow(Option::is_some)
+}
+
 /// Runs user code above C frames: no panic passes, the loop stops on the first. Tells
 /// whether the code panicked.
 fn guard(base: &base::Inner, f: impl FnOnce()) -> bool {
-    if PANIC.with_borrow(Option::is_some) {
+    if panic_waits() {
         return false; // nothing of the user's runs between a panic and its re-raise
     }
     if base.is_foreign() {

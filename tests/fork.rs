@@ -5,6 +5,8 @@
 //! whose child keeps memory for ever, as documented, has `foreign` in its name, for leak
 //! checkers to skip: `--skip foreign`.
 
+#[path = "fork/buffer_event.rs"]
+mod buffer_event;
 #[path = "fork/child.rs"]
 mod child;
 #[path = "fork/dns.rs"]
@@ -22,6 +24,11 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 use std::{env, thread};
 
+use buffer_event::{
+    buffer_events_are_refused_in_a_child_until_re_init,
+    foreign_buffer_events_dropped_in_a_child_leave_the_parents_alone,
+    orphaned_buffer_events_are_freed_by_re_init,
+};
 use child::{
     AN_HOUR, How, LIMIT_SECONDS, Watch, bases, descriptors, open_files, pass, poll, reap, succeeds,
     until_alone,
@@ -66,6 +73,9 @@ const CASES: &[(&str, fn())] = cases![
     wait_tells_who_ended_and_how,
     buffered_output_is_written_once,
     base_without_descriptors_left_is_an_error,
+    foreign_buffer_events_dropped_in_a_child_leave_the_parents_alone,
+    buffer_events_are_refused_in_a_child_until_re_init,
+    orphaned_buffer_events_are_freed_by_re_init,
     dns_base_in_a_child_is_refused_and_after_re_init_shut_down,
     dns_base_and_lookup_dropped_in_a_child_leave_the_parents_alone,
     foreign_dns_base_dropped_with_its_base_in_a_child_leaves_the_parents_alone,

@@ -10,6 +10,8 @@ mod support_dns;
 
 #[path = "soundness/base.rs"]
 mod base;
+#[path = "soundness/buffer_event.rs"]
+mod buffer_event;
 #[path = "soundness/dns.rs"]
 mod dns;
 #[path = "soundness/event.rs"]
@@ -24,6 +26,7 @@ use std::panic::panic_any;
 use std::rc::Rc;
 use std::sync::MutexGuard;
 
+use buffer_event::{BufferEnd, BufferRead, BufferWrite, QueuedEnd, QueuedRead, QueuedWrite};
 use kinds::{Descriptor, PersistentDescriptor, PersistentTimer, SignalThrice, Timer};
 use php_event::{EventBase, LoopEnd};
 use support::{Bomb, Drops, OnDrop, panic_of, pass, run};
@@ -119,6 +122,46 @@ classes! {
     timer: Timer,
     persistent_timer: PersistentTimer,
     signal_thrice: SignalThrice,
+    buffer_read: BufferRead,
+    buffer_write: BufferWrite,
+    buffer_end: BufferEnd,
+}
+
+/// Lists classes whose callbacks wait in a queue of libevent's, from which nothing but their
+/// end takes them: the cases that hold for them.
+macro_rules! queued_classes {
+    ($($module:ident: $class:ident),+ $(,)?) => {$(
+        mod $module {
+            cases!(crate::$class:
+                dropped_inside_its_own_callback_is_freed_once,
+                freed_inside_its_own_callback_is_freed_when_it_returns,
+                freed_twice_inside_its_own_callback_and_dropped_is_freed_once,
+                disarmed_inside_its_own_callback_is_not_called_again,
+                fired_again_inside_its_own_callback_runs_again,
+                replaced_inside_its_own_callback_drops_the_old_closure_when_it_returns,
+                replaced_outside_of_the_loop_drops_the_old_closure_at_once,
+                siblings_dropped_in_a_callback_of_the_same_pass_do_not_run,
+                siblings_freed_in_a_callback_of_the_same_pass_do_not_run,
+                base_handle_dropped_while_the_loop_runs_is_freed_after_it,
+                outlives_every_handle_of_its_base,
+                runs_as_often_as_is_owed,
+                kept_inside_its_own_closure_is_freed_by_free,
+                panic_in_a_callback_comes_out_of_the_loop_and_the_others_run_later,
+                panic_after_the_handle_was_dropped_frees_it_once,
+                panic_in_a_captured_drop_inside_its_own_callback_comes_out_of_the_loop,
+                panic_in_the_callback_and_in_a_captured_drop_passes_the_first_on,
+                panic_in_a_nested_loop_passes_through_both_loops,
+                nested_loop_of_the_same_base_is_refused_and_the_outer_goes_on,
+                captured_drop_may_use_the_siblings_and_the_base,
+            );
+        }
+    )+};
+}
+
+queued_classes! {
+    queued_read: QueuedRead,
+    queued_write: QueuedWrite,
+    queued_end: QueuedEnd,
 }
 
 /// Handles that callbacks reach without counting on them.

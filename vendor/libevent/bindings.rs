@@ -22,6 +22,10 @@ pub const EV_CLOSED: u32 = 128;
 pub const LIBEVENT_VERSION_NUMBER: u32 = 33623040;
 pub const EVENT_MAX_PRIORITIES: u32 = 256;
 pub const EVBUFFER_FLAG_DRAINS_TO_FD: u32 = 1;
+pub const EVBUF_FS_CLOSE_ON_FREE: u32 = 1;
+pub const EVBUF_FS_DISABLE_MMAP: u32 = 2;
+pub const EVBUF_FS_DISABLE_SENDFILE: u32 = 4;
+pub const EVBUF_FS_DISABLE_LOCKING: u32 = 8;
 pub const EVBUFFER_CB_ENABLED: u32 = 1;
 pub const BEV_EVENT_READING: u32 = 1;
 pub const BEV_EVENT_WRITING: u32 = 2;
@@ -1228,6 +1232,18 @@ pub struct ev_token_bucket_cfg {
 #[derive(Debug)]
 pub struct bufferevent_rate_limit_group {
     _unused: [u8; 0],
+}
+unsafe extern "C" {
+    pub fn ev_token_bucket_cfg_new(
+        read_rate: usize,
+        read_burst: usize,
+        write_rate: usize,
+        write_burst: usize,
+        tick_len: *const timeval,
+    ) -> *mut ev_token_bucket_cfg;
+}
+unsafe extern "C" {
+    pub fn ev_token_bucket_cfg_free(cfg: *mut ev_token_bucket_cfg);
 }
 unsafe extern "C" {
     pub fn bufferevent_set_rate_limit(

@@ -1,0 +1,482 @@
+//! `EventBufferEvent`: a connection with a buffer for each direction, filled and emptied by
+//! the loop.
+//!
+//! Owns: what [`Inner`] has. Lent to C: one weak count of it, until its end.
+//! Runs user code: the callbacks, through `trampoline`, from the loop and from methods that
+//! change a filter's buffers.
+#![allow(unsafe_code)]
+
+mod callbacks;
+mod connect;
+mod filter;
+mod inner;
+mod limits;
+mod pair;
+
+use std::fmt;
+use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::rc::Rc;
+
+use serde::ser::{Serialize, SerializeStruct, Serializer};
+use socket2::SockRef;
+
+pub use callbacks::Callbacks;
+pub use filter::Filters;
+pub(crate) use filter::State as FilterState;
+use inner::Link;
+pub(crate) use inner::{Inner, Kind, Native};
+pub use limits::RateLimit;
+
+use crate::buffer::{EventBuffer, Side};
+use crate::error::{Error, Result, cvt, cvt_p};
+use crate::flags::{BufferEventOptions, EventFlags, FlushMode};
+use crate::{EventBase, ffi};
+
+/// What libevent can count in the result of one read.
+const READ_MAX: usize = i32::MAX as usize;
+
+/// A connection whose data the loop reads into one buffer and writes out of another.
+///
+/// A handle is counted: a clone is the same object, as a PHP variable would be. When the last
+/// handle goes, and with it the last [`EventBuffer`] that came from it, the object is freed
+/// as by [`free`](Self::free).
+///
+/// PHP: `EventBufferEvent`. libevent: `struct bufferevent`.
+///
+/// # Examples
+/// ```
+/// use php_event::{Callbacks, Event, EventBase, EventBufferEvent};
+/// use std::io::{Read, Write};
+/// use std::os::unix::net::UnixStream;
+///
+/// let base = EventBase::new()?;
+/// let (mut client, server) = UnixStream::pair()?;
+/// let echo = EventBufferEvent::new(&base, server, EventBufferEvent::OPT_CLOSE_ON_FREE)?;
+/// echo.set_callbacks(
+///     Callbacks::new()
+///         .on_read(|bev| bev.write_buffer(&bev.input()).unwrap())
+///         .on_event(|bev, _what| bev.free()),
+/// )?;
+/// echo.enable(Event::READ)?;
+///
+/// client.write_all(b"hello")?;
+/// client.shutdown(std::net::Shutdown::Write)?;
+/// base.dispatch()?;
+/// let mut answer = String::new();
+/// client.read_to_string(&mut answer)?;
+/// assert_eq!(answer, "hello");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+#[doc(alias = "bufferevent")]
+pub struct EventBufferEvent(pub(crate) Rc<Inner>);
+
+impl EventBufferEvent {
+    /// Makes a buffer event on a socket, which is switched to non-blocking.
+    ///
+    /// It owns the socket until it is freed or dropped, so that the descriptor cannot be
+    /// closed and its number reused; share one with a [`Stream`](crate::stream::Stream)'s
+    /// clone or an `Rc`. `WRITE` is enabled, `READ` is not. What is to be called is set with
+    /// [`set_callbacks`](Self::set_callbacks), which takes PHP's other parameters.
+    ///
+    /// PHP: `EventBufferEvent::__construct`; without a socket it is
+    /// [`unconnected`](Self::unconnected). libevent: `bufferevent_socket_new`. Unlike PHP's,
+    /// the descriptor is not borrowed.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for `OPT_THREADSAFE`, and for `OPT_UNLOCK_CALLBACKS` without
+    /// `OPT_DEFER_CALLBACKS`; [`Error::Io`] when the socket cannot be made non-blocking;
+    /// [`Error::Freed`], [`Error::Forked`]; [`Error::Call`] without memory.
+    #[doc(
+        alias = "EventBufferEvent::__construct",
+        alias = "bufferevent_socket_new"
+    )]
+    pub fn new<S>(base: &EventBase, socket: S, options: BufferEventOptions) -> Result<Self>
+    where
+        S: AsFd + 'static,
+    {
+        Self::make(base, Some(Box::new(socket)), options)
+    }
+
+    /// Makes a buffer event without a descriptor, for `connect`.
+    ///
+    /// PHP: `EventBufferEvent::__construct` with `null` for the socket.
+    /// libevent: `bufferevent_socket_new` with −1.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    #[doc(alias = "EventBufferEvent::__construct")]
+    pub fn unconnected(base: &EventBase, options: BufferEventOptions) -> Result<Self> {
+        Self::make(base, None, options)
+    }
+
+    fn make(
+        base: &EventBase,
+        source: Option<Box<dyn AsFd>>,
+        options: BufferEventOptions,
+    ) -> Result<Self> {
+        const CALL: &str = "EventBufferEvent::__construct";
+        let base = base.inner();
+        base.usable(CALL)?;
+        let for_c = check_options(CALL, options)?;
+        let fd = match &source {
+            Some(source) => prepare(CALL, &**source)?,
+            None => -1,
+        };
+        // SAFETY: `base` is not freed, and `from_native` keeps it.
+        let raw = unsafe { ffi::bufferevent_socket_new(base.raw(), fd, for_c) };
+        let raw = cvt_p(CALL, raw)?;
+        let native = Native {
+            source,
+            ..Native::new(raw, Kind::Socket, options)
+        };
+        // SAFETY: made above, with the descriptor of `source`.
+        Ok(unsafe { Self::from_native(base, native) })
+    }
+
+    /// Calls C with the buffer event. Its callbacks may run in here, and their panic comes
+    /// out of here.
+    fn with<T>(
+        &self,
+        call: &'static str,
+        work: impl FnOnce(*mut ffi::bufferevent) -> T,
+    ) -> Result<T> {
+        let raw = self.0.usable(call)?;
+        self.0.touch();
+        Ok(self.0.base().calling(|| work(raw)))
+    }
+
+    /// Starts reading, writing, or both.
+    ///
+    /// Each call with `WRITE` runs the write callback once in the next turn, even if
+    /// nothing was written. A filter passes on what waits at once.
+    ///
+    /// PHP: `EventBufferEvent::enable`. libevent: `bufferevent_enable`.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for other flags than `READ` and `WRITE`, which PHP stores and
+    /// reports; [`Error::Call`] when the backend refuses the descriptor, such as epoll a
+    /// regular file's; [`Error::Freed`], [`Error::Forked`].
+    #[doc(alias = "EventBufferEvent::enable", alias = "bufferevent_enable")]
+    pub fn enable(&self, events: EventFlags) -> Result<()> {
+        const CALL: &str = "EventBufferEvent::enable";
+        let events = check_direction(CALL, events)?;
+        // SAFETY: `with` gives one that is not freed.
+        let rc = self.with(CALL, |raw| unsafe {
+            ffi::bufferevent_enable(raw, events.bits())
+        })?;
+        cvt(CALL, rc)?;
+        if self.0.kind == Kind::Filter {
+            self.push(CALL, events, FlushMode::Normal)?; // libevent waits for the next byte
+        }
+        Ok(())
+    }
+
+    /// Stops reading, writing, or both. What is in the buffers stays there.
+    ///
+    /// PHP: `EventBufferEvent::disable`. libevent: `bufferevent_disable`.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for other flags than `READ` and `WRITE`; [`Error::Freed`],
+    /// [`Error::Forked`]; [`Error::Call`] when the backend fails.
+    #[doc(alias = "EventBufferEvent::disable", alias = "bufferevent_disable")]
+    pub fn disable(&self, events: EventFlags) -> Result<()> {
+        const CALL: &str = "EventBufferEvent::disable";
+        let events = check_direction(CALL, events)?;
+        // SAFETY: `with` gives one that is not freed.
+        let rc = self.with(CALL, |raw| unsafe {
+            ffi::bufferevent_disable(raw, events.bits())
+        })?;
+        cvt(CALL, rc).map(drop)
+    }
+
+    /// Which of `READ` and `WRITE` are enabled. The end of the input, an error and a timeout
+    /// disable their direction.
+    ///
+    /// PHP: `EventBufferEvent::getEnabled`. libevent: `bufferevent_get_enabled`.
+    ///
+    /// # Errors
+    /// [`Error::Freed`], [`Error::Forked`].
+    #[doc(
+        alias = "EventBufferEvent::getEnabled",
+        alias = "bufferevent_get_enabled"
+    )]
+    pub fn get_enabled(&self) -> Result<EventFlags> {
+        let raw = self.0.usable("EventBufferEvent::getEnabled")?;
+        // SAFETY: `raw` is not freed.
+        let bits = unsafe { ffi::bufferevent_get_enabled(raw) };
+        Ok(EventFlags::from_bits_retain(bits))
+    }
+
+    /// Queues a copy of the bytes; the loop writes them out. Never blocks.
+    ///
+    /// PHP: `EventBufferEvent::write`. libevent: `bufferevent_write`.
+    ///
+    /// # Errors
+    /// [`Error::Freed`], [`Error::Forked`]; [`Error::Call`] without memory.
+    #[doc(alias = "EventBufferEvent::write", alias = "bufferevent_write")]
+    pub fn write(&self, data: impl AsRef<[u8]>) -> Result<()> {
+        const CALL: &str = "EventBufferEvent::write";
+        let data = data.as_ref();
+        // SAFETY: `with` gives one that is not freed; libevent copies `data`.
+        let rc = self.with(CALL, |raw| unsafe {
+            ffi::bufferevent_write(raw, data.as_ptr().cast(), data.len())
+        })?;
+        cvt(CALL, rc).map(drop)
+    }
+
+    /// Queues all that is in `buffer`, which is empty afterwards; nothing is copied.
+    ///
+    /// PHP: `EventBufferEvent::writeBuffer`. libevent: `bufferevent_write_buffer`.
+    ///
+    /// # Errors
+    /// [`Error::State`] when the front of `buffer` is frozen;
+    /// [`Error::Freed`], [`Error::Forked`], for `buffer` too.
+    #[doc(
+        alias = "EventBufferEvent::writeBuffer",
+        alias = "bufferevent_write_buffer"
+    )]
+    pub fn write_buffer(&self, buffer: &EventBuffer) -> Result<()> {
+        const CALL: &str = "EventBufferEvent::writeBuffer";
+        self.0.usable(CALL)?;
+        self.output().add_buffer_as(CALL, buffer)
+    }
+
+    /// Takes up to `size` bytes from the input; `None` when there are none, or for 0. More
+    /// than 2 GiB come in several calls.
+    ///
+    /// PHP: `EventBufferEvent::read`. libevent: `bufferevent_read`.
+    ///
+    /// # Errors
+    /// [`Error::Freed`], [`Error::Forked`].
+    #[doc(alias = "EventBufferEvent::read", alias = "bufferevent_read")]
+    pub fn read(&self, size: usize) -> Result<Option<Vec<u8>>> {
+        self.with("EventBufferEvent::read", |raw| {
+            // SAFETY: `with` gives one that is not freed.
+            let input = unsafe { ffi::bufferevent_get_input(raw) };
+            // SAFETY: the input lives as long as the buffer event.
+            let length = unsafe { ffi::evbuffer_get_length(input) };
+            let size = size.min(length).min(READ_MAX);
+            let mut data = vec![0; size];
+            // SAFETY: `data` has `size` bytes, which libevent fills at most.
+            let n = unsafe { ffi::bufferevent_read(raw, data.as_mut_ptr().cast(), size) };
+            data.truncate(n.min(size)); // −1, for a frozen front, is none
+            (n != usize::MAX && n > 0).then_some(data)
+        })
+    }
+
+    /// Moves all of the input to the end of `buffer`; nothing is copied.
+    ///
+    /// PHP: `EventBufferEvent::readBuffer`. libevent: `bufferevent_read_buffer`.
+    ///
+    /// # Errors
+    /// [`Error::State`] when the end of `buffer` is frozen;
+    /// [`Error::Freed`], [`Error::Forked`], for `buffer` too.
+    #[doc(
+        alias = "EventBufferEvent::readBuffer",
+        alias = "bufferevent_read_buffer"
+    )]
+    pub fn read_buffer(&self, buffer: &EventBuffer) -> Result<()> {
+        const CALL: &str = "EventBufferEvent::readBuffer";
+        self.0.usable(CALL)?;
+        buffer.add_buffer_as(CALL, &self.input())
+    }
+
+    /// The buffer of what came in and was not taken yet.
+    ///
+    /// Its end is frozen: only the loop adds. It counts on this object; once that is freed,
+    /// the buffer's calls answer [`Error::Freed`].
+    ///
+    /// PHP: the property `EventBufferEvent::$input`. libevent: `bufferevent_get_input`.
+    #[doc(alias = "EventBufferEvent::$input", alias = "bufferevent_get_input")]
+    #[must_use]
+    pub fn input(&self) -> EventBuffer {
+        EventBuffer::lent(Rc::clone(&self.0) as _, Side::Input)
+    }
+
+    /// The buffer of what is to go out.
+    ///
+    /// Its front is frozen: only the loop takes away. It counts on this object; once that is
+    /// freed, the buffer's calls answer [`Error::Freed`].
+    ///
+    /// PHP: the property `EventBufferEvent::$output`. libevent: `bufferevent_get_output`.
+    #[doc(alias = "EventBufferEvent::$output", alias = "bufferevent_get_output")]
+    #[must_use]
+    pub fn output(&self) -> EventBuffer {
+        EventBuffer::lent(Rc::clone(&self.0) as _, Side::Output)
+    }
+
+    /// As [`input`](Self::input), but an error when this object is freed.
+    ///
+    /// PHP: `EventBufferEvent::getInput`. libevent: `bufferevent_get_input`.
+    ///
+    /// # Errors
+    /// [`Error::Freed`], [`Error::Forked`].
+    #[doc(alias = "EventBufferEvent::getInput")]
+    pub fn get_input(&self) -> Result<EventBuffer> {
+        self.0.usable("EventBufferEvent::getInput")?;
+        Ok(self.input())
+    }
+
+    /// As [`output`](Self::output), but an error when this object is freed.
+    ///
+    /// PHP: `EventBufferEvent::getOutput`. libevent: `bufferevent_get_output`.
+    ///
+    /// # Errors
+    /// [`Error::Freed`], [`Error::Forked`].
+    #[doc(alias = "EventBufferEvent::getOutput")]
+    pub fn get_output(&self) -> Result<EventBuffer> {
+        self.0.usable("EventBufferEvent::getOutput")?;
+        Ok(self.output())
+    }
+
+    /// The number of the descriptor: none before `connect` makes one, for a half of a pair,
+    /// and once closed or freed. A filter has that of what is under it.
+    ///
+    /// PHP: the property `EventBufferEvent::$fd`. libevent: `bufferevent_getfd`.
+    #[doc(alias = "EventBufferEvent::$fd", alias = "bufferevent_getfd")]
+    #[must_use]
+    pub fn fd(&self) -> Option<RawFd> {
+        let raw = self.0.usable("EventBufferEvent::$fd").ok()?;
+        // SAFETY: `raw` is not freed.
+        let fd = unsafe { ffi::bufferevent_getfd(raw) };
+        (fd >= 0).then_some(fd)
+    }
+
+    /// Closes the descriptor and keeps the object: what came in can still be read, nothing
+    /// comes or goes any more, and both directions are disabled.
+    ///
+    /// Who shares the socket keeps it open.
+    ///
+    /// PHP: `EventBufferEvent::close`, after which the closed number is still watched.
+    /// libevent: `bufferevent_setfd` with −1.
+    ///
+    /// # Errors
+    /// [`Error::State`] without a descriptor of its own; [`Error::Freed`], [`Error::Forked`].
+    #[doc(alias = "EventBufferEvent::close")]
+    pub fn close(&self) -> Result<()> {
+        const CALL: &str = "EventBufferEvent::close";
+        self.0.usable(CALL)?;
+        let Some(source) = self.0.source.take() else {
+            return Err(Error::State {
+                call: CALL,
+                reason: "there is no descriptor to close",
+            });
+        };
+        self.0.link.set(Link::Closed);
+        let both = EventFlags::READ.union(EventFlags::WRITE).bits();
+        self.with(CALL, |raw| {
+            // SAFETY: `with` gives one that is not freed.
+            unsafe { ffi::bufferevent_disable(raw, both) };
+            // SAFETY: as above; `source` closes the descriptor only after this.
+            unsafe { ffi::bufferevent_setfd(raw, -1) };
+        })?;
+        self.settle();
+        drop(source);
+        Ok(())
+    }
+
+    /// Restores what a change of the descriptor has undone: that the buffers' far ends are
+    /// the loop's alone, and the priority.
+    fn settle(&self) {
+        let Ok(raw) = self.0.usable("") else { return };
+        // SAFETY: `raw` is not freed.
+        let input = unsafe { ffi::bufferevent_get_input(raw) };
+        // SAFETY: the input lives as long as `raw`.
+        unsafe { ffi::evbuffer_freeze(input, 0) };
+        // SAFETY: `raw` is not freed.
+        let output = unsafe { ffi::bufferevent_get_output(raw) };
+        // SAFETY: the output lives as long as `raw`.
+        unsafe { ffi::evbuffer_freeze(output, 1) };
+        if let Some(priority) = self.0.priority.get() {
+            // SAFETY: `raw` is not freed. Its deferred callback, which may be in a queue, has
+            // this priority already.
+            unsafe { ffi::bufferevent_priority_set(raw, priority) };
+        }
+    }
+
+    /// Frees the object: no callback runs any more, what was not written is discarded, the
+    /// socket closes unless it is shared, and every later call answers [`Error::Freed`].
+    ///
+    /// In its own callback the closure is dropped when the callback returns. Freeing twice is
+    /// harmless. Memory of libevent's own goes in the next turn of the loop, or with the base.
+    ///
+    /// PHP: `EventBufferEvent::free`, which closes the descriptor in the next turn, and only
+    /// with `OPT_CLOSE_ON_FREE`. libevent: `bufferevent_free`.
+    #[doc(alias = "EventBufferEvent::free", alias = "bufferevent_free")]
+    pub fn free(&self) {
+        self.0.release();
+    }
+}
+
+/// The options for C. The descriptor is never C's to close.
+fn check_options(call: &'static str, options: BufferEventOptions) -> Result<i32> {
+    if options.contains(BufferEventOptions::THREADSAFE) {
+        return Err(Error::argument(
+            call,
+            "OPT_THREADSAFE asks for locks, but a buffer event belongs to one thread here; leave it out",
+        ));
+    }
+    let unlock = options.contains(BufferEventOptions::UNLOCK_CALLBACKS);
+    if unlock && !options.contains(BufferEventOptions::DEFER_CALLBACKS) {
+        return Err(Error::argument(
+            call,
+            "OPT_UNLOCK_CALLBACKS needs OPT_DEFER_CALLBACKS",
+        ));
+    }
+    let ours = BufferEventOptions::CLOSE_ON_FREE;
+    Ok((options & BufferEventOptions::all() & !ours).bits())
+}
+
+/// Only `READ` and `WRITE`.
+fn check_direction(call: &'static str, events: EventFlags) -> Result<EventFlags> {
+    if EventFlags::READ.union(EventFlags::WRITE).contains(events) {
+        Ok(events)
+    } else {
+        let reason = format!("{events:?} given; a buffer event has READ and WRITE");
+        Err(Error::argument(call, reason))
+    }
+}
+
+/// Makes a source ready to be watched, and tells its number.
+fn prepare(call: &'static str, source: &dyn AsFd) -> Result<RawFd> {
+    let fd = source.as_fd();
+    SockRef::from(&fd)
+        .set_nonblocking(true)
+        .map_err(|error| Error::io(call, error))?;
+    Ok(fd.as_raw_fd())
+}
+
+impl Serialize for EventBufferEvent {
+    /// `{"priority":null,"fd":8,"input":{…},"output":{…},"allow_ssl_dirty_shutdown":true}`, as
+    /// PHP's `json_encode` gives; a freed one has null and, at the end, false.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let alive = self.0.usable("EventBufferEvent").is_ok();
+        let mut object = serializer.serialize_struct("EventBufferEvent", 5)?;
+        object.serialize_field("priority", &())?;
+        object.serialize_field("fd", &self.fd())?;
+        object.serialize_field("input", &alive.then(|| self.input()))?;
+        object.serialize_field("output", &alive.then(|| self.output()))?;
+        object.serialize_field("allow_ssl_dirty_shutdown", &alive)?;
+        object.end()
+    }
+}
+
+impl PartialEq for EventBufferEvent {
+    /// Whether both are the same object, as PHP's `===`.
+    fn eq(&self, other: &Self) -> bool {
+        Rc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for EventBufferEvent {}
+
+impl fmt::Debug for EventBufferEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EventBufferEvent")
+            .field("kind", &self.0.kind)
+            .field("fd", &self.fd())
+            .field("enabled", &self.get_enabled().ok())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,208 @@
+//! How a buffer event gets its peer.
+//!
+//! Owns: nothing; the socket that it makes is the buffer event's. Lent to C: nothing.
+//! Runs no user code: what comes of a connect is told by the event callback, in the loop.
+#![allow(unsafe_code)]
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::ptr;
+
+use socket2::{SockAddr, SockRef, Socket, Type};
+
+use super::inner::Link;
+use super::{EventBufferEvent, Kind};
+use crate::error::{Error, Result, c_text, cvt};
+use crate::ffi;
+use crate::flags::BufferEventFlags;
+
+impl EventBufferEvent {
+    /// Connects to a numeric address: `1.2.3.4:80`, `[::1]:80`, or `unix:/a/path`.
+    ///
+    /// Returns at once. The event callback is called in the loop, never in here, with
+    /// `CONNECTED`, or with `ERROR` and the error number as the last socket error. What is
+    /// written before is sent then; `READ` may be enabled before. A socket is made if the
+    /// object has none. Names go to `connect_host`.
+    ///
+    /// PHP: `EventBufferEvent::connect`. libevent: `bufferevent_socket_connect`. A unix
+    /// socket on which nobody listens is refused at once here, and by the event in PHP.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for a name, a missing or impossible port, and a path that is empty
+    /// or too long; [`Error::Io`] when the system refuses at once, such as a path that is
+    /// not there, after which another address may be tried; [`Error::State`] when this
+    /// object was connected before, was closed, or has no socket of its own;
+    /// [`Error::Freed`], [`Error::Forked`].
+    ///
+    /// # Examples
+    /// ```
+    /// use php_event::{Callbacks, EventBase, EventBufferEvent, BufferEventOptions};
+    /// use std::net::TcpListener;
+    ///
+    /// let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// let base = EventBase::new()?;
+    /// let client = EventBufferEvent::unconnected(&base, BufferEventOptions::empty())?;
+    /// client.set_callbacks(Callbacks::new().on_event(|bev, what| {
+    ///     assert_eq!(what, EventBufferEvent::CONNECTED);
+    ///     bev.free();
+    /// }))?;
+    /// client.connect(&listener.local_addr()?.to_string())?;
+    /// base.dispatch()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[doc(
+        alias = "EventBufferEvent::connect",
+        alias = "bufferevent_socket_connect"
+    )]
+    pub fn connect(&self, address: &str) -> Result<()> {
+        const CALL: &str = "EventBufferEvent::connect";
+        self.may_connect(CALL)?;
+        let address = parse(CALL, address)?;
+        self.connect_address(CALL, &address)
+    }
+
+    /// As [`connect`](Self::connect), to an address that is parsed already.
+    pub(crate) fn connect_address(&self, call: &'static str, address: &SockAddr) -> Result<()> {
+        self.may_connect(call)?;
+        self.start(call, address)?;
+        self.0.link.set(Link::Begun);
+        Ok(())
+    }
+
+    /// Reserves the object for a name to be looked up, which ends with
+    /// [`end_lookup`](Self::end_lookup).
+    #[allow(dead_code, reason = "`connect_host`'s")]
+    pub(crate) fn begin_lookup(&self, call: &'static str) -> Result<()> {
+        self.may_connect(call)?;
+        self.0.link.set(Link::Begun);
+        Ok(())
+    }
+
+    /// Connects to what was found, or tells the event callback in a later turn that nothing
+    /// was. May be called from the loop and from outside of it; a freed object hears nothing.
+    #[allow(dead_code, reason = "`connect_host`'s")]
+    pub(crate) fn end_lookup(&self, call: &'static str, found: Result<SockAddr, String>) {
+        if self.0.link.get() != Link::Begun || self.0.usable(call).is_err() {
+            return;
+        }
+        let errno = match found {
+            Ok(address) => match self.start(call, &address) {
+                Ok(()) => return,
+                Err(Error::Io { source, .. }) => source.raw_os_error().unwrap_or(libc::EIO),
+                Err(_) => libc::EIO,
+            },
+            Err(text) => {
+                self.0.dns_error.replace(Some(text));
+                0
+            }
+        };
+        self.0.happen_later(BufferEventFlags::ERROR, errno);
+    }
+
+    /// Why the name given to `connect_host` was not found; `None` when nothing went wrong.
+    ///
+    /// PHP: `EventBufferEvent::getDnsErrorString`, where an empty text is none.
+    /// libevent: `bufferevent_socket_get_dns_error`, `evutil_gai_strerror`.
+    ///
+    /// # Errors
+    /// [`Error::Freed`], [`Error::Forked`].
+    #[doc(
+        alias = "EventBufferEvent::getDnsErrorString",
+        alias = "bufferevent_socket_get_dns_error"
+    )]
+    pub fn get_dns_error_string(&self) -> Result<Option<String>> {
+        self.0.usable("EventBufferEvent::getDnsErrorString")?;
+        Ok(self.0.dns_error.borrow().clone())
+    }
+
+    fn may_connect(&self, call: &'static str) -> Result<()> {
+        self.0.usable(call)?;
+        let reason = match (self.0.kind, self.0.link.get()) {
+            (Kind::Socket, Link::Fresh) => return Ok(()),
+            (Kind::Socket, Link::Begun) => "it was connected before; make a new buffer event",
+            (Kind::Socket, Link::Closed) => "it was closed; make a new buffer event",
+            _ => "it has no socket of its own to connect",
+        };
+        Err(Error::State { call, reason })
+    }
+
+    /// Has the system connect, and libevent wait for what comes of it.
+    fn start(&self, call: &'static str, address: &SockAddr) -> Result<()> {
+        let io = |error| Error::io(call, error);
+        let given = self.fd();
+        if let Some(fd) = given {
+            // SAFETY: the source has the descriptor, and only `close` and `release` drop it.
+            let fd = unsafe { BorrowedFd::borrow_raw(fd) };
+            begun(SockRef::from(&fd).connect(address)).map_err(io)?;
+        } else {
+            let socket = Socket::new(address.domain(), Type::STREAM, None).map_err(io)?;
+            socket.set_nonblocking(true).map_err(io)?;
+            begun(socket.connect(address)).map_err(io)?;
+            self.set_socket(call, socket)?;
+        }
+        // SAFETY: `with` gives one that is not freed. Without an address libevent takes it
+        // that its descriptor is connecting.
+        let rc = self.with(call, |raw| unsafe {
+            ffi::bufferevent_socket_connect(raw, ptr::null(), 0)
+        })?;
+        self.settle();
+        cvt(call, rc).map(drop)
+    }
+
+    fn set_socket(&self, call: &'static str, socket: Socket) -> Result<()> {
+        let fd = socket.as_raw_fd();
+        self.0.source.replace(Some(Box::new(socket))); // there was none
+        // SAFETY: `with` gives one that is not freed; the source has the descriptor.
+        let rc = self.with(call, |raw| unsafe { ffi::bufferevent_setfd(raw, fd) })?;
+        cvt(call, rc).map(drop)
+    }
+}
+
+/// A connect that goes on is no failure.
+fn begun(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(error) if matches!(error.raw_os_error(), Some(libc::EINPROGRESS | libc::EINTR)) => {
+            Ok(())
+        }
+        other => other,
+    }
+}
+
+/// Reads an address; nothing is looked up.
+fn parse(call: &'static str, text: &str) -> Result<SockAddr> {
+    if let Some((scheme, path)) = text.split_once(':')
+        && scheme.eq_ignore_ascii_case("unix")
+    {
+        return unix(call, path);
+    }
+    let reason = match text.parse::<SocketAddr>() {
+        Ok(address) if address.port() > 0 => return Ok(address.into()),
+        Ok(_) => format!("the address {text:?} has port 0; give one from 1 to 65535"),
+        Err(_) if is_host(text) => {
+            format!("the address {text:?} has no port; give it as \"1.2.3.4:80\" or \"[::1]:80\"")
+        }
+        Err(_) if text.rsplit_once(':').is_some_and(|(host, _)| is_host(host)) => {
+            format!("the address {text:?} has no port from 1 to 65535")
+        }
+        Err(_) => format!(
+            "{text:?} is no numeric address; connect_host looks names up, \"unix:PATH\" is a unix socket"
+        ),
+    };
+    Err(Error::argument(call, reason))
+}
+
+/// Whether the text is an IP address, in brackets or not.
+fn is_host(text: &str) -> bool {
+    let bare = text.strip_prefix('[').and_then(|t| t.strip_suffix(']'));
+    bare.unwrap_or(text).parse::<IpAddr>().is_ok()
+}
+
+fn unix(call: &'static str, path: &str) -> Result<SockAddr> {
+    if path.is_empty() {
+        return Err(Error::argument(call, "the path after \"unix:\" is empty"));
+    }
+    c_text(call, "path", path)?; // the system would end it at the NUL
+    SockAddr::unix(path)
+        .map_err(|error| Error::argument(call, format!("the path {path:?}: {error}")))
+}

@@ -1,0 +1,372 @@
+//! What all handles of one buffer event share, and how it ends.
+//!
+//! Owns: the `bufferevent` (but for a [`Kind::View`]), its closures, the source that its
+//! descriptor is of, and what else it was made from.
+//! Lent to C: one weak count of [`Inner`], from [`EventBufferEvent::from_native`] to
+//! [`Inner::release`].
+//! Runs user code: destructors of closures and sources, when nothing is borrowed.
+#![allow(unsafe_code)]
+
+use std::any::Any;
+use std::cell::{Cell, RefCell};
+use std::ffi::c_void;
+use std::os::fd::AsFd;
+use std::ptr;
+use std::rc::Rc;
+
+use nix::errno::Errno;
+
+use super::EventBufferEvent;
+use super::callbacks::{Data, Happening};
+use super::limits::Bucket;
+use crate::buffer::{Lender, Side};
+use crate::error::{Error, Result};
+use crate::flags::{BufferEventFlags, BufferEventOptions, EventFlags};
+use crate::trampoline::{self, Slot};
+use crate::{base, ffi};
+
+/// What libevent made the buffer event as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// On a descriptor of its own, or to be connected.
+    Socket,
+    /// One half of a pair.
+    Pair,
+    /// On top of another buffer event.
+    Filter,
+    /// Owned and freed by something else of libevent's, such as an HTTP connection, whose
+    /// Rust side calls [`Inner::forget`] before it is gone.
+    #[allow(dead_code, reason = "HTTP's connections have such")]
+    View,
+}
+
+/// How far a buffer event is on the way from its peer's address to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Link {
+    /// `connect` was not called yet.
+    Fresh,
+    /// `connect` was called; whether it succeeds or not, a second call is refused.
+    Begun,
+    /// `close` was called.
+    Closed,
+}
+
+/// A `bufferevent` that C has made, with what it is to keep.
+pub(crate) struct Native {
+    pub(crate) raw: *mut ffi::bufferevent,
+    pub(crate) kind: Kind,
+    pub(crate) options: BufferEventOptions,
+    /// Whose descriptor it has. C must not close it: never give it `BEV_OPT_CLOSE_ON_FREE`.
+    pub(crate) source: Option<Box<dyn AsFd>>,
+    /// The buffer event under a filter; with `CLOSE_ON_FREE` it is freed with the filter.
+    pub(crate) under: Option<EventBufferEvent>,
+    /// Whatever else is to live as long.
+    pub(crate) kept: Option<Box<dyn Any>>,
+}
+
+impl Native {
+    pub(crate) fn new(raw: *mut ffi::bufferevent, kind: Kind, options: BufferEventOptions) -> Self {
+        Self {
+            raw,
+            kind,
+            options,
+            source: None,
+            under: None,
+            kept: None,
+        }
+    }
+}
+
+pub(crate) struct Inner {
+    raw: Cell<*mut ffi::bufferevent>, // null once freed
+    arg: Cell<*mut c_void>,           // the weak count lent to C
+    pub(super) kind: Kind,
+    pub(super) options: BufferEventOptions,
+    base: Rc<base::Inner>, // keeps the base alive longer than `raw`
+    pub(crate) read: Slot<Data>,
+    pub(crate) write: Slot<Data>,
+    pub(crate) event: Slot<Happening>,
+    wanted: Cell<[bool; 3]>, // which of the three are set; a slot is empty while its closure runs
+    pub(super) source: RefCell<Option<Box<dyn AsFd>>>,
+    pub(super) under: RefCell<Option<EventBufferEvent>>,
+    covered: Cell<bool>, // a filter is on top, and has the callbacks
+    kept: RefCell<Option<Box<dyn Any>>>,
+    pub(super) link: Cell<Link>,
+    pub(super) dns_error: RefCell<Option<String>>,
+    pub(super) priority: Cell<Option<i32>>, // as `set_priority` set it
+    pub(super) bucket: RefCell<Option<Bucket>>, // the rate limit that C has
+    pub(super) scheduled: Cell<bool>,       // libevent may have its deferred callback in a queue
+}
+
+/// What is left of a buffer event when its handles are done with it.
+struct Remains {
+    raw: *mut ffi::bufferevent,
+    arg: *mut c_void,
+    kind: Kind,
+    options: BufferEventOptions,
+    closures: (Option<Box<Data>>, Option<Box<Data>>, Option<Box<Happening>>),
+    source: Option<Box<dyn AsFd>>, // its number must stay taken until libevent has let go of it
+    under: Option<EventBufferEvent>,
+    kept: Option<Box<dyn Any>>,
+    bucket: Option<Bucket>,
+}
+
+impl EventBufferEvent {
+    /// The handle of a `bufferevent` that C has made.
+    ///
+    /// # Safety
+    /// `native.raw` is of `base`, its descriptor, if it has one, is that of `native.source`,
+    /// and one count of it is given away here; a [`Kind::View`] is alive until
+    /// [`Inner::forget`], and gives none away.
+    pub(crate) unsafe fn from_native(base: &Rc<base::Inner>, native: Native) -> Self {
+        let inner = Rc::new(Inner {
+            raw: Cell::new(native.raw),
+            arg: Cell::new(ptr::null_mut()),
+            kind: native.kind,
+            options: native.options,
+            base: Rc::clone(base),
+            read: Slot::empty(),
+            write: Slot::empty(),
+            event: Slot::empty(),
+            wanted: Cell::default(),
+            source: RefCell::new(native.source),
+            under: RefCell::new(native.under),
+            covered: Cell::new(false),
+            kept: RefCell::new(native.kept),
+            link: Cell::new(Link::Fresh),
+            dns_error: RefCell::default(),
+            priority: Cell::default(),
+            bucket: RefCell::default(),
+            scheduled: Cell::default(),
+        });
+        inner.arg.set(trampoline::lend(&inner));
+        if let Some(under) = &*inner.under.borrow() {
+            under.0.covered.set(true);
+        }
+        base.note_priority(base.middle_priority()); // that of its deferred callback
+        Self(inner)
+    }
+}
+
+impl Inner {
+    pub(crate) fn base(&self) -> Rc<base::Inner> {
+        Rc::clone(&self.base)
+    }
+
+    /// The buffer event for C, if C may be called with it.
+    pub(crate) fn usable(&self, call: &'static str) -> Result<*mut ffi::bufferevent> {
+        let raw = self.raw.get();
+        if raw.is_null() {
+            return Err(Error::Freed {
+                call,
+                object: "buffer event",
+            });
+        }
+        self.base.usable(call)?;
+        Ok(raw)
+    }
+
+    /// Notes a change that may have libevent schedule its deferred callback.
+    pub(super) fn touch(&self) {
+        if self.kind != Kind::Socket || self.options.contains(BufferEventOptions::DEFER_CALLBACKS) {
+            self.scheduled.set(true);
+        }
+    }
+
+    /// Whether a filter on top of it, or an HTTP connection, has its callbacks.
+    pub(super) fn is_taken(&self) -> bool {
+        self.covered.get() || self.kind == Kind::View
+    }
+
+    /// Replaces the closures; gives back the old ones, to be dropped when nothing is borrowed.
+    #[must_use]
+    pub(super) fn set_closures(
+        &self,
+        read: Option<Box<Data>>,
+        write: Option<Box<Data>>,
+        event: Option<Box<Happening>>,
+    ) -> impl Sized + use<> {
+        self.wanted
+            .set([read.is_some(), write.is_some(), event.is_some()]);
+        let old = (
+            self.read.set(read),
+            self.write.set(write),
+            self.event.set(event),
+        );
+        self.arm();
+        old
+    }
+
+    /// Tells C which callbacks there are: what it need not call it does not schedule.
+    fn arm(&self) {
+        let raw = self.raw.get();
+        if raw.is_null() || self.is_taken() {
+            return;
+        }
+        let [read, write, event] = self.wanted.get();
+        let (on_read, on_write, on_event): (
+            ffi::bufferevent_data_cb,
+            ffi::bufferevent_data_cb,
+            ffi::bufferevent_event_cb,
+        ) = (
+            Some(trampoline::on_bev_read),
+            Some(trampoline::on_bev_write),
+            Some(trampoline::on_bev_event),
+        );
+        // SAFETY: `raw` is not freed, and `arg` stays lent until `release` has freed it.
+        unsafe {
+            ffi::bufferevent_setcb(
+                raw,
+                on_read.filter(|_| read),
+                on_write.filter(|_| write),
+                on_event.filter(|_| event),
+                self.arg.get(),
+            )
+        };
+    }
+
+    /// Has the read or write callback called in a later turn of the loop.
+    pub(crate) fn run_later(&self, what: EventFlags) {
+        let raw = self.raw.get();
+        if raw.is_null() || self.base.is_foreign() {
+            return;
+        }
+        let deferred = BufferEventOptions::DEFER_CALLBACKS.bits();
+        self.scheduled.set(true);
+        // SAFETY: `raw` is not freed; deferred, nothing is called in here.
+        unsafe { ffi::bufferevent_trigger(raw, what.bits(), deferred) };
+    }
+
+    /// Has the event callback called in a later turn of the loop, with `errno` to be read.
+    pub(crate) fn happen_later(&self, what: BufferEventFlags, errno: i32) {
+        let raw = self.raw.get();
+        if raw.is_null() || self.base.is_foreign() {
+            return;
+        }
+        let deferred = BufferEventOptions::DEFER_CALLBACKS.bits();
+        self.scheduled.set(true);
+        Errno::set_raw(errno);
+        // SAFETY: `raw` is not freed; deferred, nothing is called in here.
+        unsafe { ffi::bufferevent_trigger_event(raw, what.bits(), deferred) };
+    }
+
+    /// A [`Kind::View`] whose owner is about to free it: from now on it is as freed.
+    #[allow(dead_code, reason = "HTTP's connections have such")]
+    pub(crate) fn forget(&self) {
+        debug_assert_eq!(self.kind, Kind::View);
+        self.release();
+    }
+
+    /// Ends the buffer event; harmless a second time. In a forked child the base keeps it
+    /// instead.
+    pub(super) fn release(&self) {
+        let raw = self.raw.replace(ptr::null_mut());
+        if raw.is_null() {
+            return;
+        }
+        let remains = Remains {
+            raw,
+            arg: self.arg.replace(ptr::null_mut()),
+            kind: self.kind,
+            options: self.options,
+            closures: (
+                self.read.set(None),
+                self.write.set(None),
+                self.event.set(None),
+            ),
+            source: self.source.take(),
+            under: self.under.take(),
+            kept: self.kept.take(),
+            bucket: self.bucket.take(),
+        };
+        if self.base.is_foreign() {
+            self.base.adopt(Box::new(remains));
+        } else {
+            remains.end(&self.base);
+        }
+    }
+}
+
+impl Remains {
+    /// Frees it. libevent itself does that in a later turn; what is called there is its own.
+    fn end(self, base: &base::Inner) {
+        if self.kind != Kind::View {
+            base.calling_in_drop(|| self.let_go());
+            base.owe_a_turn();
+        }
+        // SAFETY: lent in `from_native`, and libevent has forgotten it.
+        unsafe { trampoline::reclaim::<Inner>(self.arg) };
+        let Self {
+            options,
+            closures,
+            source,
+            under,
+            kept,
+            bucket,
+            ..
+        } = self;
+        if let Some(under) = &under {
+            under.0.covered.set(false);
+            under.0.arm();
+            if options.contains(BufferEventOptions::CLOSE_ON_FREE) {
+                under.free();
+            }
+        }
+        drop((bucket, source, closures, under, kept));
+    }
+
+    /// Takes it out of C's hands. Inside its own callback C counts on it a little longer;
+    /// everything that C would still do then is switched off before.
+    fn let_go(&self) {
+        let both = EventFlags::READ.union(EventFlags::WRITE).bits();
+        if self.bucket.is_some() {
+            // SAFETY: `raw` is not freed before the end of this method.
+            unsafe { ffi::bufferevent_set_rate_limit(self.raw, ptr::null_mut()) };
+        }
+        // SAFETY: `raw` is not freed before the end of this method. Without times a filter
+        // whose callback is running does not start a timer that would outlive it.
+        unsafe { ffi::bufferevent_set_timeouts(self.raw, ptr::null(), ptr::null()) };
+        // SAFETY: as above.
+        unsafe { ffi::bufferevent_disable(self.raw, both) };
+        if self.kind == Kind::Socket {
+            // SAFETY: as above. While connecting, `disable` leaves an event in the backend,
+            // which would outlive the descriptor; this does not.
+            unsafe { ffi::bufferevent_setfd(self.raw, -1) };
+        }
+        // SAFETY: the count that `from_native` was given; nobody has `raw` any more.
+        unsafe { ffi::bufferevent_free(self.raw) };
+    }
+}
+
+impl base::Orphan for Remains {
+    fn free(self: Box<Self>, base: &base::Inner) {
+        self.end(base);
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.release();
+    }
+}
+
+impl Lender for Inner {
+    fn evbuffer(&self, call: &'static str, side: Side) -> Result<*mut ffi::evbuffer> {
+        let raw = self.usable(call)?;
+        self.touch();
+        // SAFETY: `raw` is not freed, and has its buffers for as long as it lives.
+        Ok(match side {
+            Side::Input => unsafe { ffi::bufferevent_get_input(raw) },
+            // SAFETY: as above.
+            Side::Output => unsafe { ffi::bufferevent_get_output(raw) },
+        })
+    }
+
+    fn base(&self) -> Rc<base::Inner> {
+        Self::base(self)
+    }
+
+    fn drains_to_fd(&self) -> bool {
+        self.kind == Kind::Socket
+    }
+}

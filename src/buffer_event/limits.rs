@@ -1,0 +1,297 @@
+//! How much a buffer event takes and gives, how fast, how urgently, and for how long it
+//! waits.
+//!
+//! Owns: a [`RateLimit`] in libevent's form, for the buffer event that has it. Lent to C:
+//! that, until another takes its place or the buffer event is freed. Runs user code: none
+//! of its own; see [`EventBufferEvent::set_watermark`].
+#![allow(unsafe_code)]
+
+use std::ptr;
+use std::time::Duration;
+
+use super::{EventBufferEvent, Kind, check_direction};
+use crate::error::{Error, Result, cvt, cvt_p};
+use crate::flags::EventFlags;
+use crate::{base, ffi};
+
+/// The longest tick of a [`RateLimit`].
+const TICK_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How fast a buffer event may read and write; for [`EventBufferEvent::set_rate_limit`].
+///
+/// Each `tick` the allowance grows by the rate, up to the burst; reading and writing use it
+/// up, and wait when it is gone. PHP has no such thing.
+/// libevent: `struct ev_token_bucket_cfg`.
+///
+/// # Examples
+/// ```
+/// use php_event::RateLimit;
+/// use std::time::Duration;
+///
+/// let slow = RateLimit { write_rate: 10_000, write_burst: 20_000, ..RateLimit::UNLIMITED };
+/// assert_eq!(slow.tick, Duration::from_secs(1));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[doc(alias = "ev_token_bucket_cfg")]
+pub struct RateLimit {
+    /// Bytes that may be read in each tick, at least 1.
+    pub read_rate: usize,
+    /// Bytes that may be read at once after a pause, at least the rate.
+    pub read_burst: usize,
+    /// Bytes that may be written in each tick, at least 1.
+    pub write_rate: usize,
+    /// Bytes that may be written at once after a pause, at least the rate.
+    pub write_burst: usize,
+    /// How long a tick is: one millisecond to one day.
+    pub tick: Duration,
+}
+
+impl RateLimit {
+    /// No limit that could be met, and ticks of a second.
+    pub const UNLIMITED: Self = Self {
+        read_rate: isize::MAX as usize,
+        read_burst: isize::MAX as usize,
+        write_rate: isize::MAX as usize,
+        write_burst: isize::MAX as usize,
+        tick: Duration::from_secs(1),
+    };
+
+    /// libevent's form of it.
+    fn bucket(&self, call: &'static str) -> Result<Bucket> {
+        let fits = |rate, burst| (1..=burst).contains(&rate) && burst <= isize::MAX as usize;
+        if !fits(self.read_rate, self.read_burst) || !fits(self.write_rate, self.write_burst) {
+            return Err(Error::argument(
+                call,
+                format!("{self:?}: a rate is at least 1 and at most its burst"),
+            ));
+        }
+        // libevent divides by the tick's milliseconds, in 32 bits.
+        if !(Duration::from_millis(1)..=TICK_MAX).contains(&self.tick) {
+            return Err(Error::argument(
+                call,
+                format!(
+                    "a tick of {:?}; one millisecond to one day is possible",
+                    self.tick
+                ),
+            ));
+        }
+        let tick = base::timeval(self.tick);
+        // SAFETY: libevent copies the tick.
+        let raw = unsafe {
+            ffi::ev_token_bucket_cfg_new(
+                self.read_rate,
+                self.read_burst,
+                self.write_rate,
+                self.write_burst,
+                &tick,
+            )
+        };
+        cvt_p(call, raw).map(Bucket)
+    }
+}
+
+/// A limit in libevent's form.
+pub(super) struct Bucket(*mut ffi::ev_token_bucket_cfg);
+
+impl Drop for Bucket {
+    fn drop(&mut self) {
+        // SAFETY: made by `ev_token_bucket_cfg_new`; the buffer event that had it has got
+        // another or none, or is freed.
+        unsafe { ffi::ev_token_bucket_cfg_free(self.0) };
+    }
+}
+
+impl EventBufferEvent {
+    /// Sets watermarks for `READ`, `WRITE` or both.
+    ///
+    /// Reading: the read callback is called when `low` bytes or more wait; the end and
+    /// errors are told regardless. The loop stops reading when `high` wait, and goes on when
+    /// there are fewer; 0 is no limit. A read callback that leaves `high` bytes or more in
+    /// the input is called again in the next turn, for as long as it does: the loop never
+    /// rests. Writing: the write callback is called when `low` bytes or fewer are left;
+    /// `high` limits what a filter on top of this object puts into it.
+    ///
+    /// Lowering a mark does not announce data that is there already.
+    ///
+    /// PHP: `EventBufferEvent::setWatermark`. libevent: `bufferevent_setwatermark`.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] when `low` is more than a `high` that is not 0, so that nothing
+    /// would ever be told, and for other flags than `READ` and `WRITE`; [`Error::Freed`],
+    /// [`Error::Forked`].
+    #[doc(
+        alias = "EventBufferEvent::setWatermark",
+        alias = "bufferevent_setwatermark"
+    )]
+    pub fn set_watermark(&self, events: EventFlags, low: usize, high: usize) -> Result<()> {
+        const CALL: &str = "EventBufferEvent::setWatermark";
+        let events = check_direction(CALL, events)?;
+        if high != 0 && low > high {
+            let reason = format!("low mark {low} above high mark {high}: nothing could reach it");
+            return Err(Error::argument(CALL, reason));
+        }
+        let most = isize::MAX as usize; // libevent counts the room that is left in this type
+        let (low, high) = (low.min(most), high.min(most));
+        // SAFETY: `with` gives one that is not freed.
+        self.with(CALL, |raw| unsafe {
+            ffi::bufferevent_setwatermark(raw, events.bits(), low, high)
+        })?;
+        if high != 0 && events.contains(EventFlags::READ) {
+            self.0.scheduled.set(true); // from now on libevent queues it when the mark is met
+        }
+        Ok(())
+    }
+
+    /// Sets how long reading and writing wait; `None`, as zero, is for ever.
+    ///
+    /// When nothing came for that long while `READ` is enabled, the event callback is told
+    /// `READING | TIMEOUT`, and `READ` is disabled; when output waits and none could go out,
+    /// `WRITING | TIMEOUT`, and `WRITE` is disabled. Each arrival or departure starts the
+    /// time anew. Longer times than [`MAX_TIMEOUT`](crate::MAX_TIMEOUT) are that; parts of a
+    /// microsecond are cut.
+    ///
+    /// PHP: `EventBufferEvent::setTimeouts`, where 0 is none.
+    /// libevent: `bufferevent_set_timeouts`.
+    ///
+    /// # Errors
+    /// [`Error::Freed`], [`Error::Forked`]; [`Error::Call`] without memory.
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{BufferEventOptions, Callbacks, Event, EventBase, EventBufferEvent};
+    /// # use std::{os::unix::net::UnixStream, time::Duration};
+    /// let base = EventBase::new()?;
+    /// let (_silent, socket) = UnixStream::pair()?;
+    /// let bev = EventBufferEvent::new(&base, socket, BufferEventOptions::empty())?;
+    /// bev.set_callbacks(Callbacks::new().on_event(|_bev, what| {
+    ///     assert_eq!(what, EventBufferEvent::READING | EventBufferEvent::TIMEOUT);
+    /// }))?;
+    /// bev.set_timeouts(Some(Duration::from_millis(1)), None)?;
+    /// bev.enable(Event::READ)?;
+    /// base.dispatch()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[doc(
+        alias = "EventBufferEvent::setTimeouts",
+        alias = "bufferevent_set_timeouts"
+    )]
+    pub fn set_timeouts(&self, read: Option<Duration>, write: Option<Duration>) -> Result<()> {
+        const CALL: &str = "EventBufferEvent::setTimeouts";
+        let times = [read, write].map(|time| time.map(base::timeval));
+        let [read, write] = times
+            .each_ref()
+            .map(|time| time.as_ref().map_or(ptr::null(), ptr::from_ref));
+        // SAFETY: `with` gives one that is not freed; libevent copies the times.
+        let rc = self.with(CALL, |raw| unsafe {
+            ffi::bufferevent_set_timeouts(raw, read, write)
+        })?;
+        cvt(CALL, rc).map(drop)
+    }
+
+    /// The priority of its events: 0 is the most urgent.
+    ///
+    /// PHP: the property `EventBufferEvent::$priority`, which reads null there.
+    /// libevent: `bufferevent_get_priority`.
+    ///
+    /// # Errors
+    /// [`Error::Freed`], [`Error::Forked`].
+    #[doc(
+        alias = "EventBufferEvent::$priority",
+        alias = "bufferevent_get_priority"
+    )]
+    pub fn priority(&self) -> Result<i32> {
+        let raw = self.0.usable("EventBufferEvent::$priority")?;
+        // SAFETY: `raw` is not freed.
+        Ok(unsafe { ffi::bufferevent_get_priority(raw) })
+    }
+
+    /// Sets the priority, from 0, the most urgent, to the base's number of priorities less
+    /// one.
+    ///
+    /// PHP: `EventBufferEvent::setPriority`, and writing the property `$priority`.
+    /// libevent: `bufferevent_priority_set`.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] outside of that range; [`Error::State`] when this object has no
+    /// socket of its own, and when a callback of it may wait in the queue of its former
+    /// priority, which would destroy the queue: with `OPT_DEFER_CALLBACKS` set the priority
+    /// before anything else, otherwise before a read high watermark; [`Error::Call`] when it
+    /// is about to run; [`Error::Freed`], [`Error::Forked`].
+    #[doc(
+        alias = "EventBufferEvent::setPriority",
+        alias = "bufferevent_priority_set"
+    )]
+    pub fn set_priority(&self, priority: i32) -> Result<()> {
+        const CALL: &str = "EventBufferEvent::setPriority";
+        let raw = self.0.usable(CALL)?;
+        if self.0.kind != Kind::Socket {
+            return Err(Error::State {
+                call: CALL,
+                reason: "only a buffer event on a socket of its own has a priority",
+            });
+        }
+        let base = self.0.base();
+        // SAFETY: `base` is not freed.
+        let n = unsafe { ffi::event_base_get_npriorities(base.raw()) };
+        if !(0..n).contains(&priority) {
+            let reason = format!("priority {priority} of {n}; call EventBase::priority_init first");
+            return Err(Error::argument(CALL, reason));
+        }
+        if self.0.scheduled.get() {
+            return Err(Error::State {
+                call: CALL,
+                reason: "a callback may wait in the queue; set the priority right after making it",
+            });
+        }
+        // SAFETY: `raw` is not freed, and its deferred callback is in no queue.
+        let rc = unsafe { ffi::bufferevent_priority_set(raw, priority) };
+        base.note_priority(priority);
+        cvt(CALL, rc)?;
+        self.0.priority.set(Some(priority));
+        Ok(())
+    }
+
+    /// Sets how fast it may read and write; `None` lifts the limit.
+    ///
+    /// The first tick allows one rate, not the burst.
+    ///
+    /// PHP has no such method. libevent: `bufferevent_set_rate_limit`.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for a rate of 0 or above its burst, and for a tick below a
+    /// millisecond or above a day; [`Error::State`] when this object has no socket of its
+    /// own: limit what is under it; [`Error::Freed`], [`Error::Forked`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{BufferEventOptions, EventBase, EventBufferEvent, RateLimit};
+    /// # let (_peer, socket) = std::os::unix::net::UnixStream::pair()?;
+    /// let base = EventBase::new()?;
+    /// let bev = EventBufferEvent::new(&base, socket, BufferEventOptions::empty())?;
+    /// let slow = RateLimit { write_rate: 1_000, write_burst: 1_000, ..RateLimit::UNLIMITED };
+    /// bev.set_rate_limit(Some(slow))?;
+    /// bev.set_rate_limit(None)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[doc(alias = "bufferevent_set_rate_limit")]
+    pub fn set_rate_limit(&self, limit: Option<RateLimit>) -> Result<()> {
+        const CALL: &str = "EventBufferEvent::setRateLimit";
+        self.0.usable(CALL)?;
+        if self.0.kind != Kind::Socket {
+            return Err(Error::State {
+                call: CALL,
+                reason: "only a buffer event on a socket of its own can be limited",
+            });
+        }
+        let bucket = limit.map(|limit| limit.bucket(CALL)).transpose()?;
+        let raw_bucket = bucket.as_ref().map_or(ptr::null_mut(), |bucket| bucket.0);
+        // SAFETY: `with` gives one that is not freed; `bucket` is kept below until it has
+        // another, or is freed.
+        let rc = self.with(CALL, |raw| unsafe {
+            ffi::bufferevent_set_rate_limit(raw, raw_bucket)
+        })?;
+        cvt(CALL, rc)?;
+        drop(self.0.bucket.replace(bucket));
+        Ok(())
+    }
+}

@@ -1,0 +1,130 @@
+//! The constants of `EventBufferEvent`.
+
+use std::ffi::{c_int, c_short};
+
+use crate::{EventBufferEvent, ffi};
+
+/// How urgently [`EventBufferEvent::flush`] moves bytes, and why a filter is called.
+///
+/// PHP has no such thing. libevent: `enum bufferevent_flush_mode`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[doc(alias = "bufferevent_flush_mode")]
+pub enum FlushMode {
+    /// As the loop does: whatever is ready to go.
+    Normal,
+    /// As much as can go, and nothing held back for better compression or the like.
+    Flush,
+    /// As `Flush`, and nothing will come after it.
+    Finished,
+}
+
+impl FlushMode {
+    pub(crate) fn to_c(self) -> ffi::bufferevent_flush_mode {
+        match self {
+            Self::Normal => ffi::bufferevent_flush_mode_BEV_NORMAL,
+            Self::Flush => ffi::bufferevent_flush_mode_BEV_FLUSH,
+            Self::Finished => ffi::bufferevent_flush_mode_BEV_FINISHED,
+        }
+    }
+
+    pub(crate) fn from_c(mode: ffi::bufferevent_flush_mode) -> Self {
+        match mode {
+            ffi::bufferevent_flush_mode_BEV_FLUSH => Self::Flush,
+            ffi::bufferevent_flush_mode_BEV_FINISHED => Self::Finished,
+            _ => Self::Normal,
+        }
+    }
+}
+
+/// What a filter's closure made of its bytes; see [`Filters`](crate::Filters).
+///
+/// PHP has no such thing. libevent: `enum bufferevent_filter_result`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[doc(alias = "bufferevent_filter_result")]
+pub enum FilterResult {
+    /// It took some, or put some. It is called again while bytes wait, unless it took none.
+    Ok,
+    /// It put nothing, and waits for more bytes.
+    NeedMore,
+    /// The bytes make no sense, and this direction is at its end: it is disabled, and the
+    /// event callback is told `READING | ERROR` or `WRITING | ERROR`, as of a socket.
+    Error,
+}
+
+impl FilterResult {
+    pub(crate) fn to_c(self) -> ffi::bufferevent_filter_result {
+        match self {
+            Self::Ok => ffi::bufferevent_filter_result_BEV_OK,
+            Self::NeedMore => ffi::bufferevent_filter_result_BEV_NEED_MORE,
+            Self::Error => ffi::bufferevent_filter_result_BEV_ERROR,
+        }
+    }
+}
+
+bitflags::bitflags! {
+    /// What happened to an [`EventBufferEvent`], as its event callback is told.
+    ///
+    /// `EOF`, `ERROR` and `TIMEOUT` come with the direction that they ended: the end of the
+    /// input is `READING | EOF`, 17.
+    ///
+    /// PHP: the event constants of `EventBufferEvent`. libevent: `BEV_EVENT_…`.
+    ///
+    /// ```compile_fail,E0308
+    /// // What happened is not what is waited for.
+    /// use php_event::{Event, EventBufferEvent};
+    /// let flags = EventBufferEvent::READING | Event::READ;
+    /// ```
+    /// ```
+    /// use php_event::EventBufferEvent;
+    /// let what = EventBufferEvent::READING | EventBufferEvent::EOF;
+    /// assert!(what.intersects(EventBufferEvent::EOF | EventBufferEvent::ERROR));
+    /// ```
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    pub struct BufferEventFlags: c_short {
+        /// It happened to the input.
+        const READING = ffi::BEV_EVENT_READING as c_short;
+        /// It happened to the output.
+        const WRITING = ffi::BEV_EVENT_WRITING as c_short;
+        /// The peer sends no more.
+        const EOF = ffi::BEV_EVENT_EOF as c_short;
+        /// A system call failed; its number is the last socket error.
+        const ERROR = ffi::BEV_EVENT_ERROR as c_short;
+        /// Nothing happened for as long as was set.
+        const TIMEOUT = ffi::BEV_EVENT_TIMEOUT as c_short;
+        /// The connection stands, and with TLS its handshake is done.
+        const CONNECTED = ffi::BEV_EVENT_CONNECTED as c_short;
+    }
+
+    /// How an [`EventBufferEvent`] is made.
+    ///
+    /// PHP: the `OPT_` constants of `EventBufferEvent`. libevent: `enum bufferevent_options`.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    pub struct BufferEventOptions: c_int {
+        /// Give up what it was made from when it is freed. A socket is owned in any case, and
+        /// closes with its last owner; a filter frees the buffer event under it.
+        const CLOSE_ON_FREE = ffi::bufferevent_options_BEV_OPT_CLOSE_ON_FREE as c_int;
+        /// Locks. An object belongs to one thread here: constructors answer `Err`.
+        const THREADSAFE = ffi::bufferevent_options_BEV_OPT_THREADSAFE as c_int;
+        /// Run the callbacks from the loop's queue, never in the middle of other work. What
+        /// happened meanwhile comes in one call.
+        const DEFER_CALLBACKS = ffi::bufferevent_options_BEV_OPT_DEFER_CALLBACKS as c_int;
+        /// Run the callbacks without the lock; needs `DEFER_CALLBACKS`, and changes nothing
+        /// without locks.
+        const UNLOCK_CALLBACKS = ffi::bufferevent_options_BEV_OPT_UNLOCK_CALLBACKS as c_int;
+    }
+}
+
+class_consts!(EventBufferEvent: BufferEventFlags {
+    READING = READING "BEV_EVENT_READING",
+    WRITING = WRITING "BEV_EVENT_WRITING",
+    EOF = EOF "BEV_EVENT_EOF",
+    ERROR = ERROR "BEV_EVENT_ERROR",
+    TIMEOUT = TIMEOUT "BEV_EVENT_TIMEOUT",
+    CONNECTED = CONNECTED "BEV_EVENT_CONNECTED",
+});
+class_consts!(EventBufferEvent: BufferEventOptions {
+    OPT_CLOSE_ON_FREE = CLOSE_ON_FREE "BEV_OPT_CLOSE_ON_FREE",
+    OPT_THREADSAFE = THREADSAFE "BEV_OPT_THREADSAFE",
+    OPT_DEFER_CALLBACKS = DEFER_CALLBACKS "BEV_OPT_DEFER_CALLBACKS",
+    OPT_UNLOCK_CALLBACKS = UNLOCK_CALLBACKS "BEV_OPT_UNLOCK_CALLBACKS",
+});

@@ -1,0 +1,158 @@
+//! The entry points of `EventBufferEvent`.
+#![allow(unsafe_code)]
+
+use std::cell::Cell;
+use std::ffi::{c_short, c_void};
+use std::rc::Rc;
+
+use nix::errno::Errno;
+
+use super::{guard, panic_waits, reclaim, release, upgrade};
+use crate::buffer::Side;
+use crate::buffer_event::{self, FilterState};
+use crate::flags::{BufferEventFlags, EventFlags, FilterResult, FlushMode};
+use crate::{EventBufferEvent, ffi};
+
+/// # Safety
+/// Registered only by `buffer_event::Inner`, with an `arg` lent for it.
+pub(crate) unsafe extern "C" fn on_bev_read(_bev: *mut ffi::bufferevent, arg: *mut c_void) {
+    // SAFETY: `buffer_event::Inner::release` has libevent forget `arg` before it is reclaimed.
+    let Some(inner) = (unsafe { upgrade::<buffer_event::Inner>(arg) }) else {
+        return;
+    };
+    run(
+        inner,
+        |inner| inner.run_later(EventFlags::READ),
+        |this| {
+            this.0.read.call(|f| f(this));
+        },
+    );
+}
+
+/// # Safety
+/// Registered only by `buffer_event::Inner`, with an `arg` lent for it.
+pub(crate) unsafe extern "C" fn on_bev_write(_bev: *mut ffi::bufferevent, arg: *mut c_void) {
+    // SAFETY: `buffer_event::Inner::release` has libevent forget `arg` before it is reclaimed.
+    let Some(inner) = (unsafe { upgrade::<buffer_event::Inner>(arg) }) else {
+        return;
+    };
+    run(
+        inner,
+        |inner| inner.run_later(EventFlags::WRITE),
+        |this| {
+            this.0.write.call(|f| f(this));
+        },
+    );
+}
+
+/// # Safety
+/// Registered only by `buffer_event::Inner`, with an `arg` lent for it.
+pub(crate) unsafe extern "C" fn on_bev_event(
+    _bev: *mut ffi::bufferevent,
+    what: c_short,
+    arg: *mut c_void,
+) {
+    let errno = Errno::last_raw(); // what the callback may ask for
+    // SAFETY: `buffer_event::Inner::release` has libevent forget `arg` before it is reclaimed.
+    let Some(inner) = (unsafe { upgrade::<buffer_event::Inner>(arg) }) else {
+        return;
+    };
+    let what = BufferEventFlags::from_bits_retain(what);
+    run(
+        inner,
+        |inner| inner.happen_later(what, errno),
+        |this| {
+            this.0.event.call(|f| {
+                Errno::set_raw(errno);
+                f(this, what);
+            });
+        },
+    );
+}
+
+/// Runs a callback, or `later` where a panic is on its way: libevent would not call again
+/// for what has happened.
+fn run(
+    inner: Rc<buffer_event::Inner>,
+    later: impl FnOnce(&buffer_event::Inner),
+    now: impl FnOnce(&EventBufferEvent),
+) {
+    let base = inner.base();
+    let this = EventBufferEvent(inner); // may be the last handle: then it goes in `release`
+    if panic_waits() {
+        later(&this.0);
+    } else {
+        guard(&base, || now(&this));
+    }
+    release(&base, this);
+}
+
+/// # Safety
+/// Registered only by `create_filter`, with an `arg` lent for `FilterState`.
+pub(crate) unsafe extern "C" fn on_filter_input(
+    source: *mut ffi::evbuffer,
+    destination: *mut ffi::evbuffer,
+    limit: isize,
+    mode: ffi::bufferevent_flush_mode,
+    arg: *mut c_void,
+) -> ffi::bufferevent_filter_result {
+    // SAFETY: this function's own duty; libevent's buffers outlive its call.
+    unsafe { filter(Side::Input, source, destination, limit, mode, arg) }
+}
+
+/// # Safety
+/// Registered only by `create_filter`, with an `arg` lent for `FilterState`.
+pub(crate) unsafe extern "C" fn on_filter_output(
+    source: *mut ffi::evbuffer,
+    destination: *mut ffi::evbuffer,
+    limit: isize,
+    mode: ffi::bufferevent_flush_mode,
+    arg: *mut c_void,
+) -> ffi::bufferevent_filter_result {
+    // SAFETY: this function's own duty; libevent's buffers outlive its call.
+    unsafe { filter(Side::Output, source, destination, limit, mode, arg) }
+}
+
+/// # Safety
+/// Registered only by `create_filter`, with an `arg` lent for `FilterState`; the last call.
+pub(crate) unsafe extern "C" fn on_filter_end(arg: *mut c_void) {
+    // SAFETY: this function's own duty. The state went with the filter's `Inner`, if nobody
+    // is at work on it, so that no user code runs here.
+    unsafe { reclaim::<FilterState>(arg) };
+}
+
+/// Runs one direction of a filter.
+///
+/// # Safety
+/// `arg` is lent for `FilterState`, and the buffers live until this returns.
+unsafe fn filter(
+    side: Side,
+    source: *mut ffi::evbuffer,
+    destination: *mut ffi::evbuffer,
+    limit: isize,
+    mode: ffi::bufferevent_flush_mode,
+    arg: *mut c_void,
+) -> ffi::bufferevent_filter_result {
+    // SAFETY: the caller's duty; `on_filter_end` comes last.
+    let Some(state) = (unsafe { upgrade::<FilterState>(arg) }) else {
+        return FilterResult::Error.to_c();
+    };
+    let Some(owner) = state.owner() else {
+        return FilterResult::Error.to_c();
+    };
+    let base = owner.base();
+    let result = Cell::new(FilterResult::NeedMore); // where a panic is on its way already
+    let limit = usize::try_from(limit).ok();
+    let panicked = guard(&base, || {
+        let (stage, mode) = (state.stage(side), FlushMode::from_c(mode));
+        // SAFETY: the caller's duty.
+        result.set(unsafe { stage.run(source, destination, limit, mode) });
+    });
+    if panicked {
+        result.set(FilterResult::Error);
+    } else if result.get() == FilterResult::Error {
+        FilterState::fail(&owner, side);
+    }
+    release(&base, (state, owner));
+    result.get().to_c()
+}

@@ -1,0 +1,200 @@
+//! `free`, `close`, drops, and what they leave.
+
+use std::os::fd::AsRawFd;
+use std::os::unix::net::UnixStream;
+use std::rc::Rc;
+
+use php_event::{Callbacks, Event, EventBufferEvent, Filters, FlushMode, LoopEnd};
+
+use super::{BOTH, PLAIN, connected, got, notes, refused, send, sockets, state, text};
+use crate::support_class::{Seen, alone, new_base, pass, run};
+
+#[test]
+fn freed_or_dropped_nothing_more_is_told_or_sent_and_the_socket_closes_at_once() {
+    let base = new_base();
+    for drops in [false, true] {
+        let (bev, peer) = connected(&base);
+        let seen = Seen::new();
+        bev.set_callbacks(notes(&seen)).unwrap();
+        bev.enable(BOTH).unwrap();
+        bev.write("never sent").unwrap();
+        send(&peer, "never read");
+        if drops {
+            drop(bev);
+        } else {
+            bev.free();
+            bev.free();
+        }
+        // A close with unread data resets, which a reader of the rest sees as the end or so.
+        assert!(matches!(
+            std::io::Read::read(&mut &peer, &mut [0; 9]),
+            Ok(0) | Err(_)
+        ));
+        assert_eq!(run(&base), LoopEnd::NoEvents);
+        assert!(seen.take().is_empty());
+    }
+}
+
+#[test]
+fn a_socket_that_is_shared_stays_open() {
+    let base = new_base();
+    let (ours, theirs) = sockets();
+    let ours = Rc::new(ours);
+    let options = EventBufferEvent::OPT_CLOSE_ON_FREE;
+    let bev = EventBufferEvent::new(&base, ours.clone(), options).unwrap();
+    bev.enable(Event::READ).unwrap();
+    bev.free();
+    run(&base);
+    send(&ours, "still there");
+    assert_eq!(got(&theirs), "still there");
+    assert_eq!(Rc::strong_count(&ours), 1);
+}
+
+#[test]
+fn closed_it_keeps_what_came_in_and_the_loop_can_end() {
+    let base = new_base();
+    let (bev, peer) = connected(&base);
+    let seen = Seen::new();
+    let note = seen.clone();
+    bev.set_callbacks(notes(&seen).on_read(move |_| note.note("read".to_owned())))
+        .unwrap();
+    bev.enable(Event::READ).unwrap();
+    send(&peer, "hello");
+    pass(&base);
+    assert_eq!(seen.take(), ["read"]);
+    bev.close().unwrap();
+    assert_eq!(got(&peer), "", "the peer sees the end at once");
+    assert_eq!(bev.fd(), None);
+    assert!(bev.get_enabled().unwrap().is_empty());
+    refused(bev.close(), state, "no descriptor");
+    bev.write("into the void").unwrap();
+    assert_eq!(run(&base), LoopEnd::NoEvents);
+    assert_eq!(text(bev.read(9).unwrap()), "hello");
+    assert!(bev.input().add("x").is_err() && bev.output().drain(1).is_err());
+    assert!(seen.take().is_empty());
+}
+
+#[test]
+fn closed_in_each_of_its_callbacks_it_lives_on() {
+    let base = new_base();
+    for part in 0..3 {
+        let (bev, peer) = connected(&base);
+        let seen = Seen::new();
+        let note = seen.clone();
+        let close = move |bev: &EventBufferEvent| {
+            note.note(part);
+            bev.close().unwrap();
+        };
+        let callbacks = match part {
+            0 => Callbacks::new().on_read(close),
+            1 => Callbacks::new().on_write(close),
+            _ => Callbacks::new().on_event(move |bev, _| close(bev)),
+        };
+        bev.set_callbacks(callbacks).unwrap();
+        bev.enable(BOTH).unwrap();
+        send(&peer, "hello");
+        peer.shutdown(std::net::Shutdown::Write).unwrap();
+        assert_eq!(run(&base), LoopEnd::NoEvents);
+        assert_eq!(seen.take(), [part]);
+        bev.set_timeouts(None, None).unwrap();
+        assert_eq!(bev.fd(), None);
+    }
+}
+
+/// The number of a socket that went in its object's own callback is used again at once, by
+/// another object: libevent is still inside the first one's event.
+#[test]
+fn a_number_used_again_inside_the_callback_is_the_new_owners() {
+    alone(&[], || used_again());
+}
+
+fn used_again() {
+    let base = new_base();
+    let seen = Seen::new();
+    let (bev, peer) = connected(&base);
+    let (inner, other, note) = (seen.clone(), base.clone(), seen.clone());
+    let kept = Rc::new(std::cell::RefCell::new(Vec::new()));
+    let keep = kept.clone();
+    bev.set_callbacks(Callbacks::new().on_read(move |bev| {
+        note.note("read".to_owned());
+        let fd = bev.fd().unwrap();
+        bev.free();
+        let (ours, theirs) = sockets();
+        let (again, peer) = if ours.as_raw_fd() == fd {
+            (ours, theirs)
+        } else {
+            (theirs, ours)
+        };
+        assert_eq!(again.as_raw_fd(), fd);
+        let next = EventBufferEvent::new(&other, again, PLAIN).unwrap();
+        next.set_callbacks(notes(&inner)).unwrap();
+        next.enable(Event::READ).unwrap();
+        send(&peer, "next");
+        keep.borrow_mut().push((next, peer));
+    }))
+    .unwrap();
+    bev.enable(Event::READ).unwrap();
+    send(&peer, "hello");
+    pass(&base);
+    pass(&base);
+    assert_eq!(seen.take(), ["read", "read next"]);
+    kept.take();
+    assert_eq!(run(&base), LoopEnd::NoEvents);
+}
+
+fn descriptors() -> usize {
+    std::fs::read_dir("/proc/self/fd").unwrap().count()
+}
+
+#[test]
+fn thousands_leave_no_descriptor_and_no_word_behind() {
+    alone(&[], || {
+        let before = descriptors();
+        let base = new_base();
+        for n in 0..2000 {
+            let (ours, _theirs) = UnixStream::pair().unwrap();
+            let bev = EventBufferEvent::new(&base, ours, PLAIN).unwrap();
+            let (half, other) = EventBufferEvent::create_pair(&base, PLAIN).unwrap();
+            let filter = EventBufferEvent::create_filter(&half, Filters::new(), PLAIN).unwrap();
+            let client = EventBufferEvent::unconnected(&base, PLAIN).unwrap();
+            client.connect("127.0.0.1:9").ok();
+            for bev in [&bev, &half, &other, &filter, &client] {
+                bev.set_callbacks(Callbacks::new().on_event(|bev, _| bev.free()))
+                    .unwrap();
+                bev.enable(BOTH).unwrap();
+                bev.write("x").unwrap();
+            }
+            filter.flush(BOTH, FlushMode::Finished).unwrap();
+            if n % 3 == 0 {
+                pass(&base);
+            }
+        }
+        drop(base);
+        assert_eq!(descriptors(), before);
+    });
+}
+
+#[test]
+fn misuse_leaves_no_word_on_stderr() {
+    alone(&[], || {
+        let base = new_base();
+        let (bev, _peer) = connected(&base);
+        bev.set_priority(7).unwrap_err();
+        bev.set_watermark(Event::READ, 9, 3).unwrap_err();
+        bev.connect("nowhere").unwrap_err();
+        bev.connect("unix:/nonexistent").unwrap_err();
+        let both = EventBufferEvent::OPT_UNLOCK_CALLBACKS;
+        EventBufferEvent::unconnected(&base, both).unwrap_err();
+        let file = std::fs::File::open("Cargo.toml").unwrap();
+        let file = EventBufferEvent::new(&base, file, PLAIN).unwrap();
+        file.enable(BOTH).unwrap_err();
+        let unconnected = EventBufferEvent::unconnected(&base, PLAIN).unwrap();
+        unconnected.enable(BOTH).unwrap();
+        unconnected.write("x").unwrap();
+        unconnected.free();
+        bev.close().unwrap();
+        bev.enable(BOTH).unwrap();
+        bev.free();
+        assert_eq!(run(&base), LoopEnd::NoEvents);
+    });
+}

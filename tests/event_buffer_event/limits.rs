@@ -1,0 +1,403 @@
+//! Watermarks, priorities, rate limits.
+
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use php_event::{Callbacks, Event, EventBase, EventBufferEvent, EventConfig, LoopEnd, RateLimit};
+
+use super::{BOTH, PLAIN, argument, connected, notes, refused, send, state, with_options};
+use crate::support_class::{Seen, new_base, pass, precise_base, run};
+
+#[test]
+fn below_the_read_low_mark_nothing_is_told_but_the_end_is() {
+    let base = new_base();
+    let (bev, peer) = connected(&base);
+    let seen = Seen::new();
+    bev.set_callbacks(notes(&seen)).unwrap();
+    bev.set_watermark(Event::READ, 5, 0).unwrap();
+    bev.enable(Event::READ).unwrap();
+    send(&peer, "hell");
+    pass(&base);
+    assert!(seen.take().is_empty());
+    send(&peer, "o");
+    pass(&base);
+    assert_eq!(seen.take(), ["read hello"]);
+    send(&peer, "wor");
+    pass(&base);
+    bev.set_watermark(Event::READ, 1, 0).unwrap();
+    pass(&base);
+    assert!(
+        seen.take().is_empty(),
+        "what is there already is not announced"
+    );
+    drop(peer);
+    run(&base);
+    assert_eq!(seen.take(), ["event 17"]);
+    assert_eq!(bev.input().length(), 3);
+}
+
+#[test]
+fn at_the_read_high_mark_reading_rests_and_below_it_goes_on() {
+    let base = new_base();
+    let (bev, peer) = connected(&base);
+    bev.set_watermark(BOTH, 0, 4).unwrap();
+    bev.enable(Event::READ).unwrap();
+    send(&peer, "hello world");
+    let mut all = String::new();
+    for part in ["hell", "o wo", "rld"] {
+        assert_eq!(pass(&base), LoopEnd::Passed);
+        pass(&base);
+        assert_eq!(bev.input().length(), part.len());
+        all += &super::text(bev.read(9).unwrap());
+    }
+    assert_eq!(all, "hello world");
+    bev.set_watermark(Event::READ, 0, 0).unwrap();
+    send(&peer, "no limit any more");
+    pass(&base);
+    assert_eq!(bev.input().length(), 17);
+}
+
+/// libevent's way: as documented, the loop does not rest.
+#[test]
+fn a_callback_that_leaves_the_high_mark_is_called_again_and_again() {
+    let base = new_base();
+    let (bev, peer) = connected(&base);
+    let seen = Seen::new();
+    let note = seen.clone();
+    bev.set_callbacks(Callbacks::new().on_read(move |bev| {
+        note.note(bev.input().length());
+        if note.len() == 5 {
+            assert!(bev.read(9).unwrap().is_some());
+        }
+    }))
+    .unwrap();
+    bev.set_watermark(Event::READ, 0, 4).unwrap();
+    bev.enable(Event::READ).unwrap();
+    send(&peer, "hello");
+    while seen.len() < 6 {
+        pass(&base);
+    }
+    assert_eq!(seen.take(), [4, 4, 4, 4, 4, 1]);
+}
+
+#[test]
+fn without_a_read_callback_a_full_input_lets_the_loop_rest() {
+    let base = new_base();
+    let (bev, peer) = connected(&base);
+    bev.set_callbacks(Callbacks::new().on_event(|_, _| ()))
+        .unwrap();
+    bev.set_watermark(Event::READ, 0, 4).unwrap();
+    bev.enable(Event::READ).unwrap();
+    send(&peer, "hello world");
+    pass(&base);
+    assert_eq!(run(&base), LoopEnd::NoEvents);
+    assert_eq!(bev.input().length(), 4);
+}
+
+#[test]
+fn marks_that_contradict_are_refused_and_huge_ones_are_none() {
+    let base = new_base();
+    let (bev, peer) = connected(&base);
+    refused(
+        bev.set_watermark(BOTH, 5, 4),
+        argument,
+        "low mark 5 above high mark 4",
+    );
+    refused(
+        bev.set_watermark(BOTH, usize::MAX, 1),
+        argument,
+        "high mark 1",
+    );
+    bev.set_watermark(BOTH, 4, 4).unwrap();
+    bev.set_watermark(BOTH, usize::MAX, 0).unwrap();
+    bev.set_watermark(BOTH, 0, usize::MAX).unwrap();
+    bev.set_watermark(BOTH, usize::MAX, usize::MAX).unwrap();
+    bev.set_watermark(Event::READ, 0, isize::MAX as usize + 1)
+        .unwrap();
+    bev.enable(Event::READ).unwrap();
+    send(&peer, "hello");
+    pass(&base);
+    assert_eq!(bev.input().length(), 5);
+}
+
+/// A base with three priorities.
+fn prioritized() -> EventBase {
+    let base = new_base();
+    base.priority_init(3).unwrap();
+    base
+}
+
+#[test]
+fn the_urgent_run_first() {
+    let base = prioritized();
+    let seen = Seen::new();
+    let all = [2, 0, 1].map(|priority| {
+        let (bev, peer) = connected(&base);
+        let note = seen.clone();
+        bev.set_callbacks(Callbacks::new().on_read(move |bev| {
+            note.note(bev.priority().unwrap());
+            bev.disable(Event::READ).unwrap();
+        }))
+        .unwrap();
+        assert_eq!(bev.priority().unwrap(), 1);
+        bev.set_priority(priority).unwrap();
+        bev.enable(Event::READ).unwrap();
+        send(&peer, "x");
+        (bev, peer)
+    });
+    run(&base);
+    assert_eq!(seen.take(), [0, 1, 2]);
+    drop(all);
+}
+
+#[test]
+fn priorities_that_are_not_there_are_refused() {
+    let base = prioritized();
+    let (bev, _peer) = connected(&base);
+    for priority in [-1, 3, i32::MAX, i32::MIN] {
+        refused(bev.set_priority(priority), argument, "of 3");
+    }
+    bev.set_priority(2).unwrap();
+    refused(base.priority_init(2), argument, "priority 2");
+    let plain = new_base();
+    let _makes_events_of_the_middle = with_options(&prioritized(), PLAIN);
+    let (bev, _peer) = connected(&plain);
+    refused(bev.set_priority(1), argument, "of 1");
+}
+
+#[test]
+fn the_base_keeps_the_priority_that_a_deferred_callback_was_made_with() {
+    let base = new_base();
+    base.priority_init(5).unwrap();
+    let unconnected = EventBufferEvent::unconnected(&base, PLAIN).unwrap();
+    refused(base.priority_init(2), argument, "priority 2");
+    drop(unconnected);
+}
+
+#[test]
+fn a_new_descriptor_keeps_the_priority() {
+    let base = prioritized();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let bev = EventBufferEvent::unconnected(&base, PLAIN).unwrap();
+    bev.set_priority(2).unwrap();
+    bev.connect(&listener.local_addr().unwrap().to_string())
+        .unwrap();
+    assert_eq!(bev.priority().unwrap(), 2);
+    run(&base);
+    bev.set_priority(0).unwrap();
+    bev.close().unwrap();
+    assert_eq!(bev.priority().unwrap(), 0);
+}
+
+/// libevent would take a queued callback out of another queue than it is in.
+#[test]
+fn where_a_callback_may_be_queued_the_priority_stays() {
+    let base = prioritized();
+    let defer = EventBufferEvent::OPT_DEFER_CALLBACKS;
+    let (bev, peer) = with_options(&base, defer);
+    bev.set_priority(2).unwrap();
+    let seen = Seen::new();
+    let (note, stop) = (seen.clone(), base.clone());
+    bev.set_callbacks(Callbacks::new().on_read(move |_| note.note("read")))
+        .unwrap();
+    bev.set_priority(0).unwrap();
+    bev.enable(Event::READ).unwrap();
+    refused(bev.set_priority(1), state, "right after making it");
+    send(&peer, "x");
+    let urgent = Event::timer(&base, move |_| stop.stop().unwrap()).unwrap();
+    urgent.set_priority(0).unwrap();
+    urgent.add(Some(Duration::ZERO)).unwrap();
+    run(&base);
+    refused(bev.set_priority(1), state, "right after making it");
+
+    let (marked, _peer) = connected(&base);
+    marked.set_watermark(Event::READ, 0, 9).unwrap();
+    refused(marked.set_priority(0), state, "right after making it");
+    let (written, _peer) = with_options(&base, defer);
+    written.output().add("x").unwrap();
+    refused(written.set_priority(0), state, "right after making it");
+}
+
+fn elapsed(work: impl FnOnce()) -> Duration {
+    let start = Instant::now();
+    work();
+    start.elapsed()
+}
+
+#[test]
+fn a_rate_limit_slows_writing_and_lifted_it_does_not() {
+    let base = precise_base();
+    let (bev, peer) = connected(&base);
+    let slow = RateLimit {
+        write_rate: 1000,
+        write_burst: 1000,
+        tick: Duration::from_millis(20),
+        ..RateLimit::UNLIMITED
+    };
+    bev.set_rate_limit(Some(slow)).unwrap();
+    bev.write(vec![b'x'; 5000]).unwrap();
+    let time = elapsed(|| assert_eq!(run(&base), LoopEnd::NoEvents));
+    assert!(time >= Duration::from_millis(60), "{time:?}"); // 5 ticks, the first of them begun
+    assert_eq!(super::got(&peer).len(), 5000);
+    bev.set_rate_limit(Some(RateLimit {
+        write_rate: 1,
+        write_burst: 1,
+        ..slow
+    }))
+    .unwrap();
+    bev.set_rate_limit(None).unwrap();
+    bev.write(vec![b'x'; 5000]).unwrap();
+    run(&base);
+    assert_eq!(super::got(&peer).len(), 5000);
+}
+
+#[test]
+fn a_rate_limit_slows_reading() {
+    let base = precise_base();
+    let (bev, peer) = connected(&base);
+    let seen = Seen::new();
+    bev.set_callbacks(notes(&seen)).unwrap();
+    let slow = RateLimit {
+        read_rate: 2,
+        read_burst: 4,
+        tick: Duration::from_millis(10),
+        ..RateLimit::UNLIMITED
+    };
+    bev.set_rate_limit(Some(slow)).unwrap();
+    bev.enable(Event::READ).unwrap();
+    send(&peer, "hello");
+    drop(peer);
+    let time = elapsed(|| assert_eq!(run(&base), LoopEnd::NoEvents));
+    assert!(time >= Duration::from_millis(10), "{time:?}");
+    let seen = seen.take();
+    assert!(seen.len() >= 3, "{seen:?}");
+    assert!(
+        seen.iter().all(|note| note.len() <= "read ".len() + 4),
+        "{seen:?}"
+    );
+}
+
+/// A millisecond or less libevent would divide by, and a long one it cannot count.
+#[test]
+fn limits_that_cannot_be_are_refused() {
+    let base = new_base();
+    let (bev, _peer) = connected(&base);
+    let fine = RateLimit::UNLIMITED;
+    for (limit, words) in [
+        (
+            RateLimit {
+                read_rate: 0,
+                ..fine
+            },
+            "at least 1",
+        ),
+        (
+            RateLimit {
+                write_rate: 0,
+                ..fine
+            },
+            "at least 1",
+        ),
+        (
+            RateLimit {
+                read_rate: 2,
+                read_burst: 1,
+                ..fine
+            },
+            "at most its burst",
+        ),
+        (
+            RateLimit {
+                write_burst: usize::MAX,
+                ..fine
+            },
+            "at most its burst",
+        ),
+        (
+            RateLimit {
+                tick: Duration::ZERO,
+                ..fine
+            },
+            "one millisecond",
+        ),
+        (
+            RateLimit {
+                tick: Duration::from_micros(999),
+                ..fine
+            },
+            "one millisecond",
+        ),
+        (
+            RateLimit {
+                tick: Duration::from_secs(4_294_968),
+                ..fine
+            },
+            "one day",
+        ),
+        (
+            RateLimit {
+                tick: Duration::MAX,
+                ..fine
+            },
+            "one day",
+        ),
+    ] {
+        refused(bev.set_rate_limit(Some(limit)), argument, words);
+    }
+    bev.set_rate_limit(Some(fine)).unwrap();
+    bev.set_rate_limit(Some(RateLimit {
+        tick: Duration::from_secs(86_400),
+        ..fine
+    }))
+    .unwrap();
+}
+
+#[test]
+fn a_limit_that_is_exhausted_goes_with_its_object() {
+    let base = new_base();
+    for inside in [false, true] {
+        let (bev, peer) = connected(&base);
+        let tiny = RateLimit {
+            read_rate: 1,
+            read_burst: 1,
+            ..RateLimit::UNLIMITED
+        };
+        bev.set_rate_limit(Some(tiny)).unwrap();
+        let seen = Rc::new(std::cell::Cell::new(0));
+        let count = seen.clone();
+        bev.set_callbacks(Callbacks::new().on_read(move |bev| {
+            count.set(count.get() + 1);
+            if inside {
+                bev.set_rate_limit(Some(tiny)).unwrap();
+                bev.set_rate_limit(None).unwrap();
+                bev.set_rate_limit(Some(tiny)).unwrap();
+                bev.free();
+            }
+        }))
+        .unwrap();
+        bev.enable(Event::READ).unwrap();
+        send(&peer, "hello");
+        pass(&base);
+        assert_eq!(seen.get(), 1);
+        drop(bev);
+        assert_eq!(run(&base), LoopEnd::NoEvents);
+    }
+}
+
+#[test]
+fn a_limit_counts_with_another_clock_too() {
+    let config = EventConfig::new().unwrap();
+    config.set_flags(EventBase::NO_CACHE_TIME).unwrap();
+    let base = EventBase::with_config(&config).unwrap();
+    let (bev, peer) = connected(&base);
+    let slow = RateLimit {
+        write_rate: 3,
+        write_burst: 3,
+        tick: Duration::from_millis(1),
+        ..RateLimit::UNLIMITED
+    };
+    bev.set_rate_limit(Some(slow)).unwrap();
+    bev.write("hello").unwrap();
+    assert_eq!(run(&base), LoopEnd::NoEvents);
+    assert_eq!(super::got(&peer), "hello");
+}

@@ -1,0 +1,183 @@
+//! Two buffer events that are each other's peer.
+
+use php_event::{Callbacks, Event, EventBase, EventBufferEvent, FlushMode, LoopEnd, RateLimit};
+
+use super::{BOTH, PLAIN, notes, refused, state, text};
+use crate::support_class::{Seen, ms, new_base, pass, run};
+
+fn pair(base: &EventBase) -> (EventBufferEvent, EventBufferEvent) {
+    EventBufferEvent::create_pair(base, PLAIN).unwrap()
+}
+
+#[test]
+fn what_one_half_writes_the_other_reads() {
+    let base = new_base();
+    let (one, other) = pair(&base);
+    let (first, second) = (Seen::new(), Seen::new());
+    one.set_callbacks(notes(&first)).unwrap();
+    other.set_callbacks(notes(&second)).unwrap();
+    assert_eq!((one.fd(), other.fd()), (None, None));
+    assert_eq!(one.get_enabled().unwrap(), Event::WRITE);
+    one.write("hello").unwrap();
+    run(&base);
+    assert!(
+        first.take().is_empty() && second.take().is_empty(),
+        "nobody reads yet"
+    );
+    assert_eq!(one.output().length(), 5);
+    other.enable(Event::READ).unwrap();
+    assert!(second.take().is_empty(), "callbacks are deferred");
+    assert_eq!(run(&base), LoopEnd::NoEvents);
+    assert_eq!(
+        (first.take(), second.take()),
+        (vec!["write".into()], vec!["read hello".into()])
+    );
+    one.enable(Event::READ).unwrap();
+    other.write("back").unwrap();
+    run(&base);
+    assert_eq!(first.take(), ["read back"]);
+}
+
+#[test]
+fn a_half_has_no_descriptor_to_close_and_no_priority_and_no_rate() {
+    let base = new_base();
+    base.priority_init(3).unwrap();
+    let (one, _other) = pair(&base);
+    refused(one.close(), state, "no descriptor");
+    refused(one.set_priority(1), state, "socket of its own");
+    refused(
+        one.set_rate_limit(Some(RateLimit::UNLIMITED)),
+        state,
+        "socket of its own",
+    );
+    assert_eq!(one.priority().unwrap(), 1);
+}
+
+#[test]
+fn timeouts_work_without_a_socket() {
+    let base = new_base();
+    let (one, other) = pair(&base);
+    let seen = Seen::new();
+    one.set_callbacks(notes(&seen)).unwrap();
+    one.set_timeouts(ms(2), ms(2)).unwrap();
+    one.enable(Event::READ).unwrap();
+    run(&base);
+    assert_eq!(seen.take(), ["event 65"]);
+    one.write("nobody reads").unwrap();
+    one.enable(Event::WRITE).unwrap();
+    run(&base);
+    assert_eq!(seen.take(), ["event 66"]);
+    drop(other);
+}
+
+#[test]
+fn freeing_one_half_tells_the_other_nothing_and_it_lives_on() {
+    let base = new_base();
+    for drops in [false, true] {
+        let (one, other) = pair(&base);
+        let seen = Seen::new();
+        other.set_callbacks(notes(&seen)).unwrap();
+        other.enable(BOTH).unwrap();
+        one.write("hello").unwrap();
+        one.free();
+        if drops {
+            drop(one);
+        }
+        run(&base);
+        assert_eq!(seen.take(), ["read hello"]);
+        other.write("piles up").unwrap();
+        assert_eq!(run(&base), LoopEnd::NoEvents);
+        assert_eq!(other.output().length(), 8);
+        other.enable(BOTH).unwrap();
+        other.disable(BOTH).unwrap();
+        refused(
+            other.flush(BOTH, FlushMode::Finished),
+            state,
+            "the other half",
+        );
+        assert!(seen.take().is_empty());
+    }
+}
+
+#[test]
+fn finished_tells_the_other_half_the_end() {
+    let base = new_base();
+    let (one, other) = pair(&base);
+    let seen = Seen::new();
+    other.set_callbacks(notes(&seen)).unwrap();
+    one.write("last words").unwrap();
+    assert!(!one.flush(Event::WRITE, FlushMode::Finished).unwrap());
+    one.free();
+    assert_eq!(run(&base), LoopEnd::NoEvents);
+    assert_eq!(seen.take(), ["read last words", "event 17"]);
+}
+
+#[test]
+fn halves_go_in_any_order_in_a_callback_and_out_of_it() {
+    let base = new_base();
+    for n in 0..16_u32 {
+        let bits = [n & 1 == 0, n & 2 == 0, n & 4 == 0, n & 8 == 0];
+        let [first, inside, turn_before, turn_between] = bits;
+        let (one, other) = pair(&base);
+        let (early, late) = if first { (one, other) } else { (other, one) };
+        let (doomed, seen) = (early.clone(), Seen::new());
+        let note = seen.clone();
+        late.set_callbacks(Callbacks::new().on_read(move |bev| {
+            note.note(text(bev.read(9).unwrap()));
+            if inside {
+                doomed.free();
+                bev.free();
+            }
+        }))
+        .unwrap();
+        late.enable(BOTH).unwrap();
+        early.enable(BOTH).unwrap();
+        early.write("hello").unwrap();
+        late.write("unread").unwrap();
+        if turn_before || inside {
+            pass(&base);
+            assert_eq!(seen.take(), ["hello"]);
+        }
+        early.free();
+        drop(early);
+        if turn_between {
+            pass(&base);
+        }
+        drop(late);
+    }
+    assert_eq!(run(&base), LoopEnd::NoEvents);
+}
+
+#[test]
+fn a_read_high_mark_leaves_the_rest_with_the_writer() {
+    let base = new_base();
+    let (one, other) = pair(&base);
+    other.set_watermark(Event::READ, 0, 4).unwrap();
+    other.enable(Event::READ).unwrap();
+    one.write("hello world").unwrap();
+    assert_eq!((one.output().length(), other.input().length()), (7, 4));
+    assert_eq!(text(other.read(9).unwrap()), "hell");
+    assert_eq!(other.input().length(), 4, "reading makes room for more");
+    one.flush(Event::WRITE, FlushMode::Flush).unwrap();
+    assert_eq!(
+        text(other.read(9).unwrap()),
+        "o world",
+        "flushing does not look at marks"
+    );
+}
+
+#[test]
+fn dropped_without_a_loop_they_leave_nothing() {
+    let base = new_base();
+    let (one, other) = pair(&base);
+    let held = std::rc::Rc::new(());
+    for bev in [&one, &other] {
+        let token = held.clone();
+        bev.set_callbacks(Callbacks::new().on_read(move |_| drop(token.clone())))
+            .unwrap();
+        bev.enable(BOTH).unwrap();
+    }
+    one.write("hello").unwrap(); // a callback is scheduled, and counts on `other`
+    drop((one, other));
+    assert_eq!(std::rc::Rc::strong_count(&held), 1);
+}
