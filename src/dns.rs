@@ -27,8 +27,8 @@ use std::time::Duration;
 
 pub use error::DnsError;
 use hosts::Hosts;
-use lookup::{Callback, Pending};
-pub(crate) use lookup::{Family, find};
+use lookup::Pending;
+pub(crate) use lookup::{Callback, Family, find};
 pub use lookup::{Lookup, LookupOptions};
 use name::Host;
 
@@ -581,22 +581,15 @@ impl EventDnsBase {
         callback: Box<Callback>,
     ) -> Result<Lookup> {
         let raw = self.0.usable(call)?;
-        let family = options.family;
-        if !matches!(
-            family,
-            AddressFamily::UNSPEC | AddressFamily::INET | AddressFamily::INET6
-        ) {
-            let reason =
-                format!("hosts have no addresses of {family:?}; give UNSPEC, INET or INET6");
-            return Err(Error::argument(call, reason));
-        }
+        let family = check_family(call, options.family)?;
         let host = Host::parse(call, host)?;
         let known = self.known(&host, family);
         if known.is_none() && self.count_nameservers() == 0 {
             let reason = "the DNS base has no name server; add one with add_nameserver_ip or parse_resolv_conf";
             return Err(Error::State { call, reason });
         }
-        let pending = Pending::new(call, &self.0, options.timeout, callback)?;
+        let dns = Rc::downgrade(&self.0);
+        let pending = Pending::new(call, &self.0.base, dns, options.timeout, callback)?;
         match (host, known) {
             (_, Some(known)) => pending.conclude(lookup::some(known)),
             (Host::Name { text, absolute }, None) => {
@@ -614,17 +607,57 @@ impl EventDnsBase {
 
     /// The addresses that no server need be asked for.
     fn known(&self, host: &Host, family: AddressFamily) -> Option<Vec<IpAddr>> {
-        let hosts = self.0.hosts.borrow();
-        let all = match host {
-            Host::Address(address) => std::slice::from_ref(address),
-            Host::Name { text, .. } => hosts.find(text.to_str().ok()?)?,
-        };
-        let wanted = |address: &&IpAddr| match address {
-            IpAddr::V4(_) => Family::Ipv4.belongs_to(family),
-            IpAddr::V6(_) => Family::Ipv6.belongs_to(family),
-        };
-        Some(all.iter().filter(wanted).copied().collect())
+        match host {
+            Host::Address(address) => Some(of_family(&[*address], family)),
+            Host::Name { text, .. } => {
+                let hosts = self.0.hosts.borrow();
+                Some(of_family(hosts.find(text.to_str().ok()?)?, family))
+            }
+        }
     }
+
+    pub(crate) fn is_on(&self, base: &Rc<base::Inner>) -> bool {
+        Rc::ptr_eq(&self.0.base, base)
+    }
+}
+
+/// As [`EventDnsBase::resolve`] where there is no DNS base: for an address in text.
+pub(crate) fn resolve_address(
+    call: &'static str,
+    base: &Rc<base::Inner>,
+    host: &str,
+    family: AddressFamily,
+    callback: Box<Callback>,
+) -> Result<Lookup> {
+    let family = check_family(call, family)?;
+    let Host::Address(address) = Host::parse(call, host)? else {
+        let reason = format!(
+            "{host:?} is a name, for which it takes a DNS base; without one give an address"
+        );
+        return Err(Error::argument(call, reason));
+    };
+    let pending = Pending::new(call, base, Weak::new(), Duration::ZERO, callback)?;
+    pending.conclude(lookup::some(of_family(&[address], family)));
+    Ok(Lookup::of(pending))
+}
+
+fn check_family(call: &'static str, family: AddressFamily) -> Result<AddressFamily> {
+    if matches!(
+        family,
+        AddressFamily::UNSPEC | AddressFamily::INET | AddressFamily::INET6
+    ) {
+        return Ok(family);
+    }
+    let reason = format!("hosts have no addresses of {family:?}; give UNSPEC, INET or INET6");
+    Err(Error::argument(call, reason))
+}
+
+fn of_family(addresses: &[IpAddr], family: AddressFamily) -> Vec<IpAddr> {
+    let wanted = |address: &&IpAddr| match address {
+        IpAddr::V4(_) => Family::Ipv4.belongs_to(family),
+        IpAddr::V6(_) => Family::Ipv6.belongs_to(family),
+    };
+    addresses.iter().filter(wanted).copied().collect()
 }
 
 impl PartialEq for EventDnsBase {

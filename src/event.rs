@@ -107,7 +107,25 @@ impl Event {
     {
         let fd = source.as_fd().as_raw_fd();
         let callback = move |event: &Event, what: EventFlags| callback(&source, what, event);
+        let base = base.inner();
         Self::descriptor("Event::__construct", base, fd, what, Box::new(callback))
+    }
+
+    /// An event on a source for what counts on a base without having a public handle of it.
+    pub(crate) fn source_on<S, F>(
+        call: &'static str,
+        base: &Rc<base::Inner>,
+        source: S,
+        what: EventFlags,
+        mut callback: F,
+    ) -> Result<Self>
+    where
+        S: AsFd + 'static,
+        F: FnMut(&S, EventFlags) + 'static,
+    {
+        let fd = source.as_fd().as_raw_fd();
+        let callback = move |_: &Event, what: EventFlags| callback(&source, what);
+        Self::descriptor(call, base, fd, what, Box::new(callback))
     }
 
     /// Makes an event on a bare descriptor number.
@@ -138,7 +156,7 @@ impl Event {
         }
         Self::descriptor(
             CALL,
-            base,
+            base.inner(),
             fd,
             what,
             Box::new(move |event, what| callback(fd, what, event)),
@@ -244,13 +262,13 @@ impl Event {
 
     fn descriptor(
         call: &'static str,
-        base: &EventBase,
+        base: &Rc<base::Inner>,
         fd: RawFd,
         what: EventFlags,
         callback: Box<Callback>,
     ) -> Result<Self> {
         check_descriptor_flags(call, what)?;
-        Self::make(call, base.inner(), Kind::Descriptor, fd, what, callback)
+        Self::make(call, base, Kind::Descriptor, fd, what, callback)
     }
 
     fn make(

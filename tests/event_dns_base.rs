@@ -5,6 +5,8 @@ mod support;
 mod support_class;
 mod support_dns;
 
+#[path = "event_dns_base/connect_host.rs"]
+mod connect_host;
 #[path = "event_dns_base/ending.rs"]
 mod ending;
 #[path = "event_dns_base/files.rs"]

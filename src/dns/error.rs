@@ -64,7 +64,7 @@ pub enum DnsError {
 }
 
 /// The addresses, or why there are none.
-pub(super) type Outcome = Result<Vec<IpAddr>, DnsError>;
+pub(crate) type Outcome = Result<Vec<IpAddr>, DnsError>;
 
 impl DnsError {
     /// What a callback's error number means; 0 is none.

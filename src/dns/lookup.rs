@@ -21,9 +21,9 @@ use super::Inner;
 use super::error::{DnsError, Outcome};
 use crate::error::{Error, Result};
 use crate::flags::AddressFamily;
-use crate::{Event, MAX_TIMEOUT, ffi, trampoline};
+use crate::{Event, MAX_TIMEOUT, base, ffi, trampoline};
 
-pub(super) type Callback = dyn FnOnce(Outcome);
+pub(crate) type Callback = dyn FnOnce(Outcome);
 
 thread_local! {
     // What C's numbers stand for.
@@ -175,7 +175,7 @@ enum Query {
 /// What the handles of a lookup share.
 pub(crate) struct Pending {
     key: usize,
-    dns: Weak<Inner>,
+    dns: Weak<Inner>, // whom the queries belong to, if there are any
     deadline: Instant,
     timer: OnceCell<Event>,
     callback: RefCell<Option<Box<Callback>>>,
@@ -186,7 +186,8 @@ pub(crate) struct Pending {
 impl Pending {
     pub(super) fn new(
         call: &'static str,
-        dns: &Rc<Inner>,
+        base: &Rc<base::Inner>,
+        dns: Weak<Inner>,
         timeout: Duration,
         callback: Box<Callback>,
     ) -> Result<Rc<Self>> {
@@ -194,7 +195,7 @@ impl Pending {
         let now = Instant::now();
         let this = Rc::new(Self {
             key: LAST_KEY.get() + 1,
-            dns: Rc::downgrade(dns),
+            dns,
             deadline: now.checked_add(timeout).unwrap_or(now),
             timer: OnceCell::new(),
             callback: RefCell::new(Some(callback)),
@@ -203,7 +204,7 @@ impl Pending {
         });
         LAST_KEY.set(this.key);
         let weak = Rc::downgrade(&this);
-        let timer = Event::timer_on(call, &dns.base, move |_timer| {
+        let timer = Event::timer_on(call, base, move |_timer| {
             if let Some(this) = weak.upgrade() {
                 this.end();
             }
