@@ -508,6 +508,22 @@ fn the_socket_that_it_was_made_with_is_the_one_that_connects() {
     assert_eq!(Rc::strong_count(&socket), 1);
 }
 
+#[test]
+fn a_socket_that_cannot_connect_is_an_error_and_stays_as_it_is() {
+    let base = EventBase::new().unwrap();
+    let (listener, port) = listener();
+    let address = listener.local_addr().unwrap();
+    let bev = EventBufferEvent::new(&base, listener, BufferEventOptions::empty()).unwrap();
+    let happened = Rc::new(Cell::new(None));
+    let note = happened.clone();
+    bev.set_callbacks(Callbacks::new().on_event(move |_, what| note.set(Some(what))))
+        .unwrap();
+    bev.connect_host(None, "127.0.0.1", port, ANY).unwrap();
+    assert_eq!(run(&base), LoopEnd::NoEvents);
+    assert_eq!(happened.get(), Some(ERROR));
+    TcpStream::connect(address).expect("it does not listen any more");
+}
+
 /// The address before it is still being tried, on the same socket.
 #[test]
 fn the_socket_that_it_was_made_with_leaves_an_address_that_does_not_answer() {
