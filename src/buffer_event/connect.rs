@@ -6,7 +6,7 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::ptr;
 
 use socket2::{SockAddr, SockRef, Socket, Type};
@@ -17,7 +17,6 @@ use super::Kind;
 use super::inner::Link;
 use crate::error::{Error, Result, c_text, cvt};
 use crate::ffi;
-use crate::flags::BufferEventFlags;
 
 impl EventBufferEvent {
     /// Connects to a numeric address: `1.2.3.4:80`, `[::1]:80`, or `unix:/a/path`.
@@ -25,7 +24,8 @@ impl EventBufferEvent {
     /// Returns at once. The event callback is called in the loop, never in here, with
     /// `CONNECTED`, or with `ERROR` and the error number as the last socket error. What is
     /// written before is sent then; `READ` may be enabled before. A socket is made if the
-    /// object has none. Names go to `connect_host`.
+    /// object has none. Names go to
+    /// [`connect_host`](Self::connect_host).
     ///
     /// PHP: `EventBufferEvent::connect`. libevent: `bufferevent_socket_connect`. A unix
     /// socket on which nobody listens is refused at once here, and by the event in PHP.
@@ -72,36 +72,6 @@ impl EventBufferEvent {
         Ok(())
     }
 
-    /// Reserves the object for a name to be looked up, which ends with
-    /// [`end_lookup`](Self::end_lookup).
-    #[allow(dead_code, reason = "`connect_host`'s")]
-    pub(crate) fn begin_lookup(&self, call: &'static str) -> Result<()> {
-        self.may_connect(call)?;
-        self.0.link.set(Link::Begun);
-        Ok(())
-    }
-
-    /// Connects to what was found, or tells the event callback in a later turn that nothing
-    /// was. May be called from the loop and from outside of it; a freed object hears nothing.
-    #[allow(dead_code, reason = "`connect_host`'s")]
-    pub(crate) fn end_lookup(&self, call: &'static str, found: Result<SockAddr, String>) {
-        if self.0.link.get() != Link::Begun || self.0.usable(call).is_err() {
-            return;
-        }
-        let errno = match found {
-            Ok(address) => match self.start(call, &address) {
-                Ok(()) => return,
-                Err(Error::Io { source, .. }) => source.raw_os_error().unwrap_or(libc::EIO),
-                Err(_) => libc::EIO,
-            },
-            Err(text) => {
-                self.0.dns_error.replace(Some(text));
-                0
-            }
-        };
-        self.0.happen_later(BufferEventFlags::ERROR, errno);
-    }
-
     /// Why the name given to `connect_host` was not found; `None` when nothing went wrong.
     ///
     /// PHP: `EventBufferEvent::getDnsErrorString`, where an empty text is none.
@@ -124,10 +94,10 @@ impl EventBufferEvent {
     )]
     pub fn get_dns_error_string(&self) -> Result<Option<String>> {
         self.0.usable("EventBufferEvent::getDnsErrorString")?;
-        Ok(self.0.dns_error.borrow().clone())
+        Ok(self.0.dns_error.borrow().map(|error| error.to_string()))
     }
 
-    fn may_connect(&self, call: &'static str) -> Result<()> {
+    pub(super) fn may_connect(&self, call: &'static str) -> Result<()> {
         self.0.usable(call)?;
         let reason = match (self.0.kind, self.0.link.get()) {
             (kind, _) if !kind.has_socket() => "it has no socket of its own to connect",
@@ -156,6 +126,11 @@ impl EventBufferEvent {
             begun(socket.connect(address)).map_err(io)?;
             self.set_socket(call, socket)?;
         }
+        self.expect_connected(call)
+    }
+
+    /// Has libevent tell when its descriptor, which is connecting, is connected.
+    pub(super) fn expect_connected(&self, call: &'static str) -> Result<()> {
         #[cfg(feature = "openssl")]
         if self.0.kind == Kind::Tls {
             self.settle();
@@ -170,9 +145,11 @@ impl EventBufferEvent {
         cvt(call, rc).map(drop)
     }
 
-    fn set_socket(&self, call: &'static str, socket: Socket) -> Result<()> {
-        let fd = socket.as_raw_fd();
-        self.0.source.replace(Some(Box::new(socket))); // there was none
+    /// Gives libevent a descriptor, in the place of none.
+    pub(super) fn set_socket(&self, call: &'static str, socket: impl AsFd + 'static) -> Result<()> {
+        let fd = socket.as_fd().as_raw_fd();
+        let before = self.0.source.replace(Some(Box::new(socket)));
+        drop(before); // none, or another hold on the same
         // SAFETY: `with` gives one that is not freed; the source has the descriptor.
         let rc = self.with(call, |raw| unsafe { ffi::bufferevent_setfd(raw, fd) })?;
         cvt(call, rc).map(drop)
@@ -180,7 +157,7 @@ impl EventBufferEvent {
 }
 
 /// A connect that goes on is no failure.
-fn begun(result: io::Result<()>) -> io::Result<()> {
+pub(super) fn begun(result: io::Result<()>) -> io::Result<()> {
     match result {
         Err(error) if matches!(error.raw_os_error(), Some(libc::EINPROGRESS | libc::EINTR)) => {
             Ok(())
@@ -225,102 +202,4 @@ fn unix(call: &'static str, path: &str) -> Result<SockAddr> {
     c_text(call, "path", path)?; // the system would end it at the NUL
     SockAddr::unix(path)
         .map_err(|error| Error::argument(call, format!("the path {path:?}: {error}")))
-}
-
-#[cfg(test)]
-mod tests {
-    //! What `connect_host` will call; the rest is in `tests/event_buffer_event`.
-
-    use std::cell::RefCell;
-    use std::net::TcpListener;
-    use std::rc::Rc;
-
-    use super::*;
-    use crate::{BufferEventOptions, Callbacks, Event, EventBase};
-
-    const CALL: &str = "EventBufferEvent::connectHost";
-
-    type Heard = Rc<RefCell<Vec<(i16, i32)>>>;
-
-    /// A client whose name is being looked up.
-    fn looking(base: &EventBase) -> (EventBufferEvent, Heard) {
-        let bev = EventBufferEvent::unconnected(base, BufferEventOptions::empty()).unwrap();
-        let heard = Heard::default();
-        let log = Rc::clone(&heard);
-        bev.set_callbacks(Callbacks::new().on_event(move |_, what| {
-            let errno = io::Error::last_os_error().raw_os_error().unwrap();
-            log.borrow_mut().push((what.bits(), errno));
-        }))
-        .unwrap();
-        bev.begin_lookup(CALL).unwrap();
-        (bev, heard)
-    }
-
-    fn somebody() -> (TcpListener, SockAddr) {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap().into();
-        (listener, address)
-    }
-
-    #[test]
-    fn a_lookup_in_progress_refuses_another_connect() {
-        let base = EventBase::new().unwrap();
-        let (bev, _heard) = looking(&base);
-        for refused in [
-            bev.connect("127.0.0.1:9"),
-            bev.begin_lookup(CALL),
-            bev.connect_address(CALL, &somebody().1),
-        ] {
-            assert!(matches!(refused, Err(Error::State { .. })), "{refused:?}");
-        }
-        assert_eq!(bev.fd(), None);
-    }
-
-    #[test]
-    fn an_address_that_was_found_is_connected_to() {
-        let base = EventBase::new().unwrap();
-        let (_listener, address) = somebody();
-        let (bev, heard) = looking(&base);
-        bev.enable(Event::READ | Event::WRITE).unwrap();
-        bev.end_lookup(CALL, Ok(address));
-        assert!(heard.take().is_empty());
-        while heard.borrow().is_empty() {
-            base.r#loop(EventBase::LOOP_ONCE).unwrap();
-        }
-        assert_eq!(heard.take()[0].0, 128);
-        assert_eq!(bev.get_dns_error_string().unwrap(), None);
-    }
-
-    #[test]
-    fn a_name_that_was_not_found_is_told_in_a_later_turn_with_its_reason() {
-        let base = EventBase::new().unwrap();
-        let (bev, heard) = looking(&base);
-        bev.end_lookup(CALL, Err("no such host".to_owned()));
-        assert!(heard.take().is_empty(), "not inside the call");
-        base.dispatch().unwrap();
-        assert_eq!(heard.take(), [(32, 0)]);
-        let text = bev.get_dns_error_string().unwrap();
-        assert_eq!(text.as_deref(), Some("no such host"));
-    }
-
-    #[test]
-    fn an_address_that_is_refused_at_once_is_told_in_a_later_turn_with_its_error() {
-        let base = EventBase::new().unwrap();
-        let (bev, heard) = looking(&base);
-        let nowhere = SockAddr::unix("/nonexistent/socket").unwrap();
-        bev.end_lookup(CALL, Ok(nowhere));
-        base.dispatch().unwrap();
-        assert_eq!(heard.take(), [(32, libc::ENOENT)]);
-    }
-
-    #[test]
-    fn freed_meanwhile_it_hears_nothing() {
-        let base = EventBase::new().unwrap();
-        let (bev, heard) = looking(&base);
-        bev.free();
-        bev.end_lookup(CALL, Ok(somebody().1));
-        bev.end_lookup(CALL, Err("too late".to_owned()));
-        base.dispatch().unwrap();
-        assert!(heard.take().is_empty());
-    }
 }

@@ -13,11 +13,13 @@ use std::ffi::c_void;
 use std::os::fd::AsFd;
 use std::ptr;
 use std::rc::Rc;
+use std::time::Duration;
 
 use nix::errno::Errno;
 
 use super::EventBufferEvent;
 use super::callbacks::{Data, Happening};
+use super::host::Dial;
 use super::limits::Bucket;
 #[cfg(feature = "openssl")]
 use super::tls::Tls;
@@ -25,7 +27,7 @@ use crate::buffer::{Lender, Side};
 use crate::error::{Error, Result};
 use crate::flags::{BufferEventFlags, BufferEventOptions, EventFlags};
 use crate::trampoline::{self, Slot};
-use crate::{base, ffi};
+use crate::{DnsError, base, ffi};
 
 /// What libevent made the buffer event as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,7 +119,9 @@ pub(crate) struct Inner {
     #[cfg(feature = "openssl")]
     pub(super) tls: RefCell<Option<Tls>>,
     pub(super) link: Cell<Link>,
-    pub(super) dns_error: RefCell<Option<String>>,
+    pub(super) dial: RefCell<Option<Dial>>, // what `connect_host` has under way
+    pub(super) dns_error: RefCell<Option<DnsError>>,
+    pub(super) write_timeout: Cell<Option<Duration>>,
     pub(super) priority: Cell<Option<i32>>, // as `set_priority` set it
     pub(super) bucket: RefCell<Option<Bucket>>, // the rate limit that C has
     pub(super) scheduled: Cell<bool>,       // libevent may have its deferred callback in a queue
@@ -163,7 +167,9 @@ impl EventBufferEvent {
             #[cfg(feature = "openssl")]
             tls: RefCell::new(native.tls),
             link: Cell::new(Link::Fresh),
+            dial: RefCell::default(),
             dns_error: RefCell::default(),
+            write_timeout: Cell::default(),
             priority: Cell::default(),
             bucket: RefCell::default(),
             scheduled: Cell::default(),
@@ -317,11 +323,13 @@ impl Inner {
             #[cfg(feature = "openssl")]
             tls: self.tls.take(),
         };
+        let dial = self.dial.take();
         if self.base.is_foreign() {
             self.base.adopt(Box::new(remains));
         } else {
             remains.end(&self.base);
         }
+        drop(dial); // which may have the last hold on a source
     }
 }
 
