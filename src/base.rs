@@ -25,6 +25,9 @@ use crate::{Event, EventConfig, event, ffi, log, process, signals, trampoline};
 /// It ends the process if it gets no signal pair, so they are asked for before.
 const DESCRIPTORS_OF_A_BASE: usize = 4;
 
+/// How often a base that is freed turns its loop at most, for what libevent has not finished.
+const LAST_TURNS: usize = 100;
+
 /// The longest time an event or an exit waits, about 136 years; longer ones become this.
 pub const MAX_TIMEOUT: Duration = Duration::from_secs(u32::MAX as u64);
 
@@ -69,7 +72,6 @@ struct Handle {
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        self.inner.abandoned.set(true);
         drop(self.inner.kept.take()); // taken out first: their closures' captures may run user code
     }
 }
@@ -79,12 +81,14 @@ pub(crate) struct Inner {
     generation: Cell<u32>,
     depth: Cell<u32>, // how many C calls that may run callbacks are on the stack
     freed: Cell<bool>,
-    abandoned: Cell<bool>, // no handle is left: nobody would release what is kept
-    top_priority: Cell<i32>, // no event of this base ever had a higher number
+    handle: RefCell<Weak<Handle>>, // what the public handles share, while there is one
+    top_priority: Cell<i32>,       // no event of this base ever had a higher number
     pub(crate) signals: RefCell<Vec<Weak<event::Inner>>>, // the added signal events
     kept: RefCell<HashMap<*const event::Inner, Event>>, // the detached events
-    owes_a_turn: Cell<bool>, // something freed is finished by the loop, see `Inner::drop`
+    owes_a_turn: Cell<bool>,       // something freed is finished by the loop, see `Inner::drop`
+    events_of_c: Cell<bool>,       // libevent makes events here at times that nobody is told of
     orphans: RefCell<Vec<Box<dyn Orphan>>>,
+    inherited: RefCell<Vec<Weak<dyn Inherited>>>,
 }
 
 impl std::fmt::Debug for Inner {
@@ -140,10 +144,24 @@ impl Inner {
         unsafe { ffi::event_base_get_npriorities(self.raw) / 2 }
     }
 
+    /// Notes that libevent makes events of its own here from now on, and at any time: they get
+    /// the middle priority of that time.
+    pub(crate) fn expect_events_of_c(&self) {
+        self.events_of_c.set(true);
+        self.note_priority(self.middle_priority());
+    }
+
+    /// Whether no callback is waiting for its turn, libevent's own included. The one that is
+    /// running does not count.
+    pub(crate) fn is_idle(&self) -> bool {
+        // SAFETY: `raw` lives until `Inner::drop`.
+        unsafe { ffi::event_base_get_num_events(self.raw, ffi::EVENT_BASE_COUNT_ACTIVE) == 0 }
+    }
+
     /// Takes a detached event into keeping, or drops it where that would be for ever.
     pub(crate) fn keep(&self, event: Event) {
-        if self.abandoned.get() {
-            return;
+        if self.handle.borrow().strong_count() == 0 {
+            return; // nobody is left who would release what is kept
         }
         let before = self.kept.borrow_mut().insert(Rc::as_ptr(&event.0), event);
         drop(before); // another handle of the same event, hence not the last
@@ -153,9 +171,16 @@ impl Inner {
         self.kept.borrow_mut().remove(&ptr::from_ref(event))
     }
 
-    /// Holds what a foreign child may not free, until `re_init` or for ever.
+    /// Holds what cannot be freed now, until `re_init` in a foreign child, or the base's end.
     pub(crate) fn adopt(&self, orphan: Box<dyn Orphan>) {
         self.orphans.borrow_mut().push(orphan);
+    }
+
+    /// Has `re_init` tell `object` that it is in a child now.
+    pub(crate) fn disown_in_children(&self, object: Weak<dyn Inherited>) {
+        let mut inherited = self.inherited.borrow_mut();
+        inherited.retain(|object| object.strong_count() > 0);
+        inherited.push(object);
     }
 
     /// Runs a C call that may call back, outside of a loop too, and raises the panic that a
@@ -187,6 +212,14 @@ impl Inner {
     pub(crate) fn owe_a_turn(&self) {
         self.owes_a_turn.set(true);
     }
+
+    /// Runs what is active. Only for `drop`, when nothing of the user's is left to be called.
+    fn last_turn(&self) {
+        let _signals = signals::lock(); // libevent looks at its process-wide signal state
+        let once = LoopFlags::ONCE | LoopFlags::NONBLOCK;
+        // SAFETY: `raw` is freed by the caller, later.
+        unsafe { ffi::event_base_loop(self.raw, once.bits()) };
+    }
 }
 
 impl Drop for Inner {
@@ -196,23 +229,37 @@ impl Drop for Inner {
             self.orphans.take().into_iter().for_each(std::mem::forget);
             return;
         }
-        let _signals = signals::lock(); // libevent looks at its process-wide signal state
         if self.owes_a_turn.get() {
-            let once = LoopFlags::ONCE | LoopFlags::NONBLOCK;
-            // SAFETY: `raw` is freed below. Nothing of the user's is left to be called; what
-            // was scheduled holds counts that `event_base_free` alone would leak.
-            unsafe { ffi::event_base_loop(self.raw, once.bits()) };
+            self.last_turn(); // what was scheduled holds counts that `event_base_free` would leak
         }
+        for orphan in self.orphans.take() {
+            for _ in 0..LAST_TURNS {
+                if self.is_idle() {
+                    break;
+                }
+                self.last_turn();
+            }
+            orphan.free(self);
+        }
+        let _signals = signals::lock(); // libevent looks at its process-wide signal state
         // SAFETY: made by `EventBase::make`, freed only here; every event of this base held
         // a count of it and is gone.
         unsafe { ffi::event_base_free(self.raw) };
     }
 }
 
-/// Something that was dropped in a forked child before its base could free it.
+/// Something that was dropped before its base could free it: in a forked child, or while
+/// libevent was at work on it.
 pub(crate) trait Orphan {
-    /// Frees it, now that its base is this process's own.
+    /// Frees it, now that its base is this process's own and at rest, or at its end.
     fn free(self: Box<Self>, base: &Inner);
+}
+
+/// Something that a forked child must not go on with, because it shares with its parent what
+/// only one of them may use.
+pub(crate) trait Inherited {
+    /// Ends it in this process, which is a child that its base belongs to now.
+    fn disown(&self);
 }
 
 /// Counts a C call on the base, for as long as it lives.
@@ -290,21 +337,35 @@ impl EventBase {
             // SAFETY: `config` holds its `event_config` for as long as this call lasts.
             Some(config) => unsafe { ffi::event_base_new_with_config(config.raw()) },
         };
-        let inner = Inner {
-            raw: cvt_p(CALL, raw)?,
+        let raw = cvt_p(CALL, raw)?;
+        let inner = Rc::new(Inner {
+            raw,
             generation: Cell::new(process::generation()),
             depth: Cell::new(0),
             freed: Cell::new(false),
-            abandoned: Cell::new(false),
+            handle: RefCell::default(),
             top_priority: Cell::new(0),
             signals: RefCell::default(),
             kept: RefCell::default(),
             owes_a_turn: Cell::new(false),
+            events_of_c: Cell::new(false),
             orphans: RefCell::default(),
-        };
-        Ok(Self(Rc::new(Handle {
-            inner: Rc::new(inner),
-        })))
+            inherited: RefCell::default(),
+        });
+        Ok(Self::of(&inner))
+    }
+
+    /// A public handle, for what counts on [`Inner`]: one more of those that there are, or a
+    /// new one when all are gone.
+    pub(crate) fn of(inner: &Rc<Inner>) -> Self {
+        let present = inner.handle.borrow().upgrade();
+        Self(present.unwrap_or_else(|| {
+            let handle = Rc::new(Handle {
+                inner: Rc::clone(inner),
+            });
+            inner.handle.replace(Rc::downgrade(&handle));
+            handle
+        }))
     }
 
     pub(crate) fn inner(&self) -> &Rc<Inner> {
@@ -374,7 +435,13 @@ impl EventBase {
             call: CALL,
             reason: "events are active and have not run yet; run the loop first",
         };
-        if rc == 0 { Ok(()) } else { Err(active) }
+        if rc != 0 {
+            return Err(active);
+        }
+        if inner.events_of_c.get() {
+            inner.note_priority(inner.middle_priority());
+        }
+        Ok(())
     }
 
     /// Runs the loop: waits for events and calls their callbacks.
@@ -621,6 +688,11 @@ impl EventBase {
         drop(owner);
         for orphan in inner.orphans.take() {
             orphan.free(inner); // its base tells this process's own backend now
+        }
+        for object in inner.inherited.take() {
+            if let Some(object) = object.upgrade() {
+                object.disown();
+            }
         }
         cvt(CALL, rc).map(drop)
     }

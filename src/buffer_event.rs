@@ -9,6 +9,7 @@
 mod callbacks;
 mod connect;
 mod filter;
+mod host;
 mod inner;
 mod limits;
 mod pair;
@@ -352,7 +353,8 @@ impl EventBufferEvent {
     /// Closes the descriptor and keeps the object: what came in can still be read, nothing
     /// comes or goes any more, and both directions are disabled.
     ///
-    /// Who shares the socket keeps it open.
+    /// Who shares the socket keeps it open. What [`connect_host`](Self::connect_host) has
+    /// under way ends without an event.
     ///
     /// PHP: `EventBufferEvent::close`, after which the closed number is still watched.
     /// libevent: `bufferevent_setfd` with −1.
@@ -363,12 +365,13 @@ impl EventBufferEvent {
     pub fn close(&self) -> Result<()> {
         const CALL: &str = "EventBufferEvent::close";
         self.0.usable(CALL)?;
-        let Some(source) = self.0.source.take() else {
+        let (source, dial) = (self.0.source.take(), self.0.dial.take());
+        if source.is_none() && dial.is_none() {
             return Err(Error::State {
                 call: CALL,
                 reason: "there is no descriptor to close",
             });
-        };
+        }
         self.0.link.set(Link::Closed);
         let both = EventFlags::READ.union(EventFlags::WRITE).bits();
         self.with(CALL, |raw| {
@@ -378,7 +381,7 @@ impl EventBufferEvent {
             unsafe { ffi::bufferevent_setfd(raw, -1) };
         })?;
         self.settle();
-        drop(source);
+        drop((source, dial));
         Ok(())
     }
 

@@ -15,11 +15,15 @@ macro_rules! class_consts {
 
 mod buffer;
 mod buffer_event;
+mod dns;
+mod family;
 
 use std::ffi::{c_int, c_short};
 
 pub use buffer::{EolStyle, PtrHow};
 pub use buffer_event::{BufferEventFlags, BufferEventOptions, FilterResult, FlushMode};
+pub use dns::{DnsFlags, DnsOptions};
+pub use family::AddressFamily;
 
 use crate::{Event, EventBase, EventConfig, ffi};
 

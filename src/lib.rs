@@ -28,6 +28,7 @@ mod buffer;
 mod buffer_event;
 pub mod codec;
 mod config;
+mod dns;
 mod error;
 mod event;
 mod ffi;
@@ -45,11 +46,12 @@ pub use base::{EventBase, LoopEnd, MAX_TIMEOUT};
 pub use buffer::EventBuffer;
 pub use buffer_event::{Callbacks, EventBufferEvent, Filters, RateLimit};
 pub use config::EventConfig;
+pub use dns::{DnsError, EventDnsBase, Lookup, LookupOptions};
 pub use error::{Error, Error as EventException, Result};
 pub use event::Event;
 pub use flags::{
-    BaseFlags, BufferEventFlags, BufferEventOptions, EolStyle, EventFeatures, EventFlags,
-    FilterResult, FlushMode, HeaderSide, HttpMethods, LoopFlags, PtrHow,
+    AddressFamily, BaseFlags, BufferEventFlags, BufferEventOptions, DnsFlags, DnsOptions, EolStyle,
+    EventFeatures, EventFlags, FilterResult, FlushMode, HeaderSide, HttpMethods, LoopFlags, PtrHow,
 };
 pub use http::{EventHttp, EventHttpConnection, EventHttpRequest};
 

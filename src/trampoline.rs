@@ -10,6 +10,7 @@
 
 mod buffer;
 mod buffer_event;
+mod dns;
 mod event;
 mod http;
 mod process;
@@ -27,6 +28,7 @@ pub(crate) use buffer::{on_file_free, on_reference_free};
 pub(crate) use buffer_event::{
     on_bev_event, on_bev_read, on_bev_write, on_filter_end, on_filter_input, on_filter_output,
 };
+pub(crate) use dns::{on_ipv4_answer, on_ipv6_answer};
 pub(crate) use event::on_event;
 pub(crate) use http::{
     on_accept_error, on_bufferevent, on_close, on_complete, on_input, on_request, on_turn,

@@ -6,11 +6,14 @@
 //! in `soundness/`.
 
 mod support;
+mod support_dns;
 
 #[path = "soundness/base.rs"]
 mod base;
 #[path = "soundness/buffer_event.rs"]
 mod buffer_event;
+#[path = "soundness/dns.rs"]
+mod dns;
 #[path = "soundness/event.rs"]
 mod event;
 #[path = "soundness/http.rs"]

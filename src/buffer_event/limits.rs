@@ -177,6 +177,7 @@ impl EventBufferEvent {
     )]
     pub fn set_timeouts(&self, read: Option<Duration>, write: Option<Duration>) -> Result<()> {
         const CALL: &str = "EventBufferEvent::setTimeouts";
+        let write_timeout = write;
         let times = [read, write].map(|time| time.map(base::timeval));
         let [read, write] = times
             .each_ref()
@@ -185,7 +186,11 @@ impl EventBufferEvent {
         let rc = self.with(CALL, |raw| unsafe {
             ffi::bufferevent_set_timeouts(raw, read, write)
         })?;
-        cvt(CALL, rc).map(drop)
+        cvt(CALL, rc)?;
+        self.0
+            .write_timeout
+            .set(write_timeout.filter(|time| !time.is_zero()));
+        Ok(())
     }
 
     /// The priority of its events: 0 is the most urgent.
