@@ -53,7 +53,7 @@ pub use flags::{
     AddressFamily, BaseFlags, BufferEventFlags, BufferEventOptions, DnsFlags, DnsOptions, EolStyle,
     EventFeatures, EventFlags, FilterResult, FlushMode, HeaderSide, HttpMethods, LoopFlags, PtrHow,
 };
-pub use http::{EventHttp, EventHttpConnection, EventHttpRequest};
+pub use http::{EventHttp, EventHttpConnection, EventHttpRequest, HttpError};
 
 /// The namespace of the classes. PHP: `EVENT_NS`, empty as there.
 pub const EVENT_NS: &str = "";
