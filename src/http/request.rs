@@ -589,27 +589,6 @@ impl EventHttpRequest {
             Role::Client(_) => None,
         }
     }
-
-    /// Does nothing to a server's request, which goes with its reply, or its last handle.
-    ///
-    /// PHP: `EventHttpRequest::free`, which does nothing to it either.
-    ///
-    /// # Examples
-    /// ```
-    /// # use php_event::{EventBase, EventHttp};
-    /// # let http = EventHttp::new(&EventBase::new()?)?;
-    /// http.set_default_callback(|request| {
-    ///     request.free();
-    ///     request.send_reply(204, "No Content", None).unwrap();
-    /// })?;
-    /// # Ok::<(), php_event::EventException>(())
-    /// ```
-    #[doc(alias = "EventHttpRequest::free")]
-    pub fn free(&self) {
-        match &self.0.role {
-            Role::Server(_) => {}
-        }
-    }
 }
 
 impl PartialEq for EventHttpRequest {
