@@ -10,6 +10,8 @@ mod support_dns;
 
 #[path = "soundness/base.rs"]
 mod base;
+#[path = "soundness/buffer.rs"]
+mod buffer;
 #[path = "soundness/buffer_event.rs"]
 mod buffer_event;
 #[path = "soundness/dns.rs"]
