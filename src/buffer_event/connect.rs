@@ -77,6 +77,15 @@ impl EventBufferEvent {
     ///
     /// # Errors
     /// [`Error::Freed`], [`Error::Forked`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{BufferEventOptions, Event, EventBase, EventBufferEvent};
+    /// # let base = EventBase::new()?;
+    /// # let (bev, peer) = EventBufferEvent::create_pair(&base, BufferEventOptions::empty())?;
+    /// assert_eq!(bev.get_dns_error_string()?, None);
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(
         alias = "EventBufferEvent::getDnsErrorString",
         alias = "bufferevent_socket_get_dns_error"
