@@ -127,13 +127,15 @@ pub(crate) struct Inner {
     pub(super) scheduled: Cell<bool>,       // libevent may have its deferred callback in a queue
 }
 
+type Closures = (Option<Box<Data>>, Option<Box<Data>>, Option<Box<Happening>>);
+
 /// What is left of a buffer event when its handles are done with it.
 struct Remains {
     raw: *mut ffi::bufferevent,
     arg: *mut c_void,
     kind: Kind,
     options: BufferEventOptions,
-    closures: (Option<Box<Data>>, Option<Box<Data>>, Option<Box<Happening>>),
+    closures: Closures,
     source: Option<Box<dyn AsFd>>, // its number must stay taken until libevent has let go of it
     under: Option<EventBufferEvent>,
     kept: Option<Box<dyn Any>>,
@@ -228,7 +230,7 @@ impl Inner {
         read: Option<Box<Data>>,
         write: Option<Box<Data>>,
         event: Option<Box<Happening>>,
-    ) -> impl Sized + use<> {
+    ) -> Closures {
         self.wanted
             .set([read.is_some(), write.is_some(), event.is_some()]);
         let old = (
@@ -408,8 +410,8 @@ impl Lender for Inner {
     fn evbuffer(&self, call: &'static str, side: Side) -> Result<*mut ffi::evbuffer> {
         let raw = self.usable(call)?;
         self.touch();
-        // SAFETY: `raw` is not freed, and has its buffers for as long as it lives.
         Ok(match side {
+            // SAFETY: `raw` is not freed, and has its buffers for as long as it lives.
             Side::Input => unsafe { ffi::bufferevent_get_input(raw) },
             // SAFETY: as above.
             Side::Output => unsafe { ffi::bufferevent_get_output(raw) },
