@@ -124,6 +124,7 @@ pub(crate) struct Inner {
     pub(super) write_timeout: Cell<Option<Duration>>,
     pub(super) priority: Cell<Option<i32>>, // as `set_priority` set it
     pub(super) bucket: RefCell<Option<Bucket>>, // the rate limit that C has
+    postponed: Cell<bool>,                  // a read callback was put off, and may find nothing
     pub(super) scheduled: Cell<bool>,       // libevent may have its deferred callback in a queue
 }
 
@@ -174,6 +175,7 @@ impl EventBufferEvent {
             write_timeout: Cell::default(),
             priority: Cell::default(),
             bucket: RefCell::default(),
+            postponed: Cell::default(),
             scheduled: Cell::default(),
         });
         inner.arg.set(trampoline::lend(&inner));
@@ -278,8 +280,22 @@ impl Inner {
         }
         let deferred = BufferEventOptions::DEFER_CALLBACKS.bits();
         self.scheduled.set(true);
+        self.postponed
+            .set(self.postponed.get() || what == EventFlags::READ);
         // SAFETY: `raw` is not freed; deferred, nothing is called in here.
         unsafe { ffi::bufferevent_trigger(raw, what.bits(), deferred) };
+    }
+
+    /// Whether this read callback was put off, and what it was to tell of is read already.
+    pub(crate) fn is_stale(&self) -> bool {
+        if !self.postponed.take() {
+            return false;
+        }
+        let Ok(input) = self.evbuffer("", Side::Input) else {
+            return true;
+        };
+        // SAFETY: `evbuffer` gives one that is not freed.
+        unsafe { ffi::evbuffer_get_length(input) == 0 }
     }
 
     /// Has the event callback called in a later turn of the loop, with `errno` to be read.
