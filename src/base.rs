@@ -77,20 +77,21 @@ impl Drop for Handle {
 pub(crate) struct Inner {
     raw: *mut ffi::event_base,
     generation: Cell<u32>,
-    running: Cell<bool>,
+    depth: Cell<u32>, // how many C calls that may run callbacks are on the stack
     freed: Cell<bool>,
     abandoned: Cell<bool>, // no handle is left: nobody would release what is kept
     top_priority: Cell<i32>, // no event of this base ever had a higher number
     pub(crate) signals: RefCell<Vec<Weak<event::Inner>>>, // the added signal events
     kept: RefCell<HashMap<*const event::Inner, Event>>, // the detached events
-    orphans: RefCell<Vec<event::Orphan>>,
+    owes_a_turn: Cell<bool>, // something freed is finished by the loop, see `Inner::drop`
+    orphans: RefCell<Vec<Box<dyn Orphan>>>,
 }
 
 impl std::fmt::Debug for Inner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Inner")
             .field("raw", &self.raw)
-            .field("running", &self.running)
+            .field("depth", &self.depth)
             .finish_non_exhaustive()
     }
 }
@@ -153,8 +154,38 @@ impl Inner {
     }
 
     /// Holds what a foreign child may not free, until `re_init` or for ever.
-    pub(crate) fn adopt(&self, orphan: event::Orphan) {
+    pub(crate) fn adopt(&self, orphan: Box<dyn Orphan>) {
         self.orphans.borrow_mut().push(orphan);
+    }
+
+    /// Runs a C call that may call back, outside of a loop too, and raises the panic that a
+    /// callback ended in. No loop of this base starts meanwhile: it would free under C what
+    /// C is at work on.
+    pub(crate) fn calling<T>(&self, call: impl FnOnce() -> T) -> T {
+        let result = self.calling_in_drop(call);
+        trampoline::resume();
+        result
+    }
+
+    /// As [`calling`](Self::calling), for a destructor: a panic waits for the next call.
+    pub(crate) fn calling_in_drop<T>(&self, call: impl FnOnce() -> T) -> T {
+        let _depth = Depth::enter(self);
+        let _scope = trampoline::LoopScope::enter();
+        call()
+    }
+
+    /// Refuses what must not happen under a running callback of this base.
+    fn at_rest(&self, call: &'static str, reason: &'static str) -> Result<()> {
+        if self.depth.get() == 0 {
+            Ok(())
+        } else {
+            Err(Error::State { call, reason })
+        }
+    }
+
+    /// Notes that libevent finishes something it was told to free in a later turn.
+    pub(crate) fn owe_a_turn(&self) {
+        self.owes_a_turn.set(true);
     }
 }
 
@@ -166,9 +197,37 @@ impl Drop for Inner {
             return;
         }
         let _signals = signals::lock(); // libevent looks at its process-wide signal state
+        if self.owes_a_turn.get() {
+            let once = LoopFlags::ONCE | LoopFlags::NONBLOCK;
+            // SAFETY: `raw` is freed below. Nothing of the user's is left to be called; what
+            // was scheduled holds counts that `event_base_free` alone would leak.
+            unsafe { ffi::event_base_loop(self.raw, once.bits()) };
+        }
         // SAFETY: made by `EventBase::make`, freed only here; every event of this base held
         // a count of it and is gone.
         unsafe { ffi::event_base_free(self.raw) };
+    }
+}
+
+/// Something that was dropped in a forked child before its base could free it.
+pub(crate) trait Orphan {
+    /// Frees it, now that its base is this process's own.
+    fn free(self: Box<Self>, base: &Inner);
+}
+
+/// Counts a C call on the base, for as long as it lives.
+struct Depth<'a>(&'a Cell<u32>);
+
+impl<'a> Depth<'a> {
+    fn enter(inner: &'a Inner) -> Self {
+        inner.depth.set(inner.depth.get() + 1);
+        Self(&inner.depth)
+    }
+}
+
+impl Drop for Depth<'_> {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
     }
 }
 
@@ -234,12 +293,13 @@ impl EventBase {
         let inner = Inner {
             raw: cvt_p(CALL, raw)?,
             generation: Cell::new(process::generation()),
-            running: Cell::new(false),
+            depth: Cell::new(0),
             freed: Cell::new(false),
             abandoned: Cell::new(false),
             top_priority: Cell::new(0),
             signals: RefCell::default(),
             kept: RefCell::default(),
+            owes_a_turn: Cell::new(false),
             orphans: RefCell::default(),
         };
         Ok(Self(Rc::new(Handle {
@@ -296,12 +356,10 @@ impl EventBase {
                 format!("{n_priorities} priorities asked for; 1 to 255 are possible"),
             ));
         }
-        if inner.running.get() {
-            return Err(Error::State {
-                call: CALL,
-                reason: "not possible inside a callback; call it before the loop",
-            });
-        }
+        inner.at_rest(
+            CALL,
+            "not possible inside a callback; call it before the loop",
+        )?;
         let top = inner.top_priority.get();
         if n_priorities <= top {
             let reason = format!(
@@ -355,19 +413,11 @@ impl EventBase {
         let handle = self.clone(); // a callback may drop every other handle of this base
         let inner = handle.inner();
         inner.usable(call)?;
-        if inner.running.replace(true) {
-            return Err(Error::State {
-                call,
-                reason: "this base's loop is already running",
-            });
-        }
-        let scope = trampoline::LoopScope::enter();
-        // SAFETY: `handle` keeps the base until this method returns, and the flag above
-        // keeps a second loop out.
-        let rc = unsafe { ffi::event_base_loop(inner.raw, (flags & LoopFlags::all()).bits()) };
-        drop(scope);
-        inner.running.set(false);
-        trampoline::resume();
+        inner.at_rest(call, "this base's loop is already running")?;
+        let flags = (flags & LoopFlags::all()).bits();
+        // SAFETY: `handle` keeps the base until this method returns, and `at_rest` keeps a
+        // second loop out.
+        let rc = inner.calling(|| unsafe { ffi::event_base_loop(inner.raw, flags) });
         if inner.is_foreign() {
             return Err(Error::Forked { call });
         }
@@ -549,12 +599,7 @@ impl EventBase {
                 object: "base",
             });
         }
-        if inner.running.get() {
-            return Err(Error::State {
-                call: CALL,
-                reason: "not possible inside a callback; leave the loop first",
-            });
-        }
+        inner.at_rest(CALL, "not possible inside a callback; leave the loop first")?;
         if !inner.is_foreign() {
             return Ok(());
         }
@@ -599,12 +644,7 @@ impl EventBase {
             return Ok(());
         }
         inner.usable(CALL)?;
-        if inner.running.get() {
-            return Err(Error::State {
-                call: CALL,
-                reason: "not possible inside a callback; use stop() or exit()",
-            });
-        }
+        inner.at_rest(CALL, "not possible inside a callback; use stop() or exit()")?;
         let signals = inner
             .signals
             .borrow()

@@ -3,12 +3,11 @@
 //! Owns: one `event_config`. Lent to C: nothing. Runs no user code.
 #![allow(unsafe_code)]
 
-use std::ffi::CString;
 use std::rc::Rc;
 use std::time::Duration;
 use std::{fmt, ptr};
 
-use crate::error::{Error, Result, cvt, cvt_p};
+use crate::error::{Error, Result, c_text, cvt, cvt_p};
 use crate::flags::{BaseFlags, EventFeatures};
 use crate::{base, ffi, log};
 
@@ -73,12 +72,7 @@ impl EventConfig {
     )]
     pub fn avoid_method(&self, method: &str) -> Result<()> {
         const CALL: &str = "EventConfig::avoidMethod";
-        let Ok(name) = CString::new(method) else {
-            return Err(Error::argument(
-                CALL,
-                format!("the method name {method:?} holds a NUL"),
-            ));
-        };
+        let name = c_text(CALL, "method name", method)?;
         // SAFETY: `self` holds the config; libevent copies the name.
         cvt(CALL, unsafe {
             ffi::event_config_avoid_method(self.0.raw, name.as_ptr())

@@ -1,6 +1,7 @@
 //! [`Error`]: what every fallible call of the library answers, PHP's `EventException`.
 
 use std::borrow::Cow;
+use std::ffi::CString;
 use std::{fmt, io};
 
 use crate::log;
@@ -59,12 +60,12 @@ pub enum Error {
         /// What stands in the way, and what to do first.
         reason: &'static str,
     },
-    /// The event or the base was freed, or the stream closed, before the call.
+    /// The object was freed, or the stream closed, before the call.
     #[error("{call}: the {object} was already {}", Ended(object))]
     Freed {
         /// The method or function, as PHP writes it.
         call: &'static str,
-        /// `event`, `base` or `stream`.
+        /// `event`, `base`, `stream`, `buffer event`, `listener`, `request`, …
         object: &'static str,
     },
     /// The base was made before a fork, and this is the child.
@@ -158,6 +159,15 @@ pub(crate) fn cvt_p<T>(call: &'static str, pointer: *mut T) -> Result<*mut T> {
     } else {
         Ok(pointer)
     }
+}
+
+/// Text for C, which would end it at a NUL; `what` names it in the error.
+pub(crate) fn c_text(call: &'static str, what: &str, text: impl AsRef<[u8]>) -> Result<CString> {
+    let text = text.as_ref();
+    CString::new(text).map_err(|_nul| {
+        let text = String::from_utf8_lossy(text);
+        Error::argument(call, format!("the {what} {text:?} holds a NUL"))
+    })
 }
 
 struct Because<'a>(Option<&'a str>);

@@ -16,8 +16,8 @@ use std::sync::OnceLock;
 use std::time::Duration;
 use std::{fmt, ptr};
 
+pub(crate) use inner::Inner;
 use inner::{Callback, Kind, REASONS, forget_owed_calls};
-pub(crate) use inner::{Inner, Orphan};
 
 use crate::error::{Error, Result, cvt, cvt_p};
 use crate::flags::EventFlags;
@@ -54,7 +54,7 @@ use crate::{EventBase, base, ffi, log, process, signals};
 /// ```
 ///
 /// A closure owns what it uses:
-/// ```compile_fail,E0597
+/// ```compile_fail,E0373
 /// use php_event::{Event, EventBase};
 /// let base = EventBase::new().unwrap();
 /// let count = std::cell::Cell::new(0);

@@ -7,3 +7,21 @@
 pub(crate) use libevent_sys::*;
 #[cfg(feature = "openssl")]
 pub(crate) use openssl_sys as openssl;
+
+/// The bytes that C points to, where C gives null for none.
+///
+/// # Safety
+/// `pointer` is null, or `length` bytes can be read there for as long as `'a` lasts, and
+/// nothing writes them meanwhile.
+#[allow(
+    unsafe_code,
+    clippy::disallowed_methods,
+    reason = "the one place that checks for null"
+)]
+pub(crate) unsafe fn bytes<'a>(pointer: *const std::ffi::c_void, length: usize) -> &'a [u8] {
+    if pointer.is_null() || length == 0 {
+        return &[];
+    }
+    // SAFETY: not null, and the rest is the caller's duty.
+    unsafe { std::slice::from_raw_parts(pointer.cast(), length) }
+}

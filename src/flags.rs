@@ -1,7 +1,23 @@
 //! Every flag set and constant of the classes, typed, so that one class's cannot be given
 //! to another.
 
+/// Gives a class its PHP constants, typed; the text is the C name.
+macro_rules! class_consts {
+    ($class:ident: $flags:ident { $($php:ident = $flag:ident $c:literal),+ $(,)? }) => {
+        impl $class {$(
+            #[doc = concat!("PHP: `", stringify!($class), "::", stringify!($php), "`. libevent: `", $c, "`.")]
+            #[doc = concat!("See [`", stringify!($flags), "::", stringify!($flag), "`].")]
+            #[doc(alias = $c)]
+            pub const $php: $flags = $flags::$flag;
+        )+}
+    };
+}
+
+mod buffer;
+
 use std::ffi::{c_int, c_short};
+
+pub use buffer::{EolStyle, PtrHow};
 
 use crate::{Event, EventBase, EventConfig, ffi};
 
@@ -77,18 +93,6 @@ bitflags::bitflags! {
         /// A peer's close is seen without reading. PHP has no constant for it.
         const EARLY_CLOSE = ffi::event_method_feature_EV_FEATURE_EARLY_CLOSE;
     }
-}
-
-/// Gives a class its PHP constants, typed; the text is the C name.
-macro_rules! class_consts {
-    ($class:ident: $flags:ident { $($php:ident = $flag:ident $c:literal),+ $(,)? }) => {
-        impl $class {$(
-            #[doc = concat!("PHP: `", stringify!($class), "::", stringify!($php), "`. libevent: `", $c, "`.")]
-            #[doc = concat!("See [`", stringify!($flags), "::", stringify!($flag), "`].")]
-            #[doc(alias = $c)]
-            pub const $php: $flags = $flags::$flag;
-        )+}
-    };
 }
 
 class_consts!(Event: EventFlags {

@@ -24,6 +24,7 @@
 //! ```
 
 mod base;
+mod buffer;
 pub mod codec;
 mod config;
 mod error;
@@ -41,10 +42,11 @@ pub mod stream;
 mod trampoline;
 
 pub use base::{EventBase, LoopEnd, MAX_TIMEOUT};
+pub use buffer::EventBuffer;
 pub use config::EventConfig;
 pub use error::{Error, Error as EventException, Result};
 pub use event::Event;
-pub use flags::{BaseFlags, EventFeatures, EventFlags, LoopFlags};
+pub use flags::{BaseFlags, EolStyle, EventFeatures, EventFlags, LoopFlags, PtrHow};
 #[cfg(feature = "openssl")]
 pub use ssl_context::{EventSslContext, SslMethod, SslOption, SslValue, SslVersion};
 

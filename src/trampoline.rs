@@ -4,17 +4,28 @@
 //! Lent to C: nothing of its own. A class lends one weak count of its `Inner` with
 //! [`lend`] and takes it back with [`reclaim`] once libevent has forgotten it.
 //! Runs user code: closures and what they captured, always inside [`guard`].
+//!
+//! The entry points stand in a file for each class; this one has the machinery.
 #![allow(unsafe_code)]
+
+mod buffer;
+mod event;
+mod process;
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
-use std::ffi::{CStr, c_char, c_int, c_short, c_void};
+use std::ffi::c_void;
 use std::mem::{self, ManuallyDrop};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::{Rc, Weak};
 
-use crate::flags::EventFlags;
-use crate::{Event, base, event, log, process};
+#[cfg(test)]
+pub(crate) use buffer::on_change;
+pub(crate) use buffer::{on_file_free, on_reference_free};
+pub(crate) use event::on_event;
+pub(crate) use process::{on_fatal, on_fork_child, on_log};
+
+use crate::{base, log};
 
 type Payload = Box<dyn Any + Send>;
 
@@ -173,57 +184,4 @@ impl Drop for LoopScope {
     fn drop(&mut self) {
         LOOPS.set(LOOPS.get() - 1);
     }
-}
-
-/// # Safety
-/// Registered only by `Event`, with an `arg` lent for `event::Inner`.
-pub(crate) unsafe extern "C" fn on_event(_fd: c_int, what: c_short, arg: *mut c_void) {
-    // SAFETY: `event::Inner::release` deletes the event before it reclaims `arg`.
-    let Some(inner) = (unsafe { upgrade::<event::Inner>(arg) }) else {
-        return;
-    };
-    let base = inner.base();
-    let this = Event(inner); // may be the last handle: then the event goes in `release`
-    let panicked = guard(&base, || {
-        this.0
-            .slot
-            .call(|f| f(&this, EventFlags::from_bits_retain(what)))
-    });
-    if panicked {
-        this.del().ok(); // as PHP: it would panic again in the next turn; freed is gone already
-    }
-    let kept = this.0.settle();
-    release(&base, (kept, this));
-}
-
-/// # Safety
-/// Registered only with `event_set_log_callback`, which gives a C string.
-pub(crate) unsafe extern "C" fn on_log(severity: c_int, text: *const c_char) {
-    if text.is_null() {
-        return;
-    }
-    // SAFETY: libevent passes a NUL-terminated buffer that lives until this returns.
-    let text = unsafe { CStr::from_ptr(text) }.to_string_lossy();
-    let level = match severity {
-        0 => log::Level::Debug,
-        1 => log::Level::Message,
-        2 => log::Level::Warning,
-        _ => log::Level::Error,
-    };
-    log::park(level, &text);
-}
-
-/// libevent cannot go on: says why and aborts, where libevent alone would end the process
-/// with an ordinary exit code.
-pub(crate) unsafe extern "C" fn on_fatal(code: c_int) {
-    use std::io::Write as _;
-    let words = log::last_words();
-    let words = words.as_deref().unwrap_or("no cause given");
-    let _ = writeln!(std::io::stderr(), "libevent: fatal error {code}: {words}");
-    std::process::abort();
-}
-
-/// After `fork`, in the child, before anything else runs there.
-pub(crate) unsafe extern "C" fn on_fork_child() {
-    process::next_generation();
 }

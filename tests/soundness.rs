@@ -9,6 +9,8 @@ mod support;
 
 #[path = "soundness/base.rs"]
 mod base;
+#[path = "soundness/buffer.rs"]
+mod buffer;
 #[path = "soundness/event.rs"]
 mod event;
 #[path = "soundness/kinds.rs"]

@@ -44,15 +44,14 @@ pub(crate) struct Inner {
 }
 
 /// An event that was dropped in a forked child before its base could free it.
-pub(crate) struct Orphan {
+struct Orphan {
     raw: *mut ffi::event,
     arg: *mut c_void,
     closure: Option<Box<Callback>>, // owns the source, whose number must stay taken
 }
 
-impl Orphan {
-    /// Frees the event, now that its base is this process's own.
-    pub(crate) fn free(self, base: &base::Inner) {
+impl base::Orphan for Orphan {
+    fn free(self: Box<Self>, base: &base::Inner) {
         let mut owner = signals::lock();
         owner.strike(base, self.arg.cast_const().cast());
         // SAFETY: made by `event_new`; the handle that would have freed it gave it up.
@@ -116,7 +115,7 @@ impl Inner {
         let closure = self.slot.set(None);
         let base = self.base();
         if base.is_foreign() {
-            base.adopt(Orphan { raw, arg, closure });
+            base.adopt(Box::new(Orphan { raw, arg, closure }));
             return;
         }
         let owner = self.signum().map(|_| signals::lock());

@@ -1,0 +1,156 @@
+//! Moving bytes from one buffer to another, chunk by chunk and without copying them.
+//!
+//! Owns, lends to C: nothing. Runs user code: as `buffer`. libevent runs the callbacks of a
+//! lent target before it is done with a source that keeps a part, and those of a lent source
+//! before it is done with the target: such bytes pass through a buffer in between.
+
+use super::{End, EventBuffer};
+use crate::error::Result;
+
+impl EventBuffer {
+    /// Moves all bytes of `source` to the end of this buffer; `source` is empty then. Moved
+    /// onto itself, a buffer stays as it is.
+    ///
+    /// PHP: `EventBuffer::addBuffer`. libevent: `evbuffer_add_buffer`.
+    ///
+    /// # Errors
+    /// [`Error::State`](crate::Error::State) when this buffer's end or the source's front is
+    /// frozen, or the source is an output with a file in it; nothing has moved then.
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::EventBuffer;
+    /// let (head, body) = (EventBuffer::new()?, EventBuffer::new()?);
+    /// body.add("body")?;
+    /// head.add(format!("{}\n", body.length()))?;
+    /// head.add_buffer(&body)?;
+    /// assert_eq!(head.substr(0, None)?, b"4\nbody");
+    /// assert_eq!(body.length(), 0);
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
+    #[doc(alias = "EventBuffer::addBuffer", alias = "evbuffer_add_buffer")]
+    pub fn add_buffer(&self, source: &Self) -> Result<()> {
+        self.take_from("EventBuffer::addBuffer", source, usize::MAX, End::Back)
+            .map(drop)
+    }
+
+    /// Moves all bytes of `source` to the front of this buffer, in their order; `source` is
+    /// empty then. Moved onto itself, a buffer stays as it is.
+    ///
+    /// PHP: `EventBuffer::prependBuffer`. libevent: `evbuffer_prepend_buffer`.
+    ///
+    /// # Errors
+    /// [`Error::State`](crate::Error::State) when the front of either is frozen, or the source
+    /// is an output with a file in it; nothing has moved then.
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::EventBuffer;
+    /// let (head, body) = (EventBuffer::new()?, EventBuffer::new()?);
+    /// body.add("body")?;
+    /// head.add("head ")?;
+    /// body.prepend_buffer(&head)?;
+    /// assert_eq!(body.substr(0, None)?, b"head body");
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
+    #[doc(
+        alias = "EventBuffer::prependBuffer",
+        alias = "evbuffer_prepend_buffer"
+    )]
+    pub fn prepend_buffer(&self, source: &Self) -> Result<()> {
+        self.take_from("EventBuffer::prependBuffer", source, usize::MAX, End::Front)
+            .map(drop)
+    }
+
+    /// Moves up to `length` bytes from the front of `source` to the end of this buffer, and
+    /// tells how many; none from the buffer itself.
+    ///
+    /// PHP: `EventBuffer::appendFrom`, where a negative length moves all: `usize::MAX` does.
+    /// libevent: `evbuffer_remove_buffer`.
+    ///
+    /// # Errors
+    /// As [`add_buffer`](Self::add_buffer).
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::EventBuffer;
+    /// let (message, received) = (EventBuffer::new()?, EventBuffer::new()?);
+    /// received.add("hello world")?;
+    /// assert_eq!(message.append_from(&received, 5)?, 5);
+    /// assert_eq!(message.append_from(&received, usize::MAX)?, 6);
+    /// assert_eq!(message.append_from(&received, 5)?, 0);
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
+    #[doc(alias = "EventBuffer::appendFrom", alias = "evbuffer_remove_buffer")]
+    pub fn append_from(&self, source: &Self, length: usize) -> Result<usize> {
+        self.take_from("EventBuffer::appendFrom", source, length, End::Back)
+    }
+
+    fn take_from(
+        &self,
+        call: &'static str,
+        source: &Self,
+        length: usize,
+        end: End,
+    ) -> Result<usize> {
+        if self.is_lent() && (source.is_lent() || length < source.length()) {
+            return self.take_through(call, source, length, end);
+        }
+        self.native_files(call, |target| {
+            source.native(call, |source| {
+                let length = length.min(source.length());
+                if length == 0 || source.is(&target) {
+                    return Ok(0);
+                }
+                target.unfrozen(end)?;
+                source.unfrozen(End::Front)?;
+                if self.is_lent() {
+                    target.take_all(&source, end)?;
+                } else {
+                    source.move_to(&target, end, length)?;
+                }
+                Ok(length)
+            })
+        })
+    }
+
+    /// As [`take_from`](Self::take_from), when libevent might find the target or the source
+    /// changed in the middle of its work.
+    fn take_through(
+        &self,
+        call: &'static str,
+        source: &Self,
+        length: usize,
+        end: End,
+    ) -> Result<usize> {
+        let same = self.native_files(call, |target| {
+            source.native(call, |source| {
+                let same = source.is(&target) || length == 0 || source.length() == 0;
+                if !same {
+                    target.unfrozen(end)?;
+                }
+                Ok(same)
+            })
+        })?;
+        if same {
+            return Ok(0);
+        }
+        let between = Self::new()?;
+        let length = between.take_from(call, source, length, End::Back)?;
+        let given = self.native_files(call, |target| {
+            between.native(call, |between| target.take_all(&between, end))
+        });
+        if let Err(error) = given {
+            // A callback froze the target, or freed its owner.
+            source.take_back(call, &between)?;
+            return Err(error);
+        }
+        Ok(length)
+    }
+
+    fn take_back(&self, call: &'static str, between: &Self) -> Result<()> {
+        self.native_files(call, |source| {
+            between.native(call, |between| source.take_all(&between, End::Front))
+        })
+    }
+}

@@ -1,0 +1,65 @@
+//! The choices of `EventBuffer`.
+
+use crate::{EventBuffer, ffi};
+
+/// What ends a line, for [`EventBuffer::read_line`] and [`EventBuffer::search_eol`].
+///
+/// PHP: the constants `EventBuffer::EOL_…`, the same values.
+///
+/// # Examples
+/// ```
+/// use php_event::{EolStyle, EventBuffer};
+///
+/// assert_eq!(EventBuffer::EOL_LF, EolStyle::Lf);
+/// assert_eq!(EventBuffer::EOL_LF as u32, 3);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[repr(u32)]
+#[doc(alias = "evbuffer_eol_style")]
+pub enum EolStyle {
+    /// Any run of CR and LF, which counts as one end: empty lines are lost.
+    #[default]
+    Any = ffi::evbuffer_eol_style_EVBUFFER_EOL_ANY,
+    /// An LF, with one CR before it or without.
+    Crlf = ffi::evbuffer_eol_style_EVBUFFER_EOL_CRLF,
+    /// Exactly a CR and an LF.
+    CrlfStrict = ffi::evbuffer_eol_style_EVBUFFER_EOL_CRLF_STRICT,
+    /// An LF.
+    Lf = ffi::evbuffer_eol_style_EVBUFFER_EOL_LF,
+    /// A zero byte.
+    Nul = ffi::evbuffer_eol_style_EVBUFFER_EOL_NUL,
+}
+
+/// How a position in a buffer is meant. No method takes one, as in PHP: positions are
+/// counted from the front.
+///
+/// PHP: the constants `EventBuffer::PTR_…`, the same values.
+///
+/// # Examples
+/// ```
+/// use php_event::{EventBuffer, PtrHow};
+///
+/// assert_eq!(EventBuffer::PTR_ADD, PtrHow::Add);
+/// assert_eq!(EventBuffer::PTR_ADD as u32, 1);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u32)]
+#[doc(alias = "evbuffer_ptr_how")]
+pub enum PtrHow {
+    /// From the front of the buffer.
+    Set = ffi::evbuffer_ptr_how_EVBUFFER_PTR_SET,
+    /// From the position before.
+    Add = ffi::evbuffer_ptr_how_EVBUFFER_PTR_ADD,
+}
+
+class_consts!(EventBuffer: EolStyle {
+    EOL_ANY = Any "EVBUFFER_EOL_ANY",
+    EOL_CRLF = Crlf "EVBUFFER_EOL_CRLF",
+    EOL_CRLF_STRICT = CrlfStrict "EVBUFFER_EOL_CRLF_STRICT",
+    EOL_LF = Lf "EVBUFFER_EOL_LF",
+    EOL_NUL = Nul "EVBUFFER_EOL_NUL",
+});
+class_consts!(EventBuffer: PtrHow {
+    PTR_SET = Set "EVBUFFER_PTR_SET",
+    PTR_ADD = Add "EVBUFFER_PTR_ADD",
+});

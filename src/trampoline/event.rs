@@ -1,0 +1,29 @@
+//! The entry point of `Event`.
+#![allow(unsafe_code)]
+
+use std::ffi::{c_int, c_short, c_void};
+
+use super::{guard, release, upgrade};
+use crate::flags::EventFlags;
+use crate::{Event, event};
+
+/// # Safety
+/// Registered only by `Event`, with an `arg` lent for `event::Inner`.
+pub(crate) unsafe extern "C" fn on_event(_fd: c_int, what: c_short, arg: *mut c_void) {
+    // SAFETY: `event::Inner::release` deletes the event before it reclaims `arg`.
+    let Some(inner) = (unsafe { upgrade::<event::Inner>(arg) }) else {
+        return;
+    };
+    let base = inner.base();
+    let this = Event(inner); // may be the last handle: then the event goes in `release`
+    let panicked = guard(&base, || {
+        this.0
+            .slot
+            .call(|f| f(&this, EventFlags::from_bits_retain(what)))
+    });
+    if panicked {
+        this.del().ok(); // as PHP: it would panic again in the next turn; freed is gone already
+    }
+    let kept = this.0.settle();
+    release(&base, (kept, this));
+}
