@@ -54,7 +54,7 @@ use crate::{EventBase, base, ffi, log, process, signals};
 /// ```
 ///
 /// A closure owns what it uses:
-/// ```compile_fail,E0597
+/// ```compile_fail,E0373
 /// use php_event::{Event, EventBase};
 /// let base = EventBase::new().unwrap();
 /// let count = std::cell::Cell::new(0);

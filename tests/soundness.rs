@@ -9,6 +9,8 @@ mod support;
 
 #[path = "soundness/base.rs"]
 mod base;
+#[path = "soundness/buffer.rs"]
+mod buffer;
 #[path = "soundness/buffer_event.rs"]
 mod buffer_event;
 #[path = "soundness/event.rs"]

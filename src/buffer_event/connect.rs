@@ -107,6 +107,15 @@ impl EventBufferEvent {
     ///
     /// # Errors
     /// [`Error::Freed`], [`Error::Forked`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{BufferEventOptions, Event, EventBase, EventBufferEvent};
+    /// # let base = EventBase::new()?;
+    /// # let (bev, peer) = EventBufferEvent::create_pair(&base, BufferEventOptions::empty())?;
+    /// assert_eq!(bev.get_dns_error_string()?, None);
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(
         alias = "EventBufferEvent::getDnsErrorString",
         alias = "bufferevent_socket_get_dns_error"
@@ -205,4 +214,102 @@ fn unix(call: &'static str, path: &str) -> Result<SockAddr> {
     c_text(call, "path", path)?; // the system would end it at the NUL
     SockAddr::unix(path)
         .map_err(|error| Error::argument(call, format!("the path {path:?}: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    //! What `connect_host` will call; the rest is in `tests/event_buffer_event`.
+
+    use std::cell::RefCell;
+    use std::net::TcpListener;
+    use std::rc::Rc;
+
+    use super::*;
+    use crate::{BufferEventOptions, Callbacks, Event, EventBase};
+
+    const CALL: &str = "EventBufferEvent::connectHost";
+
+    type Heard = Rc<RefCell<Vec<(i16, i32)>>>;
+
+    /// A client whose name is being looked up.
+    fn looking(base: &EventBase) -> (EventBufferEvent, Heard) {
+        let bev = EventBufferEvent::unconnected(base, BufferEventOptions::empty()).unwrap();
+        let heard = Heard::default();
+        let log = Rc::clone(&heard);
+        bev.set_callbacks(Callbacks::new().on_event(move |_, what| {
+            let errno = io::Error::last_os_error().raw_os_error().unwrap();
+            log.borrow_mut().push((what.bits(), errno));
+        }))
+        .unwrap();
+        bev.begin_lookup(CALL).unwrap();
+        (bev, heard)
+    }
+
+    fn somebody() -> (TcpListener, SockAddr) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().into();
+        (listener, address)
+    }
+
+    #[test]
+    fn a_lookup_in_progress_refuses_another_connect() {
+        let base = EventBase::new().unwrap();
+        let (bev, _heard) = looking(&base);
+        for refused in [
+            bev.connect("127.0.0.1:9"),
+            bev.begin_lookup(CALL),
+            bev.connect_address(CALL, &somebody().1),
+        ] {
+            assert!(matches!(refused, Err(Error::State { .. })), "{refused:?}");
+        }
+        assert_eq!(bev.fd(), None);
+    }
+
+    #[test]
+    fn an_address_that_was_found_is_connected_to() {
+        let base = EventBase::new().unwrap();
+        let (_listener, address) = somebody();
+        let (bev, heard) = looking(&base);
+        bev.enable(Event::READ | Event::WRITE).unwrap();
+        bev.end_lookup(CALL, Ok(address));
+        assert!(heard.take().is_empty());
+        while heard.borrow().is_empty() {
+            base.r#loop(EventBase::LOOP_ONCE).unwrap();
+        }
+        assert_eq!(heard.take()[0].0, 128);
+        assert_eq!(bev.get_dns_error_string().unwrap(), None);
+    }
+
+    #[test]
+    fn a_name_that_was_not_found_is_told_in_a_later_turn_with_its_reason() {
+        let base = EventBase::new().unwrap();
+        let (bev, heard) = looking(&base);
+        bev.end_lookup(CALL, Err("no such host".to_owned()));
+        assert!(heard.take().is_empty(), "not inside the call");
+        base.dispatch().unwrap();
+        assert_eq!(heard.take(), [(32, 0)]);
+        let text = bev.get_dns_error_string().unwrap();
+        assert_eq!(text.as_deref(), Some("no such host"));
+    }
+
+    #[test]
+    fn an_address_that_is_refused_at_once_is_told_in_a_later_turn_with_its_error() {
+        let base = EventBase::new().unwrap();
+        let (bev, heard) = looking(&base);
+        let nowhere = SockAddr::unix("/nonexistent/socket").unwrap();
+        bev.end_lookup(CALL, Ok(nowhere));
+        base.dispatch().unwrap();
+        assert_eq!(heard.take(), [(32, libc::ENOENT)]);
+    }
+
+    #[test]
+    fn freed_meanwhile_it_hears_nothing() {
+        let base = EventBase::new().unwrap();
+        let (bev, heard) = looking(&base);
+        bev.free();
+        bev.end_lookup(CALL, Ok(somebody().1));
+        bev.end_lookup(CALL, Err("too late".to_owned()));
+        base.dispatch().unwrap();
+        assert!(heard.take().is_empty());
+    }
 }

@@ -1,8 +1,10 @@
 //! `free`, `close`, drops, and what they leave.
 
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::rc::Rc;
+
+use socket2::{Domain, Socket, Type};
 
 use php_event::{Callbacks, Event, EventBufferEvent, Filters, FlushMode, LoopEnd};
 
@@ -105,41 +107,108 @@ fn closed_in_each_of_its_callbacks_it_lives_on() {
 /// another object: libevent is still inside the first one's event.
 #[test]
 fn a_number_used_again_inside_the_callback_is_the_new_owners() {
-    alone(&[], || used_again());
+    alone(&[], || {
+        let base = new_base();
+        let seen = Seen::new();
+        let (bev, peer) = connected(&base);
+        let (inner, other, note) = (seen.clone(), base.clone(), seen.clone());
+        let kept = Rc::new(std::cell::RefCell::new(Vec::new()));
+        let keep = kept.clone();
+        bev.set_callbacks(Callbacks::new().on_read(move |bev| {
+            note.note("read".to_owned());
+            let fd = bev.fd().unwrap();
+            bev.free();
+            let (ours, theirs) = sockets();
+            let (again, peer) = if ours.as_raw_fd() == fd {
+                (ours, theirs)
+            } else {
+                (theirs, ours)
+            };
+            assert_eq!(again.as_raw_fd(), fd);
+            let next = EventBufferEvent::new(&other, again, PLAIN).unwrap();
+            next.set_callbacks(notes(&inner)).unwrap();
+            next.enable(Event::READ).unwrap();
+            send(&peer, "next");
+            keep.borrow_mut().push((next, peer));
+        }))
+        .unwrap();
+        bev.enable(Event::READ).unwrap();
+        send(&peer, "hello");
+        pass(&base);
+        pass(&base);
+        assert_eq!(seen.take(), ["read", "read next"]);
+        kept.take();
+        assert_eq!(run(&base), LoopEnd::NoEvents);
+    });
 }
 
-fn used_again() {
+/// Whether epoll watches the descriptor. Another copy of it is open still: epoll itself
+/// would forget only a file that nobody has open.
+fn is_watched(fd: RawFd) -> bool {
+    let all = std::fs::read_dir("/proc/self/fd").unwrap();
+    let mut polls = all.filter_map(|file| {
+        let path = file.unwrap().path();
+        let target = std::fs::read_link(&path).ok()?;
+        let is_epoll = target.to_str() == Some("anon_inode:[eventpoll]");
+        is_epoll.then(|| format!("/proc/self/fdinfo/{}", path.file_name().unwrap().display()))
+    });
+    polls.any(|info| {
+        let info = std::fs::read_to_string(info).unwrap();
+        info.lines().any(|line| {
+            let mut words = line.split_whitespace();
+            words.next() == Some("tfd:") && words.next() == Some(&fd.to_string())
+        })
+    })
+}
+
+/// What ends it, and whether it is still connecting.
+#[test]
+fn a_descriptor_is_out_of_the_backend_before_it_closes() {
+    alone(&[], || {
+        let works: [fn(&EventBufferEvent); 2] =
+            [EventBufferEvent::free, |bev| bev.close().unwrap()];
+        for work in works {
+            for (inside, connecting) in [(false, false), (false, true), (true, false)] {
+                ends_unwatched(work, inside, connecting);
+            }
+        }
+    });
+}
+
+fn ends_unwatched(work: fn(&EventBufferEvent), inside: bool, connecting: bool) {
     let base = new_base();
-    let seen = Seen::new();
-    let (bev, peer) = connected(&base);
-    let (inner, other, note) = (seen.clone(), base.clone(), seen.clone());
-    let kept = Rc::new(std::cell::RefCell::new(Vec::new()));
-    let keep = kept.clone();
+    let (ours, peer) = sockets();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let (bev, copy);
+    if connecting {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        copy = OwnedFd::from(socket.try_clone().unwrap());
+        bev = EventBufferEvent::new(&base, socket, PLAIN).unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        bev.connect(&address).unwrap();
+    } else {
+        copy = OwnedFd::from(ours.try_clone().unwrap());
+        bev = EventBufferEvent::new(&base, ours, PLAIN).unwrap();
+    }
+    let fd = bev.fd().unwrap();
+    let watched = Rc::new(std::cell::Cell::new(true));
+    let note = watched.clone();
     bev.set_callbacks(Callbacks::new().on_read(move |bev| {
-        note.note("read".to_owned());
-        let fd = bev.fd().unwrap();
-        bev.free();
-        let (ours, theirs) = sockets();
-        let (again, peer) = if ours.as_raw_fd() == fd {
-            (ours, theirs)
-        } else {
-            (theirs, ours)
-        };
-        assert_eq!(again.as_raw_fd(), fd);
-        let next = EventBufferEvent::new(&other, again, PLAIN).unwrap();
-        next.set_callbacks(notes(&inner)).unwrap();
-        next.enable(Event::READ).unwrap();
-        send(&peer, "next");
-        keep.borrow_mut().push((next, peer));
+        work(bev);
+        note.set(is_watched(fd));
     }))
     .unwrap();
-    bev.enable(Event::READ).unwrap();
-    send(&peer, "hello");
-    pass(&base);
-    pass(&base);
-    assert_eq!(seen.take(), ["read", "read next"]);
-    kept.take();
-    assert_eq!(run(&base), LoopEnd::NoEvents);
+    bev.enable(BOTH).unwrap();
+    if inside {
+        send(&peer, "hello");
+        pass(&base);
+    } else {
+        assert!(is_watched(fd));
+        work(&bev);
+        watched.set(is_watched(fd));
+    }
+    assert!(!watched.get());
+    drop(copy);
 }
 
 fn descriptors() -> usize {

@@ -1,19 +1,21 @@
 #!/bin/sh
 # Installs what building php-event needs, by the system's package manager: a C
 # compiler, pkg-config, libevent 2.1 and OpenSSL with their headers. With --tests
-# also the programs that the tests call. Where nothing is missing it says nothing,
-# calls no package manager, and takes no time. It does not install Rust.
+# also the programs that the tests call, with --coverage also what counts the lines
+# that they run. Where nothing is missing it says nothing, calls no package manager,
+# and takes no time. It does not install Rust.
 set -eu
 
 usage() {
     cat <<'END'
-usage: install.sh [--tests]
+usage: install.sh [--tests] [--coverage]
 
 Installs what building needs by apt, dnf, apk, pacman or brew, as root or with sudo:
 a C compiler, pkg-config, libevent (2.1.12 or newer, below 2.2) and OpenSSL.
 
-  --tests   also what the tests call: curl, ab, wrk, nc, openssl, valgrind, strace, ps
-  --help    print this
+  --tests     also what the tests call: curl, ab, wrk, nc, openssl, valgrind, strace, ps
+  --coverage  also what .ci/coverage calls: an llvm-cov as new as rustc's LLVM
+  --help      print this
 END
 }
 
@@ -40,12 +42,22 @@ has_openssl() {
 # The tests talk to unix sockets, which the traditional nc and busybox's cannot.
 has_nc() { nc -h 2>&1 | grep -q -e '-U'; }
 
+# The plain name may belong to an older one.
+has_llvm() {
+    for tool in "llvm-cov-$llvm" llvm-cov; do
+        found=$("$tool" --version 2>/dev/null | sed -n 's/.*LLVM version \([0-9]*\).*/\1/p')
+        [ "${found:-0}" -lt "${llvm:-0}" ] || return 0
+    done
+    return 1
+}
+
 # One word for each thing that is not there, the same on every system.
 list_missing() {
     has_compiler || echo compiler
     have "${PKG_CONFIG:-pkg-config}" || echo pkg-config
     has_libevent || echo libevent
     has_openssl || echo openssl
+    [ "$coverage" = no ] || has_llvm || echo llvm
     [ "$tests" = yes ] || return 0
     have curl || echo curl
     have ab || echo ab
@@ -85,6 +97,8 @@ packages() {
             pacman:nc) echo openbsd-netcat ;;
             brew:nc) echo netcat ;;
             apt:ps) echo procps ;;
+            apt:llvm) echo "llvm-$llvm" ;;
+            apk:llvm) echo "llvm$llvm" ;;
             *:ps) echo procps-ng ;;
             *) echo "$need" ;;
         esac
@@ -136,9 +150,11 @@ judge_libevent() {
 }
 
 tests=no
+coverage=no
 for argument in "$@"; do
     case $argument in
         --tests) tests=yes ;;
+        --coverage) coverage=yes ;;
         -h | --help)
             usage
             exit 0
@@ -152,6 +168,7 @@ for argument in "$@"; do
 done
 
 have cargo || say "cargo not found: Rust 1.88 or newer is needed too; rustup.rs tells how"
+llvm=$(rustc -vV 2>/dev/null | sed -n 's/^LLVM version: \([0-9]*\).*/\1/p')
 judge_libevent
 missing=$(list_missing)
 [ -n "$missing" ] || exit 0

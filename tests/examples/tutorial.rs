@@ -1,19 +1,11 @@
-//! The three examples that follow the tutorial, run as processes and spoken to over sockets.
-//! What they must answer stands here as literal bytes.
+//! The three examples that follow the tutorial. What they must answer stands here as literal
+//! bytes.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{Shutdown, TcpStream};
-use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command};
-use std::time::{Duration, Instant};
-use std::{fs, thread};
+use std::io::Read;
+use std::path::Path;
+use std::process::Command;
 
-use socket2::SockRef;
-
-/// How long a read or a wait may take before the test fails; nothing comes near it.
-const LIMIT: Duration = Duration::from_secs(20);
+use crate::support::{Client, Guard, Server, binary, pipe};
 
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
@@ -36,154 +28,6 @@ const TWO_CLIENTS: &str = concat!(
     "\r\n",
     r#"{"5":{"pending":true,"data":{}},"6":{"pending":true,"data":null},"7":{"pending":true,"data":null}}"#,
 );
-
-/// An example that `cargo test` has built.
-fn binary(name: &str) -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    let path = test.parent().unwrap().with_file_name("examples").join(name);
-    assert!(
-        path.exists(),
-        "{} is missing: cargo build --examples",
-        path.display()
-    );
-    path
-}
-
-/// A pipe for a child's output whose reads end after [`LIMIT`].
-fn pipe() -> (BufReader<UnixStream>, OwnedFd) {
-    let (ours, theirs) = UnixStream::pair().unwrap();
-    ours.set_read_timeout(Some(LIMIT)).unwrap();
-    (BufReader::new(ours), theirs.into())
-}
-
-/// A process that ends with the test, however that ends.
-struct Guard(Child);
-
-impl Drop for Guard {
-    fn drop(&mut self) {
-        self.0.kill().ok(); // it may have ended by itself
-        self.0.wait().ok();
-    }
-}
-
-/// One of the two servers, listening on a port of its own.
-struct Server {
-    process: Guard,
-    address: String,
-    stdout: BufReader<UnixStream>,
-}
-
-impl Server {
-    fn start(name: &str) -> Self {
-        let (stdout, child_stdout) = pipe();
-        let (mut stderr, child_stderr) = pipe();
-        let process = Guard(
-            Command::new(binary(name))
-                .arg("tcp://127.0.0.1:0")
-                .stdout(child_stdout)
-                .stderr(child_stderr)
-                .spawn()
-                .unwrap(),
-        );
-        let mut address = String::new();
-        stderr.read_line(&mut address).unwrap();
-        Self {
-            process,
-            address: address.trim_end().to_owned(),
-            stdout,
-        }
-    }
-
-    fn connect(&self) -> Client {
-        let socket = TcpStream::connect(&self.address).unwrap();
-        socket.set_read_timeout(Some(LIMIT)).unwrap();
-        Client(socket)
-    }
-
-    /// Whether the process comes to have nothing to do. A loop in which some event is always
-    /// ready never sleeps.
-    fn falls_asleep(&self) -> bool {
-        comes_true(|| {
-            let stat = fs::read_to_string(self.proc("stat")).unwrap();
-            stat.rsplit_once(") ").unwrap().1.starts_with('S')
-        })
-    }
-
-    /// Whether the process comes to have this many descriptors. That is all which a client
-    /// can see of what the server did when a connection was reset.
-    fn comes_to_hold(&self, descriptors: usize) -> bool {
-        comes_true(|| self.descriptors() == descriptors)
-    }
-
-    fn descriptors(&self) -> usize {
-        fs::read_dir(self.proc("fd")).unwrap().count()
-    }
-
-    fn proc(&self, file: &str) -> String {
-        format!("/proc/{}/{file}", self.process.0.id())
-    }
-}
-
-/// Looks until something is so, which the system reports to nobody. False after [`LIMIT`].
-fn comes_true(mut condition: impl FnMut() -> bool) -> bool {
-    let until = Instant::now() + LIMIT;
-    while Instant::now() < until {
-        if condition() {
-            return true;
-        }
-        thread::yield_now();
-    }
-    false
-}
-
-struct Client(TcpStream);
-
-impl Client {
-    fn send(&mut self, bytes: &[u8]) {
-        self.0.write_all(bytes).unwrap();
-    }
-
-    /// Reads as many bytes as are expected, and no more.
-    fn expect(&mut self, expected: &str) {
-        assert_eq!(self.read_like(expected), expected);
-    }
-
-    /// Reads an answer of whatever length it says.
-    fn expect_any_answer(&mut self) {
-        let mut reader = BufReader::new(&self.0);
-        let mut line = String::new();
-        let mut length = 0;
-        while line != "\r\n" {
-            line.clear();
-            reader.read_line(&mut line).unwrap();
-            if let Some(number) = line.strip_prefix("Content-Length:") {
-                length = number.trim_end().parse().unwrap();
-            }
-        }
-        reader.read_exact(&mut vec![0; length]).unwrap();
-    }
-
-    fn read_like(&mut self, expected: &str) -> String {
-        let mut bytes = vec![0; expected.len()];
-        self.0.read_exact(&mut bytes).unwrap();
-        String::from_utf8(bytes).unwrap()
-    }
-
-    /// Stops sending. What still comes until the server has removed this client and closed.
-    fn leave(mut self) -> String {
-        self.0.shutdown(Shutdown::Write).unwrap();
-        let mut rest = String::new();
-        self.0.read_to_string(&mut rest).unwrap();
-        rest
-    }
-
-    /// Breaks the connection off, so that the server's next read fails.
-    fn reset(self) {
-        SockRef::from(&self.0)
-            .set_linger(Some(Duration::ZERO))
-            .unwrap();
-    }
-}
 
 #[test]
 fn first_request_gets_the_tutorials_answer_to_the_byte() {

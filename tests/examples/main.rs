@@ -1,0 +1,5 @@
+//! The examples, run as processes and spoken to over sockets.
+
+mod events;
+mod support;
+mod tutorial;
