@@ -367,7 +367,13 @@ impl EventBufferEvent {
         };
         self.0.link.set(Link::Closed);
         let both = EventFlags::READ.union(EventFlags::WRITE).bits();
+        #[cfg(feature = "openssl")]
+        let output = self.output().length();
         self.with(CALL, |raw| {
+            #[cfg(feature = "openssl")]
+            if let (Some(tls), 0) = (&*self.0.tls.borrow(), output) {
+                tls.say_goodbye();
+            }
             // SAFETY: `with` gives one that is not freed.
             unsafe { ffi::bufferevent_disable(raw, both) };
             // SAFETY: as above; `source` closes the descriptor only after this.

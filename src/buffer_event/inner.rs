@@ -124,13 +124,16 @@ pub(crate) struct Inner {
     pub(super) scheduled: Cell<bool>,       // libevent may have its deferred callback in a queue
 }
 
+/// For reading, writing, and events.
+type Closures = (Option<Box<Data>>, Option<Box<Data>>, Option<Box<Happening>>);
+
 /// What is left of a buffer event when its handles are done with it.
 struct Remains {
     raw: *mut ffi::bufferevent,
     arg: *mut c_void,
     kind: Kind,
     options: BufferEventOptions,
-    closures: (Option<Box<Data>>, Option<Box<Data>>, Option<Box<Happening>>),
+    closures: Closures,
     source: Option<Box<dyn AsFd>>, // its number must stay taken until libevent has let go of it
     under: Option<EventBufferEvent>,
     kept: Option<Box<dyn Any>>,
@@ -201,6 +204,8 @@ impl Inner {
         if self.kind != Kind::Socket || self.options.contains(BufferEventOptions::DEFER_CALLBACKS) {
             self.scheduled.set(true);
         }
+        #[cfg(feature = "openssl")]
+        self.take_pending(self.raw.get());
     }
 
     /// Whether a filter on top of it, or an HTTP connection, has its callbacks.
@@ -242,6 +247,8 @@ impl Inner {
             return;
         }
         let [read, write, event] = self.wanted.get();
+        #[cfg(feature = "openssl")]
+        let event = event || self.tls.borrow().is_some(); // `translate` and `write_on` need it
         let (on_read, on_write, on_event): (
             ffi::bufferevent_data_cb,
             ffi::bufferevent_data_cb,
@@ -286,6 +293,37 @@ impl Inner {
         Errno::set_raw(errno);
         // SAFETY: `raw` is not freed; deferred, nothing is called in here.
         unsafe { ffi::bufferevent_trigger_event(raw, what.bits(), deferred) };
+    }
+
+    /// Gives a socket what waits for it, as far as that goes at once.
+    #[cfg(feature = "openssl")]
+    fn write_now(&self) {
+        let raw = self.raw.get();
+        if raw.is_null() || self.kind != Kind::Socket {
+            return;
+        }
+        // SAFETY: `raw` is not freed.
+        let output = unsafe { ffi::bufferevent_get_output(raw) };
+        // SAFETY: as above.
+        let fd = unsafe { ffi::bufferevent_getfd(raw) };
+        if fd >= 0 {
+            // SAFETY: the output lives as long as `raw`; this and the next two are what
+            // libevent itself does when the socket can be written.
+            unsafe { ffi::evbuffer_unfreeze(output, 1) };
+            // SAFETY: as above; the descriptor is that of `source`.
+            unsafe { ffi::evbuffer_write(output, fd) };
+            // SAFETY: as above.
+            unsafe { ffi::evbuffer_freeze(output, 1) };
+        }
+    }
+
+    /// How many bytes wait to be written.
+    #[cfg(feature = "openssl")]
+    pub(super) fn output_length(&self, raw: *mut ffi::bufferevent) -> usize {
+        // SAFETY: the caller has not freed `raw`.
+        let output = unsafe { ffi::bufferevent_get_output(raw) };
+        // SAFETY: the output lives as long as `raw`.
+        unsafe { ffi::evbuffer_get_length(output) }
     }
 
     /// A [`Kind::View`] whose owner is about to free it: from now on it is as freed.
@@ -373,9 +411,7 @@ impl Remains {
         // SAFETY: as above.
         unsafe { ffi::bufferevent_disable(self.raw, both) };
         #[cfg(feature = "openssl")]
-        if let Some(tls) = &self.tls {
-            tls.say_goodbye();
-        }
+        self.say_goodbye();
         if self.kind.has_socket() {
             // SAFETY: as above. While connecting, `disable` leaves an event in the backend,
             // which would outlive the descriptor; this does not.
@@ -383,6 +419,24 @@ impl Remains {
         }
         // SAFETY: the count that `from_native` was given; nobody has `raw` any more.
         unsafe { ffi::bufferevent_free(self.raw) };
+    }
+}
+
+#[cfg(feature = "openssl")]
+impl Remains {
+    /// Tells a TLS peer that no more comes, unless something was to come: then the end without
+    /// a goodbye tells it that the rest is missing.
+    fn say_goodbye(&self) {
+        let Some(tls) = &self.tls else { return };
+        // SAFETY: `raw` is not freed before the end of `let_go`.
+        let output = unsafe { ffi::bufferevent_get_output(self.raw) };
+        // SAFETY: the output lives as long as `raw`.
+        if unsafe { ffi::evbuffer_get_length(output) } > 0 || !tls.say_goodbye() {
+            return;
+        }
+        if let Some(under) = &self.under {
+            under.0.write_now(); // it may end with the filter
+        }
     }
 }
 
@@ -402,8 +456,8 @@ impl Lender for Inner {
     fn evbuffer(&self, call: &'static str, side: Side) -> Result<*mut ffi::evbuffer> {
         let raw = self.usable(call)?;
         self.touch();
-        // SAFETY: `raw` is not freed, and has its buffers for as long as it lives.
         Ok(match side {
+            // SAFETY: `raw` is not freed, and has its buffers for as long as it lives.
             Side::Input => unsafe { ffi::bufferevent_get_input(raw) },
             // SAFETY: as above.
             Side::Output => unsafe { ffi::bufferevent_get_output(raw) },
