@@ -295,25 +295,32 @@ impl Inner {
         unsafe { ffi::bufferevent_trigger_event(raw, what.bits(), deferred) };
     }
 
-    /// Gives a socket what waits for it, as far as that goes at once.
+    /// Gives what carries the bytes what waits for it, as far as that goes at once.
     #[cfg(feature = "openssl")]
     fn write_now(&self) {
         let raw = self.raw.get();
-        if raw.is_null() || self.kind != Kind::Socket {
+        if raw.is_null() {
             return;
         }
         // SAFETY: `raw` is not freed.
         let output = unsafe { ffi::bufferevent_get_output(raw) };
         // SAFETY: as above.
         let fd = unsafe { ffi::bufferevent_getfd(raw) };
-        if fd >= 0 {
-            // SAFETY: the output lives as long as `raw`; this and the next two are what
-            // libevent itself does when the socket can be written.
-            unsafe { ffi::evbuffer_unfreeze(output, 1) };
-            // SAFETY: as above; the descriptor is that of `source`.
-            unsafe { ffi::evbuffer_write(output, fd) };
-            // SAFETY: as above.
-            unsafe { ffi::evbuffer_freeze(output, 1) };
+        // SAFETY: the output lives as long as `raw`; this and the freezing are what libevent
+        // itself does when the socket can be written.
+        unsafe { ffi::evbuffer_unfreeze(output, 1) };
+        match (self.kind, &*self.tls.borrow()) {
+            (Kind::Socket, _) if fd >= 0 => {
+                // SAFETY: as above; the descriptor is that of `source`.
+                unsafe { ffi::evbuffer_write(output, fd) };
+            }
+            (_, Some(tls)) => tls.write_now(output),
+            _ => {}
+        }
+        // SAFETY: as above.
+        unsafe { ffi::evbuffer_freeze(output, 1) };
+        if let (Kind::TlsFilter, Some(under)) = (self.kind, &*self.under.borrow()) {
+            under.0.write_now();
         }
     }
 

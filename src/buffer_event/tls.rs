@@ -103,6 +103,27 @@ impl Tls {
         !waits
     }
 
+    /// Writes the output of the buffer event that has this session, as far as that goes at once.
+    pub(super) fn write_now(&self, output: *mut ffi::evbuffer) {
+        // SAFETY: the caller has not freed `output`.
+        let length = unsafe { ffi::evbuffer_get_length(output) };
+        let (Ok(size), true) = (i32::try_from(length), self.ssl.is_init_finished()) else {
+            return;
+        };
+        // SAFETY: as above; null without memory.
+        let bytes = unsafe { ffi::evbuffer_pullup(output, -1) };
+        if size == 0 || bytes.is_null() || self.generation != process::generation() {
+            return;
+        }
+        // SAFETY: `bytes` are the `size` bytes of `output`; nothing of OpenSSL's is at work.
+        let rc = unsafe { ffi::openssl::SSL_write(self.ssl.as_ptr(), bytes.cast(), size) };
+        drop(ErrorStack::get()); // a peer that is gone already is no news
+        if rc == size {
+            // SAFETY: as above.
+            unsafe { ffi::evbuffer_drain(output, length) };
+        }
+    }
+
     /// Whether the peer has said goodbye.
     fn heard_goodbye(&self) -> bool {
         // SAFETY: `ssl` is held by `self`.
