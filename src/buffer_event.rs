@@ -388,6 +388,9 @@ impl EventBufferEvent {
     /// the loop's alone, and the priority.
     fn settle(&self) {
         let Ok(raw) = self.0.usable("") else { return };
+        if self.0.kind != Kind::Socket {
+            return; // TLS needs both ends of its buffers open, and has no priority
+        }
         // SAFETY: `raw` is not freed.
         let input = unsafe { ffi::bufferevent_get_input(raw) };
         // SAFETY: the input lives as long as `raw`.

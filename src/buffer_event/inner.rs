@@ -306,19 +306,19 @@ impl Inner {
         let output = unsafe { ffi::bufferevent_get_output(raw) };
         // SAFETY: as above.
         let fd = unsafe { ffi::bufferevent_getfd(raw) };
-        // SAFETY: the output lives as long as `raw`; this and the freezing are what libevent
-        // itself does when the socket can be written.
-        unsafe { ffi::evbuffer_unfreeze(output, 1) };
         match (self.kind, &*self.tls.borrow()) {
             (Kind::Socket, _) if fd >= 0 => {
+                // SAFETY: the output lives as long as `raw`; this and the next two are what
+                // libevent itself does when the socket can be written.
+                unsafe { ffi::evbuffer_unfreeze(output, 1) };
                 // SAFETY: as above; the descriptor is that of `source`.
                 unsafe { ffi::evbuffer_write(output, fd) };
+                // SAFETY: as above.
+                unsafe { ffi::evbuffer_freeze(output, 1) };
             }
             (_, Some(tls)) => tls.write_now(output),
             _ => {}
         }
-        // SAFETY: as above.
-        unsafe { ffi::evbuffer_freeze(output, 1) };
         if let (Kind::TlsFilter, Some(under)) = (self.kind, &*self.under.borrow()) {
             under.0.write_now();
         }
