@@ -46,7 +46,7 @@ pub(crate) struct Tls {
     dirty: Cell<bool>, // an end without `close_notify` is as good as one with
     said_goodbye: Cell<bool>,
     told_end: Cell<bool>, // the event callback of a filter has heard of the peer's goodbye
-    generation: u32, // of the process whose session it is: a forked child has a copy
+    generation: u32,      // of the process whose session it is: a forked child has a copy
     errors: RefCell<Vec<c_ulong>>,
 }
 
@@ -240,7 +240,10 @@ impl Inner {
     /// was at its high mark: no more need come through the socket to call for them.
     pub(super) fn take_pending(&self, raw: *mut ffi::bufferevent) {
         let pending = |tls: &Tls| tls.ssl.pending() > 0;
-        let waits = self.tls.try_borrow().is_ok_and(|tls| tls.as_ref().is_some_and(pending));
+        let waits = self
+            .tls
+            .try_borrow()
+            .is_ok_and(|tls| tls.as_ref().is_some_and(pending));
         if self.kind == Kind::Tls && waits {
             // SAFETY: `raw` is a `bufferevent`, which has the event there, initialized.
             let readable = unsafe { raw.byte_add(EV_READ_OFFSET) };

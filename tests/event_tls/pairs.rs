@@ -33,9 +33,14 @@ fn bytes_go_both_ways_and_the_end_is_told() {
     .unwrap();
     let (one, other) = UnixStream::pair().unwrap();
     let options = BufferEventOptions::empty();
-    let server =
-        EventBufferEvent::ssl_socket(&base, one, &server, EventBufferEvent::SSL_ACCEPTING, options)
-            .unwrap();
+    let server = EventBufferEvent::ssl_socket(
+        &base,
+        one,
+        &server,
+        EventBufferEvent::SSL_ACCEPTING,
+        options,
+    )
+    .unwrap();
     let client = EventBufferEvent::ssl_socket(
         &base,
         other,
@@ -70,7 +75,11 @@ fn bytes_go_both_ways_and_the_end_is_told() {
                 })
                 .on_event(move |bev, what| {
                     events.borrow_mut().push(("client", what));
-                    println!("client {what:?} {:?} {:?}", bev.ssl_error(), bev.ssl_get_protocol());
+                    println!(
+                        "client {what:?} {:?} {:?}",
+                        bev.ssl_error(),
+                        bev.ssl_get_protocol()
+                    );
                 }),
         )
         .unwrap();

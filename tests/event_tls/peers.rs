@@ -14,8 +14,7 @@ use crate::support::run;
 use crate::support_tls::{Authority, Folder, Identity};
 
 pub(crate) const CONNECTED: BufferEventFlags = EventBufferEvent::CONNECTED;
-pub(crate) const ERROR: BufferEventFlags =
-    EventBufferEvent::READING.union(EventBufferEvent::ERROR);
+pub(crate) const ERROR: BufferEventFlags = EventBufferEvent::READING.union(EventBufferEvent::ERROR);
 pub(crate) const EOF: BufferEventFlags = EventBufferEvent::READING.union(EventBufferEvent::EOF);
 pub(crate) const NO_OPTIONS: BufferEventOptions = BufferEventOptions::empty();
 
@@ -223,7 +222,11 @@ pub(crate) fn errors(bev: &EventBufferEvent) -> Vec<String> {
 }
 
 /// Runs the handshake; where both stand, the client leaves once the server has answered.
-pub(crate) fn shake(base: &EventBase, server: EventBufferEvent, client: EventBufferEvent) -> Outcome {
+pub(crate) fn shake(
+    base: &EventBase,
+    server: EventBufferEvent,
+    client: EventBufferEvent,
+) -> Outcome {
     type Side = Rc<RefCell<(Vec<BufferEventFlags>, Vec<String>)>>;
     let sides: [Side; 2] = Default::default();
     let note = |side: &Side| {

@@ -13,8 +13,12 @@ use php_event::{
 use crate::peers::{CONNECTED, ERROR, NO_OPTIONS, World, context, refused, shake, sockets};
 use crate::support::run;
 
-fn named(base: &EventBase, world: &World, server: &EventSslContext, client: &EventSslContext)
--> (EventBufferEvent, EventBufferEvent) {
+fn named(
+    base: &EventBase,
+    world: &World,
+    server: &EventSslContext,
+    client: &EventSslContext,
+) -> (EventBufferEvent, EventBufferEvent) {
     let _ = world;
     let (server, client) = sockets(base, server, client);
     client.set_ssl_host("localhost").unwrap();
@@ -108,8 +112,16 @@ fn contexts_of_the_wrong_role_and_without_certificate_are_refused() {
     let world = World::new();
     let bare = context(EventSslContext::TLS_SERVER_METHOD, &[]);
     for (context, state, why) in [
-        (world.server(), EventBufferEvent::SSL_CONNECTING, "is for servers"),
-        (world.client(), EventBufferEvent::SSL_ACCEPTING, "is for clients"),
+        (
+            world.server(),
+            EventBufferEvent::SSL_CONNECTING,
+            "is for servers",
+        ),
+        (
+            world.client(),
+            EventBufferEvent::SSL_ACCEPTING,
+            "is for clients",
+        ),
         (bare, EventBufferEvent::SSL_ACCEPTING, "needs a certificate"),
         (world.client(), EventBufferEvent::SSL_OPEN, "SSL_OPEN"),
     ] {
@@ -121,7 +133,10 @@ fn contexts_of_the_wrong_role_and_without_certificate_are_refused() {
         let (one, _other) = EventBufferEvent::create_pair(&base, NO_OPTIONS).unwrap();
         let made = EventBufferEvent::create_ssl_filter(&one, &context, state, NO_OPTIONS);
         let error = refused(made);
-        assert!(error.contains("EventBufferEvent::createSslFilter"), "{error}");
+        assert!(
+            error.contains("EventBufferEvent::createSslFilter"),
+            "{error}"
+        );
         assert!(error.contains(why), "{error}");
         one.write("still usable").unwrap();
     }
@@ -134,12 +149,16 @@ fn what_tls_has_not_is_refused() {
     let (server, client) = world.connect(&base, crate::peers::Wire::Sockets, NO_OPTIONS);
     for bev in [&server, &client] {
         let error = refused(bev.ssl_renegotiate());
-        assert!(error.contains("EventBufferEvent::sslRenegotiate"), "{error}");
+        assert!(
+            error.contains("EventBufferEvent::sslRenegotiate"),
+            "{error}"
+        );
         let error = refused(bev.set_rate_limit(Some(RateLimit::UNLIMITED)));
         assert!(error.contains("can be limited"), "{error}");
         assert!(refused(bev.set_priority(0)).contains("priority"));
         assert!(refused(bev.ssl_shutdown()).contains("handshake is not over"));
-        bev.set_timeouts(Some(Duration::from_secs(9)), None).unwrap();
+        bev.set_timeouts(Some(Duration::from_secs(9)), None)
+            .unwrap();
         bev.set_watermark(Event::READ, 1, 100).unwrap();
     }
     let (plain, _other) = EventBufferEvent::create_pair(&base, NO_OPTIONS).unwrap();

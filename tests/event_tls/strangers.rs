@@ -8,9 +8,7 @@ use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 use std::time::Duration;
 
-use php_event::{
-    BufferEventFlags, Callbacks, Event, EventBase, EventBufferEvent,
-};
+use php_event::{BufferEventFlags, Callbacks, Event, EventBase, EventBufferEvent};
 
 use crate::peers::{
     CONNECTED, EOF, ERROR, NO_OPTIONS, Outcome, Seen, Wire, World, errors, noting, refused, shake,
@@ -18,7 +16,11 @@ use crate::peers::{
 use crate::support::run;
 
 /// What a server or a client of ours says of a peer that sends `bytes` and nothing more.
-fn hears(state: php_event::SslState, bytes: &[u8], cut: bool) -> (Vec<BufferEventFlags>, Vec<String>) {
+fn hears(
+    state: php_event::SslState,
+    bytes: &[u8],
+    cut: bool,
+) -> (Vec<BufferEventFlags>, Vec<String>) {
     let base = EventBase::new().unwrap();
     let world = World::new();
     let context = if state == EventBufferEvent::SSL_ACCEPTING {
@@ -47,17 +49,28 @@ fn hears(state: php_event::SslState, bytes: &[u8], cut: bool) -> (Vec<BufferEven
 
 #[test]
 fn plain_text_is_refused() {
-    let (what, why) = hears(EventBufferEvent::SSL_ACCEPTING, b"GET / HTTP/1.0\r\n\r\n", false);
+    let (what, why) = hears(
+        EventBufferEvent::SSL_ACCEPTING,
+        b"GET / HTTP/1.0\r\n\r\n",
+        false,
+    );
     assert_eq!(what, [ERROR]);
     assert!(why[0].contains("http request"), "{why:?}");
-    let (what, why) = hears(EventBufferEvent::SSL_CONNECTING, b"220 ready when you are\r\n", false);
+    let (what, why) = hears(
+        EventBufferEvent::SSL_CONNECTING,
+        b"220 ready when you are\r\n",
+        false,
+    );
     assert_eq!(what, [ERROR]);
     assert!(why[0].contains("wrong version number"), "{why:?}");
 }
 
 #[test]
 fn garbage_is_refused() {
-    for state in [EventBufferEvent::SSL_ACCEPTING, EventBufferEvent::SSL_CONNECTING] {
+    for state in [
+        EventBufferEvent::SSL_ACCEPTING,
+        EventBufferEvent::SSL_CONNECTING,
+    ] {
         for bytes in [&[0; 64][..], &[0xff; 64], &[22, 3, 1, 0, 5, 9, 9, 9, 9, 9]] {
             let (what, why) = hears(state, bytes, false);
             assert_eq!(what, [ERROR], "{bytes:?}");
@@ -68,7 +81,10 @@ fn garbage_is_refused() {
 
 #[test]
 fn end_in_the_middle_of_a_handshake_is_an_error() {
-    for state in [EventBufferEvent::SSL_ACCEPTING, EventBufferEvent::SSL_CONNECTING] {
+    for state in [
+        EventBufferEvent::SSL_ACCEPTING,
+        EventBufferEvent::SSL_CONNECTING,
+    ] {
         for bytes in [&b""[..], &[22, 3, 1]] {
             let (what, why) = hears(state, bytes, true);
             assert_eq!(what, [ERROR], "{bytes:?} {why:?}");
@@ -215,13 +231,14 @@ fn by_number(name: Option<&str>, certified: &str) -> Outcome {
     let world = World::new();
     let server = world.server_as(&world.authority.sign(&[certified]), &[]);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let client =
-        EventBufferEvent::ssl_unconnected(&base, &world.client(), NO_OPTIONS).unwrap();
+    let client = EventBufferEvent::ssl_unconnected(&base, &world.client(), NO_OPTIONS).unwrap();
     if let Some(name) = name {
         client.set_ssl_host(name).unwrap();
     }
     client.enable(Event::READ).unwrap();
-    client.connect(&listener.local_addr().unwrap().to_string()).unwrap();
+    client
+        .connect(&listener.local_addr().unwrap().to_string())
+        .unwrap();
     let (socket, _) = listener.accept().unwrap();
     let state = EventBufferEvent::SSL_ACCEPTING;
     let server = EventBufferEvent::ssl_socket(&base, socket, &server, state, NO_OPTIONS).unwrap();
@@ -265,7 +282,9 @@ fn reset_while_output_waits_is_told_once_and_does_not_spin() {
         let mut stream = builder.build().connect("localhost", client).unwrap();
         stream.read_exact(&mut [0; 100_000]).unwrap();
         let linger = Some(Duration::ZERO);
-        socket2::SockRef::from(stream.get_ref()).set_linger(linger).unwrap();
+        socket2::SockRef::from(stream.get_ref())
+            .set_linger(linger)
+            .unwrap();
     });
     run(&base); // ends by itself: nothing is waited for after the error
     peer.join().unwrap();
@@ -302,7 +321,11 @@ fn errors_that_nobody_asks_for_do_not_pile_up() {
 
 #[test]
 fn unnamed_client_sends_no_name_and_a_named_one_its_own() {
-    for (name, wanted) in [(None, None), (Some("localhost"), Some("localhost")), (Some("127.0.0.1"), None)] {
+    for (name, wanted) in [
+        (None, None),
+        (Some("localhost"), Some("localhost")),
+        (Some("127.0.0.1"), None),
+    ] {
         let base = EventBase::new().unwrap();
         let world = World::new();
         let identity = world.authority.sign(&["localhost", "127.0.0.1"]);

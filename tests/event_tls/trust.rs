@@ -8,7 +8,12 @@ use crate::support_tls::{Authority, Identity};
 const REFUSED: &str = "certificate verify failed";
 
 /// A handshake of `client`, which was told `host`, with a server of that certificate.
-fn meet(world: &World, identity: &Identity, client: &EventSslContext, host: Option<&str>) -> Outcome {
+fn meet(
+    world: &World,
+    identity: &Identity,
+    client: &EventSslContext,
+    host: Option<&str>,
+) -> Outcome {
     let base = EventBase::new().unwrap();
     let (server, client) = sockets(&base, &world.server_as(identity, &[]), client);
     if let Some(host) = host {
@@ -32,7 +37,10 @@ fn wrong_host_is_refused_with_its_reason() {
     let outcome = meet(&world, &identity, &world.client(), Some("example.com"));
     outcome.assert_client_refuses(REFUSED);
     outcome.assert_client_refuses("hostname mismatch");
-    assert!(outcome.server.1[0].contains("bad certificate"), "{outcome:?}");
+    assert!(
+        outcome.server.1[0].contains("bad certificate"),
+        "{outcome:?}"
+    );
 }
 
 #[test]
@@ -110,7 +118,11 @@ fn client_that_compares_no_names_still_verifies() {
 /// A handshake with a server that wants a certificate; both of TLS 1.2, where the client
 /// hears of it before the handshake is over, and TLS 1.3, where it does not.
 fn certify(identity: impl Fn(&World) -> Option<Identity>) -> [Outcome; 2] {
-    [EventSslContext::TLS1_2_VERSION, EventSslContext::TLS1_3_VERSION].map(|version| {
+    [
+        EventSslContext::TLS1_2_VERSION,
+        EventSslContext::TLS1_3_VERSION,
+    ]
+    .map(|version| {
         let world = World::new();
         let trusted = world.authority.save(&world.folder, "authority");
         let server = world.server_as(
