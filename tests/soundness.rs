@@ -19,6 +19,11 @@ mod event;
 mod kinds;
 #[path = "soundness/signal.rs"]
 mod signal;
+#[cfg(feature = "openssl")]
+mod support_tls;
+#[cfg(feature = "openssl")]
+#[path = "soundness/tls.rs"]
+mod tls;
 
 use std::cell::{Cell, RefCell};
 use std::panic::panic_any;
@@ -29,6 +34,8 @@ use buffer_event::{BufferEnd, BufferRead, BufferWrite, QueuedEnd, QueuedRead, Qu
 use kinds::{Descriptor, PersistentDescriptor, PersistentTimer, SignalThrice, Timer};
 use php_event::{EventBase, LoopEnd};
 use support::{Bomb, Drops, OnDrop, panic_of, pass, run};
+#[cfg(feature = "openssl")]
+use tls::TlsError;
 
 /// A class with a callback, as the cases see it.
 trait Class {
@@ -161,6 +168,11 @@ queued_classes! {
     queued_read: QueuedRead,
     queued_write: QueuedWrite,
     queued_end: QueuedEnd,
+}
+
+#[cfg(feature = "openssl")]
+queued_classes! {
+    tls_error: TlsError,
 }
 
 /// Handles that callbacks reach without counting on them.

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use php_event::{BufferEventOptions, Callbacks, Event, EventBase, EventBufferEvent, EventFlags};
 
 use crate::peers::{CLOSING, CONNECTED, NO_OPTIONS, Seen, WIRES, Wire, World, noting};
-use crate::support::{Drops, poll, run};
+use crate::support::{Drops, panic_of, poll, run};
 
 /// In which callback the client ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -279,4 +279,39 @@ fn many_connections_leave_no_descriptor() {
     drop(all);
     poll(&base);
     assert!(open() < before + 150); // other tests have some, too
+}
+
+#[test]
+fn panic_in_each_callback_comes_out_of_the_loop_and_the_rest_goes_on() {
+    let world = World::new();
+    let (server_context, client_context) = (world.server(), world.client());
+    for (wire, options, place) in cases() {
+        let base = EventBase::new().unwrap();
+        let (server, client) =
+            crate::peers::join(&base, wire, &server_context, &client_context, options);
+        client.set_ssl_host("localhost").unwrap();
+        let seen = Seen::default();
+        server.set_callbacks(noting(&seen, "server")).unwrap();
+        server.write("hello").unwrap();
+        client.write("hello").unwrap();
+        let act = |at: Where| {
+            move |_: &EventBufferEvent| {
+                assert!(at != place, "as planned");
+            }
+        };
+        let connected = act(Where::Connected);
+        let callbacks = Callbacks::new()
+            .on_read(act(Where::Read))
+            .on_write(act(Where::Write))
+            .on_event(move |bev, _| connected(bev));
+        client.set_callbacks(callbacks).unwrap();
+        assert_eq!(panic_of(|| run(&base)), "as planned");
+        client.set_callbacks(Callbacks::new()).unwrap();
+        for _ in 0..20 {
+            poll(&base);
+        }
+        drop(client);
+        run(&base);
+        assert_eq!(seen.of("server").len(), 2, "{wire:?} {place:?}");
+    }
 }
