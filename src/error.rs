@@ -65,7 +65,7 @@ pub enum Error {
     Freed {
         /// The method or function, as PHP writes it.
         call: &'static str,
-        /// `event`, `base`, `stream`, `buffer event`, `listener`, `request`, …
+        /// `event`, `base`, `stream`, `buffer event`, `filter's buffer`, `listener`, `request`, …
         object: &'static str,
     },
     /// The base was made before a fork, and this is the child.
