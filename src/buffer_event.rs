@@ -40,8 +40,8 @@ use crate::{EventBase, ffi};
 /// A connection whose data the loop reads into one buffer and writes out of another.
 ///
 /// A handle is counted: a clone is the same object, as a PHP variable would be. When the last
-/// handle goes, and with it the last [`EventBuffer`] that came from it, the object is freed
-/// as by [`free`](Self::free).
+/// handle goes, and with it the last [`EventBuffer`](crate::EventBuffer) that came from it, the
+/// object is freed as by [`free`](Self::free).
 ///
 /// PHP: `EventBufferEvent`. libevent: `struct bufferevent`.
 ///

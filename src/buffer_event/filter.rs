@@ -145,7 +145,7 @@ pub(crate) struct Stage {
     window: Rc<Window>,
     source: EventBuffer, // both look through `window`
     destination: EventBuffer,
-    idle: Cell<Option<usize>>, // so many bytes waited when the closure last took none
+    idle: Cell<Option<(usize, FlushMode)>>, // what waited when the closure last took none
 }
 
 /// The buffers of a running call; null outside of it.
@@ -217,8 +217,11 @@ impl Stage {
     ) -> FilterResult {
         // SAFETY: the caller's duty.
         let before = unsafe { ffi::evbuffer_get_length(source) };
-        if before > 0 && self.idle.take() == Some(before) {
-            return FilterResult::NeedMore; // libevent asks until nothing waits, and this is all
+        let idle = self.idle.take();
+        if before > 0 && idle == Some((before, mode)) {
+            // libevent asks until nothing waits, and this is all. The next flush may ask again.
+            self.idle.set(idle.filter(|_| mode == FlushMode::Normal));
+            return FilterResult::NeedMore;
         }
         let mut result = FilterResult::NeedMore;
         self.f.call(|f| {
@@ -230,7 +233,7 @@ impl Stage {
         // SAFETY: the caller's duty.
         let after = unsafe { ffi::evbuffer_get_length(source) };
         if result == FilterResult::Ok && after >= before {
-            self.idle.set(Some(after));
+            self.idle.set(Some((after, mode)));
         }
         result
     }

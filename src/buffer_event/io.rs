@@ -20,7 +20,8 @@ impl EventBufferEvent {
     /// PHP: `EventBufferEvent::write`. libevent: `bufferevent_write`.
     ///
     /// # Errors
-    /// [`Error::Freed`], [`Error::Forked`]; [`Error::Call`] without memory.
+    /// [`Error::Freed`](crate::Error::Freed), [`Error::Forked`](crate::Error::Forked);
+    /// [`Error::Call`](crate::Error::Call) without memory.
     ///
     /// # Examples
     /// ```
@@ -48,8 +49,9 @@ impl EventBufferEvent {
     /// PHP: `EventBufferEvent::writeBuffer`. libevent: `bufferevent_write_buffer`.
     ///
     /// # Errors
-    /// [`Error::State`] when the front of `buffer` is frozen;
-    /// [`Error::Freed`], [`Error::Forked`], for `buffer` too.
+    /// [`Error::State`](crate::Error::State) when the front of `buffer` is frozen;
+    /// [`Error::Freed`](crate::Error::Freed), [`Error::Forked`](crate::Error::Forked), for
+    /// `buffer` too.
     ///
     /// # Examples
     /// ```
@@ -78,7 +80,7 @@ impl EventBufferEvent {
     /// PHP: `EventBufferEvent::read`. libevent: `bufferevent_read`.
     ///
     /// # Errors
-    /// [`Error::Freed`], [`Error::Forked`].
+    /// [`Error::Freed`](crate::Error::Freed), [`Error::Forked`](crate::Error::Forked).
     ///
     /// # Examples
     /// ```
@@ -113,8 +115,9 @@ impl EventBufferEvent {
     /// PHP: `EventBufferEvent::readBuffer`. libevent: `bufferevent_read_buffer`.
     ///
     /// # Errors
-    /// [`Error::State`] when the end of `buffer` is frozen;
-    /// [`Error::Freed`], [`Error::Forked`], for `buffer` too.
+    /// [`Error::State`](crate::Error::State) when the end of `buffer` is frozen;
+    /// [`Error::Freed`](crate::Error::Freed), [`Error::Forked`](crate::Error::Forked), for
+    /// `buffer` too.
     ///
     /// # Examples
     /// ```
@@ -141,7 +144,7 @@ impl EventBufferEvent {
     /// The buffer of what came in and was not taken yet.
     ///
     /// Its end is frozen: only the loop adds. It counts on this object; once that is freed,
-    /// the buffer's calls answer [`Error::Freed`].
+    /// the buffer's calls answer [`Error::Freed`](crate::Error::Freed).
     ///
     /// PHP: the property `EventBufferEvent::$input`. libevent: `bufferevent_get_input`.
     ///
@@ -167,7 +170,7 @@ impl EventBufferEvent {
     /// The buffer of what is to go out.
     ///
     /// Its front is frozen: only the loop takes away. It counts on this object; once that is
-    /// freed, the buffer's calls answer [`Error::Freed`].
+    /// freed, the buffer's calls answer [`Error::Freed`](crate::Error::Freed).
     ///
     /// PHP: the property `EventBufferEvent::$output`. libevent: `bufferevent_get_output`.
     ///
@@ -192,7 +195,7 @@ impl EventBufferEvent {
     /// PHP: `EventBufferEvent::getInput`. libevent: `bufferevent_get_input`.
     ///
     /// # Errors
-    /// [`Error::Freed`], [`Error::Forked`].
+    /// [`Error::Freed`](crate::Error::Freed), [`Error::Forked`](crate::Error::Forked).
     ///
     /// # Examples
     /// ```
@@ -215,7 +218,7 @@ impl EventBufferEvent {
     /// PHP: `EventBufferEvent::getOutput`. libevent: `bufferevent_get_output`.
     ///
     /// # Errors
-    /// [`Error::Freed`], [`Error::Forked`].
+    /// [`Error::Freed`](crate::Error::Freed), [`Error::Forked`](crate::Error::Forked).
     ///
     /// # Examples
     /// ```

@@ -59,7 +59,8 @@ impl FlushMode {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[doc(alias = "bufferevent_filter_result")]
 pub enum FilterResult {
-    /// It took some, or put some. It is called again while bytes wait, unless it took none.
+    /// It took some, or put some. It is called again while bytes wait; if it took none, only
+    /// when there are more, or on [`FlushMode::Flush`].
     Ok,
     /// It put nothing, and waits for more bytes.
     NeedMore,
