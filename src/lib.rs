@@ -62,7 +62,7 @@ pub use flags::{
     EventFeatures, EventFlags, FilterResult, FlushMode, HeaderSide, HttpMethods, ListenerFlags,
     LoopFlags, PtrHow, SocketLevel, SocketOption, SocketType,
 };
-pub use http::{EventHttp, EventHttpConnection, EventHttpRequest};
+pub use http::{EventHttp, EventHttpConnection, EventHttpRequest, HttpError};
 pub use listener::{EventListener, ListenerTarget};
 pub use socket_name::SocketName;
 #[cfg(feature = "openssl")]

@@ -5,6 +5,7 @@
 //! kept can still be answered when the last handle of its server has gone.
 //! Lent to C: what [`server::Inner`] lends. Runs user code: the closures, through `trampoline`.
 
+pub(crate) mod client;
 pub(crate) mod connection;
 mod gate;
 mod headers;
@@ -21,6 +22,7 @@ use std::os::fd::AsFd;
 use std::rc::Rc;
 use std::time::Duration;
 
+pub use client::HttpError;
 pub use connection::EventHttpConnection;
 pub use request::EventHttpRequest;
 

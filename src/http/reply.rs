@@ -134,6 +134,7 @@ impl request::Inner {
     pub(super) fn waits_for_answer(&self) -> bool {
         match &self.role {
             Role::Server(exchange) => exchange.progress.get() == Progress::Waiting,
+            Role::Client(_) => false,
         }
     }
 
@@ -154,6 +155,7 @@ impl request::Inner {
     pub(crate) fn look_out(&self) {
         match &self.role {
             Role::Server(exchange) => exchange.conn.peer().look_out(&exchange.conn),
+            Role::Client(_) => {}
         }
     }
 }
@@ -169,7 +171,12 @@ impl EventHttpRequest {
     /// The answer of a server's request, if its peer is still there.
     fn answer(&self, call: &'static str) -> Result<Answer<'_>> {
         let raw = self.0.usable(call)?;
-        let Role::Server(exchange) = &self.0.role;
+        let Role::Server(exchange) = &self.0.role else {
+            return Err(Error::State {
+                call,
+                reason: "a client's request has no reply; one of a server's callbacks has",
+            });
+        };
         if exchange.conn.raw().is_null() {
             let raw = self.0.forget();
             // SAFETY: `usable` gave it, so it was not freed; we have just forgotten it.
@@ -411,7 +418,8 @@ impl EventHttpRequest {
 
     /// Closes the connection at once, without an answer, or in the middle of one.
     ///
-    /// A client that has gone is closed already: nothing happens.
+    /// A client that has gone is closed already: nothing happens. A client's own request is
+    /// [cancelled](Self::cancel).
     ///
     /// PHP: `EventHttpRequest::closeConnection`. libevent: `evhttp_connection_free`.
     ///
@@ -430,12 +438,19 @@ impl EventHttpRequest {
     #[doc(alias = "EventHttpRequest::closeConnection")]
     pub fn close_connection(&self) -> Result<()> {
         self.0.usable("EventHttpRequest::closeConnection")?;
-        let Role::Server(exchange) = &self.0.role;
-        exchange.conn.close();
+        match &self.0.role {
+            Role::Server(exchange) => exchange.conn.close(),
+            Role::Client(asking) => asking.cancel(&self.0),
+        }
         Ok(())
     }
 
-    /// Gives a request up: the client gets a 400, and the connection is closed.
+    /// Gives a request up.
+    ///
+    /// On a server the client gets a 400, and the connection is closed. A client's request that
+    /// is under way ends without an answer: its closure is not called, its connection is closed
+    /// if it was sent already, and the others that wait go on. One that is not under way stays as
+    /// it is.
     ///
     /// PHP: `EventHttpRequest::cancel`. libevent: `evhttp_cancel_request`.
     ///
@@ -453,7 +468,13 @@ impl EventHttpRequest {
     /// ```
     #[doc(alias = "EventHttpRequest::cancel", alias = "evhttp_cancel_request")]
     pub fn cancel(&self) -> Result<()> {
-        self.new_answer("EventHttpRequest::cancel")?.fail(400, None);
+        const CALL: &str = "EventHttpRequest::cancel";
+        if let Role::Client(asking) = &self.0.role {
+            self.0.usable(CALL)?;
+            asking.cancel(&self.0);
+            return Ok(());
+        }
+        self.new_answer(CALL)?.fail(400, None);
         Ok(())
     }
 }

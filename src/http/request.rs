@@ -10,6 +10,7 @@ use std::fmt;
 use std::ptr;
 use std::rc::Rc;
 
+use super::client::Asking;
 use super::reply::Exchange;
 use super::{EventHttpConnection, connection, headers, server};
 use crate::buffer::{EventBuffer, Lender, Side};
@@ -56,6 +57,7 @@ pub(crate) struct Inner {
 /// Whose request it is.
 pub(crate) enum Role {
     Server(Exchange),
+    Client(Asking),
 }
 
 impl Inner {
@@ -92,6 +94,14 @@ impl Inner {
         self.raw.get()
     }
 
+    pub(super) fn set_raw(&self, raw: *mut ffi::evhttp_request) {
+        self.raw.set(raw);
+    }
+
+    pub(super) fn set_base(&self, base: &Rc<base::Inner>) {
+        self.base.replace(Some(Rc::clone(base)));
+    }
+
     /// Forgets the native request: C frees it, or keeps it from now on.
     pub(super) fn forget(&self) -> *mut ffi::evhttp_request {
         self.raw.replace(ptr::null_mut())
@@ -102,6 +112,11 @@ impl Inner {
         if let Some(base) = self.base.borrow().as_ref() {
             base.usable(call)?;
         }
+        self.not_freed(call)
+    }
+
+    /// As [`usable`](Self::usable), whatever has become of the base.
+    pub(super) fn not_freed(&self, call: &'static str) -> Result<*mut ffi::evhttp_request> {
         let raw = self.raw.get();
         if raw.is_null() {
             return Err(Error::Freed {
@@ -129,6 +144,7 @@ impl Inner {
         match (&self.role, side) {
             (Role::Server(exchange), HeaderSide::Output) => exchange.head_open(call)?,
             (Role::Server(_), HeaderSide::Input) => {}
+            (Role::Client(asking), _) => asking.at_rest(call)?,
         }
         Ok(list)
     }
@@ -137,6 +153,9 @@ impl Inner {
 impl Lender for Inner {
     fn evbuffer(&self, call: &'static str, side: Side) -> Result<*mut ffi::evbuffer> {
         let raw = self.usable(call)?;
+        if let Role::Client(asking) = &self.role {
+            asking.at_rest(call)?;
+        }
         Ok(match side {
             // SAFETY: `usable` gives a request that C has not freed.
             Side::Input => unsafe { ffi::evhttp_request_get_input_buffer(raw) },
@@ -156,6 +175,7 @@ impl Drop for Inner {
         match &self.role {
             // SAFETY: no handle is left that would use the native request.
             Role::Server(exchange) => unsafe { exchange.abandoned(self) },
+            Role::Client(asking) => asking.end(self.forget()),
         }
     }
 }
@@ -185,6 +205,9 @@ impl EventHttpRequest {
     )]
     pub fn get_command(&self) -> Result<HttpMethods> {
         let raw = self.0.usable("EventHttpRequest::getCommand")?;
+        if let Role::Client(asking) = &self.0.role {
+            return Ok(asking.method());
+        }
         // SAFETY: `usable` gives a request that C has not freed.
         let command = unsafe { ffi::evhttp_request_get_command(raw) };
         Ok(HttpMethods::from_bits_retain(command))
@@ -211,6 +234,9 @@ impl EventHttpRequest {
     #[doc(alias = "EventHttpRequest::getUri", alias = "evhttp_request_get_uri")]
     pub fn get_uri(&self) -> Result<Option<String>> {
         let raw = self.0.usable("EventHttpRequest::getUri")?;
+        if let Role::Client(asking) = &self.0.role {
+            return Ok(asking.uri());
+        }
         // SAFETY: `usable` gives a request that C has not freed.
         let uri = unsafe { ffi::evhttp_request_get_uri(raw) };
         // SAFETY: the request's own copy.
@@ -238,6 +264,9 @@ impl EventHttpRequest {
     #[doc(alias = "EventHttpRequest::getHost", alias = "evhttp_request_get_host")]
     pub fn get_host(&self) -> Result<Option<String>> {
         let raw = self.0.usable("EventHttpRequest::getHost")?;
+        if let Role::Client(asking) = &self.0.role {
+            return Ok(asking.host());
+        }
         // SAFETY: `usable` gives a request that C has not freed.
         let host = unsafe { ffi::evhttp_request_get_host(raw) };
         // SAFETY: the request's own copy.
@@ -523,6 +552,7 @@ impl EventHttpRequest {
         self.0.usable("EventHttpRequest::getConnection").ok()?;
         match &self.0.role {
             Role::Server(exchange) => exchange.connection().map(EventHttpConnection),
+            Role::Client(asking) => asking.connection(),
         }
     }
 
@@ -556,27 +586,7 @@ impl EventHttpRequest {
         self.0.usable("EventHttpRequest::getBufferEvent").ok()?;
         match &self.0.role {
             Role::Server(exchange) => exchange.buffer_event(),
-        }
-    }
-
-    /// Does nothing to a server's request, which goes with its reply, or its last handle.
-    ///
-    /// PHP: `EventHttpRequest::free`, which does nothing to it either.
-    ///
-    /// # Examples
-    /// ```
-    /// # use php_event::{EventBase, EventHttp};
-    /// # let http = EventHttp::new(&EventBase::new()?)?;
-    /// http.set_default_callback(|request| {
-    ///     request.free();
-    ///     request.send_reply(204, "No Content", None).unwrap();
-    /// })?;
-    /// # Ok::<(), php_event::EventException>(())
-    /// ```
-    #[doc(alias = "EventHttpRequest::free")]
-    pub fn free(&self) {
-        match &self.0.role {
-            Role::Server(_) => {}
+            Role::Client(_) => None,
         }
     }
 }
