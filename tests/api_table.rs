@@ -27,7 +27,6 @@ use php::Kind;
 const NOT_YET: &[&str] = &[
     "EventBufferEvent",
     "EventHttpConnection",
-    "EventHttp",
     "EventHttpRequest",
 ];
 

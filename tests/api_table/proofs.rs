@@ -53,7 +53,8 @@ impl Proofs {
         };
         let names = |path: &str| {
             let called = path.rsplit("::").next().unwrap_or(path);
-            let through_support = text.contains("support") && mentions(&self.support, called);
+            let through_support = text.contains("support") && mentions(&self.support, called)
+                || self.main(file).is_some_and(|main| mentions(main, called));
             // serde and operators call a trait's methods by no name
             source.is_trait(path) || mentions(text, called) || through_support
         };
@@ -61,19 +62,31 @@ impl Proofs {
         (!concerned).then(|| format!("{} does not mention {}", proof.path, row.rust.join(", ")))
     }
 
+    /// The file that a file of tests is a module of, whose functions it calls.
+    fn main(&self, file: &str) -> Option<&str> {
+        let main = Path::new(file).with_file_name("main.rs");
+        self.texts.get(main.to_str()?).map(String::as_str)
+    }
+
     /// Where a list of cases is that may name a file's tests: `tests/fork.rs` for
     /// `tests/fork/dns.rs`, otherwise the file itself.
     fn list(&self, file: &str) -> &str {
-        let parent = Path::new(file).parent().map(|folder| folder.with_extension("rs"));
+        let parent = Path::new(file)
+            .parent()
+            .map(|folder| folder.with_extension("rs"));
         let parent = parent.and_then(|path| self.texts.get(path.to_str()?));
-        parent.or_else(|| self.texts.get(file)).map_or("", String::as_str)
+        parent
+            .or_else(|| self.texts.get(file))
+            .map_or("", String::as_str)
     }
 }
 
 /// Whether a path is one of unit tests that have files of their own.
 fn is_of_tests(path: &Path) -> bool {
     path.file_stem().is_some_and(|stem| stem == "tests")
-        || path.parent().is_some_and(|folder| folder.ends_with("tests"))
+        || path
+            .parent()
+            .is_some_and(|folder| folder.ends_with("tests"))
 }
 
 fn has_example(head: &str, compile_fail: bool) -> bool {
@@ -101,7 +114,9 @@ fn is_test(text: &str, list: &str, name: &str) -> bool {
     let head = head
         .take_while(|line| line.starts_with(['#', '/']))
         .collect::<Vec<_>>();
-    let is_case = list.lines().any(|line| line.trim().strip_suffix(',') == Some(name));
+    let is_case = list
+        .lines()
+        .any(|line| line.trim().strip_suffix(',') == Some(name));
     (is_case || head.contains(&&"#[test]")) && !head.iter().any(|line| line.starts_with("#[ignore"))
 }
 

@@ -128,7 +128,8 @@ fn read_file(text: &str, mut found: impl FnMut(String, &str)) {
             }
             Inside::Numbered(kind) => {
                 let line = line.trim_start();
-                if let (name, Some("{")) = (word(line), line.strip_prefix(word(line)).map(str::trim))
+                if let (name, Some("{")) =
+                    (word(line), line.strip_prefix(word(line)).map(str::trim))
                     && !name.is_empty()
                 {
                     found(name.to_owned(), &head);
