@@ -54,7 +54,7 @@ impl Proofs {
         let names = |path: &str| {
             let called = path.rsplit("::").next().unwrap_or(path);
             let through_support = text.contains("support") && mentions(&self.support, called)
-                || self.main(file).is_some_and(|main| mentions(main, called));
+                || self.helpers(file).any(|helper| mentions(helper, called));
             // serde and operators call a trait's methods by no name
             source.is_trait(path) || mentions(text, called) || through_support
         };
@@ -62,10 +62,20 @@ impl Proofs {
         (!concerned).then(|| format!("{} does not mention {}", proof.path, row.rust.join(", ")))
     }
 
-    /// The file that a file of tests is a module of, whose functions it calls.
-    fn main(&self, file: &str) -> Option<&str> {
-        let main = Path::new(file).with_file_name("main.rs");
-        self.texts.get(main.to_str()?).map(String::as_str)
+    /// The other files of a test program that is a folder, as far as they hold no tests.
+    fn helpers(&self, file: &str) -> impl Iterator<Item = &str> {
+        let folder = Path::new(file).parent();
+        let main = folder.map(|folder| folder.join("main.rs"));
+        let main = main.filter(|main| {
+            main.to_str()
+                .is_some_and(|path| self.texts.contains_key(path))
+        });
+        let texts = self.texts.iter().filter(move |(path, text)| {
+            let path = Path::new(path);
+            let beside = main.is_some() && path.parent() == folder;
+            beside && (main.as_deref() == Some(path) || !text.contains("#[test]"))
+        });
+        texts.map(|(_, text)| text.as_str())
     }
 
     /// Where a list of cases is that may name a file's tests: `tests/fork.rs` for
