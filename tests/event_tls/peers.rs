@@ -239,7 +239,7 @@ pub(crate) fn shake(
             }
         }
     };
-    let mut server_note = note(&sides[0]);
+    let server_note = note(&sides[0]);
     let greet = Callbacks::new().on_event(move |bev, what| {
         if what == CONNECTED {
             bev.write("hello").unwrap();

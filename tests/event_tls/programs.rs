@@ -159,8 +159,10 @@ fn curl_shows_its_certificate_where_one_is_wanted() {
     let with = ["--cacert", text(&trusted), "--cert", text(&files.both)];
     let (visit, code, got) = curl(&server, "localhost", &with);
     assert_eq!((code, &*got), (0, "hello"), "{visit:?}");
-    let (visit, code, _) = curl(&server, "localhost", &with[..2]);
-    assert!(code == 56 || code == 35, "{code} {visit:?}");
+    // Which of curl's codes it is depends on whether it still writes when the server leaves.
+    let (visit, code, got) = curl(&server, "localhost", &with[..2]);
+    assert_ne!(code, 0, "{visit:?}");
+    assert_eq!(got, "", "{visit:?}");
     assert!(
         visit.errors[0].contains("did not return a certificate"),
         "{visit:?}"
