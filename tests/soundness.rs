@@ -18,6 +18,8 @@ mod dns;
 mod event;
 #[path = "soundness/http.rs"]
 mod http;
+#[path = "soundness/http_client.rs"]
+mod http_client;
 #[path = "soundness/kinds.rs"]
 mod kinds;
 #[path = "soundness/signal.rs"]
@@ -29,6 +31,7 @@ use std::rc::Rc;
 use std::sync::MutexGuard;
 
 use buffer_event::{BufferEnd, BufferRead, BufferWrite, QueuedEnd, QueuedRead, QueuedWrite};
+use http_client::Completion;
 use kinds::{Descriptor, PersistentDescriptor, PersistentTimer, SignalThrice, Timer};
 use php_event::{EventBase, LoopEnd};
 use support::{Bomb, Drops, OnDrop, panic_of, pass, run};
@@ -127,6 +130,7 @@ classes! {
     buffer_read: BufferRead,
     buffer_write: BufferWrite,
     buffer_end: BufferEnd,
+    http_completion: Completion,
 }
 
 /// Lists classes whose callbacks wait in a queue of libevent's, from which nothing but their
