@@ -20,6 +20,8 @@ mod dns;
 mod event;
 #[path = "soundness/http.rs"]
 mod http;
+#[path = "soundness/http_client.rs"]
+mod http_client;
 #[path = "soundness/kinds.rs"]
 mod kinds;
 #[path = "soundness/listener.rs"]
@@ -38,6 +40,7 @@ use std::rc::Rc;
 use std::sync::MutexGuard;
 
 use buffer_event::{BufferEnd, BufferRead, BufferWrite, QueuedEnd, QueuedRead, QueuedWrite};
+use http_client::Completion;
 use kinds::{Descriptor, PersistentDescriptor, PersistentTimer, SignalThrice, Timer};
 use listener::{Accept, Failure};
 use php_event::{EventBase, LoopEnd};
@@ -141,6 +144,7 @@ classes! {
     buffer_end: BufferEnd,
     accept: Accept,
     accept_failure: Failure,
+    http_completion: Completion,
 }
 
 /// Lists classes whose callbacks wait in a queue of libevent's, from which nothing but their

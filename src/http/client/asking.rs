@@ -202,8 +202,6 @@ impl Asking {
             self.remove_added(request);
             return Err(error);
         }
-        // SAFETY: `raw` is live.
-        unsafe { thaw(raw) };
         self.line.replace(Some(line));
         self.told.set(None);
         self.error.set(None);
@@ -346,30 +344,11 @@ unsafe fn hand_on(
     // SAFETY: the lists of live requests.
     unsafe { headers::copy(call, list, new) }?;
     // SAFETY: as above.
-    unsafe { thaw(from) };
-    // SAFETY: as above.
     let body = unsafe { ffi::evhttp_request_get_output_buffer(from) };
     // SAFETY: as above.
     let empty = unsafe { ffi::evhttp_request_get_output_buffer(to) };
     // SAFETY: the buffers of live requests.
     cvt(call, unsafe { ffi::evbuffer_add_buffer(empty, body) }).map(drop)
-}
-
-/// Undoes what the user froze: libevent would lose bytes there, without a word.
-///
-/// # Safety
-/// `raw` is live.
-unsafe fn thaw(raw: *mut ffi::evhttp_request) {
-    // SAFETY: the caller's duty.
-    let input = unsafe { ffi::evhttp_request_get_input_buffer(raw) };
-    // SAFETY: the caller's duty.
-    let output = unsafe { ffi::evhttp_request_get_output_buffer(raw) };
-    for buffer in [input, output] {
-        for at_front in [0, 1] {
-            // SAFETY: a buffer of the request.
-            unsafe { ffi::evbuffer_unfreeze(buffer, at_front) };
-        }
-    }
 }
 
 impl EventHttpRequest {

@@ -1,0 +1,221 @@
+//! The close callback: when it runs, and in which order.
+
+use php_event::{EventBase, EventHttpConnection, EventHttpRequest};
+
+use crate::server::{Peer, Server, cue, refusing};
+use crate::support::{Drops, pass, run};
+use crate::{GET, Log, connect, noting, request, until_stopped};
+
+fn watch(connection: &EventHttpConnection, log: &Log) {
+    let log = log.clone();
+    connection
+        .set_close_callback(move |_connection| log.note("closed"))
+        .unwrap();
+}
+
+#[test]
+fn server_that_closes_behind_its_answer_is_told_of_before_the_answer() {
+    for head in ["Connection: close\r\nContent-Length: 0\r\n", ""] {
+        let base = EventBase::new().unwrap();
+        let server = Server::answering(format!("HTTP/1.1 200 OK\r\n{head}\r\n"));
+        let (connection, log) = (connect(&base, server.port()), Log::default());
+        watch(&connection, &log);
+        let request = noting(&log, "answer");
+        connection.make_request(&request, GET, "/").unwrap();
+        run(&base);
+        assert_eq!(log.take(), ["closed", "answer 200"], "{head}");
+        drop(connection);
+        run(&base);
+        assert_eq!(log.take(), [""; 0]);
+    }
+}
+
+#[test]
+fn failed_request_is_told_of_after_the_close() {
+    let base = EventBase::new().unwrap();
+    let server = Server::answering("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\na");
+    let (connection, log) = (connect(&base, server.port()), Log::default());
+    watch(&connection, &log);
+    connection
+        .make_request(&noting(&log, "answer"), GET, "/")
+        .unwrap();
+    run(&base);
+    assert_eq!(log.take(), ["closed", "answer null"]);
+}
+
+#[test]
+fn server_that_leaves_an_idle_connection_is_told_of() {
+    let base = EventBase::new().unwrap();
+    let (go, wait) = cue();
+    let server = Server::new(move |listener| {
+        let mut peer = Peer::accept(&listener);
+        peer.read_request();
+        peer.reply("");
+        wait.recv().unwrap();
+        drop(peer);
+        let mut peer = Peer::accept(&listener);
+        peer.read_request();
+        peer.reply("");
+        peer.end();
+    });
+    let (connection, log) = (connect(&base, server.port()), Log::default());
+    watch(&connection, &log);
+    let (request, told) = request(&base);
+    connection.make_request(&request, GET, "/").unwrap();
+    until_stopped(&base);
+    assert_eq!(log.take(), [""; 0]);
+    go.send(()).unwrap();
+    assert_eq!(run(&base), php_event::LoopEnd::NoEvents);
+    assert_eq!(log.take(), ["closed"]);
+    connection.make_request(&request, GET, "/").unwrap(); // over a new connection
+    until_stopped(&base);
+    run(&base);
+    assert_eq!(log.take(), ["closed"]); // it is called each time
+    assert_eq!(told.take().len(), 2);
+    drop(connection);
+    server.done();
+}
+
+#[test]
+fn connection_that_never_came_about_does_not_close() {
+    let base = EventBase::new().unwrap();
+    let (_socket, port) = refusing();
+    let (connection, log) = (connect(&base, port), Log::default());
+    watch(&connection, &log);
+    connection
+        .make_request(&noting(&log, "answer"), GET, "/")
+        .unwrap();
+    run(&base);
+    assert_eq!(log.take(), ["answer 0"]);
+}
+
+#[test]
+fn cancelled_request_closes_its_connection() {
+    let base = EventBase::new().unwrap();
+    let (go, wait) = cue();
+    let server = Server::new(move |listener| {
+        let mut peer = Peer::accept(&listener);
+        peer.read_request();
+        go.send(()).unwrap();
+        assert!(peer.await_close());
+    });
+    let (connection, log) = (connect(&base, server.port()), Log::default());
+    watch(&connection, &log);
+    let request = noting(&log, "answer");
+    connection.make_request(&request, GET, "/").unwrap();
+    while wait.try_recv().is_err() {
+        pass_soon(&base);
+    }
+    request.cancel().unwrap();
+    assert_eq!(log.take(), [""; 0]); // from the loop
+    run(&base);
+    assert_eq!(log.take(), ["closed"]);
+    server.done();
+}
+
+/// One pass that does not wait for ever.
+fn pass_soon(base: &EventBase) {
+    base.exit(Some(std::time::Duration::from_millis(5)))
+        .unwrap();
+    crate::limited(|| base.dispatch()).unwrap();
+}
+
+/// §21: PHP calls a callback that it has freed.
+#[test]
+fn connected_and_dropped_the_closure_goes_without_a_call() {
+    let base = EventBase::new().unwrap();
+    let server = Server::new(|listener| {
+        let mut peer = Peer::accept(&listener);
+        peer.read_request();
+        peer.reply("");
+        assert!(peer.await_close());
+    });
+    let connection = connect(&base, server.port());
+    let (drops, (request, told)) = (Drops::default(), request(&base));
+    let token = drops.token();
+    connection
+        .set_close_callback(move |_| {
+            token.hold();
+            panic!("called");
+        })
+        .unwrap();
+    connection.make_request(&request, GET, "/").unwrap();
+    until_stopped(&base);
+    assert_eq!((told.take().len(), drops.count()), (1, 0));
+    drop(connection);
+    assert_eq!(drops.count(), 1);
+    run(&base);
+    server.done();
+}
+
+#[test]
+fn dropped_inside_its_close_callback_tells_of_nothing_more() {
+    let base = EventBase::new().unwrap();
+    let server = Server::answering("HTTP/1.1 200 OK\r\n\r\nabc");
+    let (connection, drops) = (connect(&base, server.port()), Drops::default());
+    let held = std::rc::Rc::new(std::cell::RefCell::new(None));
+    let (own, token, log) = (held.clone(), drops.token(), Log::default());
+    let note = log.clone();
+    connection
+        .set_close_callback(move |_| {
+            token.hold();
+            note.note("closed");
+            drop(own.take());
+        })
+        .unwrap();
+    connection
+        .make_request(&noting(&log, "answer"), GET, "/")
+        .unwrap();
+    held.replace(Some(connection));
+    run(&base);
+    assert_eq!(log.take(), ["closed"]); // the connection is gone, and with it what is under way
+    assert_eq!(drops.count(), 1);
+}
+
+#[test]
+fn replaced_close_callback_is_dropped_at_once() {
+    let base = EventBase::new().unwrap();
+    let connection = connect(&base, 9);
+    let (drops, token) = (Drops::default(), Drops::default().token());
+    let first = drops.token();
+    connection
+        .set_close_callback(move |_| first.hold())
+        .unwrap();
+    connection
+        .set_close_callback(move |_| token.hold())
+        .unwrap();
+    assert_eq!(drops.count(), 1);
+}
+
+#[test]
+fn request_made_inside_the_close_callback_goes_over_a_new_connection() {
+    let base = EventBase::new().unwrap();
+    let server = Server::new(|listener| {
+        for name in ["a", "b"] {
+            let mut peer = Peer::accept(&listener);
+            assert!(peer.read_request().starts_with(&format!("GET /{name} ")));
+            peer.write("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+            peer.end();
+        }
+    });
+    let (connection, log) = (connect(&base, server.port()), Log::default());
+    let (last, told) = request(&base);
+    let mut next = Some(last);
+    connection
+        .set_close_callback(move |connection| {
+            if let Some(next) = next.take() {
+                connection.make_request(&next, GET, "/b").unwrap();
+            }
+        })
+        .unwrap();
+    let first: EventHttpRequest = noting(&log, "first");
+    connection.make_request(&first, GET, "/a").unwrap();
+    until_stopped(&base);
+    assert_eq!(
+        (log.take(), told.take().len()),
+        (vec!["first 200".to_owned()], 1)
+    );
+    drop(connection);
+    pass(&base);
+    server.done();
+}

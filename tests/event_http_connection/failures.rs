@@ -1,0 +1,354 @@
+//! What the completion callback is told of each way for an answer to come or not to come.
+
+use std::time::Duration;
+
+use php_event::{EventBase, EventHttpRequest, HttpError};
+
+use crate::server::{Peer, Server, refusing};
+use crate::{GET, Log, Told, answered_with, connect, exchange, noting, request, until_stopped};
+
+const TOO_LONG: (Told, Option<HttpError>) = (Told::Null, Some(HttpError::TooLong));
+const INVALID: (Told, Option<HttpError>) = (Told::Null, Some(HttpError::InvalidHeader));
+const EOF: (Told, Option<HttpError>) = (Told::Null, Some(HttpError::Eof));
+
+fn ok(body: &str) -> (Told, Option<HttpError>) {
+    (Told::Answer(200, body.to_owned()), None)
+}
+
+#[test]
+fn body_ends_by_its_length_its_chunks_or_the_connection() {
+    let head = "HTTP/1.1 200 OK\r\n";
+    for rest in [
+        "Content-Length: 3\r\n\r\nabc",
+        "Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n2\r\nbc\r\n0\r\n\r\n",
+        "Transfer-Encoding: Chunked\r\n\r\n3;x=y\r\nabc\r\n0\r\nX-Trailer: 1\r\n\r\n",
+        "\r\nabc",
+        "Connection: close\r\n\r\nabc",
+    ] {
+        let expected = if rest.contains(";x=y") {
+            TOO_LONG
+        } else {
+            ok("abc")
+        };
+        assert_eq!(answered_with(format!("{head}{rest}")), expected, "{rest}");
+    }
+}
+
+/// libevent takes such a body for empty: RFC 9112 §6.3 has it end with the connection.
+#[test]
+fn body_without_a_length_is_read_whatever_the_connection_header_says() {
+    for connection in ["keep-alive", "Upgrade", "close, x"] {
+        let base = EventBase::new().unwrap();
+        let server = Server::answering(format!(
+            "HTTP/1.1 200 OK\r\nConnection: {connection}\r\nX: y\r\n\r\nabc"
+        ));
+        let conn = connect(&base, server.port());
+        let (request, told) = request(&base);
+        conn.make_request(&request, GET, "/").unwrap();
+        until_stopped(&base);
+        assert_eq!(told.take(), [ok("abc").0]);
+        let side = EventHttpRequest::INPUT_HEADER;
+        let header = request.find_header("Connection", side).unwrap();
+        assert_eq!(header.as_deref(), Some(connection)); // as it came
+        assert_eq!(request.get_input_headers().unwrap().len(), 2);
+    }
+}
+
+#[test]
+fn answers_without_a_body_have_none() {
+    let head = EventHttpRequest::CMD_HEAD;
+    let length = "Content-Length: 3\r\n\r\n";
+    let answer = exchange(head, format!("HTTP/1.1 200 OK\r\n{length}"));
+    assert_eq!(answer, ok(""));
+    for code in [204, 304] {
+        let answer = answered_with(format!("HTTP/1.1 {code} X\r\n\r\n"));
+        assert_eq!(answer, (Told::Answer(code, String::new()), None));
+    }
+}
+
+#[test]
+fn bytes_behind_the_length_are_not_part_of_the_body() {
+    let answer = answered_with("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabcdef");
+    assert_eq!(answer, ok("abc"));
+}
+
+/// With libevent alone they are the begin of the next answer.
+#[test]
+fn bytes_behind_an_answer_are_not_the_next_one() {
+    let base = EventBase::new().unwrap();
+    let smuggled = "HTTP/1.1 500 Smuggled\r\nContent-Length: 0\r\n\r\n";
+    let server = Server::new(move |listener| {
+        let mut peer = Peer::accept(&listener);
+        peer.read_request();
+        let head = "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\na";
+        peer.write(format!("{head}{smuggled}"));
+        assert!(peer.await_close());
+        let mut peer = Peer::accept(&listener);
+        peer.read_request();
+        peer.reply("b");
+        peer.end();
+    });
+    let connection = connect(&base, server.port());
+    let log = Log::default();
+    connection
+        .make_request(&noting(&log, "first"), GET, "/")
+        .unwrap();
+    let (second, told) = request(&base);
+    connection.make_request(&second, GET, "/").unwrap();
+    until_stopped(&base);
+    assert_eq!(log.take(), ["first 200"]);
+    assert_eq!(told.take(), [ok("b").0]);
+    drop(connection);
+    server.done();
+}
+
+/// libevent calls each answer below 200 but 100 the last one; the real one comes behind it.
+#[test]
+fn interim_answer_ends_the_connection() {
+    let base = EventBase::new().unwrap();
+    let server = Server::new(|listener| {
+        let mut peer = Peer::accept(&listener);
+        peer.read_request();
+        peer.write("HTTP/1.1 103 Early Hints\r\n\r\n");
+        assert!(peer.await_close());
+        let mut peer = Peer::accept(&listener);
+        peer.read_request();
+        peer.reply("b");
+        peer.end();
+    });
+    let connection = connect(&base, server.port());
+    let log = Log::default();
+    connection
+        .make_request(&noting(&log, "first"), GET, "/")
+        .unwrap();
+    let (second, told) = request(&base);
+    connection.make_request(&second, GET, "/").unwrap();
+    until_stopped(&base);
+    assert_eq!(log.take(), ["first 103"]);
+    assert_eq!(told.take(), [ok("b").0]);
+    drop(connection);
+    server.done();
+}
+
+#[test]
+fn unasked_continue_is_skipped() {
+    let base = EventBase::new().unwrap();
+    let server = Server::new(|listener| {
+        let mut peer = Peer::accept(&listener);
+        peer.read_request();
+        let last = "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc";
+        peer.write(format!("HTTP/1.1 100 Continue\r\n\r\n{last}"));
+        assert!(peer.await_close());
+    });
+    let connection = connect(&base, server.port());
+    let (request, told) = request(&base);
+    connection.make_request(&request, GET, "/").unwrap();
+    until_stopped(&base);
+    assert_eq!(told.take(), [ok("abc").0]);
+    drop(connection);
+    server.done();
+}
+
+#[test]
+fn early_close_gives_null() {
+    for bytes in [
+        "",
+        "HTTP/1.1 200",
+        "HTTP/1.1 200 OK\r\nContent-Le",
+        "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nab",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nab",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n",
+    ] {
+        assert_eq!(answered_with(bytes), EOF, "{bytes}");
+    }
+}
+
+#[test]
+fn unparsable_answer_gives_null() {
+    for bytes in [
+        "hello\r\n\r\n",
+        "FTP/1.1 200 OK\r\n\r\n",
+        "HTTP/1.1\r\n\r\n",
+        "HTTP/1.1 abc OK\r\n\r\n",
+        "HTTP/1.1 0 OK\r\n\r\n",
+        "HTTP/1.1 -200 OK\r\n\r\n",
+        "HTTP/1.1 99 OK\r\n\r\n",
+        "HTTP/1.1 1000 OK\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nno colon\r\n\r\n",
+        "HTTP/1.1 200 OK\r\n folded: first\r\n\r\n",
+    ] {
+        assert_eq!(answered_with(bytes), INVALID, "{bytes}");
+    }
+}
+
+/// libevent takes the first length, signs in it, and an unknown coding for none.
+#[test]
+fn answer_of_uncertain_length_gives_null() {
+    for headers in [
+        "Content-Length: 3\r\nContent-Length: 3",
+        "Content-Length: 3\r\nContent-Length: 2",
+        "Content-Length: +3",
+        "Content-Length: -3",
+        "Content-Length: 3, 3",
+        "Content-Length: 0x3",
+        "Content-Length:",
+        "Content-Length: 9999999999999999999999",
+        "Content-Length: 3\r\nTransfer-Encoding: chunked",
+        "Transfer-Encoding: gzip, chunked",
+        "Transfer-Encoding: identity",
+        "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked",
+    ] {
+        let bytes = format!("HTTP/1.1 200 OK\r\n{headers}\r\n\r\nabc");
+        assert_eq!(answered_with(bytes), INVALID, "{headers}");
+    }
+    for chunk in ["x\r\n", "-1\r\n", "ffffffffffffffffff\r\n"] {
+        let bytes = format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{chunk}");
+        assert_eq!(answered_with(bytes), TOO_LONG, "{chunk}");
+    }
+}
+
+/// One request with limits; `bytes` come as the answer.
+fn limited_to(
+    headers: Option<usize>,
+    body: Option<usize>,
+    bytes: impl AsRef<[u8]>,
+) -> (Told, Option<HttpError>) {
+    let base = EventBase::new().unwrap();
+    let server = Server::answering(bytes);
+    let connection = connect(&base, server.port());
+    connection.set_max_headers_size(headers).unwrap();
+    connection.set_max_body_size(body).unwrap();
+    let (request, told) = request(&base);
+    connection.make_request(&request, GET, "/").unwrap();
+    until_stopped(&base);
+    (told.take().remove(0), request.error())
+}
+
+#[test]
+fn limits_hold_to_the_byte() {
+    let with_length = "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc";
+    let chunked =
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n";
+    let until_close = "HTTP/1.1 200 OK\r\n\r\nabc";
+    for bytes in [with_length, chunked, until_close] {
+        assert_eq!(limited_to(None, Some(3), bytes), ok("abc"), "{bytes}");
+        assert_eq!(limited_to(None, Some(2), bytes), TOO_LONG, "{bytes}");
+    }
+    assert_eq!(
+        limited_to(None, Some(0), "HTTP/1.1 204 None\r\n\r\n").1,
+        None
+    );
+    let head = "HTTP/1.1 200 OK".len() + "Content-Length: 3".len(); // without line ends
+    assert_eq!(limited_to(Some(head), None, with_length), ok("abc"));
+    assert_eq!(limited_to(Some(head - 1), None, with_length), INVALID);
+}
+
+#[test]
+fn limits_are_there_from_the_start() {
+    let head = format!("HTTP/1.1 200 OK\r\nX: {}\r\n", "x".repeat(65_536));
+    assert_eq!(answered_with(format!("{head}\r\n")), INVALID);
+    let length = 64 * 1024 * 1024 + 1;
+    let bytes = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n");
+    assert_eq!(answered_with(bytes), TOO_LONG);
+}
+
+/// libevent collects such a line for ever.
+#[test]
+fn endless_size_of_a_chunk_gives_null() {
+    let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let bytes = format!("{head}{}", "0".repeat(200_000));
+    assert_eq!(limited_to(Some(1000), Some(1000), bytes), TOO_LONG);
+}
+
+#[test]
+fn refused_connection_gives_an_object_without_a_code_from_the_loop() {
+    let base = EventBase::new().unwrap();
+    let (_socket, port) = refusing();
+    let connection = connect(&base, port);
+    let log = Log::default();
+    let (last, told) = request(&base);
+    connection
+        .make_request(&noting(&log, "first"), GET, "/")
+        .unwrap();
+    connection.make_request(&last, GET, "/").unwrap();
+    assert_eq!((log.take(), told.take()), (vec![], vec![])); // not before the loop
+    until_stopped(&base);
+    assert_eq!(log.take(), ["first 0"]);
+    assert_eq!(told.take(), [Told::Answer(0, String::new())]);
+    assert_eq!(last.error(), Some(HttpError::NotConnected));
+}
+
+#[test]
+fn silence_gives_null_when_the_time_is_over() {
+    for bytes in ["", "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\na"] {
+        let base = EventBase::new().unwrap();
+        let server = Server::new(move |listener| {
+            let mut peer = Peer::accept(&listener);
+            peer.read_request();
+            peer.write(bytes);
+            assert!(peer.await_close());
+        });
+        let connection = connect(&base, server.port());
+        connection
+            .set_timeout(Some(Duration::from_millis(50)))
+            .unwrap();
+        let (request, told) = request(&base);
+        connection.make_request(&request, GET, "/").unwrap();
+        until_stopped(&base);
+        assert_eq!(told.take(), [Told::Null]);
+        assert_eq!(request.error(), Some(HttpError::Timeout));
+        server.done();
+    }
+}
+
+#[test]
+fn failure_of_one_request_does_not_harm_the_next() {
+    let base = EventBase::new().unwrap();
+    let server = Server::new(|listener| {
+        for answer in [
+            "nonsense\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nb",
+        ] {
+            let mut peer = Peer::accept(&listener);
+            peer.read_request();
+            peer.write(answer);
+            peer.end();
+        }
+    });
+    let connection = connect(&base, server.port());
+    let log = Log::default();
+    connection
+        .make_request(&noting(&log, "first"), GET, "/")
+        .unwrap();
+    let (second, told) = request(&base);
+    connection.make_request(&second, GET, "/").unwrap();
+    until_stopped(&base);
+    assert_eq!(log.take(), ["first null"]);
+    assert_eq!(told.take(), [ok("b").0]);
+    drop(connection);
+    server.done();
+}
+
+#[test]
+fn failed_request_may_be_made_again() {
+    let base = EventBase::new().unwrap();
+    let server = Server::new(|listener| {
+        let mut peer = Peer::accept(&listener);
+        peer.read_request();
+        drop(peer);
+        let mut peer = Peer::accept(&listener);
+        peer.read_request();
+        peer.reply("b");
+        peer.end();
+    });
+    let connection = connect(&base, server.port());
+    let (request, told) = request(&base);
+    for _ in 0..2 {
+        connection.make_request(&request, GET, "/").unwrap();
+        until_stopped(&base);
+    }
+    assert_eq!(told.take(), [Told::Null, ok("b").0]);
+    assert_eq!(request.error(), None);
+    drop(connection);
+    server.done();
+}

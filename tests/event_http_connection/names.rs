@@ -1,0 +1,116 @@
+//! Names, which are looked up through a DNS base.
+
+use php_event::{
+    DnsError, DnsFlags, EventBase, EventDnsBase, EventHttpConnection, EventHttpRequest, HttpError,
+};
+
+use crate::server::{Peer, Server};
+use crate::support::run;
+use crate::support_dns::{Reply, Server as NameServer};
+use crate::{GET, Log, Told, noting, request, until_stopped};
+
+fn dns(base: &EventBase, server: &NameServer) -> EventDnsBase {
+    let dns = EventDnsBase::new(base, DnsFlags::empty()).unwrap();
+    dns.add_nameserver_ip(&server.address()).unwrap();
+    dns
+}
+
+/// A name whose first addresses nobody listens on.
+#[test]
+fn name_is_resolved_and_its_addresses_are_tried_one_after_the_other() {
+    let addresses = ["127.0.0.9", "127.0.0.1"].map(|ip| ip.parse().unwrap());
+    let names = NameServer::always(Reply::Addresses(addresses.to_vec()));
+    let server = Server::new(|listener| {
+        let mut peer = Peer::accept(&listener);
+        let port = listener.local_addr().unwrap().port();
+        let request = peer.read_request();
+        assert!(
+            request.contains(&format!("\r\nHost: web.test.:{port}\r\n")),
+            "{request}"
+        );
+        peer.reply("found");
+        peer.end();
+    });
+    let base = EventBase::new().unwrap();
+    let dns = dns(&base, &names);
+    let connection =
+        EventHttpConnection::new(&base, Some(&dns), "web.test.", server.port()).unwrap();
+    drop(dns); // the connection keeps it
+    let (request, told) = request(&base);
+    connection.make_request(&request, GET, "/").unwrap();
+    assert_eq!(names.asked(), []);
+    until_stopped(&base);
+    assert_eq!(told.take(), [Told::Answer(200, "found".to_owned())]);
+    assert_eq!(names.asked().len(), 2); // of each kind one
+    assert_eq!(connection.get_peer().unwrap().0, "web.test.");
+    drop(connection);
+    server.done();
+}
+
+/// §13: null; §20.19: and never before `make_request` has returned.
+#[test]
+fn name_that_does_not_exist_fails_all_that_wait_from_the_loop() {
+    let names = NameServer::always(Reply::Code(3));
+    let base = EventBase::new().unwrap();
+    let dns = dns(&base, &names);
+    let connection = EventHttpConnection::new(&base, Some(&dns), "no.test.", 80).unwrap();
+    let log = Log::default();
+    let (last, told) = request(&base);
+    connection
+        .make_request(&noting(&log, "first"), GET, "/")
+        .unwrap();
+    connection.make_request(&last, GET, "/").unwrap();
+    assert_eq!((log.take(), told.take()), (vec![], vec![]));
+    until_stopped(&base);
+    assert_eq!(log.take(), ["first null"]);
+    assert_eq!(told.take(), [Told::Null]);
+    assert_eq!(
+        last.error(),
+        Some(HttpError::NotResolved(DnsError::NotFound))
+    );
+}
+
+#[test]
+fn silent_name_server_fails_within_the_connections_time() {
+    let names = NameServer::always(Reply::Silence);
+    let base = EventBase::new().unwrap();
+    let dns = dns(&base, &names);
+    let connection = EventHttpConnection::new(&base, Some(&dns), "slow.test.", 80).unwrap();
+    let time = std::time::Duration::from_millis(50);
+    connection.set_timeout(Some(time)).unwrap();
+    let (request, told) = request(&base);
+    connection.make_request(&request, GET, "/").unwrap();
+    until_stopped(&base);
+    assert_eq!(told.take(), [Told::Null]);
+    assert_eq!(
+        request.error(),
+        Some(HttpError::NotResolved(DnsError::Timeout))
+    );
+}
+
+#[test]
+fn cancelled_or_dropped_during_the_lookup_nothing_is_told() {
+    let names = NameServer::always(Reply::Held(vec!["127.0.0.1".parse().unwrap()]));
+    let base = EventBase::new().unwrap();
+    let dns = dns(&base, &names);
+    let request = EventHttpRequest::new(|_| panic!("called")).unwrap();
+    let connection = EventHttpConnection::new(&base, Some(&dns), "a.test.", 80).unwrap();
+    connection.make_request(&request, GET, "/").unwrap();
+    request.cancel().unwrap();
+    connection.make_request(&request, GET, "/").unwrap();
+    drop((connection, dns));
+    names.release();
+    run(&base);
+    assert_eq!(request.error(), Some(HttpError::Cancelled));
+}
+
+#[test]
+fn dns_base_without_a_server_is_an_error_at_once() {
+    let base = EventBase::new().unwrap();
+    let dns = EventDnsBase::new(&base, DnsFlags::empty()).unwrap();
+    let connection = EventHttpConnection::new(&base, Some(&dns), "a.test.", 80).unwrap();
+    let request = EventHttpRequest::new(|_| panic!("called")).unwrap();
+    let error = connection.make_request(&request, GET, "/").unwrap_err();
+    assert!(error.to_string().contains("no name server"), "{error}");
+    assert!(request.get_connection().is_none());
+}

@@ -1,0 +1,148 @@
+//! A server in a thread that follows a script.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread::{self, JoinHandle};
+
+use crate::support::{LIMIT, limited};
+
+pub(crate) struct Server {
+    port: u16,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// One connection, as the script sees it.
+pub(crate) struct Peer {
+    stream: TcpStream,
+    pending: Vec<u8>,
+}
+
+impl Server {
+    /// Runs a script.
+    pub(crate) fn new(script: impl FnOnce(TcpListener) + Send + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let thread = Some(thread::spawn(move || script(listener)));
+        Self { port, thread }
+    }
+
+    /// Reads one request, answers with `bytes`, and closes.
+    pub(crate) fn answering(bytes: impl AsRef<[u8]>) -> Self {
+        let bytes = bytes.as_ref().to_vec();
+        Self::new(move |listener| {
+            let mut peer = Peer::accept(&listener);
+            peer.read_request();
+            peer.write(&bytes);
+            peer.end();
+        })
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Waits for the end of the script.
+    pub(crate) fn done(mut self) {
+        limited(|| self.thread.take().unwrap().join()).unwrap();
+    }
+}
+
+impl Peer {
+    pub(crate) fn accept(listener: &TcpListener) -> Self {
+        let (stream, _) = listener.accept().unwrap();
+        stream.set_read_timeout(Some(LIMIT)).unwrap();
+        stream.set_nodelay(true).unwrap();
+        Self {
+            stream,
+            pending: Vec::new(),
+        }
+    }
+
+    /// The next request with its body, by its `Content-Length`; empty at the end.
+    pub(crate) fn read_request(&mut self) -> String {
+        loop {
+            if let Some(end) = self.request_end() {
+                let rest = self.pending.split_off(end);
+                let request = std::mem::replace(&mut self.pending, rest);
+                return String::from_utf8(request).unwrap();
+            }
+            let mut piece = [0; 4096];
+            let n = self.stream.read(&mut piece).unwrap_or(0);
+            if n == 0 {
+                return String::from_utf8(std::mem::take(&mut self.pending)).unwrap();
+            }
+            self.pending.extend_from_slice(&piece[..n]);
+        }
+    }
+
+    fn request_end(&self) -> Option<usize> {
+        let head = self.pending.windows(4).position(|w| w == b"\r\n\r\n")? + 4;
+        let text = String::from_utf8_lossy(&self.pending[..head]).to_lowercase();
+        if text.contains("expect: 100-continue") {
+            return Some(head);
+        }
+        let length = text
+            .lines()
+            .find_map(|l| l.strip_prefix("content-length: "));
+        let end = head + length.map_or(0, |l| l.parse::<usize>().unwrap());
+        (self.pending.len() >= end).then_some(end)
+    }
+
+    /// Whether nothing came beyond what was read.
+    pub(crate) fn pending_is_empty(&self) -> bool {
+        self.pending.is_empty()
+    }
+
+    /// As many bytes as were sent, without any framing.
+    pub(crate) fn read_exactly(&mut self, n: usize) -> Vec<u8> {
+        while self.pending.len() < n {
+            let mut piece = [0; 4096];
+            let got = self.stream.read(&mut piece).unwrap();
+            assert_ne!(got, 0, "the client closed");
+            self.pending.extend_from_slice(&piece[..got]);
+        }
+        let rest = self.pending.split_off(n);
+        std::mem::replace(&mut self.pending, rest)
+    }
+
+    pub(crate) fn write(&mut self, bytes: impl AsRef<[u8]>) {
+        self.stream.write_all(bytes.as_ref()).ok(); // the client may be done with us
+    }
+
+    pub(crate) fn reply(&mut self, body: &str) {
+        let length = body.len();
+        self.write(format!(
+            "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{body}"
+        ));
+    }
+
+    /// Says that nothing more comes, and waits for the client's end: a close with unread bytes
+    /// would be a reset.
+    pub(crate) fn end(mut self) {
+        self.stream.shutdown(Shutdown::Write).ok();
+        self.await_close();
+    }
+
+    /// Whether the client closes without another byte.
+    pub(crate) fn await_close(&mut self) -> bool {
+        let mut rest = Vec::new();
+        self.stream.read_to_end(&mut rest).ok();
+        rest.is_empty()
+    }
+}
+
+/// A channel by which a test tells its script to go on.
+pub(crate) fn cue() -> (Sender<()>, Receiver<()>) {
+    mpsc::channel()
+}
+
+/// A port of loopback where nobody listens. The socket keeps it from being given to others.
+pub(crate) fn refusing() -> (socket2::Socket, u16) {
+    let domain = socket2::Domain::IPV4;
+    let socket = socket2::Socket::new(domain, socket2::Type::STREAM, None).unwrap();
+    let any: std::net::SocketAddr = "127.0.0.1:0".parse().unwrap();
+    socket.bind(&any.into()).unwrap();
+    let port = socket.local_addr().unwrap().as_socket().unwrap().port();
+    (socket, port)
+}
