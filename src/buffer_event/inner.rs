@@ -116,6 +116,7 @@ pub(crate) struct Inner {
     kept: RefCell<Option<Box<dyn Any>>>,
     #[cfg(feature = "openssl")]
     pub(super) tls: RefCell<Option<Tls>>,
+    pub(super) detached: Cell<bool>, // in the base's keeping
     pub(super) link: Cell<Link>,
     pub(super) dns_error: RefCell<Option<String>>,
     pub(super) priority: Cell<Option<i32>>, // as `set_priority` set it
@@ -162,6 +163,7 @@ impl EventBufferEvent {
             kept: RefCell::new(native.kept),
             #[cfg(feature = "openssl")]
             tls: RefCell::new(native.tls),
+            detached: Cell::new(false),
             link: Cell::new(Link::Fresh),
             dns_error: RefCell::default(),
             priority: Cell::default(),
@@ -317,11 +319,16 @@ impl Inner {
             #[cfg(feature = "openssl")]
             tls: self.tls.take(),
         };
+        let handle = self
+            .detached
+            .replace(false)
+            .then(|| self.base.let_connection_go(self));
         if self.base.is_foreign() {
             self.base.adopt(Box::new(remains));
         } else {
             remains.end(&self.base);
         }
+        drop(handle);
     }
 }
 
