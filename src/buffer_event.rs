@@ -532,3 +532,19 @@ impl fmt::Debug for EventBufferEvent {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_detached_one_that_was_freed_leaves_the_bases_keeping() {
+        let base = EventBase::new().unwrap();
+        let bev = EventBufferEvent::unconnected(&base, BufferEventOptions::empty()).unwrap();
+        let alive = Rc::downgrade(&bev.0);
+        bev.clone().detach();
+        bev.free();
+        drop(bev);
+        assert!(alive.upgrade().is_none());
+    }
+}
