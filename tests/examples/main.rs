@@ -1,5 +1,15 @@
 //! The examples, run as processes and spoken to over sockets.
 
+mod buffers;
+mod echo;
 mod events;
+mod http;
+mod streams;
 mod support;
+#[cfg(feature = "openssl")]
+mod tls;
 mod tutorial;
+
+#[cfg(feature = "openssl")]
+#[path = "../support_tls/mod.rs"]
+mod support_tls;
