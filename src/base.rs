@@ -93,7 +93,9 @@ pub(crate) struct Inner {
     kept: RefCell<HashMap<*const event::Inner, Event>>, // the detached events
     connections: RefCell<HashMap<*const buffer_event::Inner, EventBufferEvent>>, // and buffer events
     owes_a_turn: Cell<bool>, // something freed is finished by the loop, see `Inner::drop`
+    events_of_c: Cell<bool>, // libevent makes events here at times that nobody is told of
     orphans: RefCell<Vec<Box<dyn Orphan>>>,
+    inherited: RefCell<Vec<Weak<dyn Inherited>>>,
 }
 
 impl std::fmt::Debug for Inner {
@@ -149,6 +151,20 @@ impl Inner {
         unsafe { ffi::event_base_get_npriorities(self.raw) / 2 }
     }
 
+    /// Notes that libevent makes events of its own here from now on, and at any time: they get
+    /// the middle priority of that time.
+    pub(crate) fn expect_events_of_c(&self) {
+        self.events_of_c.set(true);
+        self.note_priority(self.middle_priority());
+    }
+
+    /// Whether no callback is waiting for its turn, libevent's own included. The one that is
+    /// running does not count.
+    pub(crate) fn is_idle(&self) -> bool {
+        // SAFETY: `raw` lives until `Inner::drop`.
+        unsafe { ffi::event_base_get_num_events(self.raw, ffi::EVENT_BASE_COUNT_ACTIVE) == 0 }
+    }
+
     /// Whether a public handle is left, with whose end what is kept is released.
     fn has_handle(&self) -> bool {
         self.handle.borrow().strong_count() > 0
@@ -183,9 +199,16 @@ impl Inner {
         self.connections.borrow_mut().remove(&ptr::from_ref(bev))
     }
 
-    /// Holds what a foreign child may not free, until `re_init` or for ever.
+    /// Holds what cannot be freed now, until `re_init` in a foreign child, or the base's end.
     pub(crate) fn adopt(&self, orphan: Box<dyn Orphan>) {
         self.orphans.borrow_mut().push(orphan);
+    }
+
+    /// Has `re_init` tell `object` that it is in a child now.
+    pub(crate) fn disown_in_children(&self, object: Weak<dyn Inherited>) {
+        let mut inherited = self.inherited.borrow_mut();
+        inherited.retain(|object| object.strong_count() > 0);
+        inherited.push(object);
     }
 
     /// Runs a C call that may call back, outside of a loop too, and raises the panic that a
@@ -213,25 +236,23 @@ impl Inner {
         }
     }
 
+    /// Notes that libevent finishes something it was told to free in a later turn.
+    pub(crate) fn owe_a_turn(&self) {
+        self.owes_a_turn.set(true);
+    }
+
     /// Runs what libevent has scheduled to finish what was freed: it holds counts that
     /// `event_base_free` alone would leak. Nothing of the user's is left to be called.
     fn finish(&self) {
         let once = LoopFlags::ONCE | LoopFlags::NONBLOCK;
+        let _signals = signals::lock(); // libevent looks at its process-wide signal state
         for _turn in 0..LAST_TURNS {
             // SAFETY: `raw` is freed after this, in `drop`.
             unsafe { ffi::event_base_loop(self.raw, once.bits()) };
-            // SAFETY: as above.
-            let active =
-                unsafe { ffi::event_base_get_num_events(self.raw, ffi::EVENT_BASE_COUNT_ACTIVE) };
-            if active == 0 {
+            if self.is_idle() {
                 break;
             }
         }
-    }
-
-    /// Notes that libevent finishes something it was told to free in a later turn.
-    pub(crate) fn owe_a_turn(&self) {
-        self.owes_a_turn.set(true);
     }
 }
 
@@ -242,20 +263,32 @@ impl Drop for Inner {
             self.orphans.take().into_iter().for_each(std::mem::forget);
             return;
         }
-        let _signals = signals::lock(); // libevent looks at its process-wide signal state
         if self.owes_a_turn.get() {
             self.finish();
         }
+        for orphan in self.orphans.take() {
+            self.finish();
+            orphan.free(self);
+        }
+        let _signals = signals::lock(); // libevent looks at its process-wide signal state
         // SAFETY: made by `EventBase::make`, freed only here; every event of this base held
         // a count of it and is gone.
         unsafe { ffi::event_base_free(self.raw) };
     }
 }
 
-/// Something that was dropped in a forked child before its base could free it.
+/// Something that was dropped before its base could free it: in a forked child, or while
+/// libevent was at work on it.
 pub(crate) trait Orphan {
-    /// Frees it, now that its base is this process's own.
+    /// Frees it, now that its base is this process's own and at rest, or at its end.
     fn free(self: Box<Self>, base: &Inner);
+}
+
+/// Something that a forked child must not go on with, because it shares with its parent what
+/// only one of them may use.
+pub(crate) trait Inherited {
+    /// Ends it in this process, which is a child that its base belongs to now.
+    fn disown(&self);
 }
 
 /// Counts a C call on the base, for as long as it lives.
@@ -345,7 +378,9 @@ impl EventBase {
             kept: RefCell::default(),
             connections: RefCell::default(),
             owes_a_turn: Cell::new(false),
+            events_of_c: Cell::new(false),
             orphans: RefCell::default(),
+            inherited: RefCell::default(),
         });
         Ok(Self::of(&inner))
     }
@@ -430,7 +465,13 @@ impl EventBase {
             call: CALL,
             reason: "events are active and have not run yet; run the loop first",
         };
-        if rc == 0 { Ok(()) } else { Err(active) }
+        if rc != 0 {
+            return Err(active);
+        }
+        if inner.events_of_c.get() {
+            inner.note_priority(inner.middle_priority());
+        }
+        Ok(())
     }
 
     /// Runs the loop: waits for events and calls their callbacks.
@@ -677,6 +718,11 @@ impl EventBase {
         drop(owner);
         for orphan in inner.orphans.take() {
             orphan.free(inner); // its base tells this process's own backend now
+        }
+        for object in inner.inherited.take() {
+            if let Some(object) = object.upgrade() {
+                object.disown();
+            }
         }
         cvt(CALL, rc).map(drop)
     }

@@ -9,7 +9,9 @@
 mod callbacks;
 mod connect;
 mod filter;
+mod host;
 mod inner;
+mod io;
 mod limits;
 mod pair;
 #[cfg(feature = "openssl")]
@@ -28,14 +30,12 @@ pub(crate) use filter::State as FilterState;
 use inner::Link;
 pub(crate) use inner::{Inner, Kind, Native};
 pub use limits::RateLimit;
+#[cfg(feature = "openssl")]
+pub(crate) use tls::{accept_native, say_goodbye};
 
-use crate::buffer::{EventBuffer, Side};
 use crate::error::{Error, Result, cvt, cvt_p};
 use crate::flags::{BufferEventOptions, EventFlags, FlushMode};
 use crate::{EventBase, ffi};
-
-/// What libevent can count in the result of one read.
-const READ_MAX: usize = i32::MAX as usize;
 
 /// A connection whose data the loop reads into one buffer and writes out of another.
 ///
@@ -69,6 +69,21 @@ const READ_MAX: usize = i32::MAX as usize;
 /// assert_eq!(answer, "hello");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// Buffer events stay in the thread of their base:
+/// ```compile_fail,E0277
+/// # use php_event::{BufferEventOptions, EventBase, EventBufferEvent};
+/// let base = EventBase::new().unwrap();
+/// let bev = EventBufferEvent::unconnected(&base, BufferEventOptions::empty()).unwrap();
+/// std::thread::spawn(move || bev.free());
+/// ```
+/// ```
+/// # use php_event::{BufferEventOptions, EventBase, EventBufferEvent};
+/// std::thread::spawn(|| {
+///     let base = EventBase::new().unwrap();
+///     EventBufferEvent::unconnected(&base, BufferEventOptions::empty()).unwrap().free()
+/// }).join().unwrap();
+/// ```
 #[derive(Clone)]
 #[doc(alias = "bufferevent")]
 pub struct EventBufferEvent(pub(crate) Rc<Inner>);
@@ -89,6 +104,17 @@ impl EventBufferEvent {
     /// [`Error::Argument`] for `OPT_THREADSAFE`, and for `OPT_UNLOCK_CALLBACKS` without
     /// `OPT_DEFER_CALLBACKS`; [`Error::Io`] when the socket cannot be made non-blocking;
     /// [`Error::Freed`], [`Error::Forked`]; [`Error::Call`] without memory.
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{BufferEventOptions, Event, EventBase, EventBufferEvent};
+    /// # use std::os::unix::net::UnixStream;
+    /// # let base = EventBase::new()?;
+    /// let (_peer, socket) = UnixStream::pair()?;
+    /// let bev = EventBufferEvent::new(&base, socket, EventBufferEvent::OPT_CLOSE_ON_FREE)?;
+    /// assert_eq!(bev.get_enabled()?, Event::WRITE);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[doc(
         alias = "EventBufferEvent::__construct",
         alias = "bufferevent_socket_new"
@@ -107,6 +133,17 @@ impl EventBufferEvent {
     ///
     /// # Errors
     /// As [`new`](Self::new).
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{BufferEventOptions, Event, EventBase, EventBufferEvent};
+    /// # let base = EventBase::new()?;
+    /// # let (bev, peer) = EventBufferEvent::create_pair(&base, BufferEventOptions::empty())?;
+    /// let client = EventBufferEvent::unconnected(&base, BufferEventOptions::empty())?;
+    /// assert_eq!(client.fd(), None);
+    /// client.write("sent as soon as it is connected")?;
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(alias = "EventBufferEvent::__construct")]
     pub fn unconnected(base: &EventBase, options: BufferEventOptions) -> Result<Self> {
         Self::make(base, None, options)
@@ -165,6 +202,16 @@ impl EventBufferEvent {
     /// [`Error::Argument`] for other flags than `READ` and `WRITE`, which PHP stores and
     /// reports; [`Error::Call`] when the backend refuses the descriptor, such as epoll a
     /// regular file's; [`Error::Freed`], [`Error::Forked`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{BufferEventOptions, Event, EventBase, EventBufferEvent};
+    /// # let base = EventBase::new()?;
+    /// # let (bev, peer) = EventBufferEvent::create_pair(&base, BufferEventOptions::empty())?;
+    /// bev.enable(Event::READ | Event::WRITE)?;
+    /// assert!(bev.get_enabled()?.contains(Event::READ));
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(alias = "EventBufferEvent::enable", alias = "bufferevent_enable")]
     pub fn enable(&self, events: EventFlags) -> Result<()> {
         const CALL: &str = "EventBufferEvent::enable";
@@ -187,6 +234,19 @@ impl EventBufferEvent {
     /// # Errors
     /// [`Error::Argument`] for other flags than `READ` and `WRITE`; [`Error::Freed`],
     /// [`Error::Forked`]; [`Error::Call`] when the backend fails.
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{BufferEventOptions, Event, EventBase, EventBufferEvent};
+    /// # let base = EventBase::new()?;
+    /// # let (bev, peer) = EventBufferEvent::create_pair(&base, BufferEventOptions::empty())?;
+    /// bev.disable(Event::WRITE)?;
+    /// bev.write("stays in the output")?;
+    /// peer.enable(Event::READ)?;
+    /// base.dispatch()?;
+    /// assert_eq!(peer.input().length(), 0);
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(alias = "EventBufferEvent::disable", alias = "bufferevent_disable")]
     pub fn disable(&self, events: EventFlags) -> Result<()> {
         const CALL: &str = "EventBufferEvent::disable";
@@ -205,6 +265,15 @@ impl EventBufferEvent {
     ///
     /// # Errors
     /// [`Error::Freed`], [`Error::Forked`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{BufferEventOptions, Event, EventBase, EventBufferEvent};
+    /// # let base = EventBase::new()?;
+    /// # let (bev, peer) = EventBufferEvent::create_pair(&base, BufferEventOptions::empty())?;
+    /// assert_eq!(bev.get_enabled()?, Event::WRITE); // as it was made
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(
         alias = "EventBufferEvent::getEnabled",
         alias = "bufferevent_get_enabled"
@@ -216,132 +285,23 @@ impl EventBufferEvent {
         Ok(EventFlags::from_bits_retain(bits))
     }
 
-    /// Queues a copy of the bytes; the loop writes them out. Never blocks.
-    ///
-    /// PHP: `EventBufferEvent::write`. libevent: `bufferevent_write`.
-    ///
-    /// # Errors
-    /// [`Error::Freed`], [`Error::Forked`]; [`Error::Call`] without memory.
-    #[doc(alias = "EventBufferEvent::write", alias = "bufferevent_write")]
-    pub fn write(&self, data: impl AsRef<[u8]>) -> Result<()> {
-        const CALL: &str = "EventBufferEvent::write";
-        let data = data.as_ref();
-        // SAFETY: `with` gives one that is not freed; libevent copies `data`.
-        let rc = self.with(CALL, |raw| unsafe {
-            ffi::bufferevent_write(raw, data.as_ptr().cast(), data.len())
-        })?;
-        cvt(CALL, rc).map(drop)
-    }
-
-    /// Queues all that is in `buffer`, which is empty afterwards; nothing is copied.
-    ///
-    /// PHP: `EventBufferEvent::writeBuffer`. libevent: `bufferevent_write_buffer`.
-    ///
-    /// # Errors
-    /// [`Error::State`] when the front of `buffer` is frozen;
-    /// [`Error::Freed`], [`Error::Forked`], for `buffer` too.
-    #[doc(
-        alias = "EventBufferEvent::writeBuffer",
-        alias = "bufferevent_write_buffer"
-    )]
-    pub fn write_buffer(&self, buffer: &EventBuffer) -> Result<()> {
-        const CALL: &str = "EventBufferEvent::writeBuffer";
-        self.0.usable(CALL)?;
-        self.output().add_buffer_as(CALL, buffer)
-    }
-
-    /// Takes up to `size` bytes from the input; `None` when there are none, or for 0. More
-    /// than 2 GiB come in several calls.
-    ///
-    /// PHP: `EventBufferEvent::read`. libevent: `bufferevent_read`.
-    ///
-    /// # Errors
-    /// [`Error::Freed`], [`Error::Forked`].
-    #[doc(alias = "EventBufferEvent::read", alias = "bufferevent_read")]
-    pub fn read(&self, size: usize) -> Result<Option<Vec<u8>>> {
-        self.with("EventBufferEvent::read", |raw| {
-            // SAFETY: `with` gives one that is not freed.
-            let input = unsafe { ffi::bufferevent_get_input(raw) };
-            // SAFETY: the input lives as long as the buffer event.
-            let length = unsafe { ffi::evbuffer_get_length(input) };
-            let size = size.min(length).min(READ_MAX);
-            let mut data = vec![0; size];
-            // SAFETY: `data` has `size` bytes, which libevent fills at most.
-            let n = unsafe { ffi::bufferevent_read(raw, data.as_mut_ptr().cast(), size) };
-            data.truncate(n.min(size)); // −1, for a frozen front, is none
-            (n != usize::MAX && n > 0).then_some(data)
-        })
-    }
-
-    /// Moves all of the input to the end of `buffer`; nothing is copied.
-    ///
-    /// PHP: `EventBufferEvent::readBuffer`. libevent: `bufferevent_read_buffer`.
-    ///
-    /// # Errors
-    /// [`Error::State`] when the end of `buffer` is frozen;
-    /// [`Error::Freed`], [`Error::Forked`], for `buffer` too.
-    #[doc(
-        alias = "EventBufferEvent::readBuffer",
-        alias = "bufferevent_read_buffer"
-    )]
-    pub fn read_buffer(&self, buffer: &EventBuffer) -> Result<()> {
-        const CALL: &str = "EventBufferEvent::readBuffer";
-        self.0.usable(CALL)?;
-        buffer.add_buffer_as(CALL, &self.input())
-    }
-
-    /// The buffer of what came in and was not taken yet.
-    ///
-    /// Its end is frozen: only the loop adds. It counts on this object; once that is freed,
-    /// the buffer's calls answer [`Error::Freed`].
-    ///
-    /// PHP: the property `EventBufferEvent::$input`. libevent: `bufferevent_get_input`.
-    #[doc(alias = "EventBufferEvent::$input", alias = "bufferevent_get_input")]
-    #[must_use]
-    pub fn input(&self) -> EventBuffer {
-        EventBuffer::lent(Rc::clone(&self.0) as _, Side::Input)
-    }
-
-    /// The buffer of what is to go out.
-    ///
-    /// Its front is frozen: only the loop takes away. It counts on this object; once that is
-    /// freed, the buffer's calls answer [`Error::Freed`].
-    ///
-    /// PHP: the property `EventBufferEvent::$output`. libevent: `bufferevent_get_output`.
-    #[doc(alias = "EventBufferEvent::$output", alias = "bufferevent_get_output")]
-    #[must_use]
-    pub fn output(&self) -> EventBuffer {
-        EventBuffer::lent(Rc::clone(&self.0) as _, Side::Output)
-    }
-
-    /// As [`input`](Self::input), but an error when this object is freed.
-    ///
-    /// PHP: `EventBufferEvent::getInput`. libevent: `bufferevent_get_input`.
-    ///
-    /// # Errors
-    /// [`Error::Freed`], [`Error::Forked`].
-    #[doc(alias = "EventBufferEvent::getInput")]
-    pub fn get_input(&self) -> Result<EventBuffer> {
-        self.0.usable("EventBufferEvent::getInput")?;
-        Ok(self.input())
-    }
-
-    /// As [`output`](Self::output), but an error when this object is freed.
-    ///
-    /// PHP: `EventBufferEvent::getOutput`. libevent: `bufferevent_get_output`.
-    ///
-    /// # Errors
-    /// [`Error::Freed`], [`Error::Forked`].
-    #[doc(alias = "EventBufferEvent::getOutput")]
-    pub fn get_output(&self) -> Result<EventBuffer> {
-        self.0.usable("EventBufferEvent::getOutput")?;
-        Ok(self.output())
-    }
-
     /// The number of the descriptor: none before `connect` makes one, for a half of a pair,
     /// and once closed or freed. A filter has that of what is under it.
     ///
     /// PHP: the property `EventBufferEvent::$fd`. libevent: `bufferevent_getfd`.
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{BufferEventOptions, Event, EventBase, EventBufferEvent};
+    /// # use std::os::unix::net::UnixStream;
+    /// # let base = EventBase::new()?;
+    /// let (_peer, socket) = UnixStream::pair()?;
+    /// let bev = EventBufferEvent::new(&base, socket, BufferEventOptions::empty())?;
+    /// assert!(bev.fd().is_some());
+    /// bev.free();
+    /// assert_eq!(bev.fd(), None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[doc(alias = "EventBufferEvent::$fd", alias = "bufferevent_getfd")]
     #[must_use]
     pub fn fd(&self) -> Option<RawFd> {
@@ -354,23 +314,38 @@ impl EventBufferEvent {
     /// Closes the descriptor and keeps the object: what came in can still be read, nothing
     /// comes or goes any more, and both directions are disabled.
     ///
-    /// Who shares the socket keeps it open.
+    /// Who shares the socket keeps it open. What [`connect_host`](Self::connect_host) has
+    /// under way ends without an event.
     ///
     /// PHP: `EventBufferEvent::close`, after which the closed number is still watched.
     /// libevent: `bufferevent_setfd` with −1.
     ///
     /// # Errors
     /// [`Error::State`] without a descriptor of its own; [`Error::Freed`], [`Error::Forked`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{BufferEventOptions, Event, EventBase, EventBufferEvent};
+    /// # use std::os::unix::net::UnixStream;
+    /// # let base = EventBase::new()?;
+    /// let (mut peer, socket) = UnixStream::pair()?;
+    /// let bev = EventBufferEvent::new(&base, socket, BufferEventOptions::empty())?;
+    /// bev.close()?;
+    /// assert_eq!(std::io::Read::read(&mut peer, &mut [0; 9])?, 0); // the end
+    /// assert_eq!(bev.read(9)?, None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[doc(alias = "EventBufferEvent::close")]
     pub fn close(&self) -> Result<()> {
         const CALL: &str = "EventBufferEvent::close";
         self.0.usable(CALL)?;
-        let Some(source) = self.0.source.take() else {
+        let (source, dial) = (self.0.source.take(), self.0.dial.take());
+        if source.is_none() && dial.is_none() {
             return Err(Error::State {
                 call: CALL,
                 reason: "there is no descriptor to close",
             });
-        };
+        }
         self.0.link.set(Link::Closed);
         let both = EventFlags::READ.union(EventFlags::WRITE).bits();
         self.with(CALL, |raw| {
@@ -380,7 +355,7 @@ impl EventBufferEvent {
             unsafe { ffi::bufferevent_setfd(raw, -1) };
         })?;
         self.settle();
-        drop(source);
+        drop((source, dial));
         Ok(())
     }
 
@@ -454,6 +429,17 @@ impl EventBufferEvent {
     ///
     /// PHP: `EventBufferEvent::free`, which closes the descriptor in the next turn, and only
     /// with `OPT_CLOSE_ON_FREE`. libevent: `bufferevent_free`.
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{BufferEventOptions, Event, EventBase, EventBufferEvent};
+    /// # let base = EventBase::new()?;
+    /// # let (bev, peer) = EventBufferEvent::create_pair(&base, BufferEventOptions::empty())?;
+    /// bev.free();
+    /// bev.free();
+    /// assert!(bev.write("too late").is_err());
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(alias = "EventBufferEvent::free", alias = "bufferevent_free")]
     pub fn free(&self) {
         self.0.release();

@@ -107,7 +107,25 @@ impl Event {
     {
         let fd = source.as_fd().as_raw_fd();
         let callback = move |event: &Event, what: EventFlags| callback(&source, what, event);
+        let base = base.inner();
         Self::descriptor("Event::__construct", base, fd, what, Box::new(callback))
+    }
+
+    /// An event on a source for what counts on a base without having a public handle of it.
+    pub(crate) fn source_on<S, F>(
+        call: &'static str,
+        base: &Rc<base::Inner>,
+        source: S,
+        what: EventFlags,
+        mut callback: F,
+    ) -> Result<Self>
+    where
+        S: AsFd + 'static,
+        F: FnMut(&S, EventFlags) + 'static,
+    {
+        let fd = source.as_fd().as_raw_fd();
+        let callback = move |_: &Event, what: EventFlags| callback(&source, what);
+        Self::descriptor(call, base, fd, what, Box::new(callback))
     }
 
     /// Makes an event on a bare descriptor number.
@@ -138,7 +156,7 @@ impl Event {
         }
         Self::descriptor(
             CALL,
-            base,
+            base.inner(),
             fd,
             what,
             Box::new(move |event, what| callback(fd, what, event)),
@@ -172,19 +190,24 @@ impl Event {
     /// # Ok::<(), php_event::EventException>(())
     /// ```
     #[doc(alias = "Event::timer", alias = "evtimer_new")]
-    pub fn timer<F>(base: &EventBase, mut callback: F) -> Result<Self>
+    pub fn timer<F>(base: &EventBase, callback: F) -> Result<Self>
+    where
+        F: FnMut(&Event) + 'static,
+    {
+        Self::timer_on("Event::timer", base.inner(), callback)
+    }
+
+    /// A timer for what counts on a base without having a public handle of it.
+    pub(crate) fn timer_on<F>(
+        call: &'static str,
+        base: &Rc<base::Inner>,
+        mut callback: F,
+    ) -> Result<Self>
     where
         F: FnMut(&Event) + 'static,
     {
         let callback = Box::new(move |event: &Event, _what: EventFlags| callback(event));
-        Self::make(
-            "Event::timer",
-            base,
-            Kind::Timer,
-            -1,
-            EventFlags::empty(),
-            callback,
-        )
+        Self::make(call, base, Kind::Timer, -1, EventFlags::empty(), callback)
     }
 
     /// Makes an event that fires each time the process gets a signal. It is not added yet.
@@ -227,25 +250,19 @@ impl Event {
         }
         let callback = Box::new(move |event: &Event, _what: EventFlags| callback(signum, event));
         let what = EventFlags::SIGNAL | EventFlags::PERSIST;
-        Self::make(CALL, base, Kind::Signal(signum), signum, what, callback)
-    }
-
-    /// As [`timer`](Self::timer), for a class that has no handle of its base.
-    pub(crate) fn timer_on<F>(
-        call: &'static str,
-        base: &Rc<base::Inner>,
-        mut callback: F,
-    ) -> Result<Self>
-    where
-        F: FnMut(&Event) + 'static,
-    {
-        let callback = Box::new(move |event: &Event, _what: EventFlags| callback(event));
-        Self::make_on(call, base, Kind::Timer, -1, EventFlags::empty(), callback)
+        Self::make(
+            CALL,
+            base.inner(),
+            Kind::Signal(signum),
+            signum,
+            what,
+            callback,
+        )
     }
 
     fn descriptor(
         call: &'static str,
-        base: &EventBase,
+        base: &Rc<base::Inner>,
         fd: RawFd,
         what: EventFlags,
         callback: Box<Callback>,
@@ -255,17 +272,6 @@ impl Event {
     }
 
     fn make(
-        call: &'static str,
-        base: &EventBase,
-        kind: Kind,
-        fd: c_int,
-        what: EventFlags,
-        callback: Box<Callback>,
-    ) -> Result<Self> {
-        Self::make_on(call, base.inner(), kind, fd, what, callback)
-    }
-
-    fn make_on(
         call: &'static str,
         base: &Rc<base::Inner>,
         kind: Kind,

@@ -15,6 +15,9 @@ macro_rules! class_consts {
 
 mod buffer;
 mod buffer_event;
+mod dns;
+mod family;
+mod http;
 mod listener;
 mod util;
 
@@ -24,8 +27,11 @@ pub use buffer::{EolStyle, PtrHow};
 #[cfg(feature = "openssl")]
 pub use buffer_event::SslState;
 pub use buffer_event::{BufferEventFlags, BufferEventOptions, FilterResult, FlushMode};
+pub use dns::{DnsFlags, DnsOptions};
+pub use family::AddressFamily;
+pub use http::{HeaderSide, HttpMethods};
 pub use listener::ListenerFlags;
-pub use util::{AddressFamily, SocketLevel, SocketOption, SocketType};
+pub use util::{SocketLevel, SocketOption, SocketType};
 
 use crate::{Event, EventBase, EventConfig, ffi};
 
@@ -40,10 +46,6 @@ macro_rules! class_consts {
         )+}
     };
 }
-
-mod http;
-
-pub use http::{HeaderSide, HttpMethods};
 
 bitflags::bitflags! {
     /// What an [`Event`] waits for, and what it reports to its callback.

@@ -28,6 +28,7 @@ mod buffer;
 mod buffer_event;
 pub mod codec;
 mod config;
+mod dns;
 mod error;
 mod event;
 mod ffi;
@@ -51,16 +52,17 @@ pub use base::{EventBase, LoopEnd, MAX_TIMEOUT};
 pub use buffer::EventBuffer;
 pub use buffer_event::{Callbacks, EventBufferEvent, Filters, RateLimit};
 pub use config::EventConfig;
+pub use dns::{DnsError, EventDnsBase, Lookup, LookupOptions};
 pub use error::{Error, Error as EventException, Result};
 pub use event::Event;
 #[cfg(feature = "openssl")]
 pub use flags::SslState;
 pub use flags::{
-    AddressFamily, BaseFlags, BufferEventFlags, BufferEventOptions, EolStyle, EventFeatures,
-    EventFlags, FilterResult, FlushMode, HeaderSide, HttpMethods, ListenerFlags, LoopFlags, PtrHow,
-    SocketLevel, SocketOption, SocketType,
+    AddressFamily, BaseFlags, BufferEventFlags, BufferEventOptions, DnsFlags, DnsOptions, EolStyle,
+    EventFeatures, EventFlags, FilterResult, FlushMode, HeaderSide, HttpMethods, ListenerFlags,
+    LoopFlags, PtrHow, SocketLevel, SocketOption, SocketType,
 };
-pub use http::{EventHttp, EventHttpConnection, EventHttpRequest};
+pub use http::{EventHttp, EventHttpConnection, EventHttpRequest, HttpError};
 pub use listener::{EventListener, ListenerTarget};
 pub use socket_name::SocketName;
 #[cfg(feature = "openssl")]

@@ -10,6 +10,7 @@
 
 mod buffer;
 mod buffer_event;
+mod dns;
 mod event;
 mod http;
 mod listener;
@@ -30,9 +31,11 @@ pub(crate) use buffer::{on_file_free, on_reference_free};
 pub(crate) use buffer_event::{
     on_bev_event, on_bev_read, on_bev_write, on_filter_end, on_filter_input, on_filter_output,
 };
+pub(crate) use dns::{on_ipv4_answer, on_ipv6_answer};
 pub(crate) use event::on_event;
 pub(crate) use http::{
-    on_accept_error, on_bufferevent, on_close, on_complete, on_input, on_request, on_turn,
+    on_accept_error, on_answer, on_answer_error, on_answer_head, on_bufferevent, on_client_close,
+    on_client_input, on_client_turn, on_close, on_complete, on_input, on_request, on_turn,
 };
 pub(crate) use listener::{on_accept, on_accept_failure};
 pub(crate) use process::{on_fatal, on_fork_child, on_log};

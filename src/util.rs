@@ -371,8 +371,8 @@ fn set<T>(
     let rc = unsafe {
         libc::setsockopt(
             fd.as_raw_fd(),
-            level.raw(),
-            option.raw(),
+            level.number(),
+            option.number(),
             ptr::from_ref(value).cast(),
             size_of::<T>() as libc::socklen_t,
         )

@@ -524,6 +524,19 @@ fn no_more_descriptors() -> (u64, u64) {
     before
 }
 
+/// Whether this client is not the last that was accepted; forgets all when it is.
+fn accepts_not_yet(accepted: &Accepted, client: &TcpStream) -> bool {
+    let peer = client.local_addr().unwrap();
+    let here = accepted
+        .borrow()
+        .last()
+        .is_some_and(|last| last.1 == Some(peer));
+    if here {
+        accepted.take();
+    }
+    !here
+}
+
 #[test]
 fn out_of_descriptors_it_recovers_without_a_word_on_stderr() {
     alone(&[], || {
@@ -534,16 +547,15 @@ fn out_of_descriptors_it_recovers_without_a_word_on_stderr() {
         for failures in 1..=2 {
             let _client = connect(address);
             let limits = no_more_descriptors();
-            for _ in 0..4 {
-                pass(&base);
-            }
+            pass(&base); // accepting fails
+            pass(&base); // the pause is over
             assert_eq!(accepted.borrow().len(), 0);
             assert_eq!(log.0.load(Ordering::Relaxed), failures);
             setrlimit(Resource::RLIMIT_NOFILE, limits.0, limits.1).unwrap();
-            while accepted.borrow().is_empty() {
+            let client = connect(address); // Valgrind's accept loses the other one
+            while accepts_not_yet(&accepted, &client) {
                 pass(&base); // nobody enables it
             }
-            accepted.take();
         }
         drop(listener);
     });
@@ -568,8 +580,10 @@ fn out_of_descriptors_the_error_closure_learns_it_by_errno() {
         assert_eq!(*text.borrow(), "Too many open files");
         setrlimit(Resource::RLIMIT_NOFILE, limits.0, limits.1).unwrap();
         listener.enable().unwrap();
-        pass(&base);
-        assert_eq!(accepted.borrow().len(), 1);
+        let client = connect(address); // Valgrind's accept loses the other one
+        while accepts_not_yet(&accepted, &client) {
+            pass(&base);
+        }
     });
 }
 

@@ -32,7 +32,7 @@ fn the_constants_have_the_numbers_of_php() {
         EventUtil::AF_INET,
         EventUtil::AF_INET6,
     ];
-    assert_eq!(families.map(AddressFamily::raw), [0, 1, 2, 10]);
+    assert_eq!(families.map(AddressFamily::number), [0, 1, 2, 10]);
     let options = [
         EventUtil::SO_DEBUG,
         EventUtil::SO_REUSEADDR,
@@ -52,7 +52,7 @@ fn the_constants_have_the_numbers_of_php() {
         EventUtil::TCP_NODELAY,
     ];
     assert_eq!(
-        options.map(SocketOption::raw),
+        options.map(SocketOption::number),
         [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 13, 18, 19, 20, 21, 1]
     );
     let levels = [
@@ -62,8 +62,8 @@ fn the_constants_have_the_numbers_of_php() {
         EventUtil::SOL_UDP,
         EventUtil::IPPROTO_IPV6,
     ];
-    assert_eq!(levels.map(SocketLevel::raw), [0, 1, 6, 17, 41]);
-    assert_eq!(SocketType::raw(EventUtil::SOCK_RAW), 3);
+    assert_eq!(levels.map(SocketLevel::number), [0, 1, 6, 17, 41]);
+    assert_eq!(SocketType::number(EventUtil::SOCK_RAW), 3);
     assert_eq!(EventUtil::LIBEVENT_VERSION_NUMBER, 0x0201_0c00);
 }
 

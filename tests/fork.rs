@@ -9,11 +9,14 @@
 mod buffer_event;
 #[path = "fork/child.rs"]
 mod child;
+#[path = "fork/dns.rs"]
+mod dns;
 #[path = "fork/http.rs"]
 mod http;
 #[path = "fork/listener.rs"]
 mod listener;
 mod support;
+mod support_dns;
 
 use std::cell::{Cell, RefCell};
 use std::fs::File;
@@ -33,6 +36,11 @@ use buffer_event::{
 use child::{
     AN_HOUR, How, LIMIT_SECONDS, Watch, bases, descriptors, open_files, pass, poll, reap, succeeds,
     until_alone,
+};
+use dns::{
+    dns_base_and_lookup_dropped_in_a_child_leave_the_parents_alone,
+    dns_base_in_a_child_is_refused_and_after_re_init_shut_down,
+    foreign_dns_base_dropped_with_its_base_in_a_child_leaves_the_parents_alone,
 };
 use http::{
     foreign_http_dropped_in_a_child_leaves_the_parents_alone,
@@ -83,6 +91,9 @@ const CASES: &[(&str, fn())] = cases![
     foreign_buffer_events_dropped_in_a_child_leave_the_parents_alone,
     buffer_events_are_refused_in_a_child_until_re_init,
     orphaned_buffer_events_are_freed_by_re_init,
+    dns_base_in_a_child_is_refused_and_after_re_init_shut_down,
+    dns_base_and_lookup_dropped_in_a_child_leave_the_parents_alone,
+    foreign_dns_base_dropped_with_its_base_in_a_child_leaves_the_parents_alone,
     foreign_listeners_dropped_in_a_child_leave_the_parents_alone,
     every_call_on_a_listener_in_a_child_is_refused_until_re_init,
     orphaned_listeners_are_freed_by_re_init_and_keep_their_sockets_open_until_then,

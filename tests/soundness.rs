@@ -6,6 +6,7 @@
 //! in `soundness/`.
 
 mod support;
+mod support_dns;
 
 #[path = "soundness/base.rs"]
 mod base;
@@ -13,6 +14,8 @@ mod base;
 mod buffer;
 #[path = "soundness/buffer_event.rs"]
 mod buffer_event;
+#[path = "soundness/dns.rs"]
+mod dns;
 #[path = "soundness/event.rs"]
 mod event;
 #[path = "soundness/http.rs"]

@@ -6,7 +6,7 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::ptr;
 
 use socket2::{SockAddr, SockRef, Socket, Type};
@@ -17,7 +17,6 @@ use super::Kind;
 use super::inner::Link;
 use crate::error::{Error, Result, c_text, cvt};
 use crate::ffi;
-use crate::flags::BufferEventFlags;
 
 impl EventBufferEvent {
     /// Connects to a numeric address: `1.2.3.4:80`, `[::1]:80`, or `unix:/a/path`.
@@ -25,7 +24,8 @@ impl EventBufferEvent {
     /// Returns at once. The event callback is called in the loop, never in here, with
     /// `CONNECTED`, or with `ERROR` and the error number as the last socket error. What is
     /// written before is sent then; `READ` may be enabled before. A socket is made if the
-    /// object has none. Names go to `connect_host`.
+    /// object has none. Names go to
+    /// [`connect_host`](Self::connect_host).
     ///
     /// PHP: `EventBufferEvent::connect`. libevent: `bufferevent_socket_connect`. A unix
     /// socket on which nobody listens is refused at once here, and by the event in PHP.
@@ -72,36 +72,6 @@ impl EventBufferEvent {
         Ok(())
     }
 
-    /// Reserves the object for a name to be looked up, which ends with
-    /// [`end_lookup`](Self::end_lookup).
-    #[allow(dead_code, reason = "`connect_host`'s")]
-    pub(crate) fn begin_lookup(&self, call: &'static str) -> Result<()> {
-        self.may_connect(call)?;
-        self.0.link.set(Link::Begun);
-        Ok(())
-    }
-
-    /// Connects to what was found, or tells the event callback in a later turn that nothing
-    /// was. May be called from the loop and from outside of it; a freed object hears nothing.
-    #[allow(dead_code, reason = "`connect_host`'s")]
-    pub(crate) fn end_lookup(&self, call: &'static str, found: Result<SockAddr, String>) {
-        if self.0.link.get() != Link::Begun || self.0.usable(call).is_err() {
-            return;
-        }
-        let errno = match found {
-            Ok(address) => match self.start(call, &address) {
-                Ok(()) => return,
-                Err(Error::Io { source, .. }) => source.raw_os_error().unwrap_or(libc::EIO),
-                Err(_) => libc::EIO,
-            },
-            Err(text) => {
-                self.0.dns_error.replace(Some(text));
-                0
-            }
-        };
-        self.0.happen_later(BufferEventFlags::ERROR, errno);
-    }
-
     /// Why the name given to `connect_host` was not found; `None` when nothing went wrong.
     ///
     /// PHP: `EventBufferEvent::getDnsErrorString`, where an empty text is none.
@@ -109,16 +79,25 @@ impl EventBufferEvent {
     ///
     /// # Errors
     /// [`Error::Freed`], [`Error::Forked`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{BufferEventOptions, Event, EventBase, EventBufferEvent};
+    /// # let base = EventBase::new()?;
+    /// # let (bev, peer) = EventBufferEvent::create_pair(&base, BufferEventOptions::empty())?;
+    /// assert_eq!(bev.get_dns_error_string()?, None);
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(
         alias = "EventBufferEvent::getDnsErrorString",
         alias = "bufferevent_socket_get_dns_error"
     )]
     pub fn get_dns_error_string(&self) -> Result<Option<String>> {
         self.0.usable("EventBufferEvent::getDnsErrorString")?;
-        Ok(self.0.dns_error.borrow().clone())
+        Ok(self.0.dns_error.borrow().map(|error| error.to_string()))
     }
 
-    fn may_connect(&self, call: &'static str) -> Result<()> {
+    pub(super) fn may_connect(&self, call: &'static str) -> Result<()> {
         self.0.usable(call)?;
         let reason = match (self.0.kind, self.0.link.get()) {
             (kind, _) if !kind.has_socket() => "it has no socket of its own to connect",
@@ -147,6 +126,11 @@ impl EventBufferEvent {
             begun(socket.connect(address)).map_err(io)?;
             self.set_socket(call, socket)?;
         }
+        self.expect_connected(call)
+    }
+
+    /// Has libevent tell when its descriptor, which is connecting, is connected.
+    pub(super) fn expect_connected(&self, call: &'static str) -> Result<()> {
         #[cfg(feature = "openssl")]
         if self.0.kind == Kind::Tls {
             self.settle();
@@ -161,9 +145,11 @@ impl EventBufferEvent {
         cvt(call, rc).map(drop)
     }
 
-    fn set_socket(&self, call: &'static str, socket: Socket) -> Result<()> {
-        let fd = socket.as_raw_fd();
-        self.0.source.replace(Some(Box::new(socket))); // there was none
+    /// Gives libevent a descriptor, in the place of none.
+    pub(super) fn set_socket(&self, call: &'static str, socket: impl AsFd + 'static) -> Result<()> {
+        let fd = socket.as_fd().as_raw_fd();
+        let before = self.0.source.replace(Some(Box::new(socket)));
+        drop(before); // none, or another hold on the same
         // SAFETY: `with` gives one that is not freed; the source has the descriptor.
         let rc = self.with(call, |raw| unsafe { ffi::bufferevent_setfd(raw, fd) })?;
         cvt(call, rc).map(drop)
@@ -171,7 +157,7 @@ impl EventBufferEvent {
 }
 
 /// A connect that goes on is no failure.
-fn begun(result: io::Result<()>) -> io::Result<()> {
+pub(super) fn begun(result: io::Result<()>) -> io::Result<()> {
     match result {
         Err(error) if matches!(error.raw_os_error(), Some(libc::EINPROGRESS | libc::EINTR)) => {
             Ok(())

@@ -54,6 +54,14 @@ pub struct Filters {
 
 impl Filters {
     /// No closures: everything passes.
+    ///
+    /// # Examples
+    /// ```
+    /// assert_eq!(
+    ///     format!("{:?}", php_event::Filters::new()),
+    ///     "Filters { input: false, output: false }"
+    /// );
+    /// ```
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -61,6 +69,22 @@ impl Filters {
 
     /// What is done to bytes that come in: from the input of the buffer event below to the
     /// input of the filter.
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{BufferEventOptions, Event, EventBase, EventBufferEvent, FilterResult, Filters};
+    /// # let base = EventBase::new()?;
+    /// # let (under, peer) = EventBufferEvent::create_pair(&base, BufferEventOptions::empty())?;
+    /// let nothing = Filters::new().on_input(|source, _destination, _limit, _mode| {
+    ///     source.drain(source.length()).map_or(FilterResult::Error, |()| FilterResult::Ok)
+    /// });
+    /// let deaf = EventBufferEvent::create_filter(&under, nothing, BufferEventOptions::empty())?;
+    /// deaf.enable(Event::READ)?;
+    /// peer.write("hello")?;
+    /// base.dispatch()?;
+    /// assert_eq!(deaf.read(9)?, None);
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[must_use]
     pub fn on_input(
         mut self,
@@ -73,6 +97,21 @@ impl Filters {
 
     /// What is done to bytes that go out: from the output of the filter to the output of the
     /// buffer event below.
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{BufferEventOptions, Event, EventBase, EventBufferEvent, FilterResult, Filters};
+    /// # let base = EventBase::new()?;
+    /// # let (under, peer) = EventBufferEvent::create_pair(&base, BufferEventOptions::empty())?;
+    /// let lines = Filters::new().on_output(|source, destination, _limit, _mode| {
+    ///     let line = destination.add_buffer(source).and_then(|()| destination.add("\n"));
+    ///     line.map_or(FilterResult::Error, |()| FilterResult::Ok)
+    /// });
+    /// let filter = EventBufferEvent::create_filter(&under, lines, BufferEventOptions::empty())?;
+    /// filter.write("hello")?;
+    /// assert_eq!(under.output().length(), 6);
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[must_use]
     pub fn on_output(
         mut self,
@@ -325,6 +364,18 @@ impl EventBufferEvent {
     /// # Errors
     /// [`Error::State`] when the other half of the pair is freed; [`Error::Argument`] for
     /// other flags than `READ` and `WRITE`; [`Error::Freed`], [`Error::Forked`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{BufferEventOptions, Event, EventBase, EventBufferEvent};
+    /// # let base = EventBase::new()?;
+    /// # let (bev, peer) = EventBufferEvent::create_pair(&base, BufferEventOptions::empty())?;
+    /// peer.enable(Event::READ)?;
+    /// bev.write("last words")?;
+    /// bev.flush(Event::WRITE, php_event::FlushMode::Finished)?; // tells `peer` the end
+    /// bev.free();
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(alias = "bufferevent_flush")]
     pub fn flush(&self, events: EventFlags, mode: FlushMode) -> Result<bool> {
         const CALL: &str = "EventBufferEvent::flush";

@@ -13,11 +13,13 @@ use std::ffi::c_void;
 use std::os::fd::AsFd;
 use std::ptr;
 use std::rc::Rc;
+use std::time::Duration;
 
 use nix::errno::Errno;
 
 use super::EventBufferEvent;
 use super::callbacks::{Data, Happening};
+use super::host::Dial;
 use super::limits::Bucket;
 #[cfg(feature = "openssl")]
 use super::tls::Tls;
@@ -25,7 +27,7 @@ use crate::buffer::{Lender, Side};
 use crate::error::{Error, Result};
 use crate::flags::{BufferEventFlags, BufferEventOptions, EventFlags};
 use crate::trampoline::{self, Slot};
-use crate::{base, ffi};
+use crate::{DnsError, base, ffi};
 
 /// What libevent made the buffer event as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,7 +120,9 @@ pub(crate) struct Inner {
     pub(super) tls: RefCell<Option<Tls>>,
     pub(super) detached: Cell<bool>, // in the base's keeping
     pub(super) link: Cell<Link>,
-    pub(super) dns_error: RefCell<Option<String>>,
+    pub(super) dial: RefCell<Option<Dial>>, // what `connect_host` has under way
+    pub(super) dns_error: RefCell<Option<DnsError>>,
+    pub(super) write_timeout: Cell<Option<Duration>>,
     pub(super) priority: Cell<Option<i32>>, // as `set_priority` set it
     pub(super) bucket: RefCell<Option<Bucket>>, // the rate limit that C has
     pub(super) scheduled: Cell<bool>,       // libevent may have its deferred callback in a queue
@@ -165,7 +169,9 @@ impl EventBufferEvent {
             tls: RefCell::new(native.tls),
             detached: Cell::new(false),
             link: Cell::new(Link::Fresh),
+            dial: RefCell::default(),
             dns_error: RefCell::default(),
+            write_timeout: Cell::default(),
             priority: Cell::default(),
             bucket: RefCell::default(),
             scheduled: Cell::default(),
@@ -323,11 +329,13 @@ impl Inner {
             .detached
             .replace(false)
             .then(|| self.base.let_connection_go(self));
+        let dial = self.dial.take();
         if self.base.is_foreign() {
             self.base.adopt(Box::new(remains));
         } else {
             remains.end(&self.base);
         }
+        drop(dial); // which may have the last hold on a source
         drop(handle);
     }
 }

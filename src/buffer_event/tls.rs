@@ -139,6 +139,45 @@ impl Tls {
     }
 }
 
+/// A server's bufferevent with TLS and without a descriptor, for evhttp: it frees the session
+/// and closes the descriptor with itself.
+pub(crate) fn accept_native(
+    base: &base::Inner,
+    context: &EventSslContext,
+) -> Result<*mut ffi::bufferevent> {
+    const CALL: &str = "EventHttp";
+    let session = ManuallyDrop::new(context.accepting(CALL)?);
+    // SAFETY: the caller holds the base. The session is given away, also where it fails.
+    let raw = unsafe {
+        ffi::bufferevent_openssl_socket_new(
+            base.raw(),
+            -1,
+            session.as_ptr().cast(),
+            SslState::Accepting.to_c(),
+            BufferEventOptions::CLOSE_ON_FREE.bits(),
+        )
+    };
+    cvt_p(CALL, raw)
+}
+
+/// Tells the peer of a bufferevent that no more comes, if it speaks TLS and the session stands.
+///
+/// # Safety
+/// `bev` is not freed, and nothing of OpenSSL's is at work on it.
+pub(crate) unsafe fn say_goodbye(bev: *mut ffi::bufferevent) {
+    // SAFETY: the caller's duty; null for one that speaks no TLS.
+    let session = unsafe { ffi::bufferevent_openssl_get_ssl(bev) };
+    if session.is_null() {
+        return;
+    }
+    // SAFETY: the bufferevent's own session, which lives as long.
+    if unsafe { ffi::openssl::SSL_is_init_finished(session.cast()) } != 0 {
+        // SAFETY: as above.
+        unsafe { ffi::openssl::SSL_shutdown(session.cast()) };
+    }
+    drop(ErrorStack::get()); // a peer that is gone already is no news
+}
+
 impl Inner {
     /// What the event callback is told, after OpenSSL's errors were noted.
     pub(crate) fn translate(&self, what: BufferEventFlags) -> BufferEventFlags {

@@ -7,6 +7,15 @@ use crate::{EventBufferEvent, ffi};
 /// How urgently [`EventBufferEvent::flush`] moves bytes, and why a filter is called.
 ///
 /// PHP has no such thing. libevent: `enum bufferevent_flush_mode`.
+///
+/// # Examples
+/// ```
+/// # use php_event::{BufferEventOptions, Event, EventBase, EventBufferEvent, FlushMode};
+/// # let base = EventBase::new()?;
+/// # let (bev, _peer) = EventBufferEvent::create_pair(&base, BufferEventOptions::empty())?;
+/// bev.flush(Event::WRITE, FlushMode::Finished)?; // the peer reads the end
+/// # Ok::<(), php_event::EventException>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[doc(alias = "bufferevent_flush_mode")]
 pub enum FlushMode {
@@ -39,6 +48,14 @@ impl FlushMode {
 /// What a filter's closure made of its bytes; see [`Filters`](crate::Filters).
 ///
 /// PHP has no such thing. libevent: `enum bufferevent_filter_result`.
+///
+/// # Examples
+/// ```
+/// use php_event::{FilterResult, Filters};
+///
+/// let refusing = Filters::new().on_input(|_source, _destination, _limit, _mode| FilterResult::Error);
+/// # drop(refusing);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[doc(alias = "bufferevent_filter_result")]
 pub enum FilterResult {
@@ -98,6 +115,15 @@ bitflags::bitflags! {
     /// How an [`EventBufferEvent`] is made.
     ///
     /// PHP: the `OPT_` constants of `EventBufferEvent`. libevent: `enum bufferevent_options`.
+    ///
+    /// ```
+    /// use php_event::{EventBase, EventBufferEvent};
+    ///
+    /// let base = EventBase::new()?;
+    /// let deferred = EventBufferEvent::OPT_DEFER_CALLBACKS | EventBufferEvent::OPT_CLOSE_ON_FREE;
+    /// let client = EventBufferEvent::unconnected(&base, deferred)?;
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
     pub struct BufferEventOptions: c_int {
         /// Give up what it was made from when it is freed. A socket is owned in any case, and

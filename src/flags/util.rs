@@ -2,6 +2,7 @@
 
 use std::ffi::c_int;
 
+use super::AddressFamily;
 use crate::EventUtil;
 
 /// Makes a type for numbers of the system that other numbers may be added to.
@@ -19,7 +20,7 @@ macro_rules! numbers {
 
             /// The system's number.
             #[must_use]
-            pub const fn raw(self) -> c_int {
+            pub const fn number(self) -> c_int {
                 self.0
             }
         }
@@ -34,26 +35,6 @@ macro_rules! numbers {
 }
 
 numbers! {
-    /// A family of addresses: which kind a name may resolve to.
-    ///
-    /// PHP: the constants `EventUtil::AF_*`.
-    ///
-    /// ```
-    /// use php_event::{AddressFamily, EventUtil};
-    /// assert_eq!(EventUtil::AF_INET, AddressFamily::INET);
-    /// assert_eq!(AddressFamily::UNSPEC.raw(), 0);
-    /// ```
-    pub struct AddressFamily {
-        /// Any.
-        const UNSPEC = libc::AF_UNSPEC;
-        /// IPv4.
-        const INET = libc::AF_INET;
-        /// IPv6.
-        const INET6 = libc::AF_INET6;
-        /// Paths: unix sockets.
-        const UNIX = libc::AF_UNIX;
-    }
-
     /// A kind of socket.
     ///
     /// PHP: the constant `EventUtil::SOCK_RAW`; nothing in the extension takes it.

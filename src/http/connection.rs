@@ -12,7 +12,7 @@ use std::ptr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::{headers, peer, server};
+use super::{client, headers, peer, server};
 use crate::error::{Error, Result};
 use crate::trampoline::Slot;
 use crate::{base, ffi};
@@ -55,6 +55,7 @@ pub(crate) struct Inner {
 /// Which end of the connection is ours.
 pub(crate) enum End {
     Server(peer::Peer),
+    Client(client::Client),
 }
 
 impl Inner {
@@ -66,16 +67,26 @@ impl Inner {
         server: &Rc<server::Inner>,
         bev: *mut ffi::bufferevent,
     ) -> Rc<Self> {
-        let inner = Rc::new(Self {
-            raw: Cell::new(ptr::null_mut()),
-            base: Rc::clone(&server.base),
-            slot: Slot::empty(),
-            wants_close: Cell::new(false),
-            end: End::Server(peer::Peer::new(server, bev)),
-        });
+        let end = End::Server(peer::Peer::new(server, bev));
+        let inner = Rc::new(Self::new(&server.base, end));
         // SAFETY: the caller's duty.
         unsafe { inner.peer().watch_over(&inner) };
         inner
+    }
+
+    /// A connection whose native half is not made yet.
+    pub(super) fn new(base: &Rc<base::Inner>, end: End) -> Self {
+        Self {
+            raw: Cell::new(ptr::null_mut()),
+            base: Rc::clone(base),
+            slot: Slot::empty(),
+            wants_close: Cell::new(false),
+            end,
+        }
+    }
+
+    pub(crate) fn base(&self) -> &Rc<base::Inner> {
+        &self.base
     }
 
     /// The native connection, null before it is made and once it is gone.
@@ -90,14 +101,15 @@ impl Inner {
     pub(crate) fn peer(&self) -> &peer::Peer {
         match &self.end {
             End::Server(peer) => peer,
+            End::Client(_) => unreachable!("only a server's connections have a peer"),
         }
     }
 
-    /// The native connection, if C may be called with it.
+    /// The native connection, if C may be called with it; a client's may be null.
     fn usable(&self, call: &'static str) -> Result<*mut ffi::evhttp_connection> {
         self.base.usable(call)?;
         let raw = self.raw.get();
-        if raw.is_null() {
+        if raw.is_null() && self.client().is_none() {
             return Err(Error::Freed {
                 call,
                 object: "connection",
@@ -113,6 +125,14 @@ impl Inner {
     }
 }
 
+impl Drop for Inner {
+    fn drop(&mut self) {
+        if let End::Client(client) = &self.end {
+            client.ends(self);
+        }
+    }
+}
+
 impl EventHttpConnection {
     /// The peer's address and port.
     ///
@@ -121,12 +141,26 @@ impl EventHttpConnection {
     ///
     /// # Errors
     /// [`Error::Freed`] when the connection has ended; [`Error::Forked`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{EventBase, EventHttp};
+    /// # let http = EventHttp::new(&EventBase::new()?)?;
+    /// http.set_default_callback(|request| {
+    ///     let (address, port) = request.get_connection().unwrap().get_peer().unwrap();
+    ///     println!("{address}:{port}");
+    /// })?;
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(
         alias = "EventHttpConnection::getPeer",
         alias = "evhttp_connection_get_peer"
     )]
     pub fn get_peer(&self) -> Result<(String, u16)> {
         let raw = self.0.usable("EventHttpConnection::getPeer")?;
+        if let End::Client(client) = &self.0.end {
+            return Ok(client.peer());
+        }
         let mut address: *mut c_char = ptr::null_mut();
         let mut port = 0;
         // SAFETY: `usable` gives a connection that C has not freed; both are written to.
@@ -146,6 +180,17 @@ impl EventHttpConnection {
     /// # Errors
     /// [`Error::Argument`] for a time of zero, or below a microsecond; [`Error::Freed`] when
     /// the connection has ended; [`Error::Forked`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{EventBase, EventHttp};
+    /// # let http = EventHttp::new(&EventBase::new()?)?;
+    /// http.set_default_callback(|request| {
+    ///     let connection = request.get_connection().unwrap();
+    ///     connection.set_timeout(Some(std::time::Duration::from_secs(300))).unwrap();
+    /// })?;
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(
         alias = "EventHttpConnection::setTimeout",
         alias = "evhttp_connection_set_timeout"
@@ -156,6 +201,7 @@ impl EventHttpConnection {
         peer::checked_timeout(CALL, timeout)?;
         match &self.0.end {
             End::Server(peer) => peer.set_timeout(timeout),
+            End::Client(client) => client.set_timeout(&self.0, timeout),
         }
         Ok(())
     }
@@ -172,6 +218,17 @@ impl EventHttpConnection {
     ///
     /// # Errors
     /// [`Error::Freed`] when the connection has ended; [`Error::Forked`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{EventBase, EventHttp};
+    /// # let http = EventHttp::new(&EventBase::new()?)?;
+    /// http.set_default_callback(|request| {
+    ///     let connection = request.get_connection().unwrap();
+    ///     connection.set_close_callback(|_connection| println!("gone")).unwrap();
+    /// })?;
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(
         alias = "EventHttpConnection::setCloseCallback",
         alias = "evhttp_connection_set_closecb"
@@ -185,6 +242,7 @@ impl EventHttpConnection {
         let former = self.0.slot.set(Some(Box::new(callback)));
         match &self.0.end {
             End::Server(peer) => peer.look_out(&self.0),
+            End::Client(_) => {}
         }
         drop(former); // no borrow is held: captured values may run user code
         Ok(())

@@ -195,6 +195,11 @@ impl Peer {
         if let Some(request) = self.current.take().upgrade() {
             request.connection_ends();
         }
+        #[cfg(feature = "openssl")]
+        // SAFETY: evhttp has not freed the bufferevent yet.
+        unsafe {
+            buffer_event::say_goodbye(self.bev.get())
+        };
         // SAFETY: the caller's duty.
         unsafe { self.let_go(conn) };
     }
@@ -211,18 +216,8 @@ impl Peer {
         if bev.is_null() || !self.is_inherited() {
             return;
         }
-        let both = READ | ffi::EV_WRITE as c_short;
-        // SAFETY: `bev` is not null, so evhttp has not freed it. The backend must forget the
-        // socket while its number stands for it.
-        unsafe { ffi::bufferevent_disable(bev, both) };
-        // SAFETY: as above.
-        let fd = unsafe { ffi::bufferevent_getfd(bev) };
-        if let Ok(null) = File::open("/dev/null")
-            && fd >= 0
-        {
-            // SAFETY: evhttp closes what has the number; nobody else knows it.
-            unsafe { libc::dup3(null.as_raw_fd(), fd, libc::O_CLOEXEC) };
-        }
+        // SAFETY: `bev` is not null, so evhttp has not freed it.
+        unsafe { leave_to_parent(bev) };
     }
 
     /// Whether a request was shown to us whose answer is not written yet.
@@ -318,6 +313,26 @@ impl Peer {
             let fd = unsafe { BorrowedFd::borrow_raw(fd) };
             SockRef::from(&fd).shutdown(Shutdown::Both).ok();
         }
+    }
+}
+
+/// Puts something else in the place of a connection's socket, which evhttp would shut down for
+/// the parent of this process as well.
+///
+/// # Safety
+/// `bev` is evhttp's own, which has not freed it.
+pub(super) unsafe fn leave_to_parent(bev: *mut ffi::bufferevent) {
+    let both = READ | ffi::EV_WRITE as c_short;
+    // SAFETY: the caller's duty. The backend must forget the socket while its number stands
+    // for it.
+    unsafe { ffi::bufferevent_disable(bev, both) };
+    // SAFETY: as above.
+    let fd = unsafe { ffi::bufferevent_getfd(bev) };
+    if let Ok(null) = File::open("/dev/null")
+        && fd >= 0
+    {
+        // SAFETY: evhttp closes what has the number; nobody else knows it.
+        unsafe { libc::dup3(null.as_raw_fd(), fd, libc::O_CLOEXEC) };
     }
 }
 

@@ -10,6 +10,7 @@ use std::fmt;
 use std::ptr;
 use std::rc::Rc;
 
+use super::client::Asking;
 use super::reply::Exchange;
 use super::{EventHttpConnection, connection, headers, server};
 use crate::buffer::{EventBuffer, Lender, Side};
@@ -25,6 +26,23 @@ use crate::{EventBufferEvent, base, ffi};
 /// after that answer [`Error::Freed`], where PHP reads freed memory.
 ///
 /// PHP: `EventHttpRequest`. libevent: `struct evhttp_request`.
+///
+/// # Examples
+/// ```
+/// use php_event::{EventBase, EventHttp};
+/// use std::{cell::RefCell, rc::Rc};
+///
+/// let http = EventHttp::new(&EventBase::new()?)?;
+/// let waiting = Rc::new(RefCell::new(Vec::new()));
+/// let list = waiting.clone();
+/// http.set_callback("/wait", move |request| list.borrow_mut().push(request.clone()))?;
+/// // … and when there is news:
+/// for request in waiting.take() {
+///     request.get_output_buffer().add("news")?;
+///     request.send_reply(200, "OK", None)?;
+/// }
+/// # Ok::<(), php_event::EventException>(())
+/// ```
 #[derive(Clone)]
 #[doc(alias = "evhttp_request")]
 pub struct EventHttpRequest(pub(crate) Rc<Inner>);
@@ -39,6 +57,7 @@ pub(crate) struct Inner {
 /// Whose request it is.
 pub(crate) enum Role {
     Server(Exchange),
+    Client(Asking),
 }
 
 impl Inner {
@@ -75,6 +94,14 @@ impl Inner {
         self.raw.get()
     }
 
+    pub(super) fn set_raw(&self, raw: *mut ffi::evhttp_request) {
+        self.raw.set(raw);
+    }
+
+    pub(super) fn set_base(&self, base: &Rc<base::Inner>) {
+        self.base.replace(Some(Rc::clone(base)));
+    }
+
     /// Forgets the native request: C frees it, or keeps it from now on.
     pub(super) fn forget(&self) -> *mut ffi::evhttp_request {
         self.raw.replace(ptr::null_mut())
@@ -85,6 +112,11 @@ impl Inner {
         if let Some(base) = self.base.borrow().as_ref() {
             base.usable(call)?;
         }
+        self.not_freed(call)
+    }
+
+    /// As [`usable`](Self::usable), whatever has become of the base.
+    pub(super) fn not_freed(&self, call: &'static str) -> Result<*mut ffi::evhttp_request> {
         let raw = self.raw.get();
         if raw.is_null() {
             return Err(Error::Freed {
@@ -112,6 +144,7 @@ impl Inner {
         match (&self.role, side) {
             (Role::Server(exchange), HeaderSide::Output) => exchange.head_open(call)?,
             (Role::Server(_), HeaderSide::Input) => {}
+            (Role::Client(asking), _) => asking.at_rest(call)?,
         }
         Ok(list)
     }
@@ -120,6 +153,9 @@ impl Inner {
 impl Lender for Inner {
     fn evbuffer(&self, call: &'static str, side: Side) -> Result<*mut ffi::evbuffer> {
         let raw = self.usable(call)?;
+        if let Role::Client(asking) = &self.role {
+            asking.at_rest(call)?;
+        }
         Ok(match side {
             // SAFETY: `usable` gives a request that C has not freed.
             Side::Input => unsafe { ffi::evhttp_request_get_input_buffer(raw) },
@@ -139,6 +175,7 @@ impl Drop for Inner {
         match &self.role {
             // SAFETY: no handle is left that would use the native request.
             Role::Server(exchange) => unsafe { exchange.abandoned(self) },
+            Role::Client(asking) => asking.end(self.forget()),
         }
     }
 }
@@ -150,12 +187,27 @@ impl EventHttpRequest {
     ///
     /// # Errors
     /// [`Error::Freed`] when libevent has freed the request; [`Error::Forked`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{EventBase, EventHttp};
+    /// # let http = EventHttp::new(&EventBase::new()?)?;
+    /// http.set_default_callback(|request| {
+    ///     if request.get_command().unwrap() == php_event::EventHttpRequest::CMD_POST {
+    ///         println!("{} bytes", request.get_input_buffer().length());
+    ///     }
+    /// })?;
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(
         alias = "EventHttpRequest::getCommand",
         alias = "evhttp_request_get_command"
     )]
     pub fn get_command(&self) -> Result<HttpMethods> {
         let raw = self.0.usable("EventHttpRequest::getCommand")?;
+        if let Role::Client(asking) = &self.0.role {
+            return Ok(asking.method());
+        }
         // SAFETY: `usable` gives a request that C has not freed.
         let command = unsafe { ffi::evhttp_request_get_command(raw) };
         Ok(HttpMethods::from_bits_retain(command))
@@ -168,9 +220,23 @@ impl EventHttpRequest {
     ///
     /// # Errors
     /// As [`get_command`](Self::get_command).
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{EventBase, EventHttp};
+    /// # let http = EventHttp::new(&EventBase::new()?)?;
+    /// http.set_default_callback(|request| {
+    ///     let uri = request.get_uri().unwrap().unwrap_or_default();
+    ///     println!("asked for {uri}");
+    /// })?;
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(alias = "EventHttpRequest::getUri", alias = "evhttp_request_get_uri")]
     pub fn get_uri(&self) -> Result<Option<String>> {
         let raw = self.0.usable("EventHttpRequest::getUri")?;
+        if let Role::Client(asking) = &self.0.role {
+            return Ok(asking.uri());
+        }
         // SAFETY: `usable` gives a request that C has not freed.
         let uri = unsafe { ffi::evhttp_request_get_uri(raw) };
         // SAFETY: the request's own copy.
@@ -184,9 +250,23 @@ impl EventHttpRequest {
     ///
     /// # Errors
     /// As [`get_command`](Self::get_command).
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{EventBase, EventHttp};
+    /// # let http = EventHttp::new(&EventBase::new()?)?;
+    /// http.set_default_callback(|request| {
+    ///     let host = request.get_host().unwrap();
+    ///     println!("asked {}", host.as_deref().unwrap_or("nobody"));
+    /// })?;
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(alias = "EventHttpRequest::getHost", alias = "evhttp_request_get_host")]
     pub fn get_host(&self) -> Result<Option<String>> {
         let raw = self.0.usable("EventHttpRequest::getHost")?;
+        if let Role::Client(asking) = &self.0.role {
+            return Ok(asking.host());
+        }
         // SAFETY: `usable` gives a request that C has not freed.
         let host = unsafe { ffi::evhttp_request_get_host(raw) };
         // SAFETY: the request's own copy.
@@ -199,6 +279,17 @@ impl EventHttpRequest {
     ///
     /// # Errors
     /// As [`get_command`](Self::get_command).
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{EventBase, EventHttp};
+    /// # let http = EventHttp::new(&EventBase::new()?)?;
+    /// http.set_default_callback(|request| {
+    ///     request.send_reply(204, "No Content", None).unwrap();
+    ///     assert_eq!(request.get_response_code().unwrap(), 204);
+    /// })?;
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(
         alias = "EventHttpRequest::getResponseCode",
         alias = "evhttp_request_get_response_code"
@@ -219,6 +310,18 @@ impl EventHttpRequest {
     ///
     /// # Errors
     /// As [`get_command`](Self::get_command).
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{EventBase, EventHttp};
+    /// # let http = EventHttp::new(&EventBase::new()?)?;
+    /// http.set_default_callback(|request| {
+    ///     for (name, value) in request.get_input_headers().unwrap() {
+    ///         println!("{name}: {value}");
+    ///     }
+    /// })?;
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(
         alias = "EventHttpRequest::getInputHeaders",
         alias = "evhttp_request_get_input_headers"
@@ -239,6 +342,17 @@ impl EventHttpRequest {
     ///
     /// # Errors
     /// As [`get_command`](Self::get_command).
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{EventBase, EventHttp};
+    /// # let http = EventHttp::new(&EventBase::new()?)?;
+    /// http.set_default_callback(|request| {
+    ///     request.add_header("Vary", "Accept", php_event::HeaderSide::Output).unwrap();
+    ///     assert_eq!(request.get_output_headers().unwrap().len(), 1);
+    /// })?;
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(
         alias = "EventHttpRequest::getOutputHeaders",
         alias = "evhttp_request_get_output_headers"
@@ -258,6 +372,17 @@ impl EventHttpRequest {
     /// # Errors
     /// As [`get_command`](Self::get_command), and [`Error::Argument`] for what cannot be a
     /// header's name.
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{EventBase, EventHttp};
+    /// # let http = EventHttp::new(&EventBase::new()?)?;
+    /// http.set_default_callback(|request| {
+    ///     let agent = request.find_header("user-agent", php_event::HeaderSide::Input).unwrap();
+    ///     println!("{}", agent.as_deref().unwrap_or("unknown"));
+    /// })?;
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(alias = "EventHttpRequest::findHeader", alias = "evhttp_find_header")]
     pub fn find_header(&self, key: &str, side: HeaderSide) -> Result<Option<String>> {
         const CALL: &str = "EventHttpRequest::findHeader";
@@ -275,6 +400,17 @@ impl EventHttpRequest {
     /// [`Error::Argument`] for a name that is no token, and for a CR, LF, NUL or other control
     /// byte in the value; [`Error::State`] when the headers have gone out; otherwise as
     /// [`get_command`](Self::get_command).
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{EventBase, EventHttp};
+    /// # let http = EventHttp::new(&EventBase::new()?)?;
+    /// http.set_default_callback(|request| {
+    ///     request.add_header("Content-Type", "text/plain", php_event::HeaderSide::Output).unwrap();
+    ///     assert!(request.add_header("A", "b\r\nC: d", php_event::HeaderSide::Output).is_err());
+    /// })?;
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(alias = "EventHttpRequest::addHeader", alias = "evhttp_add_header")]
     pub fn add_header(&self, key: &str, value: impl AsRef<[u8]>, side: HeaderSide) -> Result<()> {
         const CALL: &str = "EventHttpRequest::addHeader";
@@ -291,6 +427,17 @@ impl EventHttpRequest {
     ///
     /// # Errors
     /// As [`add_header`](Self::add_header).
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{EventBase, EventHttp};
+    /// # let http = EventHttp::new(&EventBase::new()?)?;
+    /// http.set_default_callback(|request| {
+    ///     let removed = request.remove_header("Vary", php_event::HeaderSide::Output).unwrap();
+    ///     println!("it was there: {removed}");
+    /// })?;
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(
         alias = "EventHttpRequest::removeHeader",
         alias = "evhttp_remove_header"
@@ -310,6 +457,17 @@ impl EventHttpRequest {
     /// # Errors
     /// [`Error::State`] when the headers have gone out; otherwise as
     /// [`get_command`](Self::get_command).
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{EventBase, EventHttp};
+    /// # let http = EventHttp::new(&EventBase::new()?)?;
+    /// http.set_default_callback(|request| {
+    ///     request.add_header("Vary", "Accept", php_event::HeaderSide::Output).unwrap();
+    ///     request.clear_headers().unwrap();
+    /// })?;
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(
         alias = "EventHttpRequest::clearHeaders",
         alias = "evhttp_clear_headers"
@@ -327,6 +485,17 @@ impl EventHttpRequest {
     /// methods answer [`Error::Freed`] once libevent has freed the request.
     ///
     /// PHP: `EventHttpRequest::getInputBuffer`. libevent: `evhttp_request_get_input_buffer`.
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{EventBase, EventHttp};
+    /// # let http = EventHttp::new(&EventBase::new()?)?;
+    /// http.set_default_callback(|request| {
+    ///     let body = request.get_input_buffer();
+    ///     request.send_reply(200, "OK", Some(&body)).unwrap(); // an echo
+    /// })?;
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(
         alias = "EventHttpRequest::getInputBuffer",
         alias = "evhttp_request_get_input_buffer"
@@ -339,6 +508,17 @@ impl EventHttpRequest {
     /// The body that goes to the peer, under construction.
     ///
     /// PHP: `EventHttpRequest::getOutputBuffer`. libevent: `evhttp_request_get_output_buffer`.
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{EventBase, EventHttp};
+    /// # let http = EventHttp::new(&EventBase::new()?)?;
+    /// http.set_default_callback(|request| {
+    ///     request.get_output_buffer().add("Hello!").unwrap();
+    ///     request.send_reply(200, "OK", None).unwrap();
+    /// })?;
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(
         alias = "EventHttpRequest::getOutputBuffer",
         alias = "evhttp_request_get_output_buffer"
@@ -352,6 +532,17 @@ impl EventHttpRequest {
     /// complete.
     ///
     /// PHP: `EventHttpRequest::getConnection`. libevent: `evhttp_request_get_connection`.
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{EventBase, EventHttp};
+    /// # let http = EventHttp::new(&EventBase::new()?)?;
+    /// http.set_default_callback(|request| {
+    ///     let connection = request.get_connection().unwrap();
+    ///     println!("from {:?}", connection.get_peer().unwrap());
+    /// })?;
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(
         alias = "EventHttpRequest::getConnection",
         alias = "evhttp_request_get_connection"
@@ -361,6 +552,7 @@ impl EventHttpRequest {
         self.0.usable("EventHttpRequest::getConnection").ok()?;
         match &self.0.role {
             Role::Server(exchange) => exchange.connection().map(EventHttpConnection),
+            Role::Client(asking) => asking.connection(),
         }
     }
 
@@ -394,6 +586,7 @@ impl EventHttpRequest {
         self.0.usable("EventHttpRequest::getBufferEvent").ok()?;
         match &self.0.role {
             Role::Server(exchange) => exchange.buffer_event(),
+            Role::Client(_) => None,
         }
     }
 }

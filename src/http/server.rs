@@ -25,6 +25,8 @@
 //! - it is never shown to us: libevent refuses it with an answer of its own, and closes.
 #![allow(unsafe_code)]
 
+#[cfg(feature = "openssl")]
+use std::cell::OnceCell;
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
 use std::ffi::{CStr, c_void};
@@ -36,7 +38,11 @@ use std::time::Duration;
 
 use super::listening::Listening;
 use super::peer::Scratch;
-use super::{EventHttpRequest, connection, headers, peer, reply, request};
+use super::{EventHttpRequest, connection, headers, page, peer, request};
+#[cfg(feature = "openssl")]
+use crate::EventSslContext;
+#[cfg(feature = "openssl")]
+use crate::buffer_event;
 use crate::codec::Status;
 use crate::error::{Error, Result, c_text, cvt, cvt_p};
 use crate::flags::HttpMethods;
@@ -85,6 +91,8 @@ pub(crate) struct Inner {
     scratch: Rc<Scratch>,
     closing: Cell<bool>, // no public handle is left
     linger: RefCell<Weak<event::Inner>>,
+    #[cfg(feature = "openssl")]
+    context: OnceCell<EventSslContext>, // none: the connections speak no TLS
 }
 
 /// What a connection has from its first byte on.
@@ -148,6 +156,8 @@ impl Inner {
             scratch: Rc::new(Scratch::new(call)?),
             closing: Cell::new(false),
             linger: RefCell::default(),
+            #[cfg(feature = "openssl")]
+            context: OnceCell::new(),
         });
         inner.arg.set(trampoline::lend(&inner));
         let arg = inner.arg.get();
@@ -275,8 +285,7 @@ impl Inner {
     /// that fails, which `begin` notices.
     pub(crate) fn bufferevent(self: &Rc<Self>) -> *mut ffi::bufferevent {
         self.base.note_priority(self.base.middle_priority());
-        // SAFETY: `self` holds the base. evhttp sets the descriptor, and closes it.
-        let bev = unsafe { ffi::bufferevent_socket_new(self.base.raw(), -1, 0) };
+        let bev = self.native();
         if bev.is_null() {
             return bev;
         }
@@ -285,6 +294,24 @@ impl Inner {
         self.peers.borrow_mut().insert(bev, Rc::clone(&conn));
         self.put_off(Chore::Adopt(conn));
         bev
+    }
+
+    /// A bufferevent without a descriptor: evhttp sets it.
+    fn native(&self) -> *mut ffi::bufferevent {
+        #[cfg(feature = "openssl")]
+        if let Some(context) = self.context.get() {
+            return buffer_event::accept_native(&self.base, context).unwrap_or(ptr::null_mut());
+        }
+        // SAFETY: `self` holds the base. evhttp closes the descriptor.
+        unsafe { ffi::bufferevent_socket_new(self.base.raw(), -1, 0) }
+    }
+
+    /// Has the connections that are accepted from now on speak TLS.
+    #[cfg(feature = "openssl")]
+    pub(super) fn speak_tls(&self, call: &'static str, context: &EventSslContext) -> Result<()> {
+        context.accepting(call)?; // so that what is wrong shows here, not at each connection
+        self.context.set(context.clone()).ok(); // there is none: called once, by `with_ssl`
+        Ok(())
     }
 
     /// Meets a complete request: gives it to the caller with the closure that is to answer
@@ -312,7 +339,7 @@ impl Inner {
         unsafe { peer::begin(&conn, raw) };
         let refuse = |code, text: Option<&str>| {
             // SAFETY: as above.
-            unsafe { reply::refuse(raw, code, text) };
+            unsafe { page::send(raw, code, None, text) };
             None
         };
         // SAFETY: as above.

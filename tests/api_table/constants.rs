@@ -55,25 +55,25 @@ impl Number for ListenerFlags {
 
 impl Number for AddressFamily {
     fn number(self) -> i64 {
-        self.raw().into()
+        Self::number(self).into()
     }
 }
 
 impl Number for SocketLevel {
     fn number(self) -> i64 {
-        self.raw().into()
+        Self::number(self).into()
     }
 }
 
 impl Number for SocketOption {
     fn number(self) -> i64 {
-        self.raw().into()
+        Self::number(self).into()
     }
 }
 
 impl Number for SocketType {
     fn number(self) -> i64 {
-        self.raw().into()
+        Self::number(self).into()
     }
 }
 
@@ -85,7 +85,7 @@ impl Number for u32 {
 
 macro_rules! numbers {
     ($($class:ident { $($name:ident)+ })+) => {
-        vec![$($((concat!(stringify!($class), "::", stringify!($name)), $class::$name.number())),+),+]
+        vec![$($((concat!(stringify!($class), "::", stringify!($name)), Number::number($class::$name))),+),+]
     };
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use php_event::{
     BufferEventOptions, Callbacks, Error, Event, EventBase, EventBufferEvent, LoopEnd,
 };
-use socket2::{Domain, Socket, Type};
+use socket2::{Domain, SockAddr, Socket, Type};
 
 use super::{BOTH, PLAIN, argument, connected, notes, refused, sockets, state};
 use crate::support_class::{Seen, alone, new_base, run};
@@ -141,7 +141,8 @@ fn a_unix_socket_on_which_nobody_listens_is_refused_at_once() {
     let base = new_base();
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("socket");
-    drop(UnixListener::bind(&path).unwrap());
+    let deaf = Socket::new(Domain::UNIX, Type::STREAM, None).unwrap();
+    deaf.bind(&SockAddr::unix(&path).unwrap()).unwrap(); // and no `listen`
     let (bev, seen) = unconnected(&base);
     let error = bev
         .connect(&format!("unix:{}", path.display()))

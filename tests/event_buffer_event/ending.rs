@@ -1,8 +1,10 @@
 //! `free`, `close`, drops, and what they leave.
 
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::rc::Rc;
+
+use socket2::{Domain, Socket, Type};
 
 use php_event::{Callbacks, Event, EventBase, EventBufferEvent, Filters, FlushMode, LoopEnd};
 
@@ -140,6 +142,75 @@ fn used_again() {
     assert_eq!(seen.take(), ["read", "read next"]);
     kept.take();
     assert_eq!(run(&base), LoopEnd::NoEvents);
+}
+
+/// Whether epoll watches the descriptor. Another copy of it is open still: epoll itself
+/// would forget only a file that nobody has open.
+fn is_watched(fd: RawFd) -> bool {
+    let all = std::fs::read_dir("/proc/self/fd").unwrap();
+    let mut polls = all.filter_map(|file| {
+        let path = file.unwrap().path();
+        let target = std::fs::read_link(&path).ok()?;
+        let is_epoll = target.to_str() == Some("anon_inode:[eventpoll]");
+        is_epoll.then(|| format!("/proc/self/fdinfo/{}", path.file_name().unwrap().display()))
+    });
+    polls.any(|info| {
+        let info = std::fs::read_to_string(info).unwrap();
+        info.lines().any(|line| {
+            let mut words = line.split_whitespace();
+            words.next() == Some("tfd:") && words.next() == Some(&fd.to_string())
+        })
+    })
+}
+
+/// What ends it, and whether it is still connecting.
+#[test]
+fn a_descriptor_is_out_of_the_backend_before_it_closes() {
+    alone(&[], || {
+        let works: [fn(&EventBufferEvent); 2] =
+            [EventBufferEvent::free, |bev| bev.close().unwrap()];
+        for work in works {
+            for (inside, connecting) in [(false, false), (false, true), (true, false)] {
+                ends_unwatched(work, inside, connecting);
+            }
+        }
+    });
+}
+
+fn ends_unwatched(work: fn(&EventBufferEvent), inside: bool, connecting: bool) {
+    let base = new_base();
+    let (ours, peer) = sockets();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let (bev, copy);
+    if connecting {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        copy = OwnedFd::from(socket.try_clone().unwrap());
+        bev = EventBufferEvent::new(&base, socket, PLAIN).unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        bev.connect(&address).unwrap();
+    } else {
+        copy = OwnedFd::from(ours.try_clone().unwrap());
+        bev = EventBufferEvent::new(&base, ours, PLAIN).unwrap();
+    }
+    let fd = bev.fd().unwrap();
+    let watched = Rc::new(std::cell::Cell::new(true));
+    let note = watched.clone();
+    bev.set_callbacks(Callbacks::new().on_read(move |bev| {
+        work(bev);
+        note.set(is_watched(fd));
+    }))
+    .unwrap();
+    bev.enable(BOTH).unwrap();
+    if inside {
+        send(&peer, "hello");
+        pass(&base);
+    } else {
+        assert!(is_watched(fd));
+        work(&bev);
+        watched.set(is_watched(fd));
+    }
+    assert!(!watched.get());
+    drop(copy);
 }
 
 fn descriptors() -> usize {

@@ -326,6 +326,64 @@ fn a_client_that_waits_for_nothing_is_not_told_gone() {
     assert!(!gone.get() || request.get_connection().is_none());
 }
 
+/// What is sent ahead to a request that waits, or whose answer streams, is read in bounds.
+#[test]
+fn a_flood_behind_a_request_is_not_read_into_memory() {
+    for streams in [false, true] {
+        let (server, request, mut client) = kept_one();
+        if streams {
+            request.send_reply_start(200, "OK").unwrap();
+        } else {
+            told(&request);
+        }
+        let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+        let flood = std::thread::spawn(move || {
+            use std::io::Write;
+            let timeout = Some(Duration::from_millis(500));
+            client.0.set_write_timeout(timeout).unwrap();
+            let ahead = get("/ahead").repeat(3_000);
+            let stuck = (0..1_000).any(|_| client.0.write_all(ahead.as_bytes()).is_err());
+            drop(theirs);
+            stuck
+        });
+        let (stop, base) = (server.base.clone(), server.base.clone());
+        let done = php_event::Event::new(&base, ours, php_event::Event::READ, move |_, _, _| {
+            stop.stop().unwrap();
+        });
+        let done = done.unwrap();
+        done.add(None).unwrap();
+        limited(|| server.base.dispatch()).unwrap();
+        assert!(flood.join().unwrap(), "100 MB were taken");
+        let waiting = request.get_buffer_event().unwrap().input().length();
+        assert!(waiting <= 100_000, "{waiting}");
+    }
+}
+
+/// The bound of what is read ahead ends with the answer.
+#[test]
+fn a_long_body_comes_in_behind_an_answer_that_was_looked_out_or_streamed() {
+    let server = Server::with(|request| {
+        let connection = request.get_connection().unwrap();
+        connection.set_close_callback(|_| {}).unwrap();
+        let length = request.get_input_buffer().length();
+        request.send_reply_start(200, "OK").unwrap();
+        request
+            .send_reply_chunk(&buffer(length.to_string()))
+            .unwrap();
+        request.send_reply_end().unwrap();
+    });
+    let body = "b".repeat(500_000);
+    let post = format!("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 500000\r\n\r\n{body}");
+    let both = server.serve(move |address| {
+        let mut client = Client::new(address);
+        [(); 2].map(|()| {
+            client.send(&post);
+            client.answer().body
+        })
+    });
+    assert_eq!(both, ["500000"; 2]);
+}
+
 #[test]
 fn a_close_callback_gets_its_connection_which_has_ended() {
     let (server, request, client) = kept_one();

@@ -2128,6 +2128,9 @@ unsafe extern "C" {
     ) -> *mut evdns_request;
 }
 unsafe extern "C" {
+    pub fn evdns_cancel_request(base: *mut evdns_base, req: *mut evdns_request);
+}
+unsafe extern "C" {
     pub fn evdns_base_set_option(
         base: *mut evdns_base,
         option: *const ::core::ffi::c_char,

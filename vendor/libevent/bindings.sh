@@ -15,7 +15,7 @@ fi
 # What the wrapper may call. evtag, evrpc and the DNS server API stay out on purpose,
 # as do evbuffer_add_buffer_reference, the calls on libevent's implicit base, and
 # whatever takes a FILE or a va_list.
-functions='event_.*|evutil_.*|evbuffer_.*|bufferevent_.*|evconnlistener_.*|evhttp_.*|evdns_base_.*|evdns_getaddrinfo.*|evthread_use_pthreads|ev_token_bucket_cfg_.*|libevent_.*'
+functions='event_.*|evutil_.*|evbuffer_.*|bufferevent_.*|evconnlistener_.*|evhttp_.*|evdns_base_.*|evdns_cancel_request|evdns_getaddrinfo.*|evthread_use_pthreads|ev_token_bucket_cfg_.*|libevent_.*'
 numbers='EV_(TIMEOUT|READ|WRITE|SIGNAL|PERSIST|ET|CLOSED)|EVENT_[A-Z].*|EVLOOP_.*|EVBUF(FER|_FS)_.*|BEV_.*|LEV_OPT_.*|EVHTTP_.*|EVDNS_.*|DNS_.*|LIBEVENT_VERSION_NUMBER'
 types='event|evkeyval|evkeyvalq|evbuffer_iovec|evbuffer_ptr|event_method_feature|event_base_config_flag|bufferevent_options|evhttp_cmd_type|evhttp_request_kind'
 

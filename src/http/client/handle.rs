@@ -1,0 +1,259 @@
+//! What a client does with an [`EventHttpConnection`].
+//!
+//! Owns, lends to C: nothing of its own. Runs no user code.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::{Client, EventHttpConnection, connection, line};
+use crate::error::{Error, Result};
+use crate::flags::HttpMethods;
+use crate::{EventBase, EventDnsBase, EventHttpRequest};
+
+impl EventHttpConnection {
+    /// Makes a client's connection, which connects with its first request.
+    ///
+    /// A numeric address goes without a DNS base. A name is looked up with each new connection;
+    /// its addresses are tried one after the other. Nothing blocks.
+    ///
+    /// Other than in PHP there are limits from the start: 64 KiB for an answer's head, 64 MiB
+    /// for its body.
+    ///
+    /// PHP: `EventHttpConnection::__construct` without a context.
+    /// libevent: `evhttp_connection_base_new`.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for a name without a DNS base, where PHP blocks, for one with a control
+    /// byte, for port 0, and for a DNS base on another event base; [`Error::Freed`],
+    /// [`Error::Forked`] for the base; [`Error::Call`] without memory.
+    ///
+    /// # Examples
+    /// ```
+    /// use php_event::{EventBase, EventHttp, EventHttpConnection, EventHttpRequest};
+    ///
+    /// let base = EventBase::new()?;
+    /// let http = EventHttp::new(&base)?;
+    /// let address = http.bind("127.0.0.1", 0)?;
+    /// http.set_default_callback(|request| request.send_reply(200, "OK", None).unwrap())?;
+    ///
+    /// let connection = EventHttpConnection::new(&base, None, "127.0.0.1", address.port())?;
+    /// let stop = base.clone();
+    /// let request = EventHttpRequest::new(move |answer| {
+    ///     assert_eq!(answer.unwrap().get_response_code().unwrap(), 200);
+    ///     stop.stop().unwrap();
+    /// })?;
+    /// connection.make_request(&request, EventHttpRequest::CMD_GET, "/")?;
+    /// base.dispatch()?;
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
+    #[doc(
+        alias = "EventHttpConnection::__construct",
+        alias = "evhttp_connection_base_new",
+        alias = "evhttp_connection_base_bufferevent_new"
+    )]
+    pub fn new(
+        base: &EventBase,
+        dns_base: Option<&EventDnsBase>,
+        address: &str,
+        port: u16,
+    ) -> Result<Self> {
+        const CALL: &str = "EventHttpConnection::__construct";
+        connection::Inner::of_client(CALL, base.inner(), dns_base, address, port).map(Self)
+    }
+
+    /// Makes a request: it is sent when those before it have their answers. The connection is
+    /// made where there is none, and kept for the next request where the server keeps it.
+    ///
+    /// The URI is a path, a whole URI for a proxy, or for `OPTIONS` a `*`. `Host` and, where
+    /// there is a body or the method is one that has a body, `Content-Length` are added unless
+    /// they were set. The body, of `POST`, `PUT`, `PATCH`, `DELETE` and `OPTIONS`, is what is in
+    /// the request's output buffer. Redirects are not followed. A request that is over may be
+    /// made again, over this or another connection: it keeps its headers, and loses its answer
+    /// and its body, which has gone out.
+    ///
+    /// The closure is never called before this returns. An answer whose length is not certain
+    /// (two lengths, a coding other than `chunked`) is refused.
+    ///
+    /// PHP: `EventHttpConnection::makeRequest`, which checks nothing, adds no `Host` and drops a
+    /// body of other methods than `POST` and `PUT`. libevent: `evhttp_make_request`.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for anything but one method, for `CONNECT`, for a URI with blanks or
+    /// bytes that must be escaped, for a body of `GET`, `HEAD` or `TRACE`, for headers that
+    /// contradict the body, and for a server's request; [`Error::State`] when the request is
+    /// under way, and for a name without a name server; [`Error::Call`] when the local address
+    /// cannot be used; [`Error::Freed`] for the request or the base; [`Error::Forked`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{EventBase, EventHttpConnection, EventHttpRequest};
+    /// # let base = EventBase::new()?;
+    /// # let connection = EventHttpConnection::new(&base, None, "127.0.0.1", 9)?;
+    /// let request = EventHttpRequest::new(|answer| println!("{answer:?}"))?;
+    /// request.get_output_buffer().add("name=value")?;
+    /// connection.make_request(&request, EventHttpRequest::CMD_POST, "/form")?;
+    ///
+    /// let again = connection.make_request(&request, EventHttpRequest::CMD_POST, "/form");
+    /// assert!(again.unwrap_err().to_string().contains("under way"));
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
+    #[doc(
+        alias = "EventHttpConnection::makeRequest",
+        alias = "evhttp_make_request"
+    )]
+    pub fn make_request(
+        &self,
+        req: &EventHttpRequest,
+        r#type: HttpMethods,
+        uri: &str,
+    ) -> Result<()> {
+        const CALL: &str = "EventHttpConnection::makeRequest";
+        let client = self.client(CALL)?;
+        let Some(asking) = req.0.asking() else {
+            return Err(Error::argument(CALL, "a server's request cannot be made"));
+        };
+        asking.at_rest(CALL)?;
+        let (headers, body) = asking.outgoing(CALL, &req.0)?;
+        let authority = client.authority();
+        let checked = line::checked(CALL, r#type, uri, &headers, body, &authority)?;
+        asking.depart(CALL, &req.0, &self.0, checked)?;
+        client.queue.borrow_mut().push_back(Rc::clone(&req.0));
+        let begun = client.advance(CALL, &self.0, Some(&req.0));
+        begun.inspect_err(|_| asking.stay(&req.0))
+    }
+
+    /// The connection's base.
+    ///
+    /// PHP: `EventHttpConnection::getBase`; false for one of a server's request.
+    /// libevent: `evhttp_connection_get_base`.
+    #[doc(
+        alias = "EventHttpConnection::getBase",
+        alias = "evhttp_connection_get_base"
+    )]
+    #[must_use]
+    pub fn get_base(&self) -> EventBase {
+        EventBase::of(self.0.base())
+    }
+
+    /// Sets the address that the next connection comes from.
+    ///
+    /// PHP: `EventHttpConnection::setLocalAddress`, which ends the process when there is a
+    /// connection. libevent: `evhttp_connection_set_local_address`.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for what is no numeric address, where PHP blocks, and for one of the
+    /// other IP version than the server's; [`Error::State`] for a server's connection;
+    /// [`Error::Freed`], [`Error::Forked`] for the base.
+    #[doc(
+        alias = "EventHttpConnection::setLocalAddress",
+        alias = "evhttp_connection_set_local_address"
+    )]
+    pub fn set_local_address(&self, address: &str) -> Result<()> {
+        const CALL: &str = "EventHttpConnection::setLocalAddress";
+        let client = self.client(CALL)?;
+        let ip = address
+            .parse()
+            .map_err(|_| Error::argument(CALL, format!("{address:?} is no numeric address")))?;
+        client.check_local(CALL, ip)?;
+        client.set(&self.0, |settings| settings.local_address = Some(ip));
+        Ok(())
+    }
+
+    /// Sets the port that the next connection comes from; 0 is any.
+    ///
+    /// PHP: `EventHttpConnection::setLocalPort`, which needs an address as well.
+    /// libevent: `evhttp_connection_set_local_port`.
+    ///
+    /// # Errors
+    /// [`Error::State`] for a server's connection; [`Error::Freed`], [`Error::Forked`] for the
+    /// base.
+    #[doc(
+        alias = "EventHttpConnection::setLocalPort",
+        alias = "evhttp_connection_set_local_port"
+    )]
+    pub fn set_local_port(&self, port: u16) -> Result<()> {
+        let client = self.client("EventHttpConnection::setLocalPort")?;
+        client.set(&self.0, |settings| settings.local_port = port);
+        Ok(())
+    }
+
+    /// Sets how many bytes the first line and the headers of an answer may have together; more
+    /// is [`HttpError::InvalidHeader`](crate::HttpError::InvalidHeader). `None` is no limit; at
+    /// first 64 KiB.
+    ///
+    /// PHP: `EventHttpConnection::setMaxHeadersSize`.
+    /// libevent: `evhttp_connection_set_max_headers_size`.
+    ///
+    /// # Errors
+    /// As [`set_local_port`](Self::set_local_port).
+    #[doc(
+        alias = "EventHttpConnection::setMaxHeadersSize",
+        alias = "evhttp_connection_set_max_headers_size"
+    )]
+    pub fn set_max_headers_size(&self, max_size: Option<usize>) -> Result<()> {
+        let client = self.client("EventHttpConnection::setMaxHeadersSize")?;
+        client.set(&self.0, |settings| settings.headers_max = max_size);
+        Ok(())
+    }
+
+    /// Sets how many bytes an answer's body may have; more is
+    /// [`HttpError::TooLong`](crate::HttpError::TooLong). `None` is no limit; at first 64 MiB.
+    ///
+    /// PHP: `EventHttpConnection::setMaxBodySize`.
+    /// libevent: `evhttp_connection_set_max_body_size`.
+    ///
+    /// # Errors
+    /// As [`set_local_port`](Self::set_local_port).
+    #[doc(
+        alias = "EventHttpConnection::setMaxBodySize",
+        alias = "evhttp_connection_set_max_body_size"
+    )]
+    pub fn set_max_body_size(&self, max_size: Option<usize>) -> Result<()> {
+        let client = self.client("EventHttpConnection::setMaxBodySize")?;
+        client.set(&self.0, |settings| settings.body_max = max_size);
+        Ok(())
+    }
+
+    /// Sets how often connecting is tried again when the server cannot be reached; `None` is
+    /// for ever, PHP's −1. At first never.
+    ///
+    /// The first retry comes after 2 seconds, or what
+    /// [`set_retry_delay`](Self::set_retry_delay) says, each later one after twice the time of
+    /// the one before, an hour at most.
+    ///
+    /// PHP: `EventHttpConnection::setRetries`. libevent: `evhttp_connection_set_retries`.
+    ///
+    /// # Errors
+    /// As [`set_local_port`](Self::set_local_port).
+    #[doc(
+        alias = "EventHttpConnection::setRetries",
+        alias = "evhttp_connection_set_retries"
+    )]
+    pub fn set_retries(&self, retries: Option<u32>) -> Result<()> {
+        let client = self.client("EventHttpConnection::setRetries")?;
+        client.set(&self.0, |settings| settings.retries = retries);
+        Ok(())
+    }
+
+    /// Sets how long the first retry waits. Beyond PHP.
+    ///
+    /// libevent: `evhttp_connection_set_initial_retry_tv`.
+    ///
+    /// # Errors
+    /// As [`set_local_port`](Self::set_local_port).
+    #[doc(alias = "evhttp_connection_set_initial_retry_tv")]
+    pub fn set_retry_delay(&self, delay: Duration) -> Result<()> {
+        let client = self.client("EventHttpConnection::setRetryDelay")?;
+        client.set(&self.0, |settings| settings.retry_first = delay);
+        Ok(())
+    }
+
+    /// The client's end, if it may be used.
+    fn client(&self, call: &'static str) -> Result<&Client> {
+        self.0.base().usable(call)?;
+        self.0.client().ok_or(Error::State {
+            call,
+            reason: "the connection is one of a server",
+        })
+    }
+}

@@ -1,0 +1,324 @@
+//! A name server on this host that does what a test tells it to.
+#![allow(
+    dead_code,
+    reason = "each test file uses its part of this, and none uses all"
+)]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+
+use crate::support::limited;
+
+/// What a query asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Kind {
+    A,
+    Aaaa,
+    Other(u16),
+}
+
+/// A query, taken apart.
+#[derive(Clone, Debug)]
+pub(crate) struct Query {
+    /// The name as it was written.
+    pub(crate) written: String,
+    /// The name in small letters.
+    pub(crate) name: String,
+    pub(crate) kind: Kind,
+    packet: Vec<u8>,
+    question: Vec<u8>,
+}
+
+/// What is done with a query.
+#[derive(Clone, Debug)]
+pub(crate) enum Reply {
+    /// The addresses, of which those of the query's kind are sent.
+    Addresses(Vec<IpAddr>),
+    /// An error number, or 0 and no record.
+    Code(u8),
+    /// Nothing comes.
+    Silence,
+    /// An answer to another query.
+    WrongId,
+    /// First an answer to another query, then these addresses.
+    WrongIdFirst(Vec<IpAddr>),
+    /// An answer to another question.
+    WrongName,
+    /// Bytes that are no answer at all.
+    Noise,
+    /// The number of the query, and then bytes that make no sense.
+    Garbage,
+    /// An answer that says it was cut.
+    Truncated,
+    /// The addresses, when [`Server::release`] is called.
+    Held(Vec<IpAddr>),
+}
+
+impl Query {
+    /// Takes a packet apart; none where it is no query.
+    pub(crate) fn parse(packet: &[u8]) -> Option<Self> {
+        let (mut at, mut labels) = (12, Vec::new());
+        loop {
+            let length = usize::from(*packet.get(at)?);
+            at += 1;
+            if length == 0 {
+                break;
+            }
+            labels.push(String::from_utf8(packet.get(at..at + length)?.to_vec()).ok()?);
+            at += length;
+        }
+        let kind = match u16::from_be_bytes(packet.get(at..at + 2)?.try_into().ok()?) {
+            1 => Kind::A,
+            28 => Kind::Aaaa,
+            other => Kind::Other(other),
+        };
+        let written = labels.join(".");
+        Some(Self {
+            name: written.to_lowercase(),
+            written,
+            kind,
+            packet: packet.to_vec(),
+            question: packet.get(12..at + 4)?.to_vec(),
+        })
+    }
+
+    fn id(&self) -> [u8; 2] {
+        [self.packet[0], self.packet[1]]
+    }
+
+    /// The answer with these addresses.
+    pub(crate) fn addresses(&self, addresses: &[IpAddr]) -> Vec<u8> {
+        let of_kind = addresses.iter().filter(|address| match self.kind {
+            Kind::A => address.is_ipv4(),
+            Kind::Aaaa => address.is_ipv6(),
+            Kind::Other(_) => false,
+        });
+        let records = of_kind.map(|address| match address {
+            IpAddr::V4(v4) => (1_u16, v4.octets().to_vec()),
+            IpAddr::V6(v6) => (28, v6.octets().to_vec()),
+        });
+        let records = records.collect::<Vec<_>>();
+        let mut answer = self.head(0, records.len());
+        for (kind, data) in records {
+            answer.extend([0xc0, 12]);
+            answer.extend(kind.to_be_bytes());
+            answer.extend([0, 1, 0, 0, 0, 60]);
+            answer.extend((data.len() as u16).to_be_bytes());
+            answer.extend(data);
+        }
+        answer
+    }
+
+    fn head(&self, flags: u16, answers: usize) -> Vec<u8> {
+        let mut answer = self.id().to_vec();
+        answer.extend((0x8180 | flags).to_be_bytes());
+        answer.extend([0, 1]);
+        answer.extend((answers as u16).to_be_bytes());
+        answer.extend([0; 4]);
+        answer.extend(&self.question);
+        answer
+    }
+
+    fn with_another_id(&self, addresses: &[IpAddr]) -> Vec<u8> {
+        let mut answer = self.addresses(addresses);
+        answer[0] ^= 0x55;
+        answer
+    }
+
+    /// What is sent for a reply at once, one packet after the other.
+    fn packets(&self, reply: &Reply) -> Vec<Vec<u8>> {
+        let liar = [IpAddr::from([203, 0, 113, 66])];
+        match reply {
+            Reply::Addresses(addresses) => vec![self.addresses(addresses)],
+            Reply::Code(code) => vec![self.head(u16::from(*code), 0)],
+            Reply::Silence | Reply::Held(_) => vec![],
+            Reply::WrongId => vec![self.with_another_id(&liar)],
+            Reply::WrongIdFirst(addresses) => {
+                vec![self.with_another_id(&liar), self.addresses(addresses)]
+            }
+            Reply::WrongName => {
+                let mut answer = self.addresses(&liar);
+                answer[13] = b'~';
+                vec![answer]
+            }
+            Reply::Noise => vec![
+                vec![],
+                vec![7],
+                b"no answer at all, but long enough".to_vec(),
+            ],
+            Reply::Garbage => {
+                let mut answer = self.head(0, 7);
+                answer.extend([0xff; 40]);
+                vec![answer]
+            }
+            Reply::Truncated => vec![self.head(0x0200, 0)],
+        }
+    }
+}
+
+/// A name server. It ends with this.
+pub(crate) struct Server {
+    address: SocketAddr,
+    asked: Arc<Mutex<Vec<Query>>>,
+    askers: Arc<Mutex<BTreeSet<u16>>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+const RELEASE: &[u8] = b"release";
+const STOP: &[u8] = b"stop";
+
+impl Server {
+    /// Answers each query as `script` says.
+    pub(crate) fn new(script: impl FnMut(&Query) -> Reply + Send + 'static) -> Self {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let address = socket.local_addr().unwrap();
+        let (asked, askers) = (Arc::default(), Arc::default());
+        let (queries, ports) = (Arc::clone(&asked), Arc::clone(&askers));
+        let thread = thread::spawn(move || serve(&socket, &queries, &ports, script));
+        Self {
+            address,
+            asked,
+            askers,
+            thread: Some(thread),
+        }
+    }
+
+    /// Gives every query the same reply.
+    pub(crate) fn always(reply: Reply) -> Self {
+        Self::new(move |_| reply.clone())
+    }
+
+    /// The address, for `add_nameserver_ip`.
+    pub(crate) fn address(&self) -> String {
+        self.address.to_string()
+    }
+
+    /// The names and kinds that were asked for since the last look, in order.
+    pub(crate) fn asked(&self) -> Vec<(String, Kind)> {
+        let asked = std::mem::take(&mut *self.asked.lock().unwrap());
+        asked
+            .into_iter()
+            .map(|query| (query.name, query.kind))
+            .collect()
+    }
+
+    /// As [`asked`](Self::asked), the names as they were written.
+    pub(crate) fn written(&self) -> Vec<String> {
+        let asked = std::mem::take(&mut *self.asked.lock().unwrap());
+        asked.into_iter().map(|query| query.written).collect()
+    }
+
+    /// The sockets that it was asked from, which are open.
+    pub(crate) fn sockets(&self) -> Sockets {
+        let ports = self.askers.lock().unwrap();
+        limited(|| {
+            loop {
+                // The kernel gives its table in pieces, between which it may change.
+                let mut sockets = udp_sockets();
+                sockets.retain(|(port, inode)| ports.contains(port) && is_open(*inode));
+                if sockets.len() == ports.len() {
+                    return Sockets(sockets.into_iter().map(|(_, inode)| inode).collect());
+                }
+            }
+        })
+    }
+
+    /// Sends the answers that are held back.
+    pub(crate) fn release(&self) {
+        self.tell(RELEASE);
+    }
+
+    fn tell(&self, what: &[u8]) {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.send_to(what, self.address).unwrap();
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.tell(STOP);
+        let ended = self.thread.take().unwrap().join();
+        if !thread::panicking() {
+            ended.unwrap();
+        }
+    }
+}
+
+/// Sockets by their numbers in the kernel, which are not used again soon.
+pub(crate) struct Sockets(Vec<u64>);
+
+impl Sockets {
+    pub(crate) fn are_closed(&self) -> bool {
+        !self.0.iter().any(|inode| is_open(*inode))
+    }
+}
+
+/// Whether this process has the socket.
+fn is_open(inode: u64) -> bool {
+    let link = PathBuf::from(format!("socket:[{inode}]"));
+    let mut all = fs::read_dir("/proc/self/fd").unwrap();
+    all.any(|file| fs::read_link(file.unwrap().path()).is_ok_and(|target| target == link))
+}
+
+/// The port and the number of every UDP socket that is open.
+fn udp_sockets() -> BTreeSet<(u16, u64)> {
+    let table = fs::read_to_string("/proc/net/udp").unwrap();
+    let sockets = table.lines().skip(1).map(|line| {
+        let fields = line.split_whitespace().collect::<Vec<_>>();
+        let (_, port) = fields[1].split_once(':').unwrap();
+        (
+            u16::from_str_radix(port, 16).unwrap(),
+            fields[9].parse().unwrap(),
+        )
+    });
+    sockets.collect()
+}
+
+fn serve(
+    socket: &UdpSocket,
+    queries: &Mutex<Vec<Query>>,
+    ports: &Mutex<BTreeSet<u16>>,
+    mut script: impl FnMut(&Query) -> Reply,
+) {
+    let (mut packet, mut held) = ([0; 1500], Vec::<(Vec<u8>, SocketAddr)>::new());
+    loop {
+        let (length, from) = socket.recv_from(&mut packet).unwrap();
+        match &packet[..length] {
+            STOP => return,
+            RELEASE => {
+                for (answer, to) in held.drain(..) {
+                    send(socket, &answer, to);
+                }
+            }
+            packet => {
+                let query = Query::parse(packet).expect("libevent sent no query");
+                ports.lock().unwrap().insert(from.port());
+                queries.lock().unwrap().push(query.clone());
+                let reply = script(&query);
+                for answer in query.packets(&reply) {
+                    send(socket, &answer, from);
+                }
+                if let Reply::Held(addresses) = reply {
+                    held.push((query.addresses(&addresses), from));
+                }
+            }
+        }
+    }
+}
+
+/// Whoever asked may be gone.
+fn send(socket: &UdpSocket, answer: &[u8], to: SocketAddr) {
+    socket.send_to(answer, to).ok();
+}
+
+/// Addresses in text.
+pub(crate) fn ips(addresses: &[&str]) -> Vec<IpAddr> {
+    addresses
+        .iter()
+        .map(|address| address.parse().unwrap())
+        .collect()
+}
