@@ -31,7 +31,7 @@ use inner::Link;
 pub(crate) use inner::{Inner, Kind, Native};
 pub use limits::RateLimit;
 #[cfg(feature = "openssl")]
-pub(crate) use tls::{accept_native, say_goodbye};
+pub(crate) use tls::{accept_native, connect_native, say_goodbye};
 
 use crate::error::{Error, Result, cvt, cvt_p};
 use crate::flags::{BufferEventOptions, EventFlags, FlushMode};

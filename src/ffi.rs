@@ -5,6 +5,8 @@
 //! against the C compiler's view of the headers by `tests/abi.rs`.
 
 pub(crate) use libevent_sys::*;
+#[cfg(feature = "openssl")]
+pub(crate) use openssl_sys as openssl;
 
 #[cfg(feature = "openssl")]
 #[allow(
@@ -32,5 +34,3 @@ pub(crate) unsafe fn bytes<'a>(pointer: *const std::ffi::c_void, length: usize) 
     // SAFETY: not null, and the rest is the caller's duty.
     unsafe { std::slice::from_raw_parts(pointer.cast(), length) }
 }
-#[cfg(feature = "openssl")]
-pub(crate) use openssl_sys as openssl;

@@ -82,10 +82,10 @@ impl<F: ?Sized> Slot<F> {
         self.f.replace(f)
     }
 
-    /// Runs the closure outside of any borrow. A closure that is running is not entered
-    /// again: the inner call does nothing.
-    pub(crate) fn call(&self, run: impl FnOnce(&mut F)) {
-        let Some(f) = self.f.take() else { return };
+    /// Runs the closure outside of any borrow, and tells whether it did. A closure that is
+    /// running is not entered again: the inner call does nothing.
+    pub(crate) fn call(&self, run: impl FnOnce(&mut F)) -> bool {
+        let Some(f) = self.f.take() else { return false };
         let mut taken = PutBack {
             slot: self,
             edits: self.edits.get(),
@@ -94,6 +94,7 @@ impl<F: ?Sized> Slot<F> {
         if let Some(f) = taken.f.as_mut() {
             run(f);
         }
+        true
     }
 }
 

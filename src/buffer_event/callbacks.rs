@@ -146,8 +146,8 @@ impl EventBufferEvent {
     ///
     /// In a running callback, its closure is dropped when it returns. While a filter is on
     /// top of this object they wait until the filter is gone. A closure that is running is
-    /// not entered a second time: what it causes itself, such as the write callback by a
-    /// write through a filter, is left out.
+    /// not entered a second time: what it causes itself, as a write callback that writes
+    /// through a filter, calls it again in the next turn.
     ///
     /// PHP: `EventBufferEvent::setCallbacks`. libevent: `bufferevent_setcb`. Where PHP keeps
     /// an old `$arg` if none is given, a closure's captures are replaced with it.

@@ -426,6 +426,21 @@ impl EventBufferEvent {
         Ok(moved)
     }
 
+    /// After the read callback of a filter: takes what the read high mark kept back. libevent
+    /// looks only whether the mark is still met, and forgets the rest if it is not.
+    pub(crate) fn refill(&self) {
+        const CALL: &str = "EventBufferEvent::read";
+        let Ok(raw) = self.0.usable(CALL) else { return };
+        let mut high = 0;
+        // SAFETY: `raw` is not freed; `high` is written before the call returns.
+        unsafe {
+            ffi::bufferevent_getwatermark(raw, EventFlags::READ.bits(), ptr::null_mut(), &mut high)
+        };
+        if self.0.kind == Kind::Filter && high > 0 {
+            self.push(CALL, EventFlags::READ, FlushMode::Normal).ok(); // not freed
+        }
+    }
+
     /// Whether bytes wait in the input of what is under a filter.
     fn has_input(&self) -> bool {
         let under = self.0.under.borrow().clone();

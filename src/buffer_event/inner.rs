@@ -125,8 +125,11 @@ pub(crate) struct Inner {
     pub(super) write_timeout: Cell<Option<Duration>>,
     pub(super) priority: Cell<Option<i32>>, // as `set_priority` set it
     pub(super) bucket: RefCell<Option<Bucket>>, // the rate limit that C has
+    postponed: Cell<bool>,                  // a read callback was put off, and may find nothing
     pub(super) scheduled: Cell<bool>,       // libevent may have its deferred callback in a queue
 }
+
+type Closures = (Option<Box<Data>>, Option<Box<Data>>, Option<Box<Happening>>);
 
 /// What is left of a buffer event when its handles are done with it.
 struct Remains {
@@ -134,7 +137,7 @@ struct Remains {
     arg: *mut c_void,
     kind: Kind,
     options: BufferEventOptions,
-    closures: (Option<Box<Data>>, Option<Box<Data>>, Option<Box<Happening>>),
+    closures: Closures,
     source: Option<Box<dyn AsFd>>, // its number must stay taken until libevent has let go of it
     under: Option<EventBufferEvent>,
     kept: Option<Box<dyn Any>>,
@@ -174,6 +177,7 @@ impl EventBufferEvent {
             write_timeout: Cell::default(),
             priority: Cell::default(),
             bucket: RefCell::default(),
+            postponed: Cell::default(),
             scheduled: Cell::default(),
         });
         inner.arg.set(trampoline::lend(&inner));
@@ -230,7 +234,7 @@ impl Inner {
         read: Option<Box<Data>>,
         write: Option<Box<Data>>,
         event: Option<Box<Happening>>,
-    ) -> impl Sized + use<> {
+    ) -> Closures {
         self.wanted
             .set([read.is_some(), write.is_some(), event.is_some()]);
         let old = (
@@ -278,8 +282,22 @@ impl Inner {
         }
         let deferred = BufferEventOptions::DEFER_CALLBACKS.bits();
         self.scheduled.set(true);
+        self.postponed
+            .set(self.postponed.get() || what == EventFlags::READ);
         // SAFETY: `raw` is not freed; deferred, nothing is called in here.
         unsafe { ffi::bufferevent_trigger(raw, what.bits(), deferred) };
+    }
+
+    /// Whether this read callback was put off, and what it was to tell of is read already.
+    pub(crate) fn is_stale(&self) -> bool {
+        if !self.postponed.take() {
+            return false;
+        }
+        let Ok(input) = self.evbuffer("", Side::Input) else {
+            return true;
+        };
+        // SAFETY: `evbuffer` gives one that is not freed.
+        unsafe { ffi::evbuffer_get_length(input) == 0 }
     }
 
     /// Has the event callback called in a later turn of the loop, with `errno` to be read.
@@ -415,8 +433,8 @@ impl Lender for Inner {
     fn evbuffer(&self, call: &'static str, side: Side) -> Result<*mut ffi::evbuffer> {
         let raw = self.usable(call)?;
         self.touch();
-        // SAFETY: `raw` is not freed, and has its buffers for as long as it lives.
         Ok(match side {
+            // SAFETY: `raw` is not freed, and has its buffers for as long as it lives.
             Side::Input => unsafe { ffi::bufferevent_get_input(raw) },
             // SAFETY: as above.
             Side::Output => unsafe { ffi::bufferevent_get_output(raw) },

@@ -160,6 +160,28 @@ pub(crate) fn accept_native(
     cvt_p(CALL, raw)
 }
 
+/// A client's bufferevent with TLS and without a descriptor, for evhttp, as
+/// [`accept_native`] for a server's.
+pub(crate) fn connect_native(
+    call: &'static str,
+    base: &base::Inner,
+    context: &EventSslContext,
+    host: &str,
+) -> Result<*mut ffi::bufferevent> {
+    let session = ManuallyDrop::new(context.connecting(call, Some(host))?);
+    // SAFETY: the caller holds the base. The session is given away, also where it fails.
+    let raw = unsafe {
+        ffi::bufferevent_openssl_socket_new(
+            base.raw(),
+            -1,
+            session.as_ptr().cast(),
+            SslState::Connecting.to_c(),
+            BufferEventOptions::CLOSE_ON_FREE.bits(),
+        )
+    };
+    cvt_p(call, raw)
+}
+
 /// Tells the peer of a bufferevent that no more comes, if it speaks TLS and the session stands.
 ///
 /// # Safety

@@ -99,6 +99,7 @@ pub(crate) struct Inner {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Settings {
     pub(super) headers_max: Option<usize>,
+    pub(super) body_max: Option<usize>,
     pub(super) silence_max: Option<Duration>,
 }
 
@@ -149,6 +150,7 @@ impl Inner {
             methods: Cell::new(DEFAULT_METHODS),
             settings: Cell::new(Settings {
                 headers_max: Some(HEADERS_MAX),
+                body_max: Some(BODY_MAX),
                 silence_max: Some(SILENCE_MAX),
             }),
             peers: RefCell::default(),
@@ -171,14 +173,11 @@ impl Inner {
         unsafe { ffi::evhttp_set_gencb(raw, Some(trampoline::on_request), arg) };
         // SAFETY: as above.
         unsafe { ffi::evhttp_set_bevcb(raw, Some(trampoline::on_bufferevent), arg) };
-        // Ours to check, as the routes are.
-        let all = HttpMethods::all().bits();
+        // What evhttp refuses by itself it answers without a bound for what comes meanwhile. So
+        // all methods are let through, those that it does not know as well (bit 15); the limits,
+        // of which it has none unless told, are the gate's.
         // SAFETY: as above.
-        unsafe { ffi::evhttp_set_allowed_methods(raw, all.try_into().unwrap_or(u16::MAX)) };
-        // Ours to check, in the gate. That of the body stays libevent's.
-        // SAFETY: as above.
-        unsafe { ffi::evhttp_set_max_headers_size(raw, -1) };
-        inner.set_max_body_size(Some(BODY_MAX));
+        unsafe { ffi::evhttp_set_allowed_methods(raw, u16::MAX) };
         base.note_priority(base.middle_priority());
         base.owe_a_turn(); // bufferevents are freed by the loop
         SERVERS.with_borrow_mut(|servers| servers.insert(raw, Rc::downgrade(&inner)));
@@ -243,9 +242,11 @@ impl Inner {
     }
 
     pub(super) fn set_max_body_size(&self, size: Option<usize>) {
-        let size = size.and_then(|size| isize::try_from(size).ok());
-        // SAFETY: `raw` is not freed while `self` lives.
-        unsafe { ffi::evhttp_set_max_body_size(self.raw.get(), size.unwrap_or(-1)) };
+        let settings = self.settings.get();
+        self.settings.set(Settings {
+            body_max: size,
+            ..settings
+        });
     }
 
     pub(super) fn set_max_headers_size(&self, size: Option<usize>) {
@@ -349,9 +350,6 @@ impl Inner {
                 _ => 400,
             };
             return refuse(code, Some(refusal.reason()));
-        }
-        if self.is_closing() {
-            return refuse(503, None);
         }
         // SAFETY: as above.
         let method = unsafe { ffi::evhttp_request_get_command(raw) };

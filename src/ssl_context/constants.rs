@@ -4,40 +4,13 @@
 
 use crate::EventSslContext;
 
-/// Where a constant has its name and number from.
-macro_rules! origin {
-    ($php:ident $number:literal) => {
-        concat!(
-            "PHP: `EventSslContext::",
-            stringify!($php),
-            "`, ",
-            stringify!($number),
-            "."
-        )
-    };
-    ($php:ident $number:literal $other:literal) => {
-        concat!($other, ", ", stringify!($number), ".")
-    };
-}
-
-/// An enum of PHP's numbers, and its members under PHP's names as constants of the class.
-macro_rules! constants {
-    (
-        $(#[$attribute:meta])*
-        $type:ident {$(
-            $(#[doc = $doc:literal])+
-            $member:ident = $number:literal $php:ident
-                $([$($c:literal),+])? $(from $other:literal)? $(deprecated $note:literal)?,
-        )+}
-    ) => {
-        $(#[$attribute])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        #[repr(i32)]
-        pub enum $type {$(
-            $(#[doc = $doc])+
-            $member = $number,
-        )+}
-
+/// Gives the class its PHP constants, typed, and their type PHP's names and numbers; in
+/// brackets the C names.
+macro_rules! class_consts {
+    ($class:ident: $type:ident {$(
+        $php:ident = $member:ident $([$($c:literal),+])? $(from $other:literal)?
+            $(deprecated $note:literal)?,
+    )+}) => {
         impl $type {
             /// The name of the constant in PHP, without the class.
             #[must_use]
@@ -55,8 +28,8 @@ macro_rules! constants {
         }
 
         #[allow(non_upper_case_globals, reason = "PHP's names, as they are")]
-        impl EventSslContext {$(
-            #[doc = origin!($php $number $($other)?)]
+        impl $class {$(
+            #[doc = origin!($php $($other)?)]
             #[doc = concat!("See [`", stringify!($type), "::", stringify!($member), "`].")]
             $($(#[doc(alias = $c)])+)?
             $(#[deprecated(note = $note)])?
@@ -65,39 +38,46 @@ macro_rules! constants {
     };
 }
 
-constants! {
-    /// Which side of a connection a context is for.
-    ///
-    /// PHP: the constants `EventSslContext::*_METHOD`; those of SSL 2, SSL 3 and SSL 2/3 do
-    /// not exist in its builds either, so that a context without life cannot be asked for:
-    /// ```compile_fail,E0308
-    /// let dead = php_event::EventSslContext::new(2, &[]);
-    /// ```
-    /// ```
-    /// use php_event::EventSslContext;
-    /// let alive = EventSslContext::new(EventSslContext::TLS_CLIENT_METHOD, &[])?;
-    /// # Ok::<(), php_event::EventException>(())
-    /// ```
-    /// The four with a version in their name are as the two without, as in PHP, where each
-    /// use is a deprecation notice; here the compiler gives it.
-    SslMethod {
-        /// A client: it verifies the server unless told otherwise.
-        TlsClient = 4 TLS_CLIENT_METHOD ["TLS_client_method"],
-        /// A server: it needs a certificate.
-        TlsServer = 8 TLS_SERVER_METHOD ["TLS_server_method"],
-        /// The same as [`TlsClient`](Self::TlsClient).
-        Tlsv11Client = 9 TLSv11_CLIENT_METHOD
-            deprecated "the same as TLS_CLIENT_METHOD; set_max_proto_version bounds the version",
-        /// The same as [`TlsServer`](Self::TlsServer).
-        Tlsv11Server = 10 TLSv11_SERVER_METHOD
-            deprecated "the same as TLS_SERVER_METHOD; set_max_proto_version bounds the version",
-        /// The same as [`TlsClient`](Self::TlsClient).
-        Tlsv12Client = 11 TLSv12_CLIENT_METHOD
-            deprecated "the same as TLS_CLIENT_METHOD; set_max_proto_version bounds the version",
-        /// The same as [`TlsServer`](Self::TlsServer).
-        Tlsv12Server = 12 TLSv12_SERVER_METHOD
-            deprecated "the same as TLS_SERVER_METHOD; set_max_proto_version bounds the version",
-    }
+/// Where a constant has its name from.
+macro_rules! origin {
+    ($php:ident) => {
+        concat!("PHP: `EventSslContext::", stringify!($php), "`.")
+    };
+    ($php:ident $other:literal) => {
+        $other
+    };
+}
+
+/// Which side of a connection a context is for.
+///
+/// PHP: the constants `EventSslContext::*_METHOD`; those of SSL 2, SSL 3 and SSL 2/3 do
+/// not exist in its builds either, so that a context without life cannot be asked for:
+/// ```compile_fail,E0308
+/// let dead = php_event::EventSslContext::new(2, &[]);
+/// ```
+/// ```
+/// use php_event::EventSslContext;
+/// let alive = EventSslContext::new(EventSslContext::TLS_CLIENT_METHOD, &[])?;
+/// # Ok::<(), php_event::EventException>(())
+/// ```
+/// The four with a version in their name are as the two without, as in PHP, where each
+/// use is a deprecation notice; here the compiler gives it. What bounds the version are
+/// [`set_min_proto_version`](EventSslContext::set_min_proto_version) and its sister.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(i32)]
+pub enum SslMethod {
+    /// A client: it verifies the server unless told otherwise.
+    TlsClient = 4,
+    /// A server: it needs a certificate.
+    TlsServer = 8,
+    /// The same as [`TlsClient`](Self::TlsClient).
+    Tlsv11Client = 9,
+    /// The same as [`TlsServer`](Self::TlsServer).
+    Tlsv11Server = 10,
+    /// The same as [`TlsClient`](Self::TlsClient).
+    Tlsv12Client = 11,
+    /// The same as [`TlsServer`](Self::TlsServer).
+    Tlsv12Server = 12,
 }
 
 impl SslMethod {
@@ -111,78 +91,117 @@ impl SslMethod {
     }
 }
 
-constants! {
-    /// The key of an option; its kind of [`SslValue`](crate::SslValue) stands first.
-    ///
-    /// PHP: the constants `EventSslContext::OPT_*`, integer keys of the options' array.
-    SslOption {
-        /// Text: the PEM file with the own certificate and those that lead from it to the
-        /// authority's. Its key is in the same file, unless [`LocalPk`](Self::LocalPk) is given.
-        LocalCert = 1 OPT_LOCAL_CERT ["SSL_CTX_use_certificate_chain_file"],
-        /// Text: the PEM file with the own private key, for [`LocalCert`](Self::LocalCert).
-        LocalPk = 2 OPT_LOCAL_PK ["SSL_CTX_use_PrivateKey_file"],
-        /// Text or number: what opens an encrypted key. Unlike in PHP its place among the
-        /// options does not matter, and nothing ever asks for it on the terminal.
-        Passphrase = 3 OPT_PASSPHRASE ["SSL_CTX_set_default_passwd_cb"],
-        /// Text: a PEM file with the certificates of the authorities to trust, instead of the
-        /// system's. A server also tells clients that it takes certificates of these.
-        CaFile = 4 OPT_CA_FILE ["SSL_CTX_load_verify_locations"],
-        /// Text: a directory of such certificates under their hashes (`openssl rehash` names
-        /// them so), instead of the system's.
-        CaPath = 5 OPT_CA_PATH ["SSL_CTX_load_verify_locations"],
-        /// Bool: accept a peer whose certificate, or whose authority's, is signed by nobody
-        /// but itself: encryption without knowing with whom. The rest, dates and host name,
-        /// is still verified. As in PHP it has no effect beside a `CaFile` or `CaPath`.
-        AllowSelfSigned = 6 OPT_ALLOW_SELF_SIGNED,
-        /// Bool: verify the peer. Unlike in PHP a client does by default. A server then asks
-        /// for a certificate, verifies the one it gets, and goes on without one.
-        VerifyPeer = 7 OPT_VERIFY_PEER ["SSL_CTX_set_verify", "SSL_VERIFY_PEER"],
-        /// Number: how many certificates may stand between the peer's and the authority's.
-        VerifyDepth = 8 OPT_VERIFY_DEPTH ["SSL_CTX_set_verify_depth"],
-        /// Text: OpenSSL's list of ciphers up to TLS 1.2. Names that this OpenSSL does not know
-        /// are passed over; a list in which none is left is an `Err`.
-        Ciphers = 9 OPT_CIPHERS ["SSL_CTX_set_cipher_list"],
-        /// Bool: nothing, since SSL 2 is always off; PHP warns of it as unknown.
-        NoSslv2 = 10 OPT_NO_SSLv2 ["SSL_OP_NO_SSLv2"],
-        /// Bool: nothing, since SSL 3 is always off; PHP warns of it as unknown.
-        NoSslv3 = 11 OPT_NO_SSLv3 ["SSL_OP_NO_SSLv3"],
-        /// Bool: no TLS 1.0, which is off by default. In PHP it makes 1.0 the minimum.
-        NoTlsv1 = 12 OPT_NO_TLSv1 ["SSL_OP_NO_TLSv1"],
-        /// Bool: no TLS 1.1, which is off by default. In PHP it makes 1.1 the minimum.
-        NoTlsv1_1 = 13 OPT_NO_TLSv1_1 ["SSL_OP_NO_TLSv1_1"],
-        /// Bool: no TLS 1.2. In PHP it makes 1.2 the minimum.
-        NoTlsv1_2 = 14 OPT_NO_TLSv1_2 ["SSL_OP_NO_TLSv1_2"],
-        /// Bool: of the ciphers that both sides have, take the server's favourite.
-        CipherServerPreference = 15 OPT_CIPHER_SERVER_PREFERENCE ["SSL_OP_CIPHER_SERVER_PREFERENCE"],
-        /// Bool: a server refuses clients without a certificate. Unlike in PHP this alone makes
-        /// it verify them. For a client it means nothing.
-        RequireClientCert = 16 OPT_REQUIRE_CLIENT_CERT ["SSL_VERIFY_FAIL_IF_NO_PEER_CERT"],
-        /// Bool: a server that verifies asks a client only once in a connection.
-        VerifyClientOnce = 17 OPT_VERIFY_CLIENT_ONCE ["SSL_VERIFY_CLIENT_ONCE"],
-    }
+/// The key of an option; its kind of [`SslValue`](crate::SslValue) stands first.
+///
+/// PHP: the constants `EventSslContext::OPT_*`, integer keys of the options' array.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(i32)]
+pub enum SslOption {
+    /// Text: the PEM file with the own certificate and those that lead from it to the
+    /// authority's. Its key is in the same file, unless [`LocalPk`](Self::LocalPk) is given.
+    LocalCert = 1,
+    /// Text: the PEM file with the own private key, for [`LocalCert`](Self::LocalCert).
+    LocalPk = 2,
+    /// Text or number: what opens an encrypted key. Unlike in PHP its place among the
+    /// options does not matter, and nothing ever asks for it on the terminal.
+    Passphrase = 3,
+    /// Text: a PEM file with the certificates of the authorities to trust, instead of the
+    /// system's. A server also tells clients that it takes certificates of these.
+    CaFile = 4,
+    /// Text: a directory of such certificates under their hashes (`openssl rehash` names
+    /// them so), instead of the system's.
+    CaPath = 5,
+    /// Bool: accept a peer whose certificate, or whose authority's, is signed by nobody
+    /// but itself: encryption without knowing with whom. The rest, dates and host name,
+    /// is still verified. As in PHP it has no effect beside a `CaFile` or `CaPath`.
+    AllowSelfSigned = 6,
+    /// Bool: verify the peer. Unlike in PHP a client does by default. A server then asks
+    /// for a certificate, verifies the one it gets, and goes on without one.
+    VerifyPeer = 7,
+    /// Number: how many certificates may stand between the peer's and the authority's.
+    VerifyDepth = 8,
+    /// Text: OpenSSL's list of ciphers up to TLS 1.2. Names that this OpenSSL does not know
+    /// are passed over; a list in which none is left is an `Err`.
+    Ciphers = 9,
+    /// Bool: nothing, since SSL 2 is always off; PHP warns of it as unknown.
+    NoSslv2 = 10,
+    /// Bool: nothing, since SSL 3 is always off; PHP warns of it as unknown.
+    NoSslv3 = 11,
+    /// Bool: no TLS 1.0, which is off by default. In PHP it makes 1.0 the minimum.
+    NoTlsv1 = 12,
+    /// Bool: no TLS 1.1, which is off by default. In PHP it makes 1.1 the minimum.
+    NoTlsv1_1 = 13,
+    /// Bool: no TLS 1.2. In PHP it makes 1.2 the minimum.
+    NoTlsv1_2 = 14,
+    /// Bool: of the ciphers that both sides have, take the server's favourite.
+    CipherServerPreference = 15,
+    /// Bool: a server refuses clients without a certificate. Unlike in PHP this alone makes
+    /// it verify them. For a client it means nothing.
+    RequireClientCert = 16,
+    /// Bool: a server that verifies asks a client only once in a connection.
+    VerifyClientOnce = 17,
 }
 
-constants! {
-    /// A version of the protocol, for the two `set_…_proto_version`.
-    ///
-    /// PHP: the constants `EventSslContext::*_VERSION`; [`Tls1_3`](Self::Tls1_3) has none there.
-    SslVersion {
-        /// SSL 3, which a context does not speak.
-        Ssl3 = 768 SSL3_VERSION,
-        /// TLS 1.0. OpenSSL 3 speaks it only with `@SECLEVEL=0` in the ciphers' list.
-        Tls1 = 769 TLS1_VERSION,
-        /// TLS 1.1. OpenSSL 3 speaks it only with `@SECLEVEL=0` in the ciphers' list.
-        Tls1_1 = 770 TLS1_1_VERSION,
-        /// TLS 1.2, the minimum unless told otherwise.
-        Tls1_2 = 771 TLS1_2_VERSION,
-        /// TLS 1.3.
-        Tls1_3 = 772 TLS1_3_VERSION from "Not in PHP. OpenSSL: `TLS1_3_VERSION`",
-        /// DTLS 1.0, for datagrams, which a context does not speak.
-        Dtls1 = 65279 DTLS1_VERSION,
-        /// DTLS 1.2, for datagrams, which a context does not speak.
-        Dtls1_2 = 65277 DTLS1_2_VERSION,
-    }
+/// A version of the protocol, for the two `set_…_proto_version`.
+///
+/// PHP: the constants `EventSslContext::*_VERSION`; [`Tls1_3`](Self::Tls1_3) has none there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(i32)]
+pub enum SslVersion {
+    /// SSL 3, which a context does not speak.
+    Ssl3 = 768,
+    /// TLS 1.0. OpenSSL 3 speaks it only with `@SECLEVEL=0` in the ciphers' list.
+    Tls1 = 769,
+    /// TLS 1.1. OpenSSL 3 speaks it only with `@SECLEVEL=0` in the ciphers' list.
+    Tls1_1 = 770,
+    /// TLS 1.2, the minimum unless told otherwise.
+    Tls1_2 = 771,
+    /// TLS 1.3.
+    Tls1_3 = 772,
+    /// DTLS 1.0, for datagrams, which a context does not speak.
+    Dtls1 = 65279,
+    /// DTLS 1.2, for datagrams, which a context does not speak.
+    Dtls1_2 = 65277,
 }
+
+class_consts!(EventSslContext: SslMethod {
+    TLS_CLIENT_METHOD = TlsClient ["TLS_client_method"],
+    TLS_SERVER_METHOD = TlsServer ["TLS_server_method"],
+    TLSv11_CLIENT_METHOD = Tlsv11Client deprecated "the same as TLS_CLIENT_METHOD",
+    TLSv11_SERVER_METHOD = Tlsv11Server deprecated "the same as TLS_SERVER_METHOD",
+    TLSv12_CLIENT_METHOD = Tlsv12Client deprecated "the same as TLS_CLIENT_METHOD",
+    TLSv12_SERVER_METHOD = Tlsv12Server deprecated "the same as TLS_SERVER_METHOD",
+});
+
+class_consts!(EventSslContext: SslOption {
+    OPT_LOCAL_CERT = LocalCert ["SSL_CTX_use_certificate_chain_file"],
+    OPT_LOCAL_PK = LocalPk ["SSL_CTX_use_PrivateKey_file"],
+    OPT_PASSPHRASE = Passphrase ["SSL_CTX_set_default_passwd_cb"],
+    OPT_CA_FILE = CaFile ["SSL_CTX_load_verify_locations"],
+    OPT_CA_PATH = CaPath ["SSL_CTX_load_verify_locations"],
+    OPT_ALLOW_SELF_SIGNED = AllowSelfSigned,
+    OPT_VERIFY_PEER = VerifyPeer ["SSL_CTX_set_verify", "SSL_VERIFY_PEER"],
+    OPT_VERIFY_DEPTH = VerifyDepth ["SSL_CTX_set_verify_depth"],
+    OPT_CIPHERS = Ciphers ["SSL_CTX_set_cipher_list"],
+    OPT_NO_SSLv2 = NoSslv2 ["SSL_OP_NO_SSLv2"],
+    OPT_NO_SSLv3 = NoSslv3 ["SSL_OP_NO_SSLv3"],
+    OPT_NO_TLSv1 = NoTlsv1 ["SSL_OP_NO_TLSv1"],
+    OPT_NO_TLSv1_1 = NoTlsv1_1 ["SSL_OP_NO_TLSv1_1"],
+    OPT_NO_TLSv1_2 = NoTlsv1_2 ["SSL_OP_NO_TLSv1_2"],
+    OPT_CIPHER_SERVER_PREFERENCE = CipherServerPreference ["SSL_OP_CIPHER_SERVER_PREFERENCE"],
+    OPT_REQUIRE_CLIENT_CERT = RequireClientCert ["SSL_VERIFY_FAIL_IF_NO_PEER_CERT"],
+    OPT_VERIFY_CLIENT_ONCE = VerifyClientOnce ["SSL_VERIFY_CLIENT_ONCE"],
+});
+
+class_consts!(EventSslContext: SslVersion {
+    SSL3_VERSION = Ssl3,
+    TLS1_VERSION = Tls1,
+    TLS1_1_VERSION = Tls1_1,
+    TLS1_2_VERSION = Tls1_2,
+    TLS1_3_VERSION = Tls1_3 from "Not in PHP. OpenSSL: `TLS1_3_VERSION`.",
+    DTLS1_VERSION = Dtls1,
+    DTLS1_2_VERSION = Dtls1_2,
+});
 
 impl EventSslContext {
     /// The version of the OpenSSL that the crate was compiled for, in words.

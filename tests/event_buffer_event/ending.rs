@@ -107,41 +107,39 @@ fn closed_in_each_of_its_callbacks_it_lives_on() {
 /// another object: libevent is still inside the first one's event.
 #[test]
 fn a_number_used_again_inside_the_callback_is_the_new_owners() {
-    alone(&[], || used_again());
-}
-
-fn used_again() {
-    let base = new_base();
-    let seen = Seen::new();
-    let (bev, peer) = connected(&base);
-    let (inner, other, note) = (seen.clone(), base.clone(), seen.clone());
-    let kept = Rc::new(std::cell::RefCell::new(Vec::new()));
-    let keep = kept.clone();
-    bev.set_callbacks(Callbacks::new().on_read(move |bev| {
-        note.note("read".to_owned());
-        let fd = bev.fd().unwrap();
-        bev.free();
-        let (ours, theirs) = sockets();
-        let (again, peer) = if ours.as_raw_fd() == fd {
-            (ours, theirs)
-        } else {
-            (theirs, ours)
-        };
-        assert_eq!(again.as_raw_fd(), fd);
-        let next = EventBufferEvent::new(&other, again, PLAIN).unwrap();
-        next.set_callbacks(notes(&inner)).unwrap();
-        next.enable(Event::READ).unwrap();
-        send(&peer, "next");
-        keep.borrow_mut().push((next, peer));
-    }))
-    .unwrap();
-    bev.enable(Event::READ).unwrap();
-    send(&peer, "hello");
-    pass(&base);
-    pass(&base);
-    assert_eq!(seen.take(), ["read", "read next"]);
-    kept.take();
-    assert_eq!(run(&base), LoopEnd::NoEvents);
+    alone(&[], || {
+        let base = new_base();
+        let seen = Seen::new();
+        let (bev, peer) = connected(&base);
+        let (inner, other, note) = (seen.clone(), base.clone(), seen.clone());
+        let kept = Rc::new(std::cell::RefCell::new(Vec::new()));
+        let keep = kept.clone();
+        bev.set_callbacks(Callbacks::new().on_read(move |bev| {
+            note.note("read".to_owned());
+            let fd = bev.fd().unwrap();
+            bev.free();
+            let (ours, theirs) = sockets();
+            let (again, peer) = if ours.as_raw_fd() == fd {
+                (ours, theirs)
+            } else {
+                (theirs, ours)
+            };
+            assert_eq!(again.as_raw_fd(), fd);
+            let next = EventBufferEvent::new(&other, again, PLAIN).unwrap();
+            next.set_callbacks(notes(&inner)).unwrap();
+            next.enable(Event::READ).unwrap();
+            send(&peer, "next");
+            keep.borrow_mut().push((next, peer));
+        }))
+        .unwrap();
+        bev.enable(Event::READ).unwrap();
+        send(&peer, "hello");
+        pass(&base);
+        pass(&base);
+        assert_eq!(seen.take(), ["read", "read next"]);
+        kept.take();
+        assert_eq!(run(&base), LoopEnd::NoEvents);
+    });
 }
 
 /// Whether epoll watches the descriptor. Another copy of it is open still: epoll itself

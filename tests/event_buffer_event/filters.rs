@@ -449,6 +449,121 @@ fn a_panic_in_a_closure_comes_out_of_the_call_that_ran_it() {
 }
 
 #[test]
+fn a_write_callback_may_write_the_next_piece() {
+    let base = new_base();
+    let (under, peer) = connected(&base);
+    let filter = on(&under, up());
+    let left = Rc::new(Cell::new(1000));
+    let count = left.clone();
+    filter
+        .set_callbacks(Callbacks::new().on_write(move |bev| {
+            if count.get() > 0 {
+                count.set(count.get() - 1);
+                bev.write("CHUNK").unwrap();
+            }
+        }))
+        .unwrap();
+    filter.write("CHUNK").unwrap();
+    while left.get() > 0 || under.output().length() > 0 {
+        pass(&base);
+    }
+    let mut all = String::new();
+    while all.len() < 1001 * 5 {
+        all += &got(&peer);
+    }
+    assert_eq!(all, "chunk".repeat(1001));
+}
+
+/// libevent leaves in the one below what the mark kept back, if the callback takes at once
+/// what is there.
+#[test]
+fn what_the_high_mark_kept_back_comes_after_it() {
+    for at_once in [1, 4, 99] {
+        let base = new_base();
+        let (under, peer) = connected(&base);
+        let filter = on(&under, Filters::new());
+        let seen = Seen::new();
+        let note = seen.clone();
+        filter
+            .set_callbacks(
+                Callbacks::new()
+                    .on_read(move |bev| note.note(text(bev.read(at_once).unwrap())))
+                    .on_event(|bev, _| bev.free()),
+            )
+            .unwrap();
+        filter.set_watermark(Event::READ, 0, 4).unwrap();
+        filter.enable(Event::READ).unwrap();
+        send(&peer, "one two three");
+        for _ in 0..20 {
+            pass(&base);
+        }
+        let seen = seen.take().concat();
+        assert!(
+            "one two three".starts_with(&seen) && seen.len() > 9,
+            "{seen:?}"
+        );
+    }
+}
+
+/// Called inside the callback that makes room, which is not entered a second time; the call is
+/// put off, and that callback has read everything by then.
+#[test]
+fn a_call_that_was_put_off_and_finds_nothing_is_left_out() {
+    let base = new_base();
+    let (under, peer) = connected(&base);
+    let filter = on(&under, Filters::new());
+    let seen = Seen::new();
+    let note = seen.clone();
+    let mut first = true;
+    filter
+        .set_callbacks(Callbacks::new().on_read(move |bev| {
+            let mut all = String::new();
+            while !std::mem::take(&mut first)
+                && let Some(bytes) = bev.read(4).unwrap()
+            {
+                all += &text(Some(bytes));
+            }
+            note.note(all);
+        }))
+        .unwrap();
+    filter.set_watermark(Event::READ, 0, 4).unwrap();
+    filter.enable(Event::READ).unwrap();
+    send(&peer, "one two three ");
+    for _ in 0..9 {
+        pass(&base);
+    }
+    assert_eq!(seen.take(), ["", "one two three "]);
+    send(&peer, "four");
+    pass(&base);
+    assert_eq!(seen.take(), ["four"]);
+}
+
+/// As above, but the callback takes one piece each time.
+#[test]
+fn a_call_that_was_put_off_and_finds_something_comes() {
+    let base = new_base();
+    let (under, peer) = connected(&base);
+    let filter = on(&under, Filters::new());
+    let seen = Seen::new();
+    let note = seen.clone();
+    let mut first = true;
+    filter
+        .set_callbacks(Callbacks::new().on_read(move |bev| {
+            if !std::mem::take(&mut first) {
+                note.note(text(bev.read(4).unwrap()));
+            }
+        }))
+        .unwrap();
+    filter.set_watermark(Event::READ, 0, 4).unwrap();
+    filter.enable(Event::READ).unwrap();
+    send(&peer, "one two six ");
+    for _ in 0..9 {
+        pass(&base);
+    }
+    assert_eq!(seen.take(), ["one ", "two ", "six "]);
+}
+
+#[test]
 fn one_filter_at_a_time_and_the_one_below_gets_its_callbacks_back() {
     let base = new_base();
     let (under, peer) = connected(&base);

@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::support::{Bomb, Drops, limited, panic_of};
 use crate::{Client, Kept, Server, buffer, error, get, say, serve, until};
@@ -326,37 +326,48 @@ fn a_client_that_waits_for_nothing_is_not_told_gone() {
     assert!(!gone.get() || request.get_connection().is_none());
 }
 
-/// What is sent ahead to a request that waits, or whose answer streams, is read in bounds.
+/// Sends requests that nobody reads the answers of, and tells whether the server stopped
+/// reading before it had 60 MB.
+fn flood(server: &Server, mut client: Client) -> bool {
+    server.serve(move |_| {
+        use std::io::Write;
+        let patience = Some(Duration::from_millis(500));
+        client.0.set_write_timeout(patience).unwrap();
+        let ahead = get("/ahead").repeat(3_000);
+        let refused = (0..600).any(|_| client.0.write_all(ahead.as_bytes()).is_err());
+        drop(client);
+        refused
+    })
+}
+
 #[test]
 fn a_flood_behind_a_request_is_not_read_into_memory() {
     for streams in [false, true] {
-        let (server, request, mut client) = kept_one();
+        let (server, request, client) = kept_one();
         if streams {
             request.send_reply_start(200, "OK").unwrap();
         } else {
             told(&request);
         }
-        let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
-        let flood = std::thread::spawn(move || {
-            use std::io::Write;
-            let timeout = Some(Duration::from_millis(500));
-            client.0.set_write_timeout(timeout).unwrap();
-            let ahead = get("/ahead").repeat(3_000);
-            let stuck = (0..1_000).any(|_| client.0.write_all(ahead.as_bytes()).is_err());
-            drop(theirs);
-            stuck
+        let view = request.get_buffer_event().unwrap();
+        let most = Rc::new(Cell::new(0));
+        let seen = most.clone();
+        let look = php_event::Event::timer(&server.base, move |event| {
+            seen.set(seen.get().max(view.input().length()));
+            event.add(Some(Duration::from_millis(1))).unwrap();
         });
-        let (stop, base) = (server.base.clone(), server.base.clone());
-        let done = php_event::Event::new(&base, ours, php_event::Event::READ, move |_, _, _| {
-            stop.stop().unwrap();
-        });
-        let done = done.unwrap();
-        done.add(None).unwrap();
-        limited(|| server.base.dispatch()).unwrap();
-        assert!(flood.join().unwrap(), "100 MB were taken");
-        let waiting = request.get_buffer_event().unwrap().input().length();
-        assert!(waiting <= 100_000, "{waiting}");
+        let look = look.unwrap();
+        look.add(Some(Duration::ZERO)).unwrap();
+        assert!(flood(&server, client));
+        assert!(most.get() <= 100_000, "{}", most.get());
     }
+}
+
+#[test]
+fn a_flood_of_requests_whose_answers_nobody_takes_is_not_read_into_memory() {
+    let server = Server::with(|request| say(request, "a".repeat(10_000)));
+    let client = Client::new(server.address);
+    assert!(flood(&server, client));
 }
 
 /// The bound of what is read ahead ends with the answer.
@@ -533,12 +544,18 @@ fn a_request_kept_after_its_server_was_dropped_can_be_answered() {
         "idle connections are closed with the server"
     );
     assert_eq!(request.get_uri().unwrap().as_deref(), Some("/"));
+    let answered = Instant::now();
     say(&request, "late");
     drop(request);
     let mut client = client;
     let (body, closed) = serve(&base, move || (client.answer().body, client.is_closed()));
     assert_eq!((body.as_str(), closed), ("late", true));
     assert_eq!(limited(|| base.dispatch()).unwrap(), LoopEnd::NoEvents);
+    let time = answered.elapsed();
+    assert!(
+        time < Duration::from_secs(4),
+        "{time:?}: the server waited for nothing"
+    );
 }
 
 #[test]

@@ -1,9 +1,15 @@
 //! `EventHttp` over TLS, against curl, openssl and clients that speak none.
 
-use std::path::PathBuf;
+use std::cell::RefCell;
+use std::collections::HashSet;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::rc::Rc;
 
-use php_event::{EventBase, EventHttp, EventSslContext};
+use php_event::{
+    EventBase, EventHttp, EventHttpConnection, EventHttpRequest, EventSslContext, HttpError,
+};
 
 use crate::support_tls::{Authority, Folder};
 use crate::{Server, buffer, error, get, say};
@@ -193,4 +199,191 @@ fn context_that_cannot_serve_is_refused() {
     assert!(error(EventHttp::with_ssl(&base, &client)).starts_with("EventHttp::__construct: "));
     let bare = EventSslContext::new(EventSslContext::TLS_SERVER_METHOD, &[]).unwrap();
     assert!(error(EventHttp::with_ssl(&base, &bare)).contains("OPT_LOCAL_CERT"));
+}
+
+/// What a client's closure was shown: a status and a body, or nothing and why.
+type Outcome = Result<(u16, String), Option<HttpError>>;
+
+/// Makes requests with these bodies, one after the other, over one connection.
+fn ask(server: &Server, context: &EventSslContext, bodies: &[&str]) -> Vec<Outcome> {
+    let port = server.address.port();
+    let connection =
+        EventHttpConnection::with_ssl(&server.base, None, "127.0.0.1", port, context).unwrap();
+    let outcomes: Rc<RefCell<Vec<Outcome>>> = Rc::default();
+    let mut requests = Vec::new();
+    for body in bodies {
+        let (list, own) = (outcomes.clone(), Rc::new(RefCell::new(None)));
+        let this: Rc<RefCell<Option<EventHttpRequest>>> = own.clone();
+        let request = EventHttpRequest::new(move |answer| {
+            list.borrow_mut().push(match answer {
+                Some(answer) => {
+                    let body = answer.get_input_buffer().read(usize::MAX).unwrap();
+                    let text = String::from_utf8(body.unwrap_or_default()).unwrap();
+                    Ok((answer.get_response_code().unwrap(), text))
+                }
+                None => Err(own.take().and_then(|request| request.error())),
+            });
+        })
+        .unwrap();
+        this.replace(Some(request.clone()));
+        request.get_output_buffer().add(body).unwrap();
+        connection
+            .make_request(&request, EventHttpRequest::CMD_POST, "/")
+            .unwrap();
+        requests.push((request, this));
+    }
+    server.until(|| outcomes.borrow().len() == bodies.len());
+    for (request, this) in requests {
+        this.take();
+        request.free();
+    }
+    outcomes.take()
+}
+
+fn trusting(authority: &Path) -> EventSslContext {
+    let options = [(EventSslContext::OPT_CA_FILE, authority.into())];
+    EventSslContext::new(EventSslContext::TLS_CLIENT_METHOD, &options).unwrap()
+}
+
+#[test]
+fn client_of_ours_makes_several_requests_over_one_connection() {
+    let folder = Folder::new();
+    let (server, authority) = https(&folder);
+    let peers: Rc<RefCell<HashSet<u16>>> = Rc::default();
+    let seen = peers.clone();
+    let port = server.address.port();
+    server
+        .http
+        .set_default_callback(move |request| {
+            let (_, peer) = request.get_connection().unwrap().get_peer().unwrap();
+            seen.borrow_mut().insert(peer);
+            let host = request
+                .find_header("Host", EventHttpRequest::INPUT_HEADER)
+                .unwrap();
+            assert_eq!(host, Some(format!("127.0.0.1:{port}")));
+            let body = request.get_input_buffer();
+            request.send_reply(200, "OK", Some(&body)).unwrap();
+        })
+        .unwrap();
+    let long = "x".repeat(1 << 20);
+    let outcomes = ask(&server, &trusting(&authority), &["one", &long, "three"]);
+    let expected = [
+        Ok((200, "one".into())),
+        Ok((200, long)),
+        Ok((200, "three".into())),
+    ];
+    assert!(outcomes == expected);
+    assert_eq!(peers.borrow().len(), 1, "one connection");
+}
+
+#[test]
+fn client_of_ours_refuses_an_unknown_authority_and_another_host() {
+    let folder = Folder::new();
+    let (server, _authority) = https(&folder);
+    server
+        .http
+        .set_default_callback(|_request| panic!("it is shown"))
+        .unwrap();
+    let stranger = Authority::new().save(&folder, "stranger");
+    let outcomes = ask(&server, &trusting(&stranger), &["secret"]);
+    assert_eq!(outcomes, [Err(Some(HttpError::NotConnected))]);
+
+    let authority = Authority::new();
+    let files = authority.sign(&["example.com"]).save(&folder, "other");
+    let other = EventSslContext::new(
+        EventSslContext::TLS_SERVER_METHOD,
+        &[(EventSslContext::OPT_LOCAL_CERT, files.both.as_path().into())],
+    )
+    .unwrap();
+    let http = EventHttp::with_ssl(&server.base, &other).unwrap();
+    let address = http.bind("127.0.0.1", 0).unwrap();
+    http.set_default_callback(|_request| panic!("it is shown"))
+        .unwrap();
+    let server = Server {
+        base: server.base.clone(),
+        http,
+        address,
+    };
+    let context = trusting(&authority.save(&folder, "authority of the other"));
+    let outcomes = ask(&server, &context, &["secret"]);
+    assert_eq!(outcomes, [Err(Some(HttpError::NotConnected))]);
+    context.set_verify_host(false).unwrap();
+    server
+        .http
+        .set_default_callback(|request| say(request, "shown"))
+        .unwrap();
+    assert_eq!(
+        ask(&server, &context, &["not so secret"]),
+        [Ok((200, "shown".to_owned()))]
+    );
+}
+
+#[test]
+fn client_of_ours_is_refused_where_nobody_listens_and_a_server_context_is_none_for_it() {
+    let folder = Folder::new();
+    let (server, authority) = https(&folder);
+    let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = gone.local_addr().unwrap();
+    drop(gone);
+    let nobody = Server {
+        base: server.base.clone(),
+        http: server.http.clone(),
+        address,
+    };
+    let outcomes = ask(&nobody, &trusting(&authority), &[""]);
+    assert_eq!(outcomes, [Ok((0, String::new()))], "as in PHP");
+
+    let context = EventSslContext::new(EventSslContext::TLS_SERVER_METHOD, &[]).unwrap();
+    let refused = EventHttpConnection::with_ssl(&server.base, None, "127.0.0.1", 1, &context);
+    assert!(error(refused).contains("TLS_CLIENT_METHOD"));
+}
+
+#[test]
+fn client_of_ours_gets_a_page_from_openssls_own_server() {
+    let folder = Folder::new();
+    let authority = Authority::new();
+    let files = authority.sign(&["127.0.0.1"]).save(&folder, "server");
+    let mut openssl = Command::new("openssl")
+        .args(["s_server", "-accept", "127.0.0.1:0", "-www", "-cert"])
+        .arg(&files.cert)
+        .arg("-key")
+        .arg(&files.key)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(openssl.stdout.take().unwrap()).lines();
+    let accept = lines
+        .find_map(|line| line.unwrap().strip_prefix("ACCEPT ").map(str::to_owned))
+        .unwrap();
+    let base = EventBase::new().unwrap();
+    let server = Server {
+        http: EventHttp::new(&base).unwrap(),
+        address: accept.parse().unwrap(),
+        base,
+    };
+    let context = trusting(&authority.save(&folder, "authority"));
+    let connection = EventHttpConnection::with_ssl(
+        &server.base,
+        None,
+        "127.0.0.1",
+        server.address.port(),
+        &context,
+    )
+    .unwrap();
+    let page: Rc<RefCell<Option<String>>> = Rc::default();
+    let got = page.clone();
+    let request = EventHttpRequest::new(move |answer| {
+        let body = answer.unwrap().get_input_buffer().read(usize::MAX).unwrap();
+        got.replace(Some(String::from_utf8(body.unwrap()).unwrap()));
+    })
+    .unwrap();
+    connection
+        .make_request(&request, EventHttpRequest::CMD_GET, "/")
+        .unwrap();
+    server.until(|| page.borrow().is_some());
+    openssl.kill().unwrap();
+    openssl.wait().unwrap();
+    assert!(page.take().unwrap().contains("s_server -accept"));
 }

@@ -59,7 +59,7 @@ impl Clients {
 fn a_server_asks_nobody_for_a_certificate_by_default() {
     for version in BOTH {
         let clients = Clients::new(version);
-        let plain = clients.server(&[clients.trusted.clone()]);
+        let plain = clients.server(std::slice::from_ref(&clients.trusted));
         for client in [&clients.without, &clients.known, &clients.stranger] {
             let (_connected, accepted) = agreed(reach(client, "localhost", &plain));
             assert!(accepted.ssl().peer_certificate().is_none());

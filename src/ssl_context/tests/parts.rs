@@ -14,7 +14,7 @@ use crate::Error;
 
 #[track_caller]
 fn state_of(result: crate::Result<Ssl>) -> String {
-    let error = result.err().expect("it was made");
+    let error = result.expect_err("it was made");
     assert!(matches!(error, Error::State { .. }), "{error:?}");
     assert_eq!(error.call(), CALL);
     error.to_string()

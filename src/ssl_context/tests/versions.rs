@@ -223,11 +223,8 @@ fn s_client(server: &EventSslContext, arguments: &[&str], input: &str) -> (Strin
     let accepted = done(server.accepting(CALL).unwrap().accept(stream));
     let accepted = accepted.and_then(|mut stream| {
         stdin.write_all(input.as_bytes()).unwrap();
-        let mut byte = [0];
-        match stream.read(&mut byte) {
-            Ok(_) => Ok(stream),
-            Err(error) => Err(error.to_string()),
-        }
+        let end = stream.read_to_end(&mut Vec::new());
+        end.map(|_length| stream).map_err(|error| error.to_string())
     });
     drop(stdin);
     let output = child.wait_with_output().unwrap();
