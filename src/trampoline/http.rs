@@ -231,7 +231,9 @@ fn tell(base: &base::Inner, conn: Rc<connection::Inner>, note: Note) {
     match note {
         Note::Closed => {
             let conn = EventHttpConnection(conn);
-            guard(base, || conn.0.slot.call(|f| f(&conn)));
+            guard(base, || {
+                conn.0.slot.call(|f| f(&conn));
+            });
             release(base, conn);
         }
         Note::Over {
@@ -243,7 +245,9 @@ fn tell(base: &base::Inner, conn: Rc<connection::Inner>, note: Note) {
             if let Some(asking) = request.0.asking() {
                 asking.land(&request.0, error);
                 let answer = shown.then_some(&request);
-                guard(base, || asking.slot.call(|f| f(answer)));
+                guard(base, || {
+                    asking.slot.call(|f| f(answer));
+                });
             }
             release(base, (request, conn));
         }

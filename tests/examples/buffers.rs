@@ -11,7 +11,7 @@ use crate::support::{Server, nc, noise, printed, talk};
 #[test]
 fn buffer_search_prints_what_it_finds() {
     assert_eq!(
-        printed("buffer_search"),
+        printed("buffer_search", &[]),
         "68 bytes\n\
          request: GET /index.html HTTP/1.1\n\
          Accept is at Some(19)\n\

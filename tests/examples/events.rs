@@ -10,7 +10,7 @@ use crate::support::{Guard, binary, pipe, printed};
 
 #[test]
 fn timers_fire_in_the_order_of_their_times_and_the_program_ends() {
-    let printed = printed("timers");
+    let printed = printed("timers", &[]);
     let lines: Vec<_> = printed.lines().collect();
     assert_eq!(lines.first(), Some(&"once, after 20 ms"));
     assert_eq!(lines.last(), Some(&"put off to the end"));
@@ -26,7 +26,7 @@ fn timers_fire_in_the_order_of_their_times_and_the_program_ends() {
 #[test]
 fn priorities_run_the_urgent_first() {
     assert_eq!(
-        printed("priorities"),
+        printed("priorities", &[]),
         "0: alarm\n0: alarm\n1: a request\n2: the report, when all else is done\n"
     );
 }
@@ -60,7 +60,7 @@ fn signals_are_handled_in_the_loop_and_the_last_ends_it() {
 
 #[test]
 fn waker_has_the_loop_print_what_the_threads_found_and_ends() {
-    let printed = printed("waker");
+    let printed = printed("waker", &[]);
     let mut lines: Vec<_> = printed.lines().collect();
     assert_eq!(lines.pop(), Some("all are done"));
     lines.sort_unstable();

@@ -2,6 +2,8 @@
 
 use std::process::Command;
 
+#[cfg(feature = "openssl")]
+use crate::support::outcome;
 use crate::support::{Server, talk};
 
 /// What curl prints, which must not fail.
@@ -51,4 +53,23 @@ fn http_server_outlives_clients_that_go_before_their_answer() {
     assert!(server.comes_to_hold(none));
     assert_eq!(curl(&server, "/late", &[]), "at last\n");
     assert!(server.falls_asleep());
+}
+
+#[test]
+#[cfg(feature = "openssl")]
+fn http_client_prints_an_answer_or_why_there_is_none() {
+    let server = Server::start_with("http_server", &["0"]);
+    let (host, port) = server.address.rsplit_once(':').unwrap();
+    let get = |path| outcome("http_client", &[host, port, path]);
+    let (success, printed, errors) = get("/hello?name=you");
+    assert!(success, "{errors}");
+    assert!(printed.starts_with("200\n"), "{printed}");
+    assert!(printed.contains("Content-Type: text/plain; charset=utf-8\n"));
+    assert!(printed.ends_with("\n\nhello, you\n\n"), "{printed}");
+    let (_, printed, _) = get("/count");
+    assert!(printed.ends_with("\n\n1\n2\n3\n\n"), "{printed}");
+    assert!(get("/nowhere").1.starts_with("404\n"));
+    drop(server.process);
+    let nobody = (false, String::new(), "no connection could be made\n".into());
+    assert_eq!(outcome("http_client", &[host, port, "/"]), nobody);
 }

@@ -13,6 +13,8 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use socket2::SockRef;
 
+pub(crate) use crate::support_class::limited; // for `support_dns`
+
 /// How long a read or a wait may take before the test fails; nothing comes near it.
 pub(crate) const LIMIT: Duration = Duration::from_secs(20);
 
@@ -251,11 +253,20 @@ pub(crate) fn talk(client: &mut Command, input: &[u8]) -> String {
 }
 
 /// What an example that ends by itself prints.
-pub(crate) fn printed(name: &str) -> String {
+pub(crate) fn printed(name: &str, arguments: &[&str]) -> String {
+    let (success, printed, errors) = outcome(name, arguments);
+    assert_eq!(errors, "");
+    assert!(success);
+    printed
+}
+
+/// Whether an example that ends by itself ends well, what it prints, and its complaints.
+pub(crate) fn outcome(name: &str, arguments: &[&str]) -> (bool, String, String) {
     let (mut stdout, child_stdout) = pipe();
     let (mut stderr, child_stderr) = pipe();
     let mut process = Guard(
         Command::new(binary(name))
+            .args(arguments)
             .stdout(child_stdout)
             .stderr(child_stderr)
             .spawn()
@@ -264,9 +275,7 @@ pub(crate) fn printed(name: &str) -> String {
     let (mut printed, mut errors) = (String::new(), String::new());
     stdout.read_to_string(&mut printed).unwrap();
     stderr.read_to_string(&mut errors).unwrap();
-    assert_eq!(errors, "");
-    assert!(process.0.wait().unwrap().success());
-    printed
+    (process.0.wait().unwrap().success(), printed, errors)
 }
 
 /// `nc` to a server.

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::support::{Program, Server, talk};
+use crate::support::{Program, Server, outcome, talk};
 use crate::support_tls::{Authority, Folder};
 
 /// A certificate for this machine, its key, and its authority's certificate.
@@ -107,4 +107,28 @@ fn tls_proxy_ends_a_client_when_nobody_listens_behind_it() {
     let proxy = paths.start("tls_proxy", &[&address, "127.0.0.1:0"]);
     drop(proxy.connect().leave()); // to whom an alert may come
     assert!(proxy.falls_asleep());
+}
+
+#[test]
+fn http_client_gets_the_page_of_s_server_if_its_certificate_is_right() {
+    let paths = Paths::new();
+    let mut server = Command::new("openssl");
+    server.args(["s_server", "-accept", "127.0.0.1:0", "-www"]);
+    server.args(["-cert", &paths.path("server.crt")]);
+    server.args(["-key", &paths.path("server.key")]);
+    let mut server = Program::start(server.stderr(Stdio::null()));
+    let ready = loop {
+        let line = server.line();
+        if let Some(address) = line.strip_prefix("ACCEPT ") {
+            break address.trim_end().to_owned();
+        }
+    };
+    let (host, port) = ready.rsplit_once(':').unwrap();
+    let authority = paths.path("authority.crt");
+    let (success, printed, errors) = outcome("http_client", &[host, port, "/", &authority]);
+    assert!(success, "{errors}");
+    assert!(printed.starts_with("200\n"), "{printed}");
+    assert!(printed.contains("s_server -accept"), "{printed}");
+    let refused = (false, String::new(), "no connection could be made\n".into());
+    assert_eq!(outcome("http_client", &[host, port, "/", "tls"]), refused);
 }
