@@ -1,6 +1,6 @@
 //! The echo servers, all of which must do the same.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::Shutdown;
 use std::thread;
 
@@ -60,5 +60,24 @@ fn echo_servers_on_buffer_events_return_all_to_a_client_that_ends_before_it_read
         reader.read_to_end(&mut returned).unwrap();
         writing.join().unwrap();
         assert!(returned == sent, "{} bytes came back", returned.len());
+    }
+}
+
+#[test]
+fn echo_servers_on_buffer_events_stop_reading_from_a_client_that_does_not() {
+    const FAR_MORE_THAN_THE_SYSTEM_BUFFERS: usize = 64 << 20;
+    for server in buffered() {
+        let mut client = server.connect().0;
+        client.set_nonblocking(true).unwrap();
+        let (bytes, mut taken, mut full) = (vec![b'x'; 1 << 16], 0, false);
+        loop {
+            match client.write(&bytes) {
+                Ok(n) => (taken, full) = (taken + n, false),
+                Err(error) if error.kind() != ErrorKind::WouldBlock => panic!("{error}"),
+                Err(_) if full => break, // and it was at rest in between
+                Err(_) => full = server.falls_asleep(),
+            }
+            assert!(taken < FAR_MORE_THAN_THE_SYSTEM_BUFFERS);
+        }
     }
 }
