@@ -13,6 +13,8 @@ mod child;
 mod dns;
 #[path = "fork/http.rs"]
 mod http;
+#[path = "fork/http_client.rs"]
+mod http_client;
 mod support;
 mod support_dns;
 
@@ -43,6 +45,11 @@ use dns::{
 use http::{
     foreign_http_dropped_in_a_child_leaves_the_parents_alone,
     http_is_refused_in_a_child_until_re_init, orphaned_http_is_freed_by_re_init,
+};
+use http_client::{
+    foreign_http_client_dropped_in_a_child_leaves_the_parents_alone,
+    http_client_is_refused_in_a_child_and_after_re_init_begins_anew,
+    orphaned_http_client_is_freed_by_re_init,
 };
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, raise};
@@ -85,6 +92,9 @@ const CASES: &[(&str, fn())] = cases![
     foreign_http_dropped_in_a_child_leaves_the_parents_alone,
     http_is_refused_in_a_child_until_re_init,
     orphaned_http_is_freed_by_re_init,
+    foreign_http_client_dropped_in_a_child_leaves_the_parents_alone,
+    http_client_is_refused_in_a_child_and_after_re_init_begins_anew,
+    orphaned_http_client_is_freed_by_re_init,
     dns_base_in_a_child_is_refused_and_after_re_init_shut_down,
     dns_base_and_lookup_dropped_in_a_child_leave_the_parents_alone,
     foreign_dns_base_dropped_with_its_base_in_a_child_leaves_the_parents_alone,
