@@ -139,6 +139,15 @@ impl EventSslContext {
     }
 
     /// The method that the context was made with.
+    ///
+    /// # Examples
+    /// ```
+    /// use php_event::EventSslContext;
+    ///
+    /// let context = EventSslContext::new(EventSslContext::TLS_CLIENT_METHOD, &[])?;
+    /// assert_eq!(context.method(), EventSslContext::TLS_CLIENT_METHOD);
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[must_use]
     pub fn method(&self) -> SslMethod {
         self.0.method
@@ -201,6 +210,15 @@ impl EventSslContext {
     /// The file that the own certificate was loaded from.
     ///
     /// PHP: the property `EventSslContext::$local_cert`.
+    ///
+    /// # Examples
+    /// ```
+    /// use php_event::EventSslContext;
+    ///
+    /// let context = EventSslContext::new(EventSslContext::TLS_SERVER_METHOD, &[])?;
+    /// assert_eq!(context.local_cert(), None);
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(alias = "EventSslContext::$local_cert")]
     #[must_use]
     pub fn local_cert(&self) -> Option<PathBuf> {
@@ -244,6 +262,15 @@ impl EventSslContext {
     /// The file that the own key was loaded from; `None` where it came with the certificate.
     ///
     /// PHP: the property `EventSslContext::$local_pk`.
+    ///
+    /// # Examples
+    /// ```
+    /// use php_event::EventSslContext;
+    ///
+    /// let context = EventSslContext::new(EventSslContext::TLS_SERVER_METHOD, &[])?;
+    /// assert_eq!(context.local_pk(), None);
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(alias = "EventSslContext::$local_pk")]
     #[must_use]
     pub fn local_pk(&self) -> Option<PathBuf> {

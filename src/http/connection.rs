@@ -1,4 +1,4 @@
-//! `EventHttpConnection`: a connection, as its requests see it.
+//! `EventHttpConnection`: a connection, of a client or of a server's requests.
 //!
 //! Owns: its close closure. `raw` is null before libevent has made the native connection, and
 //! from the moment when it frees it.
@@ -17,14 +17,37 @@ use crate::error::{Error, Result};
 use crate::trampoline::Slot;
 use crate::{base, ffi};
 
-/// A connection of a server's requests.
+/// An HTTP connection: a client's, over which requests are made, or a server's, over which one
+/// came.
 ///
-/// It belongs to libevent and ends with its peer: the handle is a view, whose calls answer
-/// [`Error::Freed`] then. A clone is the same connection, as a PHP variable would be.
+/// A client's is made with [`new`](Self::new), and connects when it has a request to send. It
+/// outlives its socket: a later request connects anew.
+///
+/// A server's is had from [`get_connection`](crate::EventHttpRequest::get_connection). It
+/// belongs to the server and ends with its peer: the handle is a view, whose calls answer
+/// [`Error::Freed`] then. What is for clients alone answers [`Error::State`] on it.
+///
+/// A clone is the same connection, as a PHP variable would be.
 ///
 /// PHP: `EventHttpConnection`. libevent: `struct evhttp_connection`.
 ///
 /// # Examples
+/// A client's:
+/// ```
+/// use php_event::{EventBase, EventHttpConnection, EventHttpRequest};
+///
+/// # let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+/// let base = EventBase::new()?;
+/// let connection = EventHttpConnection::new(&base, None, "127.0.0.1", port)?;
+/// let request = EventHttpRequest::new(|answer| match answer {
+///     Some(answer) => println!("{}", answer.get_response_code().unwrap()),
+///     None => println!("no answer"),
+/// })?;
+/// connection.make_request(&request, EventHttpRequest::CMD_GET, "/")?;
+/// base.dispatch()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+/// A server's:
 /// ```
 /// # use php_event::{EventBase, EventHttp};
 /// # let http = EventHttp::new(&EventBase::new()?)?;
@@ -134,7 +157,8 @@ impl Drop for Inner {
 }
 
 impl EventHttpConnection {
-    /// The peer's address and port.
+    /// The peer's address and port; a client's are those that it was made with, connected or
+    /// not.
     ///
     /// PHP: `EventHttpConnection::getPeer`, whose arguments are never filled.
     /// libevent: `evhttp_connection_get_peer`.
@@ -170,9 +194,13 @@ impl EventHttpConnection {
         Ok((address.unwrap_or_default(), port))
     }
 
-    /// Sets how long the peer may be silent, in place of what
-    /// [`EventHttp::set_timeout`](crate::EventHttp::set_timeout) gave the connection; `None` is
-    /// no limit.
+    /// Sets how long the peer may be silent; `None` is no limit.
+    ///
+    /// A server's connection has it from
+    /// [`EventHttp::set_timeout`](crate::EventHttp::set_timeout) at first. A client may be as
+    /// long at connecting, which is [`HttpError::NotConnected`](crate::HttpError::NotConnected)
+    /// past it; a silence before the answer is complete is
+    /// [`HttpError::Timeout`](crate::HttpError::Timeout).
     ///
     /// PHP: `EventHttpConnection::setTimeout`, in seconds.
     /// libevent: `evhttp_connection_set_timeout_tv`.

@@ -399,6 +399,21 @@ impl EventHttpRequest {
     /// under way, and for a server's request. Beyond PHP.
     ///
     /// libevent: `evhttp_request_set_error_cb`.
+    ///
+    /// # Examples
+    /// ```
+    /// use php_event::{EventBase, EventHttpConnection, EventHttpRequest, HttpError};
+    ///
+    /// # let closed = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+    /// let base = EventBase::new()?;
+    /// let connection = EventHttpConnection::new(&base, None, "127.0.0.1", closed)?;
+    /// let request = EventHttpRequest::new(|_answer| {})?;
+    /// assert_eq!(request.error(), None);
+    /// connection.make_request(&request, EventHttpRequest::CMD_GET, "/")?;
+    /// base.dispatch()?;
+    /// assert_eq!(request.error(), Some(HttpError::NotConnected));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     #[doc(alias = "evhttp_request_set_error_cb")]
     pub fn error(&self) -> Option<HttpError> {
@@ -414,6 +429,18 @@ impl EventHttpRequest {
     ///
     /// PHP: `EventHttpRequest::free`, which crashes when the request is under way.
     /// libevent: `evhttp_request_free`.
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{EventBase, EventHttpConnection, EventHttpRequest};
+    /// # let base = EventBase::new()?;
+    /// # let connection = EventHttpConnection::new(&base, None, "127.0.0.1", 9)?;
+    /// let request = EventHttpRequest::new(|_answer| unreachable!("it was freed"))?;
+    /// connection.make_request(&request, EventHttpRequest::CMD_GET, "/")?;
+    /// request.free(); // on second thoughts
+    /// request.free();
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(alias = "EventHttpRequest::free", alias = "evhttp_request_free")]
     pub fn free(&self) {
         let Some(asking) = self.0.asking() else {

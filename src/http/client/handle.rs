@@ -165,6 +165,15 @@ impl EventHttpConnection {
     ///
     /// PHP: `EventHttpConnection::getBase`; false for one of a server's request.
     /// libevent: `evhttp_connection_get_base`.
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{EventBase, EventHttpConnection};
+    /// let base = EventBase::new()?;
+    /// let connection = EventHttpConnection::new(&base, None, "127.0.0.1", 80)?;
+    /// assert_eq!(connection.get_base(), base);
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(
         alias = "EventHttpConnection::getBase",
         alias = "evhttp_connection_get_base"
@@ -183,6 +192,16 @@ impl EventHttpConnection {
     /// [`Error::Argument`] for what is no numeric address, where PHP blocks, and for one of the
     /// other IP version than the server's; [`Error::State`] for a server's connection;
     /// [`Error::Freed`], [`Error::Forked`] for the base.
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{EventBase, EventHttpConnection};
+    /// # let base = EventBase::new()?;
+    /// let connection = EventHttpConnection::new(&base, None, "127.0.0.1", 80)?;
+    /// connection.set_local_address("127.0.0.2")?;
+    /// assert!(connection.set_local_address("::1").is_err()); // the server's is of IPv4
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(
         alias = "EventHttpConnection::setLocalAddress",
         alias = "evhttp_connection_set_local_address"
@@ -206,6 +225,14 @@ impl EventHttpConnection {
     /// # Errors
     /// [`Error::State`] for a server's connection; [`Error::Freed`], [`Error::Forked`] for the
     /// base.
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{EventBase, EventHttpConnection};
+    /// # let connection = EventHttpConnection::new(&EventBase::new()?, None, "127.0.0.1", 80)?;
+    /// connection.set_local_port(40_080)?;
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(
         alias = "EventHttpConnection::setLocalPort",
         alias = "evhttp_connection_set_local_port"
@@ -225,6 +252,14 @@ impl EventHttpConnection {
     ///
     /// # Errors
     /// As [`set_local_port`](Self::set_local_port).
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{EventBase, EventHttpConnection};
+    /// # let connection = EventHttpConnection::new(&EventBase::new()?, None, "127.0.0.1", 80)?;
+    /// connection.set_max_headers_size(Some(16 * 1024))?;
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(
         alias = "EventHttpConnection::setMaxHeadersSize",
         alias = "evhttp_connection_set_max_headers_size"
@@ -243,6 +278,28 @@ impl EventHttpConnection {
     ///
     /// # Errors
     /// As [`set_local_port`](Self::set_local_port).
+    ///
+    /// # Examples
+    /// ```
+    /// use php_event::{EventBase, EventHttp, EventHttpConnection, EventHttpRequest, HttpError};
+    ///
+    /// let base = EventBase::new()?;
+    /// let http = EventHttp::new(&base)?;
+    /// let port = http.bind("127.0.0.1", 0)?.port();
+    /// http.set_default_callback(|request| {
+    ///     request.get_output_buffer().add("eleven byte").unwrap();
+    ///     request.send_reply(200, "OK", None).unwrap();
+    /// })?;
+    ///
+    /// let connection = EventHttpConnection::new(&base, None, "127.0.0.1", port)?;
+    /// connection.set_max_body_size(Some(10))?;
+    /// let stop = base.clone();
+    /// let request = EventHttpRequest::new(move |_answer| stop.stop().unwrap())?;
+    /// connection.make_request(&request, EventHttpRequest::CMD_GET, "/")?;
+    /// base.dispatch()?;
+    /// assert_eq!(request.error(), Some(HttpError::TooLong));
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(
         alias = "EventHttpConnection::setMaxBodySize",
         alias = "evhttp_connection_set_max_body_size"
@@ -264,6 +321,14 @@ impl EventHttpConnection {
     ///
     /// # Errors
     /// As [`set_local_port`](Self::set_local_port).
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{EventBase, EventHttpConnection};
+    /// # let connection = EventHttpConnection::new(&EventBase::new()?, None, "127.0.0.1", 80)?;
+    /// connection.set_retries(Some(3))?; // after 2, 4 and 8 seconds
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(
         alias = "EventHttpConnection::setRetries",
         alias = "evhttp_connection_set_retries"
@@ -280,6 +345,16 @@ impl EventHttpConnection {
     ///
     /// # Errors
     /// As [`set_local_port`](Self::set_local_port).
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{EventBase, EventHttpConnection};
+    /// # use std::time::Duration;
+    /// # let connection = EventHttpConnection::new(&EventBase::new()?, None, "127.0.0.1", 80)?;
+    /// connection.set_retries(Some(3))?;
+    /// connection.set_retry_delay(Duration::from_millis(100))?;
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(alias = "evhttp_connection_set_initial_retry_tv")]
     pub fn set_retry_delay(&self, delay: Duration) -> Result<()> {
         let client = self.client("EventHttpConnection::setRetryDelay")?;
