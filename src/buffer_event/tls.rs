@@ -501,6 +501,17 @@ impl EventBufferEvent {
     /// # Errors
     /// [`Error::State`] without TLS, on a server's side, and after the handshake;
     /// [`Error::Argument`] for what is no host name; [`Error::Freed`], [`Error::Forked`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{BufferEventOptions, EventBase, EventBufferEvent, EventSslContext};
+    /// # let base = EventBase::new()?;
+    /// # let context = EventSslContext::new(EventSslContext::TLS_CLIENT_METHOD, &[])?;
+    /// let tls = EventBufferEvent::ssl_unconnected(&base, &context, BufferEventOptions::empty())?;
+    /// tls.set_ssl_host("example.com")?;
+    /// assert!(tls.set_ssl_host("no host name").is_err());
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(alias = "SSL_set1_host", alias = "SSL_set_tlsext_host_name")]
     pub fn set_ssl_host(&self, host: &str) -> Result<()> {
         const CALL: &str = "EventBufferEvent::set_ssl_host";
@@ -538,6 +549,30 @@ impl EventBufferEvent {
     ///
     /// # Errors
     /// [`Error::Freed`], [`Error::Forked`].
+    ///
+    /// # Examples
+    /// ```
+    /// use php_event::{Callbacks, EventBase, EventBufferEvent, EventSslContext};
+    /// use std::io::Write;
+    /// use std::os::unix::net::UnixStream;
+    ///
+    /// let base = EventBase::new()?;
+    /// let context = EventSslContext::new(EventSslContext::TLS_CLIENT_METHOD, &[])?;
+    /// let (socket, mut server) = UnixStream::pair()?;
+    /// server.write_all(b"220 speaks no TLS\r\n")?;
+    /// let tls = EventBufferEvent::ssl_socket(
+    ///     &base, socket, &context, EventBufferEvent::SSL_CONNECTING, EventBufferEvent::OPT_CLOSE_ON_FREE,
+    /// )?;
+    /// let stop = base.clone();
+    /// tls.set_callbacks(Callbacks::new().on_event(move |tls, what| {
+    ///     assert!(what.contains(EventBufferEvent::ERROR));
+    ///     let error = tls.ssl_error().unwrap().unwrap();
+    ///     assert!(error.contains("wrong version number"), "{error}");
+    ///     stop.stop().unwrap();
+    /// }))?;
+    /// base.dispatch()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[doc(
         alias = "EventBufferEvent::sslError",
         alias = "bufferevent_get_openssl_error"
@@ -563,6 +598,16 @@ impl EventBufferEvent {
     ///
     /// # Errors
     /// [`Error::Freed`], [`Error::Forked`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{BufferEventOptions, EventBase, EventBufferEvent, EventSslContext};
+    /// # let base = EventBase::new()?;
+    /// # let context = EventSslContext::new(EventSslContext::TLS_CLIENT_METHOD, &[])?;
+    /// let tls = EventBufferEvent::ssl_unconnected(&base, &context, BufferEventOptions::empty())?;
+    /// assert_eq!(tls.ssl_get_protocol()?, None); // until CONNECTED was told
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(alias = "EventBufferEvent::sslGetProtocol", alias = "SSL_get_version")]
     pub fn ssl_get_protocol(&self) -> Result<Option<String>> {
         let version = self.ssl("EventBufferEvent::sslGetProtocol", |tls| {
@@ -579,6 +624,16 @@ impl EventBufferEvent {
     ///
     /// # Errors
     /// [`Error::Freed`], [`Error::Forked`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{BufferEventOptions, EventBase, EventBufferEvent, EventSslContext};
+    /// # let base = EventBase::new()?;
+    /// # let context = EventSslContext::new(EventSslContext::TLS_CLIENT_METHOD, &[])?;
+    /// let tls = EventBufferEvent::ssl_unconnected(&base, &context, BufferEventOptions::empty())?;
+    /// assert_eq!(tls.ssl_get_cipher_name()?, None); // until CONNECTED was told
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(
         alias = "EventBufferEvent::sslGetCipherName",
         alias = "SSL_get_cipher_name"
@@ -596,6 +651,16 @@ impl EventBufferEvent {
     ///
     /// # Errors
     /// [`Error::Freed`], [`Error::Forked`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{BufferEventOptions, EventBase, EventBufferEvent, EventSslContext};
+    /// # let base = EventBase::new()?;
+    /// # let context = EventSslContext::new(EventSslContext::TLS_CLIENT_METHOD, &[])?;
+    /// let tls = EventBufferEvent::ssl_unconnected(&base, &context, BufferEventOptions::empty())?;
+    /// assert_eq!(tls.ssl_get_cipher_version()?, None); // until CONNECTED was told
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(
         alias = "EventBufferEvent::sslGetCipherVersion",
         alias = "SSL_get_cipher_version"
@@ -613,6 +678,16 @@ impl EventBufferEvent {
     ///
     /// # Errors
     /// [`Error::Freed`], [`Error::Forked`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{BufferEventOptions, EventBase, EventBufferEvent, EventSslContext};
+    /// # let base = EventBase::new()?;
+    /// # let context = EventSslContext::new(EventSslContext::TLS_CLIENT_METHOD, &[])?;
+    /// let tls = EventBufferEvent::ssl_unconnected(&base, &context, BufferEventOptions::empty())?;
+    /// assert_eq!(tls.ssl_get_cipher_info()?, None); // until CONNECTED was told
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(
         alias = "EventBufferEvent::sslGetCipherInfo",
         alias = "SSL_CIPHER_description"
@@ -637,6 +712,16 @@ impl EventBufferEvent {
     ///
     /// # Errors
     /// [`Error::Freed`], [`Error::Forked`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{BufferEventOptions, EventBase, EventBufferEvent, EventSslContext};
+    /// # let base = EventBase::new()?;
+    /// # let context = EventSslContext::new(EventSslContext::TLS_CLIENT_METHOD, &[])?;
+    /// let tls = EventBufferEvent::ssl_unconnected(&base, &context, BufferEventOptions::empty())?;
+    /// assert_eq!(tls.ssl_get_alpn()?, None); // until CONNECTED was told
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(alias = "SSL_get0_alpn_selected")]
     pub fn ssl_get_alpn(&self) -> Result<Option<String>> {
         self.cipher("EventBufferEvent::ssl_get_alpn", |ssl| {
@@ -652,6 +737,16 @@ impl EventBufferEvent {
     ///
     /// # Errors
     /// [`Error::State`] always; [`Error::Freed`], [`Error::Forked`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{BufferEventOptions, EventBase, EventBufferEvent, EventSslContext};
+    /// # let base = EventBase::new()?;
+    /// # let context = EventSslContext::new(EventSslContext::TLS_CLIENT_METHOD, &[])?;
+    /// let tls = EventBufferEvent::ssl_unconnected(&base, &context, BufferEventOptions::empty())?;
+    /// assert!(tls.ssl_renegotiate().is_err());
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(
         alias = "EventBufferEvent::sslRenegotiate",
         alias = "bufferevent_ssl_renegotiate"
@@ -675,6 +770,17 @@ impl EventBufferEvent {
     /// call it in the write callback; [`Error::Io`] of kind `WouldBlock` when the socket has no
     /// room for it just now, after which it may be called again; [`Error::Freed`],
     /// [`Error::Forked`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{BufferEventOptions, EventBase, EventBufferEvent, EventSslContext};
+    /// # let base = EventBase::new()?;
+    /// # let context = EventSslContext::new(EventSslContext::TLS_CLIENT_METHOD, &[])?;
+    /// let tls = EventBufferEvent::ssl_unconnected(&base, &context, BufferEventOptions::empty())?;
+    /// let error = tls.ssl_shutdown().unwrap_err();
+    /// assert!(error.to_string().contains("wait for CONNECTED"));
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(alias = "SSL_shutdown")]
     pub fn ssl_shutdown(&self) -> Result<()> {
         const CALL: &str = "EventBufferEvent::ssl_shutdown";
@@ -712,6 +818,16 @@ impl EventBufferEvent {
     ///
     /// PHP: the property `EventBufferEvent::$allow_ssl_dirty_shutdown`, which reads true
     /// without TLS. libevent: `bufferevent_openssl_get_allow_dirty_shutdown`.
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{BufferEventOptions, EventBase, EventBufferEvent, EventSslContext};
+    /// # let base = EventBase::new()?;
+    /// # let context = EventSslContext::new(EventSslContext::TLS_CLIENT_METHOD, &[])?;
+    /// let tls = EventBufferEvent::ssl_unconnected(&base, &context, BufferEventOptions::empty())?;
+    /// assert!(!tls.allow_ssl_dirty_shutdown());
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(
         alias = "EventBufferEvent::$allow_ssl_dirty_shutdown",
         alias = "bufferevent_openssl_get_allow_dirty_shutdown"
@@ -729,6 +845,17 @@ impl EventBufferEvent {
     ///
     /// # Errors
     /// [`Error::State`] without TLS; [`Error::Freed`], [`Error::Forked`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{BufferEventOptions, EventBase, EventBufferEvent, EventSslContext};
+    /// # let base = EventBase::new()?;
+    /// # let context = EventSslContext::new(EventSslContext::TLS_CLIENT_METHOD, &[])?;
+    /// let tls = EventBufferEvent::ssl_unconnected(&base, &context, BufferEventOptions::empty())?;
+    /// tls.set_allow_ssl_dirty_shutdown(true)?;
+    /// assert!(tls.allow_ssl_dirty_shutdown());
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(
         alias = "EventBufferEvent::$allow_ssl_dirty_shutdown",
         alias = "bufferevent_openssl_set_allow_dirty_shutdown"
