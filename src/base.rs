@@ -308,6 +308,14 @@ impl Drop for Depth<'_> {
 }
 
 /// How a loop came to its end; see [`EventBase::loop`].
+///
+/// # Examples
+/// ```
+/// use php_event::{EventBase, LoopEnd};
+///
+/// assert_eq!(EventBase::new()?.dispatch()?, LoopEnd::NoEvents);
+/// # Ok::<(), php_event::EventException>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LoopEnd {
@@ -347,6 +355,17 @@ impl EventBase {
     ///
     /// # Errors
     /// As [`new`](Self::new); [`Error::Call`] when no backend fits the config.
+    ///
+    /// # Examples
+    /// ```
+    /// use php_event::{EventBase, EventConfig};
+    ///
+    /// let config = EventConfig::new()?;
+    /// config.avoid_method("epoll")?;
+    /// let base = EventBase::with_config(&config)?;
+    /// assert_ne!(base.get_method(), "epoll");
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(alias = "event_base_new_with_config")]
     pub fn with_config(config: &EventConfig) -> Result<Self> {
         Self::make(Some(config))
@@ -405,6 +424,13 @@ impl EventBase {
     /// The backend's name: `epoll`, `poll`, `select`, or `epoll (with changelist)`.
     ///
     /// PHP: `EventBase::getMethod`. libevent: `event_base_get_method`.
+    ///
+    /// # Examples
+    /// ```
+    /// let base = php_event::EventBase::new()?;
+    /// println!("waits with {}", base.get_method());
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(alias = "EventBase::getMethod", alias = "event_base_get_method")]
     #[must_use]
     pub fn get_method(&self) -> &str {
@@ -419,6 +445,17 @@ impl EventBase {
     /// What the backend can do.
     ///
     /// PHP: `EventBase::getFeatures`. libevent: `event_base_get_features`.
+    ///
+    /// # Examples
+    /// ```
+    /// use php_event::{EventBase, EventConfig};
+    ///
+    /// let base = EventBase::new()?;
+    /// if base.get_features().contains(EventConfig::FEATURE_ET) {
+    ///     println!("has edge-triggered events");
+    /// }
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(alias = "EventBase::getFeatures", alias = "event_base_get_features")]
     #[must_use]
     pub fn get_features(&self) -> EventFeatures {
@@ -436,6 +473,15 @@ impl EventBase {
     /// [`Error::Argument`] outside of that range, or below a priority that an event of this
     /// base has or had; [`Error::State`] inside a callback, where PHP crashes, and while
     /// events are active.
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{Event, EventBase};
+    /// let base = EventBase::new()?;
+    /// base.priority_init(3)?;
+    /// Event::timer(&base, |_event| {})?.set_priority(2)?; // the least urgent
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(alias = "EventBase::priorityInit", alias = "event_base_priority_init")]
     pub fn priority_init(&self, n_priorities: i32) -> Result<()> {
         const CALL: &str = "EventBase::priorityInit";
@@ -534,6 +580,18 @@ impl EventBase {
     ///
     /// # Errors
     /// As [`loop`](Self::loop).
+    ///
+    /// # Examples
+    /// ```
+    /// use php_event::{Event, EventBase, LoopEnd};
+    /// use std::time::Duration;
+    ///
+    /// let base = EventBase::new()?;
+    /// let timer = Event::timer(&base, |_event| println!("now"))?;
+    /// timer.add(Some(Duration::from_millis(1)))?;
+    /// assert_eq!(base.dispatch()?, LoopEnd::NoEvents);
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(alias = "EventBase::dispatch", alias = "event_base_dispatch")]
     pub fn dispatch(&self) -> Result<LoopEnd> {
         self.loop_as("EventBase::dispatch", LoopFlags::empty())
@@ -550,6 +608,19 @@ impl EventBase {
     ///
     /// # Errors
     /// [`Error::Freed`], [`Error::Forked`]; [`Error::Call`] without memory.
+    ///
+    /// # Examples
+    /// ```
+    /// use php_event::{Event, EventBase, LoopEnd};
+    /// use std::time::Duration;
+    ///
+    /// let base = EventBase::new()?;
+    /// let far_off = Event::timer(&base, |_event| unreachable!())?;
+    /// far_off.add(Some(Duration::from_secs(3600)))?;
+    /// base.exit(Some(Duration::from_millis(1)))?;
+    /// assert_eq!(base.dispatch()?, LoopEnd::Exit);
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(alias = "EventBase::exit", alias = "event_base_loopexit")]
     pub fn exit(&self, timeout: Option<Duration>) -> Result<()> {
         const CALL: &str = "EventBase::exit";
@@ -572,6 +643,19 @@ impl EventBase {
     ///
     /// # Errors
     /// [`Error::Freed`], [`Error::Forked`].
+    ///
+    /// # Examples
+    /// ```
+    /// use php_event::{Event, EventBase, LoopEnd};
+    /// use std::time::Duration;
+    ///
+    /// let base = EventBase::new()?;
+    /// let stop = base.clone();
+    /// let timer = Event::timer(&base, move |_event| stop.stop().unwrap())?;
+    /// timer.add(Some(Duration::ZERO))?;
+    /// assert_eq!(base.dispatch()?, LoopEnd::Stop);
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(alias = "EventBase::stop", alias = "event_base_loopbreak")]
     pub fn stop(&self) -> Result<()> {
         self.inner().usable("EventBase::stop")?;
@@ -585,6 +669,18 @@ impl EventBase {
     ///
     /// # Errors
     /// [`Error::Freed`], [`Error::Forked`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{Event, EventBase};
+    /// # use std::time::Duration;
+    /// # let base = EventBase::new()?;
+    /// let again = base.clone();
+    /// let long = Event::timer(&base, move |_event| again.resume().unwrap())?;
+    /// # long.add(Some(Duration::ZERO))?;
+    /// # base.dispatch()?;
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(alias = "EventBase::resume", alias = "event_base_loopcontinue")]
     pub fn resume(&self) -> Result<()> {
         const CALL: &str = "EventBase::resume";
@@ -599,6 +695,19 @@ impl EventBase {
     /// Whether [`exit`](Self::exit) ended the last loop.
     ///
     /// PHP: `EventBase::gotExit`. libevent: `event_base_got_exit`.
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::EventBase;
+    /// # use std::time::Duration;
+    /// # let base = EventBase::new()?;
+    /// # let far_off = php_event::Event::timer(&base, |_event| {})?;
+    /// # far_off.add(Some(Duration::from_secs(3600)))?;
+    /// base.exit(Some(Duration::ZERO))?;
+    /// base.dispatch()?;
+    /// assert!(base.got_exit() && !base.got_stop());
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(alias = "EventBase::gotExit", alias = "event_base_got_exit")]
     #[must_use]
     pub fn got_exit(&self) -> bool {
@@ -609,6 +718,19 @@ impl EventBase {
     /// Whether [`stop`](Self::stop) ended the last loop, or was called since.
     ///
     /// PHP: `EventBase::gotStop`. libevent: `event_base_got_break`.
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{Event, EventBase};
+    /// # use std::time::Duration;
+    /// # let base = EventBase::new()?;
+    /// let stop = base.clone();
+    /// let timer = Event::timer(&base, move |_event| stop.stop().unwrap())?;
+    /// timer.add(Some(Duration::ZERO))?;
+    /// base.dispatch()?;
+    /// assert!(base.got_stop() && !base.got_exit());
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(alias = "EventBase::gotStop", alias = "event_base_got_break")]
     #[must_use]
     pub fn got_stop(&self) -> bool {
@@ -622,6 +744,17 @@ impl EventBase {
     ///
     /// # Errors
     /// [`Error::State`] while the event is pending; [`Error::Freed`], [`Error::Forked`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{Event, EventBase};
+    /// let (one, other) = (EventBase::new()?, EventBase::new()?);
+    /// let timer = Event::timer(&one, |_event| println!("on the other"))?;
+    /// other.set(&timer)?;
+    /// timer.add(Some(std::time::Duration::ZERO))?;
+    /// other.dispatch()?;
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(alias = "EventBase::set", alias = "event_base_set")]
     pub fn set(&self, event: &Event) -> Result<()> {
         self.inner().usable("EventBase::set")?;
@@ -636,6 +769,14 @@ impl EventBase {
     ///
     /// # Errors
     /// [`Error::Freed`], [`Error::Forked`]; [`Error::Call`] when the clock fails.
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::EventBase;
+    /// let base = EventBase::new()?;
+    /// println!("{:?}", base.get_time_of_day_cached()?);
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(
         alias = "EventBase::getTimeOfDayCached",
         alias = "event_base_gettimeofday_cached"
@@ -661,6 +802,14 @@ impl EventBase {
     ///
     /// # Errors
     /// [`Error::Freed`], [`Error::Forked`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::EventBase;
+    /// let base = EventBase::new()?;
+    /// base.update_cache_time()?;
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(
         alias = "EventBase::updateCacheTime",
         alias = "event_base_update_cache_time"
@@ -686,6 +835,24 @@ impl EventBase {
     /// [`Error::State`] inside a callback, with more than one thread, and when the base has
     /// signal events but another base of this process took the signals meanwhile;
     /// [`Error::Call`] when an event could not be registered again.
+    ///
+    /// # Examples
+    /// ```
+    /// use php_event::EventBase;
+    /// use php_event::process::{self, Fork, Wait};
+    ///
+    /// let base = EventBase::new()?;
+    /// match process::fork() {
+    ///     Ok(Fork::Child) => {
+    ///         base.re_init().unwrap();
+    ///         base.dispatch().unwrap();
+    ///         std::process::exit(0);
+    ///     }
+    ///     Ok(Fork::Parent(_child)) => println!("{:?}", process::wait(Wait::Block)?),
+    ///     Err(error) => println!("{error}"), // a second thread is running
+    /// }
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(alias = "EventBase::reInit", alias = "event_reinit")]
     pub fn re_init(&self) -> Result<()> {
         const CALL: &str = "EventBase::reInit";
@@ -738,6 +905,16 @@ impl EventBase {
     /// # Errors
     /// [`Error::State`] inside a callback of this base, where PHP crashes;
     /// [`Error::Forked`] in a child before [`re_init`](Self::re_init).
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::EventBase;
+    /// let base = EventBase::new()?;
+    /// let same = base.clone();
+    /// base.free()?;
+    /// assert!(same.dispatch().is_err());
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(alias = "EventBase::free", alias = "event_base_free")]
     pub fn free(&self) -> Result<()> {
         const CALL: &str = "EventBase::free";

@@ -46,6 +46,13 @@ impl EventConfig {
     ///
     /// # Errors
     /// [`Error::Call`] without memory.
+    ///
+    /// # Examples
+    /// ```
+    /// let config = php_event::EventConfig::new()?;
+    /// let base = php_event::EventBase::with_config(&config)?;
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(alias = "EventConfig::__construct", alias = "event_config_new")]
     pub fn new() -> Result<Self> {
         log::install();
@@ -66,6 +73,16 @@ impl EventConfig {
     ///
     /// # Errors
     /// [`Error::Argument`] when the name holds a NUL.
+    ///
+    /// # Examples
+    /// ```
+    /// use php_event::{EventBase, EventConfig};
+    ///
+    /// let config = EventConfig::new()?;
+    /// config.avoid_method("epoll")?;
+    /// assert_ne!(EventBase::with_config(&config)?.get_method(), "epoll");
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(
         alias = "EventConfig::avoidMethod",
         alias = "event_config_avoid_method"
@@ -87,6 +104,16 @@ impl EventConfig {
     ///
     /// # Errors
     /// None today; the signature leaves libevent the right.
+    ///
+    /// # Examples
+    /// ```
+    /// use php_event::{EventBase, EventConfig};
+    ///
+    /// let config = EventConfig::new()?;
+    /// config.require_features(EventConfig::FEATURE_FDS)?; // not with epoll
+    /// println!("{}", EventBase::with_config(&config)?.get_method());
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(
         alias = "EventConfig::requireFeatures",
         alias = "event_config_require_features"
@@ -107,6 +134,14 @@ impl EventConfig {
     ///
     /// # Errors
     /// [`Error::Argument`] for [`BaseFlags::STARTUP_IOCP`], which only Windows has.
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::EventConfig;
+    /// let config = EventConfig::new()?;
+    /// config.set_flags(php_event::BaseFlags::NO_CACHE_TIME)?;
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(alias = "EventConfig::setFlags", alias = "event_config_set_flag")]
     pub fn set_flags(&self, flags: BaseFlags) -> Result<()> {
         const CALL: &str = "EventConfig::setFlags";
@@ -132,6 +167,15 @@ impl EventConfig {
     ///
     /// # Errors
     /// None today; the signature leaves libevent the right.
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::EventConfig;
+    /// # use std::time::Duration;
+    /// let config = EventConfig::new()?;
+    /// config.set_max_dispatch_interval(Some(Duration::from_millis(5)), Some(16), 1)?;
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(
         alias = "EventConfig::setMaxDispatchInterval",
         alias = "event_config_set_max_dispatch_interval"

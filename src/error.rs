@@ -92,6 +92,15 @@ impl Error {
     }
 
     /// The method that failed, as PHP writes it: `Event::add`.
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::EventBase;
+    /// let base = EventBase::new()?;
+    /// base.free()?;
+    /// assert_eq!(base.stop().unwrap_err().call(), "EventBase::stop");
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[must_use]
     pub fn call(&self) -> &'static str {
         match self {
@@ -107,6 +116,15 @@ impl Error {
     /// The system's kind of error; [`io::ErrorKind::Other`] where no system call failed.
     ///
     /// `WouldBlock` is how the stream functions say that there is nothing yet.
+    ///
+    /// # Examples
+    /// ```
+    /// use php_event::stream::{StreamContext, stream_socket_server};
+    ///
+    /// let nowhere = "unix:///nowhere/socket";
+    /// let error = stream_socket_server(nowhere, &StreamContext::default()).unwrap_err();
+    /// assert_eq!(error.kind(), std::io::ErrorKind::NotFound);
+    /// ```
     #[must_use]
     pub fn kind(&self) -> io::ErrorKind {
         match self {

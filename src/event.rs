@@ -99,6 +99,26 @@ impl Event {
     /// # Errors
     /// [`Error::Argument`] for `TIMEOUT` and `SIGNAL`, and for bits that are none of the
     /// constants; [`Error::Freed`], [`Error::Forked`]; [`Error::Call`] without memory.
+    ///
+    /// # Examples
+    /// ```
+    /// use php_event::{Event, EventBase};
+    /// use std::io::{Read, Write};
+    /// use std::os::unix::net::UnixStream;
+    ///
+    /// let base = EventBase::new()?;
+    /// let (mut ours, theirs) = UnixStream::pair()?;
+    /// let readable = Event::new(&base, theirs, Event::READ, |mut theirs, what, _event| {
+    ///     assert_eq!(what, Event::READ);
+    ///     let mut text = [0; 5];
+    ///     theirs.read_exact(&mut text).unwrap();
+    ///     assert_eq!(&text, b"hello");
+    /// })?;
+    /// readable.add(None)?;
+    /// ours.write_all(b"hello")?;
+    /// base.dispatch()?; // ends with the event, which is not PERSIST
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[doc(alias = "Event::__construct", alias = "event_new")]
     pub fn new<S, F>(base: &EventBase, source: S, what: EventFlags, mut callback: F) -> Result<Self>
     where
@@ -351,6 +371,21 @@ impl Event {
     /// [`Error::Argument`] for a regular file or directory under epoll, which cannot watch
     /// one; [`Error::State`] when another base has the process's signals; [`Error::Call`]
     /// when the backend refuses otherwise; [`Error::Freed`], [`Error::Forked`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{Event, EventBase};
+    /// # use std::os::unix::net::UnixStream;
+    /// # use std::time::Duration;
+    /// # let base = EventBase::new()?;
+    /// # let (_ours, theirs) = UnixStream::pair()?;
+    /// let readable = Event::new(&base, theirs, Event::READ, |_theirs, what, _event| {
+    ///     assert_eq!(what, Event::TIMEOUT); // nothing came
+    /// })?;
+    /// readable.add(Some(Duration::from_millis(1)))?;
+    /// base.dispatch()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[doc(alias = "Event::add", alias = "event_add")]
     pub fn add(&self, timeout: Option<Duration>) -> Result<()> {
         self.add_as("Event::add", timeout)
@@ -423,6 +458,18 @@ impl Event {
     ///
     /// # Errors
     /// [`Error::Freed`], [`Error::Forked`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{Event, EventBase};
+    /// # use std::time::Duration;
+    /// # let base = EventBase::new()?;
+    /// let never = Event::timer(&base, |_event| unreachable!())?;
+    /// never.add(Some(Duration::ZERO))?;
+    /// never.del()?;
+    /// base.dispatch()?;
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(alias = "Event::del", alias = "event_del")]
     pub fn del(&self) -> Result<()> {
         self.del_as("Event::del")
@@ -487,6 +534,20 @@ impl Event {
     ///
     /// # Errors
     /// [`Error::Freed`], [`Error::Forked`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{Event, EventBase};
+    /// # use std::os::unix::net::UnixStream;
+    /// # use std::time::Duration;
+    /// # let base = EventBase::new()?;
+    /// # let (_ours, theirs) = UnixStream::pair()?;
+    /// let readable = Event::new(&base, theirs, Event::READ, |_theirs, _what, _event| {})?;
+    /// readable.add(Some(Duration::from_secs(1)))?;
+    /// readable.remove_timer()?;
+    /// assert!(readable.pending(Event::READ) && !readable.pending(Event::TIMEOUT));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[doc(alias = "Event::removeTimer", alias = "event_remove_timer")]
     pub fn remove_timer(&self) -> Result<()> {
         const CALL: &str = "Event::removeTimer";
@@ -504,6 +565,18 @@ impl Event {
     ///
     /// PHP: `Event::pending`. libevent: `event_pending`. A freed event has nothing pending;
     /// PHP crashes.
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{Event, EventBase};
+    /// # use std::time::Duration;
+    /// # let base = EventBase::new()?;
+    /// let timer = Event::timer(&base, |_event| {})?;
+    /// timer.add(Some(Duration::from_secs(1)))?;
+    /// assert!(timer.pending(Event::TIMEOUT));
+    /// assert!(!timer.pending(Event::READ | Event::WRITE));
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(alias = "Event::pending", alias = "event_pending")]
     #[must_use]
     pub fn pending(&self, flags: EventFlags) -> bool {
@@ -514,6 +587,18 @@ impl Event {
     ///
     /// PHP: the property `Event::$pending`, which is null once freed; here that is `false`,
     /// and null in JSON.
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{Event, EventBase};
+    /// # use std::time::Duration;
+    /// # let base = EventBase::new()?;
+    /// let timer = Event::timer(&base, |_event| {})?;
+    /// assert!(!timer.is_pending());
+    /// timer.add(Some(Duration::ZERO))?;
+    /// assert!(timer.is_pending());
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(alias = "Event::$pending")]
     #[must_use]
     pub fn is_pending(&self) -> bool {
@@ -530,6 +615,18 @@ impl Event {
     /// [`Error::Argument`] unless `what` is of `READ`, `WRITE`, `TIMEOUT`, or for a signal
     /// event: send the signal with [`process::kill`] instead;
     /// [`Error::Freed`], [`Error::Forked`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{Event, EventBase};
+    /// # let base = EventBase::new()?;
+    /// let stop = base.clone();
+    /// let by_hand = Event::timer(&base, move |_event| stop.stop().unwrap())?;
+    /// by_hand.active(Event::TIMEOUT)?;
+    /// base.dispatch()?;
+    /// assert!(base.got_stop());
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(alias = "event_active")]
     pub fn active(&self, what: EventFlags) -> Result<()> {
         const CALL: &str = "Event::active";
@@ -587,6 +684,17 @@ impl Event {
     /// # Errors
     /// [`Error::Argument`] when the base has no such priority; [`Error::State`] while the
     /// event is active; [`Error::Freed`], [`Error::Forked`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{Event, EventBase};
+    /// let base = EventBase::new()?;
+    /// base.priority_init(2)?;
+    /// let urgent = Event::timer(&base, |_event| {})?;
+    /// urgent.set_priority(0)?;
+    /// assert!(urgent.set_priority(2).is_err()); // there are 0 and 1
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(alias = "Event::setPriority", alias = "event_priority_set")]
     pub fn set_priority(&self, priority: i32) -> Result<()> {
         const CALL: &str = "Event::setPriority";
@@ -620,6 +728,21 @@ impl Event {
     /// # Errors
     /// [`Error::State`] while the event is pending, or is a signal event; otherwise as
     /// [`new`](Self::new).
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{Event, EventBase};
+    /// # use std::os::unix::net::UnixStream;
+    /// # let base = EventBase::new()?;
+    /// # let (one, other) = UnixStream::pair()?;
+    /// let event = Event::new(&base, one, Event::READ, |_one, _what, _event| unreachable!())?;
+    /// event.set(&base, other, Event::WRITE, |_other, what, _event| {
+    ///     assert_eq!(what, Event::WRITE);
+    /// })?;
+    /// event.add(None)?;
+    /// base.dispatch()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[doc(alias = "Event::set", alias = "event_assign")]
     pub fn set<S, F>(
         &self,
@@ -647,6 +770,18 @@ impl Event {
     /// # Errors
     /// [`Error::State`] while the event is pending, or is a signal event; [`Error::Freed`],
     /// [`Error::Forked`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{Event, EventBase};
+    /// # use std::time::Duration;
+    /// # let base = EventBase::new()?;
+    /// let timer = Event::timer(&base, |_event| unreachable!())?;
+    /// timer.set_timer(&base, |_event| println!("the new one"))?;
+    /// timer.add(Some(Duration::ZERO))?;
+    /// base.dispatch()?;
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(alias = "Event::setTimer", alias = "evtimer_assign")]
     pub fn set_timer<F>(&self, base: &EventBase, mut callback: F) -> Result<()>
     where
@@ -727,6 +862,17 @@ impl Event {
     /// the callback returns. Freeing twice is harmless.
     ///
     /// PHP: `Event::free`. libevent: `event_free`.
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{Event, EventBase};
+    /// # let base = EventBase::new()?;
+    /// let timer = Event::timer(&base, |_event| {})?;
+    /// let same = timer.clone();
+    /// timer.free();
+    /// assert!(same.add(None).is_err());
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(alias = "Event::free", alias = "event_free")]
     pub fn free(&self) {
         let kept = if self.0.detached.replace(false) {
@@ -742,6 +888,12 @@ impl Event {
     /// The backends that this system has: `epoll`, `poll`, `select` on Linux.
     ///
     /// PHP: `Event::getSupportedMethods`. libevent: `event_get_supported_methods`.
+    ///
+    /// # Examples
+    /// ```
+    /// let methods = php_event::Event::get_supported_methods();
+    /// assert!(methods.iter().any(|method| method == "poll"));
+    /// ```
     #[doc(
         alias = "Event::getSupportedMethods",
         alias = "event_get_supported_methods"

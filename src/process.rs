@@ -193,6 +193,14 @@ impl fmt::Display for Exit {
 ///
 /// # Errors
 /// [`Error::Io`], of kind `Interrupted` when a signal came first.
+///
+/// # Examples
+/// ```
+/// use php_event::process::{Wait, Waited, wait};
+///
+/// assert_eq!(wait(Wait::NoHang)?, Waited::NoChild);
+/// # Ok::<(), php_event::EventException>(())
+/// ```
 #[doc(alias = "pcntl_wait")]
 pub fn wait(how: Wait) -> Result<Waited> {
     let flags = match how {
@@ -227,6 +235,14 @@ pub fn wait(how: Wait) -> Result<Waited> {
 /// [`Error::Io`] when there is no such process, or none that we may signal;
 /// [`Error::Argument`] for a number that is no signal, or one of the two that the C library
 /// keeps for itself, and for a process number below 1, which would mean a group.
+///
+/// # Examples
+/// ```
+/// use php_event::process::{getpid, kill};
+///
+/// kill(getpid(), 0)?; // is there
+/// # Ok::<(), php_event::EventException>(())
+/// ```
 #[doc(alias = "posix_kill")]
 pub fn kill(pid: Pid, signum: c_int) -> Result<()> {
     const CALL: &str = "posix_kill";
@@ -249,6 +265,11 @@ pub fn kill(pid: Pid, signum: c_int) -> Result<()> {
 /// The number of this process.
 ///
 /// PHP: `posix_getpid`.
+///
+/// # Examples
+/// ```
+/// assert_eq!(php_event::process::getpid(), std::process::id() as i32);
+/// ```
 #[doc(alias = "posix_getpid")]
 #[must_use]
 pub fn getpid() -> Pid {
@@ -256,6 +277,11 @@ pub fn getpid() -> Pid {
 }
 
 /// A signal's name: `SIGTERM`; `signal 34` for one that has none.
+///
+/// # Examples
+/// ```
+/// assert_eq!(php_event::process::signal_name(15), "SIGTERM");
+/// ```
 #[must_use]
 pub fn signal_name(signum: c_int) -> String {
     Signal::try_from(signum).map_or_else(

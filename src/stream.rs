@@ -396,6 +396,19 @@ fn first(
 /// # Errors
 /// [`Error::Argument`] for an address that cannot be read; [`Error::Io`] with the address
 /// and the cause.
+///
+/// # Examples
+/// ```
+/// use php_event::stream::*;
+/// use std::time::Duration;
+///
+/// let context = StreamContext::default();
+/// let server = stream_socket_server("tcp://127.0.0.1:0", &context)?;
+/// let address = format!("tcp://{}", stream_socket_get_name(&server, false).unwrap());
+/// let client = stream_socket_client(&address, Duration::from_secs(1), &context)?;
+/// fwrite(&client, "hello")?;
+/// # Ok::<(), php_event::EventException>(())
+/// ```
 pub fn stream_socket_client(
     address: &str,
     timeout: Duration,
@@ -482,6 +495,20 @@ fn connect_unix(socket: &Socket, to: &SockAddr, timeout: Duration) -> io::Result
 /// `TimedOut` when it has passed; the system's other errors as they are, descriptors used
 /// up among them; [`Error::Argument`] when the stream is no listener; [`Error::Freed`]
 /// after [`fclose`].
+///
+/// # Examples
+/// ```
+/// use php_event::stream::*;
+/// use std::time::Duration;
+///
+/// let context = StreamContext::default();
+/// let server = stream_socket_server("tcp://127.0.0.1:0", &context)?;
+/// let address = format!("tcp://{}", stream_socket_get_name(&server, false).unwrap());
+/// let client = stream_socket_client(&address, Duration::from_secs(1), &context)?;
+/// let accepted = stream_socket_accept(&server, Duration::from_secs(1))?;
+/// assert_eq!(stream_socket_get_name(&accepted, true), stream_socket_get_name(&client, false));
+/// # Ok::<(), php_event::EventException>(())
+/// ```
 pub fn stream_socket_accept(listener: &Stream, timeout: Duration) -> Result<Stream> {
     const CALL: &str = "stream_socket_accept";
     let socket = listener.open(CALL)?;
@@ -520,6 +547,15 @@ pub fn stream_socket_accept(listener: &Stream, timeout: Duration) -> Result<Stre
 /// [`Error::Io`] of kind `WouldBlock` when nothing has come yet on a stream that does not
 /// block, `TimedOut` on one that does, `ConnectionReset` when the peer broke off;
 /// [`Error::Argument`] for a length of 0; [`Error::Freed`] after [`fclose`].
+///
+/// # Examples
+/// ```
+/// # use php_event::stream::{fread, fwrite, stream_socket_pair};
+/// let (one, other) = stream_socket_pair()?;
+/// fwrite(&one, "hello")?;
+/// assert_eq!(fread(&other, 100)?, b"hello");
+/// # Ok::<(), php_event::EventException>(())
+/// ```
 pub fn fread(stream: &Stream, length: usize) -> Result<Vec<u8>> {
     const CALL: &str = "fread";
     stream.open(CALL)?;
@@ -547,6 +583,14 @@ pub fn fread(stream: &Stream, length: usize) -> Result<Vec<u8>> {
 /// # Errors
 /// [`Error::Io`] of kind `WouldBlock` when there is no room, `BrokenPipe` or
 /// `ConnectionReset` when the peer is gone; [`Error::Freed`] after [`fclose`].
+///
+/// # Examples
+/// ```
+/// # use php_event::stream::{fwrite, stream_socket_pair};
+/// let (one, _other) = stream_socket_pair()?;
+/// assert_eq!(fwrite(&one, "hello")?, 5);
+/// # Ok::<(), php_event::EventException>(())
+/// ```
 pub fn fwrite(stream: &Stream, data: impl AsRef<[u8]>) -> Result<usize> {
     const CALL: &str = "fwrite";
     stream.open(CALL)?;
@@ -566,6 +610,16 @@ pub fn fwrite(stream: &Stream, data: impl AsRef<[u8]>) -> Result<usize> {
 /// it was closed here. A listener, which has no peer, is not. It never waits.
 ///
 /// PHP: `feof`, which throws after [`fclose`].
+///
+/// # Examples
+/// ```
+/// # use php_event::stream::{fclose, feof, stream_socket_pair};
+/// let (one, other) = stream_socket_pair()?;
+/// assert!(!feof(&other));
+/// fclose(&one)?;
+/// assert!(feof(&other));
+/// # Ok::<(), php_event::EventException>(())
+/// ```
 #[must_use]
 pub fn feof(stream: &Stream) -> bool {
     let inner = &stream.0;
@@ -596,6 +650,15 @@ pub fn feof(stream: &Stream) -> bool {
 ///
 /// # Errors
 /// [`Error::Freed`] the second time.
+///
+/// # Examples
+/// ```
+/// # use php_event::stream::{fclose, fwrite, stream_socket_pair};
+/// let (one, _other) = stream_socket_pair()?;
+/// fclose(&one)?;
+/// assert!(fwrite(&one, "more").is_err());
+/// # Ok::<(), php_event::EventException>(())
+/// ```
 pub fn fclose(stream: &Stream) -> Result<()> {
     let socket = stream.open("fclose")?;
     stream.0.closed.set(true);
@@ -612,6 +675,15 @@ pub fn fclose(stream: &Stream) -> Result<()> {
 ///
 /// # Errors
 /// [`Error::Io`] when the stream is not connected; [`Error::Freed`] after [`fclose`].
+///
+/// # Examples
+/// ```
+/// # use php_event::stream::{feof, stream_socket_pair, stream_socket_shutdown};
+/// let (one, other) = stream_socket_pair()?;
+/// stream_socket_shutdown(&one, std::net::Shutdown::Write)?;
+/// assert!(feof(&other));
+/// # Ok::<(), php_event::EventException>(())
+/// ```
 pub fn stream_socket_shutdown(stream: &Stream, how: Shutdown) -> Result<()> {
     const CALL: &str = "stream_socket_shutdown";
     let socket = stream.open(CALL)?;
@@ -624,6 +696,14 @@ pub fn stream_socket_shutdown(stream: &Stream, how: Shutdown) -> Result<()> {
 ///
 /// # Errors
 /// [`Error::Freed`] after [`fclose`].
+///
+/// # Examples
+/// ```
+/// # use php_event::stream::{stream_set_blocking, stream_socket_pair};
+/// let (one, _other) = stream_socket_pair()?;
+/// stream_set_blocking(&one, false)?;
+/// # Ok::<(), php_event::EventException>(())
+/// ```
 pub fn stream_set_blocking(stream: &Stream, enable: bool) -> Result<()> {
     stream.open("stream_set_blocking")?;
     stream.0.blocking.set(enable);
@@ -636,6 +716,14 @@ pub fn stream_set_blocking(stream: &Stream, enable: bool) -> Result<()> {
 ///
 /// # Errors
 /// [`Error::Freed`] after [`fclose`].
+///
+/// # Examples
+/// ```
+/// # use php_event::stream::{stream_set_timeout, stream_socket_pair};
+/// let (one, _other) = stream_socket_pair()?;
+/// stream_set_timeout(&one, std::time::Duration::from_secs(5))?;
+/// # Ok::<(), php_event::EventException>(())
+/// ```
 pub fn stream_set_timeout(stream: &Stream, timeout: Duration) -> Result<()> {
     stream.open("stream_set_timeout")?;
     stream.0.timeout.set(timeout);
@@ -646,6 +734,15 @@ pub fn stream_set_timeout(stream: &Stream, timeout: Duration) -> Result<()> {
 /// unix path. `None` where there is none: a listener's peer, an unnamed unix socket.
 ///
 /// PHP: `stream_socket_get_name`.
+///
+/// # Examples
+/// ```
+/// # use php_event::stream::*;
+/// let server = stream_socket_server("tcp://127.0.0.1:0", &StreamContext::default())?;
+/// let name = stream_socket_get_name(&server, false).unwrap();
+/// assert!(name.starts_with("127.0.0.1:"));
+/// # Ok::<(), php_event::EventException>(())
+/// ```
 #[must_use]
 pub fn stream_socket_get_name(stream: &Stream, remote: bool) -> Option<String> {
     let socket = &stream.0.socket;

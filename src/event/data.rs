@@ -51,6 +51,17 @@ impl Event {
     /// The value attached to the event, if it is of type `T`.
     ///
     /// PHP: the property `Event::$data`, and the argument `$arg`.
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{Event, EventBase};
+    /// # let base = EventBase::new()?;
+    /// let timer = Event::timer(&base, |event| println!("{:?}", event.data::<String>()))?;
+    /// timer.set_data(String::from("tick"));
+    /// assert_eq!(timer.data::<String>().as_deref().map(String::as_str), Some("tick"));
+    /// assert_eq!(timer.data::<i32>(), None);
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(alias = "Event::$data")]
     #[must_use]
     pub fn data<T: 'static>(&self) -> Option<Rc<T>> {
