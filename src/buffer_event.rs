@@ -11,8 +11,11 @@ mod connect;
 mod filter;
 mod host;
 mod inner;
+mod io;
 mod limits;
 mod pair;
+#[cfg(feature = "openssl")]
+mod tls;
 
 use std::fmt;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
@@ -27,20 +30,18 @@ pub(crate) use filter::State as FilterState;
 use inner::Link;
 pub(crate) use inner::{Inner, Kind, Native};
 pub use limits::RateLimit;
+#[cfg(feature = "openssl")]
+pub(crate) use tls::{accept_native, connect_native, say_goodbye};
 
-use crate::buffer::{EventBuffer, Side};
 use crate::error::{Error, Result, cvt, cvt_p};
 use crate::flags::{BufferEventOptions, EventFlags, FlushMode};
 use crate::{EventBase, ffi};
 
-/// What libevent can count in the result of one read.
-const READ_MAX: usize = i32::MAX as usize;
-
 /// A connection whose data the loop reads into one buffer and writes out of another.
 ///
 /// A handle is counted: a clone is the same object, as a PHP variable would be. When the last
-/// handle goes, and with it the last [`EventBuffer`] that came from it, the object is freed
-/// as by [`free`](Self::free).
+/// handle goes, and with it the last [`EventBuffer`](crate::EventBuffer) that came from it, the
+/// object is freed as by [`free`](Self::free); [`detach`](Self::detach) leaves one to its base.
 ///
 /// PHP: `EventBufferEvent`. libevent: `struct bufferevent`.
 ///
@@ -68,6 +69,21 @@ const READ_MAX: usize = i32::MAX as usize;
 /// assert_eq!(answer, "hello");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// Buffer events stay in the thread of their base:
+/// ```compile_fail,E0277
+/// # use php_event::{BufferEventOptions, EventBase, EventBufferEvent};
+/// let base = EventBase::new().unwrap();
+/// let bev = EventBufferEvent::unconnected(&base, BufferEventOptions::empty()).unwrap();
+/// std::thread::spawn(move || bev.free());
+/// ```
+/// ```
+/// # use php_event::{BufferEventOptions, EventBase, EventBufferEvent};
+/// std::thread::spawn(|| {
+///     let base = EventBase::new().unwrap();
+///     EventBufferEvent::unconnected(&base, BufferEventOptions::empty()).unwrap().free()
+/// }).join().unwrap();
+/// ```
 #[derive(Clone)]
 #[doc(alias = "bufferevent")]
 pub struct EventBufferEvent(pub(crate) Rc<Inner>);
@@ -88,6 +104,17 @@ impl EventBufferEvent {
     /// [`Error::Argument`] for `OPT_THREADSAFE`, and for `OPT_UNLOCK_CALLBACKS` without
     /// `OPT_DEFER_CALLBACKS`; [`Error::Io`] when the socket cannot be made non-blocking;
     /// [`Error::Freed`], [`Error::Forked`]; [`Error::Call`] without memory.
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{BufferEventOptions, Event, EventBase, EventBufferEvent};
+    /// # use std::os::unix::net::UnixStream;
+    /// # let base = EventBase::new()?;
+    /// let (_peer, socket) = UnixStream::pair()?;
+    /// let bev = EventBufferEvent::new(&base, socket, EventBufferEvent::OPT_CLOSE_ON_FREE)?;
+    /// assert_eq!(bev.get_enabled()?, Event::WRITE);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[doc(
         alias = "EventBufferEvent::__construct",
         alias = "bufferevent_socket_new"
@@ -106,6 +133,17 @@ impl EventBufferEvent {
     ///
     /// # Errors
     /// As [`new`](Self::new).
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{BufferEventOptions, Event, EventBase, EventBufferEvent};
+    /// # let base = EventBase::new()?;
+    /// # let (bev, peer) = EventBufferEvent::create_pair(&base, BufferEventOptions::empty())?;
+    /// let client = EventBufferEvent::unconnected(&base, BufferEventOptions::empty())?;
+    /// assert_eq!(client.fd(), None);
+    /// client.write("sent as soon as it is connected")?;
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(alias = "EventBufferEvent::__construct")]
     pub fn unconnected(base: &EventBase, options: BufferEventOptions) -> Result<Self> {
         Self::make(base, None, options)
@@ -164,6 +202,16 @@ impl EventBufferEvent {
     /// [`Error::Argument`] for other flags than `READ` and `WRITE`, which PHP stores and
     /// reports; [`Error::Call`] when the backend refuses the descriptor, such as epoll a
     /// regular file's; [`Error::Freed`], [`Error::Forked`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{BufferEventOptions, Event, EventBase, EventBufferEvent};
+    /// # let base = EventBase::new()?;
+    /// # let (bev, peer) = EventBufferEvent::create_pair(&base, BufferEventOptions::empty())?;
+    /// bev.enable(Event::READ | Event::WRITE)?;
+    /// assert!(bev.get_enabled()?.contains(Event::READ));
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(alias = "EventBufferEvent::enable", alias = "bufferevent_enable")]
     pub fn enable(&self, events: EventFlags) -> Result<()> {
         const CALL: &str = "EventBufferEvent::enable";
@@ -186,6 +234,19 @@ impl EventBufferEvent {
     /// # Errors
     /// [`Error::Argument`] for other flags than `READ` and `WRITE`; [`Error::Freed`],
     /// [`Error::Forked`]; [`Error::Call`] when the backend fails.
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{BufferEventOptions, Event, EventBase, EventBufferEvent};
+    /// # let base = EventBase::new()?;
+    /// # let (bev, peer) = EventBufferEvent::create_pair(&base, BufferEventOptions::empty())?;
+    /// bev.disable(Event::WRITE)?;
+    /// bev.write("stays in the output")?;
+    /// peer.enable(Event::READ)?;
+    /// base.dispatch()?;
+    /// assert_eq!(peer.input().length(), 0);
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(alias = "EventBufferEvent::disable", alias = "bufferevent_disable")]
     pub fn disable(&self, events: EventFlags) -> Result<()> {
         const CALL: &str = "EventBufferEvent::disable";
@@ -204,6 +265,15 @@ impl EventBufferEvent {
     ///
     /// # Errors
     /// [`Error::Freed`], [`Error::Forked`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{BufferEventOptions, Event, EventBase, EventBufferEvent};
+    /// # let base = EventBase::new()?;
+    /// # let (bev, peer) = EventBufferEvent::create_pair(&base, BufferEventOptions::empty())?;
+    /// assert_eq!(bev.get_enabled()?, Event::WRITE); // as it was made
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(
         alias = "EventBufferEvent::getEnabled",
         alias = "bufferevent_get_enabled"
@@ -215,132 +285,23 @@ impl EventBufferEvent {
         Ok(EventFlags::from_bits_retain(bits))
     }
 
-    /// Queues a copy of the bytes; the loop writes them out. Never blocks.
-    ///
-    /// PHP: `EventBufferEvent::write`. libevent: `bufferevent_write`.
-    ///
-    /// # Errors
-    /// [`Error::Freed`], [`Error::Forked`]; [`Error::Call`] without memory.
-    #[doc(alias = "EventBufferEvent::write", alias = "bufferevent_write")]
-    pub fn write(&self, data: impl AsRef<[u8]>) -> Result<()> {
-        const CALL: &str = "EventBufferEvent::write";
-        let data = data.as_ref();
-        // SAFETY: `with` gives one that is not freed; libevent copies `data`.
-        let rc = self.with(CALL, |raw| unsafe {
-            ffi::bufferevent_write(raw, data.as_ptr().cast(), data.len())
-        })?;
-        cvt(CALL, rc).map(drop)
-    }
-
-    /// Queues all that is in `buffer`, which is empty afterwards; nothing is copied.
-    ///
-    /// PHP: `EventBufferEvent::writeBuffer`. libevent: `bufferevent_write_buffer`.
-    ///
-    /// # Errors
-    /// [`Error::State`] when the front of `buffer` is frozen;
-    /// [`Error::Freed`], [`Error::Forked`], for `buffer` too.
-    #[doc(
-        alias = "EventBufferEvent::writeBuffer",
-        alias = "bufferevent_write_buffer"
-    )]
-    pub fn write_buffer(&self, buffer: &EventBuffer) -> Result<()> {
-        const CALL: &str = "EventBufferEvent::writeBuffer";
-        self.0.usable(CALL)?;
-        self.output().add_buffer_as(CALL, buffer)
-    }
-
-    /// Takes up to `size` bytes from the input; `None` when there are none, or for 0. More
-    /// than 2 GiB come in several calls.
-    ///
-    /// PHP: `EventBufferEvent::read`. libevent: `bufferevent_read`.
-    ///
-    /// # Errors
-    /// [`Error::Freed`], [`Error::Forked`].
-    #[doc(alias = "EventBufferEvent::read", alias = "bufferevent_read")]
-    pub fn read(&self, size: usize) -> Result<Option<Vec<u8>>> {
-        self.with("EventBufferEvent::read", |raw| {
-            // SAFETY: `with` gives one that is not freed.
-            let input = unsafe { ffi::bufferevent_get_input(raw) };
-            // SAFETY: the input lives as long as the buffer event.
-            let length = unsafe { ffi::evbuffer_get_length(input) };
-            let size = size.min(length).min(READ_MAX);
-            let mut data = vec![0; size];
-            // SAFETY: `data` has `size` bytes, which libevent fills at most.
-            let n = unsafe { ffi::bufferevent_read(raw, data.as_mut_ptr().cast(), size) };
-            data.truncate(n.min(size)); // −1, for a frozen front, is none
-            (n != usize::MAX && n > 0).then_some(data)
-        })
-    }
-
-    /// Moves all of the input to the end of `buffer`; nothing is copied.
-    ///
-    /// PHP: `EventBufferEvent::readBuffer`. libevent: `bufferevent_read_buffer`.
-    ///
-    /// # Errors
-    /// [`Error::State`] when the end of `buffer` is frozen;
-    /// [`Error::Freed`], [`Error::Forked`], for `buffer` too.
-    #[doc(
-        alias = "EventBufferEvent::readBuffer",
-        alias = "bufferevent_read_buffer"
-    )]
-    pub fn read_buffer(&self, buffer: &EventBuffer) -> Result<()> {
-        const CALL: &str = "EventBufferEvent::readBuffer";
-        self.0.usable(CALL)?;
-        buffer.add_buffer_as(CALL, &self.input())
-    }
-
-    /// The buffer of what came in and was not taken yet.
-    ///
-    /// Its end is frozen: only the loop adds. It counts on this object; once that is freed,
-    /// the buffer's calls answer [`Error::Freed`].
-    ///
-    /// PHP: the property `EventBufferEvent::$input`. libevent: `bufferevent_get_input`.
-    #[doc(alias = "EventBufferEvent::$input", alias = "bufferevent_get_input")]
-    #[must_use]
-    pub fn input(&self) -> EventBuffer {
-        EventBuffer::lent(Rc::clone(&self.0) as _, Side::Input)
-    }
-
-    /// The buffer of what is to go out.
-    ///
-    /// Its front is frozen: only the loop takes away. It counts on this object; once that is
-    /// freed, the buffer's calls answer [`Error::Freed`].
-    ///
-    /// PHP: the property `EventBufferEvent::$output`. libevent: `bufferevent_get_output`.
-    #[doc(alias = "EventBufferEvent::$output", alias = "bufferevent_get_output")]
-    #[must_use]
-    pub fn output(&self) -> EventBuffer {
-        EventBuffer::lent(Rc::clone(&self.0) as _, Side::Output)
-    }
-
-    /// As [`input`](Self::input), but an error when this object is freed.
-    ///
-    /// PHP: `EventBufferEvent::getInput`. libevent: `bufferevent_get_input`.
-    ///
-    /// # Errors
-    /// [`Error::Freed`], [`Error::Forked`].
-    #[doc(alias = "EventBufferEvent::getInput")]
-    pub fn get_input(&self) -> Result<EventBuffer> {
-        self.0.usable("EventBufferEvent::getInput")?;
-        Ok(self.input())
-    }
-
-    /// As [`output`](Self::output), but an error when this object is freed.
-    ///
-    /// PHP: `EventBufferEvent::getOutput`. libevent: `bufferevent_get_output`.
-    ///
-    /// # Errors
-    /// [`Error::Freed`], [`Error::Forked`].
-    #[doc(alias = "EventBufferEvent::getOutput")]
-    pub fn get_output(&self) -> Result<EventBuffer> {
-        self.0.usable("EventBufferEvent::getOutput")?;
-        Ok(self.output())
-    }
-
     /// The number of the descriptor: none before `connect` makes one, for a half of a pair,
     /// and once closed or freed. A filter has that of what is under it.
     ///
     /// PHP: the property `EventBufferEvent::$fd`. libevent: `bufferevent_getfd`.
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{BufferEventOptions, Event, EventBase, EventBufferEvent};
+    /// # use std::os::unix::net::UnixStream;
+    /// # let base = EventBase::new()?;
+    /// let (_peer, socket) = UnixStream::pair()?;
+    /// let bev = EventBufferEvent::new(&base, socket, BufferEventOptions::empty())?;
+    /// assert!(bev.fd().is_some());
+    /// bev.free();
+    /// assert_eq!(bev.fd(), None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[doc(alias = "EventBufferEvent::$fd", alias = "bufferevent_getfd")]
     #[must_use]
     pub fn fd(&self) -> Option<RawFd> {
@@ -361,6 +322,19 @@ impl EventBufferEvent {
     ///
     /// # Errors
     /// [`Error::State`] without a descriptor of its own; [`Error::Freed`], [`Error::Forked`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{BufferEventOptions, Event, EventBase, EventBufferEvent};
+    /// # use std::os::unix::net::UnixStream;
+    /// # let base = EventBase::new()?;
+    /// let (mut peer, socket) = UnixStream::pair()?;
+    /// let bev = EventBufferEvent::new(&base, socket, BufferEventOptions::empty())?;
+    /// bev.close()?;
+    /// assert_eq!(std::io::Read::read(&mut peer, &mut [0; 9])?, 0); // the end
+    /// assert_eq!(bev.read(9)?, None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[doc(alias = "EventBufferEvent::close")]
     pub fn close(&self) -> Result<()> {
         const CALL: &str = "EventBufferEvent::close";
@@ -374,7 +348,13 @@ impl EventBufferEvent {
         }
         self.0.link.set(Link::Closed);
         let both = EventFlags::READ.union(EventFlags::WRITE).bits();
+        #[cfg(feature = "openssl")]
+        let output = self.output().length();
         self.with(CALL, |raw| {
+            #[cfg(feature = "openssl")]
+            if let (Some(tls), 0) = (&*self.0.tls.borrow(), output) {
+                tls.say_goodbye();
+            }
             // SAFETY: `with` gives one that is not freed.
             unsafe { ffi::bufferevent_disable(raw, both) };
             // SAFETY: as above; `source` closes the descriptor only after this.
@@ -389,6 +369,9 @@ impl EventBufferEvent {
     /// the loop's alone, and the priority.
     fn settle(&self) {
         let Ok(raw) = self.0.usable("") else { return };
+        if self.0.kind != Kind::Socket {
+            return; // TLS needs both ends of its buffers open, and has no priority
+        }
         // SAFETY: `raw` is not freed.
         let input = unsafe { ffi::bufferevent_get_input(raw) };
         // SAFETY: the input lives as long as `raw`.
@@ -404,6 +387,49 @@ impl EventBufferEvent {
         }
     }
 
+    /// PHP's `allow_ssl_dirty_shutdown`, which is true where there is no TLS.
+    fn ends_without_notice(&self) -> bool {
+        #[cfg(feature = "openssl")]
+        if let Some(tls) = &*self.0.tls.borrow() {
+            return tls.is_dirty();
+        }
+        true
+    }
+
+    /// Leaves the buffer event to its base, which keeps it until it is freed: for a connection
+    /// that nothing needs to hold but its own callbacks.
+    ///
+    /// One of them must call [`free`](Self::free) at the connection's end; what was not freed
+    /// when the last handle of the base goes is freed with it. A freed one is dropped at once.
+    ///
+    /// Beyond PHP, whose programs keep each connection in an array.
+    ///
+    /// # Examples
+    /// ```
+    /// use php_event::{BufferEventOptions, Callbacks, Event, EventBase, EventBufferEvent};
+    /// use std::os::unix::net::UnixStream;
+    ///
+    /// let base = EventBase::new()?;
+    /// let (client, server) = UnixStream::pair()?;
+    /// let bev = EventBufferEvent::new(&base, server, BufferEventOptions::empty())?;
+    /// bev.set_callbacks(Callbacks::new().on_event(|bev, what| {
+    ///     assert!(what.contains(EventBufferEvent::EOF));
+    ///     bev.free();
+    /// }))?;
+    /// bev.enable(Event::READ)?;
+    /// bev.detach();
+    /// drop(client);
+    /// base.dispatch()?; // until the end of the connection
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn detach(self) {
+        if self.0.usable("EventBufferEvent::detach").is_ok() {
+            self.0.detached.set(true);
+            let base = self.0.base();
+            base.keep_connection(self);
+        }
+    }
+
     /// Frees the object: no callback runs any more, what was not written is discarded, the
     /// socket closes unless it is shared, and every later call answers [`Error::Freed`].
     ///
@@ -412,6 +438,17 @@ impl EventBufferEvent {
     ///
     /// PHP: `EventBufferEvent::free`, which closes the descriptor in the next turn, and only
     /// with `OPT_CLOSE_ON_FREE`. libevent: `bufferevent_free`.
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{BufferEventOptions, Event, EventBase, EventBufferEvent};
+    /// # let base = EventBase::new()?;
+    /// # let (bev, peer) = EventBufferEvent::create_pair(&base, BufferEventOptions::empty())?;
+    /// bev.free();
+    /// bev.free();
+    /// assert!(bev.write("too late").is_err());
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(alias = "EventBufferEvent::free", alias = "bufferevent_free")]
     pub fn free(&self) {
         self.0.release();
@@ -461,12 +498,13 @@ impl Serialize for EventBufferEvent {
     /// PHP's `json_encode` gives; a freed one has null and, at the end, false.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let alive = self.0.usable("EventBufferEvent").is_ok();
+        let dirty = alive && self.ends_without_notice();
         let mut object = serializer.serialize_struct("EventBufferEvent", 5)?;
         object.serialize_field("priority", &())?;
         object.serialize_field("fd", &self.fd())?;
         object.serialize_field("input", &alive.then(|| self.input()))?;
         object.serialize_field("output", &alive.then(|| self.output()))?;
-        object.serialize_field("allow_ssl_dirty_shutdown", &alive)?;
+        object.serialize_field("allow_ssl_dirty_shutdown", &dirty)?;
         object.end()
     }
 }
@@ -487,5 +525,21 @@ impl fmt::Debug for EventBufferEvent {
             .field("fd", &self.fd())
             .field("enabled", &self.get_enabled().ok())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_detached_one_that_was_freed_leaves_the_bases_keeping() {
+        let base = EventBase::new().unwrap();
+        let bev = EventBufferEvent::unconnected(&base, BufferEventOptions::empty()).unwrap();
+        let alive = Rc::downgrade(&bev.0);
+        bev.clone().detach();
+        bev.free();
+        drop(bev);
+        assert!(alive.upgrade().is_none());
     }
 }

@@ -28,12 +28,12 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A libevent function reported failure.
+    /// A function of libevent or OpenSSL reported failure.
     #[error("{call} failed{}", Because(cause.as_deref()))]
     Call {
         /// The method, as PHP writes it.
         call: &'static str,
-        /// What libevent said of the cause, if it said anything.
+        /// What the library said of the cause, if it said anything.
         cause: Option<Box<str>>,
     },
     /// A system call failed.
@@ -116,7 +116,7 @@ impl Error {
         }
     }
 
-    /// What libevent itself said of the cause, if it said anything.
+    /// What libevent or OpenSSL itself said of the cause, if it said anything.
     ///
     /// PHP: the property `EventException::$errorInfo`, which the extension declares and
     /// never fills.

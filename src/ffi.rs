@@ -1,9 +1,21 @@
-//! libevent's C names. Nothing above this file names a C symbol otherwise.
+//! libevent's C names, and OpenSSL's in `openssl`. Nothing above this file names a C symbol
+//! otherwise.
 //!
-//! Owns nothing: the declarations are made by `vendor/libevent/bindings.sh` and held
+//! Owns nothing: libevent's declarations are made by `vendor/libevent/bindings.sh` and held
 //! against the C compiler's view of the headers by `tests/abi.rs`.
 
 pub(crate) use libevent_sys::*;
+#[cfg(feature = "openssl")]
+pub(crate) use openssl_sys as openssl;
+
+#[cfg(feature = "openssl")]
+#[allow(
+    unsafe_code,
+    reason = "OpenSSL has it, and openssl-sys, which links OpenSSL, does not"
+)]
+unsafe extern "C" {
+    pub(crate) fn RAND_poll() -> std::ffi::c_int;
+}
 
 /// The bytes that C points to, where C gives null for none.
 ///

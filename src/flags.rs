@@ -1,13 +1,13 @@
 //! Every flag set and constant of the classes, typed, so that one class's cannot be given
 //! to another.
 
-/// Gives a class its PHP constants, typed; the text is the C name.
+/// Gives a class its PHP constants, typed; the text is libevent's name, where it has one.
 macro_rules! class_consts {
-    ($class:ident: $flags:ident { $($php:ident = $flag:ident $c:literal),+ $(,)? }) => {
+    ($class:ident: $flags:ident { $($php:ident = $flag:ident $($c:literal)?),+ $(,)? }) => {
         impl $class {$(
-            #[doc = concat!("PHP: `", stringify!($class), "::", stringify!($php), "`. libevent: `", $c, "`.")]
+            #[doc = concat!("PHP: `", stringify!($class), "::", stringify!($php), "`.", $(" libevent: `", $c, "`.")?)]
             #[doc = concat!("See [`", stringify!($flags), "::", stringify!($flag), "`].")]
-            #[doc(alias = $c)]
+            $(#[doc(alias = $c)])?
             pub const $php: $flags = $flags::$flag;
         )+}
     };
@@ -17,13 +17,21 @@ mod buffer;
 mod buffer_event;
 mod dns;
 mod family;
+mod http;
+mod listener;
+mod util;
 
 use std::ffi::{c_int, c_short};
 
 pub use buffer::{EolStyle, PtrHow};
+#[cfg(feature = "openssl")]
+pub use buffer_event::SslState;
 pub use buffer_event::{BufferEventFlags, BufferEventOptions, FilterResult, FlushMode};
 pub use dns::{DnsFlags, DnsOptions};
 pub use family::AddressFamily;
+pub use http::{HeaderSide, HttpMethods};
+pub use listener::ListenerFlags;
+pub use util::{SocketLevel, SocketOption, SocketType};
 
 use crate::{Event, EventBase, EventConfig, ffi};
 
@@ -38,10 +46,6 @@ macro_rules! class_consts {
         )+}
     };
 }
-
-mod http;
-
-pub use http::{HeaderSide, HttpMethods};
 
 bitflags::bitflags! {
     /// What an [`Event`] waits for, and what it reports to its callback.

@@ -34,13 +34,19 @@ mod event;
 mod ffi;
 mod flags;
 mod http;
+mod listener;
 mod log;
 pub mod process;
 #[cfg(feature = "server")]
 pub mod server;
 mod signals;
+mod socket_name;
+#[cfg(feature = "openssl")]
+mod ssl_context;
 pub mod stream;
 mod trampoline;
+mod util;
+mod waker;
 
 pub use base::{EventBase, LoopEnd, MAX_TIMEOUT};
 pub use buffer::EventBuffer;
@@ -49,11 +55,20 @@ pub use config::EventConfig;
 pub use dns::{DnsError, EventDnsBase, Lookup, LookupOptions};
 pub use error::{Error, Error as EventException, Result};
 pub use event::Event;
+#[cfg(feature = "openssl")]
+pub use flags::SslState;
 pub use flags::{
     AddressFamily, BaseFlags, BufferEventFlags, BufferEventOptions, DnsFlags, DnsOptions, EolStyle,
-    EventFeatures, EventFlags, FilterResult, FlushMode, HeaderSide, HttpMethods, LoopFlags, PtrHow,
+    EventFeatures, EventFlags, FilterResult, FlushMode, HeaderSide, HttpMethods, ListenerFlags,
+    LoopFlags, PtrHow, SocketLevel, SocketOption, SocketType,
 };
 pub use http::{EventHttp, EventHttpConnection, EventHttpRequest, HttpError};
+pub use listener::{EventListener, ListenerTarget};
+pub use socket_name::SocketName;
+#[cfg(feature = "openssl")]
+pub use ssl_context::{EventSslContext, SslMethod, SslOption, SslValue, SslVersion};
+pub use util::{EventUtil, SocketOptionValue};
+pub use waker::Waker;
 
 /// The namespace of the classes. PHP: `EVENT_NS`, empty as there.
 pub const EVENT_NS: &str = "";

@@ -12,7 +12,7 @@ use std::fmt;
 use std::io::{self, IoSlice, Read, Write};
 use std::mem::MaybeUninit;
 use std::net::{Shutdown, SocketAddr, ToSocketAddrs};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -146,6 +146,27 @@ impl Stream {
         }))
     }
 
+    /// The stream of a socket that somebody else made. It blocks until told otherwise.
+    pub(crate) fn own(socket: OwnedFd) -> io::Result<Self> {
+        let socket = Socket::from(socket);
+        let listens = socket.is_listener()?;
+        socket.set_nonblocking(true)?;
+        let role = if listens {
+            Role::Listener
+        } else {
+            Role::Connection
+        };
+        Ok(Self::new(socket, role))
+    }
+
+    /// The stream of a connection that somebody else accepted, with a descriptor that does
+    /// not block.
+    pub(crate) fn accepted(socket: OwnedFd, blocking: bool) -> Self {
+        let stream = Self::new(socket.into(), Role::Connection);
+        stream.0.blocking.set(blocking);
+        stream
+    }
+
     /// PHP's `(int)$stream`: a resource number, counted up in each process and never used
     /// twice.
     #[must_use]
@@ -259,12 +280,9 @@ enum Address {
 fn parse(call: &'static str, address: &str) -> Result<Address> {
     let malformed = |why: &str| Error::argument(call, format!("{address:?}: {why}"));
     if let Some(path) = address.strip_prefix("unix://") {
-        let cut = path.rfind('\0').is_some_and(|at| at > 0); // the system would end it there
-        return match SockAddr::unix(path) {
-            Ok(path_address) if !path.is_empty() && !cut => Ok(Address::Unix(path_address)),
-            _ => Err(malformed(
-                "the path is empty, longer than the system allows, or holds a NUL",
-            )),
+        return match unix_address(path) {
+            Some(address) => Ok(Address::Unix(address)),
+            None => Err(malformed(BAD_PATH)),
         };
     }
     let host = match address.split_once("://") {
@@ -285,8 +303,21 @@ fn parse(call: &'static str, address: &str) -> Result<Address> {
     }
 }
 
+/// What is wrong with a path that [`unix_address`] refuses.
+pub(crate) const BAD_PATH: &str =
+    "the path is empty, longer than the system allows, or holds a NUL";
+
+/// The address of a unix socket; a NUL in front puts it into Linux's abstract namespace.
+pub(crate) fn unix_address(path: &str) -> Option<SockAddr> {
+    let cut = path.rfind('\0').is_some_and(|at| at > 0); // the system would end it there
+    if path.is_empty() || cut {
+        return None;
+    }
+    SockAddr::unix(path).ok()
+}
+
 /// A system error whose text names the address it is about.
-fn named(call: &'static str, address: &str, error: &io::Error) -> Error {
+pub(crate) fn named(call: &'static str, address: &str, error: &io::Error) -> Error {
     Error::io(
         call,
         io::Error::new(error.kind(), format!("{address}: {error}")),

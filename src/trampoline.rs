@@ -13,7 +13,10 @@ mod buffer_event;
 mod dns;
 mod event;
 mod http;
+mod listener;
 mod process;
+#[cfg(feature = "openssl")]
+mod tls;
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
@@ -34,7 +37,10 @@ pub(crate) use http::{
     on_accept_error, on_answer, on_answer_error, on_answer_head, on_bufferevent, on_client_close,
     on_client_input, on_client_turn, on_close, on_complete, on_input, on_request, on_turn,
 };
+pub(crate) use listener::{on_accept, on_accept_failure};
 pub(crate) use process::{on_fatal, on_fork_child, on_log};
+#[cfg(feature = "openssl")]
+pub(crate) use tls::on_session_end;
 
 use crate::{base, log};
 
@@ -76,10 +82,10 @@ impl<F: ?Sized> Slot<F> {
         self.f.replace(f)
     }
 
-    /// Runs the closure outside of any borrow. A closure that is running is not entered
-    /// again: the inner call does nothing.
-    pub(crate) fn call(&self, run: impl FnOnce(&mut F)) {
-        let Some(f) = self.f.take() else { return };
+    /// Runs the closure outside of any borrow, and tells whether it did. A closure that is
+    /// running is not entered again: the inner call does nothing.
+    pub(crate) fn call(&self, run: impl FnOnce(&mut F)) -> bool {
+        let Some(f) = self.f.take() else { return false };
         let mut taken = PutBack {
             slot: self,
             edits: self.edits.get(),
@@ -88,6 +94,7 @@ impl<F: ?Sized> Slot<F> {
         if let Some(f) = taken.f.as_mut() {
             run(f);
         }
+        true
     }
 }
 

@@ -15,8 +15,15 @@ mod dns;
 mod http;
 #[path = "fork/http_client.rs"]
 mod http_client;
+#[path = "fork/listener.rs"]
+mod listener;
 mod support;
 mod support_dns;
+#[cfg(feature = "openssl")]
+mod support_tls;
+#[cfg(feature = "openssl")]
+#[path = "fork/tls.rs"]
+mod tls;
 
 use std::cell::{Cell, RefCell};
 use std::fs::File;
@@ -51,16 +58,30 @@ use http_client::{
     http_client_is_refused_in_a_child_and_after_re_init_begins_anew,
     orphaned_http_client_is_freed_by_re_init,
 };
+use listener::{
+    every_call_on_a_listener_in_a_child_is_refused_until_re_init,
+    foreign_listeners_dropped_in_a_child_leave_the_parents_alone,
+    forked_in_a_burst_and_freed_the_child_takes_none_of_the_parents_connections,
+    forked_in_a_burst_the_child_takes_none_of_the_parents_connections,
+    orphaned_listeners_are_freed_by_re_init_and_keep_their_sockets_open_until_then,
+};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, raise};
 use nix::unistd::{alarm, pause};
 use php_event::process::{Exit, Fork, Wait, Waited, fork, getpid, kill, wait};
 use php_event::{Error, Event, EventBase, EventConfig, LoopEnd};
 use support::{OnDrop, Readable, base_calls, event_calls, pair, set_disposition};
+#[cfg(feature = "openssl")]
+use tls::tls_dropped_in_a_child_says_no_goodbye_for_its_parent;
 
 macro_rules! cases {
     ($($case:ident),+ $(,)?) => { &[$((stringify!($case), $case as fn())),+] };
 }
+
+#[cfg(feature = "openssl")]
+const TLS_CASES: &[(&str, fn())] = cases![tls_dropped_in_a_child_says_no_goodbye_for_its_parent];
+#[cfg(not(feature = "openssl"))]
+const TLS_CASES: &[(&str, fn())] = &[];
 
 const CASES: &[(&str, fn())] = cases![
     foreign_handles_dropped_in_a_child_leave_the_parents_events_alone,
@@ -89,15 +110,21 @@ const CASES: &[(&str, fn())] = cases![
     foreign_buffer_events_dropped_in_a_child_leave_the_parents_alone,
     buffer_events_are_refused_in_a_child_until_re_init,
     orphaned_buffer_events_are_freed_by_re_init,
-    foreign_http_dropped_in_a_child_leaves_the_parents_alone,
-    http_is_refused_in_a_child_until_re_init,
-    orphaned_http_is_freed_by_re_init,
     foreign_http_client_dropped_in_a_child_leaves_the_parents_alone,
     http_client_is_refused_in_a_child_and_after_re_init_begins_anew,
     orphaned_http_client_is_freed_by_re_init,
     dns_base_in_a_child_is_refused_and_after_re_init_shut_down,
     dns_base_and_lookup_dropped_in_a_child_leave_the_parents_alone,
     foreign_dns_base_dropped_with_its_base_in_a_child_leaves_the_parents_alone,
+    foreign_listeners_dropped_in_a_child_leave_the_parents_alone,
+    every_call_on_a_listener_in_a_child_is_refused_until_re_init,
+    orphaned_listeners_are_freed_by_re_init_and_keep_their_sockets_open_until_then,
+    forked_in_a_burst_the_child_takes_none_of_the_parents_connections,
+    forked_in_a_burst_and_freed_the_child_takes_none_of_the_parents_connections,
+    waker_of_the_parent_is_refused_in_a_child_and_a_new_one_works,
+    foreign_http_dropped_in_a_child_leaves_the_parents_alone,
+    http_is_refused_in_a_child_until_re_init,
+    orphaned_http_is_freed_by_re_init,
 ];
 
 fn main() -> ExitCode {
@@ -114,7 +141,7 @@ fn main() -> ExitCode {
         }
     }
     let among = |name: &str, list: &[&String]| list.iter().any(|part| name.contains(part.as_str()));
-    let chosen = CASES.iter().filter(|(name, _)| {
+    let chosen = CASES.iter().chain(TLS_CASES).filter(|(name, _)| {
         (filters.is_empty() || among(name, &filters)) && !among(name, &skipped)
     });
     let chosen = chosen.collect::<Vec<_>>();
@@ -153,7 +180,7 @@ fn main() -> ExitCode {
         if failed.is_empty() { "ok" } else { "FAILED" },
         chosen.len() - failed.len(),
         failed.len(),
-        CASES.len() - chosen.len(),
+        CASES.len() + TLS_CASES.len() - chosen.len(),
         start.elapsed().as_secs_f64()
     );
     if failed.is_empty() {
@@ -673,6 +700,41 @@ fn re_init_with_a_second_thread_is_refused() {
         });
         succeeds(child);
         watch.works();
+    }
+}
+
+fn waker_of_the_parent_is_refused_in_a_child_and_a_new_one_works() {
+    for how in How::BOTH {
+        let base = EventBase::new().unwrap();
+        let calls = Rc::new(Cell::new(0));
+        let counting = |base: &EventBase| {
+            let count = calls.clone();
+            Event::waker(base, move |_event| count.set(count.get() + 1)).unwrap()
+        };
+        let (event, waker) = counting(&base);
+        event.add(None).unwrap();
+        let child = how.child(|| {
+            let error = waker.wake().unwrap_err();
+            assert!(matches!(error, Error::State { .. }), "{error}");
+            assert!(error.to_string().contains("Event::waker"), "{error}");
+            assert!(matches!(
+                Event::waker(&base, |_| {}),
+                Err(Error::Forked { .. })
+            ));
+            event.free();
+            base.re_init().unwrap();
+            let (event, waker) = counting(&base);
+            event.add(None).unwrap();
+            waker.wake().unwrap();
+            pass(&base);
+            assert_eq!(calls.get(), 1);
+        });
+        succeeds(child);
+        poll(&base);
+        assert_eq!(calls.get(), 0, "the child woke the parent");
+        waker.wake().unwrap();
+        pass(&base);
+        assert_eq!(calls.get(), 1);
     }
 }
 

@@ -10,6 +10,8 @@ mod support_dns;
 
 #[path = "soundness/base.rs"]
 mod base;
+#[path = "soundness/buffer.rs"]
+mod buffer;
 #[path = "soundness/buffer_event.rs"]
 mod buffer_event;
 #[path = "soundness/dns.rs"]
@@ -22,8 +24,15 @@ mod http;
 mod http_client;
 #[path = "soundness/kinds.rs"]
 mod kinds;
+#[path = "soundness/listener.rs"]
+mod listener;
 #[path = "soundness/signal.rs"]
 mod signal;
+#[cfg(feature = "openssl")]
+mod support_tls;
+#[cfg(feature = "openssl")]
+#[path = "soundness/tls.rs"]
+mod tls;
 
 use std::cell::{Cell, RefCell};
 use std::panic::panic_any;
@@ -33,8 +42,11 @@ use std::sync::MutexGuard;
 use buffer_event::{BufferEnd, BufferRead, BufferWrite, QueuedEnd, QueuedRead, QueuedWrite};
 use http_client::Completion;
 use kinds::{Descriptor, PersistentDescriptor, PersistentTimer, SignalThrice, Timer};
+use listener::{Accept, Failure};
 use php_event::{EventBase, LoopEnd};
 use support::{Bomb, Drops, OnDrop, panic_of, pass, run};
+#[cfg(feature = "openssl")]
+use tls::TlsError;
 
 /// A class with a callback, as the cases see it.
 trait Class {
@@ -130,6 +142,8 @@ classes! {
     buffer_read: BufferRead,
     buffer_write: BufferWrite,
     buffer_end: BufferEnd,
+    accept: Accept,
+    accept_failure: Failure,
     http_completion: Completion,
 }
 
@@ -168,6 +182,11 @@ queued_classes! {
     queued_read: QueuedRead,
     queued_write: QueuedWrite,
     queued_end: QueuedEnd,
+}
+
+#[cfg(feature = "openssl")]
+queued_classes! {
+    tls_error: TlsError,
 }
 
 /// Handles that callbacks reach without counting on them.

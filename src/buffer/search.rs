@@ -80,8 +80,7 @@ impl EventBuffer {
             let length = buffer.length();
             inside(CALL, start, length)?;
             let end = end.map_or(length, |end| end.min(length));
-            let room = end.checked_sub(start);
-            if room.is_none_or(|room| room < what.len()) {
+            if start > end {
                 return Ok(None);
             }
             if what.is_empty() {

@@ -1,8 +1,8 @@
 //! Moving bytes from one buffer to another, chunk by chunk and without copying them.
 //!
 //! Owns, lends to C: nothing. Runs user code: as `buffer`. libevent runs the callbacks of a
-//! lent target before it is done with the source, and those of a lent source before it is
-//! done with the target: bytes that go to a lent one pass through a buffer in between.
+//! lent target before it is done with a source that keeps a part, and those of a lent source
+//! before it is done with the target: such bytes pass through a buffer in between.
 
 use super::{End, EventBuffer};
 use crate::error::Result;
@@ -99,10 +99,10 @@ impl EventBuffer {
         length: usize,
         end: End,
     ) -> Result<usize> {
-        if self.is_lent() {
+        if self.is_lent() && (source.is_lent() || length < source.length()) {
             return self.take_through(call, source, length, end);
         }
-        self.native(call, |target| {
+        self.native_files(call, |target| {
             source.native(call, |source| {
                 let length = length.min(source.length());
                 if length == 0 || source.is(&target) {
@@ -110,13 +110,18 @@ impl EventBuffer {
                 }
                 target.unfrozen(end)?;
                 source.unfrozen(End::Front)?;
-                source.move_to(&target, end, length)?;
+                if self.is_lent() {
+                    target.take_all(&source, end)?;
+                } else {
+                    source.move_to(&target, end, length)?;
+                }
                 Ok(length)
             })
         })
     }
 
-    /// As [`take_from`](Self::take_from), for a lent target.
+    /// As [`take_from`](Self::take_from), when libevent might find the target or the source
+    /// changed in the middle of its work.
     fn take_through(
         &self,
         call: &'static str,

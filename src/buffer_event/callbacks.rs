@@ -47,6 +47,14 @@ impl Callbacks {
     /// No closures.
     ///
     /// PHP: three times `null`.
+    ///
+    /// # Examples
+    /// ```
+    /// assert_eq!(
+    ///     format!("{:?}", php_event::Callbacks::new()),
+    ///     "Callbacks { read: false, write: false, event: false }"
+    /// );
+    /// ```
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -56,6 +64,20 @@ impl Callbacks {
     ///
     /// Data that is left in the input does not call it again; more data does. At most 4096
     /// bytes come in between two calls.
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{BufferEventOptions, Callbacks, Event, EventBase, EventBufferEvent};
+    /// # let base = EventBase::new()?;
+    /// # let (bev, peer) = EventBufferEvent::create_pair(&base, BufferEventOptions::empty())?;
+    /// bev.set_callbacks(Callbacks::new().on_read(|bev| {
+    ///     assert_eq!(bev.read(9).unwrap().as_deref(), Some(&b"hello"[..]));
+    /// }))?;
+    /// bev.enable(Event::READ)?;
+    /// peer.write("hello")?;
+    /// base.dispatch()?;
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[must_use]
     pub fn on_read(mut self, callback: impl FnMut(&EventBufferEvent) + 'static) -> Self {
         self.read = Some(Box::new(callback));
@@ -65,6 +87,19 @@ impl Callbacks {
     /// Called when the output has gone out, but for the write low watermark's bytes.
     ///
     /// [`EventBufferEvent::enable`] with `WRITE` calls it once, too, though nothing was written.
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{BufferEventOptions, Callbacks, Event, EventBase, EventBufferEvent};
+    /// # let base = EventBase::new()?;
+    /// # let (bev, peer) = EventBufferEvent::create_pair(&base, BufferEventOptions::empty())?;
+    /// bev.set_callbacks(Callbacks::new().on_write(|bev| bev.free()))?; // when all is sent
+    /// peer.enable(Event::READ)?;
+    /// bev.write("goodbye")?;
+    /// base.dispatch()?;
+    /// assert!(bev.get_enabled().is_err());
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[must_use]
     pub fn on_write(mut self, callback: impl FnMut(&EventBufferEvent) + 'static) -> Self {
         self.write = Some(Box::new(callback));
@@ -72,6 +107,20 @@ impl Callbacks {
     }
 
     /// Called when the connection stands, at its end, on an error, and on a timeout.
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{BufferEventOptions, Callbacks, Event, EventBase, EventBufferEvent};
+    /// # let base = EventBase::new()?;
+    /// # let (bev, peer) = EventBufferEvent::create_pair(&base, BufferEventOptions::empty())?;
+    /// bev.set_callbacks(Callbacks::new().on_event(|bev, what| {
+    ///     assert_eq!(what, EventBufferEvent::READING | EventBufferEvent::EOF);
+    ///     bev.free();
+    /// }))?;
+    /// peer.flush(Event::WRITE, php_event::FlushMode::Finished)?;
+    /// base.dispatch()?;
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[must_use]
     pub fn on_event(
         mut self,
@@ -97,8 +146,8 @@ impl EventBufferEvent {
     ///
     /// In a running callback, its closure is dropped when it returns. While a filter is on
     /// top of this object they wait until the filter is gone. A closure that is running is
-    /// not entered a second time: what it causes itself, such as the write callback by a
-    /// write through a filter, is left out.
+    /// not entered a second time: what it causes itself, as a write callback that writes
+    /// through a filter, calls it again in the next turn.
     ///
     /// PHP: `EventBufferEvent::setCallbacks`. libevent: `bufferevent_setcb`. Where PHP keeps
     /// an old `$arg` if none is given, a closure's captures are replaced with it.
@@ -106,6 +155,35 @@ impl EventBufferEvent {
     /// # Errors
     /// [`Error::State`] for the buffer event of an HTTP connection, which needs its own;
     /// [`Error::Freed`], [`Error::Forked`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{BufferEventOptions, Callbacks, Event, EventBase, EventBufferEvent};
+    /// # let base = EventBase::new()?;
+    /// # let (bev, peer) = EventBufferEvent::create_pair(&base, BufferEventOptions::empty())?;
+    /// let greeting = String::from("hello"); // what PHP gives as $arg
+    /// bev.set_callbacks(Callbacks::new().on_write(move |bev| drop(bev.write(&greeting))))?;
+    /// bev.set_callbacks(Callbacks::new())?; // none any more
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
+    ///
+    /// A closure owns what it uses:
+    /// ```compile_fail,E0597
+    /// # use php_event::{BufferEventOptions, Callbacks, EventBase, EventBufferEvent};
+    /// # let base = EventBase::new().unwrap();
+    /// # let bev = EventBufferEvent::unconnected(&base, BufferEventOptions::empty()).unwrap();
+    /// let count = std::cell::Cell::new(0);
+    /// bev.set_callbacks(Callbacks::new().on_read(|_bev| count.set(1))).unwrap();
+    /// # drop(bev);
+    /// ```
+    /// ```
+    /// # use php_event::{BufferEventOptions, Callbacks, EventBase, EventBufferEvent};
+    /// # let base = EventBase::new().unwrap();
+    /// # let bev = EventBufferEvent::unconnected(&base, BufferEventOptions::empty()).unwrap();
+    /// let count = std::rc::Rc::new(std::cell::Cell::new(0));
+    /// bev.set_callbacks(Callbacks::new().on_read(move |_bev| count.set(1))).unwrap();
+    /// # drop(bev);
+    /// ```
     #[doc(alias = "EventBufferEvent::setCallbacks", alias = "bufferevent_setcb")]
     pub fn set_callbacks(&self, callbacks: Callbacks) -> Result<()> {
         const CALL: &str = "EventBufferEvent::setCallbacks";

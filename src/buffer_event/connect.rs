@@ -11,8 +11,8 @@ use std::ptr;
 
 use socket2::{SockAddr, SockRef, Socket, Type};
 
+use super::EventBufferEvent;
 use super::inner::Link;
-use super::{EventBufferEvent, Kind};
 use crate::error::{Error, Result, c_text, cvt};
 use crate::ffi;
 
@@ -77,6 +77,15 @@ impl EventBufferEvent {
     ///
     /// # Errors
     /// [`Error::Freed`], [`Error::Forked`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{BufferEventOptions, Event, EventBase, EventBufferEvent};
+    /// # let base = EventBase::new()?;
+    /// # let (bev, peer) = EventBufferEvent::create_pair(&base, BufferEventOptions::empty())?;
+    /// assert_eq!(bev.get_dns_error_string()?, None);
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(
         alias = "EventBufferEvent::getDnsErrorString",
         alias = "bufferevent_socket_get_dns_error"
@@ -89,16 +98,20 @@ impl EventBufferEvent {
     pub(super) fn may_connect(&self, call: &'static str) -> Result<()> {
         self.0.usable(call)?;
         let reason = match (self.0.kind, self.0.link.get()) {
-            (Kind::Socket, Link::Fresh) => return Ok(()),
-            (Kind::Socket, Link::Begun) => "it was connected before; make a new buffer event",
-            (Kind::Socket, Link::Closed) => "it was closed; make a new buffer event",
-            _ => "it has no socket of its own to connect",
+            (kind, _) if !kind.has_socket() => "it has no socket of its own to connect",
+            (_, Link::Fresh) => return Ok(()),
+            (_, Link::Begun) => "it was connected before; make a new buffer event",
+            (_, Link::Closed) => "it was closed; make a new buffer event",
         };
         Err(Error::State { call, reason })
     }
 
     /// Has the system connect, and libevent wait for what comes of it.
     fn start(&self, call: &'static str, address: &SockAddr) -> Result<()> {
+        #[cfg(feature = "openssl")]
+        if let Some(address) = address.as_socket() {
+            self.name_host(&address.ip().to_string())?;
+        }
         let io = |error| Error::io(call, error);
         let given = self.fd();
         if let Some(fd) = given {
@@ -117,7 +130,7 @@ impl EventBufferEvent {
     /// Has libevent tell when its descriptor, which is connecting, is connected.
     pub(super) fn expect_connected(&self, call: &'static str) -> Result<()> {
         // SAFETY: `with` gives one that is not freed. Without an address libevent takes it
-        // that its descriptor is connecting.
+        // that its descriptor is connecting, and waits for it to be writable, disabled or not.
         let rc = self.with(call, |raw| unsafe {
             ffi::bufferevent_socket_connect(raw, ptr::null(), 0)
         })?;

@@ -54,6 +54,14 @@ pub struct Filters {
 
 impl Filters {
     /// No closures: everything passes.
+    ///
+    /// # Examples
+    /// ```
+    /// assert_eq!(
+    ///     format!("{:?}", php_event::Filters::new()),
+    ///     "Filters { input: false, output: false }"
+    /// );
+    /// ```
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -61,6 +69,22 @@ impl Filters {
 
     /// What is done to bytes that come in: from the input of the buffer event below to the
     /// input of the filter.
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{BufferEventOptions, Event, EventBase, EventBufferEvent, FilterResult, Filters};
+    /// # let base = EventBase::new()?;
+    /// # let (under, peer) = EventBufferEvent::create_pair(&base, BufferEventOptions::empty())?;
+    /// let nothing = Filters::new().on_input(|source, _destination, _limit, _mode| {
+    ///     source.drain(source.length()).map_or(FilterResult::Error, |()| FilterResult::Ok)
+    /// });
+    /// let deaf = EventBufferEvent::create_filter(&under, nothing, BufferEventOptions::empty())?;
+    /// deaf.enable(Event::READ)?;
+    /// peer.write("hello")?;
+    /// base.dispatch()?;
+    /// assert_eq!(deaf.read(9)?, None);
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[must_use]
     pub fn on_input(
         mut self,
@@ -73,6 +97,21 @@ impl Filters {
 
     /// What is done to bytes that go out: from the output of the filter to the output of the
     /// buffer event below.
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{BufferEventOptions, Event, EventBase, EventBufferEvent, FilterResult, Filters};
+    /// # let base = EventBase::new()?;
+    /// # let (under, peer) = EventBufferEvent::create_pair(&base, BufferEventOptions::empty())?;
+    /// let lines = Filters::new().on_output(|source, destination, _limit, _mode| {
+    ///     let line = destination.add_buffer(source).and_then(|()| destination.add("\n"));
+    ///     line.map_or(FilterResult::Error, |()| FilterResult::Ok)
+    /// });
+    /// let filter = EventBufferEvent::create_filter(&under, lines, BufferEventOptions::empty())?;
+    /// filter.write("hello")?;
+    /// assert_eq!(under.output().length(), 6);
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[must_use]
     pub fn on_output(
         mut self,
@@ -106,7 +145,7 @@ pub(crate) struct Stage {
     window: Rc<Window>,
     source: EventBuffer, // both look through `window`
     destination: EventBuffer,
-    idle: Cell<Option<usize>>, // so many bytes waited when the closure last took none
+    idle: Cell<Option<(usize, FlushMode)>>, // what waited when the closure last took none
 }
 
 /// The buffers of a running call; null outside of it.
@@ -178,8 +217,11 @@ impl Stage {
     ) -> FilterResult {
         // SAFETY: the caller's duty.
         let before = unsafe { ffi::evbuffer_get_length(source) };
-        if before > 0 && self.idle.take() == Some(before) {
-            return FilterResult::NeedMore; // libevent asks until nothing waits, and this is all
+        let idle = self.idle.take();
+        if before > 0 && idle == Some((before, mode)) {
+            // libevent asks until nothing waits, and this is all. The next flush may ask again.
+            self.idle.set(idle.filter(|_| mode == FlushMode::Normal));
+            return FilterResult::NeedMore;
         }
         let mut result = FilterResult::NeedMore;
         self.f.call(|f| {
@@ -191,7 +233,7 @@ impl Stage {
         // SAFETY: the caller's duty.
         let after = unsafe { ffi::evbuffer_get_length(source) };
         if result == FilterResult::Ok && after >= before {
-            self.idle.set(Some(after));
+            self.idle.set(Some((after, mode)));
         }
         result
     }
@@ -325,6 +367,18 @@ impl EventBufferEvent {
     /// # Errors
     /// [`Error::State`] when the other half of the pair is freed; [`Error::Argument`] for
     /// other flags than `READ` and `WRITE`; [`Error::Freed`], [`Error::Forked`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{BufferEventOptions, Event, EventBase, EventBufferEvent};
+    /// # let base = EventBase::new()?;
+    /// # let (bev, peer) = EventBufferEvent::create_pair(&base, BufferEventOptions::empty())?;
+    /// peer.enable(Event::READ)?;
+    /// bev.write("last words")?;
+    /// bev.flush(Event::WRITE, php_event::FlushMode::Finished)?; // tells `peer` the end
+    /// bev.free();
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(alias = "bufferevent_flush")]
     pub fn flush(&self, events: EventFlags, mode: FlushMode) -> Result<bool> {
         const CALL: &str = "EventBufferEvent::flush";
@@ -373,6 +427,21 @@ impl EventBufferEvent {
             }
         }
         Ok(moved)
+    }
+
+    /// After the read callback of a filter: takes what the read high mark kept back. libevent
+    /// looks only whether the mark is still met, and forgets the rest if it is not.
+    pub(crate) fn refill(&self) {
+        const CALL: &str = "EventBufferEvent::read";
+        let Ok(raw) = self.0.usable(CALL) else { return };
+        let mut high = 0;
+        // SAFETY: `raw` is not freed; `high` is written before the call returns.
+        unsafe {
+            ffi::bufferevent_getwatermark(raw, EventFlags::READ.bits(), ptr::null_mut(), &mut high)
+        };
+        if self.0.kind == Kind::Filter && high > 0 {
+            self.push(CALL, EventFlags::READ, FlushMode::Normal).ok(); // not freed
+        }
     }
 
     /// Whether bytes wait in the input of what is under a filter.

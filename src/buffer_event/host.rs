@@ -48,7 +48,8 @@ impl EventBufferEvent {
     /// connected to. They are tried one after the other, each for as long as
     /// [`set_timeouts`](Self::set_timeouts) gives for writing, or as the system takes; the
     /// lookup gets that time, too, or 10 seconds. What is written before is sent when the
-    /// connection is there. A socket is made for each address, if the object has none.
+    /// connection is there. A socket is made for each address, if the object has none. With TLS
+    /// the server must have a certificate for this host, unless another was named.
     ///
     /// PHP: `EventBufferEvent::connectHost`, which tries the first address alone.
     /// libevent: `bufferevent_socket_connect_hostname`. Without a DNS base PHP blocks to look a
@@ -108,6 +109,8 @@ impl EventBufferEvent {
             let reason = "its socket is connected already";
             return Err(Error::State { call: CALL, reason });
         }
+        #[cfg(feature = "openssl")]
+        self.name_host(hostname)?;
         let weak = Rc::downgrade(&self.0);
         let found = Box::new(move |outcome| {
             if let Some(inner) = weak.upgrade() {

@@ -21,6 +21,8 @@ use super::EventBufferEvent;
 use super::callbacks::{Data, Happening};
 use super::host::Dial;
 use super::limits::Bucket;
+#[cfg(feature = "openssl")]
+use super::tls::Tls;
 use crate::buffer::{Lender, Side};
 use crate::error::{Error, Result};
 use crate::flags::{BufferEventFlags, BufferEventOptions, EventFlags};
@@ -34,11 +36,29 @@ pub(crate) enum Kind {
     Socket,
     /// One half of a pair.
     Pair,
-    /// On top of another buffer event.
+    /// On top of another buffer event, with closures between the two.
     Filter,
+    /// As `Socket`, with TLS.
+    #[cfg(feature = "openssl")]
+    Tls,
+    /// TLS on top of another buffer event.
+    #[cfg(feature = "openssl")]
+    TlsFilter,
     /// Owned and freed by something else of libevent's, such as an HTTP connection, whose
     /// Rust side calls [`Inner::forget`] before it is gone.
     View,
+}
+
+impl Kind {
+    /// Whether it has a socket of its own, or may be given one.
+    pub(super) fn has_socket(self) -> bool {
+        match self {
+            Self::Socket => true,
+            #[cfg(feature = "openssl")]
+            Self::Tls => true,
+            _ => false,
+        }
+    }
 }
 
 /// How far a buffer event is on the way from its peer's address to its end.
@@ -63,6 +83,8 @@ pub(crate) struct Native {
     pub(crate) under: Option<EventBufferEvent>,
     /// Whatever else is to live as long.
     pub(crate) kept: Option<Box<dyn Any>>,
+    #[cfg(feature = "openssl")]
+    pub(super) tls: Option<Tls>,
 }
 
 impl Native {
@@ -74,6 +96,8 @@ impl Native {
             source: None,
             under: None,
             kept: None,
+            #[cfg(feature = "openssl")]
+            tls: None,
         }
     }
 }
@@ -92,14 +116,21 @@ pub(crate) struct Inner {
     pub(super) under: RefCell<Option<EventBufferEvent>>,
     covered: Cell<bool>, // a filter is on top, and has the callbacks
     kept: RefCell<Option<Box<dyn Any>>>,
+    #[cfg(feature = "openssl")]
+    pub(super) tls: RefCell<Option<Tls>>,
+    pub(super) detached: Cell<bool>, // in the base's keeping
     pub(super) link: Cell<Link>,
     pub(super) dial: RefCell<Option<Dial>>, // what `connect_host` has under way
     pub(super) dns_error: RefCell<Option<DnsError>>,
     pub(super) write_timeout: Cell<Option<Duration>>,
     pub(super) priority: Cell<Option<i32>>, // as `set_priority` set it
     pub(super) bucket: RefCell<Option<Bucket>>, // the rate limit that C has
+    postponed: Cell<bool>,                  // a read callback was put off, and may find nothing
     pub(super) scheduled: Cell<bool>,       // libevent may have its deferred callback in a queue
 }
+
+/// For reading, writing, and events.
+type Closures = (Option<Box<Data>>, Option<Box<Data>>, Option<Box<Happening>>);
 
 /// What is left of a buffer event when its handles are done with it.
 struct Remains {
@@ -107,11 +138,13 @@ struct Remains {
     arg: *mut c_void,
     kind: Kind,
     options: BufferEventOptions,
-    closures: (Option<Box<Data>>, Option<Box<Data>>, Option<Box<Happening>>),
+    closures: Closures,
     source: Option<Box<dyn AsFd>>, // its number must stay taken until libevent has let go of it
     under: Option<EventBufferEvent>,
     kept: Option<Box<dyn Any>>,
     bucket: Option<Bucket>,
+    #[cfg(feature = "openssl")]
+    tls: Option<Tls>,
 }
 
 impl EventBufferEvent {
@@ -136,12 +169,16 @@ impl EventBufferEvent {
             under: RefCell::new(native.under),
             covered: Cell::new(false),
             kept: RefCell::new(native.kept),
+            #[cfg(feature = "openssl")]
+            tls: RefCell::new(native.tls),
+            detached: Cell::new(false),
             link: Cell::new(Link::Fresh),
             dial: RefCell::default(),
             dns_error: RefCell::default(),
             write_timeout: Cell::default(),
             priority: Cell::default(),
             bucket: RefCell::default(),
+            postponed: Cell::default(),
             scheduled: Cell::default(),
         });
         inner.arg.set(trampoline::lend(&inner));
@@ -176,11 +213,21 @@ impl Inner {
         if self.kind != Kind::Socket || self.options.contains(BufferEventOptions::DEFER_CALLBACKS) {
             self.scheduled.set(true);
         }
+        #[cfg(feature = "openssl")]
+        self.take_pending(self.raw.get());
     }
 
     /// Whether a filter on top of it, or an HTTP connection, has its callbacks.
     pub(super) fn is_taken(&self) -> bool {
         self.covered.get() || self.kind == Kind::View
+    }
+
+    /// Whether bytes that pass through it pass through closures of the user's.
+    #[cfg(feature = "openssl")]
+    pub(super) fn runs_closures(&self) -> bool {
+        let under = self.under.borrow().clone();
+        matches!(self.kind, Kind::Filter | Kind::View)
+            || under.is_some_and(|under| under.0.runs_closures())
     }
 
     /// Replaces the closures; gives back the old ones, to be dropped when nothing is borrowed.
@@ -190,7 +237,7 @@ impl Inner {
         read: Option<Box<Data>>,
         write: Option<Box<Data>>,
         event: Option<Box<Happening>>,
-    ) -> impl Sized + use<> {
+    ) -> Closures {
         self.wanted
             .set([read.is_some(), write.is_some(), event.is_some()]);
         let old = (
@@ -209,6 +256,8 @@ impl Inner {
             return;
         }
         let [read, write, event] = self.wanted.get();
+        #[cfg(feature = "openssl")]
+        let event = event || self.tls.borrow().is_some(); // `translate` and `write_on` need it
         let (on_read, on_write, on_event): (
             ffi::bufferevent_data_cb,
             ffi::bufferevent_data_cb,
@@ -238,8 +287,22 @@ impl Inner {
         }
         let deferred = BufferEventOptions::DEFER_CALLBACKS.bits();
         self.scheduled.set(true);
+        self.postponed
+            .set(self.postponed.get() || what == EventFlags::READ);
         // SAFETY: `raw` is not freed; deferred, nothing is called in here.
         unsafe { ffi::bufferevent_trigger(raw, what.bits(), deferred) };
+    }
+
+    /// Whether this read callback was put off, and what it was to tell of is read already.
+    pub(crate) fn is_stale(&self) -> bool {
+        if !self.postponed.take() {
+            return false;
+        }
+        let Ok(input) = self.evbuffer("", Side::Input) else {
+            return true;
+        };
+        // SAFETY: `evbuffer` gives one that is not freed.
+        unsafe { ffi::evbuffer_get_length(input) == 0 }
     }
 
     /// Has the event callback called in a later turn of the loop, with `errno` to be read.
@@ -253,6 +316,44 @@ impl Inner {
         Errno::set_raw(errno);
         // SAFETY: `raw` is not freed; deferred, nothing is called in here.
         unsafe { ffi::bufferevent_trigger_event(raw, what.bits(), deferred) };
+    }
+
+    /// Gives what carries the bytes what waits for it, as far as that goes at once.
+    #[cfg(feature = "openssl")]
+    fn write_now(&self) {
+        let raw = self.raw.get();
+        if raw.is_null() {
+            return;
+        }
+        // SAFETY: `raw` is not freed.
+        let output = unsafe { ffi::bufferevent_get_output(raw) };
+        // SAFETY: as above.
+        let fd = unsafe { ffi::bufferevent_getfd(raw) };
+        match (self.kind, &*self.tls.borrow()) {
+            (Kind::Socket, _) if fd >= 0 => {
+                // SAFETY: the output lives as long as `raw`; this and the next two are what
+                // libevent itself does when the socket can be written.
+                unsafe { ffi::evbuffer_unfreeze(output, 1) };
+                // SAFETY: as above; the descriptor is that of `source`.
+                unsafe { ffi::evbuffer_write(output, fd) };
+                // SAFETY: as above.
+                unsafe { ffi::evbuffer_freeze(output, 1) };
+            }
+            (_, Some(tls)) => tls.write_now(output),
+            _ => {}
+        }
+        if let (Kind::TlsFilter, Some(under)) = (self.kind, &*self.under.borrow()) {
+            under.0.write_now();
+        }
+    }
+
+    /// How many bytes wait to be written.
+    #[cfg(feature = "openssl")]
+    pub(super) fn output_length(&self, raw: *mut ffi::bufferevent) -> usize {
+        // SAFETY: the caller has not freed `raw`.
+        let output = unsafe { ffi::bufferevent_get_output(raw) };
+        // SAFETY: the output lives as long as `raw`.
+        unsafe { ffi::evbuffer_get_length(output) }
     }
 
     /// A [`Kind::View`] whose owner is about to free it: from now on it is as freed.
@@ -282,7 +383,13 @@ impl Inner {
             under: self.under.take(),
             kept: self.kept.take(),
             bucket: self.bucket.take(),
+            #[cfg(feature = "openssl")]
+            tls: self.tls.take(),
         };
+        let handle = self
+            .detached
+            .replace(false)
+            .then(|| self.base.let_connection_go(self));
         let dial = self.dial.take();
         if self.base.is_foreign() {
             self.base.adopt(Box::new(remains));
@@ -290,6 +397,7 @@ impl Inner {
             remains.end(&self.base);
         }
         drop(dial); // which may have the last hold on a source
+        drop(handle);
     }
 }
 
@@ -299,6 +407,10 @@ impl Remains {
         if self.kind != Kind::View {
             base.calling_in_drop(|| self.let_go());
             base.owe_a_turn();
+        }
+        #[cfg(feature = "openssl")]
+        if let Some(tls) = self.tls {
+            tls.end(base);
         }
         // SAFETY: lent in `from_native`, and libevent has forgotten it.
         unsafe { trampoline::reclaim::<Inner>(self.arg) };
@@ -334,13 +446,33 @@ impl Remains {
         unsafe { ffi::bufferevent_set_timeouts(self.raw, ptr::null(), ptr::null()) };
         // SAFETY: as above.
         unsafe { ffi::bufferevent_disable(self.raw, both) };
-        if self.kind == Kind::Socket {
+        #[cfg(feature = "openssl")]
+        self.say_goodbye();
+        if self.kind.has_socket() {
             // SAFETY: as above. While connecting, `disable` leaves an event in the backend,
             // which would outlive the descriptor; this does not.
             unsafe { ffi::bufferevent_setfd(self.raw, -1) };
         }
         // SAFETY: the count that `from_native` was given; nobody has `raw` any more.
         unsafe { ffi::bufferevent_free(self.raw) };
+    }
+}
+
+#[cfg(feature = "openssl")]
+impl Remains {
+    /// Tells a TLS peer that no more comes, unless something was to come: then the end without
+    /// a goodbye tells it that the rest is missing.
+    fn say_goodbye(&self) {
+        let Some(tls) = &self.tls else { return };
+        // SAFETY: `raw` is not freed before the end of `let_go`.
+        let output = unsafe { ffi::bufferevent_get_output(self.raw) };
+        // SAFETY: the output lives as long as `raw`.
+        if unsafe { ffi::evbuffer_get_length(output) } > 0 || !tls.say_goodbye() {
+            return;
+        }
+        if let Some(under) = &self.under {
+            under.0.write_now(); // it may end with the filter
+        }
     }
 }
 
@@ -360,8 +492,8 @@ impl Lender for Inner {
     fn evbuffer(&self, call: &'static str, side: Side) -> Result<*mut ffi::evbuffer> {
         let raw = self.usable(call)?;
         self.touch();
-        // SAFETY: `raw` is not freed, and has its buffers for as long as it lives.
         Ok(match side {
+            // SAFETY: `raw` is not freed, and has its buffers for as long as it lives.
             Side::Input => unsafe { ffi::bufferevent_get_input(raw) },
             // SAFETY: as above.
             Side::Output => unsafe { ffi::bufferevent_get_output(raw) },

@@ -47,7 +47,14 @@ pub struct RateLimit {
 }
 
 impl RateLimit {
-    /// No limit that could be met, and ticks of a second.
+    /// No limit that could be met, and ticks of a second: to set a part of the fields.
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::RateLimit;
+    /// let slow_reader = RateLimit { read_rate: 100, read_burst: 200, ..RateLimit::UNLIMITED };
+    /// assert!(slow_reader.write_rate > slow_reader.read_rate);
+    /// ```
     pub const UNLIMITED: Self = Self {
         read_rate: isize::MAX as usize,
         read_burst: isize::MAX as usize,
@@ -119,6 +126,16 @@ impl EventBufferEvent {
     /// [`Error::Argument`] when `low` is more than a `high` that is not 0, so that nothing
     /// would ever be told, and for other flags than `READ` and `WRITE`; [`Error::Freed`],
     /// [`Error::Forked`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{BufferEventOptions, Event, EventBase, EventBufferEvent};
+    /// # let base = EventBase::new()?;
+    /// # let (bev, peer) = EventBufferEvent::create_pair(&base, BufferEventOptions::empty())?;
+    /// bev.set_watermark(Event::READ, 4, 64)?; // tell from four bytes on, hold at most 64
+    /// assert!(bev.set_watermark(Event::READ, 64, 4).is_err());
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(
         alias = "EventBufferEvent::setWatermark",
         alias = "bufferevent_setwatermark"
@@ -200,6 +217,15 @@ impl EventBufferEvent {
     ///
     /// # Errors
     /// [`Error::Freed`], [`Error::Forked`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{BufferEventOptions, Event, EventBase, EventBufferEvent};
+    /// # let base = EventBase::new()?;
+    /// # let (bev, peer) = EventBufferEvent::create_pair(&base, BufferEventOptions::empty())?;
+    /// assert_eq!(bev.priority()?, 0); // the base has one priority
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(
         alias = "EventBufferEvent::$priority",
         alias = "bufferevent_get_priority"
@@ -222,6 +248,17 @@ impl EventBufferEvent {
     /// priority, which would destroy the queue: with `OPT_DEFER_CALLBACKS` set the priority
     /// before anything else, otherwise before a read high watermark; [`Error::Call`] when it
     /// is about to run; [`Error::Freed`], [`Error::Forked`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{BufferEventOptions, EventBase, EventBufferEvent};
+    /// # let base = EventBase::new()?;
+    /// base.priority_init(3)?;
+    /// let bev = EventBufferEvent::unconnected(&base, BufferEventOptions::empty())?;
+    /// bev.set_priority(0)?;
+    /// assert_eq!(bev.priority()?, 0);
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(
         alias = "EventBufferEvent::setPriority",
         alias = "bufferevent_priority_set"

@@ -7,6 +7,15 @@ use crate::{EventBufferEvent, ffi};
 /// How urgently [`EventBufferEvent::flush`] moves bytes, and why a filter is called.
 ///
 /// PHP has no such thing. libevent: `enum bufferevent_flush_mode`.
+///
+/// # Examples
+/// ```
+/// # use php_event::{BufferEventOptions, Event, EventBase, EventBufferEvent, FlushMode};
+/// # let base = EventBase::new()?;
+/// # let (bev, _peer) = EventBufferEvent::create_pair(&base, BufferEventOptions::empty())?;
+/// bev.flush(Event::WRITE, FlushMode::Finished)?; // the peer reads the end
+/// # Ok::<(), php_event::EventException>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[doc(alias = "bufferevent_flush_mode")]
 pub enum FlushMode {
@@ -39,10 +48,19 @@ impl FlushMode {
 /// What a filter's closure made of its bytes; see [`Filters`](crate::Filters).
 ///
 /// PHP has no such thing. libevent: `enum bufferevent_filter_result`.
+///
+/// # Examples
+/// ```
+/// use php_event::{FilterResult, Filters};
+///
+/// let refusing = Filters::new().on_input(|_source, _destination, _limit, _mode| FilterResult::Error);
+/// # drop(refusing);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[doc(alias = "bufferevent_filter_result")]
 pub enum FilterResult {
-    /// It took some, or put some. It is called again while bytes wait, unless it took none.
+    /// It took some, or put some. It is called again while bytes wait; if it took none, only
+    /// when there are more, or on [`FlushMode::Flush`].
     Ok,
     /// It put nothing, and waits for more bytes.
     NeedMore,
@@ -98,6 +116,15 @@ bitflags::bitflags! {
     /// How an [`EventBufferEvent`] is made.
     ///
     /// PHP: the `OPT_` constants of `EventBufferEvent`. libevent: `enum bufferevent_options`.
+    ///
+    /// ```
+    /// use php_event::{EventBase, EventBufferEvent};
+    ///
+    /// let base = EventBase::new()?;
+    /// let deferred = EventBufferEvent::OPT_DEFER_CALLBACKS | EventBufferEvent::OPT_CLOSE_ON_FREE;
+    /// let client = EventBufferEvent::unconnected(&base, deferred)?;
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
     pub struct BufferEventOptions: c_int {
         /// Give up what it was made from when it is freed. A socket is owned in any case, and
@@ -127,4 +154,42 @@ class_consts!(EventBufferEvent: BufferEventOptions {
     OPT_THREADSAFE = THREADSAFE "BEV_OPT_THREADSAFE",
     OPT_DEFER_CALLBACKS = DEFER_CALLBACKS "BEV_OPT_DEFER_CALLBACKS",
     OPT_UNLOCK_CALLBACKS = UNLOCK_CALLBACKS "BEV_OPT_UNLOCK_CALLBACKS",
+});
+
+/// Which side of a TLS connection an [`EventBufferEvent`] is, and how far it is.
+///
+/// PHP: the constants `EventBufferEvent::SSL_…`, the same values.
+/// libevent: `enum bufferevent_ssl_state`.
+///
+/// # Examples
+/// ```
+/// use php_event::{EventBufferEvent, SslState};
+/// assert_eq!(EventBufferEvent::SSL_ACCEPTING, SslState::Accepting);
+/// assert_eq!(EventBufferEvent::SSL_ACCEPTING as u32, 2);
+/// ```
+#[cfg(feature = "openssl")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u32)]
+#[doc(alias = "bufferevent_ssl_state")]
+pub enum SslState {
+    /// The handshake is over. A constructor has no session for it, and answers `Err`.
+    Open = ffi::bufferevent_ssl_state_BUFFEREVENT_SSL_OPEN,
+    /// A client, which begins the handshake.
+    Connecting = ffi::bufferevent_ssl_state_BUFFEREVENT_SSL_CONNECTING,
+    /// A server, which waits for it.
+    Accepting = ffi::bufferevent_ssl_state_BUFFEREVENT_SSL_ACCEPTING,
+}
+
+#[cfg(feature = "openssl")]
+impl SslState {
+    pub(crate) fn to_c(self) -> ffi::bufferevent_ssl_state {
+        self as ffi::bufferevent_ssl_state
+    }
+}
+
+#[cfg(feature = "openssl")]
+class_consts!(EventBufferEvent: SslState {
+    SSL_OPEN = Open "BUFFEREVENT_SSL_OPEN",
+    SSL_CONNECTING = Connecting "BUFFEREVENT_SSL_CONNECTING",
+    SSL_ACCEPTING = Accepting "BUFFEREVENT_SSL_ACCEPTING",
 });

@@ -28,6 +28,8 @@ mod error;
 mod handle;
 mod line;
 
+#[cfg(feature = "openssl")]
+use std::cell::OnceCell;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::ffi::CString;
@@ -47,6 +49,8 @@ use crate::flags::AddressFamily;
 use crate::{
     Event, EventDnsBase, Lookup, LookupOptions, MAX_TIMEOUT, base, ffi, log, process, trampoline,
 };
+#[cfg(feature = "openssl")]
+use crate::{EventSslContext, buffer_event};
 
 pub(crate) use asking::Asking;
 pub use error::HttpError;
@@ -69,6 +73,8 @@ pub(crate) struct Client {
     address: String, // as it was given
     port: u16,
     host: Host,
+    #[cfg(feature = "openssl")]
+    context: OnceCell<EventSslContext>, // none: it speaks no TLS
     settings: Cell<Settings>,
     turn: Cell<*mut ffi::event>, // active while there are notes
     arg: Cell<Lent>,             // the weak count lent to C
@@ -175,6 +181,8 @@ impl Client {
             address: address.to_owned(),
             port,
             host,
+            #[cfg(feature = "openssl")]
+            context: OnceCell::new(),
             settings: Cell::new(Settings {
                 headers_max: Some(HEADERS_MAX),
                 body_max: Some(BODY_MAX),
@@ -205,10 +213,26 @@ impl Client {
             Host::Address(IpAddr::V6(ip)) => format!("[{ip}]"),
             _ => self.address.clone(),
         };
+        let usual = if self.speaks_tls() { 443 } else { 80 };
         match self.port {
-            80 => address,
+            port if port == usual => address,
             port => format!("{address}:{port}"),
         }
+    }
+
+    fn speaks_tls(&self) -> bool {
+        #[cfg(feature = "openssl")]
+        return self.context.get().is_some();
+        #[cfg(not(feature = "openssl"))]
+        false
+    }
+
+    /// Has the connections that are made from now on speak TLS with the host that was given.
+    #[cfg(feature = "openssl")]
+    fn speak_tls(&self, call: &'static str, context: &EventSslContext) -> Result<()> {
+        context.connecting(call, Some(&self.address))?; // so that what is wrong shows here
+        self.context.set(context.clone()).ok(); // there is none: called once, by `with_ssl`
+        Ok(())
     }
 
     /// Refuses a local address from which the server cannot be reached.
@@ -396,12 +420,16 @@ impl Client {
         Ok(true)
     }
 
-    /// What the next native connection is made around: a plain socket's, for now always.
+    /// What the next native connection is made around.
     fn bufferevent(
         &self,
         call: &'static str,
         conn: &connection::Inner,
     ) -> Result<*mut ffi::bufferevent> {
+        #[cfg(feature = "openssl")]
+        if let Some(context) = self.context.get() {
+            return buffer_event::connect_native(call, conn.base(), context, &self.address);
+        }
         // SAFETY: `conn` holds the base.
         cvt_p(call, unsafe {
             ffi::bufferevent_socket_new(conn.base().raw(), -1, 0)
@@ -559,6 +587,13 @@ impl Client {
 
     /// The native connection ends.
     pub(crate) fn closed(&self, conn: &connection::Inner) {
+        #[cfg(feature = "openssl")]
+        if self.speaks_tls() {
+            // SAFETY: libevent tells of the end before it frees the connection.
+            let bev = unsafe { ffi::evhttp_connection_get_bufferevent(conn.raw()) };
+            // SAFETY: the connection's own, and between two calls of OpenSSL's.
+            unsafe { buffer_event::say_goodbye(bev) };
+        }
         self.lost.set(true);
         self.spent.set(true);
         if conn.wants_close.get() {

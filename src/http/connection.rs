@@ -141,6 +141,17 @@ impl EventHttpConnection {
     ///
     /// # Errors
     /// [`Error::Freed`] when the connection has ended; [`Error::Forked`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{EventBase, EventHttp};
+    /// # let http = EventHttp::new(&EventBase::new()?)?;
+    /// http.set_default_callback(|request| {
+    ///     let (address, port) = request.get_connection().unwrap().get_peer().unwrap();
+    ///     println!("{address}:{port}");
+    /// })?;
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(
         alias = "EventHttpConnection::getPeer",
         alias = "evhttp_connection_get_peer"
@@ -169,6 +180,17 @@ impl EventHttpConnection {
     /// # Errors
     /// [`Error::Argument`] for a time of zero, or below a microsecond; [`Error::Freed`] when
     /// the connection has ended; [`Error::Forked`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{EventBase, EventHttp};
+    /// # let http = EventHttp::new(&EventBase::new()?)?;
+    /// http.set_default_callback(|request| {
+    ///     let connection = request.get_connection().unwrap();
+    ///     connection.set_timeout(Some(std::time::Duration::from_secs(300))).unwrap();
+    /// })?;
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(
         alias = "EventHttpConnection::setTimeout",
         alias = "evhttp_connection_set_timeout"
@@ -196,6 +218,17 @@ impl EventHttpConnection {
     ///
     /// # Errors
     /// [`Error::Freed`] when the connection has ended; [`Error::Forked`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{EventBase, EventHttp};
+    /// # let http = EventHttp::new(&EventBase::new()?)?;
+    /// http.set_default_callback(|request| {
+    ///     let connection = request.get_connection().unwrap();
+    ///     connection.set_close_callback(|_connection| println!("gone")).unwrap();
+    /// })?;
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(
         alias = "EventHttpConnection::setCloseCallback",
         alias = "evhttp_connection_set_closecb"

@@ -102,8 +102,8 @@ enum State {
 impl Gate {
     /// A gate at the start of a connection.
     ///
-    /// `limits` keep the gate's own memory bounded. Those that the user sets are evhttp's to
-    /// answer: `body_size` should let every body pass that they do.
+    /// `limits` are the server's; evhttp has none, for what comes behind a refusal must not
+    /// reach it.
     pub(crate) fn new(limits: Limits) -> Self {
         // evhttp counts in i64 and casts to size_t: past either it would lose count.
         let countable = u64::try_from(isize::MAX).unwrap_or(u64::MAX);

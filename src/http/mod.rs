@@ -10,6 +10,7 @@ pub(crate) mod connection;
 mod gate;
 mod headers;
 mod listening;
+mod page;
 pub(crate) mod peer;
 mod reply;
 pub(crate) mod request;
@@ -71,6 +72,37 @@ use crate::flags::HttpMethods;
 /// assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.ends_with("\r\n\r\nHello!"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// A closure owns what it uses:
+/// ```compile_fail,E0597
+/// # use php_event::{EventBase, EventHttp};
+/// let http = EventHttp::new(&EventBase::new().unwrap()).unwrap();
+/// let count = std::cell::Cell::new(0);
+/// http.set_default_callback(|_request| count.set(1)).unwrap();
+/// # drop(http);
+/// ```
+/// ```
+/// # use php_event::{EventBase, EventHttp};
+/// let http = EventHttp::new(&EventBase::new().unwrap()).unwrap();
+/// let count = std::rc::Rc::new(std::cell::Cell::new(0));
+/// http.set_default_callback(move |_request| count.set(1)).unwrap();
+/// ```
+/// A server and its requests stay in the thread of their base:
+/// ```compile_fail,E0277
+/// # use php_event::{EventBase, EventHttp};
+/// let http = EventHttp::new(&EventBase::new().unwrap()).unwrap();
+/// http.set_default_callback(|request| {
+///     let request = request.clone();
+///     std::thread::spawn(move || request.send_reply(200, "OK", None));
+/// }).unwrap();
+/// ```
+/// ```
+/// # use php_event::{EventBase, EventHttp};
+/// std::thread::spawn(|| {
+///     let http = EventHttp::new(&EventBase::new().unwrap()).unwrap();
+///     http.set_default_callback(|request| request.send_reply(200, "OK", None).unwrap()).unwrap();
+/// }).join().unwrap();
+/// ```
 #[derive(Clone)]
 #[doc(alias = "evhttp")]
 pub struct EventHttp(Rc<Handle>);
@@ -93,10 +125,50 @@ impl EventHttp {
     ///
     /// # Errors
     /// [`Error::Freed`], [`Error::Forked`] for the base; [`Error::Call`] without memory.
+    ///
+    /// # Examples
+    /// ```
+    /// let http = php_event::EventHttp::new(&php_event::EventBase::new()?)?;
+    /// assert!(http.bound_addresses().is_empty());
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(alias = "EventHttp::__construct", alias = "evhttp_new")]
     pub fn new(base: &EventBase) -> Result<Self> {
         let server = server::Inner::new("EventHttp::__construct", base.inner())?;
         Ok(Self(Rc::new(Handle { server })))
+    }
+
+    /// Makes a server whose connections speak TLS.
+    ///
+    /// A client that does not is cut off without an answer. The close of a connection is told
+    /// (`close_notify`).
+    ///
+    /// PHP: `EventHttp::__construct` with a context. libevent: `evhttp_set_bevcb`,
+    /// `bufferevent_openssl_socket_new`.
+    ///
+    /// # Errors
+    /// [`Error::State`] when the context is for clients, or has no certificate; otherwise as
+    /// [`new`](Self::new).
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use php_event::{EventBase, EventHttp, EventSslContext};
+    ///
+    /// let base = EventBase::new()?;
+    /// let context = EventSslContext::new(EventSslContext::TLS_SERVER_METHOD, &[
+    ///     (EventSslContext::OPT_LOCAL_CERT, "cert.pem".into()),
+    ///     (EventSslContext::OPT_LOCAL_PK, "key.pem".into()),
+    /// ])?;
+    /// let https = EventHttp::with_ssl(&base, &context)?;
+    /// https.bind("0.0.0.0", 443)?;
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
+    #[cfg(feature = "openssl")]
+    #[doc(alias = "EventHttp::__construct", alias = "evhttp_set_bevcb")]
+    pub fn with_ssl(base: &EventBase, context: &crate::EventSslContext) -> Result<Self> {
+        let http = Self::new(base)?;
+        http.0.server.speak_tls("EventHttp::__construct", context)?;
+        Ok(http)
     }
 
     /// Listens on an address, and says on which: port 0 takes any free one. May be called
@@ -165,6 +237,15 @@ impl EventHttp {
     /// [`accept`](Self::accept). Beyond PHP, which has no way to ask.
     ///
     /// libevent: `evhttp_foreach_bound_socket`.
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{EventBase, EventHttp};
+    /// # let http = EventHttp::new(&EventBase::new()?)?;
+    /// let address = http.bind("::1", 0)?;
+    /// assert_eq!(http.bound_addresses(), [address]);
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[must_use]
     pub fn bound_addresses(&self) -> Vec<SocketAddr> {
         self.0.server.addresses()
@@ -182,6 +263,15 @@ impl EventHttp {
     /// # Errors
     /// [`Error::State`] when the path has a closure already; [`Error::Argument`] for a NUL in
     /// the path; [`Error::Freed`], [`Error::Forked`] for the base.
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{EventBase, EventHttp};
+    /// # let http = EventHttp::new(&EventBase::new()?)?;
+    /// http.set_callback("/status", |request| request.send_reply(204, "No Content", None).unwrap())?;
+    /// assert!(http.set_callback("/status", |_request| {}).is_err());
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(alias = "EventHttp::setCallback", alias = "evhttp_set_cb")]
     pub fn set_callback<F>(&self, path: &str, callback: F) -> Result<()>
     where
@@ -197,6 +287,16 @@ impl EventHttp {
     ///
     /// # Errors
     /// [`Error::Freed`], [`Error::Forked`] for the base.
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{EventBase, EventHttp};
+    /// # let http = EventHttp::new(&EventBase::new()?)?;
+    /// http.set_callback("/once", |_request| {})?;
+    /// assert!(http.remove_callback("/once")?);
+    /// assert!(!http.remove_callback("/once")?);
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(alias = "evhttp_del_cb")]
     pub fn remove_callback(&self, path: &str) -> Result<bool> {
         Ok(self.server("EventHttp::removeCallback")?.unroute(path))
@@ -209,6 +309,16 @@ impl EventHttp {
     ///
     /// # Errors
     /// [`Error::Freed`], [`Error::Forked`] for the base.
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{EventBase, EventHttp};
+    /// # let http = EventHttp::new(&EventBase::new()?)?;
+    /// http.set_default_callback(|request| {
+    ///     request.send_error(404, Some("Nothing here")).unwrap();
+    /// })?;
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(alias = "EventHttp::setDefaultCallback", alias = "evhttp_set_gencb")]
     pub fn set_default_callback<F>(&self, callback: F) -> Result<()>
     where
@@ -226,6 +336,15 @@ impl EventHttp {
     ///
     /// # Errors
     /// [`Error::Freed`], [`Error::Forked`] for the base.
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{EventBase, EventHttp};
+    /// # let http = EventHttp::new(&EventBase::new()?)?;
+    /// use php_event::EventHttpRequest;
+    /// http.set_allowed_methods(EventHttpRequest::CMD_GET | EventHttpRequest::CMD_HEAD)?;
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(
         alias = "EventHttp::setAllowedMethods",
         alias = "evhttp_set_allowed_methods"
@@ -244,6 +363,14 @@ impl EventHttp {
     ///
     /// # Errors
     /// [`Error::Freed`], [`Error::Forked`] for the base.
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{EventBase, EventHttp};
+    /// # let http = EventHttp::new(&EventBase::new()?)?;
+    /// http.set_max_body_size(Some(10 << 20))?;
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(
         alias = "EventHttp::setMaxBodySize",
         alias = "evhttp_set_max_body_size"
@@ -263,6 +390,14 @@ impl EventHttp {
     ///
     /// # Errors
     /// [`Error::Freed`], [`Error::Forked`] for the base.
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{EventBase, EventHttp};
+    /// # let http = EventHttp::new(&EventBase::new()?)?;
+    /// http.set_max_headers_size(Some(4096))?;
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(
         alias = "EventHttp::setMaxHeadersSize",
         alias = "evhttp_set_max_headers_size"
@@ -285,6 +420,14 @@ impl EventHttp {
     /// # Errors
     /// [`Error::Argument`] for a time of zero, or below a microsecond; [`Error::Freed`],
     /// [`Error::Forked`] for the base.
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{EventBase, EventHttp};
+    /// # let http = EventHttp::new(&EventBase::new()?)?;
+    /// http.set_timeout(Some(std::time::Duration::from_secs(10)))?;
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(alias = "EventHttp::setTimeout", alias = "evhttp_set_timeout")]
     pub fn set_timeout(&self, timeout: Option<Duration>) -> Result<()> {
         const CALL: &str = "EventHttp::setTimeout";
@@ -302,6 +445,14 @@ impl EventHttp {
     /// # Errors
     /// [`Error::Argument`] for a NUL in the name; [`Error::Freed`], [`Error::Forked`] for the
     /// base; [`Error::Call`] without memory.
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{EventBase, EventHttp};
+    /// # let http = EventHttp::new(&EventBase::new()?)?;
+    /// http.add_server_alias("www.example.org")?;
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(alias = "EventHttp::addServerAlias", alias = "evhttp_add_server_alias")]
     pub fn add_server_alias(&self, alias: &str) -> Result<()> {
         const CALL: &str = "EventHttp::addServerAlias";
@@ -316,6 +467,15 @@ impl EventHttp {
     /// # Errors
     /// [`Error::Argument`] for a NUL in the name; [`Error::Freed`], [`Error::Forked`] for the
     /// base.
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{EventBase, EventHttp};
+    /// # let http = EventHttp::new(&EventBase::new()?)?;
+    /// http.add_server_alias("www.example.org")?;
+    /// assert!(http.remove_server_alias("WWW.example.org")?);
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(
         alias = "EventHttp::removeServerAlias",
         alias = "evhttp_remove_server_alias"

@@ -16,10 +16,10 @@
 //! # What reading is on for
 //! While evhttp collects a request it reads and, when the peer is silent for too long, closes.
 //! While a request waits for its answer it does not read at all; while an answer is on its way
-//! it reads, to notice a peer that goes. Three things are put right here:
+//! it reads, to notice a peer that goes. Four things are put right here:
 //! - who has set a close callback wants to know in the first case as well ([`Peer::look_out`]);
-//! - nobody uses up what is read meanwhile, so that it must be bounded, and that the peer is
-//!   silent then is no fault ([`Peer::hold`]);
+//! - nobody uses up what is read meanwhile, so that it must be bounded ([`begin`]);
+//! - that the peer is silent then is no fault ([`Peer::hold`]);
 //! - a peer that has shut down its writing side still gets a long answer ([`Peer::answered`]).
 #![allow(unsafe_code)]
 
@@ -103,7 +103,10 @@ impl Peer {
         let settings = server.settings();
         let limits = Limits {
             header_size: settings.headers_max.unwrap_or(usize::MAX),
-            body_size: u64::MAX, // evhttp's to answer
+            body_size: settings
+                .body_max
+                .and_then(|size| size.try_into().ok())
+                .unwrap_or(u64::MAX),
         };
         Self {
             server: Rc::downgrade(server),
@@ -195,6 +198,11 @@ impl Peer {
         if let Some(request) = self.current.take().upgrade() {
             request.connection_ends();
         }
+        #[cfg(feature = "openssl")]
+        // SAFETY: evhttp has not freed the bufferevent yet.
+        unsafe {
+            buffer_event::say_goodbye(self.bev.get())
+        };
         // SAFETY: the caller's duty.
         unsafe { self.let_go(conn) };
     }
@@ -374,24 +382,20 @@ impl Peer {
         unsafe { ffi::bufferevent_enable(bev, READ) };
     }
 
-    /// From now on nobody uses up what is read, and the peer may be silent.
+    /// From now on the peer may be silent.
     pub(super) fn hold(&self) {
-        if self.held.replace(true) {
-            return;
+        if !self.held.replace(true) {
+            self.apply_timeout();
         }
-        // SAFETY: the callers see to it that `bev` is not null, so evhttp has not freed it.
-        unsafe { ffi::bufferevent_setwatermark(self.bev.get(), READ, 0, AHEAD_MAX) };
-        self.apply_timeout();
     }
 
-    /// The end of [`hold`](Self::hold).
+    /// evhttp collects the next request, however long it is, and in time.
     fn release(&self) {
-        if !self.held.replace(false) {
-            return;
-        }
         // SAFETY: called when an answer is complete, while the connection lives.
         unsafe { ffi::bufferevent_setwatermark(self.bev.get(), READ, 0, 0) };
-        self.apply_timeout();
+        if self.held.replace(false) {
+            self.apply_timeout();
+        }
     }
 
     /// An answer is complete. One that leaves in several turns shall not be cut off by a peer
@@ -442,6 +446,9 @@ pub(super) fn checked_timeout(call: &'static str, timeout: Option<Duration>) -> 
 pub(super) unsafe fn begin(conn: &connection::Inner, raw: *mut ffi::evhttp_request) {
     let peer = conn.peer();
     peer.asking.set(true);
+    // SAFETY: the connection lives. Reading is off now; it goes on at the end of the answer, or
+    // when somebody wants to know of the peer's end.
+    unsafe { ffi::bufferevent_setwatermark(peer.bev.get(), READ, 0, AHEAD_MAX) };
     let (on_complete, arg) = (Some(trampoline::on_complete as _), peer.arg.get());
     // SAFETY: the caller's duty; `arg` stays lent until the connection ends.
     unsafe { ffi::evhttp_request_set_on_complete_cb(raw, on_complete, arg) };

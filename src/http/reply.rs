@@ -13,7 +13,7 @@ use std::ptr;
 use std::rc::Rc;
 
 use super::request::{self, Role};
-use super::{EventHttpRequest, connection, headers, server};
+use super::{EventHttpRequest, connection, headers, page, server};
 use crate::buffer::EventBuffer;
 use crate::error::{Error, Result};
 use crate::flags::HttpMethods;
@@ -99,7 +99,7 @@ impl Exchange {
             self.conn.close(); // the parent answers
         } else if self.progress.get() == Progress::Waiting {
             // SAFETY: `raw` is live, and belongs to `conn`.
-            unsafe { refuse(raw, 500, None) };
+            unsafe { page::send(raw, 500, None, None) };
             self.answered();
         } else if self.progress.get() != Progress::Answered {
             self.conn.close();
@@ -222,6 +222,20 @@ impl EventHttpRequest {
     /// headers that contradict the body; [`Error::State`] for a second reply and when the client
     /// has gone, or the front of the body's buffer is frozen; [`Error::Freed`] when libevent
     /// has freed the request; [`Error::Forked`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{EventBase, EventHttp};
+    /// # let http = EventHttp::new(&EventBase::new()?)?;
+    /// use php_event::EventBuffer;
+    /// http.set_callback("/hello", |request| {
+    ///     let body = EventBuffer::new().unwrap();
+    ///     body.add("Hello!").unwrap();
+    ///     request.send_reply(200, "OK", Some(&body)).unwrap();
+    ///     assert!(request.send_reply(200, "OK", None).is_err());
+    /// })?;
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(alias = "EventHttpRequest::sendReply", alias = "evhttp_send_reply")]
     pub fn send_reply(&self, code: u16, reason: &str, body: Option<&EventBuffer>) -> Result<()> {
         const CALL: &str = "EventHttpRequest::sendReply";
@@ -257,6 +271,16 @@ impl EventHttpRequest {
     ///
     /// # Errors
     /// As [`send_reply`](Self::send_reply).
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{EventBase, EventHttp};
+    /// # let http = EventHttp::new(&EventBase::new()?)?;
+    /// http.set_default_callback(|request| {
+    ///     request.send_error(503, Some("Come back later")).unwrap();
+    /// })?;
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(alias = "EventHttpRequest::sendError", alias = "evhttp_send_error")]
     pub fn send_error(&self, error: u16, reason: Option<&str>) -> Result<()> {
         let answer = self.new_answer("EventHttpRequest::sendError")?;
@@ -305,7 +329,7 @@ impl EventHttpRequest {
             answer.close_behind_body();
         }
         answer.exchange.progress.set(Progress::Streaming {
-            body: has_body(answer.method(), code),
+            body: page::has_body(answer.method(), code),
             left: announced,
         });
         answer.exchange.conn.peer().hold();
@@ -327,6 +351,18 @@ impl EventHttpRequest {
     /// [`send_reply_end`](Self::send_reply_end), when the client has gone, and when the front of
     /// the buffer is frozen; [`Error::Argument`] beyond the `Content-Length` that was added;
     /// [`Error::Freed`] when libevent has freed the request; [`Error::Forked`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{EventBase, EventHttp};
+    /// # let http = EventHttp::new(&EventBase::new()?)?;
+    /// http.set_default_callback(|request| {
+    ///     request.send_reply_start(200, "OK").unwrap();
+    ///     request.send_reply_chunk(&request.get_input_buffer()).unwrap();
+    ///     request.send_reply_end().unwrap();
+    /// })?;
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(
         alias = "EventHttpRequest::sendReplyChunk",
         alias = "evhttp_send_reply_chunk"
@@ -347,6 +383,17 @@ impl EventHttpRequest {
     /// [`Error::State`] before the start, a second time, and when the client has gone, or has
     /// got less than the `Content-Length` that was added: then the connection is closed, so that
     /// it can see that; [`Error::Freed`] when libevent has freed the request; [`Error::Forked`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{EventBase, EventHttp};
+    /// # let http = EventHttp::new(&EventBase::new()?)?;
+    /// http.set_default_callback(|request| {
+    ///     request.send_reply_start(200, "OK").unwrap();
+    ///     request.send_reply_end().unwrap();
+    /// })?;
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(
         alias = "EventHttpRequest::sendReplyEnd",
         alias = "evhttp_send_reply_end"
@@ -378,6 +425,16 @@ impl EventHttpRequest {
     ///
     /// # Errors
     /// [`Error::Freed`] when libevent has freed the request; [`Error::Forked`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{EventBase, EventHttp};
+    /// # let http = EventHttp::new(&EventBase::new()?)?;
+    /// http.set_default_callback(|request| {
+    ///     request.close_connection().unwrap();
+    /// })?;
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(alias = "EventHttpRequest::closeConnection")]
     pub fn close_connection(&self) -> Result<()> {
         self.0.usable("EventHttpRequest::closeConnection")?;
@@ -399,6 +456,16 @@ impl EventHttpRequest {
     ///
     /// # Errors
     /// As [`send_reply`](Self::send_reply).
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{EventBase, EventHttp};
+    /// # let http = EventHttp::new(&EventBase::new()?)?;
+    /// http.set_default_callback(|request| {
+    ///     request.cancel().unwrap();
+    /// })?;
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(alias = "EventHttpRequest::cancel", alias = "evhttp_cancel_request")]
     pub fn cancel(&self) -> Result<()> {
         const CALL: &str = "EventHttpRequest::cancel";
@@ -459,7 +526,7 @@ impl Answer<'_> {
                 refused("Content-Length was added, but the status has no body")
             }
             Some(announced)
-                if has_body(self.method(), code)
+                if page::has_body(self.method(), code)
                     && length.is_some_and(|length| u64::try_from(length) != Ok(announced)) =>
             {
                 refused("the Content-Length that was added is not the body's")
@@ -471,7 +538,7 @@ impl Answer<'_> {
     /// Takes away a body that must not go out, and adds the length where evhttp does not.
     fn frame(&self, code: u16, length: usize) -> Result<()> {
         let method = self.method();
-        if !has_body(method, code) {
+        if !page::has_body(method, code) {
             // SAFETY: `raw` is live.
             let output = unsafe { ffi::evhttp_request_get_output_buffer(self.raw) };
             // SAFETY: the request's own buffer.
@@ -553,7 +620,7 @@ impl Answer<'_> {
     fn fail(&self, code: u16, reason: Option<&str>) {
         self.exchange.progress.set(Progress::Answered);
         // SAFETY: `new_answer` gives a live request of this connection, without a reply.
-        unsafe { refuse_as(self.raw, code, reason, None) };
+        unsafe { page::send(self.raw, code, reason, None) };
         self.exchange.answered();
     }
 }
@@ -563,130 +630,4 @@ fn taken(call: &'static str, buffer: &EventBuffer) -> Result<EventBuffer> {
     let taken = EventBuffer::new()?;
     taken.add_buffer_as(call, buffer)?;
     Ok(taken)
-}
-
-/// Whether an answer of that status has a body (RFC 9110 §6.4.1).
-fn has_body(method: HttpMethods, code: u16) -> bool {
-    method != HttpMethods::HEAD && !matches!(code, 204 | 205 | 304)
-}
-
-/// Answers with a page that says `text`, or else the status's phrase, and closes.
-///
-/// # Safety
-/// `raw` is live, belongs to a connection, and has no reply.
-pub(super) unsafe fn refuse(raw: *mut ffi::evhttp_request, code: u16, text: Option<&str>) {
-    // SAFETY: the caller's duty.
-    unsafe { refuse_as(raw, code, None, text) };
-}
-
-/// As [`refuse`], with a reason of its own. What fails here fails for want of memory, and the
-/// connection is closed all the same.
-///
-/// # Safety
-/// As for [`refuse`].
-unsafe fn refuse_as(
-    raw: *mut ffi::evhttp_request,
-    code: u16,
-    reason: Option<&str>,
-    text: Option<&str>,
-) {
-    let reason = reason.unwrap_or_else(|| phrase(code));
-    let heading = escaped(reason);
-    let text = text.map_or(String::new(), |text| format!("<P>{}</P>\n", escaped(text)));
-    let page = format!(
-        "<HTML><HEAD>\n<TITLE>{code} {heading}</TITLE>\n</HEAD><BODY>\n\
-         <H1>{heading}</H1>\n{text}</BODY></HTML>\n"
-    );
-    // SAFETY: the caller's duty.
-    let output = unsafe { ffi::evhttp_request_get_output_buffer(raw) };
-    // SAFETY: the request's own buffer.
-    unsafe { ffi::evbuffer_drain(output, usize::MAX) };
-    // SAFETY: the caller's duty.
-    let list = unsafe { ffi::evhttp_request_get_output_headers(raw) };
-    // SAFETY: its list.
-    unsafe { ffi::evhttp_clear_headers(list) };
-    // SAFETY: the caller's duty.
-    let method = HttpMethods::from_bits_retain(unsafe { ffi::evhttp_request_get_command(raw) });
-    if has_body(method, code) {
-        // SAFETY: as above; libevent copies the page.
-        unsafe { ffi::evbuffer_add(output, page.as_ptr().cast(), page.len()) };
-    }
-    for (name, value) in [(c"Content-Type", c"text/html"), (c"Connection", c"close")] {
-        // SAFETY: its list.
-        unsafe { headers::append("EventHttp", list, name, value) }.ok();
-    }
-    let reason = CString::new(reason).unwrap_or_default();
-    // SAFETY: the caller's duty; libevent copies the text.
-    unsafe { ffi::evhttp_send_reply(raw, code.into(), reason.as_ptr(), ptr::null_mut()) };
-}
-
-/// Text for an HTML page.
-fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for char in text.chars() {
-        match char {
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '&' => escaped.push_str("&amp;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#039;"),
-            char => escaped.push(char),
-        }
-    }
-    escaped
-}
-
-/// A status's phrase (RFC 9110 §15); that of its class where it has none.
-fn phrase(code: u16) -> &'static str {
-    match code {
-        200 => "OK",
-        201 => "Created",
-        202 => "Accepted",
-        203 => "Non-Authoritative Information",
-        204 => "No Content",
-        205 => "Reset Content",
-        206 => "Partial Content",
-        300 => "Multiple Choices",
-        301 => "Moved Permanently",
-        302 => "Found",
-        303 => "See Other",
-        304 => "Not Modified",
-        305 => "Use Proxy",
-        307 => "Temporary Redirect",
-        308 => "Permanent Redirect",
-        400 => "Bad Request",
-        401 => "Unauthorized",
-        402 => "Payment Required",
-        403 => "Forbidden",
-        404 => "Not Found",
-        405 => "Method Not Allowed",
-        406 => "Not Acceptable",
-        407 => "Proxy Authentication Required",
-        408 => "Request Timeout",
-        409 => "Conflict",
-        410 => "Gone",
-        411 => "Length Required",
-        412 => "Precondition Failed",
-        413 => "Content Too Large",
-        414 => "URI Too Long",
-        415 => "Unsupported Media Type",
-        416 => "Range Not Satisfiable",
-        417 => "Expectation Failed",
-        421 => "Misdirected Request",
-        422 => "Unprocessable Content",
-        426 => "Upgrade Required",
-        428 => "Precondition Required",
-        429 => "Too Many Requests",
-        431 => "Request Header Fields Too Large",
-        500 => "Internal Server Error",
-        501 => "Not Implemented",
-        502 => "Bad Gateway",
-        503 => "Service Unavailable",
-        504 => "Gateway Timeout",
-        505 => "HTTP Version Not Supported",
-        200..=299 => "Success",
-        300..=399 => "Redirection",
-        400..=499 => "Client Error",
-        _ => "Server Error",
-    }
 }

@@ -26,6 +26,23 @@ use crate::{EventBufferEvent, base, ffi};
 /// after that answer [`Error::Freed`], where PHP reads freed memory.
 ///
 /// PHP: `EventHttpRequest`. libevent: `struct evhttp_request`.
+///
+/// # Examples
+/// ```
+/// use php_event::{EventBase, EventHttp};
+/// use std::{cell::RefCell, rc::Rc};
+///
+/// let http = EventHttp::new(&EventBase::new()?)?;
+/// let waiting = Rc::new(RefCell::new(Vec::new()));
+/// let list = waiting.clone();
+/// http.set_callback("/wait", move |request| list.borrow_mut().push(request.clone()))?;
+/// // … and when there is news:
+/// for request in waiting.take() {
+///     request.get_output_buffer().add("news")?;
+///     request.send_reply(200, "OK", None)?;
+/// }
+/// # Ok::<(), php_event::EventException>(())
+/// ```
 #[derive(Clone)]
 #[doc(alias = "evhttp_request")]
 pub struct EventHttpRequest(pub(crate) Rc<Inner>);
@@ -170,6 +187,18 @@ impl EventHttpRequest {
     ///
     /// # Errors
     /// [`Error::Freed`] when libevent has freed the request; [`Error::Forked`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{EventBase, EventHttp};
+    /// # let http = EventHttp::new(&EventBase::new()?)?;
+    /// http.set_default_callback(|request| {
+    ///     if request.get_command().unwrap() == php_event::EventHttpRequest::CMD_POST {
+    ///         println!("{} bytes", request.get_input_buffer().length());
+    ///     }
+    /// })?;
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(
         alias = "EventHttpRequest::getCommand",
         alias = "evhttp_request_get_command"
@@ -191,6 +220,17 @@ impl EventHttpRequest {
     ///
     /// # Errors
     /// As [`get_command`](Self::get_command).
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{EventBase, EventHttp};
+    /// # let http = EventHttp::new(&EventBase::new()?)?;
+    /// http.set_default_callback(|request| {
+    ///     let uri = request.get_uri().unwrap().unwrap_or_default();
+    ///     println!("asked for {uri}");
+    /// })?;
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(alias = "EventHttpRequest::getUri", alias = "evhttp_request_get_uri")]
     pub fn get_uri(&self) -> Result<Option<String>> {
         let raw = self.0.usable("EventHttpRequest::getUri")?;
@@ -210,6 +250,17 @@ impl EventHttpRequest {
     ///
     /// # Errors
     /// As [`get_command`](Self::get_command).
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{EventBase, EventHttp};
+    /// # let http = EventHttp::new(&EventBase::new()?)?;
+    /// http.set_default_callback(|request| {
+    ///     let host = request.get_host().unwrap();
+    ///     println!("asked {}", host.as_deref().unwrap_or("nobody"));
+    /// })?;
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(alias = "EventHttpRequest::getHost", alias = "evhttp_request_get_host")]
     pub fn get_host(&self) -> Result<Option<String>> {
         let raw = self.0.usable("EventHttpRequest::getHost")?;
@@ -228,6 +279,17 @@ impl EventHttpRequest {
     ///
     /// # Errors
     /// As [`get_command`](Self::get_command).
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{EventBase, EventHttp};
+    /// # let http = EventHttp::new(&EventBase::new()?)?;
+    /// http.set_default_callback(|request| {
+    ///     request.send_reply(204, "No Content", None).unwrap();
+    ///     assert_eq!(request.get_response_code().unwrap(), 204);
+    /// })?;
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(
         alias = "EventHttpRequest::getResponseCode",
         alias = "evhttp_request_get_response_code"
@@ -248,6 +310,18 @@ impl EventHttpRequest {
     ///
     /// # Errors
     /// As [`get_command`](Self::get_command).
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{EventBase, EventHttp};
+    /// # let http = EventHttp::new(&EventBase::new()?)?;
+    /// http.set_default_callback(|request| {
+    ///     for (name, value) in request.get_input_headers().unwrap() {
+    ///         println!("{name}: {value}");
+    ///     }
+    /// })?;
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(
         alias = "EventHttpRequest::getInputHeaders",
         alias = "evhttp_request_get_input_headers"
@@ -268,6 +342,17 @@ impl EventHttpRequest {
     ///
     /// # Errors
     /// As [`get_command`](Self::get_command).
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{EventBase, EventHttp};
+    /// # let http = EventHttp::new(&EventBase::new()?)?;
+    /// http.set_default_callback(|request| {
+    ///     request.add_header("Vary", "Accept", php_event::HeaderSide::Output).unwrap();
+    ///     assert_eq!(request.get_output_headers().unwrap().len(), 1);
+    /// })?;
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(
         alias = "EventHttpRequest::getOutputHeaders",
         alias = "evhttp_request_get_output_headers"
@@ -287,6 +372,17 @@ impl EventHttpRequest {
     /// # Errors
     /// As [`get_command`](Self::get_command), and [`Error::Argument`] for what cannot be a
     /// header's name.
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{EventBase, EventHttp};
+    /// # let http = EventHttp::new(&EventBase::new()?)?;
+    /// http.set_default_callback(|request| {
+    ///     let agent = request.find_header("user-agent", php_event::HeaderSide::Input).unwrap();
+    ///     println!("{}", agent.as_deref().unwrap_or("unknown"));
+    /// })?;
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(alias = "EventHttpRequest::findHeader", alias = "evhttp_find_header")]
     pub fn find_header(&self, key: &str, side: HeaderSide) -> Result<Option<String>> {
         const CALL: &str = "EventHttpRequest::findHeader";
@@ -304,6 +400,17 @@ impl EventHttpRequest {
     /// [`Error::Argument`] for a name that is no token, and for a CR, LF, NUL or other control
     /// byte in the value; [`Error::State`] when the headers have gone out; otherwise as
     /// [`get_command`](Self::get_command).
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{EventBase, EventHttp};
+    /// # let http = EventHttp::new(&EventBase::new()?)?;
+    /// http.set_default_callback(|request| {
+    ///     request.add_header("Content-Type", "text/plain", php_event::HeaderSide::Output).unwrap();
+    ///     assert!(request.add_header("A", "b\r\nC: d", php_event::HeaderSide::Output).is_err());
+    /// })?;
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(alias = "EventHttpRequest::addHeader", alias = "evhttp_add_header")]
     pub fn add_header(&self, key: &str, value: impl AsRef<[u8]>, side: HeaderSide) -> Result<()> {
         const CALL: &str = "EventHttpRequest::addHeader";
@@ -320,6 +427,17 @@ impl EventHttpRequest {
     ///
     /// # Errors
     /// As [`add_header`](Self::add_header).
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{EventBase, EventHttp};
+    /// # let http = EventHttp::new(&EventBase::new()?)?;
+    /// http.set_default_callback(|request| {
+    ///     let removed = request.remove_header("Vary", php_event::HeaderSide::Output).unwrap();
+    ///     println!("it was there: {removed}");
+    /// })?;
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(
         alias = "EventHttpRequest::removeHeader",
         alias = "evhttp_remove_header"
@@ -339,6 +457,17 @@ impl EventHttpRequest {
     /// # Errors
     /// [`Error::State`] when the headers have gone out; otherwise as
     /// [`get_command`](Self::get_command).
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{EventBase, EventHttp};
+    /// # let http = EventHttp::new(&EventBase::new()?)?;
+    /// http.set_default_callback(|request| {
+    ///     request.add_header("Vary", "Accept", php_event::HeaderSide::Output).unwrap();
+    ///     request.clear_headers().unwrap();
+    /// })?;
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(
         alias = "EventHttpRequest::clearHeaders",
         alias = "evhttp_clear_headers"
@@ -356,6 +485,17 @@ impl EventHttpRequest {
     /// methods answer [`Error::Freed`] once libevent has freed the request.
     ///
     /// PHP: `EventHttpRequest::getInputBuffer`. libevent: `evhttp_request_get_input_buffer`.
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{EventBase, EventHttp};
+    /// # let http = EventHttp::new(&EventBase::new()?)?;
+    /// http.set_default_callback(|request| {
+    ///     let body = request.get_input_buffer();
+    ///     request.send_reply(200, "OK", Some(&body)).unwrap(); // an echo
+    /// })?;
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(
         alias = "EventHttpRequest::getInputBuffer",
         alias = "evhttp_request_get_input_buffer"
@@ -368,6 +508,17 @@ impl EventHttpRequest {
     /// The body that goes to the peer, under construction.
     ///
     /// PHP: `EventHttpRequest::getOutputBuffer`. libevent: `evhttp_request_get_output_buffer`.
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{EventBase, EventHttp};
+    /// # let http = EventHttp::new(&EventBase::new()?)?;
+    /// http.set_default_callback(|request| {
+    ///     request.get_output_buffer().add("Hello!").unwrap();
+    ///     request.send_reply(200, "OK", None).unwrap();
+    /// })?;
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(
         alias = "EventHttpRequest::getOutputBuffer",
         alias = "evhttp_request_get_output_buffer"
@@ -381,6 +532,17 @@ impl EventHttpRequest {
     /// complete.
     ///
     /// PHP: `EventHttpRequest::getConnection`. libevent: `evhttp_request_get_connection`.
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{EventBase, EventHttp};
+    /// # let http = EventHttp::new(&EventBase::new()?)?;
+    /// http.set_default_callback(|request| {
+    ///     let connection = request.get_connection().unwrap();
+    ///     println!("from {:?}", connection.get_peer().unwrap());
+    /// })?;
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(
         alias = "EventHttpRequest::getConnection",
         alias = "evhttp_request_get_connection"

@@ -25,6 +25,8 @@
 //! - it is never shown to us: libevent refuses it with an answer of its own, and closes.
 #![allow(unsafe_code)]
 
+#[cfg(feature = "openssl")]
+use std::cell::OnceCell;
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
 use std::ffi::{CStr, c_void};
@@ -36,7 +38,11 @@ use std::time::Duration;
 
 use super::listening::Listening;
 use super::peer::Scratch;
-use super::{EventHttpRequest, connection, headers, peer, reply, request};
+use super::{EventHttpRequest, connection, headers, page, peer, request};
+#[cfg(feature = "openssl")]
+use crate::EventSslContext;
+#[cfg(feature = "openssl")]
+use crate::buffer_event;
 use crate::codec::Status;
 use crate::error::{Error, Result, c_text, cvt, cvt_p};
 use crate::flags::HttpMethods;
@@ -85,12 +91,15 @@ pub(crate) struct Inner {
     scratch: Rc<Scratch>,
     closing: Cell<bool>, // no public handle is left
     linger: RefCell<Weak<event::Inner>>,
+    #[cfg(feature = "openssl")]
+    context: OnceCell<EventSslContext>, // none: the connections speak no TLS
 }
 
 /// What a connection has from its first byte on.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Settings {
     pub(super) headers_max: Option<usize>,
+    pub(super) body_max: Option<usize>,
     pub(super) silence_max: Option<Duration>,
 }
 
@@ -141,6 +150,7 @@ impl Inner {
             methods: Cell::new(DEFAULT_METHODS),
             settings: Cell::new(Settings {
                 headers_max: Some(HEADERS_MAX),
+                body_max: Some(BODY_MAX),
                 silence_max: Some(SILENCE_MAX),
             }),
             peers: RefCell::default(),
@@ -148,6 +158,8 @@ impl Inner {
             scratch: Rc::new(Scratch::new(call)?),
             closing: Cell::new(false),
             linger: RefCell::default(),
+            #[cfg(feature = "openssl")]
+            context: OnceCell::new(),
         });
         inner.arg.set(trampoline::lend(&inner));
         let arg = inner.arg.get();
@@ -161,14 +173,11 @@ impl Inner {
         unsafe { ffi::evhttp_set_gencb(raw, Some(trampoline::on_request), arg) };
         // SAFETY: as above.
         unsafe { ffi::evhttp_set_bevcb(raw, Some(trampoline::on_bufferevent), arg) };
-        // Ours to check, as the routes are.
-        let all = HttpMethods::all().bits();
+        // What evhttp refuses by itself it answers without a bound for what comes meanwhile. So
+        // all methods are let through, those that it does not know as well (bit 15); the limits,
+        // of which it has none unless told, are the gate's.
         // SAFETY: as above.
-        unsafe { ffi::evhttp_set_allowed_methods(raw, all.try_into().unwrap_or(u16::MAX)) };
-        // Ours to check, in the gate. That of the body stays libevent's.
-        // SAFETY: as above.
-        unsafe { ffi::evhttp_set_max_headers_size(raw, -1) };
-        inner.set_max_body_size(Some(BODY_MAX));
+        unsafe { ffi::evhttp_set_allowed_methods(raw, u16::MAX) };
         base.note_priority(base.middle_priority());
         base.owe_a_turn(); // bufferevents are freed by the loop
         SERVERS.with_borrow_mut(|servers| servers.insert(raw, Rc::downgrade(&inner)));
@@ -233,9 +242,11 @@ impl Inner {
     }
 
     pub(super) fn set_max_body_size(&self, size: Option<usize>) {
-        let size = size.and_then(|size| isize::try_from(size).ok());
-        // SAFETY: `raw` is not freed while `self` lives.
-        unsafe { ffi::evhttp_set_max_body_size(self.raw.get(), size.unwrap_or(-1)) };
+        let settings = self.settings.get();
+        self.settings.set(Settings {
+            body_max: size,
+            ..settings
+        });
     }
 
     pub(super) fn set_max_headers_size(&self, size: Option<usize>) {
@@ -275,8 +286,7 @@ impl Inner {
     /// that fails, which `begin` notices.
     pub(crate) fn bufferevent(self: &Rc<Self>) -> *mut ffi::bufferevent {
         self.base.note_priority(self.base.middle_priority());
-        // SAFETY: `self` holds the base. evhttp sets the descriptor, and closes it.
-        let bev = unsafe { ffi::bufferevent_socket_new(self.base.raw(), -1, 0) };
+        let bev = self.native();
         if bev.is_null() {
             return bev;
         }
@@ -285,6 +295,24 @@ impl Inner {
         self.peers.borrow_mut().insert(bev, Rc::clone(&conn));
         self.put_off(Chore::Adopt(conn));
         bev
+    }
+
+    /// A bufferevent without a descriptor: evhttp sets it.
+    fn native(&self) -> *mut ffi::bufferevent {
+        #[cfg(feature = "openssl")]
+        if let Some(context) = self.context.get() {
+            return buffer_event::accept_native(&self.base, context).unwrap_or(ptr::null_mut());
+        }
+        // SAFETY: `self` holds the base. evhttp closes the descriptor.
+        unsafe { ffi::bufferevent_socket_new(self.base.raw(), -1, 0) }
+    }
+
+    /// Has the connections that are accepted from now on speak TLS.
+    #[cfg(feature = "openssl")]
+    pub(super) fn speak_tls(&self, call: &'static str, context: &EventSslContext) -> Result<()> {
+        context.accepting(call)?; // so that what is wrong shows here, not at each connection
+        self.context.set(context.clone()).ok(); // there is none: called once, by `with_ssl`
+        Ok(())
     }
 
     /// Meets a complete request: gives it to the caller with the closure that is to answer
@@ -312,7 +340,7 @@ impl Inner {
         unsafe { peer::begin(&conn, raw) };
         let refuse = |code, text: Option<&str>| {
             // SAFETY: as above.
-            unsafe { reply::refuse(raw, code, text) };
+            unsafe { page::send(raw, code, None, text) };
             None
         };
         // SAFETY: as above.
@@ -322,9 +350,6 @@ impl Inner {
                 _ => 400,
             };
             return refuse(code, Some(refusal.reason()));
-        }
-        if self.is_closing() {
-            return refuse(503, None);
         }
         // SAFETY: as above.
         let method = unsafe { ffi::evhttp_request_get_command(raw) };

@@ -24,7 +24,9 @@ pub(crate) unsafe extern "C" fn on_bev_read(_bev: *mut ffi::bufferevent, arg: *m
         inner,
         |inner| inner.run_later(EventFlags::READ),
         |this| {
-            this.0.read.call(|f| f(this));
+            let done = this.0.is_stale() || this.0.read.call(|f| f(this));
+            this.refill();
+            done
         },
     );
 }
@@ -39,9 +41,7 @@ pub(crate) unsafe extern "C" fn on_bev_write(_bev: *mut ffi::bufferevent, arg: *
     run(
         inner,
         |inner| inner.run_later(EventFlags::WRITE),
-        |this| {
-            this.0.write.call(|f| f(this));
-        },
+        |this| this.0.write.call(|f| f(this)),
     );
 }
 
@@ -58,31 +58,39 @@ pub(crate) unsafe extern "C" fn on_bev_event(
         return;
     };
     let what = BufferEventFlags::from_bits_retain(what);
+    #[cfg(feature = "openssl")]
+    let Some(what) = inner.translate(what) else {
+        return release(&inner.base(), EventBufferEvent(inner));
+    };
     run(
         inner,
         |inner| inner.happen_later(what, errno),
         |this| {
+            #[cfg(feature = "openssl")]
+            this.0.write_on(what);
             this.0.event.call(|f| {
                 Errno::set_raw(errno);
                 f(this, what);
-            });
+            })
         },
     );
 }
 
-/// Runs a callback, or `later` where a panic is on its way: libevent would not call again
-/// for what has happened.
+/// Runs a callback now, or later: when a panic is on its way, and when the closure itself
+/// caused the call and is running. libevent would not call again for what has happened.
 fn run(
     inner: Rc<buffer_event::Inner>,
     later: impl FnOnce(&buffer_event::Inner),
-    now: impl FnOnce(&EventBufferEvent),
+    now: impl FnOnce(&EventBufferEvent) -> bool,
 ) {
     let base = inner.base();
     let this = EventBufferEvent(inner); // may be the last handle: then it goes in `release`
-    if panic_waits() {
+    let done = Cell::new(!panic_waits());
+    if done.get() {
+        guard(&base, || done.set(now(&this)));
+    }
+    if !done.get() {
         later(&this.0);
-    } else {
-        guard(&base, || now(&this));
     }
     release(&base, this);
 }

@@ -19,7 +19,7 @@ pub(crate) unsafe extern "C" fn on_event(_fd: c_int, what: c_short, arg: *mut c_
     let panicked = guard(&base, || {
         this.0
             .slot
-            .call(|f| f(&this, EventFlags::from_bits_retain(what)))
+            .call(|f| f(&this, EventFlags::from_bits_retain(what)));
     });
     if panicked {
         this.del().ok(); // as PHP: it would panic again in the next turn; freed is gone already

@@ -56,7 +56,9 @@ pub(crate) unsafe extern "C" fn on_request(raw: *mut ffi::evhttp_request, arg: *
         return;
     };
     let base = Rc::clone(&server.base);
-    guard(&base, || route.0.call(|f| f(&request)));
+    guard(&base, || {
+        route.0.call(|f| f(&request));
+    });
     if !base.is_foreign() {
         request.0.look_out();
     }
@@ -106,7 +108,9 @@ pub(crate) unsafe extern "C" fn on_turn(_fd: c_int, _what: c_short, arg: *mut c_
             Chore::Close(conn) => conn.close(),
             Chore::Tell(conn) => {
                 let conn = EventHttpConnection(conn);
-                guard(&base, || conn.0.slot.call(|f| f(&conn)));
+                guard(&base, || {
+                    conn.0.slot.call(|f| f(&conn));
+                });
                 let callback = conn.0.take_callback();
                 release(&base, (callback, conn));
                 if base.is_foreign() {
@@ -227,7 +231,9 @@ fn tell(base: &base::Inner, conn: Rc<connection::Inner>, note: Note) {
     match note {
         Note::Closed => {
             let conn = EventHttpConnection(conn);
-            guard(base, || conn.0.slot.call(|f| f(&conn)));
+            guard(base, || {
+                conn.0.slot.call(|f| f(&conn));
+            });
             release(base, conn);
         }
         Note::Over {
@@ -239,7 +245,9 @@ fn tell(base: &base::Inner, conn: Rc<connection::Inner>, note: Note) {
             if let Some(asking) = request.0.asking() {
                 asking.land(&request.0, error);
                 let answer = shown.then_some(&request);
-                guard(base, || asking.slot.call(|f| f(answer)));
+                guard(base, || {
+                    asking.slot.call(|f| f(answer));
+                });
             }
             release(base, (request, conn));
         }

@@ -205,6 +205,7 @@ impl Facts {
     }
 
     /// The constants whose number is not PHP's.
+    #[cfg(feature = "openssl")]
     pub(crate) fn about_numbers(&self, numbers: &BTreeMap<&str, i64>) -> Vec<String> {
         let mut complaints = Vec::new();
         for item in self.due() {

@@ -7,8 +7,8 @@ use std::path::Path;
 use crate::paper::{Proof, Row};
 use crate::source::{Source, files};
 
-/// The texts under `tests`, by their paths from the root.
 pub(crate) struct Proofs {
+    /// The texts under `tests`, and of the unit tests, by their paths from the root.
     texts: BTreeMap<String, String>,
     /// What the test files share.
     support: String,
@@ -16,7 +16,10 @@ pub(crate) struct Proofs {
 
 impl Proofs {
     pub(crate) fn read(root: &Path) -> Self {
-        let texts = files(&root.join("tests"), &[]).into_iter().map(|path| {
+        let in_src = files(&root.join("src"), &["server", "bin"]);
+        let in_src = in_src.into_iter().filter(|path| is_of_tests(path));
+        let texts = files(&root.join("tests"), &[]).into_iter().chain(in_src);
+        let texts = texts.map(|path| {
             let text = fs::read_to_string(&path).unwrap();
             (path.strip_prefix(root).unwrap().display().to_string(), text)
         });
@@ -33,7 +36,7 @@ impl Proofs {
         let Some((file, name)) = proof.path.split_once("::") else {
             return Some(format!("`{}` is no test or example", proof.path));
         };
-        let text = if file.starts_with("src/") {
+        let text = if file.starts_with("src/") && !is_of_tests(Path::new(file)) {
             let mut items = source.get(name).iter().filter(|item| item.file == file);
             let Some(item) = items.find(|item| has_example(&item.head, proof.compile_fail)) else {
                 return Some(format!("the docs of {name} in {file} have no such example"));
@@ -42,7 +45,7 @@ impl Proofs {
         } else {
             match self.texts.get(file) {
                 None => return Some(format!("there is no file {file}")),
-                Some(text) if !is_test(text, name) => {
+                Some(text) if !is_test(text, self.list(file), name) => {
                     return Some(format!("{file} has no test {name}"));
                 }
                 Some(text) => text,
@@ -50,13 +53,50 @@ impl Proofs {
         };
         let names = |path: &str| {
             let called = path.rsplit("::").next().unwrap_or(path);
-            let through_support = text.contains("support") && mentions(&self.support, called);
+            let through_support = text.contains("support") && mentions(&self.support, called)
+                || self.helpers(file).any(|helper| mentions(helper, called));
             // serde and operators call a trait's methods by no name
             source.is_trait(path) || mentions(text, called) || through_support
         };
         let concerned = row.rust.iter().any(|path| names(path));
         (!concerned).then(|| format!("{} does not mention {}", proof.path, row.rust.join(", ")))
     }
+
+    /// The other files of a test program that is a folder, as far as they hold no tests.
+    fn helpers(&self, file: &str) -> impl Iterator<Item = &str> {
+        let folder = Path::new(file).parent();
+        let main = folder.map(|folder| folder.join("main.rs"));
+        let main = main.filter(|main| {
+            main.to_str()
+                .is_some_and(|path| self.texts.contains_key(path))
+        });
+        let texts = self.texts.iter().filter(move |(path, text)| {
+            let path = Path::new(path);
+            let beside = main.is_some() && path.parent() == folder;
+            beside && (main.as_deref() == Some(path) || !text.contains("#[test]"))
+        });
+        texts.map(|(_, text)| text.as_str())
+    }
+
+    /// Where a list of cases is that may name a file's tests: `tests/fork.rs` for
+    /// `tests/fork/dns.rs`, otherwise the file itself.
+    fn list(&self, file: &str) -> &str {
+        let parent = Path::new(file)
+            .parent()
+            .map(|folder| folder.with_extension("rs"));
+        let parent = parent.and_then(|path| self.texts.get(path.to_str()?));
+        parent
+            .or_else(|| self.texts.get(file))
+            .map_or("", String::as_str)
+    }
+}
+
+/// Whether a path is one of unit tests that have files of their own.
+fn is_of_tests(path: &Path) -> bool {
+    path.file_stem().is_some_and(|stem| stem == "tests")
+        || path
+            .parent()
+            .is_some_and(|folder| folder.ends_with("tests"))
 }
 
 fn has_example(head: &str, compile_fail: bool) -> bool {
@@ -67,10 +107,11 @@ fn has_example(head: &str, compile_fail: bool) -> bool {
 }
 
 /// Whether a file of tests has one of this name that is run: it has the attribute, or is in
-/// a list of cases.
-fn is_test(text: &str, name: &str) -> bool {
+/// the list of cases in `list`.
+fn is_test(text: &str, list: &str, name: &str) -> bool {
     let lines = text.lines().map(str::trim).collect::<Vec<_>>();
     let defines = |line: &&str| {
+        let line = line.strip_prefix("pub(crate) ").unwrap_or(line);
         let rest = line
             .strip_prefix("fn ")
             .and_then(|rest| rest.strip_prefix(name));
@@ -83,7 +124,9 @@ fn is_test(text: &str, name: &str) -> bool {
     let head = head
         .take_while(|line| line.starts_with(['#', '/']))
         .collect::<Vec<_>>();
-    let is_case = lines.contains(&format!("{name},").as_str());
+    let is_case = list
+        .lines()
+        .any(|line| line.trim().strip_suffix(',') == Some(name));
     (is_case || head.contains(&&"#[test]")) && !head.iter().any(|line| line.starts_with("#[ignore"))
 }
 

@@ -23,7 +23,12 @@ enum Inside {
     Impl(String),
     Enum(String),
     Consts(String),
+    /// `constants!`, with the type that its block is for.
+    Numbered(String),
 }
+
+/// The class whose constants `constants!` makes.
+const NUMBERED: &str = "EventSslContext";
 
 impl Source {
     /// Reads `src`, but for the server, which has no class.
@@ -97,13 +102,13 @@ fn read_file(text: &str, mut found: impl FnMut(String, &str)) {
                     inside = read_impl(&header, &mut found);
                 } else if let Some(rest) = line.strip_prefix("class_consts!(") {
                     inside = Inside::Consts(word(rest).to_owned());
+                } else if line == "constants! {" {
+                    inside = Inside::Numbered(String::new());
                 } else if let Some(rest) = line.trim_start().strip_prefix("pub ") {
                     inside = read_type(line, rest, &head, &mut found);
                 }
             }
-            Inside::Impl(_) | Inside::Enum(_) | Inside::Consts(_) if line.starts_with('}') => {
-                inside = Inside::Nothing;
-            }
+            _ if line.starts_with('}') => inside = Inside::Nothing,
             Inside::Impl(class) => {
                 if let Some(name) = line.strip_prefix("    pub ").and_then(member) {
                     found(format!("{class}::{name}"), &head);
@@ -119,6 +124,20 @@ fn read_file(text: &str, mut found: impl FnMut(String, &str)) {
                 let name = word(line.trim_start());
                 if !name.is_empty() {
                     found(format!("{class}::{name}"), &head);
+                }
+            }
+            Inside::Numbered(kind) => {
+                let line = line.trim_start();
+                if let (name, Some("{")) =
+                    (word(line), line.strip_prefix(word(line)).map(str::trim))
+                    && !name.is_empty()
+                {
+                    found(name.to_owned(), &head);
+                    inside = Inside::Numbered(name.to_owned());
+                } else if let Some((member, number)) = line.split_once(" = ") {
+                    let php = number.split(' ').nth(1).unwrap_or("");
+                    found(format!("{kind}::{member}"), &head);
+                    found(format!("{NUMBERED}::{}", word(php)), &head);
                 }
             }
         }

@@ -173,6 +173,10 @@ fn a_file_in_the_output_is_sent() {
         .add_file(std::fs::File::open(path).unwrap(), 0, None)
         .unwrap();
     bev.write("!").unwrap();
+    assert!(
+        bev.output().substr(0, None).is_err(),
+        "it is not read into memory"
+    );
     run(&base);
     let whole = format!("the file: {}!", std::fs::read_to_string(path).unwrap());
     assert_eq!(got(&peer), whole);

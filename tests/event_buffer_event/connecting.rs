@@ -9,7 +9,7 @@ use std::time::Duration;
 use php_event::{
     BufferEventOptions, Callbacks, Error, Event, EventBase, EventBufferEvent, LoopEnd,
 };
-use socket2::{Domain, Socket, Type};
+use socket2::{Domain, SockAddr, Socket, Type};
 
 use super::{BOTH, PLAIN, argument, connected, notes, refused, sockets, state};
 use crate::support_class::{Seen, alone, new_base, run};
@@ -141,7 +141,8 @@ fn a_unix_socket_on_which_nobody_listens_is_refused_at_once() {
     let base = new_base();
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("socket");
-    drop(UnixListener::bind(&path).unwrap());
+    let deaf = Socket::new(Domain::UNIX, Type::STREAM, None).unwrap();
+    deaf.bind(&SockAddr::unix(&path).unwrap()).unwrap(); // and no `listen`
     let (bev, seen) = unconnected(&base);
     let error = bev
         .connect(&format!("unix:{}", path.display()))
@@ -243,43 +244,41 @@ fn freed_while_connecting_it_hears_nothing_and_its_socket_closes() {
 /// number, used again, must not wake it.
 #[test]
 fn freed_in_its_own_callback_while_connecting_it_leaves_nothing_in_the_backend() {
-    alone(&[], || freed_while_connecting());
-}
-
-fn freed_while_connecting() {
-    let base = new_base();
-    let (_listener, address) = full();
-    let bev = EventBufferEvent::unconnected(&base, PLAIN).unwrap();
-    let seen = Seen::new();
-    let (note, late) = (seen.clone(), seen.clone());
-    let other = base.clone();
-    bev.set_callbacks(Callbacks::new().on_event(move |bev, what| {
-        note.note(format!("event {}", what.bits()));
-        let fd = bev.fd().unwrap();
-        bev.free();
-        let (ours, theirs) = sockets();
-        assert_eq!(ours.as_raw_fd().min(theirs.as_raw_fd()), fd, "used again");
-        let (again, peer) = if ours.as_raw_fd() == fd {
-            (ours, theirs)
-        } else {
-            (theirs, ours)
-        };
-        let late = late.clone();
-        let writable = Event::new(&other, again, Event::WRITE, move |_, _, _| {
-            late.note("writable".to_owned());
-            drop(peer.shutdown(Shutdown::Both));
-        })
+    alone(&[], || {
+        let base = new_base();
+        let (_listener, address) = full();
+        let bev = EventBufferEvent::unconnected(&base, PLAIN).unwrap();
+        let seen = Seen::new();
+        let (note, late) = (seen.clone(), seen.clone());
+        let other = base.clone();
+        bev.set_callbacks(Callbacks::new().on_event(move |bev, what| {
+            note.note(format!("event {}", what.bits()));
+            let fd = bev.fd().unwrap();
+            bev.free();
+            let (ours, theirs) = sockets();
+            assert_eq!(ours.as_raw_fd().min(theirs.as_raw_fd()), fd, "used again");
+            let (again, peer) = if ours.as_raw_fd() == fd {
+                (ours, theirs)
+            } else {
+                (theirs, ours)
+            };
+            let late = late.clone();
+            let writable = Event::new(&other, again, Event::WRITE, move |_, _, _| {
+                late.note("writable".to_owned());
+                drop(peer.shutdown(Shutdown::Both));
+            })
+            .unwrap();
+            writable.add(None).unwrap();
+            writable.detach();
+        }))
         .unwrap();
-        writable.add(None).unwrap();
-        writable.detach();
-    }))
-    .unwrap();
-    bev.set_timeouts(Some(Duration::from_millis(5)), None)
-        .unwrap();
-    bev.enable(Event::READ).unwrap();
-    bev.connect(&address).unwrap();
-    assert_eq!(run(&base), LoopEnd::NoEvents);
-    assert_eq!(seen.take(), ["event 65", "writable"]);
+        bev.set_timeouts(Some(Duration::from_millis(5)), None)
+            .unwrap();
+        bev.enable(Event::READ).unwrap();
+        bev.connect(&address).unwrap();
+        assert_eq!(run(&base), LoopEnd::NoEvents);
+        assert_eq!(seen.take(), ["event 65", "writable"]);
+    });
 }
 
 /// A listener whose queue is full, so that a connect to it does not come to an end.

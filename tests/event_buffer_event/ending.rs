@@ -1,10 +1,12 @@
 //! `free`, `close`, drops, and what they leave.
 
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 
-use php_event::{Callbacks, Event, EventBufferEvent, Filters, FlushMode, LoopEnd};
+use socket2::{Domain, Socket, Type};
+
+use php_event::{Callbacks, Event, EventBase, EventBufferEvent, Filters, FlushMode, LoopEnd};
 
 use super::{BOTH, PLAIN, connected, got, notes, refused, send, sockets, state, text};
 use crate::support_class::{Seen, alone, new_base, pass, run};
@@ -105,41 +107,108 @@ fn closed_in_each_of_its_callbacks_it_lives_on() {
 /// another object: libevent is still inside the first one's event.
 #[test]
 fn a_number_used_again_inside_the_callback_is_the_new_owners() {
-    alone(&[], || used_again());
+    alone(&[], || {
+        let base = new_base();
+        let seen = Seen::new();
+        let (bev, peer) = connected(&base);
+        let (inner, other, note) = (seen.clone(), base.clone(), seen.clone());
+        let kept = Rc::new(std::cell::RefCell::new(Vec::new()));
+        let keep = kept.clone();
+        bev.set_callbacks(Callbacks::new().on_read(move |bev| {
+            note.note("read".to_owned());
+            let fd = bev.fd().unwrap();
+            bev.free();
+            let (ours, theirs) = sockets();
+            let (again, peer) = if ours.as_raw_fd() == fd {
+                (ours, theirs)
+            } else {
+                (theirs, ours)
+            };
+            assert_eq!(again.as_raw_fd(), fd);
+            let next = EventBufferEvent::new(&other, again, PLAIN).unwrap();
+            next.set_callbacks(notes(&inner)).unwrap();
+            next.enable(Event::READ).unwrap();
+            send(&peer, "next");
+            keep.borrow_mut().push((next, peer));
+        }))
+        .unwrap();
+        bev.enable(Event::READ).unwrap();
+        send(&peer, "hello");
+        pass(&base);
+        pass(&base);
+        assert_eq!(seen.take(), ["read", "read next"]);
+        kept.take();
+        assert_eq!(run(&base), LoopEnd::NoEvents);
+    });
 }
 
-fn used_again() {
+/// Whether epoll watches the descriptor. Another copy of it is open still: epoll itself
+/// would forget only a file that nobody has open.
+fn is_watched(fd: RawFd) -> bool {
+    let all = std::fs::read_dir("/proc/self/fd").unwrap();
+    let mut polls = all.filter_map(|file| {
+        let path = file.unwrap().path();
+        let target = std::fs::read_link(&path).ok()?;
+        let is_epoll = target.to_str() == Some("anon_inode:[eventpoll]");
+        is_epoll.then(|| format!("/proc/self/fdinfo/{}", path.file_name().unwrap().display()))
+    });
+    polls.any(|info| {
+        let info = std::fs::read_to_string(info).unwrap();
+        info.lines().any(|line| {
+            let mut words = line.split_whitespace();
+            words.next() == Some("tfd:") && words.next() == Some(&fd.to_string())
+        })
+    })
+}
+
+/// What ends it, and whether it is still connecting.
+#[test]
+fn a_descriptor_is_out_of_the_backend_before_it_closes() {
+    alone(&[], || {
+        let works: [fn(&EventBufferEvent); 2] =
+            [EventBufferEvent::free, |bev| bev.close().unwrap()];
+        for work in works {
+            for (inside, connecting) in [(false, false), (false, true), (true, false)] {
+                ends_unwatched(work, inside, connecting);
+            }
+        }
+    });
+}
+
+fn ends_unwatched(work: fn(&EventBufferEvent), inside: bool, connecting: bool) {
     let base = new_base();
-    let seen = Seen::new();
-    let (bev, peer) = connected(&base);
-    let (inner, other, note) = (seen.clone(), base.clone(), seen.clone());
-    let kept = Rc::new(std::cell::RefCell::new(Vec::new()));
-    let keep = kept.clone();
+    let (ours, peer) = sockets();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let (bev, copy);
+    if connecting {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        copy = OwnedFd::from(socket.try_clone().unwrap());
+        bev = EventBufferEvent::new(&base, socket, PLAIN).unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        bev.connect(&address).unwrap();
+    } else {
+        copy = OwnedFd::from(ours.try_clone().unwrap());
+        bev = EventBufferEvent::new(&base, ours, PLAIN).unwrap();
+    }
+    let fd = bev.fd().unwrap();
+    let watched = Rc::new(std::cell::Cell::new(true));
+    let note = watched.clone();
     bev.set_callbacks(Callbacks::new().on_read(move |bev| {
-        note.note("read".to_owned());
-        let fd = bev.fd().unwrap();
-        bev.free();
-        let (ours, theirs) = sockets();
-        let (again, peer) = if ours.as_raw_fd() == fd {
-            (ours, theirs)
-        } else {
-            (theirs, ours)
-        };
-        assert_eq!(again.as_raw_fd(), fd);
-        let next = EventBufferEvent::new(&other, again, PLAIN).unwrap();
-        next.set_callbacks(notes(&inner)).unwrap();
-        next.enable(Event::READ).unwrap();
-        send(&peer, "next");
-        keep.borrow_mut().push((next, peer));
+        work(bev);
+        note.set(is_watched(fd));
     }))
     .unwrap();
-    bev.enable(Event::READ).unwrap();
-    send(&peer, "hello");
-    pass(&base);
-    pass(&base);
-    assert_eq!(seen.take(), ["read", "read next"]);
-    kept.take();
-    assert_eq!(run(&base), LoopEnd::NoEvents);
+    bev.enable(BOTH).unwrap();
+    if inside {
+        send(&peer, "hello");
+        pass(&base);
+    } else {
+        assert!(is_watched(fd));
+        work(&bev);
+        watched.set(is_watched(fd));
+    }
+    assert!(!watched.get());
+    drop(copy);
 }
 
 fn descriptors() -> usize {
@@ -197,4 +266,64 @@ fn misuse_leaves_no_word_on_stderr() {
         bev.free();
         assert_eq!(run(&base), LoopEnd::NoEvents);
     });
+}
+
+#[test]
+fn detached_it_lives_until_it_is_freed_and_keeps_nothing_after() {
+    let (base, seen, held) = (new_base(), Seen::new(), Rc::new(()));
+    let (bev, peer) = connected(&base);
+    let (note, captured) = (seen.clone(), Rc::clone(&held));
+    let callbacks = Callbacks::new()
+        .on_read(|bev| bev.write_buffer(&bev.input()).unwrap())
+        .on_event(move |bev, what| {
+            note.note((what.bits(), Rc::strong_count(&captured)));
+            bev.free();
+        });
+    bev.set_callbacks(callbacks).unwrap();
+    bev.enable(Event::READ).unwrap();
+    bev.detach();
+    send(&peer, "echo");
+    pass(&base);
+    pass(&base);
+    assert_eq!(got(&peer), "echo");
+    drop(peer);
+    assert_eq!(run(&base), LoopEnd::NoEvents);
+    let end = EventBufferEvent::READING | EventBufferEvent::EOF;
+    assert_eq!(seen.take(), [(end.bits(), 2)]);
+    assert_eq!(Rc::strong_count(&held), 1);
+}
+
+#[test]
+fn detached_it_goes_when_nobody_could_free_it_any_more() {
+    type End = fn(&mut Option<EventBase>, EventBufferEvent);
+    let ends: [(&str, End); 4] = [
+        ("freed before", |_base, bev| {
+            bev.free();
+            bev.detach();
+        }),
+        ("freed by another handle", |_base, bev| {
+            bev.clone().detach();
+            bev.clone().detach();
+            bev.free();
+        }),
+        ("without its base", |base, bev| {
+            bev.detach();
+            *base = None;
+        }),
+        ("after its base", |base, bev| {
+            *base = None;
+            bev.detach();
+        }),
+    ];
+    for (what, end) in ends {
+        let (base, held) = (new_base(), Rc::new(()));
+        let (bev, peer) = connected(&base);
+        let captured = Rc::clone(&held);
+        bev.set_callbacks(Callbacks::new().on_event(move |_, _| drop(Rc::clone(&captured))))
+            .unwrap();
+        let mut base = Some(base);
+        end(&mut base, bev);
+        assert_eq!(Rc::strong_count(&held), 1, "{what}");
+        assert_eq!(got(&peer), "", "{what}");
+    }
 }

@@ -1,10 +1,10 @@
 //! What the event callback is told, and what state it leaves.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io::{self, Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use php_event::{Callbacks, Event, EventBase, EventBufferEvent, LoopEnd};
 use socket2::SockRef;
@@ -74,7 +74,7 @@ fn a_peer_that_is_gone_is_34_when_writing_and_the_output_stays() {
     let (base, seen) = (new_base(), Seen::new());
     let (bev, peer) = connected(&base);
     bev.set_callbacks(numbers(&seen)).unwrap();
-    drop(peer);
+    peer.shutdown(Shutdown::Both).unwrap();
     bev.write("hello").unwrap();
     assert_eq!(run(&base), LoopEnd::NoEvents);
     assert_eq!(seen.take(), [(34, libc::EPIPE)]);
@@ -87,7 +87,7 @@ fn deferred_the_error_number_is_still_the_right_one() {
     let (base, seen) = (new_base(), Seen::new());
     let (bev, peer) = super::with_options(&base, EventBufferEvent::OPT_DEFER_CALLBACKS);
     bev.set_callbacks(numbers(&seen)).unwrap();
-    drop(peer);
+    peer.shutdown(Shutdown::Both).unwrap();
     bev.write("hello").unwrap();
     run(&base);
     assert_eq!(seen.take(), [(34, libc::EPIPE)]);
@@ -127,26 +127,40 @@ fn a_write_timeout_is_66_and_disables_writing() {
 
 #[test]
 fn what_arrives_starts_the_time_anew() {
+    const TIME: Duration = Duration::from_millis(50);
     let (base, seen) = (crate::support_class::precise_base(), Seen::new());
     let (bev, peer) = connected(&base);
-    bev.set_callbacks(notes(&seen)).unwrap();
-    bev.set_timeouts(ms(120), None).unwrap();
-    bev.enable(Event::READ).unwrap();
+    let (sent, told) = (Rc::new(Cell::new(Instant::now())), Rc::new(Cell::new(None)));
+    let arrived = Rc::new(Cell::new(sent.get())); // when the last that was read was sent
+    let (last, note, end) = (sent.clone(), seen.clone(), told.clone());
+    let read = arrived.clone();
     let mut left = 4;
-    let tick = Event::timer(&base, move |event| {
+    send(&peer, "x");
+    let tick = Event::timer(&base, move |_| {
+        last.set(Instant::now());
         send(&peer, "x");
-        left -= 1;
-        if left > 0 {
-            event.add(ms(40)).unwrap();
-        }
     })
     .unwrap();
-    tick.add(ms(40)).unwrap();
+    bev.set_callbacks(
+        Callbacks::new()
+            .on_read(move |bev| {
+                note.note(text(bev.read(9).unwrap()));
+                read.set(sent.get());
+                left -= 1;
+                if left > 0 {
+                    tick.add(Some(TIME / 3)).unwrap();
+                }
+            })
+            .on_event(move |_, what| end.set(Some((what.bits(), Instant::now())))),
+    )
+    .unwrap();
+    bev.set_timeouts(Some(TIME), None).unwrap();
+    bev.enable(Event::READ).unwrap();
     assert_eq!(run(&base), LoopEnd::NoEvents);
-    assert_eq!(
-        seen.take(),
-        ["read x", "read x", "read x", "read x", "event 65"]
-    );
+    let (what, when) = told.get().unwrap();
+    assert_eq!(what, 65);
+    let waited = when - arrived.get();
+    assert!(!seen.take().is_empty() && waited >= TIME, "{waited:?}");
 }
 
 #[test]

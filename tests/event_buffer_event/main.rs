@@ -8,6 +8,7 @@ mod callbacks;
 mod connecting;
 mod ending;
 mod events;
+mod filter_misuse;
 mod filters;
 mod limits;
 mod making;

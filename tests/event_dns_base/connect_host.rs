@@ -55,6 +55,15 @@ fn server(addresses: &[&str]) -> Server {
     })
 }
 
+/// A DNS base that has these names, and needs no time to find them.
+fn knowing(base: &EventBase, hosts: &str) -> EventDnsBase {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(&file, hosts).unwrap();
+    let dns = new_dns(base);
+    dns.load_hosts(&file).unwrap();
+    dns
+}
+
 /// An address with a port where connecting neither succeeds nor fails.
 struct Stuck {
     address: SocketAddr,
@@ -249,6 +258,7 @@ fn a_name_that_is_not_found_is_one_error_with_its_text() {
         ),
         ("silent.test", ANY, "no answer came in time"),
     ];
+    let start = Instant::now();
     for (host, family, text) in cases {
         let (bev, happened) = lasting_client(&base);
         let note = happened.clone();
@@ -256,8 +266,10 @@ fn a_name_that_is_not_found_is_one_error_with_its_text() {
             note.borrow_mut().push((what, 0));
         }))
         .unwrap();
-        bev.set_timeouts(None, Some(Duration::from_millis(100)))
-            .unwrap(); // for the silent one
+        if host == "silent.test" {
+            bev.set_timeouts(None, Some(Duration::from_millis(50)))
+                .unwrap();
+        }
         assert_eq!(bev.get_dns_error_string().unwrap(), None);
         bev.connect_host(Some(&dns), host, port, family).unwrap();
         assert!(
@@ -279,6 +291,10 @@ fn a_name_that_is_not_found_is_one_error_with_its_text() {
         bev.free();
         bev.get_dns_error_string().unwrap_err();
     }
+    assert!(
+        start.elapsed() < Duration::from_secs(8),
+        "the time of writing is not the lookup's"
+    );
 }
 
 #[test]
@@ -346,8 +362,7 @@ fn an_address_that_does_not_answer_gets_the_time_of_writing() {
     let base = EventBase::new().unwrap();
     let (_listener, port) = listener();
     let stuck = Stuck::new(Ipv4Addr::new(127, 0, 0, 2), port);
-    let server = server(&["127.0.0.2", "127.0.0.1"]);
-    let dns = dns_with(&base, &server);
+    let dns = knowing(&base, "127.0.0.2 server.test\n127.0.0.1 server.test\n");
     let timeout = Some(Duration::from_millis(50));
     let start = Instant::now();
     let (bev, happened) = client(&base);
@@ -508,14 +523,29 @@ fn the_socket_that_it_was_made_with_is_the_one_that_connects() {
     assert_eq!(Rc::strong_count(&socket), 1);
 }
 
+#[test]
+fn a_socket_that_cannot_connect_is_an_error_and_stays_as_it_is() {
+    let base = EventBase::new().unwrap();
+    let (listener, port) = listener();
+    let address = listener.local_addr().unwrap();
+    let bev = EventBufferEvent::new(&base, listener, BufferEventOptions::empty()).unwrap();
+    let happened = Rc::new(Cell::new(None));
+    let note = happened.clone();
+    bev.set_callbacks(Callbacks::new().on_event(move |_, what| note.set(Some(what))))
+        .unwrap();
+    bev.connect_host(None, "127.0.0.1", port, ANY).unwrap();
+    assert_eq!(run(&base), LoopEnd::NoEvents);
+    assert_eq!(happened.get(), Some(ERROR));
+    TcpStream::connect(address).expect("it does not listen any more");
+}
+
 /// The address before it is still being tried, on the same socket.
 #[test]
 fn the_socket_that_it_was_made_with_leaves_an_address_that_does_not_answer() {
     let base = EventBase::new().unwrap();
     let (listener, port) = listener();
     let _stuck = Stuck::new(Ipv4Addr::new(127, 0, 0, 2), port);
-    let server = server(&["127.0.0.2", "127.0.0.1"]);
-    let dns = dns_with(&base, &server);
+    let dns = knowing(&base, "127.0.0.2 server.test\n127.0.0.1 server.test\n");
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     let bev = EventBufferEvent::new(&base, socket, BufferEventOptions::empty()).unwrap();
     let happened = Rc::new(Cell::new(None));

@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::support::{Bomb, Drops, limited, panic_of};
 use crate::{Client, Kept, Server, buffer, error, get, say, serve, until};
@@ -326,6 +326,75 @@ fn a_client_that_waits_for_nothing_is_not_told_gone() {
     assert!(!gone.get() || request.get_connection().is_none());
 }
 
+/// Sends requests that nobody reads the answers of, and tells whether the server stopped
+/// reading before it had 60 MB.
+fn flood(server: &Server, mut client: Client) -> bool {
+    server.serve(move |_| {
+        use std::io::Write;
+        let patience = Some(Duration::from_millis(500));
+        client.0.set_write_timeout(patience).unwrap();
+        let ahead = get("/ahead").repeat(3_000);
+        let refused = (0..600).any(|_| client.0.write_all(ahead.as_bytes()).is_err());
+        drop(client);
+        refused
+    })
+}
+
+#[test]
+fn a_flood_behind_a_request_is_not_read_into_memory() {
+    for streams in [false, true] {
+        let (server, request, client) = kept_one();
+        if streams {
+            request.send_reply_start(200, "OK").unwrap();
+        } else {
+            told(&request);
+        }
+        let view = request.get_buffer_event().unwrap();
+        let most = Rc::new(Cell::new(0));
+        let seen = most.clone();
+        let look = php_event::Event::timer(&server.base, move |event| {
+            seen.set(seen.get().max(view.input().length()));
+            event.add(Some(Duration::from_millis(1))).unwrap();
+        });
+        let look = look.unwrap();
+        look.add(Some(Duration::ZERO)).unwrap();
+        assert!(flood(&server, client));
+        assert!(most.get() <= 100_000, "{}", most.get());
+    }
+}
+
+#[test]
+fn a_flood_of_requests_whose_answers_nobody_takes_is_not_read_into_memory() {
+    let server = Server::with(|request| say(request, "a".repeat(10_000)));
+    let client = Client::new(server.address);
+    assert!(flood(&server, client));
+}
+
+/// The bound of what is read ahead ends with the answer.
+#[test]
+fn a_long_body_comes_in_behind_an_answer_that_was_looked_out_or_streamed() {
+    let server = Server::with(|request| {
+        let connection = request.get_connection().unwrap();
+        connection.set_close_callback(|_| {}).unwrap();
+        let length = request.get_input_buffer().length();
+        request.send_reply_start(200, "OK").unwrap();
+        request
+            .send_reply_chunk(&buffer(length.to_string()))
+            .unwrap();
+        request.send_reply_end().unwrap();
+    });
+    let body = "b".repeat(500_000);
+    let post = format!("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 500000\r\n\r\n{body}");
+    let both = server.serve(move |address| {
+        let mut client = Client::new(address);
+        [(); 2].map(|()| {
+            client.send(&post);
+            client.answer().body
+        })
+    });
+    assert_eq!(both, ["500000"; 2]);
+}
+
 #[test]
 fn a_close_callback_gets_its_connection_which_has_ended() {
     let (server, request, client) = kept_one();
@@ -475,12 +544,18 @@ fn a_request_kept_after_its_server_was_dropped_can_be_answered() {
         "idle connections are closed with the server"
     );
     assert_eq!(request.get_uri().unwrap().as_deref(), Some("/"));
+    let answered = Instant::now();
     say(&request, "late");
     drop(request);
     let mut client = client;
     let (body, closed) = serve(&base, move || (client.answer().body, client.is_closed()));
     assert_eq!((body.as_str(), closed), ("late", true));
     assert_eq!(limited(|| base.dispatch()).unwrap(), LoopEnd::NoEvents);
+    let time = answered.elapsed();
+    assert!(
+        time < Duration::from_secs(4),
+        "{time:?}: the server waited for nothing"
+    );
 }
 
 #[test]

@@ -2,6 +2,9 @@
 
 #[path = "../support/mod.rs"]
 mod support;
+#[cfg(feature = "openssl")]
+#[path = "../support_tls/mod.rs"]
+mod support_tls;
 
 mod client;
 mod clients;
@@ -12,6 +15,8 @@ mod listening;
 mod replies;
 mod requests;
 mod routes;
+#[cfg(feature = "openssl")]
+mod tls;
 
 use std::cell::RefCell;
 use std::net::SocketAddr;

@@ -48,6 +48,16 @@ fn a_reply_has_its_status_its_headers_and_its_body() {
 }
 
 #[test]
+fn a_request_that_was_freed_can_still_be_answered() {
+    let server = Server::with(|request| {
+        request.free();
+        request.free();
+        say(request, "answered");
+    });
+    assert_eq!(server.ask(get("/")).body, "answered");
+}
+
+#[test]
 fn a_reply_without_a_body_says_so() {
     let server = Server::with(|request| request.send_reply(200, "", None).unwrap());
     let answer = server.ask(get("/"));

@@ -61,6 +61,45 @@ impl EventHttpConnection {
         connection::Inner::of_client(CALL, base.inner(), dns_base, address, port).map(Self)
     }
 
+    /// Makes a client's connection that speaks TLS, which connects with its first request.
+    ///
+    /// The server hears the name, and its certificate must be for it, or for the address where
+    /// that is numeric, unless the context says otherwise. What fails in the handshake is
+    /// [`HttpError::NotConnected`](crate::HttpError::NotConnected).
+    ///
+    /// PHP: `EventHttpConnection::__construct` with a context, which tells and compares no name.
+    /// libevent: `evhttp_connection_base_bufferevent_new`, `bufferevent_openssl_socket_new`.
+    ///
+    /// # Errors
+    /// [`Error::State`] when the context is for servers; [`Error::Argument`] for what can be no
+    /// host's name; otherwise as [`new`](Self::new).
+    ///
+    /// # Examples
+    /// ```
+    /// use php_event::{EventBase, EventHttpConnection, EventSslContext};
+    ///
+    /// let base = EventBase::new()?;
+    /// let context = EventSslContext::new(EventSslContext::TLS_CLIENT_METHOD, &[])?;
+    /// let connection = EventHttpConnection::with_ssl(&base, None, "127.0.0.1", 443, &context)?;
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
+    #[cfg(feature = "openssl")]
+    #[doc(alias = "EventHttpConnection::__construct")]
+    pub fn with_ssl(
+        base: &EventBase,
+        dns_base: Option<&EventDnsBase>,
+        address: &str,
+        port: u16,
+        context: &crate::EventSslContext,
+    ) -> Result<Self> {
+        const CALL: &str = "EventHttpConnection::__construct";
+        let inner = connection::Inner::of_client(CALL, base.inner(), dns_base, address, port)?;
+        if let Some(client) = inner.client() {
+            client.speak_tls(CALL, context)?;
+        }
+        Ok(Self(inner))
+    }
+
     /// Makes a request: it is sent when those before it have their answers. The connection is
     /// made where there is none, and kept for the next request where the server keeps it.
     ///

@@ -1,0 +1,239 @@
+//! What goes into a buffer event and comes out of it.
+//!
+//! Owns, lends to C: nothing. Runs user code: the callbacks and closures of filters, which
+//! libevent calls as soon as their buffers change.
+#![allow(unsafe_code)]
+
+use std::rc::Rc;
+
+use super::EventBufferEvent;
+use crate::buffer::{EventBuffer, Side};
+use crate::error::{Result, cvt};
+use crate::ffi;
+
+/// What libevent can count in the result of one read.
+const READ_MAX: usize = i32::MAX as usize;
+
+impl EventBufferEvent {
+    /// Queues a copy of the bytes; the loop writes them out. Never blocks.
+    ///
+    /// PHP: `EventBufferEvent::write`. libevent: `bufferevent_write`.
+    ///
+    /// # Errors
+    /// [`Error::Freed`](crate::Error::Freed), [`Error::Forked`](crate::Error::Forked);
+    /// [`Error::Call`](crate::Error::Call) without memory.
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{BufferEventOptions, Event, EventBase, EventBufferEvent};
+    /// # let base = EventBase::new()?;
+    /// # let (bev, peer) = EventBufferEvent::create_pair(&base, BufferEventOptions::empty())?;
+    /// bev.write("hello")?;
+    /// peer.enable(Event::READ)?;
+    /// assert_eq!(peer.read(9)?.as_deref(), Some(&b"hello"[..]));
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
+    #[doc(alias = "EventBufferEvent::write", alias = "bufferevent_write")]
+    pub fn write(&self, data: impl AsRef<[u8]>) -> Result<()> {
+        const CALL: &str = "EventBufferEvent::write";
+        let data = data.as_ref();
+        // SAFETY: `with` gives one that is not freed; libevent copies `data`.
+        let rc = self.with(CALL, |raw| unsafe {
+            ffi::bufferevent_write(raw, data.as_ptr().cast(), data.len())
+        })?;
+        cvt(CALL, rc).map(drop)
+    }
+
+    /// Queues all that is in `buffer`, which is empty afterwards; nothing is copied.
+    ///
+    /// PHP: `EventBufferEvent::writeBuffer`. libevent: `bufferevent_write_buffer`.
+    ///
+    /// # Errors
+    /// [`Error::State`](crate::Error::State) when the front of `buffer` is frozen;
+    /// [`Error::Freed`](crate::Error::Freed), [`Error::Forked`](crate::Error::Forked), for
+    /// `buffer` too.
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{BufferEventOptions, Event, EventBase, EventBufferEvent};
+    /// # let base = EventBase::new()?;
+    /// # let (bev, peer) = EventBufferEvent::create_pair(&base, BufferEventOptions::empty())?;
+    /// let answer = php_event::EventBuffer::new()?;
+    /// answer.add("hello")?;
+    /// bev.write_buffer(&answer)?;
+    /// assert_eq!((answer.length(), bev.output().length()), (0, 5));
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
+    #[doc(
+        alias = "EventBufferEvent::writeBuffer",
+        alias = "bufferevent_write_buffer"
+    )]
+    pub fn write_buffer(&self, buffer: &EventBuffer) -> Result<()> {
+        const CALL: &str = "EventBufferEvent::writeBuffer";
+        self.0.usable(CALL)?;
+        self.output().add_buffer_as(CALL, buffer)
+    }
+
+    /// Takes up to `size` bytes from the input; `None` when there are none, or for 0. More
+    /// than 2 GiB come in several calls.
+    ///
+    /// PHP: `EventBufferEvent::read`. libevent: `bufferevent_read`.
+    ///
+    /// # Errors
+    /// [`Error::Freed`](crate::Error::Freed), [`Error::Forked`](crate::Error::Forked).
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{BufferEventOptions, Event, EventBase, EventBufferEvent};
+    /// # let base = EventBase::new()?;
+    /// # let (bev, peer) = EventBufferEvent::create_pair(&base, BufferEventOptions::empty())?;
+    /// peer.write("hello")?;
+    /// bev.enable(Event::READ)?;
+    /// assert_eq!(bev.read(4)?.as_deref(), Some(&b"hell"[..]));
+    /// assert_eq!(bev.read(4)?.as_deref(), Some(&b"o"[..]));
+    /// assert_eq!(bev.read(4)?, None);
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
+    #[doc(alias = "EventBufferEvent::read", alias = "bufferevent_read")]
+    pub fn read(&self, size: usize) -> Result<Option<Vec<u8>>> {
+        self.with("EventBufferEvent::read", |raw| {
+            // SAFETY: `with` gives one that is not freed.
+            let input = unsafe { ffi::bufferevent_get_input(raw) };
+            // SAFETY: the input lives as long as the buffer event.
+            let length = unsafe { ffi::evbuffer_get_length(input) };
+            let size = size.min(length).min(READ_MAX);
+            let mut data = vec![0; size];
+            // SAFETY: `data` has `size` bytes, which libevent fills at most.
+            let n = unsafe { ffi::bufferevent_read(raw, data.as_mut_ptr().cast(), size) };
+            data.truncate(n.min(size)); // −1, for a frozen front, is none
+            (n != usize::MAX && n > 0).then_some(data)
+        })
+    }
+
+    /// Moves all of the input to the end of `buffer`; nothing is copied.
+    ///
+    /// PHP: `EventBufferEvent::readBuffer`. libevent: `bufferevent_read_buffer`.
+    ///
+    /// # Errors
+    /// [`Error::State`](crate::Error::State) when the end of `buffer` is frozen;
+    /// [`Error::Freed`](crate::Error::Freed), [`Error::Forked`](crate::Error::Forked), for
+    /// `buffer` too.
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{BufferEventOptions, Event, EventBase, EventBufferEvent};
+    /// # let base = EventBase::new()?;
+    /// # let (bev, peer) = EventBufferEvent::create_pair(&base, BufferEventOptions::empty())?;
+    /// let all = php_event::EventBuffer::new()?;
+    /// peer.write("hello")?;
+    /// bev.enable(Event::READ)?;
+    /// bev.read_buffer(&all)?;
+    /// assert_eq!((all.length(), bev.input().length()), (5, 0));
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
+    #[doc(
+        alias = "EventBufferEvent::readBuffer",
+        alias = "bufferevent_read_buffer"
+    )]
+    pub fn read_buffer(&self, buffer: &EventBuffer) -> Result<()> {
+        const CALL: &str = "EventBufferEvent::readBuffer";
+        self.0.usable(CALL)?;
+        buffer.add_buffer_as(CALL, &self.input())
+    }
+
+    /// The buffer of what came in and was not taken yet.
+    ///
+    /// Its end is frozen: only the loop adds. It counts on this object; once that is freed,
+    /// the buffer's calls answer [`Error::Freed`](crate::Error::Freed).
+    ///
+    /// PHP: the property `EventBufferEvent::$input`. libevent: `bufferevent_get_input`.
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{BufferEventOptions, Event, EventBase, EventBufferEvent};
+    /// # let base = EventBase::new()?;
+    /// # let (bev, peer) = EventBufferEvent::create_pair(&base, BufferEventOptions::empty())?;
+    /// use php_event::EventBuffer;
+    ///
+    /// peer.write("GET / HTTP/1.0\r\n")?;
+    /// bev.enable(Event::READ)?;
+    /// let line = bev.input().read_line(EventBuffer::EOL_CRLF)?;
+    /// assert_eq!(line.as_deref(), Some(&b"GET / HTTP/1.0"[..]));
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
+    #[doc(alias = "EventBufferEvent::$input", alias = "bufferevent_get_input")]
+    #[must_use]
+    pub fn input(&self) -> EventBuffer {
+        EventBuffer::lent(Rc::clone(&self.0) as _, Side::Input)
+    }
+
+    /// The buffer of what is to go out.
+    ///
+    /// Its front is frozen: only the loop takes away. It counts on this object; once that is
+    /// freed, the buffer's calls answer [`Error::Freed`](crate::Error::Freed).
+    ///
+    /// PHP: the property `EventBufferEvent::$output`. libevent: `bufferevent_get_output`.
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{BufferEventOptions, Event, EventBase, EventBufferEvent};
+    /// # let base = EventBase::new()?;
+    /// # let (bev, peer) = EventBufferEvent::create_pair(&base, BufferEventOptions::empty())?;
+    /// bev.output().add("hello")?;
+    /// peer.enable(Event::READ)?;
+    /// assert_eq!(peer.input().length(), 5);
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
+    #[doc(alias = "EventBufferEvent::$output", alias = "bufferevent_get_output")]
+    #[must_use]
+    pub fn output(&self) -> EventBuffer {
+        EventBuffer::lent(Rc::clone(&self.0) as _, Side::Output)
+    }
+
+    /// As [`input`](Self::input), but an error when this object is freed.
+    ///
+    /// PHP: `EventBufferEvent::getInput`. libevent: `bufferevent_get_input`.
+    ///
+    /// # Errors
+    /// [`Error::Freed`](crate::Error::Freed), [`Error::Forked`](crate::Error::Forked).
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{BufferEventOptions, Event, EventBase, EventBufferEvent};
+    /// # let base = EventBase::new()?;
+    /// # let (bev, peer) = EventBufferEvent::create_pair(&base, BufferEventOptions::empty())?;
+    /// let input = bev.get_input()?;
+    /// bev.free();
+    /// assert!(bev.get_input().is_err() && input.read(1).is_err());
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
+    #[doc(alias = "EventBufferEvent::getInput")]
+    pub fn get_input(&self) -> Result<EventBuffer> {
+        self.0.usable("EventBufferEvent::getInput")?;
+        Ok(self.input())
+    }
+
+    /// As [`output`](Self::output), but an error when this object is freed.
+    ///
+    /// PHP: `EventBufferEvent::getOutput`. libevent: `bufferevent_get_output`.
+    ///
+    /// # Errors
+    /// [`Error::Freed`](crate::Error::Freed), [`Error::Forked`](crate::Error::Forked).
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{BufferEventOptions, Event, EventBase, EventBufferEvent};
+    /// # let base = EventBase::new()?;
+    /// # let (bev, peer) = EventBufferEvent::create_pair(&base, BufferEventOptions::empty())?;
+    /// let output = bev.get_output()?;
+    /// output.add("hello")?;
+    /// bev.free();
+    /// assert!(bev.get_output().is_err() && output.add("more").is_err());
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
+    #[doc(alias = "EventBufferEvent::getOutput")]
+    pub fn get_output(&self) -> Result<EventBuffer> {
+        self.0.usable("EventBufferEvent::getOutput")?;
+        Ok(self.output())
+    }
+}

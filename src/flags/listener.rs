@@ -1,0 +1,52 @@
+//! The flags of `EventListener`.
+
+use crate::{EventListener, ffi};
+
+bitflags::bitflags! {
+    /// How an [`EventListener`] is made.
+    ///
+    /// PHP: the constants of `EventListener`; [`EventListener::OPT_DISABLED`] and the others
+    /// are the same values.
+    ///
+    /// ```compile_fail,E0308
+    /// // One class's flags are not another's.
+    /// use php_event::{Event, EventListener};
+    /// let flags = EventListener::OPT_REUSEABLE | Event::READ;
+    /// ```
+    /// ```
+    /// use php_event::EventListener;
+    /// let flags = EventListener::OPT_REUSEABLE | EventListener::OPT_DISABLED;
+    /// assert_eq!(flags.bits(), 40);
+    /// ```
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    pub struct ListenerFlags: u32 {
+        /// Accepted streams wait where they can't read or write at once. Their descriptors do
+        /// not block either way: the wait is a `poll`, see [`crate::stream`].
+        const LEAVE_SOCKETS_BLOCKING = ffi::LEV_OPT_LEAVE_SOCKETS_BLOCKING;
+        /// Always so here, where the listener owns its socket: it closes with its last owner.
+        const CLOSE_ON_FREE = ffi::LEV_OPT_CLOSE_ON_FREE;
+        /// Always so here: no descriptor stays open in a program that this one executes.
+        const CLOSE_ON_EXEC = ffi::LEV_OPT_CLOSE_ON_EXEC;
+        /// `SO_REUSEADDR`: the address may be bound while old connections of it linger. Only
+        /// for a listener that binds an address.
+        const REUSEABLE = ffi::LEV_OPT_REUSEABLE;
+        /// Locks, which a handle that stays in its thread has no use for:
+        /// [`EventListener::new`] answers `Err`.
+        const THREADSAFE = ffi::LEV_OPT_THREADSAFE;
+        /// Accept nothing until [`EventListener::enable`].
+        const DISABLED = ffi::LEV_OPT_DISABLED;
+        /// `TCP_DEFER_ACCEPT`: a connection comes when its client has sent something. Only for
+        /// a listener that binds an IP address.
+        const DEFERRED_ACCEPT = ffi::LEV_OPT_DEFERRED_ACCEPT;
+    }
+}
+
+class_consts!(EventListener: ListenerFlags {
+    OPT_LEAVE_SOCKETS_BLOCKING = LEAVE_SOCKETS_BLOCKING "LEV_OPT_LEAVE_SOCKETS_BLOCKING",
+    OPT_CLOSE_ON_FREE = CLOSE_ON_FREE "LEV_OPT_CLOSE_ON_FREE",
+    OPT_CLOSE_ON_EXEC = CLOSE_ON_EXEC "LEV_OPT_CLOSE_ON_EXEC",
+    OPT_REUSEABLE = REUSEABLE "LEV_OPT_REUSEABLE",
+    OPT_THREADSAFE = THREADSAFE "LEV_OPT_THREADSAFE",
+    OPT_DISABLED = DISABLED "LEV_OPT_DISABLED",
+    OPT_DEFERRED_ACCEPT = DEFERRED_ACCEPT "LEV_OPT_DEFERRED_ACCEPT",
+});

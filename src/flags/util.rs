@@ -1,0 +1,159 @@
+//! The numbers of `EventUtil`, as the system has them.
+
+use std::ffi::c_int;
+
+use super::AddressFamily;
+use crate::EventUtil;
+
+/// Makes a type for numbers of the system that other numbers may be added to.
+macro_rules! numbers {
+    ($(
+        $(#[$outer:meta])*
+        pub struct $name:ident { $($(#[$inner:meta])* const $number:ident = $value:expr;)+ }
+    )+) => {$(
+        $(#[$outer])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub struct $name(c_int);
+
+        impl $name {
+            $($(#[$inner])* pub const $number: Self = Self($value);)+
+
+            /// The system's number.
+            #[must_use]
+            pub const fn number(self) -> c_int {
+                self.0
+            }
+        }
+
+        impl From<c_int> for $name {
+            /// Any number of the system, for what has no constant here.
+            fn from(number: c_int) -> Self {
+                Self(number)
+            }
+        }
+    )+};
+}
+
+numbers! {
+    /// A kind of socket.
+    ///
+    /// PHP: the constant `EventUtil::SOCK_RAW`; nothing in the extension takes it.
+    ///
+    /// ```
+    /// use php_event::{EventUtil, SocketType};
+    /// assert_eq!(EventUtil::SOCK_RAW, SocketType::RAW);
+    /// ```
+    pub struct SocketType {
+        /// Packets without a transport protocol.
+        const RAW = libc::SOCK_RAW;
+    }
+
+    /// Whose option it is: the socket's own, or a protocol's.
+    ///
+    /// PHP: the constants `EventUtil::SOL_*` and `EventUtil::IPPROTO_*`.
+    ///
+    /// ```compile_fail,E0308
+    /// // A level is no option.
+    /// use php_event::{EventUtil, stream::stream_socket_pair};
+    /// let (one, _other) = stream_socket_pair().unwrap();
+    /// EventUtil::set_socket_option(&one, EventUtil::SO_KEEPALIVE, EventUtil::SOL_SOCKET, true);
+    /// ```
+    /// ```
+    /// use php_event::{EventUtil, stream::stream_socket_pair};
+    /// let (one, _other) = stream_socket_pair().unwrap();
+    /// EventUtil::set_socket_option(&one, EventUtil::SOL_SOCKET, EventUtil::SO_KEEPALIVE, true);
+    /// ```
+    pub struct SocketLevel {
+        /// The socket itself.
+        const SOCKET = libc::SOL_SOCKET;
+        /// IPv4.
+        const IP = libc::IPPROTO_IP;
+        /// IPv6.
+        const IPV6 = libc::IPPROTO_IPV6;
+        /// TCP.
+        const TCP = libc::IPPROTO_TCP;
+        /// UDP.
+        const UDP = libc::IPPROTO_UDP;
+    }
+
+    /// An option of a socket, for
+    /// [`set_socket_option`](EventUtil::set_socket_option). All but `NODELAY` are of level
+    /// [`SocketLevel::SOCKET`].
+    ///
+    /// PHP: the constants `EventUtil::SO_*` and `EventUtil::TCP_NODELAY`.
+    ///
+    /// ```
+    /// use php_event::{EventUtil, SocketOption};
+    /// assert_eq!(EventUtil::SO_RCVBUF, SocketOption::RCVBUF);
+    /// let reuse_port = SocketOption::from(libc::SO_REUSEPORT);
+    /// ```
+    pub struct SocketOption {
+        /// Packets may go to a broadcast address.
+        const BROADCAST = libc::SO_BROADCAST;
+        /// The system records what it does; needs a privilege.
+        const DEBUG = libc::SO_DEBUG;
+        /// Packets go to hosts of the local networks only.
+        const DONTROUTE = libc::SO_DONTROUTE;
+        /// The error that waits; can only be asked for.
+        const ERROR = libc::SO_ERROR;
+        /// The system asks silent peers whether they are still there.
+        const KEEPALIVE = libc::SO_KEEPALIVE;
+        /// What a close does with bytes that are not sent yet.
+        const LINGER = libc::SO_LINGER;
+        /// TCP, level [`SocketLevel::TCP`]: small writes go out at once.
+        const NODELAY = libc::TCP_NODELAY;
+        /// Urgent bytes come among the others.
+        const OOBINLINE = libc::SO_OOBINLINE;
+        /// The size of the receive buffer; Linux doubles it.
+        const RCVBUF = libc::SO_RCVBUF;
+        /// How many bytes must be there for a socket to be readable.
+        const RCVLOWAT = libc::SO_RCVLOWAT;
+        /// How long a read may block.
+        const RCVTIMEO = libc::SO_RCVTIMEO;
+        /// An address may be bound while old connections of it linger.
+        const REUSEADDR = libc::SO_REUSEADDR;
+        /// The size of the send buffer; Linux doubles it.
+        const SNDBUF = libc::SO_SNDBUF;
+        /// How much room must be there for a socket to be writable; Linux refuses to set it.
+        const SNDLOWAT = libc::SO_SNDLOWAT;
+        /// How long a write may block.
+        const SNDTIMEO = libc::SO_SNDTIMEO;
+        /// The kind of the socket; can only be asked for.
+        const TYPE = libc::SO_TYPE;
+    }
+}
+
+class_consts!(EventUtil: AddressFamily {
+    AF_INET = INET,
+    AF_INET6 = INET6,
+    AF_UNIX = UNIX,
+    AF_UNSPEC = UNSPEC,
+});
+class_consts!(EventUtil: SocketOption {
+    SO_DEBUG = DEBUG,
+    SO_REUSEADDR = REUSEADDR,
+    SO_KEEPALIVE = KEEPALIVE,
+    SO_DONTROUTE = DONTROUTE,
+    SO_LINGER = LINGER,
+    SO_BROADCAST = BROADCAST,
+    SO_OOBINLINE = OOBINLINE,
+    SO_SNDBUF = SNDBUF,
+    SO_RCVBUF = RCVBUF,
+    SO_SNDLOWAT = SNDLOWAT,
+    SO_RCVLOWAT = RCVLOWAT,
+    SO_SNDTIMEO = SNDTIMEO,
+    SO_RCVTIMEO = RCVTIMEO,
+    SO_TYPE = TYPE,
+    SO_ERROR = ERROR,
+    TCP_NODELAY = NODELAY,
+});
+class_consts!(EventUtil: SocketLevel {
+    SOL_SOCKET = SOCKET,
+    SOL_TCP = TCP,
+    SOL_UDP = UDP,
+    IPPROTO_IP = IP,
+    IPPROTO_IPV6 = IPV6,
+});
+class_consts!(EventUtil: SocketType {
+    SOCK_RAW = RAW,
+});

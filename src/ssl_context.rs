@@ -1,0 +1,433 @@
+//! `EventSslContext`: certificates, keys and rules of TLS connections.
+//!
+//! Owns: one OpenSSL context, and all it was made from. A connection counts on the context
+//! it was made with, so that neither a change nor the last handle's end touches it.
+//! Lent to C: nothing of libevent's; to OpenSSL what the `openssl` crate hands it.
+//! Runs user code: none, so that none runs inside OpenSSL.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use openssl::ssl::{Ssl, SslContext, SslRef};
+use openssl::x509::verify::X509CheckFlags;
+
+use crate::error::{Error, Result};
+use host::Host;
+use options::Options;
+use settings::Settings;
+
+mod constants;
+mod host;
+mod options;
+mod pem;
+mod queue;
+mod settings;
+#[cfg(test)]
+mod tests;
+
+pub use constants::{SslMethod, SslOption, SslVersion};
+pub use options::SslValue;
+
+const CREATE: &str = "EventSslContext::__construct";
+
+/// A name that no certificate has: what a client expects that was not told its server's name.
+const NOBODY: &str = "host-name-not-set.invalid";
+
+/// Certificates, keys and rules of TLS connections.
+///
+/// Unlike in PHP a client verifies its server unless [`OPT_VERIFY_PEER`](Self::OPT_VERIFY_PEER)
+/// is false: by the system's authorities or, where [`OPT_CA_FILE`](Self::OPT_CA_FILE) or
+/// [`OPT_CA_PATH`](Self::OPT_CA_PATH) is given, by those alone; and the certificate must name
+/// the host that the connection was made to. A server with
+/// [`OPT_VERIFY_PEER`](Self::OPT_VERIFY_PEER) and no authorities trusts no client. TLS 1.2
+/// is the least that is spoken, unless [`set_min_proto_version`](Self::set_min_proto_version)
+/// allows less; compression and renegotiation are always off.
+///
+/// A handle is counted: a clone is the same context, as a PHP variable would be. A setter
+/// concerns the connections made after it. A context can be dropped before its connections.
+///
+/// PHP: `EventSslContext`. OpenSSL: `SSL_CTX`.
+///
+/// # Examples
+/// ```
+/// use php_event::EventSslContext;
+///
+/// let client = EventSslContext::new(EventSslContext::TLS_CLIENT_METHOD, &[
+///     (EventSslContext::OPT_VERIFY_DEPTH, 5.into()),
+/// ])?;
+/// client.set_min_proto_version(EventSslContext::TLS1_3_VERSION)?;
+/// # Ok::<(), php_event::EventException>(())
+/// ```
+/// A server that lets in who has a certificate of its own authority:
+/// ```no_run
+/// use php_event::EventSslContext;
+///
+/// let server = EventSslContext::new(EventSslContext::TLS_SERVER_METHOD, &[
+///     (EventSslContext::OPT_LOCAL_CERT, "cert.pem".into()),
+///     (EventSslContext::OPT_LOCAL_PK, "key.pem".into()),
+///     (EventSslContext::OPT_PASSPHRASE, "secret".into()),
+///     (EventSslContext::OPT_CA_FILE, "clients.pem".into()),
+///     (EventSslContext::OPT_REQUIRE_CLIENT_CERT, true.into()),
+/// ])?;
+/// # Ok::<(), php_event::EventException>(())
+/// ```
+#[derive(Clone)]
+#[doc(alias = "SSL_CTX")]
+pub struct EventSslContext(Rc<Inner>);
+
+struct Inner {
+    method: SslMethod,
+    state: RefCell<State>,
+}
+
+/// The two always belong together.
+struct State {
+    settings: Settings,
+    built: SslContext,
+}
+
+impl EventSslContext {
+    /// Makes a context, and loads the files that the options name.
+    ///
+    /// The order of the options does not matter; of one that is given twice the last counts.
+    ///
+    /// PHP: `EventSslContext::__construct`, which warns of a file it cannot use, if it is there,
+    /// and leaves a context without it, or one that crashes. OpenSSL: `SSL_CTX_new`.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for a value of another type than its option wants, and for options
+    /// that contradict each other; [`Error::Io`] for a file that cannot be read;
+    /// [`Error::Call`] for one with other things in it than it should have, a key that is not
+    /// the certificate's or does not open, and a list of ciphers in which OpenSSL knows none.
+    ///
+    /// # Examples
+    /// ```
+    /// use php_event::EventSslContext;
+    ///
+    /// let options = [(EventSslContext::OPT_LOCAL_CERT, 5.into())];
+    /// let error = EventSslContext::new(EventSslContext::TLS_SERVER_METHOD, &options).unwrap_err();
+    /// assert_eq!(
+    ///     error.to_string(),
+    ///     "EventSslContext::__construct: OPT_LOCAL_CERT wants a path, as text, not the number 5"
+    /// );
+    /// ```
+    #[doc(alias = "EventSslContext::__construct", alias = "SSL_CTX_new")]
+    pub fn new(method: SslMethod, options: &[(SslOption, SslValue)]) -> Result<Self> {
+        queue::clean(|| {
+            let settings = Settings::load(method.is_server(), Options::read(options)?)?;
+            let built = settings.build(CREATE)?;
+            let state = RefCell::new(State { settings, built });
+            Ok(Self(Rc::new(Inner { method, state })))
+        })
+    }
+
+    /// Changes a copy of the settings, and puts it in place if OpenSSL takes it.
+    fn change(
+        &self,
+        call: &'static str,
+        edit: impl FnOnce(&mut Settings) -> Result<()>,
+    ) -> Result<()> {
+        queue::clean(|| {
+            let mut settings = self.0.state.borrow().settings.clone();
+            edit(&mut settings)?;
+            let built = settings.build(call)?;
+            self.0.state.replace(State { settings, built });
+            Ok(())
+        })
+    }
+
+    /// The method that the context was made with.
+    #[must_use]
+    pub fn method(&self) -> SslMethod {
+        self.0.method
+    }
+
+    /// Sets the lowest version of the protocol that connections made from now on speak.
+    ///
+    /// PHP: `EventSslContext::setMinProtoVersion`, which answers true whatever it is given.
+    /// OpenSSL: `SSL_CTX_set_min_proto_version`. PHP's 0, "whatever OpenSSL has", is not there.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for SSL 3 and DTLS, and when no version is left between this and
+    /// the maximum, without those that an option excludes; the context is as before then.
+    ///
+    /// # Examples
+    /// ```
+    /// use php_event::EventSslContext;
+    ///
+    /// let context = EventSslContext::new(EventSslContext::TLS_CLIENT_METHOD, &[])?;
+    /// context.set_min_proto_version(EventSslContext::TLS1_3_VERSION)?;
+    /// assert!(context.set_min_proto_version(EventSslContext::DTLS1_VERSION).is_err());
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
+    #[doc(
+        alias = "EventSslContext::setMinProtoVersion",
+        alias = "SSL_CTX_set_min_proto_version"
+    )]
+    pub fn set_min_proto_version(&self, proto: SslVersion) -> Result<()> {
+        const CALL: &str = "EventSslContext::setMinProtoVersion";
+        self.change(CALL, |settings| settings.set_min(CALL, proto))
+    }
+
+    /// Sets the highest version of the protocol that connections made from now on speak.
+    ///
+    /// PHP: `EventSslContext::setMaxProtoVersion`, which answers true whatever it is given.
+    /// OpenSSL: `SSL_CTX_set_max_proto_version`.
+    ///
+    /// # Errors
+    /// As [`set_min_proto_version`](Self::set_min_proto_version): to go below TLS 1.2, lower
+    /// the minimum first.
+    ///
+    /// # Examples
+    /// ```
+    /// use php_event::EventSslContext;
+    ///
+    /// let context = EventSslContext::new(EventSslContext::TLS_CLIENT_METHOD, &[])?;
+    /// context.set_max_proto_version(EventSslContext::TLS1_2_VERSION)?;
+    /// assert!(context.set_max_proto_version(EventSslContext::TLS1_1_VERSION).is_err());
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
+    #[doc(
+        alias = "EventSslContext::setMaxProtoVersion",
+        alias = "SSL_CTX_set_max_proto_version"
+    )]
+    pub fn set_max_proto_version(&self, proto: SslVersion) -> Result<()> {
+        const CALL: &str = "EventSslContext::setMaxProtoVersion";
+        self.change(CALL, |settings| settings.set_max(CALL, proto))
+    }
+
+    /// The file that the own certificate was loaded from.
+    ///
+    /// PHP: the property `EventSslContext::$local_cert`.
+    #[doc(alias = "EventSslContext::$local_cert")]
+    #[must_use]
+    pub fn local_cert(&self) -> Option<PathBuf> {
+        let state = self.0.state.borrow();
+        state.settings.local_cert().map(Path::to_owned)
+    }
+
+    /// Loads the own certificate and those that lead from it to its authority's.
+    ///
+    /// The key comes from the file named by [`local_pk`](Self::local_pk), which is read again,
+    /// or else from the same file: so the same path once more loads what was renewed there.
+    ///
+    /// PHP: the property `EventSslContext::$local_cert`, which goes on reading as before when it
+    /// is written, and takes a certificate before its key; here the key comes first.
+    /// OpenSSL: `SSL_CTX_use_certificate_chain_file`.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new); the context is as before then.
+    ///
+    /// # Examples
+    /// ```
+    /// use php_event::EventSslContext;
+    ///
+    /// let context = EventSslContext::new(EventSslContext::TLS_SERVER_METHOD, &[])?;
+    /// let error = context.set_local_cert("/nowhere/cert.pem").unwrap_err();
+    /// assert_eq!(error.kind(), std::io::ErrorKind::NotFound);
+    /// assert_eq!(context.local_cert(), None);
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
+    #[doc(
+        alias = "EventSslContext::$local_cert",
+        alias = "SSL_CTX_use_certificate_chain_file"
+    )]
+    pub fn set_local_cert(&self, path: impl AsRef<Path>) -> Result<()> {
+        const CALL: &str = "EventSslContext::$local_cert";
+        self.change(CALL, |settings| {
+            settings.set_local_cert(CALL, path.as_ref())
+        })
+    }
+
+    /// The file that the own key was loaded from; `None` where it came with the certificate.
+    ///
+    /// PHP: the property `EventSslContext::$local_pk`.
+    #[doc(alias = "EventSslContext::$local_pk")]
+    #[must_use]
+    pub fn local_pk(&self) -> Option<PathBuf> {
+        let state = self.0.state.borrow();
+        state.settings.local_pk().map(Path::to_owned)
+    }
+
+    /// Loads the own key. Without a certificate yet it is for
+    /// [`set_local_cert`](Self::set_local_cert) to come.
+    ///
+    /// PHP: the property `EventSslContext::$local_pk`, which goes on reading as before when it
+    /// is written. OpenSSL: `SSL_CTX_use_PrivateKey_file`.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new); the context is as before then.
+    ///
+    /// # Examples
+    /// ```
+    /// use php_event::EventSslContext;
+    ///
+    /// let context = EventSslContext::new(EventSslContext::TLS_SERVER_METHOD, &[])?;
+    /// let error = context.set_local_pk("/nowhere/key.pem").unwrap_err();
+    /// assert_eq!(error.kind(), std::io::ErrorKind::NotFound);
+    /// assert_eq!(context.local_pk(), None);
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
+    #[doc(
+        alias = "EventSslContext::$local_pk",
+        alias = "SSL_CTX_use_PrivateKey_file"
+    )]
+    pub fn set_local_pk(&self, path: impl AsRef<Path>) -> Result<()> {
+        const CALL: &str = "EventSslContext::$local_pk";
+        self.change(CALL, |settings| settings.set_local_pk(CALL, path.as_ref()))
+    }
+
+    /// Sets the application protocols to agree on (ALPN), the favourite first; none turns it off.
+    ///
+    /// A client offers them. A server takes the first of its own that the client offers,
+    /// refuses a client that offers others only, and serves one that offers none at all.
+    ///
+    /// Not in PHP. OpenSSL: `SSL_CTX_set_alpn_protos`, `SSL_CTX_set_alpn_select_cb`.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for a name that is empty or longer than 255 bytes, and for more
+    /// than 64 KiB of names.
+    ///
+    /// # Examples
+    /// ```
+    /// use php_event::EventSslContext;
+    ///
+    /// let context = EventSslContext::new(EventSslContext::TLS_CLIENT_METHOD, &[])?;
+    /// context.set_alpn_protocols(&["h2", "http/1.1"])?;
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
+    #[doc(
+        alias = "SSL_CTX_set_alpn_protos",
+        alias = "SSL_CTX_set_alpn_select_cb"
+    )]
+    pub fn set_alpn_protocols(&self, protocols: &[&str]) -> Result<()> {
+        const CALL: &str = "EventSslContext::set_alpn_protocols";
+        self.change(CALL, |settings| settings.set_alpn(CALL, protocols))
+    }
+
+    /// Sets whether a client that verifies its server also wants the certificate to name the
+    /// host that it connects to. It does unless told otherwise.
+    ///
+    /// Without this, whoever has any valid certificate can stand in for the server: only for
+    /// authorities that sign for one server alone.
+    ///
+    /// Not in PHP, where no name is ever compared. OpenSSL: `X509_VERIFY_PARAM_set1_host`.
+    ///
+    /// # Errors
+    /// None today; the signature leaves OpenSSL the right.
+    ///
+    /// # Examples
+    /// ```
+    /// use php_event::EventSslContext;
+    ///
+    /// let context = EventSslContext::new(EventSslContext::TLS_CLIENT_METHOD, &[])?;
+    /// context.set_verify_host(false)?;
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
+    #[doc(alias = "X509_VERIFY_PARAM_set1_host", alias = "SSL_set1_host")]
+    pub fn set_verify_host(&self, verify: bool) -> Result<()> {
+        self.change("EventSslContext::set_verify_host", |settings| {
+            settings.verify_host = verify;
+            Ok(())
+        })
+    }
+
+    /// The version of the OpenSSL that the program runs with, in words.
+    ///
+    /// Not in PHP, whose constant
+    /// [`OPENSSL_VERSION_TEXT`](Self::OPENSSL_VERSION_TEXT) is the headers'.
+    /// OpenSSL: `OpenSSL_version`.
+    ///
+    /// # Examples
+    /// ```
+    /// use php_event::EventSslContext;
+    /// assert!(EventSslContext::openssl_version().starts_with("OpenSSL "));
+    /// ```
+    #[doc(alias = "OpenSSL_version")]
+    #[must_use]
+    pub fn openssl_version() -> &'static str {
+        openssl::version::version()
+    }
+}
+
+/// What connections need of a context.
+impl EventSslContext {
+    /// A server's side of a new connection.
+    pub(crate) fn accepting(&self, call: &'static str) -> Result<Ssl> {
+        let state = self.0.state.borrow();
+        let reason = match self.0.method.is_server() {
+            true if state.settings.has_identity() => return state.new_ssl(call),
+            true => "a server needs a certificate: give its context OPT_LOCAL_CERT",
+            false => "the context is for clients; make one with TLS_SERVER_METHOD",
+        };
+        Err(Error::State { call, reason })
+    }
+
+    /// A client's side of a new connection, to this host if its name is known; otherwise no
+    /// certificate is right until [`expect_host`](Self::expect_host) was called.
+    pub(crate) fn connecting(&self, call: &'static str, host: Option<&str>) -> Result<Ssl> {
+        let state = self.0.state.borrow();
+        if self.0.method.is_server() {
+            return Err(Error::State {
+                call,
+                reason: "the context is for servers; make one with TLS_CLIENT_METHOD",
+            });
+        }
+        let mut ssl = state.new_ssl(call)?;
+        if let Some(host) = host {
+            self.expect_host(call, &mut ssl, host)?;
+        } else if state.settings.verifies() && state.settings.verify_host {
+            queue::clean(|| ssl.param_mut().set_host(NOBODY))
+                .map_err(|stack| queue::refused(call, &stack))?;
+        }
+        Ok(ssl)
+    }
+
+    /// Tells a client's side, before the handshake, which host it connects to: the server
+    /// hears the name (SNI), and its certificate must have it.
+    pub(crate) fn expect_host(
+        &self,
+        call: &'static str,
+        ssl: &mut SslRef,
+        host: &str,
+    ) -> Result<()> {
+        let host = Host::read(call, host)?;
+        let settings = &self.0.state.borrow().settings;
+        queue::clean(|| {
+            if let Host::Name(name) = host {
+                ssl.set_hostname(name)?;
+            }
+            if !settings.verifies() || !settings.verify_host {
+                return Ok(());
+            }
+            let verify = ssl.param_mut();
+            verify.set_hostflags(X509CheckFlags::NO_PARTIAL_WILDCARDS);
+            match host {
+                Host::Name(name) => verify.set_host(name),
+                Host::Address(address) => {
+                    verify.set_host("")?; // takes `NOBODY` away: both would have to fit
+                    verify.set_ip(address)
+                }
+            }
+        })
+        .map_err(|stack| queue::refused(call, &stack))
+    }
+}
+
+impl State {
+    fn new_ssl(&self, call: &'static str) -> Result<Ssl> {
+        queue::clean(|| Ssl::new(&self.built)).map_err(|stack| queue::refused(call, &stack))
+    }
+}
+
+impl fmt::Debug for EventSslContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EventSslContext")
+            .field("method", &self.0.method)
+            .field("local_cert", &self.local_cert())
+            .field("local_pk", &self.local_pk())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,48 @@
+//! The name that a client knows its server by.
+//!
+//! Owns nothing, lends nothing to C, runs no user code.
+
+use std::net::IpAddr;
+
+use crate::error::{Error, Result};
+
+/// The longest name that DNS has.
+const NAME_MAX: usize = 253;
+
+/// Whom a client means to reach, in the form that OpenSSL is told.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Host<'a> {
+    Name(&'a str),
+    Address(IpAddr),
+}
+
+impl<'a> Host<'a> {
+    /// Reads a name or an address, as it stands in a URL: brackets around IPv6, a zone after
+    /// it, and a dot at a name's end are not part of it.
+    pub(super) fn read(call: &'static str, host: &'a str) -> Result<Self> {
+        let bare = host
+            .strip_prefix('[')
+            .and_then(|host| host.strip_suffix(']'))
+            .unwrap_or(host);
+        let address = bare
+            .split_once('%')
+            .map_or(bare, |(address, _zone)| address);
+        if let Ok(address) = address.parse() {
+            return Ok(Self::Address(address));
+        }
+        let name = host.strip_suffix('.').unwrap_or(host);
+        // OpenSSL would take a leading dot as "any name under it".
+        if name.len() <= NAME_MAX && name.split('.').all(is_label) {
+            return Ok(Self::Name(name));
+        }
+        let reason = format!(
+            "{host:?} is no host name: letters, digits, '-' and '_' between dots, others as xn--"
+        );
+        Err(Error::argument(call, reason))
+    }
+}
+
+fn is_label(label: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    !label.is_empty() && label.bytes().all(allowed)
+}

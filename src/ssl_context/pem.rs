@@ -1,0 +1,183 @@
+//! The files of a context: certificates and keys in PEM form.
+//!
+//! Owns nothing once it has read a file. Lends nothing to C, runs no user code.
+
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+
+use memchr::memmem;
+use openssl::pkey::{PKey, Private};
+use openssl::x509::X509;
+
+use super::options::Passphrase;
+use super::queue;
+use crate::error::{Error, Result};
+
+/// More than any bundle of authorities has: a path that leads to `/dev/zero` must not take
+/// all memory.
+const FILE_MAX: u64 = 16 << 20;
+
+/// A private key and where it came from.
+#[derive(Clone)]
+pub(super) struct Key {
+    pub(super) path: PathBuf,
+    pub(super) key: PKey<Private>,
+}
+
+/// A certificate with those that lead to its authority, and its key.
+#[derive(Clone)]
+pub(super) struct Identity {
+    pub(super) path: PathBuf,
+    pub(super) leaf: X509,
+    pub(super) chain: Vec<X509>,
+    pub(super) key: Key,
+}
+
+impl Identity {
+    /// Reads the certificate file; the key comes from there too, unless one is given.
+    pub(super) fn load(
+        call: &'static str,
+        path: &Path,
+        key: Option<Key>,
+        passphrase: Option<&Passphrase>,
+    ) -> Result<Self> {
+        let pem = read(call, path)?;
+        let mut chain = certificates(call, path, &pem)?.into_iter();
+        let Some(leaf) = chain.next() else {
+            return Err(bad(call, path, "no certificate in it"));
+        };
+        let key = match key {
+            Some(key) => key,
+            None => Key {
+                key: private_key(call, path, &pem, passphrase)?,
+                path: path.to_owned(),
+            },
+        };
+        let loaded = Self {
+            path: path.to_owned(),
+            leaf,
+            chain: chain.collect(),
+            key,
+        };
+        loaded.matched(call)
+    }
+
+    /// The same certificate with another key.
+    pub(super) fn with_key(&self, call: &'static str, key: Key) -> Result<Self> {
+        Self {
+            key,
+            ..self.clone()
+        }
+        .matched(call)
+    }
+
+    fn matched(self, call: &'static str) -> Result<Self> {
+        let public = self.leaf.public_key();
+        if public.is_ok_and(|public| public.public_eq(&self.key.key)) {
+            return Ok(self);
+        }
+        let path = self.path.display();
+        let cause = format!("not the key of the certificate in {path}");
+        Err(bad(call, &self.key.path, &cause))
+    }
+}
+
+impl Key {
+    pub(super) fn load(
+        call: &'static str,
+        path: &Path,
+        passphrase: Option<&Passphrase>,
+    ) -> Result<Self> {
+        let pem = read(call, path)?;
+        Ok(Self {
+            key: private_key(call, path, &pem, passphrase)?,
+            path: path.to_owned(),
+        })
+    }
+}
+
+/// The certificates of the authorities in a file: at least one.
+pub(super) fn authorities(call: &'static str, path: &Path) -> Result<Vec<X509>> {
+    let found = certificates(call, path, &read(call, path)?)?;
+    if found.is_empty() {
+        return Err(bad(call, path, "no certificate in it"));
+    }
+    Ok(found)
+}
+
+/// A directory of certificates, in the form OpenSSL takes it.
+pub(super) fn directory(call: &'static str, path: &Path) -> Result<String> {
+    let about = path
+        .metadata()
+        .map_err(|error| io_error(call, path, &error));
+    if !about?.is_dir() {
+        return Err(bad(call, path, "not a directory"));
+    }
+    match path.to_str() {
+        Some(text) if !text.contains(':') => Ok(text.to_owned()),
+        _ => Err(bad(
+            call,
+            path,
+            "OpenSSL takes no such path: not UTF-8, or with a colon",
+        )),
+    }
+}
+
+fn read(call: &'static str, path: &Path) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(FILE_MAX + 1).read_to_end(&mut bytes));
+    let length = read.map_err(|error| io_error(call, path, &error))?;
+    if length as u64 > FILE_MAX {
+        return Err(bad(call, path, "larger than 16 MiB"));
+    }
+    Ok(bytes)
+}
+
+fn certificates(call: &'static str, path: &Path, pem: &[u8]) -> Result<Vec<X509>> {
+    X509::stack_from_pem(pem).map_err(|stack| {
+        bad(
+            call,
+            path,
+            &format!("bad certificate: {}", queue::text(&stack)),
+        )
+    })
+}
+
+fn private_key(
+    call: &'static str,
+    path: &Path,
+    pem: &[u8],
+    passphrase: Option<&Passphrase>,
+) -> Result<PKey<Private>> {
+    let holds = |text: &str| memmem::find(pem, text.as_bytes()).is_some();
+    let encrypted = holds("BEGIN ENCRYPTED PRIVATE KEY") || holds("4,ENCRYPTED");
+    if !holds("PRIVATE KEY-----") {
+        return Err(bad(call, path, "no private key in it"));
+    }
+    if encrypted && passphrase.is_none() {
+        return Err(bad(call, path, "the key is encrypted; give OPT_PASSPHRASE"));
+    }
+    // Always one, if empty: OpenSSL asks on the terminal where it gets none.
+    let passphrase = passphrase.map_or(&[][..], |passphrase| passphrase);
+    PKey::private_key_from_pem_passphrase(pem, passphrase).map_err(|stack| {
+        let what = match encrypted {
+            true => "OPT_PASSPHRASE does not open the key",
+            false => "bad private key",
+        };
+        bad(call, path, &format!("{what}: {}", queue::text(&stack)))
+    })
+}
+
+fn io_error(call: &'static str, path: &Path, error: &io::Error) -> Error {
+    let text = format!("{}: {error}", path.display());
+    Error::io(call, io::Error::new(error.kind(), text))
+}
+
+pub(super) fn bad(call: &'static str, path: &Path, cause: &str) -> Error {
+    let cause = format!("{}: {cause}", path.display());
+    Error::Call {
+        call,
+        cause: Some(cause.into()),
+    }
+}

@@ -1,0 +1,263 @@
+//! Clients that judge servers: authorities, dates, host names, self-signed certificates.
+
+use std::path::Path;
+use std::process::Command;
+
+use openssl::ssl::NameType;
+
+use super::*;
+
+const ALLOW: Entry = (EventSslContext::OPT_ALLOW_SELF_SIGNED, SslValue::Bool(true));
+const UNVERIFIED: Entry = (EventSslContext::OPT_VERIFY_PEER, SslValue::Bool(false));
+
+#[test]
+fn a_server_of_a_trusted_authority_with_the_right_name_is_taken() {
+    let (folder, authority) = (Folder::new(), Authority::new());
+    let names = ["localhost", "*.example.com", "127.0.0.1", "::1"];
+    let server = server(&[own(&folder, &authority.sign(&names), "server")]);
+    let client = client(&[trusting(&folder, &authority)]);
+    let name = |text: &'static str| Some(text);
+    for (host, told) in [
+        ("localhost", name("localhost")),
+        ("LocalHost", name("LocalHost")),
+        ("localhost.", name("localhost")),
+        ("www.example.com", name("www.example.com")),
+        ("127.0.0.1", None),
+        ("::1", None),
+        ("[::1]", None),
+        ("::1%lo", None),
+    ] {
+        let (connected, accepted) = agreed(reach(&client, host, &server));
+        assert_eq!(connected.ssl().version_str(), "TLSv1.3", "{host}");
+        let heard = accepted.ssl().servername(NameType::HOST_NAME);
+        assert_eq!(heard, told, "{host}");
+    }
+}
+
+#[test]
+fn a_certificate_for_another_host_is_refused_unless_names_do_not_matter() {
+    let (folder, authority) = (Folder::new(), Authority::new());
+    let names = ["example.com", "lo*.example.com", "10.0.0.1"];
+    let server = server(&[own(&folder, &authority.sign(&names), "server")]);
+    let client = client(&[trusting(&folder, &authority)]);
+    for (host, cause) in [
+        ("localhost", "hostname mismatch"),
+        ("www.example.com", "hostname mismatch"),
+        ("local.example.com", "hostname mismatch"), // no wildcard inside a label
+        ("127.0.0.1", "IP address mismatch"),
+        ("::1", "IP address mismatch"),
+    ] {
+        client_refused(reach(&client, host, &server), cause);
+    }
+    client.set_verify_host(false).unwrap();
+    agreed(reach(&client, "localhost", &server));
+    client.set_verify_host(true).unwrap();
+    client_refused(reach(&client, "localhost", &server), "hostname mismatch");
+}
+
+#[test]
+fn a_name_in_the_subject_counts_where_no_list_of_names_is() {
+    let (folder, authority) = (Folder::new(), Authority::new());
+    let server = server(&[own(
+        &folder,
+        &authority.sign_common_name("localhost"),
+        "server",
+    )]);
+    let client = client(&[trusting(&folder, &authority)]);
+    agreed(reach(&client, "localhost", &server));
+    client_refused(reach(&client, "example.com", &server), "hostname mismatch");
+}
+
+#[test]
+fn without_a_host_name_no_certificate_is_right_unless_names_are_not_compared() {
+    let (_folder, server, trusted) = localhost();
+    let connect = |context: &EventSslContext| {
+        let client = context.connecting(CALL, None).unwrap();
+        meet(client, server.accepting(CALL).unwrap())
+    };
+    let context = client(std::slice::from_ref(&trusted));
+    client_refused(connect(&context), "hostname mismatch");
+    context.set_verify_host(false).unwrap();
+    let (_connected, accepted) = agreed(connect(&context));
+    assert_eq!(accepted.ssl().servername(NameType::HOST_NAME), None);
+    let context = client(&[]);
+    context.set_verify_host(false).unwrap();
+    client_refused(connect(&context), "unable to get local issuer");
+}
+
+#[test]
+fn a_server_of_an_unknown_authority_is_refused_by_default() {
+    let (folder, server, _trusted) = localhost();
+    let cause = "unable to get local issuer certificate";
+    let stranger = trusting(&folder, &Authority::new());
+    for options in [&[][..], &[stranger], &[ALLOW]] {
+        client_refused(reach(&client(options), "localhost", &server), cause);
+    }
+}
+
+#[test]
+fn an_expired_certificate_is_refused() {
+    let (folder, authority) = (Folder::new(), Authority::new());
+    let expired = authority.sign_expired(&["localhost"]);
+    let server = server(&[own(&folder, &expired, "server")]);
+    let client = client(&[trusting(&folder, &authority)]);
+    let cause = "certificate has expired";
+    client_refused(reach(&client, "localhost", &server), cause);
+}
+
+#[test]
+fn a_client_that_verifies_nothing_takes_any_server() {
+    let (folder, authority) = (Folder::new(), Authority::new());
+    let expired = authority.sign_expired(&["example.com"]);
+    let server = server(&[own(&folder, &expired, "server")]);
+    let client = client(&[UNVERIFIED]);
+    let (connected, accepted) = match reach(&client, "localhost", &server) {
+        (Ok(connected), Ok(accepted)) => (connected, accepted),
+        refused => panic!("{refused:?}"),
+    };
+    assert!(connected.ssl().peer_certificate().is_some());
+    let heard = accepted.ssl().servername(NameType::HOST_NAME);
+    assert_eq!(heard, Some("localhost"));
+}
+
+#[test]
+fn a_directory_of_authorities_is_trusted() {
+    let (folder, authority) = (Folder::new(), Authority::new());
+    let server = server(&[own(&folder, &authority.sign(&["localhost"]), "server")]);
+    let dir = authority.save_hashed(&folder, "cas");
+    let client = client(&[(EventSslContext::OPT_CA_PATH, dir.into())]);
+    agreed(reach(&client, "localhost", &server));
+}
+
+#[test]
+fn every_certificate_of_a_file_of_authorities_is_trusted() {
+    let (folder, one, two) = (Folder::new(), Authority::new(), Authority::new());
+    let file = folder.write("cas", [one.0.cert_pem(), two.0.cert_pem()].concat());
+    let client = client(&[(EventSslContext::OPT_CA_FILE, file.into())]);
+    for authority in [one, two] {
+        let server = server(&[own(&folder, &authority.sign(&["localhost"]), "server")]);
+        agreed(reach(&client, "localhost", &server));
+    }
+}
+
+/// Tells a test that it runs with authorities of its own as the system's.
+const SYSTEM: &str = "PHP_EVENT_TEST_AUTHORITIES";
+
+#[test]
+fn authorities_that_are_given_stand_in_place_of_the_systems() {
+    let Some(dir) = std::env::var_os(SYSTEM) else {
+        let (folder, authority) = (Folder::new(), Authority::new());
+        authority.save(&folder, "ca");
+        authority.sign(&["localhost"]).save(&folder, "server");
+        again_with(&folder);
+        return;
+    };
+    let file = Path::new(&dir).join("server.pem");
+    let server = server(&[(EventSslContext::OPT_LOCAL_CERT, file.into())]);
+    agreed(reach(&client(&[]), "localhost", &server));
+
+    let folder = Folder::new();
+    let other = client(&[trusting(&folder, &Authority::new())]);
+    let cause = "unable to get local issuer certificate";
+    client_refused(reach(&other, "localhost", &server), cause);
+}
+
+/// Runs that test in a process of its own, to which the folder is the system's.
+fn again_with(folder: &Folder) {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    let name = "authorities_that_are_given_stand_in_place_of_the_systems";
+    command.args([name, "--test-threads=1"]);
+    command.env("SSL_CERT_FILE", folder.path().join("ca.crt"));
+    command.env("SSL_CERT_DIR", folder.path());
+    command.env(SYSTEM, folder.path());
+    let output = command.output().unwrap();
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    assert!(stdout.contains(" 1 passed"), "{stdout}");
+}
+
+#[test]
+fn a_chain_is_sent_with_the_certificate_and_may_be_too_long() {
+    let (folder, authority) = (Folder::new(), Authority::new());
+    let middle = authority.intermediate();
+    let leaf = middle.sign(&["localhost"]);
+    let chain = [leaf.cert_pem(), middle.0.cert_pem(), leaf.key_pem()].concat();
+    let file = folder.write("server.pem", chain);
+    let server = server(&[(EventSslContext::OPT_LOCAL_CERT, file.into())]);
+    let trusted = trusting(&folder, &authority);
+    let depth = |depth: i32| {
+        let option = (EventSslContext::OPT_VERIFY_DEPTH, depth.into());
+        client(&[trusted.clone(), option])
+    };
+    let unlimited = client(std::slice::from_ref(&trusted));
+    for context in [unlimited, depth(1), depth(i32::MAX)] {
+        agreed(reach(&context, "localhost", &server));
+    }
+    let cause = "certificate chain too long";
+    client_refused(reach(&depth(0), "localhost", &server), cause);
+}
+
+#[test]
+fn a_self_signed_server_is_taken_only_where_that_is_allowed() {
+    let folder = Folder::new();
+    let itself = Identity::self_signed(&["localhost"]);
+    let server = server(&[own(&folder, &itself, "server")]);
+    client_refused(reach(&client(&[]), "localhost", &server), "self");
+    for options in [
+        vec![ALLOW],
+        vec![(EventSslContext::OPT_VERIFY_PEER, true.into()), ALLOW],
+    ] {
+        agreed(reach(&client(&options), "localhost", &server));
+    }
+    // A given authority turns it off, whichever comes first; it may be that very certificate.
+    let stranger = trusting(&folder, &Authority::new());
+    for options in [[ALLOW, stranger.clone()], [stranger, ALLOW]] {
+        client_refused(reach(&client(&options), "localhost", &server), "self");
+    }
+    let known = folder.write("known.crt", itself.cert_pem());
+    let known = client(&[(EventSslContext::OPT_CA_FILE, known.into())]);
+    agreed(reach(&known, "localhost", &server));
+}
+
+#[test]
+fn an_authority_nobody_knows_is_taken_where_self_signed_is_allowed_and_it_is_sent() {
+    let (folder, authority) = (Folder::new(), Authority::new());
+    let leaf = authority.sign(&["localhost"]);
+    let chain = [leaf.cert_pem(), authority.0.cert_pem(), leaf.key_pem()].concat();
+    let file = folder.write("server.pem", chain);
+    let server = server(&[(EventSslContext::OPT_LOCAL_CERT, file.into())]);
+    agreed(reach(&client(&[ALLOW]), "localhost", &server));
+    client_refused(reach(&client(&[]), "localhost", &server), "self");
+}
+
+#[test]
+fn self_signed_forgives_neither_dates_nor_names() {
+    let folder = Folder::new();
+    let client = client(&[ALLOW]);
+    let named = server(&[own(
+        &folder,
+        &Identity::self_signed(&["example.com"]),
+        "named",
+    )]);
+    client_refused(reach(&client, "localhost", &named), "hostname mismatch");
+
+    let expired = Identity::self_signed_expired(&["localhost"]);
+    let expired = server(&[own(&folder, &expired, "expired")]);
+    let cause = "certificate has expired";
+    client_refused(reach(&client, "localhost", &expired), cause);
+}
+
+/// PHP reads freed memory here: its verification looks into the context's object.
+#[test]
+fn a_context_dropped_before_its_connections_verify_is_there_for_them() {
+    let (folder, itself) = (Folder::new(), Identity::self_signed(&["localhost"]));
+    let sides = {
+        let server = server(&[own(&folder, &itself, "server")]);
+        server.set_alpn_protocols(&["h2"]).unwrap();
+        let client = client(&[ALLOW]);
+        client.set_alpn_protocols(&["h2"]).unwrap();
+        let near = client.connecting(CALL, Some("localhost")).unwrap();
+        (near, server.accepting(CALL).unwrap())
+    };
+    let (connected, _accepted) = agreed(meet(sides.0, sides.1));
+    assert_eq!(connected.ssl().selected_alpn_protocol(), Some(&b"h2"[..]));
+}

@@ -1,0 +1,381 @@
+//! `EventUtil`: what the classes leave to functions: sockets' options, names and errors.
+//!
+//! Owns, lends to C: nothing. Runs user code: the `AsFd` of the sockets it is given.
+#![allow(unsafe_code)]
+
+use std::ffi::c_int;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::time::Duration;
+use std::{io, ptr};
+
+use nix::errno::Errno;
+
+use crate::error::{Error, Result};
+use crate::flags::{SocketLevel, SocketOption};
+use crate::socket_name::SocketName;
+use crate::stream::Stream;
+use crate::{base, ffi};
+
+/// Functions around sockets. There is no value of this type.
+///
+/// PHP: `EventUtil`, whose constructor is private. libevent: the functions `evutil_*`.
+///
+/// # Examples
+/// ```
+/// use php_event::EventUtil;
+/// use php_event::stream::{StreamContext, stream_socket_server};
+///
+/// let server = stream_socket_server("tcp://127.0.0.1:0", &StreamContext::default())?;
+/// EventUtil::set_socket_option(&server, EventUtil::SOL_SOCKET, EventUtil::SO_RCVBUF, 65_536)?;
+/// println!("listening on {}", EventUtil::get_socket_name(&server)?);
+/// # Ok::<(), php_event::EventException>(())
+/// ```
+///
+/// It is not made:
+/// ```compile_fail,E0423
+/// let util = php_event::EventUtil;
+/// ```
+/// ```compile_fail,E0599
+/// let util = php_event::EventUtil::new();
+/// ```
+/// ```
+/// let version = php_event::EventUtil::LIBEVENT_VERSION_NUMBER;
+/// ```
+#[doc(alias = "EventUtil::__construct", alias = "evutil")]
+#[derive(Clone, Copy, Debug)]
+pub enum EventUtil {}
+
+/// What [`EventUtil::set_socket_option`] sets an option to.
+///
+/// # Examples
+/// ```
+/// use php_event::SocketOptionValue;
+/// use std::time::Duration;
+///
+/// assert_eq!(SocketOptionValue::from(true), SocketOptionValue::Int(1));
+/// let second = Duration::from_secs(1);
+/// assert_eq!(SocketOptionValue::from(second), SocketOptionValue::Timeout(second));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SocketOptionValue {
+    /// A number, or 0 and 1 for off and on: what most options take.
+    Int(i32),
+    /// For `SO_LINGER`: how long a close waits until all is sent, in whole seconds, rounded
+    /// up; zero breaks the connection off, `None` closes in the background.
+    ///
+    /// PHP: an array of `l_onoff` and `l_linger`.
+    Linger(Option<Duration>),
+    /// For `SO_RCVTIMEO` and `SO_SNDTIMEO`, in microseconds, rounded up; zero is no limit.
+    ///
+    /// PHP: an array of `sec` and `usec`.
+    Timeout(Duration),
+}
+
+impl From<i32> for SocketOptionValue {
+    fn from(number: i32) -> Self {
+        Self::Int(number)
+    }
+}
+
+impl From<bool> for SocketOptionValue {
+    /// 1 or 0.
+    fn from(on: bool) -> Self {
+        Self::Int(on.into())
+    }
+}
+
+impl From<Duration> for SocketOptionValue {
+    /// A timeout.
+    fn from(time: Duration) -> Self {
+        Self::Timeout(time)
+    }
+}
+
+impl EventUtil {
+    /// The version of libevent that the bindings were made for: `0x02010c00` is 2.1.12.
+    ///
+    /// PHP: `EventUtil::LIBEVENT_VERSION_NUMBER`. libevent: `LIBEVENT_VERSION_NUMBER`. The
+    /// library that runs is this one or a later 2.1: see
+    /// [`libevent_version_number`](Self::libevent_version_number).
+    #[doc(alias = "EventUtil::LIBEVENT_VERSION_NUMBER")]
+    pub const LIBEVENT_VERSION_NUMBER: u32 = ffi::LIBEVENT_VERSION_NUMBER;
+
+    /// The version of the libevent that runs, in the form of
+    /// [`LIBEVENT_VERSION_NUMBER`](Self::LIBEVENT_VERSION_NUMBER).
+    ///
+    /// Beyond PHP. libevent: `event_get_version_number`.
+    ///
+    /// # Examples
+    /// ```
+    /// use php_event::EventUtil;
+    /// assert!(EventUtil::libevent_version_number() >= EventUtil::LIBEVENT_VERSION_NUMBER);
+    /// ```
+    #[doc(alias = "event_get_version_number")]
+    #[must_use]
+    pub fn libevent_version_number() -> u32 {
+        // SAFETY: takes nothing from us, and reads a constant of the library.
+        unsafe { ffi::event_get_version_number() }
+    }
+
+    /// The number of the thread's last error of a system call, `errno`; 0 for none yet.
+    ///
+    /// It is meant for the first line of an error closure, such as
+    /// [`EventListener::set_error_callback`](crate::EventListener::set_error_callback)'s or a
+    /// buffer event's: every call in between may change it. Methods that answer `Err` have the
+    /// cause in there.
+    ///
+    /// PHP: `EventUtil::getLastSocketErrno`, whose argument changes nothing on unix.
+    /// libevent: `EVUTIL_SOCKET_ERROR`.
+    ///
+    /// # Examples
+    /// ```
+    /// use php_event::EventUtil;
+    /// std::fs::File::open("/nonesuch").unwrap_err();
+    /// assert_eq!(EventUtil::get_last_socket_errno(), libc::ENOENT);
+    /// ```
+    #[doc(alias = "EventUtil::getLastSocketErrno", alias = "EVUTIL_SOCKET_ERROR")]
+    #[must_use]
+    pub fn get_last_socket_errno() -> i32 {
+        Errno::last_raw()
+    }
+
+    /// The text of [`get_last_socket_errno`](Self::get_last_socket_errno): `Success` for 0.
+    ///
+    /// PHP: `EventUtil::getLastSocketError`, whose argument changes nothing on unix.
+    /// libevent: `evutil_socket_error_to_string`.
+    ///
+    /// # Examples
+    /// ```
+    /// use php_event::EventUtil;
+    /// std::fs::File::open("/nonesuch").unwrap_err();
+    /// assert_eq!(EventUtil::get_last_socket_error(), "No such file or directory");
+    /// ```
+    #[doc(
+        alias = "EventUtil::getLastSocketError",
+        alias = "evutil_socket_error_to_string"
+    )]
+    #[must_use]
+    pub fn get_last_socket_error() -> String {
+        let number = Self::get_last_socket_errno();
+        let text = io::Error::from_raw_os_error(number).to_string();
+        let suffix = format!(" (os error {number})");
+        text.strip_suffix(&suffix).unwrap_or(&text).to_owned()
+    }
+
+    /// The number of a socket's descriptor, for a log or for another library.
+    ///
+    /// PHP: `EventUtil::getSocketFd`. libevent: none.
+    ///
+    /// # Examples
+    /// ```
+    /// use php_event::{EventUtil, stream::stream_socket_pair};
+    /// let (one, other) = stream_socket_pair()?;
+    /// assert_ne!(EventUtil::get_socket_fd(&one), EventUtil::get_socket_fd(&other));
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
+    #[doc(alias = "EventUtil::getSocketFd")]
+    #[must_use]
+    pub fn get_socket_fd(socket: &impl AsFd) -> RawFd {
+        socket.as_fd().as_raw_fd()
+    }
+
+    /// Where a socket is bound: IP address and port, or a path.
+    ///
+    /// PHP: `EventUtil::getSocketName`, which never fills `$address` and `$port`.
+    /// libevent: none; the system's `getsockname`.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when the descriptor is no socket; [`Error::Argument`] when the socket's
+    /// family has neither an address nor a path.
+    ///
+    /// # Examples
+    /// ```
+    /// use php_event::{EventUtil, SocketName};
+    /// let socket = std::net::UdpSocket::bind("127.0.0.1:0")?;
+    /// assert_eq!(EventUtil::get_socket_name(&socket)?, SocketName::Ip(socket.local_addr()?));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[doc(alias = "EventUtil::getSocketName", alias = "getsockname")]
+    pub fn get_socket_name(socket: &impl AsFd) -> Result<SocketName> {
+        SocketName::of("EventUtil::getSocketName", socket)
+    }
+
+    /// Sets an option of a socket.
+    ///
+    /// The time-outs are for descriptors that block; a [`Stream`]'s never do, see
+    /// [`stream_set_timeout`](crate::stream::stream_set_timeout).
+    ///
+    /// PHP: `EventUtil::setSocketOption`. libevent: none; the system's `setsockopt`. Unlike
+    /// PHP, which takes any option number 13 for `SO_LINGER`, it looks at the level too, and
+    /// refuses a value of another kind in place of converting it.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for a value of another kind than the option takes; [`Error::Io`] when
+    /// the system refuses.
+    ///
+    /// # Examples
+    /// ```
+    /// use php_event::{EventUtil, SocketOptionValue};
+    /// use std::time::Duration;
+    ///
+    /// let socket = std::net::TcpListener::bind("127.0.0.1:0")?;
+    /// EventUtil::set_socket_option(&socket, EventUtil::SOL_TCP, EventUtil::TCP_NODELAY, true)?;
+    /// let second = Duration::from_secs(1);
+    /// EventUtil::set_socket_option(&socket, EventUtil::SOL_SOCKET, EventUtil::SO_RCVTIMEO, second)?;
+    /// let linger = SocketOptionValue::Linger(Some(second));
+    /// EventUtil::set_socket_option(&socket, EventUtil::SOL_SOCKET, EventUtil::SO_LINGER, linger)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[doc(alias = "EventUtil::setSocketOption", alias = "setsockopt")]
+    pub fn set_socket_option(
+        socket: &impl AsFd,
+        level: SocketLevel,
+        option: SocketOption,
+        value: impl Into<SocketOptionValue>,
+    ) -> Result<()> {
+        const CALL: &str = "EventUtil::setSocketOption";
+        let fd = socket.as_fd();
+        let set = match (Kind::of(level, option), value.into()) {
+            (Kind::Int, SocketOptionValue::Int(number)) => set(fd, level, option, &number),
+            (Kind::Linger, SocketOptionValue::Linger(time)) => {
+                set(fd, level, option, &linger(time))
+            }
+            (Kind::Timeout, SocketOptionValue::Timeout(time)) => {
+                set(fd, level, option, &timeout(time))
+            }
+            (kind, value) => {
+                let reason = format!("{value:?} given; the option takes {kind:?}");
+                return Err(Error::argument(CALL, reason));
+            }
+        };
+        set.map_err(|error| Error::io(CALL, error))
+    }
+
+    /// Makes a stream of a socket's descriptor, which it owns from then on.
+    ///
+    /// The descriptor is set not to block; the stream waits, as PHP's sockets do, until
+    /// [`stream_set_blocking`](crate::stream::stream_set_blocking) says otherwise.
+    ///
+    /// PHP: `EventUtil::createSocket`, which takes a number that another stream may own, and
+    /// warns where it is no socket. libevent: none.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when the descriptor is no socket; it is closed then.
+    ///
+    /// # Examples
+    /// ```
+    /// use php_event::EventUtil;
+    /// use php_event::stream::{fread, fwrite};
+    ///
+    /// let (one, other) = std::os::unix::net::UnixStream::pair()?;
+    /// let (one, other) = (EventUtil::create_socket(one.into())?, EventUtil::create_socket(other.into())?);
+    /// fwrite(&one, "hello")?;
+    /// assert_eq!(fread(&other, 100)?, b"hello");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    /// A number alone does not do, since something else owns it:
+    /// ```compile_fail,E0308
+    /// use php_event::EventUtil;
+    /// let (one, _other) = std::os::unix::net::UnixStream::pair().unwrap();
+    /// EventUtil::create_socket(EventUtil::get_socket_fd(&one));
+    /// ```
+    /// ```
+    /// use php_event::EventUtil;
+    /// let (one, _other) = std::os::unix::net::UnixStream::pair().unwrap();
+    /// EventUtil::create_socket(one.into());
+    /// ```
+    #[doc(alias = "EventUtil::createSocket")]
+    pub fn create_socket(fd: OwnedFd) -> Result<Stream> {
+        Stream::own(fd).map_err(|error| Error::io("EventUtil::createSocket", error))
+    }
+
+    /// Has OpenSSL take fresh random bytes from the system, which it does by itself when it
+    /// needs them.
+    ///
+    /// PHP: `EventUtil::sslRandPoll`. OpenSSL: `RAND_poll`. Only with the feature `openssl`.
+    ///
+    /// # Errors
+    /// [`Error::Call`] when the system has none, with what OpenSSL says of it.
+    ///
+    /// # Examples
+    /// ```
+    /// php_event::EventUtil::ssl_rand_poll()?;
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
+    #[cfg(feature = "openssl")]
+    #[doc(alias = "EventUtil::sslRandPoll", alias = "RAND_poll")]
+    pub fn ssl_rand_poll() -> Result<()> {
+        openssl::init();
+        // SAFETY: takes nothing from us, and OpenSSL is initialized.
+        if unsafe { ffi::RAND_poll() } == 1 {
+            return Ok(());
+        }
+        Err(Error::Call {
+            call: "EventUtil::sslRandPoll",
+            cause: Some(openssl::error::ErrorStack::get().to_string().into()),
+        })
+    }
+}
+
+/// Which kind of value an option takes.
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    Int,
+    Linger,
+    Timeout,
+}
+
+impl Kind {
+    fn of(level: SocketLevel, option: SocketOption) -> Self {
+        match option {
+            _ if level != SocketLevel::SOCKET => Self::Int,
+            SocketOption::LINGER => Self::Linger,
+            SocketOption::RCVTIMEO | SocketOption::SNDTIMEO => Self::Timeout,
+            _ => Self::Int,
+        }
+    }
+}
+
+fn linger(time: Option<Duration>) -> libc::linger {
+    let seconds = time.map_or(0, |time| time.as_nanos().div_ceil(1_000_000_000));
+    libc::linger {
+        l_onoff: time.is_some().into(),
+        l_linger: c_int::try_from(seconds).unwrap_or(c_int::MAX),
+    }
+}
+
+/// The system's form of a timeout, where zero is none: less than a microsecond is one.
+fn timeout(time: Duration) -> libc::timeval {
+    let whole = time.as_nanos().is_multiple_of(1_000);
+    let time = if whole {
+        time
+    } else {
+        time.saturating_add(Duration::from_micros(1))
+    };
+    let time = base::timeval(time);
+    libc::timeval {
+        tv_sec: time.tv_sec,
+        tv_usec: time.tv_usec,
+    }
+}
+
+/// Sets an option to a plain C value.
+fn set<T>(
+    fd: BorrowedFd<'_>,
+    level: SocketLevel,
+    option: SocketOption,
+    value: &T,
+) -> io::Result<()> {
+    // SAFETY: the system copies as many bytes as are told, which are those of `value`.
+    let rc = unsafe {
+        libc::setsockopt(
+            fd.as_raw_fd(),
+            level.number(),
+            option.number(),
+            ptr::from_ref(value).cast(),
+            size_of::<T>() as libc::socklen_t,
+        )
+    };
+    Errno::result(rc).map(drop).map_err(io::Error::from)
+}
