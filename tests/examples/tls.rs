@@ -1,7 +1,10 @@
 //! The examples that speak TLS, spoken to by `openssl s_client` and curl.
 
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::thread;
 
 use crate::support::{Program, Server, outcome, talk};
 use crate::support_tls::{Authority, Folder};
@@ -39,6 +42,14 @@ impl Paths {
         client.arg(self.path("authority.crt"));
         client.args(["-connect", &server.address]).args(arguments);
         Program::start(client.stderr(Stdio::null()))
+    }
+
+    /// What curl prints, which wants the right certificate, too.
+    fn curl(&self, server: &Server, path: &str, arguments: &[&str]) -> String {
+        let mut curl = Command::new("curl");
+        curl.args(["-sS", "--noproxy", "*", "--max-time", "20", "--cacert"]);
+        curl.arg(self.path("authority.crt")).args(arguments);
+        talk(curl.arg(format!("https://{}{path}", server.address)), b"")
     }
 }
 
@@ -82,12 +93,7 @@ fn tls_proxy_gives_curl_what_the_plain_server_behind_it_answers() {
     let behind = Server::start_with("http_server", &["0"]);
     let proxy = paths.start("tls_proxy", &[&behind.address, "127.0.0.1:0"]);
     let none = proxy.descriptors();
-    let curl = |path: &str, arguments: &[&str]| {
-        let mut curl = Command::new("curl");
-        curl.args(["-sS", "--noproxy", "*", "--max-time", "20", "--cacert"]);
-        curl.arg(paths.path("authority.crt")).args(arguments);
-        talk(curl.arg(format!("https://{}{path}", proxy.address)), b"")
-    };
+    let curl = |path: &str, arguments: &[&str]| paths.curl(&proxy, path, arguments);
     assert_eq!(curl("/", &[]), "it works\n");
     assert_eq!(curl("/count", &[]), "1\n2\n3\n");
     let body = "0123456789abcdef".repeat(50_000);
@@ -99,9 +105,30 @@ fn tls_proxy_gives_curl_what_the_plain_server_behind_it_answers() {
 }
 
 #[test]
+fn tls_proxy_passes_all_that_comes_before_the_end() {
+    let (paths, body) = (Paths::new(), "0123456789abcdef".repeat(1 << 18));
+    let behind = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = behind.local_addr().unwrap().to_string();
+    let proxy = paths.start("tls_proxy", &[&address, "127.0.0.1:0"]);
+    let answer = format!("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{body}");
+    let serving = thread::spawn(move || {
+        let mut client = BufReader::new(behind.accept().unwrap().0);
+        let mut line = String::new();
+        while line != "\r\n" {
+            line.clear();
+            client.read_line(&mut line).unwrap();
+        }
+        client.get_mut().write_all(answer.as_bytes()).unwrap();
+    });
+    let got = paths.curl(&proxy, "/", &[]);
+    serving.join().unwrap();
+    assert!(got == body, "{} bytes", got.len());
+}
+
+#[test]
 fn tls_proxy_ends_a_client_when_nobody_listens_behind_it() {
     let paths = Paths::new();
-    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = closed.local_addr().unwrap().to_string();
     drop(closed);
     let proxy = paths.start("tls_proxy", &[&address, "127.0.0.1:0"]);
