@@ -348,7 +348,13 @@ impl EventBufferEvent {
         }
         self.0.link.set(Link::Closed);
         let both = EventFlags::READ.union(EventFlags::WRITE).bits();
+        #[cfg(feature = "openssl")]
+        let output = self.output().length();
         self.with(CALL, |raw| {
+            #[cfg(feature = "openssl")]
+            if let (Some(tls), 0) = (&*self.0.tls.borrow(), output) {
+                tls.say_goodbye();
+            }
             // SAFETY: `with` gives one that is not freed.
             unsafe { ffi::bufferevent_disable(raw, both) };
             // SAFETY: as above; `source` closes the descriptor only after this.
@@ -363,6 +369,9 @@ impl EventBufferEvent {
     /// the loop's alone, and the priority.
     fn settle(&self) {
         let Ok(raw) = self.0.usable("") else { return };
+        if self.0.kind != Kind::Socket {
+            return; // TLS needs both ends of its buffers open, and has no priority
+        }
         // SAFETY: `raw` is not freed.
         let input = unsafe { ffi::bufferevent_get_input(raw) };
         // SAFETY: the input lives as long as `raw`.

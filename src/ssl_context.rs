@@ -32,6 +32,9 @@ pub use options::SslValue;
 
 const CREATE: &str = "EventSslContext::__construct";
 
+/// A name that no certificate has: what a client expects that was not told its server's name.
+const NOBODY: &str = "host-name-not-set.invalid";
+
 /// Certificates, keys and rules of TLS connections.
 ///
 /// Unlike in PHP a client verifies its server unless [`OPT_VERIFY_PEER`](Self::OPT_VERIFY_PEER)
@@ -362,7 +365,8 @@ impl EventSslContext {
         Err(Error::State { call, reason })
     }
 
-    /// A client's side of a new connection, to this host if its name is known.
+    /// A client's side of a new connection, to this host if its name is known; otherwise no
+    /// certificate is right until [`expect_host`](Self::expect_host) was called.
     pub(crate) fn connecting(&self, call: &'static str, host: Option<&str>) -> Result<Ssl> {
         let state = self.0.state.borrow();
         if self.0.method.is_server() {
@@ -374,6 +378,9 @@ impl EventSslContext {
         let mut ssl = state.new_ssl(call)?;
         if let Some(host) = host {
             self.expect_host(call, &mut ssl, host)?;
+        } else if state.settings.verifies() && state.settings.verify_host {
+            queue::clean(|| ssl.param_mut().set_host(NOBODY))
+                .map_err(|stack| queue::refused(call, &stack))?;
         }
         Ok(ssl)
     }
@@ -399,7 +406,10 @@ impl EventSslContext {
             verify.set_hostflags(X509CheckFlags::NO_PARTIAL_WILDCARDS);
             match host {
                 Host::Name(name) => verify.set_host(name),
-                Host::Address(address) => verify.set_ip(address),
+                Host::Address(address) => {
+                    verify.set_host("")?; // takes `NOBODY` away: both would have to fit
+                    verify.set_ip(address)
+                }
             }
         })
         .map_err(|stack| queue::refused(call, &stack))

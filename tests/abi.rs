@@ -167,6 +167,10 @@ fn bindings_agree_with_the_headers() {
     );
     let mut headers = headers();
 
+    // Behind the base and the operations: the TLS buffer events count on it.
+    let ev_read = headers.remove("bufferevent.ev_read offset");
+    assert_eq!(ev_read, Some(2 * size_of::<*const ()>() as i64));
+
     // A later 2.1 is welcome, so this one number may grow.
     let version = "LIBEVENT_VERSION_NUMBER";
     let (ours, theirs) = (

@@ -17,6 +17,11 @@ mod http;
 mod listener;
 mod support;
 mod support_dns;
+#[cfg(feature = "openssl")]
+mod support_tls;
+#[cfg(feature = "openssl")]
+#[path = "fork/tls.rs"]
+mod tls;
 
 use std::cell::{Cell, RefCell};
 use std::fs::File;
@@ -59,10 +64,17 @@ use nix::unistd::{alarm, pause};
 use php_event::process::{Exit, Fork, Wait, Waited, fork, getpid, kill, wait};
 use php_event::{Error, Event, EventBase, EventConfig, LoopEnd};
 use support::{OnDrop, Readable, base_calls, event_calls, pair, set_disposition};
+#[cfg(feature = "openssl")]
+use tls::tls_dropped_in_a_child_says_no_goodbye_for_its_parent;
 
 macro_rules! cases {
     ($($case:ident),+ $(,)?) => { &[$((stringify!($case), $case as fn())),+] };
 }
+
+#[cfg(feature = "openssl")]
+const TLS_CASES: &[(&str, fn())] = cases![tls_dropped_in_a_child_says_no_goodbye_for_its_parent];
+#[cfg(not(feature = "openssl"))]
+const TLS_CASES: &[(&str, fn())] = &[];
 
 const CASES: &[(&str, fn())] = cases![
     foreign_handles_dropped_in_a_child_leave_the_parents_events_alone,
@@ -119,7 +131,7 @@ fn main() -> ExitCode {
         }
     }
     let among = |name: &str, list: &[&String]| list.iter().any(|part| name.contains(part.as_str()));
-    let chosen = CASES.iter().filter(|(name, _)| {
+    let chosen = CASES.iter().chain(TLS_CASES).filter(|(name, _)| {
         (filters.is_empty() || among(name, &filters)) && !among(name, &skipped)
     });
     let chosen = chosen.collect::<Vec<_>>();
@@ -158,7 +170,7 @@ fn main() -> ExitCode {
         if failed.is_empty() { "ok" } else { "FAILED" },
         chosen.len() - failed.len(),
         failed.len(),
-        CASES.len() - chosen.len(),
+        CASES.len() + TLS_CASES.len() - chosen.len(),
         start.elapsed().as_secs_f64()
     );
     if failed.is_empty() {

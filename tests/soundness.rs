@@ -26,6 +26,11 @@ mod kinds;
 mod listener;
 #[path = "soundness/signal.rs"]
 mod signal;
+#[cfg(feature = "openssl")]
+mod support_tls;
+#[cfg(feature = "openssl")]
+#[path = "soundness/tls.rs"]
+mod tls;
 
 use std::cell::{Cell, RefCell};
 use std::panic::panic_any;
@@ -37,6 +42,8 @@ use kinds::{Descriptor, PersistentDescriptor, PersistentTimer, SignalThrice, Tim
 use listener::{Accept, Failure};
 use php_event::{EventBase, LoopEnd};
 use support::{Bomb, Drops, OnDrop, panic_of, pass, run};
+#[cfg(feature = "openssl")]
+use tls::TlsError;
 
 /// A class with a callback, as the cases see it.
 trait Class {
@@ -171,6 +178,11 @@ queued_classes! {
     queued_read: QueuedRead,
     queued_write: QueuedWrite,
     queued_end: QueuedEnd,
+}
+
+#[cfg(feature = "openssl")]
+queued_classes! {
+    tls_error: TlsError,
 }
 
 /// Handles that callbacks reach without counting on them.

@@ -12,8 +12,6 @@ use std::ptr;
 use socket2::{SockAddr, SockRef, Socket, Type};
 
 use super::EventBufferEvent;
-#[cfg(feature = "openssl")]
-use super::Kind;
 use super::inner::Link;
 use crate::error::{Error, Result, c_text, cvt};
 use crate::ffi;
@@ -131,13 +129,8 @@ impl EventBufferEvent {
 
     /// Has libevent tell when its descriptor, which is connecting, is connected.
     pub(super) fn expect_connected(&self, call: &'static str) -> Result<()> {
-        #[cfg(feature = "openssl")]
-        if self.0.kind == Kind::Tls {
-            self.settle();
-            return Ok(()); // the handshake begins when the socket can be written
-        }
         // SAFETY: `with` gives one that is not freed. Without an address libevent takes it
-        // that its descriptor is connecting.
+        // that its descriptor is connecting, and waits for it to be writable, disabled or not.
         let rc = self.with(call, |raw| unsafe {
             ffi::bufferevent_socket_connect(raw, ptr::null(), 0)
         })?;

@@ -129,6 +129,7 @@ pub(crate) struct Inner {
     pub(super) scheduled: Cell<bool>,       // libevent may have its deferred callback in a queue
 }
 
+/// For reading, writing, and events.
 type Closures = (Option<Box<Data>>, Option<Box<Data>>, Option<Box<Happening>>);
 
 /// What is left of a buffer event when its handles are done with it.
@@ -212,6 +213,8 @@ impl Inner {
         if self.kind != Kind::Socket || self.options.contains(BufferEventOptions::DEFER_CALLBACKS) {
             self.scheduled.set(true);
         }
+        #[cfg(feature = "openssl")]
+        self.take_pending(self.raw.get());
     }
 
     /// Whether a filter on top of it, or an HTTP connection, has its callbacks.
@@ -253,6 +256,8 @@ impl Inner {
             return;
         }
         let [read, write, event] = self.wanted.get();
+        #[cfg(feature = "openssl")]
+        let event = event || self.tls.borrow().is_some(); // `translate` and `write_on` need it
         let (on_read, on_write, on_event): (
             ffi::bufferevent_data_cb,
             ffi::bufferevent_data_cb,
@@ -311,6 +316,44 @@ impl Inner {
         Errno::set_raw(errno);
         // SAFETY: `raw` is not freed; deferred, nothing is called in here.
         unsafe { ffi::bufferevent_trigger_event(raw, what.bits(), deferred) };
+    }
+
+    /// Gives what carries the bytes what waits for it, as far as that goes at once.
+    #[cfg(feature = "openssl")]
+    fn write_now(&self) {
+        let raw = self.raw.get();
+        if raw.is_null() {
+            return;
+        }
+        // SAFETY: `raw` is not freed.
+        let output = unsafe { ffi::bufferevent_get_output(raw) };
+        // SAFETY: as above.
+        let fd = unsafe { ffi::bufferevent_getfd(raw) };
+        match (self.kind, &*self.tls.borrow()) {
+            (Kind::Socket, _) if fd >= 0 => {
+                // SAFETY: the output lives as long as `raw`; this and the next two are what
+                // libevent itself does when the socket can be written.
+                unsafe { ffi::evbuffer_unfreeze(output, 1) };
+                // SAFETY: as above; the descriptor is that of `source`.
+                unsafe { ffi::evbuffer_write(output, fd) };
+                // SAFETY: as above.
+                unsafe { ffi::evbuffer_freeze(output, 1) };
+            }
+            (_, Some(tls)) => tls.write_now(output),
+            _ => {}
+        }
+        if let (Kind::TlsFilter, Some(under)) = (self.kind, &*self.under.borrow()) {
+            under.0.write_now();
+        }
+    }
+
+    /// How many bytes wait to be written.
+    #[cfg(feature = "openssl")]
+    pub(super) fn output_length(&self, raw: *mut ffi::bufferevent) -> usize {
+        // SAFETY: the caller has not freed `raw`.
+        let output = unsafe { ffi::bufferevent_get_output(raw) };
+        // SAFETY: the output lives as long as `raw`.
+        unsafe { ffi::evbuffer_get_length(output) }
     }
 
     /// A [`Kind::View`] whose owner is about to free it: from now on it is as freed.
@@ -404,9 +447,7 @@ impl Remains {
         // SAFETY: as above.
         unsafe { ffi::bufferevent_disable(self.raw, both) };
         #[cfg(feature = "openssl")]
-        if let Some(tls) = &self.tls {
-            tls.say_goodbye();
-        }
+        self.say_goodbye();
         if self.kind.has_socket() {
             // SAFETY: as above. While connecting, `disable` leaves an event in the backend,
             // which would outlive the descriptor; this does not.
@@ -414,6 +455,24 @@ impl Remains {
         }
         // SAFETY: the count that `from_native` was given; nobody has `raw` any more.
         unsafe { ffi::bufferevent_free(self.raw) };
+    }
+}
+
+#[cfg(feature = "openssl")]
+impl Remains {
+    /// Tells a TLS peer that no more comes, unless something was to come: then the end without
+    /// a goodbye tells it that the rest is missing.
+    fn say_goodbye(&self) {
+        let Some(tls) = &self.tls else { return };
+        // SAFETY: `raw` is not freed before the end of `let_go`.
+        let output = unsafe { ffi::bufferevent_get_output(self.raw) };
+        // SAFETY: the output lives as long as `raw`.
+        if unsafe { ffi::evbuffer_get_length(output) } > 0 || !tls.say_goodbye() {
+            return;
+        }
+        if let Some(under) = &self.under {
+            under.0.write_now(); // it may end with the filter
+        }
     }
 }
 

@@ -9,6 +9,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::ffi::{CStr, c_char, c_ulong};
+use std::io;
 use std::mem::ManuallyDrop;
 use std::os::fd::AsFd;
 
@@ -21,16 +22,20 @@ use super::inner::{Inner, Kind, Native};
 use super::{EventBufferEvent, check_options, prepare};
 use crate::error::{Error, Result, cvt_p};
 use crate::flags::{BufferEventFlags, BufferEventOptions, EventFlags, SslState};
-use crate::{EventBase, EventSslContext, base, ffi, trampoline};
-
-/// A name that no certificate has: what a client expects that was not told its server's name.
-const NOBODY: &str = "host-name-not-set.invalid";
+use crate::{EventBase, EventSslContext, base, ffi, process, trampoline};
 
 /// OpenSSL's number for an end of the stream without a `close_notify`.
 const UNEXPECTED_EOF: i32 = 294;
 
 /// Numbers below this are results of `SSL_get_error`, which libevent mixes with the errors.
 const RESULTS: c_ulong = 0x100;
+
+/// How many errors are kept for who never asks for them: the first ones, which tell the cause.
+const ERRORS_MAX: usize = 16;
+
+/// Where a `bufferevent` has the event that waits for its socket to be readable: after the
+/// base and the operations (`event2/bufferevent_struct.h`; `tests/abi.rs` holds it against).
+const EV_READ_OFFSET: usize = 2 * size_of::<*const ()>();
 
 /// What a buffer event with TLS has besides.
 pub(crate) struct Tls {
@@ -39,13 +44,16 @@ pub(crate) struct Tls {
     is_client: bool,
     named: Cell<bool>, // the host's name is known
     dirty: Cell<bool>, // an end without `close_notify` is as good as one with
+    said_goodbye: Cell<bool>,
+    told_end: Cell<bool>, // the event callback of a filter has heard of the peer's goodbye
+    generation: u32,      // of the process whose session it is: a forked child has a copy
     errors: RefCell<Vec<c_ulong>>,
 }
 
 impl Tls {
     fn new(call: &'static str, context: &EventSslContext, state: SslState) -> Result<Self> {
         let (ssl, is_client) = match state {
-            SslState::Connecting => (context.connecting(call, Some(NOBODY))?, true),
+            SslState::Connecting => (context.connecting(call, None)?, true),
             SslState::Accepting => (context.accepting(call)?, false),
             SslState::Open => {
                 return Err(Error::argument(
@@ -61,6 +69,9 @@ impl Tls {
             is_client,
             named: Cell::new(false),
             dirty: Cell::new(false),
+            said_goodbye: Cell::new(false),
+            told_end: Cell::new(false),
+            generation: process::generation(),
             errors: RefCell::default(),
         })
     }
@@ -74,13 +85,50 @@ impl Tls {
         self.ssl.as_ptr().cast()
     }
 
-    /// Says goodbye to the peer, if the session stands, as far as that goes at once.
-    pub(super) fn say_goodbye(&self) {
-        if self.ssl.is_init_finished() && self.errors.borrow().is_empty() {
-            // SAFETY: `ssl` is held by `self`, and nothing of OpenSSL's is at work.
-            unsafe { ffi::openssl::SSL_shutdown(self.ssl.as_ptr()) };
-            drop(ErrorStack::get()); // a peer that is gone already is no news
+    /// Says goodbye to the peer, if the session stands; false if the goodbye has to wait for
+    /// room. Once only: OpenSSL takes a second call for a wish to read the peer's.
+    pub(super) fn say_goodbye(&self) -> bool {
+        let ours = self.generation == process::generation();
+        let stands = self.ssl.is_init_finished() && self.errors.borrow().is_empty();
+        if !ours || !stands || self.said_goodbye.get() {
+            return true;
         }
+        // SAFETY: `ssl` is held by `self`, and nothing of OpenSSL's is at work.
+        let rc = unsafe { ffi::openssl::SSL_shutdown(self.ssl.as_ptr()) };
+        // SAFETY: as above.
+        let result = unsafe { ffi::openssl::SSL_get_error(self.ssl.as_ptr(), rc) };
+        drop(ErrorStack::get()); // a peer that is gone already is no news
+        let waits = rc < 0 && result == ffi::openssl::SSL_ERROR_WANT_WRITE;
+        self.said_goodbye.set(!waits);
+        !waits
+    }
+
+    /// Writes the output of the buffer event that has this session, as far as that goes at once.
+    pub(super) fn write_now(&self, output: *mut ffi::evbuffer) {
+        // SAFETY: the caller has not freed `output`.
+        let length = unsafe { ffi::evbuffer_get_length(output) };
+        let (Ok(size), true) = (i32::try_from(length), self.ssl.is_init_finished()) else {
+            return;
+        };
+        // SAFETY: as above; null without memory.
+        let bytes = unsafe { ffi::evbuffer_pullup(output, -1) };
+        if size == 0 || bytes.is_null() || self.generation != process::generation() {
+            return;
+        }
+        // SAFETY: `bytes` are the `size` bytes of `output`; nothing of OpenSSL's is at work.
+        let rc = unsafe { ffi::openssl::SSL_write(self.ssl.as_ptr(), bytes.cast(), size) };
+        drop(ErrorStack::get()); // a peer that is gone already is no news
+        if rc == size {
+            // SAFETY: as above.
+            unsafe { ffi::evbuffer_drain(output, length) };
+        }
+    }
+
+    /// Whether the peer has said goodbye.
+    fn heard_goodbye(&self) -> bool {
+        // SAFETY: `ssl` is held by `self`.
+        let said = unsafe { ffi::openssl::SSL_get_shutdown(self.ssl.as_ptr()) };
+        said & ffi::openssl::SSL_RECEIVED_SHUTDOWN != 0
     }
 
     /// Frees the session in a later turn of the loop: libevent may be in the middle of it.
@@ -119,7 +167,9 @@ impl Tls {
         if self.dirty.get() && !found.is_empty() && found.iter().all(ended) {
             return true;
         }
-        self.errors.borrow_mut().append(&mut found);
+        let mut errors = self.errors.borrow_mut();
+        let room = ERRORS_MAX.saturating_sub(errors.len());
+        errors.extend(found.into_iter().take(room));
         false
     }
 
@@ -201,15 +251,66 @@ pub(crate) unsafe fn say_goodbye(bev: *mut ffi::bufferevent) {
 }
 
 impl Inner {
-    /// What the event callback is told, after OpenSSL's errors were noted.
-    pub(crate) fn translate(&self, what: BufferEventFlags) -> BufferEventFlags {
+    /// What the event callback is told, after OpenSSL's errors were noted; none when nothing
+    /// is left to be told.
+    pub(crate) fn translate(&self, what: BufferEventFlags) -> Option<BufferEventFlags> {
         let (Some(tls), Ok(raw)) = (&*self.tls.borrow(), self.usable("")) else {
-            return what;
+            return Some(what);
         };
-        if !what.contains(BufferEventFlags::ERROR) || !tls.collect(raw) {
-            return what;
+        let mut what = what;
+        if what.contains(BufferEventFlags::ERROR) && tls.collect(raw) {
+            what = what.difference(BufferEventFlags::ERROR) | BufferEventFlags::EOF;
         }
-        what.difference(BufferEventFlags::ERROR) | BufferEventFlags::EOF
+        // After a goodbye what is under a filter may end: libevent tells that as well.
+        let of_below = self.kind == Kind::TlsFilter
+            && !what.contains(BufferEventFlags::WRITING)
+            && tls.heard_goodbye()
+            && tls.errors.borrow().is_empty();
+        if of_below {
+            what.remove(BufferEventFlags::ERROR);
+            let again = tls.told_end.get() && what == BufferEventFlags::EOF;
+            if again || what.is_empty() {
+                return None;
+            }
+            let told = what.contains(BufferEventFlags::EOF);
+            tls.told_end.set(told || tls.told_end.get());
+        }
+        Some(what)
+    }
+
+    /// Goes on writing after the peer said goodbye, where libevent stops both directions.
+    pub(crate) fn write_on(&self, what: BufferEventFlags) {
+        let half = BufferEventFlags::READING | BufferEventFlags::EOF;
+        let (true, Ok(raw)) = (what == half, self.usable("")) else {
+            return;
+        };
+        if !self.tls.borrow().as_ref().is_some_and(Tls::heard_goodbye) {
+            return;
+        }
+        let write = EventFlags::WRITE.bits();
+        // SAFETY: `raw` is not freed.
+        let enabled = unsafe { ffi::bufferevent_get_enabled(raw) } & write != 0;
+        if enabled && self.output_length(raw) > 0 {
+            // SAFETY: as above; the callbacks are deferred.
+            self.base()
+                .calling_in_drop(|| unsafe { ffi::bufferevent_enable(raw, write) });
+        }
+    }
+
+    /// Has bytes taken that OpenSSL has decrypted and could not hand out, because the input
+    /// was at its high mark: no more need come through the socket to call for them.
+    pub(super) fn take_pending(&self, raw: *mut ffi::bufferevent) {
+        let pending = |tls: &Tls| tls.ssl.pending() > 0;
+        let waits = self
+            .tls
+            .try_borrow()
+            .is_ok_and(|tls| tls.as_ref().is_some_and(pending));
+        if self.kind == Kind::Tls && waits {
+            // SAFETY: `raw` is a `bufferevent`, which has the event there, initialized.
+            let readable = unsafe { raw.byte_add(EV_READ_OFFSET) };
+            // SAFETY: as above; the event runs in the loop, and goes with `raw`.
+            unsafe { ffi::event_active(readable.cast(), EventFlags::READ.bits().into(), 0) };
+        }
     }
 }
 
@@ -379,7 +480,9 @@ impl EventBufferEvent {
             ..Native::new(cvt_p(CALL, raw)?, Kind::TlsFilter, options)
         };
         // SAFETY: made above; its descriptor is that of `under`, which it keeps.
-        Ok(unsafe { Self::from_native(&base, native) })
+        let this = unsafe { Self::from_native(&base, native) };
+        under.0.run_later(EventFlags::WRITE); // begins the handshake
+        Ok(this)
     }
 
     /// What `work` finds out of the session; `None` without TLS.
@@ -563,12 +666,15 @@ impl EventBufferEvent {
     }
 
     /// Tells the peer that no more comes (`close_notify`), and goes on reading: TLS's half-close.
+    /// From then on nothing can be written; a second call does nothing.
     ///
     /// Not in PHP. OpenSSL: `SSL_shutdown`.
     ///
     /// # Errors
     /// [`Error::State`] without TLS, before the end of the handshake, and while output waits:
-    /// call it in the write callback; [`Error::Freed`], [`Error::Forked`].
+    /// call it in the write callback; [`Error::Io`] of kind `WouldBlock` when the socket has no
+    /// room for it just now, after which it may be called again; [`Error::Freed`],
+    /// [`Error::Forked`].
     #[doc(alias = "SSL_shutdown")]
     pub fn ssl_shutdown(&self) -> Result<()> {
         const CALL: &str = "EventBufferEvent::ssl_shutdown";
@@ -581,11 +687,24 @@ impl EventBufferEvent {
             }
             Some(true) => {
                 let base = self.0.base();
-                base.calling(|| self.ssl(CALL, Tls::say_goodbye))?;
-                return Ok(());
+                let said = base.calling(|| self.ssl(CALL, Tls::say_goodbye))?;
+                return self.end_output(CALL, said == Some(true));
             }
         };
         Err(Error::State { call: CALL, reason })
+    }
+
+    /// Takes no more output after a goodbye that was said.
+    fn end_output(&self, call: &'static str, said: bool) -> Result<()> {
+        if !said {
+            return Err(Error::io(call, io::ErrorKind::WouldBlock));
+        }
+        let raw = self.0.usable(call)?;
+        // SAFETY: `raw` is not freed.
+        let output = unsafe { ffi::bufferevent_get_output(raw) };
+        // SAFETY: the output lives as long as `raw`.
+        unsafe { ffi::evbuffer_freeze(output, 0) };
+        Ok(())
     }
 
     /// Whether an end of the stream without a `close_notify` counts as an end, and not as an
@@ -631,10 +750,14 @@ impl EventBufferEvent {
 
 /// OpenSSL's words for an error number, in the form that its own programs print.
 fn text(error: c_ulong) -> String {
-    // SAFETY: gives null, or a text that lives as long as the process.
-    let library = unsafe { constant(ffi::openssl::ERR_lib_error_string(error)) };
+    // SAFETY: takes any number.
+    let library = unsafe { ffi::openssl::ERR_lib_error_string(error) };
+    // SAFETY: null, or a text that lives as long as the process.
+    let library = unsafe { constant(library) };
+    // SAFETY: takes any number.
+    let reason = unsafe { ffi::openssl::ERR_reason_error_string(error) };
     // SAFETY: as above.
-    let reason = unsafe { constant(ffi::openssl::ERR_reason_error_string(error)) };
+    let reason = unsafe { constant(reason) };
     format!(
         "error:{error:08X}:{}::{}",
         library.unwrap_or("unknown library"),

@@ -428,7 +428,7 @@ impl Client {
     ) -> Result<*mut ffi::bufferevent> {
         #[cfg(feature = "openssl")]
         if let Some(context) = self.context.get() {
-            return buffer_event::connect_native(call, &conn.base(), context, &self.address);
+            return buffer_event::connect_native(call, conn.base(), context, &self.address);
         }
         // SAFETY: `conn` holds the base.
         cvt_p(call, unsafe {

@@ -59,11 +59,15 @@ pub(crate) unsafe extern "C" fn on_bev_event(
     };
     let what = BufferEventFlags::from_bits_retain(what);
     #[cfg(feature = "openssl")]
-    let what = inner.translate(what);
+    let Some(what) = inner.translate(what) else {
+        return release(&inner.base(), EventBufferEvent(inner));
+    };
     run(
         inner,
         |inner| inner.happen_later(what, errno),
         |this| {
+            #[cfg(feature = "openssl")]
+            this.0.write_on(what);
             this.0.event.call(|f| {
                 Errno::set_raw(errno);
                 f(this, what);

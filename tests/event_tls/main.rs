@@ -6,4 +6,11 @@ mod support;
 #[path = "../support_tls/mod.rs"]
 mod support_tls;
 
+mod bytes;
+mod ending;
 mod pairs;
+mod peers;
+mod programs;
+mod settings;
+mod strangers;
+mod trust;

@@ -10,6 +10,7 @@
 #include <netdb.h>
 
 #include "headers.h"
+#include <event2/bufferevent_struct.h>
 
 struct php_event_abi_entry {
 	const char *name;
@@ -207,6 +208,9 @@ static const struct php_event_abi_entry table[] = {
 	STRUCT(evkeyvalq)
 	FIELD(evkeyvalq, tqh_first)
 	FIELD(evkeyvalq, tqh_last)
+
+	/* The bindings have no fields of this one; src/buffer_event/tls.rs finds one by itself. */
+	{ "bufferevent.ev_read offset", (int64_t)offsetof(struct bufferevent, ev_read) },
 };
 
 const struct php_event_abi_entry *php_event_abi(size_t index);

@@ -1,0 +1,357 @@
+//! Bytes through TLS: many of them, held up by marks, and the ends of both directions.
+
+use std::cell::{Cell, RefCell};
+use std::io::Write as _;
+use std::rc::Rc;
+
+use openssl::sha::{Sha256, sha256};
+use php_event::{Callbacks, Event, EventBase, EventBufferEvent};
+
+use crate::peers::{
+    CLOSING, CONNECTED, EOF, NO_OPTIONS, Seen, WIRES, Wire, World, errors, noting, refused,
+};
+use crate::support::run;
+
+/// How much goes each way. Valgrind, which slows it down a lot, is told by its variable.
+fn total() -> usize {
+    let slow = std::env::var_os("LD_PRELOAD").is_some_and(|list| {
+        list.to_string_lossy().contains("valgrind") || list.to_string_lossy().contains("vgpreload")
+    });
+    if slow { 1 << 20 } else { 100 << 20 }
+}
+
+/// One side of the exchange: sends `left` bytes whenever there is room, and sums up what comes.
+struct Flow {
+    left: Cell<usize>,
+    next: Cell<u8>,
+    sent: RefCell<Sha256>,
+    got: RefCell<Sha256>,
+    count: Cell<usize>,
+    most: Cell<usize>, // that was ever held
+}
+
+const PIECE: usize = 64 << 10;
+
+impl Flow {
+    fn new(total: usize, first: u8) -> Rc<Self> {
+        Rc::new(Self {
+            left: Cell::new(total),
+            next: Cell::new(first),
+            sent: RefCell::default(),
+            got: RefCell::default(),
+            count: Cell::default(),
+            most: Cell::default(),
+        })
+    }
+
+    fn send(&self, bev: &EventBufferEvent) {
+        while self.left.get() > 0 && bev.output().length() < PIECE {
+            let size = self.left.get().min(PIECE);
+            let byte = self.next.get();
+            let piece = vec![byte; size];
+            self.sent.borrow_mut().update(&piece);
+            bev.write(&piece).unwrap();
+            self.next.set(byte.wrapping_mul(31).wrapping_add(7));
+            self.left.set(self.left.get() - size);
+        }
+        self.hold(bev.output().length());
+    }
+
+    fn take(&self, bev: &EventBufferEvent) {
+        self.hold(bev.input().length());
+        while let Some(bytes) = bev.read(PIECE).unwrap() {
+            self.got.borrow_mut().update(&bytes);
+            self.count.set(self.count.get() + bytes.len());
+        }
+    }
+
+    fn hold(&self, length: usize) {
+        self.most.set(self.most.get().max(length));
+    }
+}
+
+/// Sends `total` both ways at once; the server says goodbye first.
+fn exchange(base: &EventBase, server: &EventBufferEvent, client: &EventBufferEvent, total: usize) {
+    let flows = [Flow::new(total, 1), Flow::new(total, 2)];
+    for (bev, flow) in [server, client].into_iter().zip(&flows) {
+        bev.set_watermark(Event::READ, 0, 2 * PIECE).unwrap();
+        let (sends, takes, starts) = (flow.clone(), flow.clone(), flow.clone());
+        let ends = move |bev: &EventBufferEvent, flow: &Flow| {
+            if flow.count.get() == total && flow.left.get() == 0 && bev.output().length() == 0 {
+                bev.free();
+            }
+        };
+        let callbacks = Callbacks::new()
+            .on_write(move |bev| {
+                sends.send(bev);
+                ends(bev, &sends);
+            })
+            .on_read(move |bev| {
+                takes.take(bev);
+                ends(bev, &takes);
+            })
+            .on_event(move |bev, what| match what {
+                CONNECTED => starts.send(bev),
+                _ => {
+                    assert_eq!(what, EOF, "{:?}", errors(bev));
+                    starts.take(bev);
+                    bev.free();
+                }
+            });
+        bev.set_callbacks(callbacks).unwrap();
+    }
+    run(base);
+    for (flow, other) in [(0, 1), (1, 0)] {
+        assert_eq!(flows[flow].count.get(), total);
+        let (got, sent) = (
+            flows[flow].got.take().finish(),
+            flows[other].sent.borrow().clone(),
+        );
+        assert_eq!(got, sent.finish());
+        assert!(
+            flows[flow].most.get() <= 4 * PIECE,
+            "{}",
+            flows[flow].most.get()
+        );
+    }
+}
+
+#[test]
+fn hundred_megabytes_go_both_ways_in_bounded_memory() {
+    let base = EventBase::new().unwrap();
+    let (server, client) = World::new().connect(&base, Wire::Sockets, NO_OPTIONS);
+    exchange(&base, &server, &client, total());
+}
+
+#[test]
+fn megabytes_go_both_ways_over_every_wire() {
+    for wire in WIRES {
+        for options in CLOSING {
+            let base = EventBase::new().unwrap();
+            let (server, client) = World::new().connect(&base, wire, options);
+            exchange(&base, &server, &client, total() / 50);
+        }
+    }
+}
+
+#[test]
+fn one_record_that_is_larger_than_the_mark_comes_whole() {
+    for wire in WIRES {
+        let base = EventBase::new().unwrap();
+        let (server, client) = World::new().connect(&base, wire, NO_OPTIONS);
+        client.set_watermark(Event::READ, 0, 1000).unwrap();
+        let sends = Callbacks::new().on_event(|bev, what| match what {
+            CONNECTED => bev.write([7; 16_000]).unwrap(),
+            _ => bev.free(),
+        });
+        server.set_callbacks(sends).unwrap();
+        let got = Rc::new(Cell::new(0));
+        let count = got.clone();
+        let takes = Callbacks::new().on_read(move |bev| {
+            let input = bev.input().length();
+            assert!(input <= 17_000);
+            count.set(count.get() + bev.read(500).unwrap().unwrap().len());
+            if count.get() + bev.input().length() == 16_000 {
+                bev.free();
+            }
+        });
+        client.set_callbacks(takes).unwrap();
+        run(&base);
+        assert!(got.get() >= 500, "{wire:?}");
+        drop((server, client));
+    }
+}
+
+#[test]
+fn what_is_written_before_the_handshake_comes_after_it() {
+    for wire in WIRES {
+        let base = EventBase::new().unwrap();
+        let (server, client) = World::new().connect(&base, wire, NO_OPTIONS);
+        server.write("early").unwrap();
+        client.write("bird").unwrap();
+        let seen = Seen::default();
+        for (bev, name, length) in [(&server, "server", 4), (&client, "client", 5)] {
+            let callbacks = noting(&seen, name).on_read(move |bev| {
+                if bev.input().length() == length {
+                    bev.ssl_shutdown().unwrap();
+                }
+            });
+            bev.set_callbacks(callbacks).unwrap();
+        }
+        run(&base);
+        for name in ["server", "client"] {
+            assert!(seen.of(name).contains(&CONNECTED), "{wire:?}");
+            assert!(seen.of(name).contains(&EOF), "{wire:?} {:?}", seen.of(name));
+        }
+    }
+}
+
+#[test]
+fn client_whose_write_is_disabled_shakes_hands_once_it_is_enabled() {
+    let base = EventBase::new().unwrap();
+    let (server, client) = World::new().connect(&base, Wire::Sockets, NO_OPTIONS);
+    client.disable(Event::WRITE).unwrap();
+    let seen = Seen::default();
+    server.set_callbacks(noting(&seen, "server")).unwrap();
+    client.set_callbacks(noting(&seen, "client")).unwrap();
+    base.exit(crate::peers::soon()).unwrap();
+    run(&base);
+    assert_eq!(seen.of("client"), []);
+    client.enable(Event::WRITE).unwrap();
+    let ends = Callbacks::new().on_read(EventBufferEvent::free);
+    client.set_callbacks(ends).unwrap();
+    server.write("hello").unwrap();
+    run(&base);
+    assert_eq!(seen.of("server"), [CONNECTED, EOF]);
+}
+
+#[test]
+fn goodbye_ends_one_direction_and_the_other_goes_on() {
+    for wire in WIRES {
+        let base = EventBase::new().unwrap();
+        let (server, client) = World::new().connect(&base, wire, NO_OPTIONS);
+        let server_seen = Seen::default();
+        let seen = server_seen.clone();
+        // Some is in the output when the goodbye comes, some is written after it.
+        let answers = Callbacks::new()
+            .on_event(move |bev, what| {
+                seen.add("server", what);
+                if what == EOF {
+                    assert_eq!(bev.read(9).unwrap().as_deref(), Some(&b"question"[..]));
+                    bev.write("a long ").unwrap();
+                    bev.write("answer").unwrap();
+                } else if what != CONNECTED {
+                    bev.free();
+                }
+            })
+            .on_write({
+                let seen = server_seen.clone();
+                move |bev| {
+                    if seen.of("server").contains(&EOF) && bev.output().length() == 0 {
+                        bev.ssl_shutdown().unwrap();
+                        bev.ssl_shutdown().unwrap(); // harmless
+                        assert!(refused(bev.write("more")).contains("write"));
+                        bev.free();
+                    }
+                }
+            });
+        server.set_callbacks(answers).unwrap();
+        let got = Rc::new(RefCell::new(Vec::new()));
+        let (all, seen) = (got.clone(), server_seen.clone());
+        let asks = Callbacks::new()
+            .on_event(move |bev, what| {
+                seen.add("client", what);
+                match what {
+                    CONNECTED => bev.write("question").unwrap(),
+                    _ => {
+                        all.borrow_mut()
+                            .extend(bev.read(99).unwrap().unwrap_or_default());
+                        bev.free();
+                    }
+                }
+            })
+            .on_write(|bev| {
+                if bev.ssl_get_protocol().unwrap().is_some() && bev.output().length() == 0 {
+                    match bev.ssl_shutdown() {
+                        Ok(()) => bev.ssl_shutdown().unwrap(), // a second one is harmless
+                        Err(error) => assert!(error.to_string().contains("handshake")),
+                    }
+                }
+            });
+        client.set_callbacks(asks).unwrap();
+        run(&base);
+        assert_eq!(
+            *got.borrow(),
+            b"a long answer",
+            "{wire:?} {:?}",
+            server_seen.of("client")
+        );
+        assert_eq!(server_seen.of("server"), [CONNECTED, EOF], "{wire:?}");
+        assert_eq!(server_seen.of("client"), [CONNECTED, EOF], "{wire:?}");
+    }
+}
+
+#[test]
+fn output_that_waits_when_the_peers_goodbye_comes_is_written() {
+    let base = EventBase::new().unwrap();
+    let (server, client) = World::new().connect(&base, Wire::Sockets, NO_OPTIONS);
+    let size = 4 << 20; // more than sockets hold
+    let seen = Seen::default();
+    let floods = noting(&seen, "server");
+    server.set_callbacks(floods).unwrap();
+    let ended = Rc::new(Cell::new(false));
+    let mark = ended.clone();
+    let floods = Callbacks::new()
+        .on_event(move |bev, what| match what {
+            CONNECTED => bev.write(vec![1; size]).unwrap(),
+            _ => {
+                assert_eq!(what, EOF, "{:?}", errors(bev));
+                assert!(bev.output().length() > 0);
+                mark.set(true);
+            }
+        })
+        .on_write(move |bev| {
+            if ended.get() && bev.output().length() == 0 {
+                bev.free();
+            }
+        });
+    server.set_callbacks(floods).unwrap();
+    let got = Rc::new(Cell::new(0));
+    let count = got.clone();
+    let takes = Callbacks::new()
+        .on_event(|bev, what| match what {
+            CONNECTED => bev.ssl_shutdown().unwrap(),
+            _ => bev.free(),
+        })
+        .on_read(move |bev| count.set(count.get() + bev.read(size).unwrap().unwrap().len()));
+    client.set_callbacks(takes).unwrap();
+    run(&base);
+    assert_eq!(got.get(), size);
+    drop((server, client));
+}
+
+#[test]
+fn free_with_output_waiting_does_not_pretend_that_all_was_sent() {
+    let base = EventBase::new().unwrap();
+    let (server, client) = World::new().connect(&base, Wire::Sockets, NO_OPTIONS);
+    let cuts = Callbacks::new().on_event(|bev, what| {
+        assert_eq!(what, CONNECTED);
+        bev.write(vec![1; 1 << 20]).unwrap();
+        bev.free();
+    });
+    server.set_callbacks(cuts).unwrap();
+    let seen = Seen::default();
+    client.set_callbacks(noting(&seen, "client")).unwrap();
+    run(&base);
+    assert_eq!(seen.of("client"), [CONNECTED, crate::peers::ERROR]);
+    drop(server);
+}
+
+#[test]
+fn file_goes_through_tls_without_sendfile() {
+    let base = EventBase::new().unwrap();
+    let world = World::new();
+    let (server, client) = world.connect(&base, Wire::Sockets, NO_OPTIONS);
+    let bytes: Vec<u8> = (0..300_000_u32).flat_map(u32::to_le_bytes).collect();
+    let mut file = std::fs::File::create_new(world.folder.path().join("file")).unwrap();
+    file.write_all(&bytes).unwrap();
+    let file = std::fs::File::open(world.folder.path().join("file")).unwrap();
+    server.output().add_file(file, 0, None).unwrap();
+    let ends = Callbacks::new().on_write(EventBufferEvent::free);
+    server.set_callbacks(ends).unwrap();
+    let got = Rc::new(RefCell::new(Vec::new()));
+    let all = got.clone();
+    let takes = Callbacks::new()
+        .on_read(move |bev| all.borrow_mut().extend(bev.read(1 << 20).unwrap().unwrap()))
+        .on_event(|bev, what| {
+            if what != CONNECTED {
+                assert_eq!(what, EOF);
+                bev.free();
+            }
+        });
+    client.set_callbacks(takes).unwrap();
+    run(&base);
+    assert_eq!(got.borrow().len(), bytes.len());
+    assert_eq!(sha256(&got.borrow()), sha256(&bytes));
+    drop((server, client));
+}

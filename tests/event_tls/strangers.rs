@@ -1,0 +1,357 @@
+//! Peers that do not speak TLS, stop in the middle, or never answer.
+
+use std::cell::{Cell, RefCell};
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::rc::Rc;
+use std::time::Duration;
+
+use php_event::{BufferEventFlags, Callbacks, Event, EventBase, EventBufferEvent};
+
+use crate::peers::{
+    CONNECTED, EOF, ERROR, NO_OPTIONS, Outcome, Seen, Wire, World, errors, noting, refused, shake,
+};
+use crate::support::run;
+
+/// What a server or a client of ours says of a peer that sends `bytes` and nothing more.
+fn hears(
+    state: php_event::SslState,
+    bytes: &[u8],
+    cut: bool,
+) -> (Vec<BufferEventFlags>, Vec<String>) {
+    let base = EventBase::new().unwrap();
+    let world = World::new();
+    let context = if state == EventBufferEvent::SSL_ACCEPTING {
+        world.server()
+    } else {
+        world.client()
+    };
+    let (socket, mut peer) = UnixStream::pair().unwrap();
+    let tls = EventBufferEvent::ssl_socket(&base, socket, &context, state, NO_OPTIONS).unwrap();
+    peer.write_all(bytes).unwrap();
+    if cut {
+        peer.shutdown(std::net::Shutdown::Write).unwrap();
+    }
+    let told: Rc<RefCell<(Vec<_>, Vec<_>)>> = Rc::default();
+    let note = told.clone();
+    let listens = Callbacks::new().on_event(move |bev, what| {
+        note.borrow_mut().0.push(what);
+        note.borrow_mut().1.extend(errors(bev));
+        bev.free();
+    });
+    tls.set_callbacks(listens).unwrap();
+    tls.enable(Event::READ).unwrap();
+    run(&base);
+    told.take()
+}
+
+#[test]
+fn plain_text_is_refused() {
+    let (what, why) = hears(
+        EventBufferEvent::SSL_ACCEPTING,
+        b"GET / HTTP/1.0\r\n\r\n",
+        false,
+    );
+    assert_eq!(what, [ERROR]);
+    assert!(why[0].contains("http request"), "{why:?}");
+    let (what, why) = hears(
+        EventBufferEvent::SSL_CONNECTING,
+        b"220 ready when you are\r\n",
+        false,
+    );
+    assert_eq!(what, [ERROR]);
+    assert!(why[0].contains("wrong version number"), "{why:?}");
+}
+
+#[test]
+fn garbage_is_refused() {
+    for state in [
+        EventBufferEvent::SSL_ACCEPTING,
+        EventBufferEvent::SSL_CONNECTING,
+    ] {
+        for bytes in [&[0; 64][..], &[0xff; 64], &[22, 3, 1, 0, 5, 9, 9, 9, 9, 9]] {
+            let (what, why) = hears(state, bytes, false);
+            assert_eq!(what, [ERROR], "{bytes:?}");
+            assert!(why[0].starts_with("error:"), "{why:?}");
+        }
+    }
+}
+
+#[test]
+fn end_in_the_middle_of_a_handshake_is_an_error() {
+    for state in [
+        EventBufferEvent::SSL_ACCEPTING,
+        EventBufferEvent::SSL_CONNECTING,
+    ] {
+        for bytes in [&b""[..], &[22, 3, 1]] {
+            let (what, why) = hears(state, bytes, true);
+            assert_eq!(what, [ERROR], "{bytes:?} {why:?}");
+        }
+    }
+}
+
+#[test]
+fn peer_that_never_answers_runs_into_the_time_limit() {
+    let base = EventBase::new().unwrap();
+    let (socket, _peer) = UnixStream::pair().unwrap();
+    let state = EventBufferEvent::SSL_ACCEPTING;
+    let server = World::new().server();
+    let tls = EventBufferEvent::ssl_socket(&base, socket, &server, state, NO_OPTIONS).unwrap();
+    tls.enable(Event::READ).unwrap();
+    let limit = Some(Duration::from_millis(20));
+    tls.set_timeouts(limit, limit).unwrap();
+    let seen = Seen::default();
+    tls.set_callbacks(noting(&seen, "server")).unwrap();
+    run(&base);
+    assert!(seen.of("server")[0].contains(EventBufferEvent::TIMEOUT));
+    assert_eq!(seen.of("server").len(), 1);
+}
+
+#[test]
+fn idle_connection_runs_into_the_time_limit() {
+    let base = EventBase::new().unwrap();
+    let (server, client) = World::new().connect(&base, Wire::Sockets, NO_OPTIONS);
+    let seen = Seen::default();
+    server.set_callbacks(noting(&seen, "server")).unwrap();
+    let waits = {
+        let seen = seen.clone();
+        Callbacks::new().on_event(move |bev, what| {
+            seen.add("client", what);
+            if what == CONNECTED {
+                let limit = Some(Duration::from_millis(20));
+                bev.set_timeouts(limit, None).unwrap();
+            } else {
+                bev.free();
+            }
+        })
+    };
+    client.set_callbacks(waits).unwrap();
+    run(&base);
+    let timeout = EventBufferEvent::READING | EventBufferEvent::TIMEOUT;
+    assert_eq!(seen.of("client"), [CONNECTED, timeout]);
+    assert_eq!(seen.of("server"), [CONNECTED, EOF]);
+}
+
+/// A client of ours whose server cuts the connection without a goodbye.
+fn cut(wire: Wire, dirty: bool) -> (Vec<BufferEventFlags>, Vec<String>) {
+    let base = EventBase::new().unwrap();
+    let world = World::new();
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    let (server, client) = (world.server(), world.client());
+    let twin = OwnedFd::from(theirs.try_clone().unwrap());
+    let (accepting, connecting) = (
+        EventBufferEvent::SSL_ACCEPTING,
+        EventBufferEvent::SSL_CONNECTING,
+    );
+    let server =
+        EventBufferEvent::ssl_socket(&base, theirs, &server, accepting, NO_OPTIONS).unwrap();
+    let client = if wire == Wire::Sockets {
+        EventBufferEvent::ssl_socket(&base, ours, &client, connecting, NO_OPTIONS).unwrap()
+    } else {
+        let under = EventBufferEvent::new(&base, ours, NO_OPTIONS).unwrap();
+        EventBufferEvent::create_ssl_filter(&under, &client, connecting, NO_OPTIONS).unwrap()
+    };
+    client.set_ssl_host("localhost").unwrap();
+    assert!(!client.allow_ssl_dirty_shutdown());
+    client.set_allow_ssl_dirty_shutdown(dirty).unwrap();
+    assert_eq!(client.allow_ssl_dirty_shutdown(), dirty);
+    let json = serde_json::to_value(&client).unwrap();
+    assert_eq!(json["allow_ssl_dirty_shutdown"], dirty);
+    let cuts = Callbacks::new().on_event(move |bev, what| {
+        if what == CONNECTED {
+            UnixStream::from(twin.try_clone().unwrap())
+                .shutdown(std::net::Shutdown::Both)
+                .unwrap();
+            bev.free();
+        }
+    });
+    server.set_callbacks(cuts).unwrap();
+    let told: Rc<RefCell<(Vec<_>, Vec<_>)>> = Rc::default();
+    let note = told.clone();
+    let listens = Callbacks::new().on_event(move |bev, what| {
+        note.borrow_mut().0.push(what);
+        if what != CONNECTED {
+            note.borrow_mut().1.extend(errors(bev));
+            bev.free();
+        }
+    });
+    client.set_callbacks(listens).unwrap();
+    client.enable(Event::READ).unwrap();
+    server.enable(Event::READ).unwrap();
+    run(&base);
+    told.take()
+}
+
+#[test]
+fn end_without_goodbye_is_an_error_unless_it_is_allowed() {
+    let (what, why) = cut(Wire::Sockets, false);
+    assert_eq!(what, [CONNECTED, ERROR]);
+    assert!(why[0].contains("unexpected eof"), "{why:?}");
+    let (what, why) = cut(Wire::Sockets, true);
+    assert_eq!(what, [CONNECTED, EOF]);
+    assert_eq!(why, [""; 0]);
+    let (what, _) = cut(Wire::FiltersOnSockets, false);
+    assert_eq!(what, [CONNECTED, EventBufferEvent::ERROR]);
+    let (what, _) = cut(Wire::FiltersOnSockets, true);
+    assert_eq!(what, [CONNECTED, EventBufferEvent::EOF]);
+}
+
+#[test]
+fn refused_connect_is_an_error_with_its_number() {
+    let gone = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = gone.local_addr().unwrap();
+    drop(gone);
+    for disabled in [false, true] {
+        let base = EventBase::new().unwrap();
+        let client = World::new().client();
+        let tls = EventBufferEvent::ssl_unconnected(&base, &client, NO_OPTIONS).unwrap();
+        if disabled {
+            tls.disable(Event::WRITE).unwrap();
+        }
+        let told = Rc::new(Cell::new((BufferEventFlags::empty(), 0)));
+        let note = told.clone();
+        let listens = Callbacks::new().on_event(move |bev, what| {
+            let errno = std::io::Error::last_os_error().raw_os_error().unwrap();
+            note.set((what, errno));
+            bev.free();
+        });
+        tls.set_callbacks(listens).unwrap();
+        tls.connect(&address.to_string()).unwrap();
+        assert!(refused(tls.connect(&address.to_string())).contains("connected before"));
+        run(&base);
+        assert_eq!(told.get(), (ERROR, libc::ECONNREFUSED), "{disabled}");
+    }
+}
+
+/// A client of ours that connects to a server of ours by its number.
+fn by_number(name: Option<&str>, certified: &str) -> Outcome {
+    let base = EventBase::new().unwrap();
+    let world = World::new();
+    let server = world.server_as(&world.authority.sign(&[certified]), &[]);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let client = EventBufferEvent::ssl_unconnected(&base, &world.client(), NO_OPTIONS).unwrap();
+    if let Some(name) = name {
+        client.set_ssl_host(name).unwrap();
+    }
+    client.enable(Event::READ).unwrap();
+    client
+        .connect(&listener.local_addr().unwrap().to_string())
+        .unwrap();
+    let (socket, _) = listener.accept().unwrap();
+    let state = EventBufferEvent::SSL_ACCEPTING;
+    let server = EventBufferEvent::ssl_socket(&base, socket, &server, state, NO_OPTIONS).unwrap();
+    server.enable(Event::READ).unwrap();
+    shake(&base, server, client)
+}
+
+#[test]
+fn connect_names_the_address_unless_a_name_was_given() {
+    by_number(None, "127.0.0.1").assert_stands();
+    by_number(None, "localhost").assert_client_refuses("IP address mismatch");
+    by_number(Some("localhost"), "localhost").assert_stands();
+    by_number(Some("localhost"), "127.0.0.1").assert_client_refuses("hostname mismatch");
+}
+
+#[test]
+fn reset_while_output_waits_is_told_once_and_does_not_spin() {
+    let base = EventBase::new().unwrap();
+    let world = World::new();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (socket, _) = listener.accept().unwrap();
+    let state = EventBufferEvent::SSL_ACCEPTING;
+    let server =
+        EventBufferEvent::ssl_socket(&base, socket, &world.server(), state, NO_OPTIONS).unwrap();
+    let told = Rc::new(RefCell::new(Vec::new()));
+    let note = told.clone();
+    let floods = Callbacks::new().on_event(move |bev, what| {
+        note.borrow_mut().push(what);
+        if what == CONNECTED {
+            bev.write(vec![0; 32 << 20]).unwrap();
+        }
+    });
+    server.set_callbacks(floods).unwrap();
+    server.enable(Event::READ).unwrap();
+    let trusted = world.authority.0.cert.clone();
+    let peer = std::thread::spawn(move || {
+        let mut builder =
+            openssl::ssl::SslConnector::builder(openssl::ssl::SslMethod::tls_client()).unwrap();
+        builder.cert_store_mut().add_cert(trusted).unwrap();
+        let mut stream = builder.build().connect("localhost", client).unwrap();
+        stream.read_exact(&mut [0; 100_000]).unwrap();
+        let linger = Some(Duration::ZERO);
+        socket2::SockRef::from(stream.get_ref())
+            .set_linger(linger)
+            .unwrap();
+    });
+    run(&base); // ends by itself: nothing is waited for after the error
+    peer.join().unwrap();
+    let told = told.borrow();
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(told[1].contains(EventBufferEvent::ERROR), "{told:?}");
+    assert!(server.output().length() > 0);
+}
+
+#[test]
+fn errors_that_nobody_asks_for_do_not_pile_up() {
+    let base = EventBase::new().unwrap();
+    let (socket, mut peer) = UnixStream::pair().unwrap();
+    let state = EventBufferEvent::SSL_ACCEPTING;
+    let server = World::new().server();
+    let tls = EventBufferEvent::ssl_socket(&base, socket, &server, state, NO_OPTIONS).unwrap();
+    peer.write_all(b"GET / HTTP/1.0\r\n\r\n").unwrap();
+    let times = Rc::new(Cell::new(0));
+    let count = times.clone();
+    let insists = Callbacks::new().on_event(move |bev, _| {
+        count.set(count.get() + 1);
+        if count.get() < 100 {
+            bev.enable(Event::READ | Event::WRITE).unwrap();
+        }
+    });
+    tls.set_callbacks(insists).unwrap();
+    tls.enable(Event::READ).unwrap();
+    run(&base);
+    assert!(times.get() > 1);
+    let errors = errors(&tls);
+    assert!((1..=16).contains(&errors.len()), "{errors:?}");
+    assert!(errors[0].contains("http request"), "{errors:?}");
+}
+
+#[test]
+fn unnamed_client_sends_no_name_and_a_named_one_its_own() {
+    for (name, wanted) in [
+        (None, None),
+        (Some("localhost"), Some("localhost")),
+        (Some("127.0.0.1"), None),
+    ] {
+        let base = EventBase::new().unwrap();
+        let world = World::new();
+        let identity = world.authority.sign(&["localhost", "127.0.0.1"]);
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let client = world.client();
+        client.set_verify_host(false).unwrap();
+        let state = EventBufferEvent::SSL_CONNECTING;
+        let tls = EventBufferEvent::ssl_socket(&base, ours, &client, state, NO_OPTIONS).unwrap();
+        if let Some(name) = name {
+            tls.set_ssl_host(name).unwrap();
+        }
+        tls.enable(Event::READ).unwrap();
+        let seen = Seen::default();
+        tls.set_callbacks(noting(&seen, "client")).unwrap();
+        let peer = std::thread::spawn(move || {
+            let method = openssl::ssl::SslMethod::tls_server();
+            let mut builder = openssl::ssl::SslAcceptor::mozilla_intermediate_v5(method).unwrap();
+            builder.set_certificate(&identity.cert).unwrap();
+            builder.set_private_key(&identity.key).unwrap();
+            let mut stream = builder.build().accept(theirs).unwrap();
+            stream.shutdown().unwrap();
+            let kind = openssl::ssl::NameType::HOST_NAME;
+            stream.ssl().servername(kind).map(str::to_owned)
+        });
+        run(&base);
+        assert_eq!(peer.join().unwrap().as_deref(), wanted);
+        assert_eq!(seen.of("client"), [CONNECTED, EOF]);
+    }
+}

@@ -1,0 +1,206 @@
+//! Whose certificate is taken, and what is said of the others.
+
+use php_event::{EventBase, EventBufferEvent, EventSslContext};
+
+use crate::peers::{CONNECTED, ERROR, Outcome, World, context, shake, sockets};
+use crate::support_tls::{Authority, Identity};
+
+const REFUSED: &str = "certificate verify failed";
+
+/// A handshake of `client`, which was told `host`, with a server of that certificate.
+fn meet(
+    world: &World,
+    identity: &Identity,
+    client: &EventSslContext,
+    host: Option<&str>,
+) -> Outcome {
+    let base = EventBase::new().unwrap();
+    let (server, client) = sockets(&base, &world.server_as(identity, &[]), client);
+    if let Some(host) = host {
+        client.set_ssl_host(host).unwrap();
+    }
+    shake(&base, server, client)
+}
+
+#[test]
+fn right_name_and_authority_stand() {
+    let world = World::new();
+    let identity = world.authority.sign(&["localhost", "*.example.com"]);
+    meet(&world, &identity, &world.client(), Some("localhost")).assert_stands();
+    meet(&world, &identity, &world.client(), Some("a.example.com")).assert_stands();
+}
+
+#[test]
+fn wrong_host_is_refused_with_its_reason() {
+    let world = World::new();
+    let identity = world.authority.sign(&["localhost"]);
+    let outcome = meet(&world, &identity, &world.client(), Some("example.com"));
+    outcome.assert_client_refuses(REFUSED);
+    outcome.assert_client_refuses("hostname mismatch");
+    assert!(
+        outcome.server.1[0].contains("bad certificate"),
+        "{outcome:?}"
+    );
+}
+
+#[test]
+fn host_that_was_not_named_is_refused_with_a_hint() {
+    let world = World::new();
+    let identity = world.authority.sign(&["localhost"]);
+    let outcome = meet(&world, &identity, &world.client(), None);
+    outcome.assert_client_refuses("call set_ssl_host");
+}
+
+#[test]
+fn numeric_host_must_be_in_the_certificate() {
+    let world = World::new();
+    let identity = world.authority.sign(&["localhost", "127.0.0.1"]);
+    meet(&world, &identity, &world.client(), Some("127.0.0.1")).assert_stands();
+    let outcome = meet(&world, &identity, &world.client(), Some("127.0.0.2"));
+    outcome.assert_client_refuses("IP address mismatch");
+    let outcome = meet(&world, &identity, &world.client(), Some("::1"));
+    outcome.assert_client_refuses("IP address mismatch");
+}
+
+#[test]
+fn expired_certificate_is_refused() {
+    let world = World::new();
+    let identity = world.authority.sign_expired(&["localhost"]);
+    let outcome = meet(&world, &identity, &world.client(), Some("localhost"));
+    outcome.assert_client_refuses("certificate has expired");
+}
+
+#[test]
+fn unknown_authority_is_refused() {
+    let world = World::new();
+    let identity = Authority::new().sign(&["localhost"]);
+    let outcome = meet(&world, &identity, &world.client(), Some("localhost"));
+    outcome.assert_client_refuses("unable to get local issuer");
+}
+
+#[test]
+fn self_signed_certificate_stands_only_where_it_is_allowed() {
+    let world = World::new();
+    let identity = Identity::self_signed(&["localhost"]);
+    let strict = context(EventSslContext::TLS_CLIENT_METHOD, &[]);
+    let outcome = meet(&world, &identity, &strict, Some("localhost"));
+    outcome.assert_client_refuses("self-signed certificate");
+    let lax = context(
+        EventSslContext::TLS_CLIENT_METHOD,
+        &[(EventSslContext::OPT_ALLOW_SELF_SIGNED, true.into())],
+    );
+    meet(&world, &identity, &lax, Some("localhost")).assert_stands();
+    let outcome = meet(&world, &identity, &lax, Some("example.com"));
+    outcome.assert_client_refuses("hostname mismatch");
+}
+
+#[test]
+fn client_that_does_not_verify_needs_no_name() {
+    let world = World::new();
+    let identity = Identity::self_signed(&["example.com"]);
+    let client = world.client_with(&[(EventSslContext::OPT_VERIFY_PEER, false.into())]);
+    meet(&world, &identity, &client, None).assert_stands();
+    meet(&world, &identity, &client, Some("localhost")).assert_stands();
+}
+
+#[test]
+fn client_that_compares_no_names_still_verifies() {
+    let world = World::new();
+    let client = world.client();
+    client.set_verify_host(false).unwrap();
+    let known = world.authority.sign(&["example.com"]);
+    meet(&world, &known, &client, None).assert_stands();
+    let unknown = Authority::new().sign(&["example.com"]);
+    let outcome = meet(&world, &unknown, &client, None);
+    outcome.assert_client_refuses(REFUSED);
+}
+
+/// A handshake with a server that wants a certificate; both of TLS 1.2, where the client
+/// hears of it before the handshake is over, and TLS 1.3, where it does not.
+fn certify(identity: impl Fn(&World) -> Option<Identity>) -> [Outcome; 2] {
+    [
+        EventSslContext::TLS1_2_VERSION,
+        EventSslContext::TLS1_3_VERSION,
+    ]
+    .map(|version| {
+        let world = World::new();
+        let trusted = world.authority.save(&world.folder, "authority");
+        let server = world.server_as(
+            &world.authority.sign(&["localhost"]),
+            &[
+                (EventSslContext::OPT_CA_FILE, trusted.as_path().into()),
+                (EventSslContext::OPT_VERIFY_PEER, true.into()),
+                (EventSslContext::OPT_REQUIRE_CLIENT_CERT, true.into()),
+            ],
+        );
+        server.set_max_proto_version(version).unwrap();
+        let client = match identity(&world) {
+            Some(identity) => {
+                let files = identity.save(&world.folder, "client");
+                let both = files.both.as_path().into();
+                world.client_with(&[(EventSslContext::OPT_LOCAL_CERT, both)])
+            }
+            None => world.client(),
+        };
+        let base = EventBase::new().unwrap();
+        let (server, client) = sockets(&base, &server, &client);
+        client.set_ssl_host("localhost").unwrap();
+        shake(&base, server, client)
+    })
+}
+
+#[test]
+fn client_certificate_that_is_wanted_and_right_stands() {
+    for outcome in certify(|world| Some(world.authority.sign(&[]))) {
+        outcome.assert_stands();
+    }
+}
+
+#[test]
+fn client_certificate_that_is_wanted_and_missing_is_refused() {
+    let [old, new] = certify(|_| None);
+    let why = "peer did not return a certificate";
+    old.assert_server_refuses(why, "handshake failure");
+    new.assert_server_refuses(why, "certificate required");
+    assert_eq!(old.client.0, [ERROR]);
+    assert_eq!(new.client.0, [CONNECTED, ERROR]); // the client was done before
+}
+
+#[test]
+fn client_certificate_of_another_authority_is_refused() {
+    for outcome in certify(|_| Some(Authority::new().sign(&[]))) {
+        outcome.assert_server_refuses(REFUSED, "unknown ca");
+    }
+}
+
+#[test]
+fn context_dropped_before_its_connections_verifies_all_the_same() {
+    let base = EventBase::new().unwrap();
+    let world = World::new();
+    let identity = Identity::self_signed(&["localhost"]);
+    let server = world.server_as(&identity, &[]);
+    let client = context(
+        EventSslContext::TLS_CLIENT_METHOD,
+        &[(EventSslContext::OPT_ALLOW_SELF_SIGNED, true.into())],
+    );
+    let (server_end, client_end) = sockets(&base, &server, &client);
+    client_end.set_ssl_host("localhost").unwrap();
+    drop((server, client, world));
+    shake(&base, server_end, client_end).assert_stands();
+}
+
+#[test]
+fn name_is_asked_for_where_it_can_be_given() {
+    let base = EventBase::new().unwrap();
+    let world = World::new();
+    let (server, client) = sockets(&base, &world.server(), &world.client());
+    let error = server.set_ssl_host("localhost").unwrap_err().to_string();
+    assert!(error.contains("a server does not choose"), "{error}");
+    for bad in ["", "a b", ".example.com", "a\0b", "a..b"] {
+        let error = client.set_ssl_host(bad).unwrap_err().to_string();
+        assert!(error.contains("EventBufferEvent::set_ssl_host"), "{error}");
+    }
+    let (plain, _) = EventBufferEvent::create_pair(&base, crate::peers::NO_OPTIONS).unwrap();
+    let error = plain.set_ssl_host("localhost").unwrap_err().to_string();
+    assert!(error.contains("speaks no TLS"), "{error}");
+}
