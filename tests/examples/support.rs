@@ -82,6 +82,7 @@ impl Server {
     }
 
     /// The next line that it prints.
+    #[cfg(feature = "openssl")]
     pub(crate) fn printed_line(&mut self) -> String {
         let mut line = String::new();
         self.stdout.read_line(&mut line).unwrap();
