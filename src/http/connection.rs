@@ -17,17 +17,14 @@ use crate::error::{Error, Result};
 use crate::trampoline::Slot;
 use crate::{base, ffi};
 
-/// An HTTP connection: a client's, over which requests are made, or a server's, over which one
-/// came.
+/// A connection, on the serving and on the asking side.
 ///
-/// A client's is made with [`new`](Self::new), and connects when it has a request to send. It
-/// outlives its socket: a later request connects anew.
-///
-/// A server's is had from [`get_connection`](crate::EventHttpRequest::get_connection). It
-/// belongs to the server and ends with its peer: the handle is a view, whose calls answer
-/// [`Error::Freed`] then. What is for clients alone answers [`Error::State`] on it.
-///
-/// A clone is the same connection, as a PHP variable would be.
+/// A server's requests come over one: it belongs to libevent and ends with its peer, and the
+/// handle is a view, whose calls answer [`Error::Freed`] then. A client makes one for its
+/// requests: it connects with the first, and again when it is needed after its server has
+/// closed. When the last handle of that goes, it is closed, the requests that are under way are
+/// cancelled, and their closures and its own are dropped without a call. A clone is the same
+/// connection, as a PHP variable would be.
 ///
 /// PHP: `EventHttpConnection`. libevent: `struct evhttp_connection`.
 ///
@@ -194,13 +191,10 @@ impl EventHttpConnection {
         Ok((address.unwrap_or_default(), port))
     }
 
-    /// Sets how long the peer may be silent; `None` is no limit.
-    ///
-    /// A server's connection has it from
-    /// [`EventHttp::set_timeout`](crate::EventHttp::set_timeout) at first. A client may be as
-    /// long at connecting, which is [`HttpError::NotConnected`](crate::HttpError::NotConnected)
-    /// past it; a silence before the answer is complete is
-    /// [`HttpError::Timeout`](crate::HttpError::Timeout).
+    /// Sets how long the peer may be silent, in place of what
+    /// [`EventHttp::set_timeout`](crate::EventHttp::set_timeout) gave the connection; `None` is
+    /// no limit. For a client's connection it also limits the looking up of its name and the
+    /// connecting; at first it is 50 seconds there.
     ///
     /// PHP: `EventHttpConnection::setTimeout`, in seconds.
     /// libevent: `evhttp_connection_set_timeout_tv`.
@@ -234,12 +228,16 @@ impl EventHttpConnection {
         Ok(())
     }
 
-    /// Has a closure called once, when the connection has ended, in place of the one before.
+    /// Has a closure called when the connection has ended, in place of the one before: once, or
+    /// for a client's each time.
     ///
     /// It is called in the loop's turn after the end, whatever the end was: the peer went, was
     /// silent for too long, or the server closed; not when the server itself goes. A peer that
     /// goes while its request waits for an answer is noticed from this call on; what only shuts
     /// down its writing side counts as gone then.
+    ///
+    /// A client's is called before the closure of the request that the end is told by, and not
+    /// when the last handle goes, where PHP calls what it has freed.
     ///
     /// PHP: `EventHttpConnection::setCloseCallback`, which misses a peer that goes while its
     /// request waits. libevent: `evhttp_connection_set_closecb`.

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use php_event::{EventBase, EventHttpRequest, HttpError};
+use php_event::{EventBase, EventHttpConnection, EventHttpRequest, HttpError};
 
 use crate::server::{Peer, Server, refusing};
+use crate::support::limited;
 use crate::{GET, Log, Told, answered_with, connect, exchange, noting, request, until_stopped};
 
 const TOO_LONG: (Told, Option<HttpError>) = (Told::Null, Some(HttpError::TooLong));
@@ -276,6 +277,51 @@ fn refused_connection_gives_an_object_without_a_code_from_the_loop() {
     assert_eq!(log.take(), ["first 0"]);
     assert_eq!(told.take(), [Told::Answer(0, String::new())]);
     assert_eq!(last.error(), Some(HttpError::NotConnected));
+}
+
+/// As libevent does; the others do not wait for retries of their own.
+#[test]
+fn last_retry_fails_all_that_wait() {
+    let base = EventBase::new().unwrap();
+    let (_socket, port) = refusing();
+    let connection = connect(&base, port);
+    connection.set_retries(Some(1)).unwrap();
+    let delay = |time| {
+        connection
+            .set_retry_delay(Duration::from_millis(time))
+            .unwrap()
+    };
+    delay(1);
+    let (first, _told) = request(&base);
+    let log = Log::default();
+    connection.make_request(&first, GET, "/").unwrap();
+    connection
+        .make_request(&noting(&log, "second"), GET, "/")
+        .unwrap();
+    until_stopped(&base);
+    delay(3_600_000);
+    base.exit(Some(Duration::from_millis(200))).unwrap();
+    limited(|| base.dispatch()).unwrap();
+    assert_eq!(log.take(), ["second 0"]);
+}
+
+/// No TCP connection goes to a broadcast address: the kernel says so at once.
+#[test]
+fn unreachable_address_gives_null_from_the_loop() {
+    let base = EventBase::new().unwrap();
+    let connection = EventHttpConnection::new(&base, None, "255.255.255.255", 80).unwrap();
+    for retries in [0, 1] {
+        connection.set_retries(Some(retries)).unwrap();
+        connection
+            .set_retry_delay(Duration::from_millis(1))
+            .unwrap();
+        let (request, told) = request(&base);
+        connection.make_request(&request, GET, "/").unwrap();
+        assert_eq!(told.take(), []);
+        until_stopped(&base);
+        assert_eq!(told.take(), [Told::Null]);
+        assert_eq!(request.error(), Some(HttpError::NotConnected));
+    }
 }
 
 #[test]

@@ -9,7 +9,6 @@ mod support_dns;
 mod closing;
 mod ends;
 mod failures;
-mod life;
 mod names;
 mod requests;
 mod server;

@@ -15,10 +15,10 @@ fn dns(base: &EventBase, server: &NameServer) -> EventDnsBase {
     dns
 }
 
-/// A name whose first addresses nobody listens on.
+/// A name of whose addresses the first cannot be reached, and on the second nobody listens.
 #[test]
 fn name_is_resolved_and_its_addresses_are_tried_one_after_the_other() {
-    let addresses = ["127.0.0.9", "127.0.0.1"].map(|ip| ip.parse().unwrap());
+    let addresses = ["255.255.255.255", "127.0.0.9", "127.0.0.1"].map(|ip| ip.parse().unwrap());
     let names = NameServer::always(Reply::Addresses(addresses.to_vec()));
     let server = Server::new(|listener| {
         let mut peer = Peer::accept(&listener);

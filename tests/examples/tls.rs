@@ -106,7 +106,7 @@ fn tls_proxy_gives_curl_what_the_plain_server_behind_it_answers() {
 
 #[test]
 fn tls_proxy_passes_all_that_comes_before_the_end() {
-    let (paths, body) = (Paths::new(), "0123456789abcdef".repeat(1 << 18));
+    let (paths, body) = (Paths::new(), "0123456789abcdef".repeat(1 << 20));
     let behind = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = behind.local_addr().unwrap().to_string();
     let proxy = paths.start("tls_proxy", &[&address, "127.0.0.1:0"]);
@@ -120,7 +120,8 @@ fn tls_proxy_passes_all_that_comes_before_the_end() {
         }
         client.get_mut().write_all(answer.as_bytes()).unwrap();
     });
-    let got = paths.curl(&proxy, "/", &[]);
+    // Slower than the proxy, so that much is on its way when the server ends.
+    let got = paths.curl(&proxy, "/", &["--limit-rate", "30M"]);
     serving.join().unwrap();
     assert!(got == body, "{} bytes", got.len());
 }
