@@ -112,6 +112,16 @@ impl Default for StreamContext {
 ///
 /// A handle is counted: a clone is the same stream. The descriptor closes with the last
 /// handle or event that holds it. `&Stream` is [`Read`] and [`Write`].
+///
+/// # Examples
+/// ```
+/// use php_event::stream::{fread, fwrite, stream_socket_pair};
+///
+/// let (one, other) = stream_socket_pair()?;
+/// fwrite(&one, "hello")?;
+/// assert_eq!(fread(&other, 100)?, b"hello");
+/// # Ok::<(), php_event::EventException>(())
+/// ```
 #[derive(Clone)]
 pub struct Stream(Rc<Inner>);
 

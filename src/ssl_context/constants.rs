@@ -145,6 +145,13 @@ pub enum SslOption {
 /// A version of the protocol, for the two `set_…_proto_version`.
 ///
 /// PHP: the constants `EventSslContext::*_VERSION`; [`Tls1_3`](Self::Tls1_3) has none there.
+///
+/// # Examples
+/// ```
+/// use php_event::EventSslContext;
+///
+/// assert_eq!(EventSslContext::TLS1_3_VERSION.name(), "TLS1_3_VERSION");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(i32)]
 pub enum SslVersion {
