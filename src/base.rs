@@ -1,8 +1,8 @@
 //! `EventBase`: the loop that events belong to.
 //!
 //! Owns: one `event_base`, freed with the last handle or event that counts on it; the
-//! detached events, which go with the last handle; in a forked child, what could not be
-//! freed yet.
+//! detached events and buffer events, which go with the last handle; in a forked child, what
+//! could not be freed yet.
 //! Lent to C: nothing.
 //! Runs user code: every callback of its events, from [`EventBase::loop`].
 #![allow(unsafe_code)]
@@ -19,7 +19,10 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::error::{Error, Result, cvt, cvt_p};
 use crate::flags::{EventFeatures, LoopFlags};
-use crate::{Event, EventConfig, event, ffi, log, process, signals, trampoline};
+use crate::{
+    Event, EventBufferEvent, EventConfig, buffer_event, event, ffi, log, process, signals,
+    trampoline,
+};
 
 /// How many descriptors libevent opens for a base at most: epoll, timer, signal pair.
 /// It ends the process if it gets no signal pair, so they are asked for before.
@@ -73,7 +76,9 @@ struct Handle {
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        drop(self.inner.kept.take()); // taken out first: their closures' captures may run user code
+        // Taken out first: their closures' captures may run user code.
+        let kept = (self.inner.kept.take(), self.inner.connections.take());
+        drop(kept);
     }
 }
 
@@ -86,8 +91,9 @@ pub(crate) struct Inner {
     top_priority: Cell<i32>,       // no event of this base ever had a higher number
     pub(crate) signals: RefCell<Vec<Weak<event::Inner>>>, // the added signal events
     kept: RefCell<HashMap<*const event::Inner, Event>>, // the detached events
-    owes_a_turn: Cell<bool>,       // something freed is finished by the loop, see `Inner::drop`
-    events_of_c: Cell<bool>,       // libevent makes events here at times that nobody is told of
+    connections: RefCell<HashMap<*const buffer_event::Inner, EventBufferEvent>>, // and buffer events
+    owes_a_turn: Cell<bool>, // something freed is finished by the loop, see `Inner::drop`
+    events_of_c: Cell<bool>, // libevent makes events here at times that nobody is told of
     orphans: RefCell<Vec<Box<dyn Orphan>>>,
     inherited: RefCell<Vec<Weak<dyn Inherited>>>,
 }
@@ -159,10 +165,15 @@ impl Inner {
         unsafe { ffi::event_base_get_num_events(self.raw, ffi::EVENT_BASE_COUNT_ACTIVE) == 0 }
     }
 
+    /// Whether a public handle is left, with whose end what is kept is released.
+    fn has_handle(&self) -> bool {
+        self.handle.borrow().strong_count() > 0
+    }
+
     /// Takes a detached event into keeping, or drops it where that would be for ever.
     pub(crate) fn keep(&self, event: Event) {
-        if self.handle.borrow().strong_count() == 0 {
-            return; // nobody is left who would release what is kept
+        if !self.has_handle() {
+            return;
         }
         let before = self.kept.borrow_mut().insert(Rc::as_ptr(&event.0), event);
         drop(before); // another handle of the same event, hence not the last
@@ -170,6 +181,22 @@ impl Inner {
 
     pub(crate) fn let_go(&self, event: &event::Inner) -> Option<Event> {
         self.kept.borrow_mut().remove(&ptr::from_ref(event))
+    }
+
+    /// As [`keep`](Self::keep), for a buffer event.
+    pub(crate) fn keep_connection(&self, bev: EventBufferEvent) {
+        if !self.has_handle() {
+            return;
+        }
+        let before = self
+            .connections
+            .borrow_mut()
+            .insert(Rc::as_ptr(&bev.0), bev);
+        drop(before); // another handle of the same buffer event, hence not the last
+    }
+
+    pub(crate) fn let_connection_go(&self, bev: &buffer_event::Inner) -> Option<EventBufferEvent> {
+        self.connections.borrow_mut().remove(&ptr::from_ref(bev))
     }
 
     /// Holds what cannot be freed now, until `re_init` in a foreign child, or the base's end.
@@ -349,6 +376,7 @@ impl EventBase {
             top_priority: Cell::new(0),
             signals: RefCell::default(),
             kept: RefCell::default(),
+            connections: RefCell::default(),
             owes_a_turn: Cell::new(false),
             events_of_c: Cell::new(false),
             orphans: RefCell::default(),

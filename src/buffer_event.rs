@@ -41,7 +41,7 @@ use crate::{EventBase, ffi};
 ///
 /// A handle is counted: a clone is the same object, as a PHP variable would be. When the last
 /// handle goes, and with it the last [`EventBuffer`](crate::EventBuffer) that came from it, the
-/// object is freed as by [`free`](Self::free).
+/// object is freed as by [`free`](Self::free); [`detach`](Self::detach) leaves one to its base.
 ///
 /// PHP: `EventBufferEvent`. libevent: `struct bufferevent`.
 ///
@@ -396,6 +396,40 @@ impl EventBufferEvent {
         true
     }
 
+    /// Leaves the buffer event to its base, which keeps it until it is freed: for a connection
+    /// that nothing needs to hold but its own callbacks.
+    ///
+    /// One of them must call [`free`](Self::free) at the connection's end; what was not freed
+    /// when the last handle of the base goes is freed with it. A freed one is dropped at once.
+    ///
+    /// Beyond PHP, whose programs keep each connection in an array.
+    ///
+    /// # Examples
+    /// ```
+    /// use php_event::{BufferEventOptions, Callbacks, Event, EventBase, EventBufferEvent};
+    /// use std::os::unix::net::UnixStream;
+    ///
+    /// let base = EventBase::new()?;
+    /// let (client, server) = UnixStream::pair()?;
+    /// let bev = EventBufferEvent::new(&base, server, BufferEventOptions::empty())?;
+    /// bev.set_callbacks(Callbacks::new().on_event(|bev, what| {
+    ///     assert!(what.contains(EventBufferEvent::EOF));
+    ///     bev.free();
+    /// }))?;
+    /// bev.enable(Event::READ)?;
+    /// bev.detach();
+    /// drop(client);
+    /// base.dispatch()?; // until the end of the connection
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn detach(self) {
+        if self.0.usable("EventBufferEvent::detach").is_ok() {
+            self.0.detached.set(true);
+            let base = self.0.base();
+            base.keep_connection(self);
+        }
+    }
+
     /// Frees the object: no callback runs any more, what was not written is discarded, the
     /// socket closes unless it is shared, and every later call answers [`Error::Freed`].
     ///
@@ -491,5 +525,21 @@ impl fmt::Debug for EventBufferEvent {
             .field("fd", &self.fd())
             .field("enabled", &self.get_enabled().ok())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_detached_one_that_was_freed_leaves_the_bases_keeping() {
+        let base = EventBase::new().unwrap();
+        let bev = EventBufferEvent::unconnected(&base, BufferEventOptions::empty()).unwrap();
+        let alive = Rc::downgrade(&bev.0);
+        bev.clone().detach();
+        bev.free();
+        drop(bev);
+        assert!(alive.upgrade().is_none());
     }
 }

@@ -13,6 +13,8 @@ mod child;
 mod dns;
 #[path = "fork/http.rs"]
 mod http;
+#[path = "fork/http_client.rs"]
+mod http_client;
 #[path = "fork/listener.rs"]
 mod listener;
 mod support;
@@ -50,6 +52,11 @@ use dns::{
 use http::{
     foreign_http_dropped_in_a_child_leaves_the_parents_alone,
     http_is_refused_in_a_child_until_re_init, orphaned_http_is_freed_by_re_init,
+};
+use http_client::{
+    foreign_http_client_dropped_in_a_child_leaves_the_parents_alone,
+    http_client_is_refused_in_a_child_and_after_re_init_begins_anew,
+    orphaned_http_client_is_freed_by_re_init,
 };
 use listener::{
     every_call_on_a_listener_in_a_child_is_refused_until_re_init,
@@ -103,6 +110,9 @@ const CASES: &[(&str, fn())] = cases![
     foreign_buffer_events_dropped_in_a_child_leave_the_parents_alone,
     buffer_events_are_refused_in_a_child_until_re_init,
     orphaned_buffer_events_are_freed_by_re_init,
+    foreign_http_client_dropped_in_a_child_leaves_the_parents_alone,
+    http_client_is_refused_in_a_child_and_after_re_init_begins_anew,
+    orphaned_http_client_is_freed_by_re_init,
     dns_base_in_a_child_is_refused_and_after_re_init_shut_down,
     dns_base_and_lookup_dropped_in_a_child_leave_the_parents_alone,
     foreign_dns_base_dropped_with_its_base_in_a_child_leaves_the_parents_alone,

@@ -118,6 +118,7 @@ pub(crate) struct Inner {
     kept: RefCell<Option<Box<dyn Any>>>,
     #[cfg(feature = "openssl")]
     pub(super) tls: RefCell<Option<Tls>>,
+    pub(super) detached: Cell<bool>, // in the base's keeping
     pub(super) link: Cell<Link>,
     pub(super) dial: RefCell<Option<Dial>>, // what `connect_host` has under way
     pub(super) dns_error: RefCell<Option<DnsError>>,
@@ -170,6 +171,7 @@ impl EventBufferEvent {
             kept: RefCell::new(native.kept),
             #[cfg(feature = "openssl")]
             tls: RefCell::new(native.tls),
+            detached: Cell::new(false),
             link: Cell::new(Link::Fresh),
             dial: RefCell::default(),
             dns_error: RefCell::default(),
@@ -384,6 +386,10 @@ impl Inner {
             #[cfg(feature = "openssl")]
             tls: self.tls.take(),
         };
+        let handle = self
+            .detached
+            .replace(false)
+            .then(|| self.base.let_connection_go(self));
         let dial = self.dial.take();
         if self.base.is_foreign() {
             self.base.adopt(Box::new(remains));
@@ -391,6 +397,7 @@ impl Inner {
             remains.end(&self.base);
         }
         drop(dial); // which may have the last hold on a source
+        drop(handle);
     }
 }
 

@@ -27,13 +27,13 @@ mod asking;
 mod error;
 mod handle;
 mod line;
+mod settings;
 
 #[cfg(feature = "openssl")]
 use std::cell::OnceCell;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
-use std::ffi::CString;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown};
+use std::net::{IpAddr, Shutdown};
 use std::os::fd::BorrowedFd;
 use std::ptr;
 use std::rc::{Rc, Weak};
@@ -46,28 +46,13 @@ use super::{EventHttpConnection, connection, headers, peer, request};
 use crate::dns::DnsError;
 use crate::error::{Error, Result, c_text, cvt, cvt_p};
 use crate::flags::AddressFamily;
-use crate::{
-    Event, EventDnsBase, Lookup, LookupOptions, MAX_TIMEOUT, base, ffi, log, process, trampoline,
-};
+use crate::{Event, EventDnsBase, Lookup, LookupOptions, base, ffi, log, process, trampoline};
 #[cfg(feature = "openssl")]
 use crate::{EventSslContext, buffer_event};
 
 pub(crate) use asking::Asking;
 pub use error::HttpError;
-
-/// Bytes of an answer's head, and of its body, until the user says otherwise.
-const HEADERS_MAX: usize = 64 * 1024;
-const BODY_MAX: usize = 64 * 1024 * 1024;
-
-/// What may come beside head and body: the sizes of chunks, and what one read brings.
-const READ_AHEAD: usize = 64 * 1024;
-
-/// How long a server may be silent until the user says otherwise: libevent's own time.
-const SILENCE_MAX: Duration = Duration::from_secs(50);
-
-/// The pause before the first retry, and the longest one: libevent's own times.
-const RETRY_FIRST: Duration = Duration::from_secs(2);
-const RETRY_MAX: Duration = Duration::from_secs(3600);
+use settings::Settings;
 
 pub(crate) struct Client {
     address: String, // as it was given
@@ -93,17 +78,6 @@ pub(crate) struct Client {
 enum Host {
     Address(IpAddr),
     Name(EventDnsBase),
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Settings {
-    headers_max: Option<usize>,
-    body_max: Option<usize>,
-    silence_max: Option<Duration>,
-    retries: Option<u32>, // `None` is for ever
-    retry_first: Duration,
-    local_address: Option<IpAddr>,
-    local_port: u16,
 }
 
 /// What is to be told in a turn of its own.
@@ -183,15 +157,7 @@ impl Client {
             host,
             #[cfg(feature = "openssl")]
             context: OnceCell::new(),
-            settings: Cell::new(Settings {
-                headers_max: Some(HEADERS_MAX),
-                body_max: Some(BODY_MAX),
-                silence_max: Some(SILENCE_MAX),
-                retries: Some(0),
-                retry_first: RETRY_FIRST,
-                local_address: None,
-                local_port: 0,
-            }),
+            settings: Cell::default(),
             turn: Cell::new(ptr::null_mut()),
             arg: Cell::new(ptr::null_mut()),
             queue: RefCell::default(),
@@ -263,34 +229,6 @@ impl Client {
 
     pub(super) fn set_timeout(&self, conn: &connection::Inner, timeout: Option<Duration>) {
         self.set(conn, |settings| settings.silence_max = timeout);
-    }
-}
-
-impl Settings {
-    /// # Safety
-    /// `raw` is a live connection.
-    unsafe fn apply(&self, raw: *mut ffi::evhttp_connection) {
-        let limit = |size: Option<usize>| size.and_then(|size| size.try_into().ok()).unwrap_or(-1);
-        // SAFETY: the caller's duty, here and below.
-        unsafe { ffi::evhttp_connection_set_max_headers_size(raw, limit(self.headers_max)) };
-        // SAFETY: as above.
-        unsafe { ffi::evhttp_connection_set_max_body_size(raw, limit(self.body_max)) };
-        let time = base::timeval(self.silence_max.unwrap_or(MAX_TIMEOUT)); // null is 50 seconds
-        // SAFETY: as above; libevent copies the time.
-        unsafe { ffi::evhttp_connection_set_timeout_tv(raw, &time) };
-    }
-
-    /// How much may wait to be read: more than any answer within the limits needs.
-    fn input_max(&self) -> usize {
-        let limits = self.headers_max.zip(self.body_max);
-        limits.map_or(usize::MAX, |(headers, body)| {
-            headers.saturating_add(body).saturating_add(READ_AHEAD)
-        })
-    }
-
-    fn pause(&self, attempt: u32) -> Duration {
-        let factor = 1_u32.checked_shl(attempt).unwrap_or(u32::MAX);
-        self.retry_first.saturating_mul(factor).min(RETRY_MAX)
     }
 }
 
@@ -477,29 +415,6 @@ impl Client {
         for request in self.queue.take() {
             self.note_failure(request, HttpError::NotResolved(error), false);
         }
-    }
-}
-
-impl Settings {
-    /// # Safety
-    /// `raw` is live, and was not connected yet.
-    unsafe fn bind(&self, raw: *mut ffi::evhttp_connection, to: IpAddr) -> Result<()> {
-        let any = match to {
-            IpAddr::V4(_) => IpAddr::from(Ipv4Addr::UNSPECIFIED),
-            IpAddr::V6(_) => IpAddr::from(Ipv6Addr::UNSPECIFIED),
-        };
-        let local = match (self.local_address, self.local_port) {
-            (Some(ip), _) => ip,
-            (None, 0) => return Ok(()),
-            (None, _) => any,
-        };
-        let call = "EventHttpConnection::makeRequest";
-        let local: CString = c_text(call, "address", local.to_string())?;
-        // SAFETY: the caller's duty; libevent copies the text.
-        unsafe { ffi::evhttp_connection_set_local_address(raw, local.as_ptr()) };
-        // SAFETY: the caller's duty.
-        unsafe { ffi::evhttp_connection_set_local_port(raw, self.local_port) };
-        Ok(())
     }
 }
 

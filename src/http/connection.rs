@@ -17,10 +17,14 @@ use crate::error::{Error, Result};
 use crate::trampoline::Slot;
 use crate::{base, ffi};
 
-/// A connection of a server's requests.
+/// A connection, on the serving and on the asking side.
 ///
-/// It belongs to libevent and ends with its peer: the handle is a view, whose calls answer
-/// [`Error::Freed`] then. A clone is the same connection, as a PHP variable would be.
+/// A server's requests come over one: it belongs to libevent and ends with its peer, and the
+/// handle is a view, whose calls answer [`Error::Freed`] then. A client makes one for its
+/// requests: it connects with the first, and again when it is needed after its server has
+/// closed. When the last handle of that goes, it is closed, the requests that are under way are
+/// cancelled, and their closures and its own are dropped without a call. A clone is the same
+/// connection, as a PHP variable would be.
 ///
 /// PHP: `EventHttpConnection`. libevent: `struct evhttp_connection`.
 ///
@@ -172,7 +176,8 @@ impl EventHttpConnection {
 
     /// Sets how long the peer may be silent, in place of what
     /// [`EventHttp::set_timeout`](crate::EventHttp::set_timeout) gave the connection; `None` is
-    /// no limit.
+    /// no limit. For a client's connection it also limits the looking up of its name and the
+    /// connecting; at first it is 50 seconds there.
     ///
     /// PHP: `EventHttpConnection::setTimeout`, in seconds.
     /// libevent: `evhttp_connection_set_timeout_tv`.
@@ -206,12 +211,16 @@ impl EventHttpConnection {
         Ok(())
     }
 
-    /// Has a closure called once, when the connection has ended, in place of the one before.
+    /// Has a closure called when the connection has ended, in place of the one before: once, or
+    /// for a client's each time.
     ///
     /// It is called in the loop's turn after the end, whatever the end was: the peer went, was
     /// silent for too long, or the server closed; not when the server itself goes. A peer that
     /// goes while its request waits for an answer is noticed from this call on; what only shuts
     /// down its writing side counts as gone then.
+    ///
+    /// A client's is called before the closure of the request that the end is told by, and not
+    /// when the last handle goes, where PHP calls what it has freed.
     ///
     /// PHP: `EventHttpConnection::setCloseCallback`, which misses a peer that goes while its
     /// request waits. libevent: `evhttp_connection_set_closecb`.

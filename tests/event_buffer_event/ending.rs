@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use socket2::{Domain, Socket, Type};
 
-use php_event::{Callbacks, Event, EventBufferEvent, Filters, FlushMode, LoopEnd};
+use php_event::{Callbacks, Event, EventBase, EventBufferEvent, Filters, FlushMode, LoopEnd};
 
 use super::{BOTH, PLAIN, connected, got, notes, refused, send, sockets, state, text};
 use crate::support_class::{Seen, alone, new_base, pass, run};
@@ -266,4 +266,64 @@ fn misuse_leaves_no_word_on_stderr() {
         bev.free();
         assert_eq!(run(&base), LoopEnd::NoEvents);
     });
+}
+
+#[test]
+fn detached_it_lives_until_it_is_freed_and_keeps_nothing_after() {
+    let (base, seen, held) = (new_base(), Seen::new(), Rc::new(()));
+    let (bev, peer) = connected(&base);
+    let (note, captured) = (seen.clone(), Rc::clone(&held));
+    let callbacks = Callbacks::new()
+        .on_read(|bev| bev.write_buffer(&bev.input()).unwrap())
+        .on_event(move |bev, what| {
+            note.note((what.bits(), Rc::strong_count(&captured)));
+            bev.free();
+        });
+    bev.set_callbacks(callbacks).unwrap();
+    bev.enable(Event::READ).unwrap();
+    bev.detach();
+    send(&peer, "echo");
+    pass(&base);
+    pass(&base);
+    assert_eq!(got(&peer), "echo");
+    drop(peer);
+    assert_eq!(run(&base), LoopEnd::NoEvents);
+    let end = EventBufferEvent::READING | EventBufferEvent::EOF;
+    assert_eq!(seen.take(), [(end.bits(), 2)]);
+    assert_eq!(Rc::strong_count(&held), 1);
+}
+
+#[test]
+fn detached_it_goes_when_nobody_could_free_it_any_more() {
+    type End = fn(&mut Option<EventBase>, EventBufferEvent);
+    let ends: [(&str, End); 4] = [
+        ("freed before", |_base, bev| {
+            bev.free();
+            bev.detach();
+        }),
+        ("freed by another handle", |_base, bev| {
+            bev.clone().detach();
+            bev.clone().detach();
+            bev.free();
+        }),
+        ("without its base", |base, bev| {
+            bev.detach();
+            *base = None;
+        }),
+        ("after its base", |base, bev| {
+            *base = None;
+            bev.detach();
+        }),
+    ];
+    for (what, end) in ends {
+        let (base, held) = (new_base(), Rc::new(()));
+        let (bev, peer) = connected(&base);
+        let captured = Rc::clone(&held);
+        bev.set_callbacks(Callbacks::new().on_event(move |_, _| drop(Rc::clone(&captured))))
+            .unwrap();
+        let mut base = Some(base);
+        end(&mut base, bev);
+        assert_eq!(Rc::strong_count(&held), 1, "{what}");
+        assert_eq!(got(&peer), "", "{what}");
+    }
 }

@@ -1,35 +1,16 @@
 //! The examples that use events alone.
 
-use std::io::{BufRead, Read, Write};
+use std::io::BufRead;
 use std::process::Command;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::support::{Guard, Server, binary, pipe};
-
-/// What an example that ends by itself prints.
-fn printed(name: &str) -> String {
-    let (mut stdout, child_stdout) = pipe();
-    let (mut stderr, child_stderr) = pipe();
-    let mut process = Guard(
-        Command::new(binary(name))
-            .stdout(child_stdout)
-            .stderr(child_stderr)
-            .spawn()
-            .unwrap(),
-    );
-    let (mut printed, mut errors) = (String::new(), String::new());
-    stdout.read_to_string(&mut printed).unwrap();
-    stderr.read_to_string(&mut errors).unwrap();
-    assert_eq!(errors, "");
-    assert!(process.0.wait().unwrap().success());
-    printed
-}
+use crate::support::{Guard, binary, pipe, printed};
 
 #[test]
 fn timers_fire_in_the_order_of_their_times_and_the_program_ends() {
-    let printed = printed("timers");
+    let printed = printed("timers", &[]);
     let lines: Vec<_> = printed.lines().collect();
     assert_eq!(lines.first(), Some(&"once, after 20 ms"));
     assert_eq!(lines.last(), Some(&"put off to the end"));
@@ -45,7 +26,7 @@ fn timers_fire_in_the_order_of_their_times_and_the_program_ends() {
 #[test]
 fn priorities_run_the_urgent_first() {
     assert_eq!(
-        printed("priorities"),
+        printed("priorities", &[]),
         "0: alarm\n0: alarm\n1: a request\n2: the report, when all else is done\n"
     );
 }
@@ -78,30 +59,17 @@ fn signals_are_handled_in_the_loop_and_the_last_ends_it() {
 }
 
 #[test]
-fn echo_events_sends_bytes_back_and_lets_clients_go() {
-    let server = Server::start("echo_events");
-    let none = server.descriptors();
-    let (mut one, mut other) = (server.connect(), server.connect());
-    one.send(b"one\n");
-    other.send(b"\0\xff other");
-    one.expect("one\n");
-    let mut bytes = [0; 8];
-    other.0.read_exact(&mut bytes).unwrap();
-    assert_eq!(bytes, *b"\0\xff other");
-    assert_eq!(one.leave(), "");
-    other.0.write_all(b"x").unwrap();
-    other.expect("x");
-    other.reset();
-    assert!(server.comes_to_hold(none));
-    assert!(server.falls_asleep());
-}
-
-#[test]
-fn echo_events_answers_nc() {
-    let server = Server::start("echo_events");
-    let (host, port) = server.address.rsplit_once(':').unwrap();
+fn waker_has_the_loop_print_what_the_threads_found_and_ends() {
+    let printed = printed("waker", &[]);
+    let mut lines: Vec<_> = printed.lines().collect();
+    assert_eq!(lines.pop(), Some("all are done"));
+    lines.sort_unstable();
     assert_eq!(
-        crate::support::talk(Command::new("nc").args(["-N", host, port]), b"from nc\n"),
-        "from nc\n"
+        lines,
+        [
+            "worker 1: 5000050000",
+            "worker 2: 20000100000",
+            "worker 3: 45000150000"
+        ]
     );
 }

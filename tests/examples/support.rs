@@ -5,11 +5,15 @@ use std::net::{Shutdown, TcpStream};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::{Duration, Instant};
 use std::{fs, thread};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use socket2::SockRef;
+
+pub(crate) use crate::support_class::limited; // for `support_dns`
 
 /// How long a read or a wait may take before the test fails; nothing comes near it.
 pub(crate) const LIMIT: Duration = Duration::from_secs(20);
@@ -48,15 +52,20 @@ pub(crate) struct Server {
     pub(crate) process: Guard,
     pub(crate) address: String,
     pub(crate) stdout: BufReader<UnixStream>,
+    _stderr: BufReader<UnixStream>, // open, so that it can complain
 }
 
 impl Server {
     pub(crate) fn start(name: &str) -> Self {
+        Self::start_with(name, &["tcp://127.0.0.1:0"])
+    }
+
+    pub(crate) fn start_with(name: &str, arguments: &[&str]) -> Self {
         let (stdout, child_stdout) = pipe();
         let (mut stderr, child_stderr) = pipe();
         let process = Guard(
             Command::new(binary(name))
-                .arg("tcp://127.0.0.1:0")
+                .args(arguments)
                 .stdout(child_stdout)
                 .stderr(child_stderr)
                 .spawn()
@@ -68,7 +77,23 @@ impl Server {
             process,
             address: address.trim_end().to_owned(),
             stdout,
+            _stderr: stderr,
         }
+    }
+
+    /// The next line that it prints.
+    #[cfg(feature = "openssl")]
+    pub(crate) fn printed_line(&mut self) -> String {
+        let mut line = String::new();
+        self.stdout.read_line(&mut line).unwrap();
+        line.trim_end().to_owned()
+    }
+
+    /// Asks it to end, and waits until it has ended well.
+    pub(crate) fn end(&mut self) {
+        let pid = Pid::from_raw(self.process.0.id().cast_signed());
+        kill(pid, Signal::SIGTERM).unwrap();
+        assert!(self.process.0.wait().unwrap().success());
     }
 
     pub(crate) fn connect(&self) -> Client {
@@ -162,23 +187,110 @@ impl Client {
     }
 }
 
+/// A client program that is spoken with while it runs.
+pub(crate) struct Program {
+    process: Guard,
+    stdin: ChildStdin,
+    stdout: BufReader<UnixStream>,
+}
+
+impl Program {
+    pub(crate) fn start(command: &mut Command) -> Self {
+        let (stdout, child_stdout) = pipe();
+        let mut process = Guard(
+            command
+                .stdin(Stdio::piped())
+                .stdout(child_stdout)
+                .spawn()
+                .unwrap(),
+        );
+        // A `Command` keeps its ends of the pipes: give them back, or the reading never ends.
+        command.stdout(Stdio::null());
+        let stdin = process.0.stdin.take().unwrap();
+        Self {
+            process,
+            stdin,
+            stdout,
+        }
+    }
+
+    pub(crate) fn say(&mut self, bytes: &[u8]) {
+        self.stdin.write_all(bytes).unwrap();
+    }
+
+    /// Reads as many bytes as are expected, and no more.
+    pub(crate) fn expect(&mut self, expected: &str) {
+        let mut bytes = vec![0; expected.len()];
+        self.stdout.read_exact(&mut bytes).unwrap();
+        assert_eq!(String::from_utf8(bytes).unwrap(), expected);
+    }
+
+    pub(crate) fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.stdout.read_line(&mut line).unwrap();
+        line
+    }
+
+    /// Ends its input; what it still prints, before it ends well.
+    pub(crate) fn leave(self) -> String {
+        let Self {
+            mut process,
+            stdin,
+            mut stdout,
+        } = self;
+        drop(stdin);
+        let mut printed = String::new();
+        stdout.read_to_string(&mut printed).unwrap();
+        assert!(process.0.wait().unwrap().success());
+        printed
+    }
+}
+
 /// What a client program prints when it is given `input`; it must end well.
 pub(crate) fn talk(client: &mut Command, input: &[u8]) -> String {
+    let mut program = Program::start(client);
+    program.say(input);
+    program.leave()
+}
+
+/// What an example that ends by itself prints.
+pub(crate) fn printed(name: &str, arguments: &[&str]) -> String {
+    let (success, printed, errors) = outcome(name, arguments);
+    assert_eq!(errors, "");
+    assert!(success);
+    printed
+}
+
+/// Whether an example that ends by itself ends well, what it prints, and its complaints.
+pub(crate) fn outcome(name: &str, arguments: &[&str]) -> (bool, String, String) {
     let (mut stdout, child_stdout) = pipe();
+    let (mut stderr, child_stderr) = pipe();
     let mut process = Guard(
-        client
-            .stdin(Stdio::piped())
+        Command::new(binary(name))
+            .args(arguments)
             .stdout(child_stdout)
+            .stderr(child_stderr)
             .spawn()
             .unwrap(),
     );
-    // A `Command` keeps its ends of the pipes: give them back, or the reading never ends.
-    client.stdout(Stdio::null());
-    let mut stdin = process.0.stdin.take().unwrap();
-    stdin.write_all(input).unwrap();
-    drop(stdin);
-    let mut printed = String::new();
+    let (mut printed, mut errors) = (String::new(), String::new());
     stdout.read_to_string(&mut printed).unwrap();
-    assert!(process.0.wait().unwrap().success());
-    printed
+    stderr.read_to_string(&mut errors).unwrap();
+    (process.0.wait().unwrap().success(), printed, errors)
+}
+
+/// `nc` to a server.
+pub(crate) fn nc(server: &Server) -> Command {
+    let (host, port) = server.address.rsplit_once(':').unwrap();
+    let mut nc = Command::new("nc");
+    nc.args(["-N", host, port]);
+    nc
+}
+
+/// Bytes that do not repeat soon.
+pub(crate) fn noise(length: usize) -> Vec<u8> {
+    let mut random = fastrand::Rng::with_seed(7);
+    std::iter::repeat_with(|| random.u8(..))
+        .take(length)
+        .collect()
 }

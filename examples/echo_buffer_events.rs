@@ -1,0 +1,46 @@
+//! An echo server on buffer events: the loop reads and writes, the program moves the bytes.
+//!
+//! `cargo run --example echo_buffer_events [tcp://127.0.0.1:9999]`, then `nc 127.0.0.1 9999`.
+
+use std::time::Duration;
+
+use php_event::stream::*;
+use php_event::{Callbacks, Event, EventBase, EventBufferEvent, Result};
+
+fn main() -> Result<()> {
+    let address = std::env::args().nth(1);
+    let address = address.as_deref().unwrap_or("tcp://127.0.0.1:9999");
+    let server = stream_socket_server(address, &StreamContext::default())?;
+    let name = stream_socket_get_name(&server, false).unwrap_or_default();
+
+    let base = EventBase::new()?;
+    let clients = base.clone();
+    let accept = Event::new(&base, server, Event::READ | Event::PERSIST, move |server, _what, _event| {
+        while let Ok(client) = stream_socket_accept(server, Duration::ZERO) {
+            if let Err(error) = serve(&clients, client) {
+                eprintln!("{error}");
+            }
+        }
+    })?;
+    accept.add(None)?;
+    eprintln!("{name}");
+    base.dispatch()?;
+    Ok(())
+}
+
+/// Sends a client's bytes back until it leaves, or is silent for a minute.
+fn serve(base: &EventBase, client: Stream) -> Result<()> {
+    let bev = EventBufferEvent::new(base, client, EventBufferEvent::OPT_CLOSE_ON_FREE)?;
+    let callbacks = Callbacks::new()
+        .on_read(|bev| {
+            bev.write_buffer(&bev.input()).ok(); // moved, not copied
+            bev.disable(Event::READ).ok(); // until it is out: a client that reads nothing fills no memory
+        })
+        .on_write(|bev| drop(bev.enable(Event::READ)))
+        .on_event(|bev, _what| bev.free()); // the end, an error, or a minute
+    bev.set_callbacks(callbacks)?;
+    bev.set_timeouts(Some(Duration::from_secs(60)), Some(Duration::from_secs(60)))?;
+    bev.enable(Event::READ)?;
+    bev.detach(); // the base keeps it until it is freed
+    Ok(())
+}
