@@ -548,7 +548,7 @@ impl EventDnsBase {
     /// ```
     ///
     /// A closure owns what it uses:
-    /// ```compile_fail,E0597
+    /// ```compile_fail,E0373
     /// # use php_event::{DnsFlags, EventBase, EventDnsBase, LookupOptions};
     /// # let dns = EventDnsBase::new(&EventBase::new().unwrap(), DnsFlags::empty()).unwrap();
     /// let found = std::cell::Cell::new(false);

@@ -59,7 +59,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// ```
 ///
 /// A closure owns what it uses:
-/// ```compile_fail,E0597
+/// ```compile_fail,E0373
 /// use php_event::{EventBase, EventListener, ListenerFlags};
 /// let base = EventBase::new().unwrap();
 /// let streams = std::cell::RefCell::new(Vec::new());

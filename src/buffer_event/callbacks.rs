@@ -168,7 +168,7 @@ impl EventBufferEvent {
     /// ```
     ///
     /// A closure owns what it uses:
-    /// ```compile_fail,E0597
+    /// ```compile_fail,E0373
     /// # use php_event::{BufferEventOptions, Callbacks, EventBase, EventBufferEvent};
     /// # let base = EventBase::new().unwrap();
     /// # let bev = EventBufferEvent::unconnected(&base, BufferEventOptions::empty()).unwrap();

@@ -74,7 +74,7 @@ use crate::flags::HttpMethods;
 /// ```
 ///
 /// A closure owns what it uses:
-/// ```compile_fail,E0597
+/// ```compile_fail,E0373
 /// # use php_event::{EventBase, EventHttp};
 /// let http = EventHttp::new(&EventBase::new().unwrap()).unwrap();
 /// let count = std::cell::Cell::new(0);

@@ -3,6 +3,8 @@
 
 #[path = "../support/mod.rs"]
 mod support;
+#[path = "../support_class/mod.rs"]
+mod support_class;
 #[path = "../support_tls/mod.rs"]
 mod support_tls;
 

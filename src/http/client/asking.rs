@@ -379,7 +379,7 @@ impl EventHttpRequest {
     /// ```
     ///
     /// The closure owns what it uses:
-    /// ```compile_fail,E0597
+    /// ```compile_fail,E0373
     /// let called = std::cell::Cell::new(false);
     /// let request = php_event::EventHttpRequest::new(|_answer| called.set(true)).unwrap();
     /// ```
