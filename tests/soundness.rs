@@ -24,6 +24,8 @@ mod http;
 mod kinds;
 #[path = "soundness/listener.rs"]
 mod listener;
+#[path = "soundness/monkey.rs"]
+mod monkey;
 #[path = "soundness/signal.rs"]
 mod signal;
 #[cfg(feature = "openssl")]
