@@ -20,6 +20,8 @@ mod dns;
 mod event;
 #[path = "soundness/http.rs"]
 mod http;
+#[path = "soundness/http_client.rs"]
+mod http_client;
 #[path = "soundness/kinds.rs"]
 mod kinds;
 #[path = "soundness/listener.rs"]

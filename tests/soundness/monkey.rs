@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use php_event::{
-    AddressFamily, BufferEventOptions, Callbacks, DnsFlags, Event, EventBase,
-    EventBuffer, EventBufferEvent, EventDnsBase, EventException, EventHttp, EventHttpConnection,
+    AddressFamily, BufferEventOptions, Callbacks, DnsFlags, Event, EventBase, EventBuffer,
+    EventBufferEvent, EventDnsBase, EventException, EventHttp, EventHttpConnection,
     EventHttpRequest, EventListener, FilterResult, Filters, FlushMode, HttpMethods, ListenerFlags,
     Lookup, LookupOptions,
 };
@@ -205,7 +205,8 @@ impl Cage {
     }
 
     fn turn(&self) -> Result<php_event::LoopEnd, EventException> {
-        self.base().r#loop(EventBase::LOOP_ONCE | EventBase::LOOP_NONBLOCK)
+        self.base()
+            .r#loop(EventBase::LOOP_ONCE | EventBase::LOOP_NONBLOCK)
     }
 
     fn callbacks(self: &Rc<Self>) -> Callbacks {
@@ -393,7 +394,9 @@ impl Cage {
             5 => bev.read(100).map(|_| ()),
             6 | 7 => bev.set_callbacks(self.callbacks()),
             8 => bev.set_watermark(Event::READ, 0, self.below(400)),
-            9 => bev.flush(Event::READ | Event::WRITE, FlushMode::Finished).map(|_| ()),
+            9 => bev
+                .flush(Event::READ | Event::WRITE, FlushMode::Finished)
+                .map(|_| ()),
             10 => bev.set_timeouts(Some(Duration::from_millis(1)), None),
             11 => {
                 self.keep(Thing::Buffer(bev.input()));
@@ -428,7 +431,9 @@ impl Cage {
         match self.below(12) {
             0 | 1 => request.send_reply(200, "OK", self.buffer().as_ref()),
             2 | 3 => request.send_reply_start(200, "OK"),
-            4 | 5 => self.buffer().map_or(Ok(()), |chunk| request.send_reply_chunk(&chunk)),
+            4 | 5 => self
+                .buffer()
+                .map_or(Ok(()), |chunk| request.send_reply_chunk(&chunk)),
             6 => request.send_reply_end(),
             7 => {
                 self.keep(Thing::Buffer(request.get_input_buffer()));
