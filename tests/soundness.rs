@@ -22,10 +22,14 @@ mod event;
 mod http;
 #[path = "soundness/http_client.rs"]
 mod http_client;
+#[path = "soundness/http_requests.rs"]
+mod http_requests;
 #[path = "soundness/kinds.rs"]
 mod kinds;
 #[path = "soundness/listener.rs"]
 mod listener;
+#[path = "soundness/monkey.rs"]
+mod monkey;
 #[path = "soundness/signal.rs"]
 mod signal;
 #[cfg(feature = "openssl")]

@@ -1,0 +1,489 @@
+//! Handles of every class, used, swapped, freed and dropped by chance: at the top, inside
+//! every closure, and inside the destructors of what the closures captured.
+//!
+//! A run is told by its seed. Which call answers `Err` does not matter here; what does is
+//! that none crashes, that no closure is kept, and that a panic comes out where it should.
+
+use std::cell::{Cell, RefCell};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::{Rc, Weak};
+use std::time::Duration;
+
+use fastrand::Rng;
+use php_event::{
+    AddressFamily, BufferEventOptions, Callbacks, DnsFlags, Event, EventBase, EventBuffer,
+    EventBufferEvent, EventDnsBase, EventException, EventHttp, EventHttpConnection,
+    EventHttpRequest, EventListener, FilterResult, Filters, FlushMode, HttpMethods, ListenerFlags,
+    Lookup, LookupOptions,
+};
+
+use crate::support::limited;
+
+const ADDRESS: &str = "127.0.0.1";
+
+#[derive(Clone)]
+enum Thing {
+    Event(Event),
+    Bev(EventBufferEvent),
+    Buffer(EventBuffer),
+    Listener(EventListener),
+    Http(EventHttp),
+    Request(EventHttpRequest),
+    Conn(EventHttpConnection),
+    Dns(EventDnsBase),
+    Lookup(Lookup),
+}
+
+/// The handles, and what chooses among them.
+struct Cage {
+    rng: RefCell<Rng>,
+    bases: RefCell<Vec<EventBase>>,
+    things: RefCell<Vec<Thing>>,
+    ports: RefCell<Vec<u16>>,
+    depth: Cell<u32>,
+    made: Cell<usize>,
+    dropped: Rc<Cell<usize>>,
+}
+
+/// What each closure captures: it acts when it is dropped, and is counted.
+struct Tail {
+    cage: Weak<Cage>,
+    dropped: Rc<Cell<usize>>,
+}
+
+impl Drop for Tail {
+    fn drop(&mut self) {
+        self.dropped.set(self.dropped.get() + 1);
+        if let Some(cage) = self.cage.upgrade()
+            && !std::thread::panicking()
+        {
+            let _ = catch_unwind(AssertUnwindSafe(|| cage.act()));
+        }
+    }
+}
+
+impl Tail {
+    /// The body of every closure.
+    fn wag(&self) {
+        let Some(cage) = self.cage.upgrade() else {
+            return;
+        };
+        for _ in 0..=cage.below(2) {
+            cage.act();
+        }
+        assert!(cage.below(40) != 0, "monkey");
+    }
+}
+
+type Done = Result<(), EventException>;
+
+impl Cage {
+    fn new(seed: u64) -> Rc<Self> {
+        Rc::new(Self {
+            rng: RefCell::new(Rng::with_seed(seed)),
+            bases: RefCell::new((0..2).map(|_| EventBase::new().unwrap()).collect()),
+            things: RefCell::default(),
+            ports: RefCell::default(),
+            depth: Cell::new(0),
+            made: Cell::new(0),
+            dropped: Rc::default(),
+        })
+    }
+
+    fn below(&self, limit: usize) -> usize {
+        self.rng.borrow_mut().usize(..limit)
+    }
+
+    fn tail(self: &Rc<Self>) -> Tail {
+        self.made.set(self.made.get() + 1);
+        Tail {
+            cage: Rc::downgrade(self),
+            dropped: self.dropped.clone(),
+        }
+    }
+
+    fn base(&self) -> EventBase {
+        let i = self.below(2);
+        self.bases.borrow()[i].clone()
+    }
+
+    fn any(&self) -> Option<Thing> {
+        let count = self.things.borrow().len();
+        (count > 0).then(|| self.things.borrow()[self.below(count)].clone())
+    }
+
+    fn find<T>(&self, is: impl Fn(&Thing) -> Option<T>) -> Option<T> {
+        let mut found: Vec<T> = self.things.borrow().iter().filter_map(is).collect();
+        (!found.is_empty()).then(|| found.swap_remove(self.below(found.len())))
+    }
+
+    fn bev(&self) -> Option<EventBufferEvent> {
+        self.find(|thing| match thing {
+            Thing::Bev(bev) => Some(bev.clone()),
+            _ => None,
+        })
+    }
+
+    fn buffer(&self) -> Option<EventBuffer> {
+        self.find(|thing| match thing {
+            Thing::Buffer(buffer) => Some(buffer.clone()),
+            _ => None,
+        })
+    }
+
+    /// Takes it in; one that is there already is thrown out when the cage is full.
+    fn keep(&self, thing: Thing) {
+        self.things.borrow_mut().push(thing);
+        if self.things.borrow().len() > 40 {
+            let i = self.below(40);
+            let out = self.things.borrow_mut().swap_remove(i);
+            drop(out);
+        }
+    }
+
+    /// One thing by chance, at most a few deep.
+    fn act(self: &Rc<Self>) {
+        if self.depth.get() > 3 {
+            return;
+        }
+        self.depth.set(self.depth.get() + 1);
+        let result = catch_unwind(AssertUnwindSafe(|| {
+            let _: Done = match self.below(8) {
+                0..=2 => self.make(),
+                3..=5 => self.any().map_or(Ok(()), |thing| self.touch(thing)),
+                6 => {
+                    self.throw_out();
+                    Ok(())
+                }
+                _ => self.stir(),
+            };
+        }));
+        self.depth.set(self.depth.get() - 1);
+        if let Err(payload) = result {
+            std::panic::resume_unwind(payload);
+        }
+    }
+
+    fn throw_out(&self) {
+        let count = self.things.borrow().len();
+        if count > 0 {
+            let i = self.below(count);
+            let out = self.things.borrow_mut().swap_remove(i);
+            drop(out);
+        }
+    }
+
+    /// What concerns the bases, and handles that change places.
+    fn stir(&self) -> Done {
+        match self.below(12) {
+            0..=3 => {
+                let mut things = self.things.borrow_mut();
+                let count = things.len();
+                if count > 1 {
+                    let (a, b) = (self.below(count - 1), count - 1);
+                    let (head, last) = things.split_at_mut(b);
+                    std::mem::swap(&mut head[a], &mut last[0]);
+                }
+                Ok(())
+            }
+            4..=6 => self.turn().map(|_| ()),
+            7 => self.base().stop(),
+            8 => {
+                let i = self.below(2);
+                let new = EventBase::new()?;
+                let old = std::mem::replace(&mut self.bases.borrow_mut()[i], new);
+                drop(old);
+                Ok(())
+            }
+            9 => self.base().free(),
+            10 => self.base().exit(None),
+            _ => {
+                self.bases.borrow_mut().swap(0, 1);
+                Ok(())
+            }
+        }
+    }
+
+    fn turn(&self) -> Result<php_event::LoopEnd, EventException> {
+        self.base()
+            .r#loop(EventBase::LOOP_ONCE | EventBase::LOOP_NONBLOCK)
+    }
+
+    fn callbacks(self: &Rc<Self>) -> Callbacks {
+        let (read, write, event) = (self.tail(), self.tail(), self.tail());
+        Callbacks::new()
+            .on_read(move |_| read.wag())
+            .on_write(move |_| write.wag())
+            .on_event(move |_, _| event.wag())
+    }
+
+    fn filters(self: &Rc<Self>) -> Filters {
+        let (input, output) = (self.tail(), self.tail());
+        let pass = |from: &EventBuffer, to: &EventBuffer| match to.add_buffer(from) {
+            Ok(()) => FilterResult::Ok,
+            Err(_) => FilterResult::Error,
+        };
+        Filters::new()
+            .on_input(move |from, to, _, _| {
+                input.wag();
+                pass(from, to)
+            })
+            .on_output(move |from, to, _, _| {
+                output.wag();
+                pass(from, to)
+            })
+    }
+
+    fn make(self: &Rc<Self>) -> Done {
+        let (base, tail) = (self.base(), self.tail());
+        match self.below(10) {
+            0 => {
+                let event = Event::timer(&base, move |_| tail.wag())?;
+                event.add_timer(Some(Duration::ZERO))?;
+                self.keep(Thing::Event(event));
+            }
+            1 => {
+                let options = BufferEventOptions::from_bits_truncate(self.below(32) as _);
+                let (one, other) = EventBufferEvent::create_pair(&base, options)?;
+                self.keep(Thing::Bev(one));
+                self.keep(Thing::Bev(other));
+            }
+            2 => {
+                let options = BufferEventOptions::from_bits_truncate(self.below(32) as _);
+                if let Some(under) = self.bev() {
+                    let filter = EventBufferEvent::create_filter(&under, self.filters(), options)?;
+                    self.keep(Thing::Bev(filter));
+                }
+            }
+            3 => {
+                let cage = self.clone();
+                let weak = Rc::downgrade(&cage);
+                let accepted = move |listener: &EventListener, stream, _| {
+                    if let (Some(cage), Ok(base)) = (weak.upgrade(), listener.get_base()) {
+                        let options = BufferEventOptions::CLOSE_ON_FREE;
+                        if let Ok(bev) = EventBufferEvent::new(&base, stream, options) {
+                            cage.keep(Thing::Bev(bev));
+                        }
+                    }
+                    tail.wag();
+                };
+                let target = "127.0.0.1:0";
+                let listener =
+                    EventListener::new(&base, accepted, ListenerFlags::empty(), -1, target)?;
+                if let Ok(php_event::SocketName::Ip(address)) = listener.get_socket_name() {
+                    self.ports.borrow_mut().push(address.port());
+                }
+                self.keep(Thing::Listener(listener));
+            }
+            4 => {
+                let http = EventHttp::new(&base)?;
+                let weak = Rc::downgrade(self);
+                http.set_default_callback(move |request| {
+                    if let Some(cage) = weak.upgrade() {
+                        cage.keep(Thing::Request(request.clone()));
+                        let _ = cage.touch(Thing::Request(request.clone()));
+                    }
+                    tail.wag();
+                })?;
+                let port = http.bind(ADDRESS, 0)?.port();
+                self.ports.borrow_mut().push(port);
+                self.keep(Thing::Http(http));
+            }
+            5 | 6 => {
+                let Some(port) = self.port() else {
+                    return Ok(());
+                };
+                let conn = EventHttpConnection::new(&base, None, ADDRESS, port)?;
+                for _ in 0..=self.below(2) {
+                    let tail = self.tail();
+                    let request = EventHttpRequest::new(move |_| tail.wag())?;
+                    self.keep(Thing::Request(request.clone()));
+                    conn.make_request(&request, HttpMethods::GET, "/")?;
+                }
+                self.keep(Thing::Conn(conn));
+            }
+            7 => {
+                let dns = EventDnsBase::new(&base, DnsFlags::empty())?;
+                dns.add_nameserver_ip("127.0.0.1:9")?;
+                let name = ["localhost.x", "127.0.0.1", "::1"][self.below(3)];
+                let lookup = dns.resolve(name, LookupOptions::default(), move |_| tail.wag())?;
+                self.keep(Thing::Dns(dns));
+                self.keep(Thing::Lookup(lookup));
+            }
+            8 => {
+                let bev = EventBufferEvent::unconnected(&base, BufferEventOptions::CLOSE_ON_FREE)?;
+                bev.set_callbacks(self.callbacks())?;
+                self.keep(Thing::Bev(bev.clone()));
+                if let Some(port) = self.port() {
+                    bev.connect_host(None, ADDRESS, port, AddressFamily::INET)?;
+                }
+            }
+            _ => {
+                let buffer = EventBuffer::new()?;
+                buffer.add([b'x'; 600])?;
+                buffer.add_reference(vec![b'y'; 50])?;
+                self.keep(Thing::Buffer(buffer));
+            }
+        }
+        Ok(())
+    }
+
+    fn port(&self) -> Option<u16> {
+        let count = self.ports.borrow().len();
+        (count > 0).then(|| self.ports.borrow()[self.below(count)])
+    }
+
+    fn touch(self: &Rc<Self>, thing: Thing) -> Done {
+        match thing {
+            Thing::Event(event) => match self.below(5) {
+                0 => event.add_timer(Some(Duration::ZERO)),
+                1 => event.del(),
+                2 => event.active(Event::TIMEOUT),
+                3 => {
+                    let tail = self.tail();
+                    event.set_timer(&self.base(), move |_| tail.wag())
+                }
+                _ => {
+                    event.free();
+                    Ok(())
+                }
+            },
+            Thing::Bev(bev) => self.touch_bev(&bev),
+            Thing::Buffer(buffer) => self.touch_buffer(&buffer),
+            Thing::Listener(listener) => match self.below(4) {
+                0 => listener.enable(),
+                1 => listener.disable(),
+                2 => {
+                    let tail = self.tail();
+                    listener.set_callback(move |_, _, _| tail.wag())
+                }
+                _ => {
+                    listener.free();
+                    Ok(())
+                }
+            },
+            Thing::Http(http) => {
+                let tail = self.tail();
+                match self.below(3) {
+                    0 => http.set_callback("/", move |_| tail.wag()),
+                    1 => http.remove_callback("/").map(|_| ()),
+                    _ => http.set_timeout(Some(Duration::from_millis(1))),
+                }
+            }
+            Thing::Request(request) => self.touch_request(&request),
+            Thing::Conn(conn) => match self.below(2) {
+                0 => {
+                    let tail = self.tail();
+                    conn.set_close_callback(move |_| tail.wag())
+                }
+                _ => conn.set_timeout(Some(Duration::from_millis(1))),
+            },
+            Thing::Dns(dns) => dns.add_search("x"),
+            Thing::Lookup(lookup) => {
+                lookup.cancel();
+                Ok(())
+            }
+        }
+    }
+
+    fn touch_bev(self: &Rc<Self>, bev: &EventBufferEvent) -> Done {
+        match self.below(14) {
+            0 | 1 => bev.enable(Event::READ | Event::WRITE),
+            2 => bev.disable(Event::READ | Event::WRITE),
+            3 | 4 => bev.write([b'z'; 300]),
+            5 => bev.read(100).map(|_| ()),
+            6 | 7 => bev.set_callbacks(self.callbacks()),
+            8 => bev.set_watermark(Event::READ, 0, self.below(400)),
+            9 => bev
+                .flush(Event::READ | Event::WRITE, FlushMode::Finished)
+                .map(|_| ()),
+            10 => bev.set_timeouts(Some(Duration::from_millis(1)), None),
+            11 => {
+                self.keep(Thing::Buffer(bev.input()));
+                self.keep(Thing::Buffer(bev.output()));
+                Ok(())
+            }
+            12 => bev.close(),
+            _ => {
+                bev.free();
+                Ok(())
+            }
+        }
+    }
+
+    fn touch_buffer(&self, buffer: &EventBuffer) -> Done {
+        let other = self.buffer();
+        match (self.below(10), other) {
+            (0, Some(other)) => buffer.add_buffer(&other),
+            (1, Some(other)) => buffer.prepend_buffer(&other),
+            (2, Some(other)) => buffer.append_from(&other, 100).map(|_| ()),
+            (3, _) => buffer.pullup(None).map(|_| ()),
+            (4, _) => buffer.drain(90),
+            (5, _) => buffer.freeze(self.below(2) == 0),
+            (6, _) => buffer.unfreeze(self.below(2) == 0),
+            (7, _) => buffer.prepend([b'p'; 80]),
+            (8, _) => buffer.read(70).map(|_| ()),
+            _ => buffer.add([b'b'; 100]),
+        }
+    }
+
+    fn touch_request(self: &Rc<Self>, request: &EventHttpRequest) -> Done {
+        match self.below(12) {
+            0 | 1 => request.send_reply(200, "OK", self.buffer().as_ref()),
+            2 | 3 => request.send_reply_start(200, "OK"),
+            4 | 5 => self
+                .buffer()
+                .map_or(Ok(()), |chunk| request.send_reply_chunk(&chunk)),
+            6 => request.send_reply_end(),
+            7 => {
+                self.keep(Thing::Buffer(request.get_input_buffer()));
+                self.keep(Thing::Buffer(request.get_output_buffer()));
+                Ok(())
+            }
+            8 => {
+                if let Some(bev) = request.get_buffer_event() {
+                    self.keep(Thing::Bev(bev));
+                }
+                request.get_connection().map_or(Ok(()), |conn| {
+                    self.keep(Thing::Conn(conn.clone()));
+                    self.touch(Thing::Conn(conn))
+                })
+            }
+            9 => request.close_connection(),
+            10 => request.cancel(),
+            _ => {
+                request.free();
+                request.send_error(500, None)
+            }
+        }
+    }
+}
+
+/// Throws everything away in an order of chance, and says how many closures were kept.
+fn clear(cage: &Rc<Cage>) -> usize {
+    cage.depth.set(9); // from now on nothing is done any more
+    while !cage.things.borrow().is_empty() {
+        let _ = catch_unwind(AssertUnwindSafe(|| cage.throw_out()));
+    }
+    let bases = cage.bases.take();
+    drop(bases);
+    cage.made.get() - cage.dropped.get()
+}
+
+fn episode(seed: u64) {
+    let cage = Cage::new(seed);
+    for _ in 0..120 {
+        let _ = catch_unwind(AssertUnwindSafe(|| cage.act()));
+        let _ = catch_unwind(AssertUnwindSafe(|| cage.turn()));
+    }
+    assert_eq!(clear(&cage), 0, "closures kept, seed {seed}");
+}
+
+#[test]
+fn handles_of_every_class_used_at_random_crash_nothing_and_keep_no_closure() {
+    let first = std::env::var("MONKEY_SEED").map_or(1, |seed| seed.parse().unwrap());
+    let count = std::env::var("MONKEY_COUNT").map_or(6, |count| count.parse().unwrap());
+    for seed in first..first + count {
+        limited(|| episode(seed));
+    }
+}
