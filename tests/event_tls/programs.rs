@@ -229,80 +229,125 @@ fn s_client_that_wants_to_renegotiate_is_refused() {
     assert!(!said.contains("END\n"), "{said}");
 }
 
-#[test]
-fn s_server_is_asked_by_a_client_of_ours() {
-    let world = World::new();
+/// What a client of ours came to with `s_server`, which serves one page once, and what it got.
+fn s_server(
+    world: &World,
+    arguments: &[&str],
+    context: &EventSslContext,
+    host: &str,
+) -> (Visit, Vec<u8>) {
     let files = world
         .authority
         .sign(&["localhost"])
         .save(&world.folder, "peer");
+    let mut program = Command::new("openssl")
+        .args([
+            "s_server",
+            "-accept",
+            "127.0.0.1:0",
+            "-naccept",
+            "1",
+            "-WWW",
+        ])
+        .args(["-cert", text(&files.cert), "-key", text(&files.key)])
+        .args(arguments)
+        .current_dir(world.folder.path())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .map(Program)
+        .unwrap();
+    let mut output = BufReader::new(program.0.stdout.take().unwrap());
+    let mut line = String::new();
+    while !line.starts_with("ACCEPT") {
+        line.clear();
+        assert!(output.read_line(&mut line).unwrap() > 0);
+    }
+    let address = line.trim().strip_prefix("ACCEPT ").unwrap().to_owned();
+
+    let base = EventBase::new().unwrap();
+    let bev = EventBufferEvent::ssl_unconnected(&base, context, NO_OPTIONS).unwrap();
+    bev.set_ssl_host(host).unwrap();
+    bev.write("GET /page HTTP/1.0\r\n\r\n").unwrap();
+    let (seen, got) = (Seen::default(), Rc::new(RefCell::new(Vec::new())));
+    let (told, protocol) = (
+        Rc::new(RefCell::new(Vec::new())),
+        Rc::new(RefCell::new(None)),
+    );
+    let (note, all, why, spoken) = (seen.clone(), got.clone(), told.clone(), protocol.clone());
+    let callbacks = Callbacks::new()
+        .on_read(move |bev| all.borrow_mut().extend(bev.read(1 << 20).unwrap().unwrap()))
+        .on_event(move |bev, what| {
+            note.add("client", what);
+            if what == CONNECTED {
+                spoken.replace(bev.ssl_get_protocol().unwrap());
+            } else {
+                why.borrow_mut().extend(errors(bev));
+                bev.free();
+            }
+        });
+    bev.set_callbacks(callbacks).unwrap();
+    bev.enable(Event::READ).unwrap();
+    bev.connect(&address).unwrap();
+    run(&base);
+    let visit = Visit {
+        what: seen.of("client").to_vec(),
+        errors: told.take(),
+        protocol: protocol.take(),
+    };
+    (visit, got.take())
+}
+
+/// Puts a page where `s_server` finds it.
+fn page(world: &World) -> Vec<u8> {
     let page = b"a page\n".repeat(1000);
     File::create_new(world.folder.path().join("page"))
         .unwrap()
         .write_all(&page)
         .unwrap();
-    for (flag, protocol) in [("-tls1_2", "TLSv1.2"), ("-tls1_3", "TLSv1.3")] {
-        for (host, stands) in [("localhost", true), ("example.com", false)] {
-            let mut program = Command::new("openssl")
-                .args([
-                    "s_server",
-                    "-accept",
-                    "127.0.0.1:0",
-                    "-naccept",
-                    "1",
-                    "-WWW",
-                    flag,
-                ])
-                .args(["-cert", text(&files.cert), "-key", text(&files.key)])
-                .current_dir(world.folder.path())
-                .stdin(Stdio::null())
-                .stdout(Stdio::piped())
-                .stderr(Stdio::null())
-                .spawn()
-                .map(Program)
-                .unwrap();
-            let mut output = BufReader::new(program.0.stdout.take().unwrap());
-            let mut line = String::new();
-            while !line.starts_with("ACCEPT") {
-                line.clear();
-                assert!(output.read_line(&mut line).unwrap() > 0);
-            }
-            let address = line.trim().strip_prefix("ACCEPT ").unwrap().to_owned();
+    page
+}
 
-            let base = EventBase::new().unwrap();
-            let bev =
-                EventBufferEvent::ssl_unconnected(&base, &world.client(), NO_OPTIONS).unwrap();
-            bev.set_ssl_host(host).unwrap();
-            bev.write("GET /page HTTP/1.0\r\n\r\n").unwrap();
-            let (seen, got) = (Seen::default(), Rc::new(RefCell::new(Vec::new())));
-            let told = Rc::new(RefCell::new(Vec::new()));
-            let (note, all, why) = (seen.clone(), got.clone(), told.clone());
-            let callbacks = Callbacks::new()
-                .on_read(move |bev| all.borrow_mut().extend(bev.read(1 << 20).unwrap().unwrap()))
-                .on_event(move |bev, what| {
-                    note.add("client", what);
-                    if what == CONNECTED {
-                        assert_eq!(bev.ssl_get_protocol().unwrap().as_deref(), Some(protocol));
-                    } else {
-                        why.borrow_mut().extend(errors(bev));
-                        bev.free();
-                    }
-                });
-            bev.set_callbacks(callbacks).unwrap();
-            bev.enable(Event::READ).unwrap();
-            bev.connect(&address).unwrap();
-            run(&base);
-            if stands {
-                assert_eq!(seen.of("client"), [CONNECTED, EOF], "{:?}", told.borrow());
-                assert!(got.borrow().ends_with(&page), "{protocol}");
-            } else {
-                assert_eq!(seen.of("client"), [crate::peers::ERROR]);
-                assert!(
-                    told.borrow()[0].contains("hostname mismatch"),
-                    "{:?}",
-                    told.borrow()
-                );
-            }
-        }
+#[test]
+fn s_server_is_asked_by_a_client_of_ours() {
+    let world = World::new();
+    let page = page(&world);
+    for (flag, protocol) in [("-tls1_2", "TLSv1.2"), ("-tls1_3", "TLSv1.3")] {
+        let (visit, got) = s_server(&world, &[flag], &world.client(), "localhost");
+        assert_eq!(visit.what, [CONNECTED, EOF], "{visit:?}");
+        assert!(got.ends_with(&page), "{protocol}");
+        assert_eq!(visit.protocol.as_deref(), Some(protocol));
+
+        let (visit, _got) = s_server(&world, &[flag], &world.client(), "example.com");
+        assert_eq!(visit.what, [crate::peers::ERROR]);
+        assert!(visit.errors[0].contains("hostname mismatch"), "{visit:?}");
+    }
+}
+
+#[test]
+fn s_server_that_wants_a_certificate_gets_it_or_refuses() {
+    let world = World::new();
+    let page = page(&world);
+    let authority = world.authority.save(&world.folder, "trusted");
+    let own = world.authority.sign(&[]).save(&world.folder, "own");
+    for flag in ["-tls1_2", "-tls1_3"] {
+        let arguments = [
+            flag,
+            "-Verify",
+            "1",
+            "-verify_return_error",
+            "-CAfile",
+            text(&authority),
+        ];
+        let client = world.client();
+        client.set_local_cert(&own.both).unwrap();
+        let (visit, got) = s_server(&world, &arguments, &client, "localhost");
+        assert_eq!(visit.what, [CONNECTED, EOF], "{flag} {visit:?}");
+        assert!(got.ends_with(&page), "{flag}");
+
+        let (visit, got) = s_server(&world, &arguments, &world.client(), "localhost");
+        assert!(!visit.what.contains(&EOF), "{flag} {visit:?}");
+        assert!(got.is_empty(), "{flag}");
     }
 }
