@@ -47,7 +47,7 @@ impl Paths {
     /// What curl prints, which wants the right certificate, too.
     fn curl(&self, server: &Server, path: &str, arguments: &[&str]) -> String {
         let mut curl = Command::new("curl");
-        curl.args(["-sS", "--noproxy", "*", "--max-time", "20", "--cacert"]);
+        curl.args(["-sS", "--noproxy", "*", "--max-time", "120", "--cacert"]);
         curl.arg(self.path("authority.crt")).args(arguments);
         talk(curl.arg(format!("https://{}{path}", server.address)), b"")
     }
