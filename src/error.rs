@@ -138,6 +138,19 @@ impl Error {
     ///
     /// PHP: the property `EventException::$errorInfo`, which the extension declares and
     /// never fills.
+    ///
+    /// # Examples
+    /// ```
+    /// use php_event::{EventBase, EventConfig};
+    ///
+    /// let config = EventConfig::new()?;
+    /// for method in php_event::Event::get_supported_methods() {
+    ///     config.avoid_method(method)?;
+    /// }
+    /// let error = EventBase::with_config(&config).unwrap_err();
+    /// println!("{:?}", error.error_info()); // that no backend is left
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(alias = "EventException::$errorInfo", alias = "errorInfo")]
     #[must_use]
     pub fn error_info(&self) -> Option<&str> {

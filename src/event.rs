@@ -495,6 +495,16 @@ impl Event {
     ///
     /// # Errors
     /// As [`add`](Self::add).
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{Event, EventBase};
+    /// # let base = EventBase::new()?;
+    /// let timer = Event::timer(&base, |_event| println!("tick"))?;
+    /// timer.add_timer(Some(std::time::Duration::from_millis(1)))?;
+    /// base.dispatch()?;
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(alias = "Event::addTimer", alias = "evtimer_add")]
     pub fn add_timer(&self, timeout: Option<Duration>) -> Result<()> {
         self.add_as("Event::addTimer", timeout)
@@ -504,6 +514,17 @@ impl Event {
     ///
     /// # Errors
     /// As [`del`](Self::del).
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{Event, EventBase};
+    /// # let base = EventBase::new()?;
+    /// let timer = Event::timer(&base, |_event| unreachable!())?;
+    /// timer.add_timer(Some(std::time::Duration::from_millis(1)))?;
+    /// timer.del_timer()?;
+    /// base.dispatch()?;
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(alias = "Event::delTimer", alias = "evtimer_del")]
     pub fn del_timer(&self) -> Result<()> {
         self.del_as("Event::delTimer")
@@ -513,6 +534,16 @@ impl Event {
     ///
     /// # Errors
     /// As [`add`](Self::add).
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{Event, EventBase};
+    /// # let base = EventBase::new()?;
+    /// let signal = Event::signal(&base, libc::SIGUSR2, |_signum, _event| {})?;
+    /// signal.add_signal(None)?;
+    /// assert!(signal.pending(Event::SIGNAL));
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(alias = "Event::addSignal", alias = "evsignal_add")]
     pub fn add_signal(&self, timeout: Option<Duration>) -> Result<()> {
         self.add_as("Event::addSignal", timeout)
@@ -522,6 +553,17 @@ impl Event {
     ///
     /// # Errors
     /// As [`del`](Self::del).
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{Event, EventBase};
+    /// # let base = EventBase::new()?;
+    /// let signal = Event::signal(&base, libc::SIGUSR2, |_signum, _event| {})?;
+    /// signal.add_signal(None)?;
+    /// signal.del_signal()?; // the signal has its former effect again
+    /// assert!(!signal.is_pending());
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(alias = "Event::delSignal", alias = "evsignal_del")]
     pub fn del_signal(&self) -> Result<()> {
         self.del_as("Event::delSignal")

@@ -79,6 +79,12 @@ bitflags::bitflags! {
     }
 
     /// How [`EventBase::loop`] runs.
+    ///
+    /// # Examples
+    /// ```
+    /// use php_event::{EventBase, LoopFlags};
+    /// assert_eq!(EventBase::LOOP_ONCE | EventBase::LOOP_NONBLOCK, LoopFlags::ONCE | LoopFlags::NONBLOCK);
+    /// ```
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
     pub struct LoopFlags: c_int {
         /// Wait until something is active, run all that is, and return.
@@ -90,6 +96,14 @@ bitflags::bitflags! {
     }
 
     /// How a base is made: for [`EventConfig::set_flags`].
+    ///
+    /// # Examples
+    /// ```
+    /// use php_event::{EventBase, EventConfig};
+    /// let config = EventConfig::new()?;
+    /// config.set_flags(EventBase::NO_CACHE_TIME | EventBase::PRECISE_TIMER)?;
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
     pub struct BaseFlags: u32 {
         /// Allocate no lock. A base belongs to one thread here, so it changes nothing.
@@ -108,6 +122,16 @@ bitflags::bitflags! {
     }
 
     /// What a backend can do.
+    ///
+    /// # Examples
+    /// ```
+    /// use php_event::{EventBase, EventConfig};
+    /// let config = EventConfig::new()?;
+    /// config.require_features(EventConfig::FEATURE_FDS)?;
+    /// let base = EventBase::with_config(&config)?;
+    /// assert!(base.get_features().contains(EventConfig::FEATURE_FDS));
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
     pub struct EventFeatures: u32 {
         /// Edge-triggered events.

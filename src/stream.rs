@@ -41,6 +41,13 @@ fn next_id() -> u64 {
 ///
 /// PHP: the array under `socket` that `stream_context_create` takes, with PHP's defaults;
 /// `bindto` and, for want of UDP, `so_broadcast` are not there.
+///
+/// # Examples
+/// ```
+/// use php_event::stream::ContextOptions;
+/// let options = ContextOptions { backlog: 128, tcp_nodelay: true, ..ContextOptions::default() };
+/// assert!(!options.so_reuseport);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ContextOptions {
     /// How many connections wait to be accepted; 0 is 0, −1 the system's most.
@@ -66,6 +73,13 @@ impl Default for ContextOptions {
 }
 
 /// Settings for sockets, as PHP's stream context: it takes a resource number.
+///
+/// # Examples
+/// ```
+/// use php_event::stream::{StreamContext, stream_socket_server};
+/// let server = stream_socket_server("tcp://127.0.0.1:0", &StreamContext::default())?;
+/// # Ok::<(), php_event::EventException>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct StreamContext {
     id: u64,

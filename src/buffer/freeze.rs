@@ -100,6 +100,13 @@ impl EventBuffer {
     /// Does nothing, see [`lock`](Self::lock); as often as one likes.
     ///
     /// PHP: `EventBuffer::unlock`. libevent: `evbuffer_unlock`, which is not called.
+    ///
+    /// # Examples
+    /// ```
+    /// # let buffer = php_event::EventBuffer::new()?;
+    /// buffer.unlock(); // though it was not locked
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(alias = "EventBuffer::unlock", alias = "evbuffer_unlock")]
     pub fn unlock(&self) {}
 
@@ -107,6 +114,14 @@ impl EventBuffer {
     ///
     /// PHP: `EventBuffer::enableLocking`. libevent: `evbuffer_enable_locking`, which is not
     /// called.
+    ///
+    /// # Examples
+    /// ```
+    /// # let buffer = php_event::EventBuffer::new()?;
+    /// buffer.enable_locking();
+    /// buffer.lock();
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[doc(
         alias = "EventBuffer::enableLocking",
         alias = "evbuffer_enable_locking"
