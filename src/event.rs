@@ -158,6 +158,21 @@ impl Event {
     ///
     /// # Errors
     /// As [`new`](Self::new); [`Error::Argument`] for a negative number.
+    ///
+    /// # Examples
+    /// ```
+    /// use php_event::{Event, EventBase};
+    /// use std::os::fd::AsRawFd;
+    ///
+    /// let base = EventBase::new()?;
+    /// let (ours, _theirs) = std::os::unix::net::UnixStream::pair()?;
+    /// // SAFETY: `ours` is open until the event is freed.
+    /// let event = unsafe { Event::new_raw(&base, ours.as_raw_fd(), Event::WRITE, |fd, _what, _event| println!("{fd}")) }?;
+    /// event.add(None)?;
+    /// base.dispatch()?;
+    /// event.free();
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub unsafe fn new_raw<F>(
         base: &EventBase,
         fd: RawFd,

@@ -19,6 +19,13 @@ use crate::error::{Error, Result};
 use crate::{signals, trampoline};
 
 /// The number of a process.
+///
+/// # Examples
+/// ```
+/// use php_event::process::{Pid, getpid};
+/// let own: Pid = getpid();
+/// assert!(own > 0);
+/// ```
 pub type Pid = i32;
 
 static GENERATION: AtomicU32 = AtomicU32::new(0);
@@ -45,6 +52,16 @@ pub(crate) fn watch_forks() {
 }
 
 /// Which of the two processes [`fork`] returned in.
+///
+/// # Examples
+/// ```no_run
+/// use php_event::process::{Fork, fork};
+/// match fork() {
+///     Ok(Fork::Parent(child)) => println!("the child is {child}"),
+///     Ok(Fork::Child) => println!("this is the child"),
+///     Err(error) => println!("{error}"),
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fork {
     /// This is the parent; the child has this number.
@@ -137,6 +154,13 @@ impl Drop for SignalsHeld {
 }
 
 /// Whether [`wait`] waits.
+///
+/// # Examples
+/// ```
+/// use php_event::process::{Wait, Waited, wait};
+/// assert_eq!(wait(Wait::NoHang)?, Waited::NoChild);
+/// # Ok::<(), php_event::EventException>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wait {
     /// Until a child ends.
@@ -146,6 +170,15 @@ pub enum Wait {
 }
 
 /// What [`wait`] found.
+///
+/// # Examples
+/// ```
+/// use php_event::process::{Wait, Waited, wait};
+/// while let Waited::Ended(child, exit) = wait(Wait::Block)? {
+///     println!("{child}: {exit}");
+/// }
+/// # Ok::<(), php_event::EventException>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Waited {
     /// This child ended, and is reaped.
@@ -157,6 +190,13 @@ pub enum Waited {
 }
 
 /// How a process ended.
+///
+/// # Examples
+/// ```
+/// use php_event::process::Exit;
+/// assert_eq!(Exit::Code(3).to_string(), "exit code 3");
+/// assert_eq!(Exit::Signal { number: libc::SIGKILL, core: false }.to_string(), "SIGKILL");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
     /// It exited, with this code. PHP: `pcntl_wifexited`, `pcntl_wexitstatus`.

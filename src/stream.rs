@@ -88,6 +88,13 @@ pub struct StreamContext {
 
 impl StreamContext {
     /// PHP's `(int)$context`.
+    ///
+    /// # Examples
+    /// ```
+    /// use php_event::stream::{ContextOptions, stream_context_create};
+    /// let context = stream_context_create(ContextOptions::default());
+    /// assert!(context.id() >= 4); // 1 to 3 are the standard streams
+    /// ```
     #[must_use]
     pub fn id(&self) -> u64 {
         self.id
@@ -193,6 +200,14 @@ impl Stream {
 
     /// PHP's `(int)$stream`: a resource number, counted up in each process and never used
     /// twice.
+    ///
+    /// # Examples
+    /// ```
+    /// use php_event::stream::stream_socket_pair;
+    /// let (one, other) = stream_socket_pair()?;
+    /// assert!(one.id() < other.id());
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
     #[must_use]
     pub fn id(&self) -> u64 {
         self.0.id

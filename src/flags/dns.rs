@@ -35,6 +35,13 @@ bitflags::bitflags! {
     ///
     /// PHP: constants of `EventDnsBase`; [`EventDnsBase::OPTION_SEARCH`] and the others are
     /// the same values.
+    ///
+    /// # Examples
+    /// ```
+    /// use php_event::EventDnsBase;
+    /// let options = EventDnsBase::OPTION_NAMESERVERS | EventDnsBase::OPTION_SEARCH;
+    /// assert!(EventDnsBase::OPTIONS_ALL.contains(options));
+    /// ```
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
     pub struct DnsOptions: c_int {
         /// The lines `domain` and `search`, and the option `ndots`; where there is no such
