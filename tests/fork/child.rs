@@ -8,6 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::process::exit;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -23,8 +24,16 @@ pub(crate) const LIMIT_SECONDS: u32 = 60;
 
 pub(crate) const AN_HOUR: Duration = Duration::from_secs(3600);
 
-pub(crate) fn descriptors() -> usize {
+/// Descriptors that this process got by being forked: Valgrind opens a log for each child.
+static OPENED_BY_FORK: AtomicUsize = AtomicUsize::new(0);
+
+fn all_descriptors() -> usize {
     fs::read_dir("/proc/self/fd").unwrap().count()
+}
+
+/// How many descriptors there are: in a child as many as its parent had, at first.
+pub(crate) fn descriptors() -> usize {
+    all_descriptors() - OPENED_BY_FORK.load(Ordering::Relaxed)
 }
 
 /// What each descriptor is open on, but for the one that this opens.
@@ -64,6 +73,7 @@ impl How {
         reason = "a fork that is not ours is the case"
     )]
     pub(crate) fn fork(self) -> Fork {
+        let before = all_descriptors();
         let forked = match self {
             Self::Ours => fork().unwrap(),
             // SAFETY: this process has one thread.
@@ -74,6 +84,7 @@ impl How {
         };
         if forked == Fork::Child {
             alarm::set(LIMIT_SECONDS / 2);
+            OPENED_BY_FORK.fetch_add(all_descriptors() - before, Ordering::Relaxed);
         }
         forked
     }
