@@ -80,7 +80,7 @@ fn openssl() -> Result<(), String> {
         return Err(format!(
             "php-event needs OpenSSL 1.1.1 or newer, found '{number}'; install its headers with \
              your package manager (`sh vendor/libevent/install.sh` does it), or build with \
-             `--no-default-features --features server`"
+             `--no-default-features`"
         ));
     }
     let include = env::var_os("DEP_OPENSSL_INCLUDE").map(PathBuf::from);

@@ -26,7 +26,6 @@
 mod base;
 mod buffer;
 mod buffer_event;
-pub mod codec;
 mod config;
 mod dns;
 mod error;
@@ -37,8 +36,6 @@ mod http;
 mod listener;
 mod log;
 pub mod process;
-#[cfg(feature = "server")]
-pub mod server;
 mod signals;
 mod socket_name;
 #[cfg(feature = "openssl")]
@@ -47,6 +44,8 @@ pub mod stream;
 mod trampoline;
 mod util;
 mod waker;
+
+use http_framing as codec;
 
 pub use base::{EventBase, LoopEnd, MAX_TIMEOUT};
 pub use buffer::EventBuffer;

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::*;
-use crate::codec::tests::{nearly_a_request, request};
+use test_support::requests::{nearly_a_request, request};
 
 /// White space that may stand around a value.
 fn space() -> impl Strategy<Value = &'static str> {
@@ -97,7 +97,7 @@ fn messy() -> impl Strategy<Value = Vec<u8>> {
 
 /// A few requests, some spoilt.
 fn stream() -> impl Strategy<Value = Vec<u8>> {
-    let valid = request().prop_map(|(bytes, _)| bytes);
+    let valid = request().prop_map(|request| request.bytes);
     let request = prop_oneof![2 => valid, 2 => messy(), 1 => nearly_a_request()];
     prop::collection::vec(request, 1..4).prop_map(|requests| requests.concat())
 }

@@ -1,0 +1,161 @@
+//! The listening side of a worker: takes what is queued, and pauses where there is no room.
+
+use std::cell::{Cell, OnceCell};
+use std::io;
+use std::rc::{Rc, Weak};
+use std::time::{Duration, Instant};
+
+use super::worker::Worker;
+use php_event::stream::{Stream, stream_set_blocking, stream_socket_accept};
+use php_event::{Error, Event, Result};
+
+/// Connections taken in one turn of the loop, so that those which are there get theirs.
+const BATCH: usize = 256;
+
+/// How long accepting rests when the system gave no descriptor: a connection of ours that
+/// closes ends the pause at once, one of another process cannot.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// A listener, and whether it is taking connections.
+pub(crate) struct Acceptor {
+    worker: Weak<Worker>,
+    event: OnceCell<Event>,
+    retry: OnceCell<Event>,
+    paused: Cell<bool>,
+    last_warning: Cell<Option<Instant>>,
+}
+
+impl Acceptor {
+    /// Begins to take connections.
+    pub(crate) fn start(worker: &Rc<Worker>, listener: Stream) -> Result<Rc<Self>> {
+        let acceptor = Rc::new(Self {
+            worker: Rc::downgrade(worker),
+            event: OnceCell::new(),
+            retry: OnceCell::new(),
+            paused: Cell::new(false),
+            last_warning: Cell::new(None),
+        });
+        let id = listener.id();
+        let weak = Rc::downgrade(&acceptor);
+        let event = Event::new(
+            worker.base(),
+            listener,
+            Event::READ | Event::PERSIST,
+            move |listener, _what, _event| {
+                if let Some(acceptor) = weak.upgrade() {
+                    acceptor.accept(listener);
+                }
+            },
+        )?;
+        event.set_data(worker.base().clone()); // the tutorial's last argument: `{}` in the table
+        event.add(None)?;
+        let event = acceptor.event.get_or_init(|| event);
+        worker.app().opened(id, event);
+        let weak = Rc::downgrade(&acceptor);
+        let retry = Event::timer(worker.base(), move |_event| {
+            if let Some(acceptor) = weak.upgrade() {
+                acceptor.resume();
+            }
+        })?;
+        acceptor.retry.get_or_init(|| retry);
+        Ok(acceptor)
+    }
+
+    /// Takes a batch of connections. True when more may be queued.
+    fn accept(&self, listener: &Stream) -> bool {
+        let Some(worker) = self.worker.upgrade() else {
+            return false;
+        };
+        for _ in 0..BATCH {
+            if worker.is_full() {
+                self.pause("as many connections are open as are allowed", None);
+                return false;
+            }
+            match stream_socket_accept(listener, Duration::ZERO) {
+                Ok(stream) => {
+                    worker.counters().connections.add(1);
+                    let opened =
+                        stream_set_blocking(&stream, false).and_then(|()| worker.open(stream));
+                    if let Err(error) = opened {
+                        tracing::error!("a connection could not be watched: {error}");
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
+                Err(error) if is_the_peers(&error) => {}
+                Err(error) => {
+                    self.pause(&error.to_string(), Some(RETRY));
+                    return false;
+                }
+            }
+        }
+        true
+    }
+
+    fn pause(&self, why: &str, retry: Option<Duration>) {
+        let (Some(event), Some(timer), Some(worker)) =
+            (self.event.get(), self.retry.get(), self.worker.upgrade())
+        else {
+            return;
+        };
+        self.paused.set(true);
+        worker.counters().pauses.add(1);
+        let quiet = self
+            .last_warning
+            .get()
+            .is_some_and(|last| last.elapsed() < RETRY);
+        if !quiet {
+            self.last_warning.set(Some(Instant::now()));
+            tracing::warn!(open = worker.open_connections(), "accepting pauses: {why}");
+        }
+        let done = event.del().and_then(|()| {
+            if retry.is_some() {
+                timer.add(retry)
+            } else {
+                Ok(())
+            }
+        });
+        if let Err(error) = done {
+            tracing::error!("{error}");
+        }
+        worker.app().changed();
+    }
+
+    /// Goes on after a pause; called when there may be room again.
+    pub(crate) fn resume(&self) {
+        let (Some(event), Some(worker)) = (self.event.get(), self.worker.upgrade()) else {
+            return;
+        };
+        if self.paused.replace(false) {
+            if let Err(error) = event.add(None) {
+                tracing::error!("{error}");
+            }
+            worker.app().changed();
+        }
+    }
+
+    /// Takes what is queued, for the last time; the caller drops the listener then.
+    pub(crate) fn drain(&self, listener: &Stream) {
+        while !self.paused.get() && self.accept(listener) {}
+    }
+}
+
+impl Drop for Acceptor {
+    fn drop(&mut self) {
+        if let Some(event) = self.event.get() {
+            event.free(); // the app's table may hold a handle
+        }
+    }
+}
+
+/// Whether only the connection that was to be accepted is at fault (accept(2)).
+fn is_the_peers(error: &Error) -> bool {
+    let Error::Io { source, .. } = error else {
+        return false;
+    };
+    !matches!(
+        source.raw_os_error(),
+        Some(
+            libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM | libc::EBADF | libc::EINVAL
+        ) | None
+    )
+}

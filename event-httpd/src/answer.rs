@@ -1,0 +1,226 @@
+//! What this server writes besides refusals: the tutorial's answer, and the operator's own lines.
+//!
+//! Everything is appended to a buffer that the caller keeps, so pipelined answers leave together.
+
+use std::io::Write as _;
+use std::str::FromStr;
+
+use http_framing::{is_field_value, is_token};
+
+/// Appends the head of a 200, in the tutorial's words: `length` bytes of body are to follow.
+///
+/// The lines and their order are the tutorial's to the byte, `Content-Length` without a space
+/// after its colon; `date` (an IMF-fixdate) and `extra` come after them. `Connection: close`
+/// stands where the connection will not be kept.
+pub(crate) fn answer_head(
+    out: &mut Vec<u8>,
+    keep_alive: bool,
+    length: u64,
+    date: Option<&str>,
+    extra: &[FieldLine],
+) {
+    out.extend_from_slice(
+        b"HTTP/1.1 200 OK\r\nAccept: application/json, text/plain, */*\r\nConnection: ",
+    );
+    out.extend_from_slice(connection(keep_alive));
+    out.extend_from_slice(b"\r\nContent-Length:");
+    // Writing into a Vec can't fail.
+    let _ = write!(out, "{length}");
+    out.extend_from_slice(b"\r\n");
+    date_line(out, date);
+    for line in extra {
+        out.extend_from_slice(line.as_bytes());
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Appends a 202 without a body: the message was taken (RFC 9110 §15.3.3).
+pub(crate) fn accepted(out: &mut Vec<u8>, keep_alive: bool, date: Option<&str>) {
+    out.extend_from_slice(b"HTTP/1.1 202 Accepted\r\nConnection: ");
+    out.extend_from_slice(connection(keep_alive));
+    out.extend_from_slice(b"\r\nContent-Length: 0\r\n");
+    date_line(out, date);
+    out.extend_from_slice(b"\r\n");
+}
+
+fn date_line(out: &mut Vec<u8>, date: Option<&str>) {
+    if let Some(date) = date {
+        out.extend_from_slice(b"Date: ");
+        out.extend_from_slice(date.as_bytes());
+        out.extend_from_slice(b"\r\n");
+    }
+}
+
+const fn connection(keep_alive: bool) -> &'static [u8] {
+    if keep_alive { b"keep-alive" } else { b"close" }
+}
+
+/// A header line of the operator's, checked once and kept as it goes on the wire.
+///
+/// # Examples
+/// ```
+/// use event_httpd::FieldLine;
+///
+/// let line: FieldLine = "Cache-Control:  no-store ".parse()?;
+/// assert_eq!(line.as_bytes(), b"Cache-Control: no-store\r\n");
+/// assert!("Connection: close".parse::<FieldLine>().is_err());
+/// # Ok::<(), event_httpd::FieldLineError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct FieldLine(Box<[u8]>);
+
+impl FieldLine {
+    /// `Name: value` with the CR LF that ends it.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl FromStr for FieldLine {
+    type Err = FieldLineError;
+
+    /// Reads `Name: value` (RFC 9110 §5); white space around the value is dropped.
+    ///
+    /// # Errors
+    /// [`FieldLineError`] when it could break the answer's framing, or is the server's to send.
+    fn from_str(line: &str) -> Result<Self, FieldLineError> {
+        let Some((name, value)) = line.split_once(':') else {
+            return Err(FieldLineError::NoColon(line.to_owned()));
+        };
+        if !is_token(name.as_bytes()) {
+            return Err(FieldLineError::Name(name.to_owned()));
+        }
+        let value = value.trim_matches([' ', '\t']);
+        if !is_field_value(value.as_bytes()) {
+            return Err(FieldLineError::Value(value.to_owned()));
+        }
+        const FRAMING: [&str; 3] = ["Content-Length", "Transfer-Encoding", "Connection"];
+        if FRAMING
+            .iter()
+            .any(|framing| name.eq_ignore_ascii_case(framing))
+        {
+            return Err(FieldLineError::Framing(name.to_owned()));
+        }
+        if name.eq_ignore_ascii_case("Date") {
+            return Err(FieldLineError::Date(line.to_owned()));
+        }
+        Ok(Self(format!("{name}: {value}\r\n").into_bytes().into()))
+    }
+}
+
+/// Why a header line from the command line is not taken.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum FieldLineError {
+    /// There is no colon.
+    #[error("{0:?} is not a header line: write it as 'Name: value'")]
+    NoColon(String),
+    /// The name is not a token.
+    #[error(
+        "{0:?} is not a header name: use letters, digits and hyphens, and no space before the colon"
+    )]
+    Name(String),
+    /// The value has a line break, a NUL or another control byte.
+    #[error("the header value {0:?} has a line break or another control character: remove it")]
+    Value(String),
+    /// The field frames the answer.
+    #[error("{0:?} frames the answer, and the server sets it itself: leave it out")]
+    Framing(String),
+    /// The field is the server's clock.
+    #[error("{0:?} would not move with the clock: use --date, which adds the current date")]
+    Date(String),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DATE: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
+
+    fn written(write: impl FnOnce(&mut Vec<u8>)) -> String {
+        let mut out = b"before|".to_vec();
+        write(&mut out);
+        let text = String::from_utf8(out).expect("only text is written");
+        text.strip_prefix("before|").expect("it appends").to_owned()
+    }
+
+    #[test]
+    fn a_kept_answer_has_the_tutorials_bytes() {
+        assert_eq!(
+            written(|out| answer_head(out, true, 65, None, &[])),
+            "HTTP/1.1 200 OK\r\nAccept: application/json, text/plain, */*\r\n\
+             Connection: keep-alive\r\nContent-Length:65\r\n\r\n"
+        );
+    }
+
+    #[test]
+    fn a_last_answer_with_everything_says_close_and_keeps_the_order() {
+        let extra = ["A: 1".parse().unwrap(), "B:2".parse().unwrap()];
+        assert_eq!(
+            written(|out| answer_head(out, false, u64::MAX, Some(DATE), &extra)),
+            format!(
+                "HTTP/1.1 200 OK\r\nAccept: application/json, text/plain, */*\r\n\
+                 Connection: close\r\nContent-Length:18446744073709551615\r\n\
+                 Date: {DATE}\r\nA: 1\r\nB: 2\r\n\r\n"
+            )
+        );
+    }
+
+    #[test]
+    fn an_accepted_message_is_answered_without_a_body() {
+        assert_eq!(
+            written(|out| accepted(out, false, Some(DATE))),
+            format!(
+                "HTTP/1.1 202 Accepted\r\nConnection: close\r\nContent-Length: 0\r\n\
+                 Date: {DATE}\r\n\r\n"
+            )
+        );
+    }
+
+    #[test]
+    fn a_header_line_is_trimmed_and_kept_as_it_goes_on_the_wire() {
+        for (line, wire) in [
+            ("A: 1", "A: 1\r\n"),
+            ("A:1", "A: 1\r\n"),
+            ("A: \t 1\t2 ", "A: 1\t2\r\n"),
+            ("A:", "A: \r\n"),
+            ("X-Name: Jos\u{e9}: x", "X-Name: Jos\u{e9}: x\r\n"),
+        ] {
+            assert_eq!(
+                line.parse::<FieldLine>().unwrap().as_bytes(),
+                wire.as_bytes()
+            );
+        }
+    }
+
+    #[test]
+    fn a_header_line_that_could_break_the_answer_is_refused_with_a_remedy() {
+        for (line, says) in [
+            (
+                "X-Foo",
+                "\"X-Foo\" is not a header line: write it as 'Name: value'",
+            ),
+            ("", "\"\" is not a header line"),
+            (": x", "\"\" is not a header name"),
+            ("A : x", "\"A \" is not a header name"),
+            (" A: x", "\" A\" is not a header name"),
+            ("A\r\nB: x", "\"A\\r\\nB\" is not a header name"),
+            ("\u{e9}: x", "\"\u{e9}\" is not a header name"),
+            ("A: x\r\nB: y", "\"x\\r\\nB: y\" has a line break"),
+            ("A: x\n", "\"x\\n\" has a line break"),
+            ("A: \0", "\"\\0\" has a line break"),
+            ("A: \u{7f}", "\"\\u{7f}\" has a line break"),
+            ("content-length: 3", "\"content-length\" frames the answer"),
+            (
+                "Transfer-Encoding: chunked",
+                "\"Transfer-Encoding\" frames the answer",
+            ),
+            ("CONNECTION: close", "\"CONNECTION\" frames the answer"),
+            ("date: now", "use --date"),
+        ] {
+            let error = line.parse::<FieldLine>().expect_err(line).to_string();
+            assert!(error.contains(says), "{line:?} gave {error}");
+        }
+    }
+}

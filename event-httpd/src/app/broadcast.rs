@@ -1,0 +1,87 @@
+//! The tutorial's second program: what one connection sends, the others receive.
+//!
+//! A message is encoded once, as an HTTP response, and all its receivers share the bytes.
+
+use std::rc::Rc;
+
+use super::{App, Request, Takes};
+use crate::answer::{FieldLine, accepted, answer_head};
+use crate::config::{Deliver, Framing};
+use crate::outbox::Part;
+use crate::worker::Worker;
+
+/// Passes messages on, within the worker and, by its bus, to the other workers.
+pub(crate) struct Broadcast {
+    headers: Vec<FieldLine>,
+    framing: Framing,
+    deliver: Deliver,
+}
+
+impl Broadcast {
+    pub(crate) fn new(headers: Vec<FieldLine>, framing: Framing, deliver: Deliver) -> Self {
+        Self {
+            headers,
+            framing,
+            deliver,
+        }
+    }
+
+    fn encode(&self, body: &[u8], date: Option<&str>) -> Rc<[u8]> {
+        let mut bytes = Vec::with_capacity(body.len() + 256);
+        let length = u64::try_from(body.len()).unwrap_or(u64::MAX);
+        answer_head(&mut bytes, true, length, date, &self.headers);
+        bytes.extend_from_slice(body);
+        bytes.into()
+    }
+
+    fn pass_on(&self, worker: &Rc<Worker>, from: u64, body: &[u8], date: Option<&str>) {
+        if body.is_empty() {
+            return; // as the tutorial's program has it
+        }
+        let message = self.encode(body, date);
+        worker.counters().messages.add(1);
+        match self.deliver {
+            Deliver::Others => {
+                worker.deliver(&message, Some(from));
+                worker.publish(message);
+            }
+            Deliver::Everyone => {
+                worker.deliver(&message, None);
+                worker.publish(message);
+            }
+            Deliver::Sender => {
+                // The tutorial writes to the sender where it means each of the others.
+                for _other in 1..worker.open_connections() {
+                    worker.deliver_to(from, &message);
+                }
+            }
+        }
+    }
+}
+
+impl App for Broadcast {
+    fn takes(&self) -> Takes {
+        match self.framing {
+            Framing::Raw => Takes::Reads,
+            Framing::Http => Takes::Bodies,
+        }
+    }
+
+    fn answer(
+        &self,
+        worker: &Rc<Worker>,
+        from: u64,
+        request: Request,
+        body: &[u8],
+        date: Option<&str>,
+    ) -> Part {
+        self.pass_on(worker, from, body, date);
+        let mut answer = Vec::new();
+        accepted(&mut answer, request.keep_alive, date);
+        answer.into()
+    }
+
+    fn received(&self, worker: &Rc<Worker>, from: u64, bytes: &[u8], date: Option<&str>) {
+        self.pass_on(worker, from, bytes, date);
+    }
+}

@@ -1,0 +1,191 @@
+//! Sending: answers at once, messages at the end of the turn, the rest when there is room.
+
+use std::mem;
+use std::net::Shutdown;
+use std::rc::Rc;
+use std::time::Instant;
+
+use super::{Connection, Stage};
+use crate::app::Takes;
+use php_event::Event;
+use php_event::stream::stream_socket_shutdown;
+
+impl Connection {
+    /// Writes the batch, behind what waits already. True when all is written and the
+    /// connection takes more requests.
+    pub(super) fn flush(self: &Rc<Self>) -> bool {
+        let mut batch = self.worker.batch().take();
+        let behind = !self.state.borrow().outbox.is_empty();
+        if behind {
+            self.state.borrow_mut().outbox.append(&mut batch);
+            self.worker.batch().replace(batch); // with its memory
+            return false; // `send_queued` or `writable` goes on
+        }
+        if let Err(error) = batch.write_to(&self.stream) {
+            tracing::debug!(peer = self.peer(), "writing failed: {error}");
+            self.close();
+            return false;
+        }
+        if batch.is_empty() {
+            self.worker.batch().replace(batch); // with its memory
+            return self.written();
+        }
+        self.state.borrow_mut().outbox = batch;
+        self.wait_for_room();
+        false
+    }
+
+    /// Queues a message, to be sent at the end of this turn of the loop.
+    pub(crate) fn queue(self: &Rc<Self>, message: &Rc<[u8]>) {
+        let first = {
+            let state = &mut *self.state.borrow_mut();
+            if state.stage != Stage::Open {
+                return;
+            }
+            state.outbox.push(Rc::clone(message).into());
+            !mem::replace(&mut state.queued, true)
+        };
+        self.worker.counters().deliveries.add(1);
+        if first {
+            self.worker.note_queued(Rc::clone(self));
+        }
+    }
+
+    /// Sends what was queued in this turn.
+    pub(crate) fn send_queued(self: &Rc<Self>) {
+        self.guarded(|connection| {
+            let waits = {
+                let mut state = connection.state.borrow_mut();
+                state.queued = false;
+                state.stage == Stage::Closed || state.write.is_some()
+            };
+            if waits {
+                connection.check_lag();
+            } else {
+                connection.write_outbox();
+            }
+        });
+    }
+
+    pub(super) fn write_outbox(self: &Rc<Self>) {
+        let result = {
+            let state = &mut *self.state.borrow_mut();
+            state
+                .outbox
+                .write_to(&self.stream)
+                .map(|written| (written, state.outbox.is_empty()))
+        };
+        match result {
+            Ok((_, true)) => self.drained(),
+            Ok((written, false)) => {
+                if self.state.borrow().write.is_none() {
+                    self.wait_for_room();
+                }
+                self.note_waiting();
+                self.check_lag();
+                self.watch(Instant::now(), written > 0);
+            }
+            Err(error) => {
+                tracing::debug!(peer = self.peer(), "writing failed: {error}");
+                self.close();
+            }
+        }
+    }
+
+    /// The outbox is empty: goes on with what had to wait for that.
+    pub(super) fn drained(self: &Rc<Self>) {
+        let (write, outbox, full) = {
+            let state = &mut *self.state.borrow_mut();
+            let full = mem::replace(&mut state.full, false);
+            (state.write.take(), mem::take(&mut state.outbox), full)
+        };
+        let waited = write.is_some();
+        drop((write, outbox)); // with their memory: a slow peer may be so only once
+        self.note_waiting();
+        if waited || full {
+            self.read_on();
+        }
+        if !self.written() {
+            self.watch(Instant::now(), true);
+        } else if full {
+            self.serve(&[]);
+        } else if waited {
+            self.watch(Instant::now(), true);
+        }
+    }
+
+    /// Asks to be told when the socket has room.
+    fn wait_for_room(self: &Rc<Self>) {
+        let event = self.event(
+            self.stream.clone(),
+            Event::WRITE | Event::PERSIST,
+            Self::write_outbox,
+        );
+        match event.and_then(|event| event.add(None).map(|()| event)) {
+            Ok(event) => self.state.borrow_mut().write = Some(event),
+            Err(error) => {
+                tracing::error!(peer = self.peer(), "waiting for room failed: {error}");
+                return self.close();
+            }
+        }
+        self.note_waiting();
+        self.read_on();
+    }
+
+    /// Tells the worker how many bytes wait here.
+    pub(super) fn note_waiting(&self) {
+        let state = &mut *self.state.borrow_mut();
+        let now = if state.stage == Stage::Closed {
+            0
+        } else {
+            state.outbox.len()
+        };
+        let before = mem::replace(&mut state.waiting, now);
+        self.worker.note_waiting(before, now);
+    }
+
+    /// Bytes that wait for the socket to have room.
+    pub(crate) fn waiting(&self) -> usize {
+        self.state.borrow().waiting
+    }
+
+    /// Cuts off a peer that reads its messages too slowly. One that gets answers alone is
+    /// held back instead.
+    pub(super) fn check_lag(&self) {
+        let most = self.worker.config().max_queue;
+        self.note_waiting();
+        if self.worker.takes() != Takes::Requests && self.waiting() > most {
+            self.cut_off("the reader lags past --max-queue");
+        }
+    }
+
+    /// Ends a connection that cannot keep up.
+    pub(crate) fn cut_off(&self, why: &str) {
+        let waiting = self.waiting();
+        tracing::warn!(
+            id = self.id(),
+            peer = self.peer(),
+            waiting,
+            "cut off: {why}"
+        );
+        self.worker.counters().evictions.add(1);
+        self.close();
+    }
+
+    /// All that was to be written is. True when the connection takes more requests.
+    pub(super) fn written(&self) -> bool {
+        let stage = self.state.borrow().stage;
+        match stage {
+            Stage::Open => return true,
+            Stage::Last => self.close(),
+            Stage::LastThenLinger => {
+                self.state.borrow_mut().stage = Stage::Lingering;
+                if stream_socket_shutdown(&self.stream, Shutdown::Write).is_err() {
+                    self.close(); // the peer is gone already
+                }
+            }
+            Stage::Lingering | Stage::Closed => {}
+        }
+        false
+    }
+}

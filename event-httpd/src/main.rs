@@ -1,0 +1,22 @@
+//! `event-httpd`: parse, start logging, run, exit code.
+#![forbid(unsafe_code)]
+
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+use event_httpd::Cli;
+
+fn main() -> ExitCode {
+    let command = match Cli::from_process() {
+        Ok(command) => command,
+        Err(code) => return ExitCode::from(code),
+    };
+    event_httpd::start_log(command.log());
+    match event_httpd::run(command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            writeln!(io::stderr(), "event-httpd: {failure}").ok(); // nobody to tell
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! `event-httpd serve` on the wire: raw bytes in, raw bytes out.
+
+#[path = "../support_http/mod.rs"]
+mod support_http;
+
+mod answers;
+mod bodies;
+mod deadlines;
+mod listening;
+mod options;
+mod pipelining;
+mod pressure;
+mod refusals;
+mod stopping;
