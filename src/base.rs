@@ -7,9 +7,10 @@
 //! Runs user code: every callback of its events, from [`EventBase::loop`].
 #![allow(unsafe_code)]
 
+use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::ffi::CStr;
+use std::ffi::{CStr, c_int};
 use std::fs::File;
 use std::ptr;
 use std::rc::{Rc, Weak};
@@ -19,10 +20,8 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::error::{Error, Result, cvt, cvt_p};
 use crate::flags::{EventFeatures, LoopFlags};
-use crate::{
-    Event, EventBufferEvent, EventConfig, buffer_event, event, ffi, log, process, signals,
-    trampoline,
-};
+use crate::runtime::{self, LoopScope, signals, watch_forks};
+use crate::{EventConfig, ffi, log, process};
 
 /// How many descriptors libevent opens for a base at most: epoll, timer, signal pair.
 /// It ends the process if it gets no signal pair, so they are asked for before.
@@ -76,9 +75,8 @@ struct Handle {
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        // Taken out first: their closures' captures may run user code.
-        let kept = (self.inner.kept.take(), self.inner.connections.take());
-        drop(kept);
+        let kept = self.inner.kept.take();
+        drop(kept); // nothing is borrowed: captured values may run user code
     }
 }
 
@@ -89,12 +87,11 @@ pub(crate) struct Inner {
     freed: Cell<bool>,
     handle: RefCell<Weak<Handle>>, // what the public handles share, while there is one
     top_priority: Cell<i32>,       // no event of this base ever had a higher number
-    pub(crate) signals: RefCell<Vec<Weak<event::Inner>>>, // the added signal events
-    kept: RefCell<HashMap<*const event::Inner, Event>>, // the detached events
-    connections: RefCell<HashMap<*const buffer_event::Inner, EventBufferEvent>>, // and buffer events
-    owes_a_turn: Cell<bool>, // something freed is finished by the loop, see `Inner::drop`
-    events_of_c: Cell<bool>, // libevent makes events here at times that nobody is told of
-    orphans: RefCell<Vec<Box<dyn Orphan>>>,
+    signals: RefCell<HashMap<usize, Weak<dyn SignalEvent>>>, // those that are added, by address
+    kept: RefCell<HashMap<usize, Box<dyn Any>>>, // detached events and buffer events, by address
+    owes_a_turn: Cell<bool>,       // something freed is finished by the loop, see `Inner::drop`
+    events_of_c: Cell<bool>,       // libevent makes events here at times that nobody is told of
+    remains: RefCell<Vec<Box<dyn Remains>>>,
     inherited: RefCell<Vec<Weak<dyn Inherited>>>,
 }
 
@@ -170,38 +167,68 @@ impl Inner {
         self.handle.borrow().strong_count() > 0
     }
 
-    /// Takes a detached event into keeping, or drops it where that would be for ever.
-    pub(crate) fn keep(&self, event: Event) {
+    /// Keeps the handle of a detached object at `address` until [`let_go`](Self::let_go), or
+    /// drops it where that would be for ever.
+    pub(crate) fn keep(&self, address: usize, handle: impl Any) {
         if !self.has_handle() {
             return;
         }
-        let before = self.kept.borrow_mut().insert(Rc::as_ptr(&event.0), event);
-        drop(before); // another handle of the same event, hence not the last
+        let before = self.kept.borrow_mut().insert(address, Box::new(handle));
+        drop(before); // another handle of the same object, hence not the last
     }
 
-    pub(crate) fn let_go(&self, event: &event::Inner) -> Option<Event> {
-        self.kept.borrow_mut().remove(&ptr::from_ref(event))
+    /// Returns the handle that the base kept of the object at `address`, for the caller to
+    /// drop.
+    pub(crate) fn let_go(&self, address: usize) -> Option<Box<dyn Any>> {
+        self.kept.borrow_mut().remove(&address)
     }
 
-    /// As [`keep`](Self::keep), for a buffer event.
-    pub(crate) fn keep_connection(&self, bev: EventBufferEvent) {
-        if !self.has_handle() {
-            return;
+    /// Frees what is left of an object, or leaves it to the parent: in a forked child that
+    /// has not called `re_init` yet, C must not be told, and the base keeps it until then.
+    pub(crate) fn end(&self, remains: impl Remains + 'static) {
+        if self.is_foreign() {
+            self.adopt(Box::new(remains));
+        } else {
+            Box::new(remains).free(self);
         }
-        let before = self
-            .connections
-            .borrow_mut()
-            .insert(Rc::as_ptr(&bev.0), bev);
-        drop(before); // another handle of the same buffer event, hence not the last
-    }
-
-    pub(crate) fn let_connection_go(&self, bev: &buffer_event::Inner) -> Option<EventBufferEvent> {
-        self.connections.borrow_mut().remove(&ptr::from_ref(bev))
     }
 
     /// Holds what cannot be freed now, until `re_init` in a foreign child, or the base's end.
-    pub(crate) fn adopt(&self, orphan: Box<dyn Orphan>) {
-        self.orphans.borrow_mut().push(orphan);
+    pub(crate) fn adopt(&self, remains: Box<dyn Remains>) {
+        self.remains.borrow_mut().push(remains);
+    }
+
+    /// Notes that a signal event is added, and takes the signal for this base.
+    pub(crate) fn add_signal(
+        &self,
+        call: &'static str,
+        record: &mut signals::Record,
+        address: usize,
+        event: Weak<dyn SignalEvent>,
+        signum: c_int,
+    ) -> Result<()> {
+        record.claim(call, self.address())?;
+        if self.signals.borrow_mut().insert(address, event).is_none() {
+            record.take(signum);
+        }
+        Ok(())
+    }
+
+    /// Notes that the signal event at `address` is not added any more.
+    pub(crate) fn remove_signal(
+        &self,
+        record: &mut signals::Record,
+        address: usize,
+        signum: c_int,
+    ) {
+        if self.signals.borrow_mut().remove(&address).is_some() {
+            record.give_back(self.address(), signum);
+        }
+    }
+
+    /// What the record of signals knows this base by.
+    fn address(&self) -> usize {
+        ptr::from_ref(self).addr()
     }
 
     /// Has `re_init` tell `object` that it is in a child now.
@@ -216,14 +243,14 @@ impl Inner {
     /// C is at work on.
     pub(crate) fn calling<T>(&self, call: impl FnOnce() -> T) -> T {
         let result = self.calling_in_drop(call);
-        trampoline::resume();
+        runtime::resume();
         result
     }
 
     /// As [`calling`](Self::calling), for a destructor: a panic waits for the next call.
     pub(crate) fn calling_in_drop<T>(&self, call: impl FnOnce() -> T) -> T {
         let _depth = Depth::enter(self);
-        let _scope = trampoline::LoopScope::enter();
+        let _scope = LoopScope::enter();
         call()
     }
 
@@ -260,15 +287,15 @@ impl Drop for Inner {
     fn drop(&mut self) {
         if self.is_foreign() {
             // Freeing would tell the parent's epoll set to forget the parent's events.
-            self.orphans.take().into_iter().for_each(std::mem::forget);
+            self.remains.take().into_iter().for_each(std::mem::forget);
             return;
         }
         if self.owes_a_turn.get() {
             self.finish();
         }
-        for orphan in self.orphans.take() {
+        for remains in self.remains.take() {
             self.finish();
-            orphan.free(self);
+            remains.free(self);
         }
         let _signals = signals::lock(); // libevent looks at its process-wide signal state
         // SAFETY: made by `EventBase::make`, freed only here; every event of this base held
@@ -277,11 +304,29 @@ impl Drop for Inner {
     }
 }
 
-/// Something that was dropped before its base could free it: in a forked child, or while
-/// libevent was at work on it.
-pub(crate) trait Orphan {
-    /// Frees it, now that its base is this process's own and at rest, or at its end.
+impl runtime::Loop for Inner {
+    fn stop(&self) {
+        self.stop();
+    }
+
+    fn is_foreign(&self) -> bool {
+        self.is_foreign()
+    }
+}
+
+/// What is left of an object after its last handle has gone: what C holds of it.
+pub(crate) trait Remains {
+    /// Frees it. The base is this process's own, and at rest unless the object says otherwise.
     fn free(self: Box<Self>, base: &Inner);
+}
+
+pub(crate) use Remains as Orphan;
+
+/// A signal event that is added to a base.
+pub(crate) trait SignalEvent {
+    fn signum(&self) -> c_int;
+    /// Deletes it: the signal does again what it did before.
+    fn del(self: Rc<Self>) -> Result<()>;
 }
 
 /// Something that a forked child must not go on with, because it shares with its parent what
@@ -374,7 +419,7 @@ impl EventBase {
     fn make(config: Option<&EventConfig>) -> Result<Self> {
         const CALL: &str = "EventBase::__construct";
         log::install();
-        process::watch_forks();
+        watch_forks();
         let room = (0..DESCRIPTORS_OF_A_BASE)
             .map(|_| File::open("/dev/null"))
             .collect::<Result<Vec<_>, _>>();
@@ -395,10 +440,9 @@ impl EventBase {
             top_priority: Cell::new(0),
             signals: RefCell::default(),
             kept: RefCell::default(),
-            connections: RefCell::default(),
             owes_a_turn: Cell::new(false),
             events_of_c: Cell::new(false),
-            orphans: RefCell::default(),
+            remains: RefCell::default(),
             inherited: RefCell::default(),
         });
         Ok(Self::of(&inner))
@@ -738,29 +782,6 @@ impl EventBase {
         unsafe { ffi::event_base_got_break(self.inner().raw) != 0 }
     }
 
-    /// Moves an event that is not pending to this base; its priority becomes the middle one.
-    ///
-    /// PHP: `EventBase::set`. libevent: `event_base_set`.
-    ///
-    /// # Errors
-    /// [`Error::State`] while the event is pending; [`Error::Freed`], [`Error::Forked`].
-    ///
-    /// # Examples
-    /// ```
-    /// # use php_event::{Event, EventBase};
-    /// let (one, other) = (EventBase::new()?, EventBase::new()?);
-    /// let timer = Event::timer(&one, |_event| println!("on the other"))?;
-    /// other.set(&timer)?;
-    /// timer.add(Some(std::time::Duration::ZERO))?;
-    /// other.dispatch()?;
-    /// # Ok::<(), php_event::EventException>(())
-    /// ```
-    #[doc(alias = "EventBase::set", alias = "event_base_set")]
-    pub fn set(&self, event: &Event) -> Result<()> {
-        self.inner().usable("EventBase::set")?;
-        event.move_to("EventBase::set", self.inner())
-    }
-
     /// The time of this turn of the loop; outside of it, or with
     /// [`NO_CACHE_TIME`](Self::NO_CACHE_TIME), now.
     ///
@@ -875,16 +896,21 @@ impl EventBase {
                 reason: "not possible with more than one thread: call it before the others start",
             });
         }
-        let mut owner = signals::lock();
-        if !inner.signals.borrow().is_empty() {
-            owner.claim(CALL, inner)?;
+        let mut record = signals::lock();
+        let added = inner.signals.borrow();
+        if !added.is_empty() {
+            record.claim(CALL, inner.address())?;
         }
+        for event in added.values().filter_map(Weak::upgrade) {
+            record.take(event.signum());
+        }
+        drop(added);
         // SAFETY: `self` holds the base, and no loop of it is running.
         let rc = unsafe { ffi::event_reinit(inner.raw) };
         inner.generation.set(process::generation());
-        drop(owner);
-        for orphan in inner.orphans.take() {
-            orphan.free(inner); // its base tells this process's own backend now
+        drop(record);
+        for remains in inner.remains.take() {
+            remains.free(inner); // its base tells this process's own backend now
         }
         for object in inner.inherited.take() {
             if let Some(object) = object.upgrade() {
@@ -927,11 +953,11 @@ impl EventBase {
         let signals = inner
             .signals
             .borrow()
-            .iter()
+            .values()
             .filter_map(Weak::upgrade)
             .collect::<Vec<_>>();
         for signal in signals {
-            Event(signal).del()?; // the signal gets its former disposition back
+            signal.del()?;
         }
         inner.freed.set(true);
         drop(inner.kept.take());

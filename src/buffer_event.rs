@@ -426,7 +426,7 @@ impl EventBufferEvent {
         if self.0.usable("EventBufferEvent::detach").is_ok() {
             self.0.detached.set(true);
             let base = self.0.base();
-            base.keep_connection(self);
+            base.keep(Rc::as_ptr(&self.0).addr(), self);
         }
     }
 

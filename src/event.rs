@@ -1,10 +1,11 @@
 //! `Event`: something that a base waits for, and the closure that it calls then.
 //!
 //! Owns: what [`Inner`] has. Lent to C: one weak count of it, from `make` to its end.
-//! Runs user code: the closure, through `trampoline`.
+//! Runs user code: the closure.
 #![allow(unsafe_code)]
 
 mod data;
+mod entry;
 mod inner;
 
 use std::borrow::Cow;
@@ -21,8 +22,8 @@ use inner::{Callback, Kind, REASONS, forget_owed_calls};
 
 use crate::error::{Error, Result, cvt, cvt_p};
 use crate::flags::EventFlags;
-use crate::trampoline::{self, Slot};
-use crate::{EventBase, base, ffi, log, process, signals};
+use crate::runtime::{self, Slot, signals};
+use crate::{EventBase, base, ffi, log, process};
 
 /// Something that a base waits for: a descriptor, a signal, or a time.
 ///
@@ -326,11 +327,11 @@ impl Event {
             detached: Cell::new(false),
             enlisted: Cell::new(false),
         });
-        let arg = trampoline::lend(&inner);
+        let arg = runtime::lend(&inner);
         // SAFETY: `inner` holds the base for as long as the event lives, and `arg` stays
         // lent until `release` has freed the event.
         let raw =
-            unsafe { ffi::event_new(base.raw(), fd, what.bits(), Some(trampoline::on_event), arg) };
+            unsafe { ffi::event_new(base.raw(), fd, what.bits(), Some(entry::on_event), arg) };
         match cvt_p(call, raw) {
             Ok(raw) => {
                 inner.raw.set(raw);
@@ -340,7 +341,7 @@ impl Event {
             }
             Err(error) => {
                 // SAFETY: lent above, and libevent made no event that holds it.
-                unsafe { trampoline::reclaim::<Inner>(arg) };
+                unsafe { runtime::reclaim::<Inner>(arg) };
                 Err(error)
             }
         }
@@ -428,16 +429,14 @@ impl Event {
         time: *const ffi::timeval,
         base: &base::Inner,
     ) -> Result<()> {
-        let mut owner = signals::lock();
-        owner.claim(call, base)?;
-        owner.note_former(signum);
-        if !self.0.enlisted.replace(true) {
-            signals::enlist(base, &self.0);
-        }
-        // SAFETY: `raw` is not freed, libevent copies the time, and `owner` keeps other
+        let mut record = signals::lock();
+        let (address, event) = (self.0.address(), Rc::downgrade(&self.0));
+        base.add_signal(call, &mut record, address, event, signum)?;
+        self.0.enlisted.set(true);
+        // SAFETY: `raw` is not freed, libevent copies the time, and `record` keeps other
         // threads off libevent's signal state.
         let result = cvt(call, unsafe { ffi::event_add(raw, time) });
-        drop(owner);
+        drop(record);
         log::discard(); // in a child, libevent takes the parent's base for a rival
         if result.is_err() {
             self.0.unenlist();
@@ -492,16 +491,16 @@ impl Event {
 
     fn del_as(&self, call: &'static str) -> Result<()> {
         let (raw, base) = self.usable(call)?;
-        let owner = self.0.signum().map(|_| signals::lock());
+        let record = self.0.signum().map(|_| signals::lock());
         // SAFETY: `raw` is not freed.
         let result = cvt(call, unsafe { ffi::event_del(raw) });
-        if owner.is_some() {
+        if record.is_some() {
             forget_owed_calls(raw);
         }
-        drop(owner);
+        drop(record);
         self.0.unenlist();
         if self.0.detached.replace(false) {
-            drop(base.let_go(&self.0)); // `self` is another handle of it
+            drop(base.let_go(self.0.address())); // `self` is another handle of it
         }
         result.map(drop)
     }
@@ -730,7 +729,7 @@ impl Event {
         if self.is_pending() {
             self.0.detached.set(true);
             let base = self.0.base();
-            base.keep(self);
+            base.keep(self.0.address(), self);
         }
     }
 
@@ -880,14 +879,7 @@ impl Event {
         // SAFETY: the event is idle, `base` is held by `Inner` from below on, and `arg` is
         // the count that is lent already.
         let rc = unsafe {
-            ffi::event_assign(
-                raw,
-                base.raw(),
-                fd,
-                what.bits(),
-                Some(trampoline::on_event),
-                arg,
-            )
+            ffi::event_assign(raw, base.raw(), fd, what.bits(), Some(entry::on_event), arg)
         };
         cvt(call, rc)?;
         self.0.kind.set(kind);
@@ -933,7 +925,7 @@ impl Event {
     #[doc(alias = "Event::free", alias = "event_free")]
     pub fn free(&self) {
         let kept = if self.0.detached.replace(false) {
-            self.0.base().let_go(&self.0)
+            self.0.base().let_go(self.0.address())
         } else {
             None
         };
@@ -995,6 +987,31 @@ fn check_descriptor_flags(call: &'static str, what: EventFlags) -> Result<()> {
         format!("{:#x} has bits that are no flags of Event", what.bits()).into()
     };
     Err(Error::argument(call, reason))
+}
+
+impl EventBase {
+    /// Moves an event that is not pending to this base; its priority becomes the middle one.
+    ///
+    /// PHP: `EventBase::set`. libevent: `event_base_set`.
+    ///
+    /// # Errors
+    /// [`Error::State`] while the event is pending; [`Error::Freed`], [`Error::Forked`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{Event, EventBase};
+    /// let (one, other) = (EventBase::new()?, EventBase::new()?);
+    /// let timer = Event::timer(&one, |_event| println!("on the other"))?;
+    /// other.set(&timer)?;
+    /// timer.add(Some(std::time::Duration::ZERO))?;
+    /// other.dispatch()?;
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
+    #[doc(alias = "EventBase::set", alias = "event_base_set")]
+    pub fn set(&self, event: &Event) -> Result<()> {
+        self.inner().usable("EventBase::set")?;
+        event.move_to("EventBase::set", self.inner())
+    }
 }
 
 impl PartialEq for Event {

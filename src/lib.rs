@@ -28,15 +28,14 @@ mod buffer;
 mod buffer_event;
 mod config;
 mod dns;
-mod error;
 mod event;
 mod ffi;
 mod flags;
 mod http;
 mod listener;
-mod log;
+mod native;
 pub mod process;
-mod signals;
+mod runtime;
 mod socket_name;
 #[cfg(feature = "openssl")]
 mod ssl_context;
@@ -52,7 +51,6 @@ pub use buffer::EventBuffer;
 pub use buffer_event::{Callbacks, EventBufferEvent, Filters, RateLimit};
 pub use config::EventConfig;
 pub use dns::{DnsError, EventDnsBase, Lookup, LookupOptions};
-pub use error::{Error, Error as EventException, Result};
 pub use event::Event;
 #[cfg(feature = "openssl")]
 pub use flags::SslState;
@@ -63,6 +61,8 @@ pub use flags::{
 };
 pub use http::{EventHttp, EventHttpConnection, EventHttpRequest, HttpError};
 pub use listener::{EventListener, ListenerTarget};
+pub use runtime::error::{Error, Error as EventException, Result};
+use runtime::{error, log};
 pub use socket_name::SocketName;
 #[cfg(feature = "openssl")]
 pub use ssl_context::{EventSslContext, SslMethod, SslOption, SslValue, SslVersion};

@@ -1,14 +1,10 @@
 //! Processes: what PHP programs take from `pcntl` and `posix`.
 //!
-//! Owns: the count of forks that this process descends from.
-//! Lent to C: the fork handler of `trampoline`, for the life of the process.
-//! Runs no user code.
+//! Owns nothing, lends C nothing, runs no user code.
 #![allow(unsafe_code)]
 
 use std::ffi::c_int;
 use std::io::Write as _;
-use std::sync::Once;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::{fmt, fs, io};
 
 use nix::errno::Errno;
@@ -16,7 +12,8 @@ use nix::sys::signal::Signal;
 use nix::unistd::{self, ForkResult};
 
 use crate::error::{Error, Result};
-use crate::{signals, trampoline};
+pub(crate) use crate::runtime::generation;
+use crate::runtime::{in_loop, signals, watch_forks};
 
 /// The number of a process.
 ///
@@ -27,29 +24,6 @@ use crate::{signals, trampoline};
 /// assert!(own > 0);
 /// ```
 pub type Pid = i32;
-
-static GENERATION: AtomicU32 = AtomicU32::new(0);
-
-/// Moves on in each forked child: comparing it costs a load, asking for the pid a system call.
-pub(crate) fn generation() -> u32 {
-    GENERATION.load(Ordering::Relaxed)
-}
-
-/// Called in the child, by the handler that [`watch_forks`] registers.
-pub(crate) fn next_generation() {
-    GENERATION.fetch_add(1, Ordering::Relaxed);
-    signals::forked();
-}
-
-/// Makes every later `fork` of this process known to the bases, whoever calls it.
-pub(crate) fn watch_forks() {
-    static WATCHED: Once = Once::new();
-    WATCHED.call_once(|| {
-        // SAFETY: the handler does what a child may do at once: it adds to an atomic number,
-        // tries a lock and sets dispositions.
-        unsafe { libc::pthread_atfork(None, None, Some(trampoline::on_fork_child)) };
-    });
-}
 
 /// Which of the two processes [`fork`] returned in.
 ///
@@ -98,7 +72,7 @@ pub enum Fork {
 #[doc(alias = "pcntl_fork")]
 pub fn fork() -> Result<Fork> {
     const CALL: &str = "pcntl_fork";
-    if trampoline::in_loop() {
+    if in_loop() {
         let reason =
             "not possible inside a callback: leave the loop with EventBase::exit and fork then";
         return Err(Error::State { call: CALL, reason });
@@ -111,7 +85,7 @@ pub fn fork() -> Result<Fork> {
         .flush()
         .map_err(|error| Error::io(CALL, error))?;
     watch_forks();
-    let mut owner = signals::lock();
+    let mut record = signals::lock();
     let held = SignalsHeld::new(CALL)?;
     #[expect(
         clippy::disallowed_methods,
@@ -120,7 +94,7 @@ pub fn fork() -> Result<Fork> {
     // SAFETY: this process has one thread, so the child has no lock that nobody will release.
     let forked = unsafe { unistd::fork() };
     if matches!(forked, Ok(ForkResult::Child)) {
-        owner.restore_former();
+        record.restore_former();
     }
     drop(held);
     match forked.map_err(|error| Error::io(CALL, error))? {

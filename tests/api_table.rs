@@ -231,7 +231,7 @@ fn a_test_that_has_nothing_to_do_with_its_row_is_found() {
     let about = |rows: &[Row]| facts.about_proofs(rows);
     for other in [
         "tests/abi.rs::timeval_is_the_one_of_libc",
-        "src/error.rs::EventException",
+        "src/runtime/error.rs::EventException",
     ] {
         assert_found(about, "does not mention Event::timer", row, |row| {
             row.shown[0].path = other.to_owned();

@@ -389,7 +389,7 @@ impl Inner {
         let handle = self
             .detached
             .replace(false)
-            .then(|| self.base.let_connection_go(self));
+            .then(|| self.base.let_go(ptr::from_ref(self).addr()));
         let dial = self.dial.take();
         if self.base.is_foreign() {
             self.base.adopt(Box::new(remains));

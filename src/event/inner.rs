@@ -5,6 +5,7 @@
 //! Runs user code: destructors of what the closure captured, when nothing is borrowed.
 #![allow(unsafe_code)]
 
+use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::ffi::{c_int, c_void};
 use std::ptr;
@@ -12,9 +13,10 @@ use std::rc::Rc;
 
 use super::Event;
 use super::data::Data;
+use crate::error::Result;
 use crate::flags::EventFlags;
-use crate::trampoline::{self, Slot};
-use crate::{base, ffi, signals};
+use crate::runtime::{self, Slot, signals};
+use crate::{base, ffi};
 
 /// The bits that stand for a reason to run, not for a way of being registered.
 pub(super) const REASONS: EventFlags = EventFlags::TIMEOUT
@@ -43,29 +45,47 @@ pub(crate) struct Inner {
     pub(super) enlisted: Cell<bool>, // on the base's list of added signal events
 }
 
-/// An event that was dropped in a forked child before its base could free it.
-struct Orphan {
+/// What C holds of an event.
+struct Remains {
     raw: *mut ffi::event,
     arg: *mut c_void,
+    signum: Option<c_int>,
     closure: Option<Box<Callback>>, // owns the source, whose number must stay taken
 }
 
-impl base::Orphan for Orphan {
+impl base::Remains for Remains {
     fn free(self: Box<Self>, base: &base::Inner) {
-        let mut owner = signals::lock();
-        owner.strike(base, self.arg.cast_const().cast());
-        // SAFETY: made by `event_new`; the handle that would have freed it gave it up.
+        let mut record = self.signum.map(|_| signals::lock());
+        // SAFETY: made by `event_new`; `Inner::release` gave it up to this.
         unsafe { ffi::event_free(self.raw) };
-        drop(owner);
+        if let (Some(record), Some(signum)) = (&mut record, self.signum) {
+            base.remove_signal(record, self.arg.addr(), signum);
+        }
+        drop(record);
         // SAFETY: lent in `make`, and libevent has forgotten it.
-        unsafe { trampoline::reclaim::<Inner>(self.arg) };
+        unsafe { runtime::reclaim::<Inner>(self.arg) };
         drop(self.closure);
+    }
+}
+
+impl base::SignalEvent for Inner {
+    fn signum(&self) -> c_int {
+        Self::signum(self).unwrap_or_default()
+    }
+
+    fn del(self: Rc<Self>) -> Result<()> {
+        Event(self).del()
     }
 }
 
 impl Inner {
     pub(crate) fn base(&self) -> Rc<base::Inner> {
         Rc::clone(&self.base.borrow())
+    }
+
+    /// What the base knows this event by.
+    pub(super) fn address(&self) -> usize {
+        ptr::from_ref(self).addr()
     }
 
     pub(crate) fn signum(&self) -> Option<c_int> {
@@ -87,21 +107,25 @@ impl Inner {
 
     /// After a callback: what only a pending event has is given back. Returns the handle
     /// that the base kept, for the caller to drop.
-    pub(crate) fn settle(&self) -> Option<Event> {
+    pub(crate) fn settle(&self) -> Option<Box<dyn Any>> {
         if !self.enlisted.get() && !self.detached.get() || self.pends(REASONS) {
             return None;
         }
         self.unenlist();
         if self.detached.replace(false) {
-            self.base().let_go(self)
+            self.base().let_go(self.address())
         } else {
             None
         }
     }
 
     pub(super) fn unenlist(&self) {
-        if self.enlisted.replace(false) {
-            signals::lock().strike(&self.base.borrow(), self);
+        if self.enlisted.replace(false)
+            && let Some(signum) = self.signum()
+        {
+            let mut record = signals::lock();
+            self.base()
+                .remove_signal(&mut record, self.address(), signum);
         }
     }
 
@@ -112,20 +136,13 @@ impl Inner {
             return;
         }
         let arg = self.arg.replace(ptr::null_mut());
-        let closure = self.slot.set(None);
-        let base = self.base();
-        if base.is_foreign() {
-            base.adopt(Box::new(Orphan { raw, arg, closure }));
-            return;
-        }
-        let owner = self.signum().map(|_| signals::lock());
-        // SAFETY: made by `event_new`, freed only here; `base` outlives this call.
-        unsafe { ffi::event_free(raw) };
-        drop(owner);
-        self.unenlist();
-        // SAFETY: lent in `make`, and libevent has forgotten it.
-        unsafe { trampoline::reclaim::<Self>(arg) };
-        drop(closure);
+        let remains = Remains {
+            raw,
+            arg,
+            signum: self.signum(),
+            closure: self.slot.set(None),
+        };
+        self.base().end(remains);
     }
 }
 

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::ffi::CString;
 use std::{fmt, io};
 
-use crate::log;
+use super::log;
 
 /// What the library's calls return.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

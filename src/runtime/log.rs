@@ -1,15 +1,17 @@
-//! What libevent has to say, kept off stderr.
+//! libevent's log, kept off stderr.
 //!
 //! Owns: the texts that libevent logged on this thread and nobody has read yet.
-//! Lent to C: the log and fatal callbacks of `trampoline`, for the life of the process.
+//! Lends C its log and fatal callbacks, for the life of the process.
 //! Runs user code: the `tracing` subscriber, in [`flush`], which is only called where no
 //! libevent frame is in the middle of its work.
 #![allow(unsafe_code)]
 
 use std::cell::{Cell, RefCell};
+use std::ffi::{CStr, c_char, c_int};
+use std::io::Write as _;
 use std::sync::Once;
 
-use crate::{ffi, trampoline};
+use crate::ffi;
 
 /// More than this many unread texts on one thread are dropped, the newest first.
 const PARKED_MAX: usize = 32;
@@ -21,7 +23,7 @@ thread_local! {
 
 /// libevent's severities.
 #[derive(Clone, Copy)]
-pub(crate) enum Level {
+enum Level {
     Debug,
     Message,
     Warning,
@@ -33,14 +35,14 @@ pub(crate) fn install() {
     static INSTALLED: Once = Once::new();
     INSTALLED.call_once(|| {
         // SAFETY: `on_log` is a function of this crate, never unloaded, and calls no libevent.
-        unsafe { ffi::event_set_log_callback(Some(trampoline::on_log)) };
+        unsafe { ffi::event_set_log_callback(Some(on_log)) };
         // SAFETY: `on_fatal` is a function of this crate, and does not return.
-        unsafe { ffi::event_set_fatal_callback(Some(trampoline::on_fatal)) };
+        unsafe { ffi::event_set_fatal_callback(Some(on_fatal)) };
     });
 }
 
 /// Keeps a text until C has returned. Called from inside libevent: runs no user code.
-pub(crate) fn park(level: Level, text: &str) {
+fn park(level: Level, text: &str) {
     ANY.set(true);
     let kept = PARKED.try_with(|parked| {
         let mut parked = parked.borrow_mut();
@@ -78,7 +80,7 @@ pub(crate) fn flush() {
 }
 
 /// What is parked, for the last words before an abort.
-pub(crate) fn last_words() -> Option<Box<str>> {
+fn last_words() -> Option<Box<str>> {
     PARKED
         .try_with(|parked| parked.try_borrow_mut().ok()?.pop())
         .ok()
@@ -95,4 +97,33 @@ fn emit(parked: Vec<(Level, Box<str>)>) {
             Level::Error => tracing::error!(target: "libevent", "{text}"),
         }
     }
+}
+
+/// # Safety
+/// Registered only with `event_set_log_callback`, which gives a C string.
+unsafe extern "C" fn on_log(severity: c_int, text: *const c_char) {
+    if text.is_null() {
+        return;
+    }
+    // SAFETY: libevent passes a NUL-terminated buffer that lives until this returns.
+    let text = unsafe { CStr::from_ptr(text) }.to_string_lossy();
+    let level = match severity {
+        0 => Level::Debug,
+        1 => Level::Message,
+        2 => Level::Warning,
+        _ => Level::Error,
+    };
+    park(level, &text);
+}
+
+/// libevent cannot go on: tells why and aborts, where libevent alone would end the process
+/// with an ordinary exit code.
+///
+/// # Safety
+/// Registered only with `event_set_fatal_callback`.
+unsafe extern "C" fn on_fatal(code: c_int) {
+    let words = last_words();
+    let words = words.as_deref().unwrap_or("no cause given");
+    let _ = writeln!(std::io::stderr(), "libevent: fatal error {code}: {words}");
+    std::process::abort();
 }

@@ -3,15 +3,15 @@
 
 use std::ffi::{c_int, c_short, c_void};
 
-use super::{guard, release, upgrade};
+use super::{Event, Inner};
 use crate::flags::EventFlags;
-use crate::{Event, event};
+use crate::runtime::{guard, release, upgrade};
 
 /// # Safety
-/// Registered only by `Event`, with an `arg` lent for `event::Inner`.
+/// Registered only by `Event`, with an `arg` lent for `Inner`.
 pub(crate) unsafe extern "C" fn on_event(_fd: c_int, what: c_short, arg: *mut c_void) {
-    // SAFETY: `event::Inner::release` deletes the event before it reclaims `arg`.
-    let Some(inner) = (unsafe { upgrade::<event::Inner>(arg) }) else {
+    // SAFETY: `Inner::release` deletes the event before it reclaims `arg`.
+    let Some(inner) = (unsafe { upgrade::<Inner>(arg) }) else {
         return;
     };
     let base = inner.base();

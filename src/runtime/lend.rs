@@ -1,0 +1,33 @@
+//! The weak counts that C holds.
+//!
+//! Lends C one weak count for each [`lend`]. Runs no user code.
+#![allow(unsafe_code)]
+
+use std::ffi::c_void;
+use std::mem::ManuallyDrop;
+use std::rc::{Rc, Weak};
+
+/// Gives C a weak count of `inner`, as the argument of a callback.
+pub(crate) fn lend<T>(inner: &Rc<T>) -> *mut c_void {
+    Weak::into_raw(Rc::downgrade(inner)).cast_mut().cast()
+}
+
+/// The object that C's argument stands for; `None` once its last strong count is gone.
+///
+/// # Safety
+/// `arg` comes from [`lend`] with the same `T`, and [`reclaim`] has not taken it back.
+pub(crate) unsafe fn upgrade<T>(arg: *mut c_void) -> Option<Rc<T>> {
+    // SAFETY: `arg` is a weak count of a `T` that C still holds, which `# Safety` asks for;
+    // `ManuallyDrop` leaves that count with C.
+    let lent = ManuallyDrop::new(unsafe { Weak::from_raw(arg.cast_const().cast::<T>()) });
+    lent.upgrade()
+}
+
+/// Takes back what [`lend`] gave.
+///
+/// # Safety
+/// `arg` comes from [`lend`] with the same `T`, once for each `lend`, and C has forgotten it.
+pub(crate) unsafe fn reclaim<T>(arg: *mut c_void) {
+    // SAFETY: `# Safety` says that C gives its count of a `T` up, and does so once.
+    drop(unsafe { Weak::from_raw(arg.cast_const().cast::<T>()) });
+}

@@ -1,0 +1,26 @@
+//! What every callback needs, whatever class it belongs to.
+//!
+//! A class lends C one weak count of its `Inner` with [`lend`], and takes it back with
+//! [`reclaim`] after libevent has forgotten it. An entry point that C calls turns the pointer
+//! into an `Rc` with [`upgrade`], runs the user's closure in [`guard`] and drops what may be
+//! the last handle in [`release`]. The method that called into C ends with [`resume`], which
+//! raises the panic that a closure ended in.
+//!
+//! Knows `ffi` only: no class, and nothing of `native`.
+
+pub(crate) mod error;
+mod fork;
+mod generation;
+mod guard;
+mod lend;
+pub(crate) mod log;
+mod loops;
+pub(crate) mod signals;
+mod slot;
+
+pub(crate) use fork::watch_forks;
+pub(crate) use generation::generation;
+pub(crate) use guard::{Loop, guard, panic_waits, release, resume};
+pub(crate) use lend::{lend, reclaim, upgrade};
+pub(crate) use loops::{LoopScope, in_loop};
+pub(crate) use slot::Slot;
