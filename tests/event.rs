@@ -1,7 +1,5 @@
 //! `Event`: descriptors, timers and signals; pending states, times, data and JSON.
 
-mod support_class;
-
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -17,8 +15,8 @@ use nix::sys::signal::{Signal, raise};
 use php_event::stream::{StreamContext, stream_socket_server};
 use php_event::{Error, Event, EventBase, EventConfig, EventFlags, LoopEnd, MAX_TIMEOUT, Result};
 use serde_json::{json, to_string};
-use support_class::{
-    NEVER, NOW, Seen, alone, ms, new_base, noting, pass, precise_base, run, run_as,
+use test_support::{
+    NEVER, NOW, Seen, alone, ms, new_base, noting, poll, precise_base, run, run_as,
 };
 
 /// Signals belong to the whole process: one test at a time has them.
@@ -466,7 +464,7 @@ fn in_its_own_callback_only_a_persistent_event_is_pending() {
         })
         .unwrap();
         event.add(None).unwrap();
-        pass(&base);
+        poll(&base);
         let json = format!(r#"{{"pending":{pending},"data":null}}"#);
         assert_eq!(seen.take(), [(pending, json)]);
         assert_eq!(event.is_pending(), pending);
@@ -587,7 +585,7 @@ fn several_events_on_one_descriptor_all_fire() {
     .map(|what| watch(&base, Rc::clone(&ours), what, &seen));
     events.iter().for_each(|event| event.add(None).unwrap());
     theirs.write_all(b"x").unwrap();
-    pass(&base);
+    poll(&base);
     let mut whats = seen.take();
     whats.sort_unstable_by_key(|what| what.bits());
     assert_eq!(
@@ -609,7 +607,7 @@ fn an_event_added_twice_is_registered_once() {
     let event = watch(&base, ours, Event::WRITE | Event::PERSIST, &seen);
     event.add(None).unwrap();
     event.add(None).unwrap();
-    pass(&base);
+    poll(&base);
     assert_eq!(seen.take(), [Event::WRITE]);
     event.del().unwrap();
     assert_eq!(run(&base), LoopEnd::NoEvents);
@@ -748,7 +746,7 @@ fn a_time_below_a_microsecond_is_due_in_the_next_pass() {
     ] {
         let timer = noting(&base, &seen, "timer");
         timer.add(Some(time)).unwrap();
-        pass(&base);
+        poll(&base);
         assert_eq!(seen.take(), ["timer"], "{time:?}");
         let (ours, _theirs) = pair();
         let note = seen.clone();
@@ -757,7 +755,7 @@ fn a_time_below_a_microsecond_is_due_in_the_next_pass() {
             note.note("read");
         });
         read.as_ref().unwrap().add(Some(time)).unwrap();
-        pass(&base);
+        poll(&base);
         assert_eq!(seen.take(), ["read"], "{time:?}");
     }
 }
@@ -773,7 +771,7 @@ fn a_time_longer_than_the_longest_waits_and_does_not_wrap() {
         let timer = noting(&base, &seen, "fired");
         timer.add(Some(time)).unwrap();
         base.exit(Some(time)).unwrap();
-        assert_eq!(pass(&base), LoopEnd::Passed);
+        assert_eq!(poll(&base), LoopEnd::Passed);
         assert!(timer.is_pending());
         assert_eq!(seen.len(), 0);
     }
@@ -873,7 +871,7 @@ fn an_event_without_its_timer_waits_on_and_a_timer_without_it_does_not() {
     timer.remove_timer().unwrap();
     assert!(!timer.is_pending());
     thread::sleep(Duration::from_millis(20)); // both times would have come
-    pass(&base);
+    poll(&base);
     assert_eq!(seen.take(), []);
     theirs.write_all(b"x").unwrap();
     assert_eq!(run(&base), LoopEnd::NoEvents);
@@ -993,7 +991,7 @@ fn an_event_that_is_pending_or_for_a_signal_is_not_set_anew() {
             assert_eq!(error.call(), call);
         }
     }
-    assert_eq!(pass(&base), LoopEnd::Passed);
+    assert_eq!(poll(&base), LoopEnd::Passed);
 }
 
 #[test]
@@ -1069,14 +1067,14 @@ fn several_events_on_one_signal_are_all_called() {
     });
     events.iter().for_each(|event| event.add(None).unwrap());
     raise(Signal::SIGUSR1).unwrap();
-    pass(&base);
+    poll(&base);
     let mut called = seen.take();
     called.sort_unstable();
     assert_eq!(called, [1, 2, 3]);
 
     events[0].del().unwrap(); // the others go on
     raise(Signal::SIGUSR1).unwrap();
-    pass(&base);
+    poll(&base);
     assert_eq!(seen.len(), 2);
 }
 
@@ -1109,7 +1107,7 @@ fn a_signal_has_its_former_effect_again_however_its_event_ends() {
         ("its base freed", |_, base| base.free().unwrap()),
         ("its time", |event, base| {
             event.as_ref().unwrap().add(NOW).unwrap();
-            pass(base);
+            poll(base);
         }),
     ];
     // Rust ignores SIGPIPE from the start.
@@ -1160,9 +1158,9 @@ fn an_added_signal_event_keeps_the_loop_alive() {
     let _signals = signals();
     let base = new_base();
     let event = silent_signal(&base, Signal::SIGUSR1);
-    assert_eq!(pass(&base), LoopEnd::NoEvents);
+    assert_eq!(poll(&base), LoopEnd::NoEvents);
     event.add(None).unwrap();
-    assert_eq!(pass(&base), LoopEnd::Passed);
+    assert_eq!(poll(&base), LoopEnd::Passed);
 }
 
 #[test]

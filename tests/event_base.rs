@@ -1,7 +1,5 @@
 //! `EventBase`: how loops run and end, priorities, times, and what a freed base answers.
 
-mod support_class;
-
 use std::cell::Cell;
 use std::fs::File;
 use std::os::fd::AsRawFd;
@@ -13,8 +11,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use php_event::{Error, Event, EventBase, EventConfig, EventFeatures, LoopEnd, LoopFlags, Result};
-use support_class::{
-    NEVER, NOW, Seen, alone, limited, ms, new_base, noting, pass, precise_base, run, run_as,
+use test_support::{
+    NEVER, NOW, Seen, alone, limited, ms, new_base, noting, poll, precise_base, run, run_as,
 };
 
 const BOTH: LoopFlags = EventBase::LOOP_ONCE.union(EventBase::LOOP_NONBLOCK);
@@ -99,7 +97,7 @@ fn a_clone_is_the_same_base_and_another_base_is_not() {
     assert_eq!(base, base.clone());
     assert_ne!(base, new_base());
     let _event = soon(&base.clone(), |_event| {});
-    assert_eq!(pass(&base), LoopEnd::Passed);
+    assert_eq!(poll(&base), LoopEnd::Passed);
 }
 
 #[test]
@@ -603,7 +601,7 @@ fn re_init_without_a_fork_does_no_harm() {
     let always = always(&base, &seen);
     let _timer = later(&base, &seen, "timer", 1);
     base.re_init().unwrap();
-    pass(&base);
+    poll(&base);
     always.del().unwrap();
     assert_eq!(run(&base), LoopEnd::NoEvents);
     assert_eq!(seen.take(), ["ready", "timer"]);

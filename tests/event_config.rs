@@ -1,12 +1,10 @@
 //! `EventConfig`: backends, features, flags, dispatch limits, and the environment.
 
-mod support_class;
-
 use std::thread;
 use std::time::Duration;
 
 use php_event::{Error, Event, EventBase, EventConfig, EventFeatures, Result};
-use support_class::{NOW, Seen, alone, new_base, noting, run};
+use test_support::{NOW, Seen, alone, new_base, noting, run};
 
 fn config(wishes: impl FnOnce(&EventConfig) -> Result<()>) -> EventConfig {
     let config = EventConfig::new().unwrap();

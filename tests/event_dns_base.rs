@@ -1,10 +1,6 @@
 //! `EventDnsBase`: its settings here, its lookups and what goes wrong with them in
 //! `event_dns_base/`. The name servers are sockets of the tests on this host.
 
-mod support;
-mod support_class;
-mod support_dns;
-
 #[path = "event_dns_base/connect_host.rs"]
 mod connect_host;
 #[path = "event_dns_base/ending.rs"]
@@ -25,9 +21,9 @@ use php_event::{
     AddressFamily, DnsError, DnsFlags, DnsOptions, Error, EventBase, EventDnsBase, LookupOptions,
     LoopEnd, Result,
 };
-use support::{limited, poll, run};
-use support_class::alone;
-use support_dns::{Kind, Reply, Server, ips};
+use test_support::alone;
+use test_support::dns::{Kind, Reply, Server, ips};
+use test_support::{limited, poll, run};
 
 /// What a lookup came to.
 type Outcome = Result<Vec<IpAddr>, DnsError>;

@@ -5,9 +5,6 @@
 #[path = "event_listener/targets.rs"]
 mod targets;
 
-mod support;
-mod support_class;
-
 use std::cell::{Cell, RefCell};
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read, Write};
@@ -25,8 +22,8 @@ use php_event::{
     Error, Event, EventBase, EventListener, EventUtil, ListenerFlags, LoopEnd, Result, SocketName,
 };
 use socket2::SockRef;
-use support::{Drops, Readable, base_with, limited, panic_of, pass, poll, run};
-use support_class::alone;
+use test_support::alone;
+use test_support::{Drops, Readable, base_with, limited, panic_of, poll, run, run_once};
 
 const NO_FLAGS: ListenerFlags = ListenerFlags::empty();
 
@@ -112,7 +109,7 @@ fn a_connection_comes_with_its_stream_and_its_peers_address() {
         assert_eq!(calls.get(), 0);
         let mut client = connect(address);
         expected.set(Some(client.local_addr().unwrap()));
-        pass(&base);
+        run_once(&base);
         let mut all = String::new();
         client.read_to_string(&mut all).unwrap(); // ends, since the stream was dropped
         assert_eq!((all.as_str(), calls.get()), ("hello", 1));
@@ -127,7 +124,7 @@ fn one_readiness_brings_every_connection_that_waits() {
     let base = EventBase::new().unwrap();
     let (_listener, address, accepted) = keeping(&base, NO_FLAGS);
     let clients = [0; 3].map(|_| connect(address));
-    pass(&base);
+    run_once(&base);
     let peers = accepted.take().into_iter().map(|(_stream, peer)| peer);
     let expected = clients.map(|client| Some(client.local_addr().unwrap()));
     assert_eq!(peers.collect::<Vec<_>>(), expected);
@@ -138,7 +135,7 @@ fn a_client_that_hung_up_while_it_waited_comes_all_the_same() {
     let base = EventBase::new().unwrap();
     let (_listener, address, accepted) = keeping(&base, NO_FLAGS);
     drop(connect(address));
-    pass(&base);
+    run_once(&base);
     let (stream, _peer) = accepted.borrow_mut().pop().unwrap();
     assert_eq!(fread(&stream, 10).unwrap(), b"");
 }
@@ -171,7 +168,7 @@ fn made_disabled_it_accepts_nothing_until_it_is_enabled() {
     assert_eq!(run(&base), LoopEnd::NoEvents);
     assert_eq!(accepted.borrow().len(), 0);
     listener.enable().unwrap();
-    pass(&base);
+    run_once(&base);
     assert_eq!(accepted.borrow().len(), 1);
 }
 
@@ -190,7 +187,7 @@ fn a_deferred_connection_comes_when_its_client_has_sent_something() {
     };
     assert_eq!(accepted.borrow().len(), 0);
     client.write_all(b"now").unwrap();
-    pass(&base);
+    run_once(&base);
     let (stream, _peer) = accepted.borrow_mut().pop().unwrap();
     assert_eq!(fread(&stream, 10).unwrap(), b"now");
 }
@@ -208,7 +205,7 @@ fn sockets_do_not_block_and_are_closed_on_exec_with_or_without_flags() {
         let base = EventBase::new().unwrap();
         let (listener, address, accepted) = keeping(&base, flags);
         let _client = connect(address);
-        pass(&base);
+        run_once(&base);
         let (stream, _peer) = accepted.borrow_mut().pop().unwrap();
         for fd in [socket(&listener), stream.as_fd()] {
             let status = OFlag::from_bits_retain(flag(fd, FcntlArg::F_GETFL));
@@ -231,7 +228,7 @@ fn accepted_streams_wait_only_if_they_are_left_blocking() {
         let base = EventBase::new().unwrap();
         let (_listener, address, accepted) = keeping(&base, flags);
         let _client = connect(address);
-        pass(&base);
+        run_once(&base);
         let (stream, _peer) = accepted.borrow_mut().pop().unwrap();
         stream_set_timeout(&stream, Duration::from_millis(1)).unwrap();
         assert_eq!(fread(&stream, 10).unwrap_err().kind(), expected);
@@ -248,7 +245,7 @@ fn a_bound_socket_keeps_alive_and_is_reuseable_if_asked() {
         assert!(options.keepalive().unwrap());
         assert_eq!(options.reuse_address().unwrap(), reuse);
         let _client = connect(address);
-        pass(&base);
+        run_once(&base);
         let (stream, _peer) = accepted.borrow_mut().pop().unwrap();
         assert!(SockRef::from(&stream).keepalive().unwrap());
     }
@@ -275,7 +272,7 @@ fn another_closure_gets_the_next_connection_of_the_burst() {
         assert_eq!(seen.count(), 0, "dropped under the running closure");
     });
     let _clients = [0; 3].map(|_| connect(address));
-    pass(&base);
+    run_once(&base);
     assert_eq!(got.take(), ["old", "new", "new"]);
     assert_eq!((old.count(), new.count()), (1, 0));
     drop(listener);
@@ -323,8 +320,8 @@ fn freed_in_its_closure_its_number_is_free_for_another_socket() {
                 made.replace(Some(event));
             });
             let _client = connect(address);
-            pass(&base);
-            pass(&base);
+            run_once(&base);
+            run_once(&base);
             assert!(heard.get(), "{method}");
             drop((listener, next));
         }
@@ -393,7 +390,7 @@ fn a_panic_in_the_closure_breaks_the_loop_and_disables_the_listener() {
     is_open(&clients[1]);
     assert_eq!(run(&base), LoopEnd::NoEvents); // disabled
     listener.enable().unwrap();
-    pass(&base);
+    run_once(&base);
     assert_eq!(accepted.borrow().len(), 1);
 }
 
@@ -473,17 +470,17 @@ fn without_an_error_closure_it_pauses_and_logs_once() {
     let listener = failing(&base);
     let start = Instant::now();
     for _ in 0..3 {
-        pass(&base); // accepting fails
-        pass(&base); // the pause is over
+        run_once(&base); // accepting fails
+        run_once(&base); // the pause is over
     }
     let three_pauses = Duration::from_millis(270); // the clock of the loop is coarse
     assert!(start.elapsed() >= three_pauses, "{:?}", start.elapsed());
     assert_eq!(log.0.load(Ordering::Relaxed), 1);
-    pass(&base);
+    run_once(&base);
     listener.disable().unwrap(); // ends the pause too
     assert_eq!(poll(&base), LoopEnd::NoEvents);
     listener.enable().unwrap();
-    pass(&base);
+    run_once(&base);
     listener.free();
     assert_eq!(poll(&base), LoopEnd::NoEvents);
 }
@@ -492,7 +489,7 @@ fn without_an_error_closure_it_pauses_and_logs_once() {
 fn enabled_in_its_pause_it_tries_at_once() {
     let base = EventBase::new().unwrap();
     let listener = failing(&base);
-    pass(&base);
+    run_once(&base);
     let calls = Rc::new(Cell::new(0));
     let count = calls.clone();
     let callback = move |this: &EventListener| {
@@ -547,14 +544,14 @@ fn out_of_descriptors_it_recovers_without_a_word_on_stderr() {
         for failures in 1..=2 {
             let _client = connect(address);
             let limits = no_more_descriptors();
-            pass(&base); // accepting fails
-            pass(&base); // the pause is over
+            run_once(&base); // accepting fails
+            run_once(&base); // the pause is over
             assert_eq!(accepted.borrow().len(), 0);
             assert_eq!(log.0.load(Ordering::Relaxed), failures);
             setrlimit(Resource::RLIMIT_NOFILE, limits.0, limits.1).unwrap();
             let client = connect(address); // Valgrind's accept loses the other one
             while accepts_not_yet(&accepted, &client) {
-                pass(&base); // nobody enables it
+                run_once(&base); // nobody enables it
             }
         }
         drop(listener);
@@ -582,7 +579,7 @@ fn out_of_descriptors_the_error_closure_learns_it_by_errno() {
         listener.enable().unwrap();
         let client = connect(address); // Valgrind's accept loses the other one
         while accepts_not_yet(&accepted, &client) {
-            pass(&base);
+            run_once(&base);
         }
     });
 }
@@ -596,7 +593,7 @@ fn a_connection_that_gets_the_number_0_is_one_like_any_other() {
         let mut client = connect(address);
         // SAFETY: this process is the test's own, and nothing in it reads standard input.
         assert_eq!(unsafe { libc::close(0) }, 0);
-        pass(&base);
+        run_once(&base);
         let (stream, peer) = accepted.borrow_mut().pop().unwrap();
         assert_eq!(EventUtil::get_socket_fd(&stream), 0);
         assert_eq!(peer, Some(client.local_addr().unwrap()));
@@ -617,7 +614,7 @@ fn it_gives_back_the_base_that_it_was_made_with() {
     let same = listener.get_base().unwrap();
     assert!(same == base && same == listener.get_base().unwrap());
     let _client = connect(address);
-    pass(&same);
+    run_once(&same);
     assert_eq!(accepted.borrow().len(), 1);
     let kept = Rc::new(Cell::new(false));
     let ran = kept.clone();
@@ -647,7 +644,7 @@ fn the_base_that_it_gives_back_lives_after_every_other_handle() {
     drop(other);
     let _client = connect(address);
     while accepted.borrow().is_empty() || ran.get() < 2 {
-        pass(&base);
+        run_once(&base);
     }
     let drops = Drops::default();
     let token = drops.token();

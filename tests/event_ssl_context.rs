@@ -8,9 +8,7 @@ use std::path::{Path, PathBuf};
 
 use openssl::error::ErrorStack;
 use php_event::{Error, EventSslContext, Result, SslMethod, SslOption, SslValue, SslVersion};
-use support_tls::{Authority, Folder, Identity};
-
-mod support_tls;
+use test_support::tls::{Authority, Folder, Identity};
 
 const CREATE: &str = "EventSslContext::__construct";
 

@@ -1,7 +1,5 @@
 //! `EventUtil` and `SocketName`: options, names and errors of sockets.
 
-mod support;
-
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
@@ -22,7 +20,7 @@ use php_event::{
     SocketType,
 };
 use socket2::{Domain, SockRef, Socket, Type};
-use support::limited;
+use test_support::limited;
 
 #[test]
 fn the_constants_have_the_numbers_of_php() {

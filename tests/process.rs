@@ -1,14 +1,12 @@
 //! Processes: what needs no fork of this one.
 
-mod support_class;
-
 use std::io::ErrorKind;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use php_event::process::{Exit, Wait, Waited, fork, getpid, kill, signal_name, wait};
 use php_event::{Error, Event};
-use support_class::{NOW, Seen, limited, new_base, run};
+use test_support::{NOW, Seen, limited, new_base, run};
 
 /// `wait` takes any child of this process: one test at a time has children.
 fn children() -> MutexGuard<'static, ()> {

@@ -1,7 +1,5 @@
 //! Streams: PHP's functions over sockets, on both sides of one process.
 
-mod support_class;
-
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -19,8 +17,8 @@ use php_event::stream::{
 };
 use php_event::{Error, Event, LoopEnd, Result};
 use socket2::{Domain, SockRef, Socket, Type};
-use support_class::{Seen, alone, limited, new_base, pass, run};
 use tempfile::TempDir;
+use test_support::{Seen, alone, limited, new_base, poll, run};
 
 const LOCAL: &str = "tcp://127.0.0.1:0";
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -821,7 +819,7 @@ fn a_closed_listener_is_released_with_its_last_holder() {
         listen_with(&taken, options()).unwrap_err().kind(),
         ErrorKind::AddrInUse
     );
-    assert_eq!(pass(&base), LoopEnd::Passed); // it is no end that the event would report
+    assert_eq!(poll(&base), LoopEnd::Passed); // it is no end that the event would report
     event.free();
     listen_with(&taken, options()).unwrap();
 }

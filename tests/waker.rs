@@ -1,8 +1,5 @@
 //! `Event::waker`: an event that other threads fire.
 
-mod support;
-mod support_class;
-
 use std::cell::{Cell, RefCell};
 use std::fs;
 use std::rc::Rc;
@@ -13,8 +10,8 @@ use std::time::Duration;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use php_event::{Error, Event, EventBase, LoopEnd, Waker};
-use support::{Drops, base_with, limited, panic_of, pass, poll, run};
-use support_class::alone;
+use test_support::alone;
+use test_support::{Drops, base_with, limited, panic_of, poll, run, run_once};
 
 /// An added event that counts its calls.
 fn counting(base: &EventBase) -> (Event, Waker, Rc<Cell<usize>>) {
@@ -68,12 +65,12 @@ fn wakes_before_the_loop_runs_are_one() {
         thread::spawn(move || (0..1_000).for_each(|_| waker.wake().unwrap()))
     });
     others.into_iter().for_each(|other| other.join().unwrap());
-    pass(&base);
+    run_once(&base);
     assert_eq!(calls.get(), 1);
     poll(&base);
     assert_eq!(calls.get(), 1);
     waker.wake().unwrap();
-    pass(&base);
+    run_once(&base);
     assert_eq!(calls.get(), 2);
 }
 
@@ -142,7 +139,7 @@ fn an_event_that_is_not_added_is_called_once_it_is() {
     assert_eq!(run(&base), LoopEnd::NoEvents);
     assert_eq!(calls.get(), 0);
     event.add(None).unwrap();
-    pass(&base);
+    run_once(&base);
     assert_eq!(calls.get(), 1);
 }
 
@@ -151,8 +148,8 @@ fn a_time_that_passes_without_a_wake_calls_it_too() {
     let base = EventBase::new().unwrap();
     let (event, _waker, calls) = counting(&base);
     event.add(Some(Duration::from_millis(1))).unwrap();
-    pass(&base);
-    pass(&base);
+    run_once(&base);
+    run_once(&base);
     assert_eq!(calls.get(), 2);
 }
 
@@ -179,7 +176,7 @@ fn an_event_that_is_set_to_something_else_hears_its_waker_no_more() {
     event.set_timer(&base, |_| {}).unwrap();
     assert!(is_freed(&waker));
     event.add(Some(Duration::ZERO)).unwrap();
-    pass(&base);
+    run_once(&base);
     assert_eq!(calls.get(), 0);
 }
 
@@ -219,13 +216,13 @@ fn a_panic_in_the_closure_comes_out_of_the_loop_and_the_waker_works_on() {
     .unwrap();
     event.add(None).unwrap();
     waker.wake().unwrap();
-    assert_eq!(panic_of(|| pass(&base)), "woken");
+    assert_eq!(panic_of(|| run_once(&base)), "woken");
     assert_eq!(run(&base), LoopEnd::NoEvents); // deleted, as any event is
     event.add(None).unwrap();
     poll(&base);
     assert_eq!(calls.get(), 0, "the wake was left over");
     waker.wake().unwrap();
-    pass(&base);
+    run_once(&base);
     assert_eq!(calls.get(), 1);
 }
 
@@ -247,7 +244,7 @@ fn threads_that_wake_while_the_event_goes_learn_it() {
         while !started.load(Ordering::Relaxed) {
             poll(&base);
         }
-        pass(&base);
+        run_once(&base);
         drop((event, base));
         assert!(calls.get() >= 1);
         assert!(

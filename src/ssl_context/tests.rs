@@ -1,9 +1,6 @@
 //! What a context means to connections: handshakes over a pair of sockets, with the entry
 //! points that connections use.
 
-#[path = "../../tests/support_tls/mod.rs"]
-mod support_tls;
-
 mod clients;
 mod parts;
 mod peers;
@@ -17,8 +14,9 @@ use std::time::Duration;
 use openssl::ssl::{HandshakeError, Ssl, SslStream};
 use openssl::x509::X509VerifyResult;
 
+use test_support::tls::{Authority, Folder, Identity};
+
 use super::{EventSslContext, SslOption, SslValue};
-use support_tls::{Authority, Folder, Identity};
 
 /// What the tests' connections call themselves in errors.
 const CALL: &str = "EventBufferEvent::sslSocket";

@@ -1,3 +1,23 @@
-//! What the tests of this workspace share.
+//! What the tests of this workspace share. One name has one meaning here, and no helper sleeps
+//! where a condition can be waited for.
 
+mod alone;
+mod calls;
+pub mod dns;
+mod drops;
+mod loops;
 pub mod requests;
+mod seen;
+mod signals;
+mod sources;
+pub mod tls;
+
+pub use alone::alone;
+pub use calls::{base_calls, event_calls};
+pub use drops::{Bomb, Drops, OnDrop, Token, panic_of};
+pub use loops::{
+    LIMIT, NEVER, NOW, base_with, limited, ms, new_base, poll, precise_base, run, run_as, run_once,
+};
+pub use seen::{Seen, noting};
+pub use signals::{set_disposition, signals_turn};
+pub use sources::{Readable, pair};

@@ -16,9 +16,13 @@ pub(crate) struct Proofs {
 
 impl Proofs {
     pub(crate) fn read(root: &Path) -> Self {
-        let in_src = files(&root.join("src"), &["server", "bin"]);
+        let in_src = files(&root.join("src"), &[]);
         let in_src = in_src.into_iter().filter(|path| is_of_tests(path));
-        let texts = files(&root.join("tests"), &[]).into_iter().chain(in_src);
+        let shared = files(&root.join("test-support"), &[]);
+        let texts = files(&root.join("tests"), &[])
+            .into_iter()
+            .chain(in_src)
+            .chain(shared);
         let texts = texts.map(|path| {
             let text = fs::read_to_string(&path).unwrap();
             (path.strip_prefix(root).unwrap().display().to_string(), text)
@@ -26,7 +30,7 @@ impl Proofs {
         let texts = texts.collect::<BTreeMap<_, _>>();
         let support = texts
             .iter()
-            .filter(|(path, _)| path.starts_with("tests/support"));
+            .filter(|(path, _)| path.starts_with("test-support/"));
         let support = support.map(|(_, text)| text.as_str()).collect();
         Self { texts, support }
     }
@@ -78,15 +82,12 @@ impl Proofs {
         texts.map(|(_, text)| text.as_str())
     }
 
-    /// Where a list of cases is that may name a file's tests: `tests/fork.rs` for
+    /// The file that lists a test program's cases: `tests/fork/main.rs` for
     /// `tests/fork/dns.rs`, otherwise the file itself.
     fn list(&self, file: &str) -> &str {
-        let parent = Path::new(file)
-            .parent()
-            .map(|folder| folder.with_extension("rs"));
-        let parent = parent.and_then(|path| self.texts.get(path.to_str()?));
-        parent
-            .or_else(|| self.texts.get(file))
+        let main = Path::new(file).with_file_name("main.rs");
+        let main = main.to_str().and_then(|main| self.texts.get(main));
+        main.or_else(|| self.texts.get(file))
             .map_or("", String::as_str)
     }
 }

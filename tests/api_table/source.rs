@@ -34,7 +34,7 @@ impl Source {
     /// Reads `src`, but for the server, which has no class.
     pub(crate) fn read(root: &Path) -> Self {
         let mut items = BTreeMap::<String, Vec<Item>>::new();
-        for path in files(&root.join("src"), &["server", "bin"]) {
+        for path in files(&root.join("src"), &[]) {
             let name = path.strip_prefix(root).unwrap().display().to_string();
             let text = fs::read_to_string(&path).unwrap();
             read_file(&text, |path, head| {

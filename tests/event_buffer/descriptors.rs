@@ -8,8 +8,8 @@ use std::thread;
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 use php_event::{Error, Event, EventBase};
 
-use super::support_class::{alone, limited, new_base};
 use super::{content, cut, empty, in_crumbs, noise, sockets, text, with};
+use test_support::{alone, limited, new_base};
 
 #[test]
 fn writing_sends_up_to_so_many_bytes_and_takes_them_away() {

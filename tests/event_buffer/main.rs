@@ -1,9 +1,6 @@
 //! `EventBuffer`: adding, taking, moving, lines, searching, freezing, descriptors, shared
 //! bytes and files.
 
-#[path = "../support_class/mod.rs"]
-mod support_class;
-
 mod descriptors;
 mod finding;
 mod freezing;

@@ -2,8 +2,8 @@
 
 use php_event::{EolStyle, Error, Event, EventBuffer, PtrHow};
 
-use super::support_class::new_base;
 use super::{content, cut, empty, in_crumbs, noise, text, with};
+use test_support::new_base;
 
 #[test]
 fn the_constants_have_the_numbers_of_php() {

@@ -3,7 +3,7 @@
 use php_event::{Error, Event, EventBuffer, EventBufferEvent, LoopEnd};
 
 use super::{BOTH, connected, got, notes, refused, send, state, text};
-use crate::support_class::{Seen, new_base, pass, run};
+use test_support::{Seen, new_base, poll, run};
 
 #[test]
 fn what_is_written_goes_out_in_order_and_nothing_blocks() {
@@ -17,7 +17,7 @@ fn what_is_written_goes_out_in_order_and_nothing_blocks() {
     bev.write("").unwrap();
     bev.output().add_buffer(&more).unwrap();
     assert_eq!((more.length(), bev.output().length()), (0, 3));
-    pass(&base);
+    poll(&base);
     assert_eq!(got(&peer), "123");
     bev.write(vec![0; 10 << 20]).unwrap();
     assert_eq!(bev.output().length(), 10 << 20);
@@ -65,7 +65,7 @@ fn holding(data: &str) -> (EventBufferEvent, std::os::unix::net::UnixStream) {
     let (bev, peer) = connected(&base);
     bev.enable(Event::READ).unwrap();
     send(&peer, data);
-    pass(&base);
+    poll(&base);
     assert_eq!(bev.input().length(), data.len());
     (bev, peer)
 }
@@ -132,7 +132,7 @@ fn buffers_that_outlive_the_object_answer_an_error() {
     let (bev, peer) = connected(&base);
     bev.enable(BOTH).unwrap();
     send(&peer, "hello");
-    pass(&base);
+    poll(&base);
     let (input, output) = (bev.get_input().unwrap(), bev.get_output().unwrap());
     assert_eq!(input.length(), 5);
     bev.free();
@@ -157,7 +157,7 @@ fn a_buffer_keeps_the_object_whose_it_is() {
     let output = bev.output();
     drop(bev);
     output.add("hello").unwrap();
-    pass(&base);
+    poll(&base);
     assert_eq!(got(&peer), "hello");
     drop(output);
     assert_eq!(got(&peer), "", "the socket was closed");

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use php_event::{Callbacks, Event, EventBufferEvent, LoopEnd};
 
 use super::{BOTH, connected, notes, send, text, with_options};
-use crate::support_class::{Seen, new_base, pass, run};
+use test_support::{Seen, new_base, poll, run};
 
 #[test]
 fn setting_callbacks_replaces_all_three() {
@@ -52,7 +52,7 @@ fn replaced_closures_are_dropped_at_once_and_running_ones_when_they_return() {
     assert_eq!(Rc::strong_count(&held), 2);
     bev.enable(Event::READ).unwrap();
     send(&peer, "hello");
-    pass(&base);
+    poll(&base);
     assert_eq!(Rc::strong_count(&held), 1);
     bev.set_callbacks(Callbacks::new()).unwrap();
 }
@@ -83,15 +83,15 @@ fn data_that_is_left_in_the_input_does_not_call_again_and_more_does() {
         .unwrap();
     send(&peer, "waiting in the kernel");
     bev.enable(Event::READ).unwrap();
-    pass(&base);
+    poll(&base);
     assert_eq!(seen.take(), [21]);
-    pass(&base);
+    poll(&base);
     bev.disable(Event::READ).unwrap();
     bev.enable(Event::READ).unwrap();
-    pass(&base);
+    poll(&base);
     assert!(seen.take().is_empty());
     send(&peer, "!");
-    pass(&base);
+    poll(&base);
     assert_eq!(seen.take(), [22]);
 }
 
@@ -119,7 +119,7 @@ fn the_write_callback_runs_when_the_output_is_down_to_the_low_mark() {
     let seen = Seen::new();
     bev.set_callbacks(notes(&seen)).unwrap();
     bev.write("hello").unwrap();
-    pass(&base);
+    poll(&base);
     assert_eq!(seen.take(), ["write"]);
     assert_eq!(super::got(&peer), "hello");
 
@@ -134,7 +134,7 @@ fn the_write_callback_runs_when_the_output_is_down_to_the_low_mark() {
     bev.write(vec![b'x'; 3_100_000]).unwrap(); // more than the socket takes
     let mut taken = 0;
     while seen.len() == 0 {
-        pass(&base);
+        poll(&base);
         taken += super::got(&peer).len();
         assert!(taken <= 3_100_000);
     }
@@ -179,8 +179,8 @@ fn a_callback_may_write_into_itself_and_others() {
     .unwrap();
     one.enable(Event::READ).unwrap();
     send(&first, "hello");
-    pass(&base);
-    pass(&base);
+    poll(&base);
+    poll(&base);
     assert_eq!(
         (super::got(&first), super::got(&second)),
         ("hello".into(), "hello".into())
@@ -201,11 +201,11 @@ fn a_panic_leaves_it_enabled_and_usable() {
     .unwrap();
     bev.enable(Event::READ).unwrap();
     send(&peer, "hello");
-    let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| pass(&base)));
+    let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| poll(&base)));
     assert!(caught.is_err() && base.got_stop() && !base.got_exit());
     assert_eq!(bev.get_enabled().unwrap(), BOTH);
     send(&peer, "again");
-    pass(&base);
+    poll(&base);
     assert_eq!(seen.take(), ["hello", "again"]);
 }
 

@@ -12,7 +12,7 @@ use php_event::{
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use super::{BOTH, PLAIN, argument, connected, notes, refused, sockets, state};
-use crate::support_class::{Seen, alone, new_base, run};
+use test_support::{Seen, alone, new_base, run};
 
 fn unconnected(base: &EventBase) -> (EventBufferEvent, Seen<String>) {
     let bev = EventBufferEvent::unconnected(base, PLAIN).unwrap();

@@ -9,7 +9,7 @@ use socket2::{Domain, Socket, Type};
 use php_event::{Callbacks, Event, EventBase, EventBufferEvent, Filters, FlushMode, LoopEnd};
 
 use super::{BOTH, PLAIN, connected, got, notes, refused, send, sockets, state, text};
-use crate::support_class::{Seen, alone, new_base, pass, run};
+use test_support::{Seen, alone, new_base, poll, run};
 
 #[test]
 fn freed_or_dropped_nothing_more_is_told_or_sent_and_the_socket_closes_at_once() {
@@ -62,7 +62,7 @@ fn closed_it_keeps_what_came_in_and_the_loop_can_end() {
         .unwrap();
     bev.enable(Event::READ).unwrap();
     send(&peer, "hello");
-    pass(&base);
+    poll(&base);
     assert_eq!(seen.take(), ["read"]);
     bev.close().unwrap();
     assert_eq!(got(&peer), "", "the peer sees the end at once");
@@ -134,8 +134,8 @@ fn a_number_used_again_inside_the_callback_is_the_new_owners() {
         .unwrap();
         bev.enable(Event::READ).unwrap();
         send(&peer, "hello");
-        pass(&base);
-        pass(&base);
+        poll(&base);
+        poll(&base);
         assert_eq!(seen.take(), ["read", "read next"]);
         kept.take();
         assert_eq!(run(&base), LoopEnd::NoEvents);
@@ -201,7 +201,7 @@ fn ends_unwatched(work: fn(&EventBufferEvent), inside: bool, connecting: bool) {
     bev.enable(BOTH).unwrap();
     if inside {
         send(&peer, "hello");
-        pass(&base);
+        poll(&base);
     } else {
         assert!(is_watched(fd));
         work(&bev);
@@ -235,7 +235,7 @@ fn thousands_leave_no_descriptor_and_no_word_behind() {
             }
             filter.flush(BOTH, FlushMode::Finished).unwrap();
             if n % 3 == 0 {
-                pass(&base);
+                poll(&base);
             }
         }
         drop(base);
@@ -283,8 +283,8 @@ fn detached_it_lives_until_it_is_freed_and_keeps_nothing_after() {
     bev.enable(Event::READ).unwrap();
     bev.detach();
     send(&peer, "echo");
-    pass(&base);
-    pass(&base);
+    poll(&base);
+    poll(&base);
     assert_eq!(got(&peer), "echo");
     drop(peer);
     assert_eq!(run(&base), LoopEnd::NoEvents);

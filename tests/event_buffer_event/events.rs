@@ -10,7 +10,7 @@ use php_event::{Callbacks, Event, EventBase, EventBufferEvent, LoopEnd};
 use socket2::SockRef;
 
 use super::{BOTH, PLAIN, connected, got, notes, send, text};
-use crate::support_class::{Seen, ms, new_base, pass, run};
+use test_support::{Seen, ms, new_base, poll, run};
 
 /// A pair of TCP sockets.
 fn tcp() -> (TcpStream, TcpStream) {
@@ -128,7 +128,7 @@ fn a_write_timeout_is_66_and_disables_writing() {
 #[test]
 fn what_arrives_starts_the_time_anew() {
     const TIME: Duration = Duration::from_millis(50);
-    let (base, seen) = (crate::support_class::precise_base(), Seen::new());
+    let (base, seen) = (test_support::precise_base(), Seen::new());
     let (bev, peer) = connected(&base);
     let (sent, told) = (Rc::new(Cell::new(Instant::now())), Rc::new(Cell::new(None)));
     let arrived = Rc::new(Cell::new(sent.get())); // when the last that was read was sent
@@ -247,7 +247,7 @@ fn freed_in_a_callback_of_another_before_its_own_it_hears_nothing() {
         bev.enable(Event::READ).unwrap();
         peer.shutdown(Shutdown::Write).unwrap();
     }
-    pass(&base);
+    poll(&base);
     assert_eq!(run(&base), LoopEnd::NoEvents);
     assert_eq!(seen.take(), [17]);
 }

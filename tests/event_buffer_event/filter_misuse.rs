@@ -12,7 +12,7 @@ use php_event::{
 
 use super::filters::{on, up};
 use super::{BOTH, PLAIN, connected, got, notes, refused, send, state, text};
-use crate::support_class::{Seen, ms, new_base, pass, run};
+use test_support::{Seen, ms, new_base, poll, run};
 
 /// libevent asks on and on while bytes wait.
 #[test]
@@ -38,17 +38,17 @@ fn ok_without_taking_anything_does_not_hang() {
     filter.set_callbacks(notes(&seen)).unwrap();
     filter.enable(Event::READ).unwrap();
     send(&peer, "hello");
-    crate::support_class::limited(|| pass(&base));
+    test_support::limited(|| poll(&base));
     assert_eq!(calls.take(), 1);
     assert_eq!(seen.take(), ["read x"]);
-    crate::support_class::limited(|| filter.write("hello").unwrap());
+    test_support::limited(|| filter.write("hello").unwrap());
     assert_eq!(calls.take(), 1);
     send(&peer, "!");
-    pass(&base);
+    poll(&base);
     assert_eq!(calls.take(), 1, "more bytes, another chance");
     filter.set_watermark(Event::READ, 0, 99).unwrap();
     for _ in 0..9 {
-        pass(&base);
+        poll(&base);
         filter.enable(Event::READ).unwrap();
     }
     assert_eq!(calls.take(), 0);
@@ -204,14 +204,14 @@ fn a_panic_in_a_closure_comes_out_of_the_call_that_ran_it() {
     );
     send(&peer, "hello");
     assert_eq!(
-        words(&|| assert_eq!(pass(&base), LoopEnd::Stop)).unwrap(),
+        words(&|| assert_eq!(poll(&base), LoopEnd::Stop)).unwrap(),
         "input"
     );
     assert!(base.got_stop());
     angry.set(false);
     assert_eq!(filter.get_enabled().unwrap(), BOTH, "it stays usable");
     filter.enable(BOTH).unwrap();
-    pass(&base);
+    poll(&base);
     assert_eq!(seen.take(), ["write", "read hello"]);
     assert_eq!(got(&peer), "hello!");
 }
@@ -228,18 +228,18 @@ fn one_filter_at_a_time_and_the_one_below_gets_its_callbacks_back() {
     under.set_callbacks(notes(&seen)).unwrap(); // for later
     filter.enable(Event::READ).unwrap();
     send(&peer, "hello");
-    pass(&base);
+    poll(&base);
     assert!(seen.take().is_empty());
     assert_eq!(text(filter.read(9).unwrap()), "HELLO");
     drop(filter);
-    pass(&base);
+    poll(&base);
     send(&peer, "again");
-    pass(&base);
+    poll(&base);
     assert_eq!(seen.take(), ["read again"]);
     let third = on(&under, up());
     third.enable(Event::READ).unwrap();
     send(&peer, "third");
-    pass(&base);
+    poll(&base);
     assert_eq!(text(third.read(9).unwrap()), "THIRD");
 }
 
@@ -299,7 +299,7 @@ fn stacks_dropped_in_any_order_with_work_scheduled_leave_nothing() {
             other.write("up").unwrap();
             let mut all = vec![one, lower, upper];
             if turn {
-                pass(&base);
+                poll(&base);
             }
             all.swap(order % 3, 2);
             all.swap(0, order / 3);

@@ -9,7 +9,7 @@ use php_event::{
 };
 
 use super::{BOTH, PLAIN, connected, got, notes, send, text};
-use crate::support_class::{Seen, new_base, pass, run};
+use test_support::{Seen, new_base, poll, run};
 
 /// Turns everything to the case that `turn` gives.
 pub(super) fn turning(
@@ -45,7 +45,7 @@ fn bytes_pass_through_the_closures_both_ways() {
     assert_eq!(filter.fd(), under.fd());
     filter.enable(Event::READ).unwrap();
     send(&peer, "hello");
-    pass(&base);
+    poll(&base);
     assert_eq!(seen.take(), ["read HELLO"]);
     filter.write("WORLD").unwrap();
     assert_eq!(
@@ -53,7 +53,7 @@ fn bytes_pass_through_the_closures_both_ways() {
         ["write"],
         "written is what has reached the one below"
     );
-    pass(&base);
+    poll(&base);
     assert_eq!(got(&peer), "world");
     drop(peer);
     assert_eq!(run(&base), LoopEnd::NoEvents);
@@ -68,7 +68,7 @@ fn without_closures_everything_passes_as_it_is() {
     filter.enable(Event::READ).unwrap();
     filter.write("out").unwrap();
     send(&peer, "in");
-    pass(&base);
+    poll(&base);
     assert_eq!(
         (got(&peer), text(filter.read(9).unwrap())),
         ("out".into(), "in".into())
@@ -118,10 +118,10 @@ fn a_closure_that_waits_for_more_gets_it_with_what_it_left() {
     );
     filter.enable(Event::READ).unwrap();
     send(&peer, "hel");
-    pass(&base);
+    poll(&base);
     assert_eq!(filter.input().length(), 0);
     send(&peer, "lo wor");
-    pass(&base);
+    poll(&base);
     assert_eq!(text(filter.read(99).unwrap()), "hello");
     assert_eq!(
         seen.take(),
@@ -151,7 +151,7 @@ fn watermarks_limit_what_a_closure_should_put() {
     under.set_watermark(Event::WRITE, 0, 3).unwrap();
     filter.enable(Event::READ).unwrap();
     send(&peer, "hello");
-    pass(&base);
+    poll(&base);
     assert_eq!(text(filter.read(9).unwrap()), "hell");
     assert_eq!(
         text(filter.read(9).unwrap()),
@@ -169,7 +169,7 @@ fn watermarks_limit_what_a_closure_should_put() {
 
 fn run_until(base: &EventBase, done: impl Fn() -> bool) {
     while !done() {
-        pass(base);
+        poll(base);
     }
 }
 
@@ -180,17 +180,17 @@ fn enabling_moves_what_waits_already() {
     let (under, peer) = connected(&base);
     under.enable(Event::READ).unwrap();
     send(&peer, "early");
-    pass(&base);
+    poll(&base);
     assert_eq!(under.input().length(), 5);
     let filter = on(&under, up());
     let seen = Seen::new();
     filter.set_callbacks(notes(&seen)).unwrap();
     filter.disable(Event::WRITE).unwrap();
     filter.write("LATE").unwrap();
-    pass(&base);
+    poll(&base);
     assert!(seen.take().is_empty());
     filter.enable(BOTH).unwrap();
-    pass(&base);
+    poll(&base);
     assert_eq!(seen.take(), ["write", "read EARLY"]);
     assert_eq!(got(&peer), "late");
 }
@@ -241,7 +241,7 @@ fn an_error_ends_its_direction_as_on_a_socket() {
         .unwrap();
     filter.enable(Event::READ).unwrap();
     send(&peer, "nonsense");
-    pass(&base);
+    poll(&base);
     assert_eq!(run(&base), LoopEnd::NoEvents);
     assert_eq!(seen.take(), [(33, Some(libc::EPROTO))]);
     assert_eq!(filter.get_enabled().unwrap(), Event::WRITE);
@@ -270,7 +270,7 @@ fn a_write_callback_may_write_the_next_piece() {
         .unwrap();
     filter.write("CHUNK").unwrap();
     while left.get() > 0 || under.output().length() > 0 {
-        pass(&base);
+        poll(&base);
     }
     let mut all = String::new();
     while all.len() < 1001 * 5 {
@@ -300,7 +300,7 @@ fn what_the_high_mark_kept_back_comes_after_it() {
         filter.enable(Event::READ).unwrap();
         send(&peer, "one two three");
         for _ in 0..20 {
-            pass(&base);
+            poll(&base);
         }
         let seen = seen.take().concat();
         assert!(
@@ -335,11 +335,11 @@ fn a_call_that_was_put_off_and_finds_nothing_is_left_out() {
     filter.enable(Event::READ).unwrap();
     send(&peer, "one two three ");
     for _ in 0..9 {
-        pass(&base);
+        poll(&base);
     }
     assert_eq!(seen.take(), ["", "one two three "]);
     send(&peer, "four");
-    pass(&base);
+    poll(&base);
     assert_eq!(seen.take(), ["four"]);
 }
 
@@ -363,7 +363,7 @@ fn a_call_that_was_put_off_and_finds_something_comes() {
     filter.enable(Event::READ).unwrap();
     send(&peer, "one two six ");
     for _ in 0..9 {
-        pass(&base);
+        poll(&base);
     }
     assert_eq!(seen.take(), ["one ", "two ", "six "]);
 }

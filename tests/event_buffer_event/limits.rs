@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use php_event::{Callbacks, Event, EventBase, EventBufferEvent, EventConfig, LoopEnd, RateLimit};
 
 use super::{BOTH, PLAIN, argument, connected, notes, refused, send, state, with_options};
-use crate::support_class::{Seen, new_base, pass, precise_base, run};
+use test_support::{Seen, new_base, poll, precise_base, run};
 
 #[test]
 fn below_the_read_low_mark_nothing_is_told_but_the_end_is() {
@@ -17,15 +17,15 @@ fn below_the_read_low_mark_nothing_is_told_but_the_end_is() {
     bev.set_watermark(Event::READ, 5, 0).unwrap();
     bev.enable(Event::READ).unwrap();
     send(&peer, "hell");
-    pass(&base);
+    poll(&base);
     assert!(seen.take().is_empty());
     send(&peer, "o");
-    pass(&base);
+    poll(&base);
     assert_eq!(seen.take(), ["read hello"]);
     send(&peer, "wor");
-    pass(&base);
+    poll(&base);
     bev.set_watermark(Event::READ, 1, 0).unwrap();
-    pass(&base);
+    poll(&base);
     assert!(
         seen.take().is_empty(),
         "what is there already is not announced"
@@ -45,15 +45,15 @@ fn at_the_read_high_mark_reading_rests_and_below_it_goes_on() {
     send(&peer, "hello world");
     let mut all = String::new();
     for part in ["hell", "o wo", "rld"] {
-        assert_eq!(pass(&base), LoopEnd::Passed);
-        pass(&base);
+        assert_eq!(poll(&base), LoopEnd::Passed);
+        poll(&base);
         assert_eq!(bev.input().length(), part.len());
         all += &super::text(bev.read(9).unwrap());
     }
     assert_eq!(all, "hello world");
     bev.set_watermark(Event::READ, 0, 0).unwrap();
     send(&peer, "no limit any more");
-    pass(&base);
+    poll(&base);
     assert_eq!(bev.input().length(), 17);
 }
 
@@ -75,7 +75,7 @@ fn a_callback_that_leaves_the_high_mark_is_called_again_and_again() {
     bev.enable(Event::READ).unwrap();
     send(&peer, "hello");
     while seen.len() < 6 {
-        pass(&base);
+        poll(&base);
     }
     assert_eq!(seen.take(), [4, 4, 4, 4, 4, 1]);
 }
@@ -89,7 +89,7 @@ fn without_a_read_callback_a_full_input_lets_the_loop_rest() {
     bev.set_watermark(Event::READ, 0, 4).unwrap();
     bev.enable(Event::READ).unwrap();
     send(&peer, "hello world");
-    pass(&base);
+    poll(&base);
     assert_eq!(run(&base), LoopEnd::NoEvents);
     assert_eq!(bev.input().length(), 4);
 }
@@ -116,7 +116,7 @@ fn marks_that_contradict_are_refused_and_huge_ones_are_none() {
         .unwrap();
     bev.enable(Event::READ).unwrap();
     send(&peer, "hello");
-    pass(&base);
+    poll(&base);
     assert_eq!(bev.input().length(), 5);
 }
 
@@ -377,7 +377,7 @@ fn a_limit_that_is_exhausted_goes_with_its_object() {
         .unwrap();
         bev.enable(Event::READ).unwrap();
         send(&peer, "hello");
-        pass(&base);
+        poll(&base);
         assert_eq!(seen.get(), 1);
         drop(bev);
         assert_eq!(run(&base), LoopEnd::NoEvents);

@@ -1,8 +1,5 @@
 //! `EventBufferEvent`: buffered connections over real sockets, pairs and filters.
 
-#[path = "../support_class/mod.rs"]
-mod support_class;
-
 mod buffers;
 mod callbacks;
 mod connecting;
@@ -20,7 +17,7 @@ use std::os::unix::net::UnixStream;
 use php_event::{
     BufferEventOptions, Callbacks, Error, Event, EventBase, EventBufferEvent, EventFlags,
 };
-use support_class::Seen;
+use test_support::Seen;
 
 const PLAIN: BufferEventOptions = BufferEventOptions::empty();
 const BOTH: EventFlags = Event::READ.union(Event::WRITE);

@@ -10,7 +10,7 @@ use php_event::{
 };
 
 use super::{BOTH, PLAIN, argument, connected, refused, send, sockets, state, with_options};
-use crate::support_class::{new_base, pass};
+use test_support::{new_base, poll};
 
 #[test]
 fn the_constants_have_the_numbers_of_php() {
@@ -150,7 +150,7 @@ fn json_has_the_shape_of_php() {
     let (bev, peer) = connected(&base);
     bev.enable(Event::READ).unwrap();
     send(&peer, "hello");
-    pass(&base);
+    poll(&base);
     let fd = bev.fd().unwrap();
     let json =
         format!(r#"{{"priority":null,"fd":{fd},"input":{{"length":5,"contiguous_space":5}},"#)
@@ -218,7 +218,7 @@ fn a_freed_one_refuses_every_call_by_its_name() {
     bev.free();
     bev.free();
     all_freed(&bev, "buffer event");
-    pass(&base);
+    poll(&base);
     all_freed(&bev, "buffer event");
 }
 
@@ -250,7 +250,7 @@ fn with_its_base_freed_it_refuses_every_call_and_goes_later() {
 fn it_keeps_its_base() {
     let base = EventBase::new().unwrap();
     let (bev, peer) = connected(&base);
-    let seen = crate::support_class::Seen::new();
+    let seen = test_support::Seen::new();
     bev.set_callbacks(super::notes(&seen)).unwrap();
     bev.write("hello").unwrap();
     drop(base);

@@ -3,7 +3,7 @@
 use php_event::{Callbacks, Event, EventBase, EventBufferEvent, FlushMode, LoopEnd, RateLimit};
 
 use super::{BOTH, PLAIN, notes, refused, state, text};
-use crate::support_class::{Seen, ms, new_base, pass, run};
+use test_support::{Seen, ms, new_base, poll, run};
 
 fn pair(base: &EventBase) -> (EventBufferEvent, EventBufferEvent) {
     EventBufferEvent::create_pair(base, PLAIN).unwrap()
@@ -135,13 +135,13 @@ fn halves_go_in_any_order_in_a_callback_and_out_of_it() {
         early.write("hello").unwrap();
         late.write("unread").unwrap();
         if turn_before || inside {
-            pass(&base);
+            poll(&base);
             assert_eq!(seen.take(), ["hello"]);
         }
         early.free();
         drop(early);
         if turn_between {
-            pass(&base);
+            poll(&base);
         }
         drop(late);
     }

@@ -9,7 +9,7 @@ use php_event::{BufferEventFlags, BufferEventOptions, Callbacks, Event, EventBuf
 use socket2::{Domain, Socket, Type};
 
 use super::*;
-use crate::support::{Drops, pair, panic_of};
+use test_support::{Drops, pair, panic_of};
 
 const CALL: &str = "EventBufferEvent::connectHost: ";
 const ANY: AddressFamily = AddressFamily::UNSPEC;

@@ -6,8 +6,8 @@ use std::io::Write;
 use php_event::{Event, Lookup};
 
 use super::*;
-use crate::support::{Drops, pair, panic_of, pass};
-use crate::support_dns::Sockets;
+use test_support::dns::Sockets;
+use test_support::{Drops, pair, panic_of, run_once};
 
 const ANSWER: &str = "192.0.2.1";
 
@@ -268,7 +268,7 @@ fn dropped_after_a_loop_that_was_broken_with_answers_scheduled_nothing_is_lost()
         })
         .unwrap();
         stop.add(None).unwrap();
-        assert_eq!(pass(&base), LoopEnd::Stop);
+        assert_eq!(run_once(&base), LoopEnd::Stop);
         drop(stop); // it holds the base
         match order {
             0 => drop((dns, lookups, base)),

@@ -3,7 +3,7 @@
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 
-use crate::support::LIMIT;
+use test_support::LIMIT;
 
 /// What a server answered.
 #[derive(Debug, Default, PartialEq, Eq)]

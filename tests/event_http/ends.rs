@@ -4,9 +4,9 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use crate::support::{Bomb, Drops, limited, panic_of};
 use crate::{Client, Kept, Server, buffer, error, get, say, serve, until};
 use php_event::{EventBase, EventHttpConnection, EventHttpRequest, LoopEnd};
+use test_support::{Bomb, Drops, limited, panic_of};
 
 const INPUT: php_event::HeaderSide = EventHttpRequest::INPUT_HEADER;
 
@@ -670,5 +670,5 @@ fn a_connection_closed_in_its_closure_does_not_end_the_others() {
 }
 
 fn poll(base: &EventBase) {
-    crate::support::poll(base);
+    test_support::poll(base);
 }

@@ -4,9 +4,9 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::support::LIMIT;
 use crate::{Client, Kept, Server, buffer, error, get, say};
 use php_event::EventHttpRequest;
+use test_support::LIMIT;
 
 fn echo() -> Server {
     Server::with(|request| {

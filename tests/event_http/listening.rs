@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
-use crate::support::limited;
 use crate::{Client, Server, error, get, say, serve};
 use php_event::stream::{StreamContext, stream_socket_server};
 use php_event::{Event, EventBase, EventHttp, EventHttpRequest};
+use test_support::limited;
 
 #[test]
 fn bind_says_which_port_it_took() {

@@ -1,11 +1,6 @@
 //! `EventHttp` and the server's side of `EventHttpRequest`, against real sockets.
 
-#[path = "../support/mod.rs"]
-mod support;
 #[cfg(feature = "openssl")]
-#[path = "../support_tls/mod.rs"]
-mod support_tls;
-
 mod client;
 mod clients;
 mod ends;
@@ -27,7 +22,7 @@ use std::thread;
 
 use client::{Answer, Client};
 use php_event::{Event, EventBase, EventBuffer, EventException, EventHttp, EventHttpRequest};
-use support::limited;
+use test_support::limited;
 
 /// A server on a free port of the loopback, with its base.
 pub(crate) struct Server {

@@ -3,9 +3,9 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use crate::support::{Drops, OnDrop, panic_of};
 use crate::{Client, Kept, Server, error, get, say};
 use php_event::{EventBase, EventBuffer, EventHttp, EventHttpRequest};
+use test_support::{Drops, OnDrop, panic_of};
 
 /// A server whose closure for each of these paths answers with the path it is set for.
 fn server(paths: &'static [&'static str]) -> Server {

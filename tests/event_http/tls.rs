@@ -11,8 +11,8 @@ use php_event::{
     EventBase, EventHttp, EventHttpConnection, EventHttpRequest, EventSslContext, HttpError,
 };
 
-use crate::support_tls::{Authority, Folder};
 use crate::{Server, buffer, error, get, say};
+use test_support::tls::{Authority, Folder};
 
 /// A server on a free port whose certificate is for `127.0.0.1`, and its authority's file.
 fn https(folder: &Folder) -> (Server, PathBuf) {
@@ -183,7 +183,7 @@ fn server_dropped_with_tls_connections_in_every_state_leaves_nothing() {
         .collect();
     std::io::Write::write_all(&mut &silent[0], b"\x16\x03\x01").unwrap(); // a handshake begins
     for _turn in 0..3 {
-        crate::support::poll(&server.base);
+        test_support::poll(&server.base);
     }
     drop(server);
     for mut stream in silent {

@@ -3,8 +3,8 @@
 use php_event::{EventBase, EventHttpConnection, EventHttpRequest};
 
 use crate::server::{Peer, Server, cue, refusing};
-use crate::support::{Drops, pass, run};
 use crate::{GET, Log, connect, noting, request, until_stopped};
+use test_support::{Drops, run, run_once};
 
 fn watch(connection: &EventHttpConnection, log: &Log) {
     let log = log.clone();
@@ -216,6 +216,6 @@ fn request_made_inside_the_close_callback_goes_over_a_new_connection() {
         (vec!["first 200".to_owned()], 1)
     );
     drop(connection);
-    pass(&base);
+    run_once(&base);
     server.done();
 }

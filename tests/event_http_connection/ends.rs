@@ -6,8 +6,8 @@ use std::rc::Rc;
 use php_event::{Error, EventBase, EventHttpConnection, EventHttpRequest, HttpError, LoopEnd};
 
 use crate::server::{Peer, Server, cue, refusing};
-use crate::support::{Bomb, Drops, panic_of, pass, run};
 use crate::{GET, Log, connect, limited, noting, request, until_stopped};
+use test_support::{Bomb, Drops, panic_of, run, run_once};
 
 /// A server that reads a request, says so, and answers when it is told to, if ever.
 fn waiting() -> (
@@ -404,7 +404,7 @@ fn request_moves_to_another_base() {
 #[test]
 fn thousand_connections_leave_no_descriptor_open() {
     let open = || std::fs::read_dir("/proc/self/fd").unwrap().count();
-    crate::support::limited(|| {
+    test_support::limited(|| {
         let base = EventBase::new().unwrap();
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -445,7 +445,7 @@ fn dropped_with_its_base_in_one_pass_is_freed() {
         .make_request(&request.unwrap(), GET, "/")
         .unwrap();
     drop(connection);
-    pass(&base);
+    run_once(&base);
     drop(base);
     assert_eq!(drops.count(), 1);
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use php_event::{EventBase, EventHttpConnection, EventHttpRequest, HttpError};
 
 use crate::server::{Peer, Server, refusing};
-use crate::support::limited;
 use crate::{GET, Log, Told, answered_with, connect, exchange, noting, request, until_stopped};
+use test_support::limited;
 
 const TOO_LONG: (Told, Option<HttpError>) = (Told::Null, Some(HttpError::TooLong));
 const INVALID: (Told, Option<HttpError>) = (Told::Null, Some(HttpError::InvalidHeader));

@@ -1,11 +1,6 @@
 //! `EventHttpConnection` as a client, and the requests that it makes, against scripted servers
 //! on loopback and our own `EventHttp`.
 
-#[path = "../support/mod.rs"]
-mod support;
-#[path = "../support_dns/mod.rs"]
-mod support_dns;
-
 mod closing;
 mod ends;
 mod failures;
@@ -21,7 +16,7 @@ use php_event::{
     EventBase, EventHttpConnection, EventHttpRequest, HeaderSide, HttpError, HttpMethods,
 };
 use server::Server;
-use support::limited;
+use test_support::limited;
 
 const GET: HttpMethods = EventHttpRequest::CMD_GET;
 const POST: HttpMethods = EventHttpRequest::CMD_POST;

@@ -5,9 +5,9 @@ use php_event::{
 };
 
 use crate::server::{Peer, Server};
-use crate::support::run;
-use crate::support_dns::{Reply, Server as NameServer};
 use crate::{GET, Log, Told, noting, request, until_stopped};
+use test_support::dns::{Reply, Server as NameServer};
+use test_support::run;
 
 fn dns(base: &EventBase, server: &NameServer) -> EventDnsBase {
     let dns = EventDnsBase::new(base, DnsFlags::empty()).unwrap();

@@ -159,7 +159,7 @@ fn what_would_not_be_one_request_is_refused() {
     }
     assert_eq!(request.get_output_buffer().length(), 3);
     assert_eq!(request.get_output_headers().unwrap(), []);
-    assert_eq!(crate::support::run(&base), php_event::LoopEnd::NoEvents);
+    assert_eq!(test_support::run(&base), php_event::LoopEnd::NoEvents);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, JoinHandle};
 
-use crate::support::{LIMIT, limited};
+use test_support::{LIMIT, limited};
 
 pub(crate) struct Server {
     port: u16,

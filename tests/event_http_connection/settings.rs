@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use php_event::{Error, EventBase, HttpError};
 
 use crate::server::{Peer, Server, refusing};
-use crate::support::run;
 use crate::{GET, Log, Told, connect, noting, request, until_stopped};
+use test_support::run;
 
 /// §20.1: PHP's `getPeer` fills nothing.
 #[test]

@@ -19,8 +19,8 @@ use php_event::{
 };
 use socket2::{Domain, SockAddr, Socket, Type};
 
-use crate::support::pass;
 use crate::{NO_FLAGS, closes, connect, is_open};
+use test_support::run_once;
 
 /// A listener that counts its connections, for a target.
 fn on(
@@ -56,7 +56,7 @@ fn an_ip_address_as_text_or_as_a_value_is_bound() {
         let (listener, peers) = on(&base, NO_FLAGS, 5, target).unwrap();
         assert_ne!(ip(&listener).port(), 0, "{text}");
         let client = connect(ip(&listener));
-        pass(&base);
+        run_once(&base);
         assert_eq!(peers.take(), [Some(client.local_addr().unwrap())], "{text}");
     }
 }
@@ -67,7 +67,7 @@ fn ipv4_reaches_a_listener_on_every_address_of_ipv6() {
     let (listener, peers) = on(&base, NO_FLAGS, -1, "[::]:0").unwrap();
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, ip(&listener).port()));
     let client = connect(address);
-    pass(&base);
+    run_once(&base);
     let peer = peers.borrow()[0].unwrap();
     assert_eq!(peer.port(), client.local_addr().unwrap().port());
     assert_eq!(
@@ -89,7 +89,7 @@ fn a_unix_path_is_bound_and_stays_when_the_listener_goes() {
             SocketName::Path(path.clone())
         );
         let _client = UnixStream::connect(&path).unwrap();
-        pass(&base);
+        run_once(&base);
         assert_eq!(peers.take(), [None]);
         let bound = UnixListener::bind(folder.path().join(format!("{prefix} peer"))).unwrap();
         let from = Socket::from(OwnedFd::from(bound));
@@ -98,7 +98,7 @@ fn a_unix_path_is_bound_and_stays_when_the_listener_goes() {
         let own = folder.path().join(format!("{prefix} client"));
         named.bind(&SockAddr::unix(own).unwrap()).unwrap();
         named.connect(&SockAddr::unix(&path).unwrap()).unwrap();
-        pass(&base);
+        run_once(&base);
         assert_eq!(peers.take(), [None]); // a path of its own is no IP address
         drop(listener);
         assert!(fs::metadata(&path).unwrap().file_type().is_socket());
@@ -234,7 +234,7 @@ fn a_given_socket_that_blocks_does_not_hang_the_loop() {
         let address = socket.local_addr().unwrap();
         let (_listener, peers) = on(&base, flags, 0, socket).unwrap();
         let _client = connect(address);
-        pass(&base);
+        run_once(&base);
         assert_eq!(peers.borrow().len(), 1);
     }
 }
@@ -260,7 +260,7 @@ fn sockets_of_every_kind_are_listened_on() {
     for (target, backlog) in targets {
         let (listener, peers) = on(&base, NO_FLAGS, backlog, target).unwrap();
         let client = connect(ip(&listener));
-        pass(&base);
+        run_once(&base);
         assert_eq!(peers.take(), [Some(client.local_addr().unwrap())]);
     }
     let folder = tempfile::tempdir().unwrap();
@@ -268,7 +268,7 @@ fn sockets_of_every_kind_are_listened_on() {
     let unix = UnixListener::bind(&path).unwrap();
     let (_listener, peers) = on(&base, NO_FLAGS, 0, unix).unwrap();
     let _client = UnixStream::connect(&path).unwrap();
-    pass(&base);
+    run_once(&base);
     assert_eq!(peers.take(), [None]);
 }
 
@@ -342,7 +342,7 @@ fn a_stream_that_is_closed_elsewhere_goes_on_as_the_listeners_socket() {
     assert!(stream_socket_accept(&server, Duration::ZERO).is_err());
     assert_eq!(ip(&listener).to_string(), address);
     let _client = connect(address.parse().unwrap());
-    pass(&base);
+    run_once(&base);
     assert_eq!(peers.borrow().len(), 1);
     let client = connect(address.parse().unwrap());
     listener.free();

@@ -10,7 +10,7 @@ use php_event::{Callbacks, Event, EventBase, EventBufferEvent};
 use crate::peers::{
     CLOSING, CONNECTED, EOF, NO_OPTIONS, Seen, WIRES, Wire, World, errors, noting, refused,
 };
-use crate::support::run;
+use test_support::run;
 
 /// How much goes each way. Valgrind, which slows it down a lot, is told by its variable.
 fn total() -> usize {

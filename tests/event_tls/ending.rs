@@ -7,8 +7,8 @@ use std::rc::Rc;
 use php_event::{BufferEventOptions, Callbacks, Event, EventBase, EventBufferEvent, EventFlags};
 
 use crate::peers::{CLOSING, CONNECTED, NO_OPTIONS, Seen, WIRES, Wire, World, noting};
-use crate::support::{Drops, panic_of, poll, run};
-use crate::support_class::alone;
+use test_support::alone;
+use test_support::{Drops, panic_of, poll, run};
 
 /// In which callback the client ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,8 +9,8 @@ use php_event::{
     EventSslContext,
 };
 
-use crate::support::run;
-use crate::support_tls::{Folder, Identity};
+use test_support::run;
+use test_support::tls::{Folder, Identity};
 
 #[test]
 fn bytes_go_both_ways_and_the_end_is_told() {

@@ -10,8 +10,8 @@ use php_event::{
     EventSslContext, Result, SslMethod, SslOption, SslState, SslValue,
 };
 
-use crate::support::run;
-use crate::support_tls::{Authority, Folder, Identity};
+use test_support::run;
+use test_support::tls::{Authority, Folder, Identity};
 
 pub(crate) const CONNECTED: BufferEventFlags = EventBufferEvent::CONNECTED;
 pub(crate) const ERROR: BufferEventFlags = EventBufferEvent::READING.union(EventBufferEvent::ERROR);

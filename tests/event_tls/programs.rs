@@ -12,7 +12,7 @@ use std::thread;
 use php_event::{Callbacks, Event, EventBase, EventBufferEvent, EventSslContext, SslVersion};
 
 use crate::peers::{CONNECTED, EOF, NO_OPTIONS, Seen, World, errors};
-use crate::support::run;
+use test_support::run;
 
 /// A program that ends with the test.
 struct Program(Child);

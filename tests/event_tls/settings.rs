@@ -11,7 +11,7 @@ use php_event::{
 };
 
 use crate::peers::{CONNECTED, ERROR, NO_OPTIONS, World, context, refused, shake, sockets};
-use crate::support::run;
+use test_support::run;
 
 fn named(
     base: &EventBase,

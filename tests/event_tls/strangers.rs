@@ -13,7 +13,7 @@ use php_event::{BufferEventFlags, Callbacks, Event, EventBase, EventBufferEvent}
 use crate::peers::{
     CONNECTED, EOF, ERROR, NO_OPTIONS, Outcome, Seen, Wire, World, errors, noting, refused, shake,
 };
-use crate::support::run;
+use test_support::run;
 
 /// What a server or a client of ours says of a peer that sends `bytes` and nothing more.
 fn hears(

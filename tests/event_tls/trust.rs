@@ -3,7 +3,7 @@
 use php_event::{EventBase, EventBufferEvent, EventSslContext};
 
 use crate::peers::{CONNECTED, ERROR, Outcome, World, context, shake, sockets};
-use crate::support_tls::{Authority, Identity};
+use test_support::tls::{Authority, Identity};
 
 const REFUSED: &str = "certificate verify failed";
 

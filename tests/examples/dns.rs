@@ -1,7 +1,7 @@
 //! `dns`, which asks a name server of the test.
 
 use crate::support::printed;
-use crate::support_dns::{Reply, Server, ips};
+use test_support::dns::{Reply, Server, ips};
 
 #[test]
 fn dns_prints_the_addresses_of_each_name_or_why_there_are_none() {

@@ -13,8 +13,6 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use socket2::SockRef;
 
-pub(crate) use crate::support_class::limited; // for `support_dns`
-
 /// How long a read or a wait may take before the test fails; nothing comes near it.
 pub(crate) const LIMIT: Duration = Duration::from_secs(20);
 

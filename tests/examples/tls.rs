@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 
 use crate::support::{Program, Server, outcome, talk};
-use crate::support_tls::{Authority, Folder};
+use test_support::tls::{Authority, Folder};
 
 /// A certificate for this machine, its key, and its authority's certificate.
 struct Paths {

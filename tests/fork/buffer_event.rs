@@ -10,8 +10,8 @@ use php_event::{
     LoopEnd, RateLimit,
 };
 
-use crate::child::{How, bases, descriptors, pass, poll, succeeds};
-use crate::support::{Drops, pair};
+use crate::child::{How, bases, descriptors, poll, run_once, succeeds};
+use test_support::{Drops, pair};
 
 /// One of each kind on one base: on a socket, a pair, and a filter on one of its halves.
 struct Set {
@@ -60,12 +60,12 @@ impl Set {
     #[track_caller]
     fn works(&mut self) {
         self.peer.write_all(b"from the peer").unwrap();
-        pass(&self.base);
+        run_once(&self.base);
         self.socket.write("to the peer").unwrap();
         self.filter.write("down").unwrap();
         self.other.write("up").unwrap();
         while self.socket.output().length() > 0 {
-            pass(&self.base);
+            run_once(&self.base);
         }
         poll(&self.base);
         let mut heard = self.heard.take();

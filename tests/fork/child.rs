@@ -17,7 +17,7 @@ use nix::unistd::{ForkResult, alarm};
 use php_event::process::{Exit, Fork, Pid, Wait, Waited, fork, wait};
 use php_event::{Event, EventBase, EventConfig, LoopEnd};
 
-use crate::support::{Drops, base_with, pair};
+use test_support::{Drops, base_with, pair};
 
 /// No case takes this long, also under Valgrind on a busy machine.
 pub(crate) const LIMIT_SECONDS: u32 = 60;
@@ -135,7 +135,7 @@ pub(crate) fn bases() -> Vec<EventBase> {
 }
 
 /// Waits until an event is active, runs all that are, and fails when that takes too long.
-pub(crate) fn pass(base: &EventBase) {
+pub(crate) fn run_once(base: &EventBase) {
     let late = Event::timer(base, |_| panic!("no event was active")).unwrap();
     let limit = Duration::from_secs(u64::from(LIMIT_SECONDS / 4));
     late.add_timer(Some(limit)).unwrap();
@@ -201,13 +201,13 @@ impl Watch {
         poll(&self.base);
         assert_eq!(self.heard.take(), [""; 0]);
         self.peer.write_all(b"!").unwrap();
-        pass(&self.base);
+        run_once(&self.base);
         assert_eq!(self.heard.take(), ["read"]);
         raise(Signal::SIGUSR1).unwrap();
-        pass(&self.base);
+        run_once(&self.base);
         assert_eq!(self.heard.take(), ["signal"]);
         self.timer.add(Some(Duration::from_millis(1))).unwrap();
-        pass(&self.base);
+        run_once(&self.base);
         assert_eq!(self.heard.take(), ["timer"]);
         self.timer.add(Some(AN_HOUR)).unwrap();
         poll(&self.base);

@@ -10,8 +10,8 @@ use php_event::{
 };
 
 use crate::child::{How, bases, succeeds};
-use crate::support::run;
-use crate::support_dns::{Query, ips};
+use test_support::dns::{Query, ips};
+use test_support::run;
 
 type Outcome = Result<Vec<IpAddr>, DnsError>;
 

@@ -9,8 +9,8 @@ use php_event::{
     Error, EventBase, EventBuffer, EventHttp, EventHttpConnection, EventHttpRequest, LoopEnd,
 };
 
-use crate::child::{How, bases, descriptors, pass, succeeds};
-use crate::support::Drops;
+use crate::child::{How, bases, descriptors, run_once, succeeds};
+use test_support::Drops;
 
 const INPUT: php_event::HeaderSide = EventHttpRequest::INPUT_HEADER;
 
@@ -35,7 +35,7 @@ fn ends(base: &EventBase, client: &mut TcpStream, end: &str) {
         match client.read(&mut bytes) {
             Ok(0) => panic!("the end, after {:?}", String::from_utf8_lossy(&answer)),
             Ok(n) => answer.extend_from_slice(&bytes[..n]),
-            Err(error) if error.kind() == ErrorKind::WouldBlock => pass(base),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => run_once(base),
             Err(error) => panic!("{error}"),
         }
     }
@@ -77,7 +77,7 @@ impl Set {
         let wait = || {
             let client = one("/keep");
             while kept.borrow().is_none() {
-                pass(&base);
+                run_once(&base);
             }
             (kept.take().unwrap(), client)
         };

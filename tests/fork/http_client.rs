@@ -7,8 +7,8 @@ use std::rc::Rc;
 
 use php_event::{Error, EventBase, EventHttpConnection, EventHttpRequest, HttpError, LoopEnd};
 
-use crate::child::{How, bases, descriptors, pass, succeeds};
-use crate::support::Drops;
+use crate::child::{How, bases, descriptors, run_once, succeeds};
+use test_support::Drops;
 
 const OUTPUT: php_event::HeaderSide = EventHttpRequest::OUTPUT_HEADER;
 
@@ -33,7 +33,7 @@ fn is_asked(base: &EventBase, peer: &mut TcpStream) {
         match peer.read(&mut bytes) {
             Ok(0) => panic!("the end, after {:?}", String::from_utf8_lossy(&head)),
             Ok(n) => head.extend_from_slice(&bytes[..n]),
-            Err(error) if error.kind() == ErrorKind::WouldBlock => pass(base),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => run_once(base),
             Err(error) => panic!("{error}"),
         }
     }
@@ -68,7 +68,7 @@ impl Set {
         is_asked(&base, &mut idle_peer);
         answer(&mut idle_peer);
         while told.borrow().is_empty() {
-            pass(&base);
+            run_once(&base);
         }
         let busy = connect();
         let request = make(&busy);
@@ -94,14 +94,14 @@ impl Set {
         is_asked(&self.base, &mut self.asked);
         answer(&mut self.asked);
         while self.told.borrow().len() < 3 {
-            pass(&self.base);
+            run_once(&self.base);
         }
         let get = EventHttpRequest::CMD_GET;
         self.idle.make_request(&self.request, get, "/").unwrap();
         is_asked(&self.base, &mut self.idle_peer);
         answer(&mut self.idle_peer);
         while self.told.borrow().len() < 4 {
-            pass(&self.base);
+            run_once(&self.base);
         }
         assert_eq!(*self.told.borrow(), [Some(200); 4]);
         drop((self.busy, self.idle, self.request));

@@ -13,8 +13,8 @@ use php_event::stream::fwrite;
 use php_event::{Error, EventBase, EventListener, ListenerFlags, LoopEnd, Result};
 use socket2::SockRef;
 
-use crate::child::{How, bases, descriptors, pass, succeeds};
-use crate::support::Drops;
+use crate::child::{How, bases, descriptors, run_once, succeeds};
+use test_support::Drops;
 
 const NO_FLAGS: ListenerFlags = ListenerFlags::empty();
 
@@ -55,7 +55,7 @@ impl Watched {
     fn works(&self) {
         let before = self.calls.get();
         let mut client = TcpStream::connect(self.address).unwrap();
-        pass(&self.base);
+        run_once(&self.base);
         let mut all = String::new();
         client.read_to_string(&mut all).unwrap();
         assert_eq!((all.as_str(), self.calls.get()), ("hello", before + 1));

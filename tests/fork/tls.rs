@@ -8,8 +8,8 @@ use php_event::{
     BufferEventOptions, Callbacks, Event, EventBase, EventBufferEvent, EventSslContext, LoopEnd,
 };
 
-use crate::child::{How, pass, succeeds};
-use crate::support_tls::{Folder, Identity};
+use crate::child::{How, run_once, succeeds};
+use test_support::tls::{Folder, Identity};
 
 /// A server and a client of one process.
 struct Both {
@@ -60,7 +60,7 @@ impl Both {
     fn works(&self) {
         self.server.write("hello").unwrap();
         while *self.heard.borrow() != b"hello" {
-            pass(&self.base);
+            run_once(&self.base);
         }
         self.heard.borrow_mut().clear();
     }

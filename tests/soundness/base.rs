@@ -8,8 +8,8 @@ use std::time::Duration;
 use php_event::{Error, Event, EventBase, EventConfig, LoopEnd};
 use proptest::prelude::*;
 
-use crate::support::{Drops, OnDrop, base_calls, limited, panic_of, pass, poll, run};
 use crate::{Class, Descriptor, PersistentDescriptor, Timer};
+use test_support::{Drops, OnDrop, base_calls, limited, panic_of, poll, run, run_once};
 
 /// One of the twenty in `base_and_children_are_dropped_in_any_order`.
 #[derive(Clone, Copy, Debug)]
@@ -360,7 +360,7 @@ fn handles_in_a_threads_variables_are_freed_when_it_ends() {
         let told = OnDrop(move || done.send(()).unwrap());
         let event = PersistentDescriptor::make(&base, move |_| told.hold());
         PersistentDescriptor::fire(&event);
-        pass(&base);
+        run_once(&base);
         KEPT.with_borrow_mut(|kept| kept.push((base, event)));
     });
     limited(|| thread.join()).unwrap();

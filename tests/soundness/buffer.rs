@@ -13,7 +13,7 @@ use std::thread;
 use php_event::{EolStyle, Error, Event, EventBase, EventBuffer};
 use proptest::prelude::*;
 
-use crate::support::{Drops, Readable, pair, panic_of, run};
+use test_support::{Drops, Readable, pair, panic_of, run};
 
 fn with(bytes: impl AsRef<[u8]>) -> EventBuffer {
     let buffer = EventBuffer::new().unwrap();

@@ -14,7 +14,7 @@ use std::rc::Rc;
 use php_event::{BufferEventOptions, Callbacks, Event, EventBase, EventBufferEvent};
 
 use crate::Class;
-use crate::support::pair;
+use test_support::pair;
 
 thread_local! {
     /// The other end of each object's socket, by its number.

@@ -9,8 +9,8 @@ use std::thread;
 
 use php_event::{EventBase, EventDnsBase, Lookup, LookupOptions, LoopEnd};
 
-use crate::support::{Bomb, Drops, OnDrop, panic_of, run};
-use crate::support_dns::{Reply, Server, ips};
+use test_support::dns::{Reply, Server, ips};
+use test_support::{Bomb, Drops, OnDrop, panic_of, run};
 
 /// One that the server answers, and one that needs none.
 const HOSTS: [&str; 2] = ["a.test", "192.0.2.1"];

@@ -13,10 +13,10 @@ use php_event::stream::{
 };
 use php_event::{Error, Event, EventBase, EventFlags, LoopEnd, MAX_TIMEOUT};
 
-use crate::support::{
-    Bomb, Drops, Readable, Token, base_with, event_calls, pair, panic_of, pass, poll, run,
-};
 use crate::{Class, Timer};
+use test_support::{
+    Bomb, Drops, Readable, Token, base_with, event_calls, pair, panic_of, poll, run, run_once,
+};
 
 /// As `classes!`, for the cases that every kind of event has.
 macro_rules! kinds {
@@ -578,7 +578,7 @@ fn longest_and_shortest_times_are_neither_negative_nor_lost() {
             event.detach();
         }
         while calls.get() < 3 {
-            assert_eq!(pass(&base), LoopEnd::Passed);
+            assert_eq!(run_once(&base), LoopEnd::Passed);
         }
         let last = Event::timer(&base, move |_| own.stop().unwrap()).unwrap();
         last.add(Some(Duration::from_millis(2))).unwrap();

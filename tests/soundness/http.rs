@@ -13,7 +13,7 @@ use std::rc::Rc;
 use php_event::{EventBase, EventBuffer, EventHttp, EventHttpRequest, LoopEnd};
 
 use crate::kinds::{Kind as _, Timer};
-use crate::support::{Bomb, Drops, OnDrop, limited, panic_of, run};
+use test_support::{Bomb, Drops, OnDrop, limited, panic_of, run};
 
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n";
 

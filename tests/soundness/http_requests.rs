@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use php_event::{EventBase, EventHttp, EventHttpConnection, EventHttpRequest, HttpMethods};
 
-use crate::support::{Drops, panic_of, poll, run};
+use test_support::{Drops, panic_of, poll, run};
 
 fn server(base: &EventBase) -> (EventHttp, u16) {
     let http = EventHttp::new(base).unwrap();

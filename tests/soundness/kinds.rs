@@ -8,7 +8,7 @@ use nix::sys::signal::{Signal, raise};
 use php_event::{Event, EventBase, EventFlags};
 
 use crate::Class;
-use crate::support::{Readable, signals_turn};
+use test_support::{Readable, signals_turn};
 
 /// What tells one kind of event from another.
 pub(crate) trait Kind {

@@ -11,7 +11,7 @@ use php_event::{EventBase, EventListener, ListenerFlags, ListenerTarget, LoopEnd
 use socket2::SockRef;
 
 use crate::Class;
-use crate::support::{Drops, OnDrop, panic_of, pass, run};
+use test_support::{Drops, OnDrop, panic_of, run, run_once};
 
 const DISABLED: ListenerFlags = EventListener::OPT_DISABLED;
 
@@ -137,9 +137,9 @@ fn each_way_of_ending_a_burst_ends_it() {
         });
         slot.replace(Some(listener));
         if name == "panic" {
-            assert_eq!(panic_of(|| pass(&base)), "in a burst");
+            assert_eq!(panic_of(|| run_once(&base)), "in a burst");
         } else {
-            pass(&base);
+            run_once(&base);
         }
         slot.take();
         assert_eq!((calls.get(), drops.count()), (1, 1), "{name}");
@@ -183,7 +183,7 @@ fn captured_drop_of_a_listener_in_a_burst_may_free_it_again_and_panic() {
         own.replace(Some(this.clone()));
         this.free();
     });
-    assert_eq!(panic_of(|| pass(&base)), "the last of it");
+    assert_eq!(panic_of(|| run_once(&base)), "the last of it");
     drop(listener);
     slot.take();
     assert_eq!(run(&base), LoopEnd::NoEvents);
@@ -204,7 +204,7 @@ fn both_closures_may_replace_each_other() {
         })
         .unwrap();
     });
-    pass(&base);
+    run_once(&base);
     assert_eq!((calls.get(), drops.count()), (2, 2));
     drop(listener);
 }
@@ -219,7 +219,7 @@ fn paused_and_dropped_leaves_nothing_behind() {
     let listener = EventListener::new(&base, callback, DISABLED, 0, twin).unwrap();
     SockRef::from(&*socket).shutdown(Shutdown::Both).unwrap();
     listener.enable().unwrap();
-    pass(&base);
+    run_once(&base);
     drop(listener); // in its pause
     assert_eq!((drops.count(), Rc::strong_count(&socket)), (1, 1));
     assert_eq!(run(&base), LoopEnd::NoEvents);

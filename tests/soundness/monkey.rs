@@ -17,7 +17,7 @@ use php_event::{
     Lookup, LookupOptions,
 };
 
-use crate::support::limited;
+use test_support::limited;
 
 const ADDRESS: &str = "127.0.0.1";
 

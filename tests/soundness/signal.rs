@@ -8,7 +8,7 @@ use std::time::Duration;
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, raise};
 use php_event::{Error, Event, EventBase, LoopEnd};
 
-use crate::support::{Drops, pass, poll, run, set_disposition, signals_turn};
+use test_support::{Drops, poll, run, run_once, set_disposition, signals_turn};
 
 const REFUSAL: &str = "Event::addSignal: another base has signal events, and libevent serves one base's \
                        signals in a process; delete those events first, or add this one to that base";
@@ -70,7 +70,7 @@ fn deleted_with_calls_owed_and_again_later_leaves_the_stack_alone() {
         for _ in 0..3 {
             raise(Signal::SIGUSR1).unwrap();
         }
-        pass(&base);
+        run_once(&base);
         over_the_loops_frames(|| {
             event.del().unwrap();
             event.add(time).unwrap();
@@ -108,10 +108,10 @@ fn stop_with_calls_owed_drops_them_and_the_event_goes_on() {
     for _ in 0..3 {
         raise(Signal::SIGUSR1).unwrap();
     }
-    assert_eq!(pass(&base), LoopEnd::Stop);
+    assert_eq!(run_once(&base), LoopEnd::Stop);
     assert_eq!(calls.get(), 1);
     raise(Signal::SIGUSR1).unwrap();
-    assert_eq!(pass(&base), LoopEnd::Stop);
+    assert_eq!(run_once(&base), LoopEnd::Stop);
     assert_eq!(calls.get(), 2);
     over_the_loops_frames(|| event.del().unwrap());
 }

@@ -13,8 +13,8 @@ use php_event::{
 };
 
 use crate::Class;
-use crate::support::pair;
-use crate::support_tls::{Folder, Identity};
+use test_support::pair;
+use test_support::tls::{Folder, Identity};
 
 thread_local! {
     static CONTEXT: EventSslContext = context();

@@ -1,17 +1,11 @@
 //! `API.md` against PHP's list, the crate's source and its tests: nothing that PHP has may be
 //! without a row, and no row may name what is not there.
 
-#[path = "api_table/constants.rs"]
 mod constants;
-#[path = "api_table/facts.rs"]
 mod facts;
-#[path = "api_table/paper.rs"]
 mod paper;
-#[path = "api_table/php.rs"]
 mod php;
-#[path = "api_table/proofs.rs"]
 mod proofs;
-#[path = "api_table/source.rs"]
 mod source;
 
 #[cfg(feature = "openssl")]

@@ -1,8 +1,4 @@
 //! Certificates and keys made for a test: small, quick, and in a directory of its own.
-#![allow(
-    dead_code,
-    reason = "each test file uses its part of this, and none uses all"
-)]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -20,19 +16,19 @@ use openssl::x509::{X509, X509Name, X509NameRef};
 use tempfile::TempDir;
 
 /// A directory that goes with the test.
-pub(crate) struct Folder(TempDir);
+pub struct Folder(TempDir);
 
 impl Folder {
-    pub(crate) fn new() -> Self {
+    pub fn new() -> Self {
         Self(TempDir::new().unwrap())
     }
 
-    pub(crate) fn path(&self) -> &Path {
+    pub fn path(&self) -> &Path {
         self.0.path()
     }
 
     /// Writes a file, or writes it anew.
-    pub(crate) fn write(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
+    pub fn write(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
         let path = self.0.path().join(name);
         fs::write(&path, bytes).unwrap();
         path
@@ -40,47 +36,47 @@ impl Folder {
 }
 
 /// A certificate and its key.
-pub(crate) struct Identity {
-    pub(crate) cert: X509,
-    pub(crate) key: PKey<Private>,
+pub struct Identity {
+    pub cert: X509,
+    pub key: PKey<Private>,
 }
 
 /// The files of an [`Identity`].
-pub(crate) struct Files {
-    pub(crate) cert: PathBuf,
-    pub(crate) key: PathBuf,
+pub struct Files {
+    pub cert: PathBuf,
+    pub key: PathBuf,
     /// Certificate and key.
-    pub(crate) both: PathBuf,
+    pub both: PathBuf,
 }
 
 impl Identity {
     /// A certificate for these names and addresses that nobody but itself vouches for.
-    pub(crate) fn self_signed(names: &[&str]) -> Self {
+    pub fn self_signed(names: &[&str]) -> Self {
         Draft::of(names).sign(None)
     }
 
     /// The same, run out yesterday.
-    pub(crate) fn self_signed_expired(names: &[&str]) -> Self {
+    pub fn self_signed_expired(names: &[&str]) -> Self {
         let mut draft = Draft::of(names);
         draft.expired = true;
         draft.sign(None)
     }
 
     /// One with a key of the caller's making.
-    pub(crate) fn self_signed_with(key: PKey<Private>, names: &[&str]) -> Self {
+    pub fn self_signed_with(key: PKey<Private>, names: &[&str]) -> Self {
         Draft::of(names).sign_with(key, None)
     }
 
-    pub(crate) fn cert_pem(&self) -> Vec<u8> {
+    pub fn cert_pem(&self) -> Vec<u8> {
         self.cert.to_pem().unwrap()
     }
 
-    pub(crate) fn key_pem(&self) -> Vec<u8> {
+    pub fn key_pem(&self) -> Vec<u8> {
         self.key.private_key_to_pem_pkcs8().unwrap()
     }
 
     /// The key, which opens only with the passphrase.
-    pub(crate) fn encrypted_key_pem(&self, passphrase: &[u8]) -> Vec<u8> {
+    pub fn encrypted_key_pem(&self, passphrase: &[u8]) -> Vec<u8> {
         let cipher = Cipher::aes_128_cbc();
         let pem = self
             .key
@@ -89,14 +85,14 @@ impl Identity {
     }
 
     /// The same in the form that keys had before PKCS #8.
-    pub(crate) fn encrypted_traditional_key_pem(&self, passphrase: &[u8]) -> Vec<u8> {
+    pub fn encrypted_traditional_key_pem(&self, passphrase: &[u8]) -> Vec<u8> {
         let key = self.key.ec_key().unwrap();
         key.private_key_to_pem_passphrase(Cipher::aes_128_cbc(), passphrase)
             .unwrap()
     }
 
     /// Writes `<name>.crt`, `<name>.key` and, with both in it, `<name>.pem`.
-    pub(crate) fn save(&self, folder: &Folder, name: &str) -> Files {
+    pub fn save(&self, folder: &Folder, name: &str) -> Files {
         let (cert, key) = (self.cert_pem(), self.key_pem());
         Files {
             cert: folder.write(&format!("{name}.crt"), &cert),
@@ -107,45 +103,45 @@ impl Identity {
 }
 
 /// Who signs certificates.
-pub(crate) struct Authority(pub(crate) Identity);
+pub struct Authority(pub Identity);
 
 impl Authority {
     /// One that vouches for itself.
-    pub(crate) fn new() -> Self {
+    pub fn new() -> Self {
         Self(Draft::authority().sign(None))
     }
 
     /// One that this one vouches for.
-    pub(crate) fn intermediate(&self) -> Self {
+    pub fn intermediate(&self) -> Self {
         Self(Draft::authority().sign(Some(&self.0)))
     }
 
     /// A certificate for these names and addresses; a client's may have none.
-    pub(crate) fn sign(&self, names: &[&str]) -> Identity {
+    pub fn sign(&self, names: &[&str]) -> Identity {
         Draft::of(names).sign(Some(&self.0))
     }
 
     /// The same, run out yesterday.
-    pub(crate) fn sign_expired(&self, names: &[&str]) -> Identity {
+    pub fn sign_expired(&self, names: &[&str]) -> Identity {
         let mut draft = Draft::of(names);
         draft.expired = true;
         draft.sign(Some(&self.0))
     }
 
     /// The same, with a name that stands where names stood before there was a list of them.
-    pub(crate) fn sign_common_name(&self, name: &str) -> Identity {
+    pub fn sign_common_name(&self, name: &str) -> Identity {
         let mut draft = Draft::of(&[]);
         draft.common_name = name.to_owned();
         draft.sign(Some(&self.0))
     }
 
     /// The file for `OPT_CA_FILE`.
-    pub(crate) fn save(&self, folder: &Folder, name: &str) -> PathBuf {
+    pub fn save(&self, folder: &Folder, name: &str) -> PathBuf {
         folder.write(&format!("{name}.crt"), self.0.cert_pem())
     }
 
     /// The directory for `OPT_CA_PATH`: the certificate under its hash.
-    pub(crate) fn save_hashed(&self, folder: &Folder, name: &str) -> PathBuf {
+    pub fn save_hashed(&self, folder: &Folder, name: &str) -> PathBuf {
         let dir = folder.path().join(name);
         fs::create_dir(&dir).unwrap();
         let hash = self.0.cert.subject_name_hash();

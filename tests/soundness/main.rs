@@ -5,37 +5,19 @@
 //! implementing [`Class`] and by a line in `classes!`. What only events and bases have is
 //! in `soundness/`.
 
-mod support;
-mod support_dns;
-
-#[path = "soundness/base.rs"]
 mod base;
-#[path = "soundness/buffer.rs"]
 mod buffer;
-#[path = "soundness/buffer_event.rs"]
 mod buffer_event;
-#[path = "soundness/dns.rs"]
 mod dns;
-#[path = "soundness/event.rs"]
 mod event;
-#[path = "soundness/http.rs"]
 mod http;
-#[path = "soundness/http_client.rs"]
 mod http_client;
-#[path = "soundness/http_requests.rs"]
 mod http_requests;
-#[path = "soundness/kinds.rs"]
 mod kinds;
-#[path = "soundness/listener.rs"]
 mod listener;
-#[path = "soundness/monkey.rs"]
 mod monkey;
-#[path = "soundness/signal.rs"]
 mod signal;
 #[cfg(feature = "openssl")]
-mod support_tls;
-#[cfg(feature = "openssl")]
-#[path = "soundness/tls.rs"]
 mod tls;
 
 use std::cell::{Cell, RefCell};
@@ -48,7 +30,7 @@ use http_client::Completion;
 use kinds::{Descriptor, PersistentDescriptor, PersistentTimer, SignalThrice, Timer};
 use listener::{Accept, Failure};
 use php_event::{EventBase, LoopEnd};
-use support::{Bomb, Drops, OnDrop, panic_of, pass, run};
+use test_support::{Bomb, Drops, OnDrop, panic_of, run, run_once};
 #[cfg(feature = "openssl")]
 use tls::TlsError;
 
@@ -209,7 +191,7 @@ fn dropped_inside_its_own_callback_is_freed_once<C: Class>() {
     });
     C::fire(&handle);
     slot.replace(Some(handle));
-    pass(&base);
+    run_once(&base);
     assert_eq!((calls.get(), drops.count()), (1, 1));
     assert_eq!(run(&base), LoopEnd::NoEvents);
     assert_eq!((calls.get(), drops.count()), (1, 1));
@@ -226,7 +208,7 @@ fn freed_inside_its_own_callback_is_freed_when_it_returns<C: Class>() {
         assert_eq!(seen.count(), 0, "dropped under the running closure");
     });
     C::fire(&handle);
-    pass(&base);
+    run_once(&base);
     assert_eq!((calls.get(), drops.count()), (1, 1));
     assert_eq!(run(&base), LoopEnd::NoEvents);
     drop(handle);
@@ -246,7 +228,7 @@ fn freed_twice_inside_its_own_callback_and_dropped_is_freed_once<C: Class>() {
     });
     C::fire(&handle);
     slot.replace(Some(handle));
-    pass(&base);
+    run_once(&base);
     assert_eq!(drops.count(), 1);
 }
 
@@ -260,11 +242,11 @@ fn disarmed_inside_its_own_callback_is_not_called_again<C: Class>() {
         C::disarm(this);
     });
     C::fire(&handle);
-    pass(&base);
+    run_once(&base);
     assert_eq!(run(&base), LoopEnd::NoEvents);
     assert_eq!(calls.get(), 1);
     C::fire(&handle);
-    pass(&base);
+    run_once(&base);
     assert_eq!((calls.get(), drops.count()), (2, 0));
     drop(handle);
     assert_eq!(drops.count(), 1);
@@ -328,7 +310,7 @@ fn replaced_inside_its_own_callback_drops_the_old_closure_when_it_returns<C: Cla
         assert_eq!(seen.count(), 0, "dropped under the running closure");
     });
     C::fire(&handle);
-    pass(&base);
+    run_once(&base);
     if replaceable.get() {
         assert_eq!((old.count(), new.count()), (1, 0));
         C::fire(&handle);
@@ -382,7 +364,7 @@ fn siblings<C: Class>(
     for handle in all.borrow().iter() {
         C::fire(handle);
     }
-    pass(base);
+    run_once(base);
     assert_eq!(run(base), LoopEnd::NoEvents);
     (calls.get(), all)
 }
@@ -453,7 +435,7 @@ fn base_handle_dropped_while_the_loop_runs_is_freed_after_it<C: Class>() {
     });
     C::fire(&handle);
     only.replace(Some(base.clone()));
-    let end = support::limited(move || base.dispatch()); // the last handle goes in here
+    let end = test_support::limited(move || base.dispatch()); // the last handle goes in here
     assert_eq!(end.unwrap(), LoopEnd::NoEvents);
     assert_eq!((calls.get(), drops.count()), (3, 0));
     drop(handle);
@@ -515,7 +497,7 @@ fn kept_inside_its_own_closure_is_freed_by_free<C: Class>() {
     own.replace(Some(handle.clone()));
     drop(own);
     C::fire(&handle);
-    pass(&base);
+    run_once(&base);
     assert_eq!(drops.count(), 0);
     C::free(&handle);
     assert_eq!(drops.count(), 1);
@@ -541,9 +523,9 @@ fn handles_are_the_same_object_and_may_be_swapped<C: Class>() {
     std::mem::swap(&mut first, &mut second);
     assert!(clone == second && first != second);
     C::fire(&second);
-    pass(&bases[0]);
+    run_once(&bases[0]);
     C::fire(&first);
-    pass(&bases[1]);
+    run_once(&bases[1]);
     assert_eq!(calls.get(), [1, 1]);
     drop((first, second));
     assert_eq!(drops.count(), 1);
@@ -551,7 +533,7 @@ fn handles_are_the_same_object_and_may_be_swapped<C: Class>() {
     assert_eq!(drops.count(), 2);
 }
 
-/// Three that are active in one pass, of which the first to run panics.
+/// Three that are active in one run_once, of which the first to run panics.
 fn panic_in_a_callback_comes_out_of_the_loop_and_the_others_run_later<C: Class>() {
     let base = EventBase::new().unwrap();
     let (drops, calls, done) = (
@@ -571,7 +553,7 @@ fn panic_in_a_callback_comes_out_of_the_loop_and_the_others_run_later<C: Class>(
         })
     });
     handles.iter().for_each(C::fire);
-    assert_eq!(panic_of(|| pass(&base)), "the first of 3");
+    assert_eq!(panic_of(|| run_once(&base)), "the first of 3");
     assert!(base.got_stop() && !base.got_exit());
     assert_eq!((calls.get(), drops.count()), (1, 0));
     assert_eq!(run(&base), LoopEnd::NoEvents);
@@ -597,7 +579,7 @@ fn panic_after_the_handle_was_dropped_frees_it_once<C: Class>() {
     });
     C::fire(&handle);
     slot.replace(Some(handle));
-    assert_eq!(panic_of(|| pass(&base)), "gone");
+    assert_eq!(panic_of(|| run_once(&base)), "gone");
     assert_eq!((calls.get(), drops.count()), (1, 1));
     assert_eq!(run(&base), LoopEnd::NoEvents);
 }
@@ -621,7 +603,7 @@ fn panic_in_a_captured_drop_inside_its_own_callback_comes_out_of_the_loop<C: Cla
     });
     C::fire(&handle);
     slot.replace(Some(handle));
-    assert_eq!(panic_of(|| pass(&base)), "a captured value");
+    assert_eq!(panic_of(|| run_once(&base)), "a captured value");
     assert!(base.got_stop());
     assert_eq!((calls.get(), drops.count()), (1, 1));
     C::fire(&other);
@@ -649,7 +631,7 @@ fn panic_in_a_captured_drop_during_another_callback_comes_out_of_the_loop<C: Cla
     C::fire(slot.borrow().as_ref().unwrap());
     C::disarm(slot.borrow().as_ref().unwrap());
     C::fire(&handle);
-    assert_eq!(panic_of(|| pass(&base)), "another's value");
+    assert_eq!(panic_of(|| run_once(&base)), "another's value");
     assert_eq!((calls.get(), drops.count()), (1, 1));
     C::fire(&handle);
     assert_eq!(run(&base), LoopEnd::NoEvents);
@@ -669,7 +651,7 @@ fn panic_in_the_callback_and_in_a_captured_drop_passes_the_first_on<C: Class>() 
     });
     C::fire(&handle);
     slot.replace(Some(handle));
-    assert_eq!(panic_of(|| pass(&base)), "first");
+    assert_eq!(panic_of(|| run_once(&base)), "first");
     assert_eq!(drops.count(), 1);
     assert_eq!(run(&base), LoopEnd::NoEvents);
 }
@@ -688,7 +670,7 @@ fn panic_whose_payload_panics_when_dropped_does_not_replace_the_first<C: Class>(
     });
     C::fire(&handle);
     slot.replace(Some(handle));
-    assert_eq!(panic_of(|| pass(&base)), "first");
+    assert_eq!(panic_of(|| run_once(&base)), "first");
     assert_eq!(drops.count(), 1);
     assert_eq!(run(&base), LoopEnd::NoEvents);
 }
@@ -707,11 +689,11 @@ fn panic_in_a_nested_loop_passes_through_both_loops<C: Class>() {
             panic!("innermost");
         });
         Timer::fire(&innermost);
-        pass(&nested);
+        run_once(&nested);
         after.set(true);
     });
     C::fire(&handle);
-    assert_eq!(panic_of(|| pass(&outer)), "innermost");
+    assert_eq!(panic_of(|| run_once(&outer)), "innermost");
     assert!(!reached.get(), "the outer callback went on after the panic");
     assert!(outer.got_stop() && inner.got_stop());
     assert_eq!(drops.count(), 1);
@@ -758,7 +740,7 @@ fn nested_loop_inside_a_captured_drop_runs_while_a_panic_waits<C: Class>() {
     });
     C::fire(&handle);
     slot.replace(Some(handle));
-    assert_eq!(panic_of(|| pass(&outer)), "waits");
+    assert_eq!(panic_of(|| run_once(&outer)), "waits");
     assert_eq!(calls.get(), 1);
 }
 

@@ -1,8 +1,4 @@
 //! A name server on this host that does what a test tells it to.
-#![allow(
-    dead_code,
-    reason = "each test file uses its part of this, and none uses all"
-)]
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -11,11 +7,11 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
-use crate::support::limited;
+use crate::limited;
 
 /// What a query asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Kind {
+pub enum Kind {
     A,
     Aaaa,
     Other(u16),
@@ -23,19 +19,19 @@ pub(crate) enum Kind {
 
 /// A query, taken apart.
 #[derive(Clone, Debug)]
-pub(crate) struct Query {
+pub struct Query {
     /// The name as it was written.
-    pub(crate) written: String,
+    pub written: String,
     /// The name in small letters.
-    pub(crate) name: String,
-    pub(crate) kind: Kind,
+    pub name: String,
+    pub kind: Kind,
     packet: Vec<u8>,
     question: Vec<u8>,
 }
 
 /// What is done with a query.
 #[derive(Clone, Debug)]
-pub(crate) enum Reply {
+pub enum Reply {
     /// The addresses, of which those of the query's kind are sent.
     Addresses(Vec<IpAddr>),
     /// An error number, or 0 and no record.
@@ -60,7 +56,7 @@ pub(crate) enum Reply {
 
 impl Query {
     /// Takes a packet apart; none where it is no query.
-    pub(crate) fn parse(packet: &[u8]) -> Option<Self> {
+    pub fn parse(packet: &[u8]) -> Option<Self> {
         let (mut at, mut labels) = (12, Vec::new());
         loop {
             let length = usize::from(*packet.get(at)?);
@@ -91,7 +87,7 @@ impl Query {
     }
 
     /// The answer with these addresses.
-    pub(crate) fn addresses(&self, addresses: &[IpAddr]) -> Vec<u8> {
+    pub fn addresses(&self, addresses: &[IpAddr]) -> Vec<u8> {
         let of_kind = addresses.iter().filter(|address| match self.kind {
             Kind::A => address.is_ipv4(),
             Kind::Aaaa => address.is_ipv6(),
@@ -161,7 +157,7 @@ impl Query {
 }
 
 /// A name server. It ends with this.
-pub(crate) struct Server {
+pub struct Server {
     address: SocketAddr,
     asked: Arc<Mutex<Vec<Query>>>,
     askers: Arc<Mutex<BTreeSet<u16>>>,
@@ -173,7 +169,7 @@ const STOP: &[u8] = b"stop";
 
 impl Server {
     /// Answers each query as `script` says.
-    pub(crate) fn new(script: impl FnMut(&Query) -> Reply + Send + 'static) -> Self {
+    pub fn new(script: impl FnMut(&Query) -> Reply + Send + 'static) -> Self {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         let address = socket.local_addr().unwrap();
         let (asked, askers) = (Arc::default(), Arc::default());
@@ -188,17 +184,17 @@ impl Server {
     }
 
     /// Gives every query the same reply.
-    pub(crate) fn always(reply: Reply) -> Self {
+    pub fn always(reply: Reply) -> Self {
         Self::new(move |_| reply.clone())
     }
 
     /// The address, for `add_nameserver_ip`.
-    pub(crate) fn address(&self) -> String {
+    pub fn address(&self) -> String {
         self.address.to_string()
     }
 
     /// The names and kinds that were asked for since the last look, in order.
-    pub(crate) fn asked(&self) -> Vec<(String, Kind)> {
+    pub fn asked(&self) -> Vec<(String, Kind)> {
         let asked = std::mem::take(&mut *self.asked.lock().unwrap());
         asked
             .into_iter()
@@ -207,13 +203,13 @@ impl Server {
     }
 
     /// As [`asked`](Self::asked), the names as they were written.
-    pub(crate) fn written(&self) -> Vec<String> {
+    pub fn written(&self) -> Vec<String> {
         let asked = std::mem::take(&mut *self.asked.lock().unwrap());
         asked.into_iter().map(|query| query.written).collect()
     }
 
     /// The sockets that it was asked from, which are open.
-    pub(crate) fn sockets(&self) -> Sockets {
+    pub fn sockets(&self) -> Sockets {
         let ports = self.askers.lock().unwrap();
         limited(|| {
             loop {
@@ -228,7 +224,7 @@ impl Server {
     }
 
     /// Sends the answers that are held back.
-    pub(crate) fn release(&self) {
+    pub fn release(&self) {
         self.tell(RELEASE);
     }
 
@@ -249,10 +245,10 @@ impl Drop for Server {
 }
 
 /// Sockets by their numbers in the kernel, which are not used again soon.
-pub(crate) struct Sockets(Vec<u64>);
+pub struct Sockets(Vec<u64>);
 
 impl Sockets {
-    pub(crate) fn are_closed(&self) -> bool {
+    pub fn are_closed(&self) -> bool {
         !self.0.iter().any(|inode| is_open(*inode))
     }
 }
@@ -316,7 +312,7 @@ fn send(socket: &UdpSocket, answer: &[u8], to: SocketAddr) {
 }
 
 /// Addresses in text.
-pub(crate) fn ips(addresses: &[&str]) -> Vec<IpAddr> {
+pub fn ips(addresses: &[&str]) -> Vec<IpAddr> {
     addresses
         .iter()
         .map(|address| address.parse().unwrap())

@@ -5,24 +5,13 @@
 //! whose child keeps memory for ever, as documented, has `foreign` in its name, for leak
 //! checkers to skip: `--skip foreign`.
 
-#[path = "fork/buffer_event.rs"]
 mod buffer_event;
-#[path = "fork/child.rs"]
 mod child;
-#[path = "fork/dns.rs"]
 mod dns;
-#[path = "fork/http.rs"]
 mod http;
-#[path = "fork/http_client.rs"]
 mod http_client;
-#[path = "fork/listener.rs"]
 mod listener;
-mod support;
-mod support_dns;
 #[cfg(feature = "openssl")]
-mod support_tls;
-#[cfg(feature = "openssl")]
-#[path = "fork/tls.rs"]
 mod tls;
 
 use std::cell::{Cell, RefCell};
@@ -41,8 +30,8 @@ use buffer_event::{
     orphaned_buffer_events_are_freed_by_re_init,
 };
 use child::{
-    AN_HOUR, How, LIMIT_SECONDS, Watch, bases, descriptors, open_files, pass, poll, reap, succeeds,
-    until_alone,
+    AN_HOUR, How, LIMIT_SECONDS, Watch, bases, descriptors, open_files, poll, reap, run_once,
+    succeeds, until_alone,
 };
 use dns::{
     dns_base_and_lookup_dropped_in_a_child_leave_the_parents_alone,
@@ -70,7 +59,7 @@ use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, raise};
 use nix::unistd::{alarm, pause};
 use php_event::process::{Exit, Fork, Wait, Waited, fork, getpid, kill, wait};
 use php_event::{Error, Event, EventBase, EventConfig, LoopEnd};
-use support::{OnDrop, Readable, base_calls, event_calls, pair, set_disposition};
+use test_support::{OnDrop, Readable, base_calls, event_calls, pair, set_disposition};
 #[cfg(feature = "openssl")]
 use tls::tls_dropped_in_a_child_says_no_goodbye_for_its_parent;
 
@@ -314,7 +303,7 @@ fn child_after_re_init_works_on_its_own() {
             let told = Event::new(&watch.base, ours, Event::READ, |_, _, _| {}).unwrap();
             told.add(None).unwrap();
             watch.read.del().unwrap(); // the child reads its byte alone
-            pass(&watch.base);
+            run_once(&watch.base);
             assert!(!told.is_pending());
             succeeds(child);
             assert_eq!(watch.heard.take(), [""; 0]);
@@ -373,7 +362,7 @@ fn orphans_are_freed_by_re_init_and_keep_their_sources_open_until_then() {
             });
             succeeds(child);
             let mut watch = watch.unwrap();
-            pass(&watch.base); // the byte that the child wrote
+            run_once(&watch.base); // the byte that the child wrote
             assert_eq!(watch.heard.take(), ["read"]);
             watch.works();
         }
@@ -474,14 +463,14 @@ fn signals_after_re_init_go_to_the_process_that_they_are_sent_to() {
             let child = how.child(|| {
                 watch.base.re_init().unwrap();
                 kill(getpid(), libc::SIGUSR1).unwrap();
-                pass(&watch.base);
+                run_once(&watch.base);
                 assert_eq!(watch.heard.take(), ["signal"]);
                 kill(parent, libc::SIGUSR1).unwrap();
                 kill(parent, libc::SIGUSR1).unwrap();
                 poll(&watch.base);
                 assert_eq!(watch.heard.take(), [""; 0]);
             });
-            pass(&watch.base);
+            run_once(&watch.base);
             succeeds(child);
             poll(&watch.base);
             let heard = watch.heard.take();
@@ -726,14 +715,14 @@ fn waker_of_the_parent_is_refused_in_a_child_and_a_new_one_works() {
             let (event, waker) = counting(&base);
             event.add(None).unwrap();
             waker.wake().unwrap();
-            pass(&base);
+            run_once(&base);
             assert_eq!(calls.get(), 1);
         });
         succeeds(child);
         poll(&base);
         assert_eq!(calls.get(), 0, "the child woke the parent");
         waker.wake().unwrap();
-        pass(&base);
+        run_once(&base);
         assert_eq!(calls.get(), 1);
     }
 }

@@ -51,13 +51,9 @@
 //! so, and how much waited for it.
 #![cfg(target_os = "linux")]
 
-#[path = "torture/client.rs"]
 mod client;
-#[path = "torture/ledger.rs"]
 mod ledger;
-#[path = "torture/server.rs"]
 mod server;
-#[path = "torture/verdict.rs"]
 mod verdict;
 
 use std::collections::{HashMap, VecDeque};
