@@ -34,12 +34,56 @@ pub(super) struct Decoder {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
     Size,
-    Extension,
+    Extension(Extension),
     SizeLf,
     Data,
     DataCr,
     DataLf,
     Trailers,
+}
+
+/// Where in the extensions of a size line (RFC 9112 §7.1.1) the next byte stands:
+/// `*( BWS ";" BWS name [ BWS "=" BWS ( token / quoted-string ) ] )`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Extension {
+    /// After white space that only a semicolon may follow.
+    BeforeSemicolon,
+    BeforeName,
+    Name,
+    AfterName,
+    BeforeValue,
+    Value,
+    Quoted,
+    Escaped,
+    AfterQuoted,
+}
+
+impl Extension {
+    /// The place after `byte`, or `None` where the grammar has no such byte.
+    const fn next(self, byte: u8) -> Option<Self> {
+        let token = syntax::is_token_byte(byte);
+        Some(match (self, byte) {
+            (Self::Quoted, b'"') => Self::AfterQuoted,
+            (Self::Quoted, b'\\') => Self::Escaped,
+            (Self::Quoted | Self::Escaped, _) if syntax::is_value_byte(byte) => Self::Quoted,
+            (Self::Quoted | Self::Escaped, _) => return None,
+            (Self::BeforeName | Self::Name, _) if token => Self::Name,
+            (Self::BeforeValue | Self::Value, _) if token => Self::Value,
+            (Self::BeforeValue, b'"') => Self::Quoted,
+            (Self::BeforeName | Self::BeforeValue, b' ' | b'\t') => self,
+            (Self::BeforeName | Self::BeforeValue, _) => return None,
+            (_, b';') => Self::BeforeName,
+            (Self::Name | Self::AfterName, b'=') => Self::BeforeValue,
+            (Self::Name | Self::AfterName, b' ' | b'\t') => Self::AfterName,
+            (_, b' ' | b'\t') => Self::BeforeSemicolon,
+            _ => return None,
+        })
+    }
+
+    /// Whether the size line may end here.
+    const fn may_end(self) -> bool {
+        matches!(self, Self::Name | Self::Value | Self::AfterQuoted)
+    }
 }
 
 impl Decoder {
@@ -103,30 +147,39 @@ impl Decoder {
             (Step::Size, b';' | b'\r') if self.seen == 0 => {
                 Err(Refusal::bad("a chunk has no size"))
             }
-            (Step::Size | Step::Extension, b'\r') => Ok(Step::SizeLf),
+            (Step::Size, b'\r') => Ok(Step::SizeLf),
+            (Step::Extension(at), b'\r') if at.may_end() => Ok(Step::SizeLf),
             (Step::SizeLf, b'\n') => self.begin(),
-            (Step::Size, b';') => self.extension(),
-            (Step::Extension, byte) if syntax::is_value_byte(byte) => self.extension(),
+            (Step::Size, b';' | b' ' | b'\t') if self.seen > 0 => {
+                self.extension(Extension::BeforeSemicolon, byte)
+            }
+            (Step::Extension(at), byte) => self.extension(at, byte),
             (Step::DataCr, b'\r') => Ok(Step::DataLf),
             (Step::DataLf, b'\n') => {
                 self.count = 0;
                 self.seen = 0;
                 Ok(Step::Size)
             }
-            (Step::Size | Step::Extension, b'\n') => Err(syntax::BARE_LF),
+            (Step::Size, b'\n') => Err(syntax::BARE_LF),
             (Step::SizeLf | Step::DataLf, _) => Err(syntax::BARE_CR),
             (Step::Size, _) => Err(Refusal::bad("a chunk size is not plain hexadecimal digits")),
-            (Step::Extension, _) => Err(Refusal::bad("a chunk extension has a control byte")),
             _ => Err(Refusal::bad(
                 "a chunk is not followed by CR LF where its size says it ends",
             )),
         }
     }
 
-    fn extension(&mut self) -> Result<Step, Refusal> {
+    /// One byte of the extensions, white space before them included.
+    fn extension(&mut self, at: Extension, byte: u8) -> Result<Step, Refusal> {
         let left = self.extension_left.checked_sub(1);
         self.extension_left = left.ok_or(Refusal::bad("the chunk extensions are too long"))?;
-        Ok(Step::Extension)
+        match at.next(byte) {
+            Some(next) => Ok(Step::Extension(next)),
+            None if byte == b'\n' => Err(syntax::BARE_LF),
+            None => Err(Refusal::bad(
+                "a chunk size is followed by what is no chunk extension",
+            )),
+        }
     }
 
     /// The size line is complete: data comes next, or after a size of zero the trailers.
@@ -270,7 +323,7 @@ mod tests {
             ),
             ("2\r\n\r\n\r\n0\r\n\r\n", "\r\n"),
             ("0000000000000001\r\na\r\n0\r\n\r\n", "a"),
-            ("1;a=b;c=\"d e\"\t;\u{e9}\r\nx\r\n0;z\r\n\r\n", "x"),
+            ("1;a=b;c=\"d e\"\t;e\r\nx\r\n0;z\r\n\r\n", "x"),
             ("1\r\nx\r\n0\r\nA: b\r\nC:\r\n\r\n", "x"),
         ] {
             let (joined, used, ended) = outcome(format!("{body}GET /").as_bytes()).unwrap();
@@ -294,6 +347,7 @@ mod tests {
     #[test]
     fn a_size_is_plain_hexadecimal_digits() {
         let plain = "not plain hexadecimal";
+        let extension = "no chunk extension";
         for (body, reason) in [
             ("\r\n", "no size"),
             (";a\r\n", "no size"),
@@ -303,10 +357,11 @@ mod tests {
             ("1_0\r\n", plain),
             ("g\r\n", plain),
             (" 1\r\n", plain),
-            ("1 \r\n", plain),
-            ("1 ;a\r\n", plain),
-            ("1\t\r\n", plain),
             ("1\0\r\n", plain),
+            ("1 \r\n", extension),
+            ("1\t\r\n", extension),
+            ("1 2\r\n", extension),
+            ("2 garbage\r\n", extension),
             ("1,1\r\n", plain),
             ("\u{ff11}\r\n", plain),
             ("00000000000000001\r\n", "more than 16 digits"),
@@ -315,10 +370,62 @@ mod tests {
             ("1\rx", "CR is not followed"),
             ("1\r\r\n", "CR is not followed"),
             ("1;a\rb\r\n", "CR is not followed"),
-            ("1;a\0\r\n", "control byte"),
-            ("1;\u{7f}\r\n", "control byte"),
         ] {
             refused(body.as_bytes(), 400, reason);
+        }
+    }
+
+    #[test]
+    fn chunk_extensions_within_the_grammar_are_skipped() {
+        for extension in [
+            ";a",
+            ";a=b",
+            ";a=\"b\"",
+            ";a=\"\"",
+            ";a=\"\\\"\\\\;\t\u{e9}\"",
+            ";a;b=c;d=\"e\"",
+            " ;ext=1",
+            "\t; \tname \t= \tvalue \t;next",
+            ";a =b",
+            ";a= \"b\" ;c",
+            ";!#$%&'*+-.^_`|~=1",
+        ] {
+            let body = format!("1{extension}\r\nx\r\n0{extension}\r\n\r\n");
+            let (data, _, ended) = outcome(body.as_bytes()).expect(extension);
+            assert_eq!((data, ended), (b"x".to_vec(), true), "{extension}");
+        }
+    }
+
+    #[test]
+    fn chunk_extensions_outside_the_grammar_are_refused() {
+        for extension in [
+            ";",
+            "; ",
+            ";;a",
+            ";a;",
+            ";a ",
+            ";a=",
+            ";a= ",
+            ";a=b ",
+            ";a=b c",
+            ";a b",
+            ";=b",
+            ";a==b",
+            ";a=b\"c\"",
+            ";a=\"b",
+            ";a=\"b\"c",
+            ";a=\"b\\",
+            ";\"a\"",
+            ";a=b,c",
+            ";\u{e9}",
+            ";a\0",
+            ";\u{7f}",
+            ";a=\"\0\"",
+            ";a=\"\\\u{7f}\"",
+            " a",
+        ] {
+            let body = format!("1{extension}\r\nx\r\n0\r\n\r\n");
+            refused(body.as_bytes(), 400, "no chunk extension");
         }
     }
 

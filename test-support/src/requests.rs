@@ -41,7 +41,7 @@ pub fn request() -> impl Strategy<Value = Request> {
     let chunks = prop::collection::vec(
         (
             prop::collection::vec(any::<u8>(), 1..40),
-            "(;[a-z]{1,3}=\"?[a-z\t ]{1,5})?",
+            "([ \t]?;[a-z]{1,3}( ?= ?([a-z]{1,5}|\"[a-z\t ]{0,5}\"))?)?",
         ),
         0..5,
     );
