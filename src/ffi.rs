@@ -1,8 +1,5 @@
-//! libevent's C names, and OpenSSL's in `openssl`. Nothing above this file names a C symbol
-//! otherwise.
-//!
-//! Owns nothing: libevent's declarations are made by `vendor/libevent/bindings.sh` and held
-//! against the C compiler's view of the headers by `tests/abi.rs`.
+//! libevent's C names, and OpenSSL's in `openssl`. All other files name C symbols through this
+//! one. `vendor/libevent` declares libevent's.
 
 pub(crate) use libevent_sys::*;
 #[cfg(feature = "openssl")]

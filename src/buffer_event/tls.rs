@@ -34,7 +34,7 @@ const RESULTS: c_ulong = 0x100;
 const ERRORS_MAX: usize = 16;
 
 /// Where a `bufferevent` has the event that waits for its socket to be readable: after the
-/// base and the operations (`event2/bufferevent_struct.h`; `tests/abi.rs` holds it against).
+/// base and the operations (`event2/bufferevent_struct.h`; `vendor/libevent/tests/abi.rs` checks it).
 const EV_READ_OFFSET: usize = 2 * size_of::<*const ()>();
 
 /// What a buffer event with TLS has besides.

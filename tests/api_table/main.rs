@@ -224,7 +224,7 @@ fn a_test_that_has_nothing_to_do_with_its_row_is_found() {
         .unwrap();
     let about = |rows: &[Row]| facts.about_proofs(rows);
     for other in [
-        "tests/abi.rs::timeval_is_the_one_of_libc",
+        "tests/event_buffer/finding.rs::lines_end_as_each_style_says",
         "src/runtime/error.rs::EventException",
     ] {
         assert_found(about, "does not mention Event::timer", row, |row| {

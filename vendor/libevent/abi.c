@@ -1,6 +1,6 @@
-/* What the headers of the libevent at hand say of every number that bindings.rs states, and
- * of every C struct whose fields Rust reads: tests/abi.rs holds the two against each other.
- * build.rs compiles this file; only the tests are linked with it. */
+/* Every number in bindings.rs, and the layout of every struct whose fields Rust reads, as the
+ * headers of the installed libevent have them. tests/abi.rs compares the two. build.rs compiles
+ * this file; only the tests are linked with it. */
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -142,9 +142,11 @@ static const struct php_event_abi_entry table[] = {
 	NUMBER(BEV_OK)
 	NUMBER(BEV_NEED_MORE)
 	NUMBER(BEV_ERROR)
+#ifdef EVENT__HAVE_OPENSSL
 	NUMBER(BUFFEREVENT_SSL_OPEN)
 	NUMBER(BUFFEREVENT_SSL_CONNECTING)
 	NUMBER(BUFFEREVENT_SSL_ACCEPTING)
+#endif
 	NUMBER(EVHTTP_REQ_GET)
 	NUMBER(EVHTTP_REQ_POST)
 	NUMBER(EVHTTP_REQ_HEAD)
@@ -181,7 +183,7 @@ static const struct php_event_abi_entry table[] = {
 	FIELD(sockaddr, sa_family)
 	FIELD(sockaddr, sa_data)
 
-	/* A macro of buffer.h turns this one into the system's struct iovec. */
+	/* buffer.h defines evbuffer_iovec as the system's iovec. */
 	{ "iovec size", (int64_t)sizeof(struct evbuffer_iovec) },
 	{ "iovec alignment", (int64_t)_Alignof(struct evbuffer_iovec) },
 	FIELD(iovec, iov_base)
@@ -209,13 +211,13 @@ static const struct php_event_abi_entry table[] = {
 	FIELD(evkeyvalq, tqh_first)
 	FIELD(evkeyvalq, tqh_last)
 
-	/* The bindings have no fields of this one; src/buffer_event/tls.rs finds one by itself. */
+	/* Not in bindings.rs: php-event's TLS buffer events compute this offset themselves. */
 	{ "bufferevent.ev_read offset", (int64_t)offsetof(struct bufferevent, ev_read) },
 };
 
 const struct php_event_abi_entry *php_event_abi(size_t index);
 
-/* One entry after the other, then NULL. */
+/* Returns entry by entry, then NULL. */
 const struct php_event_abi_entry *
 php_event_abi(size_t index)
 {

@@ -101,22 +101,6 @@ pub struct timeval {
     pub tv_usec: __suseconds_t,
 }
 #[repr(C)]
-#[derive(Debug)]
-pub struct _IO_marker {
-    _unused: [u8; 0],
-}
-#[repr(C)]
-#[derive(Debug)]
-pub struct _IO_codecvt {
-    _unused: [u8; 0],
-}
-#[repr(C)]
-#[derive(Debug)]
-pub struct _IO_wide_data {
-    _unused: [u8; 0],
-}
-pub type _IO_lock_t = ::core::ffi::c_void;
-#[repr(C)]
 #[derive(Debug, Copy, Clone)]
 pub struct iovec {
     pub iov_base: *mut ::core::ffi::c_void,
@@ -129,24 +113,6 @@ pub type sa_family_t = ::core::ffi::c_ushort;
 pub struct sockaddr {
     pub sa_family: sa_family_t,
     pub sa_data: [::core::ffi::c_char; 14usize],
-}
-pub type in_addr_t = u32;
-#[repr(C)]
-#[derive(Debug, Copy, Clone)]
-pub struct in_addr {
-    pub s_addr: in_addr_t,
-}
-#[repr(C)]
-#[derive(Copy, Clone)]
-pub struct in6_addr {
-    pub __in6_u: in6_addr__bindgen_ty_1,
-}
-#[repr(C)]
-#[derive(Copy, Clone)]
-pub union in6_addr__bindgen_ty_1 {
-    pub __u6_addr8: [u8; 16usize],
-    pub __u6_addr16: [u16; 8usize],
-    pub __u6_addr32: [u32; 4usize],
 }
 #[repr(C)]
 #[derive(Debug, Copy, Clone)]

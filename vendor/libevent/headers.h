@@ -1,4 +1,4 @@
-/* The libevent headers that bindings.rs is made from, one class of PECL's after the other. */
+/* The libevent headers that bindings.rs is generated from. */
 #include <event2/event.h>
 #include <event2/util.h>
 #include <event2/buffer.h>

@@ -1,21 +1,22 @@
 #!/bin/sh
-# Installs what building php-event needs, by the system's package manager: a C
-# compiler, pkg-config, libevent 2.1 and OpenSSL with their headers. With --tests
-# also the programs that the tests call, with --coverage also what counts the lines
-# that they run. Where nothing is missing it says nothing, calls no package manager,
-# and takes no time. It does not install Rust.
+# Installs what php-event needs to build, with the system's package manager: a C
+# compiler, pkg-config, and the headers of libevent 2.1 and OpenSSL. Options add
+# what the tests and the optional features need. If nothing is missing, it prints
+# nothing and does not call the package manager. It does not install Rust.
 set -eu
 
 usage() {
     cat <<'END'
-usage: install.sh [--tests] [--coverage]
+usage: install.sh [--tests] [--bundled] [--coverage]
 
-Installs what building needs by apt, dnf, apk, pacman or brew, as root or with sudo:
+Installs what the build needs with apt, dnf, apk, pacman or brew, as root or through sudo:
 a C compiler, pkg-config, libevent (2.1.12 or newer, below 2.2) and OpenSSL.
 
-  --tests     also what the tests call: curl, ab, wrk, nc, openssl, valgrind, strace, ps
-  --coverage  also what .ci/coverage calls: an llvm-cov as new as rustc's LLVM
-  --help      print this
+  --tests     also the programs that the tests run: curl, ab, wrk, nc, openssl, valgrind,
+              strace, ps
+  --bundled   also what the features `bundled` and `bindgen` need: cmake and libclang
+  --coverage  also what .ci/coverage needs: an llvm-cov as new as rustc's LLVM
+  --help      print this help
 END
 }
 
@@ -39,10 +40,25 @@ has_openssl() {
         [ -d /opt/homebrew/opt/openssl@3 ] || [ -d /usr/local/opt/openssl@3 ]
 }
 
-# The tests talk to unix sockets, which the traditional nc and busybox's cannot.
+# The tests connect to unix sockets; the traditional nc and busybox's cannot.
 has_nc() { nc -h 2>&1 | grep -q -e '-U'; }
 
-# The plain name may belong to an older one.
+# Where bindgen looks for it. libclang-cpp is another library.
+has_libclang() {
+    set -- "${LIBCLANG_PATH:-}"/libclang[.-]* "$(llvm-config --libdir 2>/dev/null)"/libclang[.-]* \
+        /usr/lib/libclang[.-]* /usr/lib64/libclang[.-]* /usr/lib/*/libclang[.-]* \
+        /usr/lib/llvm*/lib/libclang[.-]* /opt/homebrew/opt/llvm/lib/libclang[.-]* \
+        /usr/local/opt/llvm/lib/libclang[.-]*
+    for file; do
+        case $file in
+            *-cpp*) ;;
+            *.so* | *.dylib) [ ! -e "$file" ] || return 0 ;;
+        esac
+    done
+    return 1
+}
+
+# An unversioned llvm-cov may be an older one.
 has_llvm() {
     for tool in "llvm-cov-$llvm" llvm-cov; do
         found=$("$tool" --version 2>/dev/null | sed -n 's/.*LLVM version \([0-9]*\).*/\1/p')
@@ -51,12 +67,16 @@ has_llvm() {
     return 1
 }
 
-# One word for each thing that is not there, the same on every system.
+# Prints a word for each missing thing, the same on every system.
 list_missing() {
     has_compiler || echo compiler
     have "${PKG_CONFIG:-pkg-config}" || echo pkg-config
     has_libevent || echo libevent
     has_openssl || echo openssl
+    if [ "$bundled" = yes ]; then
+        have cmake || echo cmake
+        has_libclang || echo libclang
+    fi
     [ "$coverage" = no ] || has_llvm || echo llvm
     [ "$tests" = yes ] || return 0
     have curl || echo curl
@@ -65,13 +85,13 @@ list_missing() {
     has_nc || echo nc
     have openssl || echo openssl-program
     have ps || echo ps
-    # Linux alone has these two.
+    # These two exist on Linux only.
     [ "$(uname -s)" = Linux ] || return 0
     have valgrind || echo valgrind
     have strace || echo strace
 }
 
-# What a package manager ($1) calls the things of that list.
+# Prints the names that the package manager $1 uses for the words in $2.
 packages() {
     for need in $2; do
         case $1:$need in
@@ -88,6 +108,11 @@ packages() {
             dnf:openssl) echo openssl-devel ;;
             brew:openssl*) echo openssl@3 ;;
             *:openssl-program) echo openssl ;;
+            apt:libclang) echo libclang-dev ;;
+            dnf:libclang) echo clang-devel ;;
+            apk:libclang) echo clang-dev ;;
+            pacman:libclang) echo clang ;;
+            brew:libclang) echo llvm ;;
             apt:ab | apk:ab) echo apache2-utils ;;
             dnf:ab) echo httpd-tools ;;
             pacman:ab) echo apache ;;
@@ -137,23 +162,26 @@ add() {
     esac
 }
 
-# A libevent that is too old may be replaced; one that is too new, no package mends.
+# A package may replace a libevent that is too old, but not one that is too new.
 judge_libevent() {
     version=$(pkg --modversion libevent_core || pkg --modversion libevent) || return 0
     if ! pkg --atleast-version=2.1.12 libevent_core; then
         say "libevent $version is too old: php-event needs 2.1.12 or newer, below 2.2"
-    elif pkg --atleast-version=2.2 libevent_core; then
+    elif pkg --atleast-version=2.2 libevent_core && [ "$bundled" = no ]; then
         say "libevent $version is too new: php-event needs 2.1.12 or newer, below 2.2;" \
-            "point PKG_CONFIG_PATH at such a one, or build with cmake and --features bundled"
+            "set PKG_CONFIG_PATH to the directory of such a libevent's .pc files, or run" \
+            "this with --bundled and build with --features bundled"
         exit 1
     fi
 }
 
 tests=no
+bundled=no
 coverage=no
 for argument in "$@"; do
     case $argument in
         --tests) tests=yes ;;
+        --bundled) bundled=yes ;;
         --coverage) coverage=yes ;;
         -h | --help)
             usage
@@ -167,7 +195,7 @@ for argument in "$@"; do
     esac
 done
 
-have cargo || say "cargo not found: Rust 1.88 or newer is needed too; rustup.rs tells how"
+have cargo || say "cargo not found: the build also needs Rust 1.88 or newer, see https://rustup.rs"
 llvm=$(rustc -vV 2>/dev/null | sed -n 's/^LLVM version: \([0-9]*\).*/\1/p')
 judge_libevent
 missing=$(list_missing)
@@ -175,7 +203,7 @@ missing=$(list_missing)
 
 manager=$(find_manager)
 if [ -z "$manager" ]; then
-    say "no apt-get, dnf, apk, pacman or brew found; these are missing, by their names on" \
+    say "no apt-get, dnf, apk, pacman or brew found; install these, named as on" \
         "Debian: $(packages apt "$missing")"
     exit 1
 fi
@@ -184,20 +212,20 @@ wanted=$(packages "$manager" "$missing")
 root=
 if [ "$manager" != brew ] && [ "$(id -u)" -ne 0 ]; then
     if ! have sudo; then
-        say "neither root nor sudo; these are missing, by their names in $manager: $wanted"
+        say "not root, and no sudo; as root, install with $manager: $wanted"
         exit 1
     fi
-    # Without a terminal nobody can answer sudo.
+    # Without a terminal, nobody can answer sudo's question.
     if [ -t 0 ]; then root=sudo; else root='sudo -n'; fi
 fi
 
-say "installing by $manager: $wanted"
+say "installing with $manager: $wanted"
 # One argument for each package.
 # shellcheck disable=SC2086
 if ! add $wanted </dev/null >&2; then
-    say "once more with fresh package lists"
+    say "failed; trying again with fresh package lists"
     if ! { refresh && add $wanted; } </dev/null >&2; then
-        say "failed; these are missing, by their names in $manager: $wanted"
+        say "failed to install with $manager: $wanted"
         exit 1
     fi
 fi
@@ -205,6 +233,6 @@ fi
 judge_libevent
 missing=$(list_missing | tr '\n' ' ')
 if [ -n "$missing" ]; then
-    say "installed, and still not found: $missing"
+    say "installed, but still not found: $missing"
     exit 1
 fi
