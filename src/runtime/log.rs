@@ -17,9 +17,18 @@ use crate::ffi;
 const PARKED_MAX: usize = 32;
 
 thread_local! {
-    static PARKED: RefCell<Vec<(Level, Box<str>)>> = const { RefCell::new(Vec::new()) };
+    static PARKED: RefCell<Parked> = const { RefCell::new(Parked { fresh: Vec::new(), rest: Vec::new() }) };
     static ANY: Cell<bool> = const { Cell::new(false) };
 }
+
+/// What libevent said.
+#[derive(Default)]
+struct Parked {
+    fresh: Vec<Text>, // since the last failed call
+    rest: Vec<Text>,  // before it
+}
+
+type Text = (Level, Box<str>);
 
 /// libevent's severities.
 #[derive(Clone, Copy)]
@@ -45,50 +54,52 @@ pub(crate) fn install() {
 fn park(level: Level, text: &str) {
     ANY.set(true);
     let kept = PARKED.try_with(|parked| {
-        let mut parked = parked.borrow_mut();
-        if parked.len() < PARKED_MAX {
-            parked.push((level, text.into()));
+        let Parked { fresh, rest } = &mut *parked.borrow_mut();
+        if fresh.len() + rest.len() < PARKED_MAX {
+            fresh.push((level, text.into()));
         }
     });
-    kept.ok(); // where the thread ends, and its variables are gone, nobody would read it
+    kept.ok(); // the thread ends and its variables are gone: nobody would read it
 }
 
-/// Takes what is parked.
-fn unpark() -> Vec<(Level, Box<str>)> {
-    ANY.set(false);
-    PARKED.try_with(RefCell::take).unwrap_or_default()
-}
-
-/// The last warning that libevent parked becomes a failed call's cause; the rest is logged.
+/// Takes the last text of libevent's as the cause of a failed call; [`flush`] logs the others.
+/// Runs no user code: its callers hold raw pointers, borrows and locks.
 pub(crate) fn take_cause() -> Option<Box<str>> {
-    let mut parked = unpark();
-    let cause = parked.pop().map(|(_, text)| text);
-    emit(parked);
-    cause
+    let take = |parked: &RefCell<Parked>| {
+        let Parked { fresh, rest } = &mut *parked.borrow_mut();
+        let cause = fresh.pop();
+        rest.append(fresh);
+        cause
+    };
+    PARKED.try_with(take).ok().flatten().map(|(_, text)| text)
 }
 
-/// Forgets what libevent said of a call that is known to be right.
+/// Forgets what libevent said about a call that is known to be right.
 pub(crate) fn discard() {
-    unpark();
+    let forget = |parked: &RefCell<Parked>| parked.borrow_mut().fresh.clear();
+    PARKED.try_with(forget).ok();
 }
 
-/// Hands what libevent said to `tracing`.
+/// Hands what libevent said to `tracing`, whose subscriber is user code. Called only where the
+/// caller relies on nothing that user code can end.
 pub(crate) fn flush() {
-    if ANY.get() {
-        emit(unpark());
+    if ANY.replace(false) {
+        let parked = PARKED.try_with(RefCell::take).unwrap_or_default();
+        emit(parked.rest);
+        emit(parked.fresh);
     }
 }
 
-/// What is parked, for the last words before an abort.
+/// The last text, for the message before an abort.
 fn last_words() -> Option<Box<str>> {
-    PARKED
-        .try_with(|parked| parked.try_borrow_mut().ok()?.pop())
-        .ok()
-        .flatten()
-        .map(|(_, text)| text)
+    let last = |parked: &RefCell<Parked>| {
+        let mut parked = parked.try_borrow_mut().ok()?;
+        parked.fresh.pop().or_else(|| parked.rest.pop())
+    };
+    PARKED.try_with(last).ok().flatten().map(|(_, text)| text)
 }
 
-fn emit(parked: Vec<(Level, Box<str>)>) {
+fn emit(parked: Vec<Text>) {
     for (level, text) in parked {
         match level {
             Level::Debug => tracing::debug!(target: "libevent", "{text}"),
