@@ -1,17 +1,17 @@
 //! `EventConfig`: what a base should be like.
 //!
-//! Owns: one `event_config`. Lent to C: nothing. Runs no user code.
-#![allow(unsafe_code)]
+//! Owns: one `event_config`. Lends C nothing, runs no user code.
 
+use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;
-use std::{fmt, ptr};
 
-use crate::error::{Error, Result, c_text, cvt, cvt_p};
+use crate::error::{Error, Result, c_text};
 use crate::flags::{BaseFlags, EventFeatures};
-use crate::{base, ffi, log};
+use crate::log;
+use crate::native::OwnedConfig;
 
-/// What a base should be like; give it to [`EventBase::with_config`](crate::EventBase::with_config).
+/// What a base should be like, for [`EventBase::with_config`](crate::EventBase::with_config).
 ///
 /// PHP: `EventConfig`. libevent: `struct event_config`.
 ///
@@ -26,21 +26,10 @@ use crate::{base, ffi, log};
 /// ```
 #[derive(Clone)]
 #[doc(alias = "event_config")]
-pub struct EventConfig(Rc<Inner>);
-
-struct Inner {
-    raw: *mut ffi::event_config,
-}
-
-impl Drop for Inner {
-    fn drop(&mut self) {
-        // SAFETY: made by `event_config_new`, freed only here; bases copy what they need.
-        unsafe { ffi::event_config_free(self.raw) };
-    }
-}
+pub struct EventConfig(Rc<OwnedConfig>);
 
 impl EventConfig {
-    /// Makes a config that asks for nothing.
+    /// Makes a config that requires nothing.
     ///
     /// PHP: `EventConfig::__construct`. libevent: `event_config_new`.
     ///
@@ -56,18 +45,14 @@ impl EventConfig {
     #[doc(alias = "EventConfig::__construct", alias = "event_config_new")]
     pub fn new() -> Result<Self> {
         log::install();
-        // SAFETY: takes nothing from us.
-        let raw = cvt_p("EventConfig::__construct", unsafe {
-            ffi::event_config_new()
-        })?;
-        Ok(Self(Rc::new(Inner { raw })))
+        OwnedConfig::new("EventConfig::__construct").map(|config| Self(Rc::new(config)))
     }
 
-    pub(crate) fn raw(&self) -> *const ffi::event_config {
-        self.0.raw
+    pub(crate) fn native(&self) -> &OwnedConfig {
+        &self.0
     }
 
-    /// Leaves a backend out. An unknown name is no error: it leaves nothing out.
+    /// Excludes a backend. An unknown name excludes nothing, and is not an error.
     ///
     /// PHP: `EventConfig::avoidMethod`. libevent: `event_config_avoid_method`.
     ///
@@ -90,20 +75,16 @@ impl EventConfig {
     pub fn avoid_method(&self, method: &str) -> Result<()> {
         const CALL: &str = "EventConfig::avoidMethod";
         let name = c_text(CALL, "method name", method)?;
-        // SAFETY: `self` holds the config; libevent copies the name.
-        cvt(CALL, unsafe {
-            ffi::event_config_avoid_method(self.0.raw, name.as_ptr())
-        })
-        .map(drop)
+        self.0.avoid_method(CALL, &name)
     }
 
-    /// Asks for a backend with these features, in place of those asked for before. Whether
-    /// there is one shows when the base is made.
+    /// Requires a backend with these features, instead of those required before. Whether the
+    /// system has one shows when the base is made.
     ///
     /// PHP: `EventConfig::requireFeatures`. libevent: `event_config_require_features`.
     ///
     /// # Errors
-    /// None today; the signature leaves libevent the right.
+    /// None today; libevent's signature allows for them.
     ///
     /// # Examples
     /// ```
@@ -119,21 +100,17 @@ impl EventConfig {
         alias = "event_config_require_features"
     )]
     pub fn require_features(&self, features: EventFeatures) -> Result<()> {
-        const CALL: &str = "EventConfig::requireFeatures";
-        // SAFETY: `self` holds the config.
-        let rc = unsafe {
-            ffi::event_config_require_features(self.0.raw, features.bits().cast_signed())
-        };
-        cvt(CALL, rc).map(drop)
+        let call = "EventConfig::requireFeatures";
+        self.0.require_features(call, features)
     }
 
-    /// Adds flags to those that the base will be made with.
+    /// Adds flags to those that the base is made with.
     ///
     /// PHP: `EventConfig::setFlags`, with the constants of `EventBase`.
     /// libevent: `event_config_set_flag`.
     ///
     /// # Errors
-    /// [`Error::Argument`] for [`BaseFlags::STARTUP_IOCP`], which only Windows has.
+    /// [`Error::Argument`] for [`BaseFlags::STARTUP_IOCP`], which is for Windows only.
     ///
     /// # Examples
     /// ```
@@ -151,22 +128,17 @@ impl EventConfig {
                 "STARTUP_IOCP is for Windows, which this library does not support",
             ));
         }
-        let bits = (flags & BaseFlags::all()).bits().cast_signed();
-        // SAFETY: `self` holds the config.
-        cvt(CALL, unsafe {
-            ffi::event_config_set_flag(self.0.raw, bits)
-        })
-        .map(drop)
+        self.0.set_flags(CALL, flags & BaseFlags::all())
     }
 
-    /// Makes the loop look for new events while it runs those of priority `min_priority` and
-    /// less urgent ones: after `max_interval`, or `max_callbacks` callbacks. `None` sets no limit.
+    /// Makes the loop look for new events after `max_interval` or `max_callbacks` callbacks,
+    /// while it runs events of priority `min_priority` or a less urgent one. `None` sets no limit.
     ///
     /// PHP: `EventConfig::setMaxDispatchInterval`, where 0 seconds and −1 callbacks are none.
     /// libevent: `event_config_set_max_dispatch_interval`.
     ///
     /// # Errors
-    /// None today; the signature leaves libevent the right.
+    /// None today; libevent's signature allows for them.
     ///
     /// # Examples
     /// ```
@@ -187,24 +159,14 @@ impl EventConfig {
         min_priority: i32,
     ) -> Result<()> {
         const CALL: &str = "EventConfig::setMaxDispatchInterval";
-        let interval = max_interval.map(base::timeval);
-        let interval = interval.as_ref().map_or(ptr::null(), ptr::from_ref);
         let callbacks = max_callbacks.map_or(-1, |n| i32::try_from(n).unwrap_or(i32::MAX));
-        // SAFETY: `self` holds the config; libevent copies the interval.
-        let rc = unsafe {
-            ffi::event_config_set_max_dispatch_interval(
-                self.0.raw,
-                interval,
-                callbacks,
-                min_priority,
-            )
-        };
-        cvt(CALL, rc).map(drop)
+        self.0
+            .set_max_dispatch_interval(CALL, max_interval, callbacks, min_priority)
     }
 }
 
 impl fmt::Debug for EventConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("EventConfig").field(&self.0.raw).finish()
+        f.debug_tuple("EventConfig").field(&self.0).finish()
     }
 }

@@ -1,29 +1,31 @@
 //! `Event`: something that a base waits for, and the closure that it calls then.
 //!
-//! Owns: what [`Inner`] has. Lent to C: one weak count of it, from `make` to its end.
-//! Runs user code: the closure.
+//! Owns: what [`Inner`] has. Lends C what that does.
+//! Runs user code: the closure, in the loop; a source's `as_fd`, once for each constructor
+//! and [`Event::set`], when nothing is borrowed.
 #![allow(unsafe_code)]
 
+mod assign;
 mod data;
 mod entry;
 mod inner;
+mod pending;
 
 use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
-use std::ffi::{CStr, c_int};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::ffi::c_int;
+use std::fmt;
+use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::rc::Rc;
-use std::sync::OnceLock;
-use std::time::Duration;
-use std::{fmt, ptr};
 
 pub(crate) use inner::Inner;
-use inner::{Callback, Kind, REASONS, forget_owed_calls};
+use inner::{Callback, Kind};
 
-use crate::error::{Error, Result, cvt, cvt_p};
+use crate::error::{Error, Result};
 use crate::flags::EventFlags;
-use crate::runtime::{self, Slot, signals};
-use crate::{EventBase, base, ffi, log, process};
+use crate::native::{self, OwnedEvent};
+use crate::runtime::{Lent, Slot};
+use crate::{EventBase, base, process};
 
 /// Something that a base waits for: a descriptor, a signal, or a time.
 ///
@@ -317,8 +319,7 @@ impl Event {
     ) -> Result<Self> {
         base.usable(call)?;
         let inner = Rc::new(Inner {
-            raw: Cell::new(ptr::null_mut()),
-            arg: Cell::new(ptr::null_mut()),
+            native: RefCell::default(),
             kind: Cell::new(kind),
             slot: Slot::new(callback),
             data: RefCell::default(),
@@ -327,583 +328,14 @@ impl Event {
             detached: Cell::new(false),
             enlisted: Cell::new(false),
         });
-        let arg = runtime::lend(&inner);
-        // SAFETY: `inner` holds the base for as long as the event lives, and `arg` stays
-        // lent until `release` has freed the event.
-        let raw =
-            unsafe { ffi::event_new(base.raw(), fd, what.bits(), Some(entry::on_event), arg) };
-        match cvt_p(call, raw) {
-            Ok(raw) => {
-                inner.raw.set(raw);
-                inner.arg.set(arg);
-                base.note_priority(base.middle_priority());
-                Ok(Self(inner))
-            }
-            Err(error) => {
-                // SAFETY: lent above, and libevent made no event that holds it.
-                unsafe { runtime::reclaim::<Inner>(arg) };
-                Err(error)
-            }
-        }
-    }
-
-    /// The event for C, and its base, if both may be used.
-    fn usable(&self, call: &'static str) -> Result<(*mut ffi::event, Rc<base::Inner>)> {
-        let raw = self.0.raw.get();
-        if raw.is_null() {
-            return Err(Error::Freed {
-                call,
-                object: "event",
-            });
-        }
-        let base = self.0.base();
-        base.usable(call)?;
-        Ok((raw, base))
-    }
-
-    /// As [`usable`](Self::usable), and not pending: for what gives the event a new role.
-    fn idle(&self, call: &'static str) -> Result<(*mut ffi::event, Rc<base::Inner>)> {
-        let (raw, base) = self.usable(call)?;
-        if self.0.pends(REASONS) {
-            return Err(Error::State {
-                call,
-                reason: "the event is pending; delete it first",
-            });
-        }
-        Ok((raw, base))
-    }
-
-    /// Makes the event pending, with an optional timeout.
-    ///
-    /// The timeout fires `TIMEOUT` when nothing else happened for that long; zero fires in
-    /// the next turn. Adding a pending event again with a time replaces its deadline, with
-    /// `None` leaves the old one. A `PERSIST` event starts its time anew after each call. A
-    /// timer added with `None` does not become pending. Times longer than
-    /// [`MAX_TIMEOUT`](crate::MAX_TIMEOUT) are that; parts of a microsecond are cut.
-    ///
-    /// PHP: `Event::add`, where `None` is −1. libevent: `event_add`.
-    ///
-    /// # Errors
-    /// [`Error::Argument`] for a regular file or directory under epoll, which cannot watch
-    /// one; [`Error::State`] when another base has the process's signals; [`Error::Call`]
-    /// when the backend refuses otherwise; [`Error::Freed`], [`Error::Forked`].
-    ///
-    /// # Examples
-    /// ```
-    /// # use php_event::{Event, EventBase};
-    /// # use std::os::unix::net::UnixStream;
-    /// # use std::time::Duration;
-    /// # let base = EventBase::new()?;
-    /// # let (_ours, theirs) = UnixStream::pair()?;
-    /// let readable = Event::new(&base, theirs, Event::READ, |_theirs, what, _event| {
-    ///     assert_eq!(what, Event::TIMEOUT); // nothing came
-    /// })?;
-    /// readable.add(Some(Duration::from_millis(1)))?;
-    /// base.dispatch()?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    #[doc(alias = "Event::add", alias = "event_add")]
-    pub fn add(&self, timeout: Option<Duration>) -> Result<()> {
-        self.add_as("Event::add", timeout)
-    }
-
-    fn add_as(&self, call: &'static str, timeout: Option<Duration>) -> Result<()> {
-        let (raw, base) = self.usable(call)?;
-        let time = timeout.map(base::timeval);
-        let time = time.as_ref().map_or(ptr::null(), ptr::from_ref);
-        if let Kind::Signal(signum) = self.0.kind.get() {
-            return self.add_signal_as(call, signum, raw, time, &base);
-        }
-        // SAFETY: `raw` is not freed, and libevent copies the time.
-        let rc = unsafe { ffi::event_add(raw, time) };
-        cvt(call, rc)
-            .map(drop)
-            .map_err(|error| self.refused_by_backend(call, raw).unwrap_or(error))
-    }
-
-    fn add_signal_as(
-        &self,
-        call: &'static str,
-        signum: c_int,
-        raw: *mut ffi::event,
-        time: *const ffi::timeval,
-        base: &base::Inner,
-    ) -> Result<()> {
-        let mut record = signals::lock();
-        let (address, event) = (self.0.address(), Rc::downgrade(&self.0));
-        base.add_signal(call, &mut record, address, event, signum)?;
-        self.0.enlisted.set(true);
-        // SAFETY: `raw` is not freed, libevent copies the time, and `record` keeps other
-        // threads off libevent's signal state.
-        let result = cvt(call, unsafe { ffi::event_add(raw, time) });
-        drop(record);
-        log::discard(); // in a child, libevent takes the parent's base for a rival
-        if result.is_err() {
-            self.0.unenlist();
-        }
-        result.map(drop)
-    }
-
-    /// What a failed `event_add` means, where the descriptor tells.
-    fn refused_by_backend(&self, call: &'static str, raw: *mut ffi::event) -> Option<Error> {
-        if self.0.kind.get() != Kind::Descriptor {
-            return None;
-        }
-        // SAFETY: `raw` is not freed.
-        let fd = unsafe { ffi::event_get_fd(raw) };
-        // SAFETY: the source is owned by the closure, or the caller of `new_raw` answers for it.
-        let fd = unsafe { BorrowedFd::borrow_raw(fd) };
-        let mode = nix::sys::stat::fstat(fd).ok()?.st_mode & libc::S_IFMT;
-        let kind = match mode {
-            libc::S_IFREG => "regular file",
-            libc::S_IFDIR => "directory",
-            _ => return None,
-        };
-        let reason = format!(
-            "epoll cannot watch a {kind}, which is always ready: read it directly, or make the base with \
-             EventConfig::avoid_method(\"epoll\")"
-        );
-        Some(Error::argument(call, reason))
-    }
-
-    /// Makes the event not pending and not active; nothing happens if it is neither.
-    ///
-    /// PHP: `Event::del`. libevent: `event_del`.
-    ///
-    /// # Errors
-    /// [`Error::Freed`], [`Error::Forked`].
-    ///
-    /// # Examples
-    /// ```
-    /// # use php_event::{Event, EventBase};
-    /// # use std::time::Duration;
-    /// # let base = EventBase::new()?;
-    /// let never = Event::timer(&base, |_event| unreachable!())?;
-    /// never.add(Some(Duration::ZERO))?;
-    /// never.del()?;
-    /// base.dispatch()?;
-    /// # Ok::<(), php_event::EventException>(())
-    /// ```
-    #[doc(alias = "Event::del", alias = "event_del")]
-    pub fn del(&self) -> Result<()> {
-        self.del_as("Event::del")
-    }
-
-    fn del_as(&self, call: &'static str) -> Result<()> {
-        let (raw, base) = self.usable(call)?;
-        let record = self.0.signum().map(|_| signals::lock());
-        // SAFETY: `raw` is not freed.
-        let result = cvt(call, unsafe { ffi::event_del(raw) });
-        if record.is_some() {
-            forget_owed_calls(raw);
-        }
-        drop(record);
-        self.0.unenlist();
-        if self.0.detached.replace(false) {
-            drop(base.let_go(self.0.address())); // `self` is another handle of it
-        }
-        result.map(drop)
-    }
-
-    /// [`add`](Self::add), by the name PHP has for timers.
-    ///
-    /// # Errors
-    /// As [`add`](Self::add).
-    ///
-    /// # Examples
-    /// ```
-    /// # use php_event::{Event, EventBase};
-    /// # let base = EventBase::new()?;
-    /// let timer = Event::timer(&base, |_event| println!("tick"))?;
-    /// timer.add_timer(Some(std::time::Duration::from_millis(1)))?;
-    /// base.dispatch()?;
-    /// # Ok::<(), php_event::EventException>(())
-    /// ```
-    #[doc(alias = "Event::addTimer", alias = "evtimer_add")]
-    pub fn add_timer(&self, timeout: Option<Duration>) -> Result<()> {
-        self.add_as("Event::addTimer", timeout)
-    }
-
-    /// [`del`](Self::del), by the name PHP has for timers.
-    ///
-    /// # Errors
-    /// As [`del`](Self::del).
-    ///
-    /// # Examples
-    /// ```
-    /// # use php_event::{Event, EventBase};
-    /// # let base = EventBase::new()?;
-    /// let timer = Event::timer(&base, |_event| unreachable!())?;
-    /// timer.add_timer(Some(std::time::Duration::from_millis(1)))?;
-    /// timer.del_timer()?;
-    /// base.dispatch()?;
-    /// # Ok::<(), php_event::EventException>(())
-    /// ```
-    #[doc(alias = "Event::delTimer", alias = "evtimer_del")]
-    pub fn del_timer(&self) -> Result<()> {
-        self.del_as("Event::delTimer")
-    }
-
-    /// [`add`](Self::add), by the name PHP has for signals.
-    ///
-    /// # Errors
-    /// As [`add`](Self::add).
-    ///
-    /// # Examples
-    /// ```
-    /// # use php_event::{Event, EventBase};
-    /// # let base = EventBase::new()?;
-    /// let signal = Event::signal(&base, libc::SIGUSR2, |_signum, _event| {})?;
-    /// signal.add_signal(None)?;
-    /// assert!(signal.pending(Event::SIGNAL));
-    /// # Ok::<(), php_event::EventException>(())
-    /// ```
-    #[doc(alias = "Event::addSignal", alias = "evsignal_add")]
-    pub fn add_signal(&self, timeout: Option<Duration>) -> Result<()> {
-        self.add_as("Event::addSignal", timeout)
-    }
-
-    /// [`del`](Self::del), by the name PHP has for signals.
-    ///
-    /// # Errors
-    /// As [`del`](Self::del).
-    ///
-    /// # Examples
-    /// ```
-    /// # use php_event::{Event, EventBase};
-    /// # let base = EventBase::new()?;
-    /// let signal = Event::signal(&base, libc::SIGUSR2, |_signum, _event| {})?;
-    /// signal.add_signal(None)?;
-    /// signal.del_signal()?; // the signal has its former effect again
-    /// assert!(!signal.is_pending());
-    /// # Ok::<(), php_event::EventException>(())
-    /// ```
-    #[doc(alias = "Event::delSignal", alias = "evsignal_del")]
-    pub fn del_signal(&self) -> Result<()> {
-        self.del_as("Event::delSignal")
-    }
-
-    /// Drops the timeout alone: a descriptor or signal event waits on without one, a timer
-    /// is no longer pending.
-    ///
-    /// PHP: `Event::removeTimer`. libevent: `event_remove_timer`.
-    ///
-    /// # Errors
-    /// [`Error::Freed`], [`Error::Forked`].
-    ///
-    /// # Examples
-    /// ```
-    /// # use php_event::{Event, EventBase};
-    /// # use std::os::unix::net::UnixStream;
-    /// # use std::time::Duration;
-    /// # let base = EventBase::new()?;
-    /// # let (_ours, theirs) = UnixStream::pair()?;
-    /// let readable = Event::new(&base, theirs, Event::READ, |_theirs, _what, _event| {})?;
-    /// readable.add(Some(Duration::from_secs(1)))?;
-    /// readable.remove_timer()?;
-    /// assert!(readable.pending(Event::READ) && !readable.pending(Event::TIMEOUT));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    #[doc(alias = "Event::removeTimer", alias = "event_remove_timer")]
-    pub fn remove_timer(&self) -> Result<()> {
-        const CALL: &str = "Event::removeTimer";
-        let (raw, base) = self.usable(CALL)?;
-        // SAFETY: `raw` is not freed.
-        cvt(CALL, unsafe { ffi::event_remove_timer(raw) })?;
-        if let Some(kept) = self.0.settle() {
-            drop((kept, base)); // `self` is another handle of it
-        }
-        Ok(())
-    }
-
-    /// Whether any of `flags` is pending: `READ`, `WRITE` and `SIGNAL` as added, `TIMEOUT`
-    /// with a timeout. An event that is active and has not run yet counts.
-    ///
-    /// PHP: `Event::pending`. libevent: `event_pending`. A freed event has nothing pending;
-    /// PHP crashes.
-    ///
-    /// # Examples
-    /// ```
-    /// # use php_event::{Event, EventBase};
-    /// # use std::time::Duration;
-    /// # let base = EventBase::new()?;
-    /// let timer = Event::timer(&base, |_event| {})?;
-    /// timer.add(Some(Duration::from_secs(1)))?;
-    /// assert!(timer.pending(Event::TIMEOUT));
-    /// assert!(!timer.pending(Event::READ | Event::WRITE));
-    /// # Ok::<(), php_event::EventException>(())
-    /// ```
-    #[doc(alias = "Event::pending", alias = "event_pending")]
-    #[must_use]
-    pub fn pending(&self, flags: EventFlags) -> bool {
-        self.0.pends(flags)
-    }
-
-    /// Whether the event is pending for any reason.
-    ///
-    /// PHP: the property `Event::$pending`, which is null once freed; here that is `false`,
-    /// and null in JSON.
-    ///
-    /// # Examples
-    /// ```
-    /// # use php_event::{Event, EventBase};
-    /// # use std::time::Duration;
-    /// # let base = EventBase::new()?;
-    /// let timer = Event::timer(&base, |_event| {})?;
-    /// assert!(!timer.is_pending());
-    /// timer.add(Some(Duration::ZERO))?;
-    /// assert!(timer.is_pending());
-    /// # Ok::<(), php_event::EventException>(())
-    /// ```
-    #[doc(alias = "Event::$pending")]
-    #[must_use]
-    pub fn is_pending(&self) -> bool {
-        self.0.pends(REASONS)
-    }
-
-    /// Makes the event active: its callback runs in this or the next turn of the loop, once,
-    /// with `what`, whether the event is pending or not. Until it has run,
-    /// [`add`](Self::add) sets its time and does not register its source.
-    ///
-    /// Beyond PHP. libevent: `event_active`.
-    ///
-    /// # Errors
-    /// [`Error::Argument`] unless `what` is of `READ`, `WRITE`, `TIMEOUT`, or for a signal
-    /// event: send the signal with [`process::kill`] instead;
-    /// [`Error::Freed`], [`Error::Forked`].
-    ///
-    /// # Examples
-    /// ```
-    /// # use php_event::{Event, EventBase};
-    /// # let base = EventBase::new()?;
-    /// let stop = base.clone();
-    /// let by_hand = Event::timer(&base, move |_event| stop.stop().unwrap())?;
-    /// by_hand.active(Event::TIMEOUT)?;
-    /// base.dispatch()?;
-    /// assert!(base.got_stop());
-    /// # Ok::<(), php_event::EventException>(())
-    /// ```
-    #[doc(alias = "event_active")]
-    pub fn active(&self, what: EventFlags) -> Result<()> {
-        const CALL: &str = "Event::active";
-        let (raw, _base) = self.usable(CALL)?;
-        let possible = EventFlags::READ | EventFlags::WRITE | EventFlags::TIMEOUT;
-        if what.is_empty() || !possible.contains(what) {
-            return Err(Error::argument(
-                CALL,
-                format!("{what:?} given; it takes READ, WRITE and TIMEOUT"),
-            ));
-        }
-        if self.0.signum().is_some() {
-            // libevent would lose count of the calls it still owes to a running callback.
-            return Err(Error::argument(
-                CALL,
-                "a signal event cannot be activated; send the signal with process::kill",
-            ));
-        }
-        // SAFETY: `raw` is not freed; the number of calls matters to signal events only.
-        unsafe { ffi::event_active(raw, what.bits().into(), 1) };
-        Ok(())
-    }
-
-    /// Leaves the event to its base, which keeps it until it is no longer pending: for what
-    /// is fired and forgotten.
-    ///
-    /// An event that is not pending is dropped. What is still pending when the last handle
-    /// of the base goes is freed with it.
-    ///
-    /// Beyond PHP, where a timer that captures itself lives for ever.
-    ///
-    /// # Examples
-    /// ```
-    /// # use php_event::{Event, EventBase};
-    /// # use std::time::Duration;
-    /// let base = EventBase::new()?;
-    /// let later = Event::timer(&base, |_event| println!("later"))?;
-    /// later.add(Some(Duration::from_millis(1)))?;
-    /// later.detach();
-    /// base.dispatch()?;
-    /// # Ok::<(), php_event::EventException>(())
-    /// ```
-    pub fn detach(self) {
-        if self.is_pending() {
-            self.0.detached.set(true);
-            let base = self.0.base();
-            base.keep(self.0.address(), self);
-        }
-    }
-
-    /// Sets the priority: 0 is the most urgent; see [`EventBase::priority_init`].
-    ///
-    /// PHP: `Event::setPriority`. libevent: `event_priority_set`.
-    ///
-    /// # Errors
-    /// [`Error::Argument`] when the base has no such priority; [`Error::State`] while the
-    /// event is active; [`Error::Freed`], [`Error::Forked`].
-    ///
-    /// # Examples
-    /// ```
-    /// # use php_event::{Event, EventBase};
-    /// let base = EventBase::new()?;
-    /// base.priority_init(2)?;
-    /// let urgent = Event::timer(&base, |_event| {})?;
-    /// urgent.set_priority(0)?;
-    /// assert!(urgent.set_priority(2).is_err()); // there are 0 and 1
-    /// # Ok::<(), php_event::EventException>(())
-    /// ```
-    #[doc(alias = "Event::setPriority", alias = "event_priority_set")]
-    pub fn set_priority(&self, priority: i32) -> Result<()> {
-        const CALL: &str = "Event::setPriority";
-        let (raw, base) = self.usable(CALL)?;
-        // SAFETY: `base` is held by this frame.
-        let n = unsafe { ffi::event_base_get_npriorities(base.raw()) };
-        if !(0..n).contains(&priority) {
-            let reason = format!(
-                "priority {priority} given; the base has 0 to {}, see EventBase::priority_init",
-                n - 1
-            );
-            return Err(Error::argument(CALL, reason));
-        }
-        // SAFETY: `raw` is not freed.
-        if unsafe { ffi::event_priority_set(raw, priority) } != 0 {
-            return Err(Error::State {
-                call: CALL,
-                reason: "the event is active; set it before or after it ran",
-            });
-        }
-        base.note_priority(priority);
-        Ok(())
-    }
-
-    /// Gives the event another base, source and callback; the data is forgotten and the
-    /// priority becomes the middle one.
-    ///
-    /// PHP: `Event::set`, of which this is the form that works whatever is given.
-    /// libevent: `event_assign`.
-    ///
-    /// # Errors
-    /// [`Error::State`] while the event is pending, or is a signal event; otherwise as
-    /// [`new`](Self::new).
-    ///
-    /// # Examples
-    /// ```
-    /// # use php_event::{Event, EventBase};
-    /// # use std::os::unix::net::UnixStream;
-    /// # let base = EventBase::new()?;
-    /// # let (one, other) = UnixStream::pair()?;
-    /// let event = Event::new(&base, one, Event::READ, |_one, _what, _event| unreachable!())?;
-    /// event.set(&base, other, Event::WRITE, |_other, what, _event| {
-    ///     assert_eq!(what, Event::WRITE);
-    /// })?;
-    /// event.add(None)?;
-    /// base.dispatch()?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    #[doc(alias = "Event::set", alias = "event_assign")]
-    pub fn set<S, F>(
-        &self,
-        base: &EventBase,
-        source: S,
-        what: EventFlags,
-        mut callback: F,
-    ) -> Result<()>
-    where
-        S: AsFd + 'static,
-        F: FnMut(&S, EventFlags, &Event) + 'static,
-    {
-        const CALL: &str = "Event::set";
-        check_descriptor_flags(CALL, what)?;
-        let fd = source.as_fd().as_raw_fd();
-        let callback = move |event: &Event, what: EventFlags| callback(&source, what, event);
-        self.assign(CALL, base, Kind::Descriptor, fd, what, Box::new(callback))
-    }
-
-    /// Makes the event a timer of `base` with another callback; the data is forgotten.
-    ///
-    /// PHP: `Event::setTimer`. libevent: `evtimer_assign`. Unlike PHP's, it refuses any
-    /// pending event, not only a timer.
-    ///
-    /// # Errors
-    /// [`Error::State`] while the event is pending, or is a signal event; [`Error::Freed`],
-    /// [`Error::Forked`].
-    ///
-    /// # Examples
-    /// ```
-    /// # use php_event::{Event, EventBase};
-    /// # use std::time::Duration;
-    /// # let base = EventBase::new()?;
-    /// let timer = Event::timer(&base, |_event| unreachable!())?;
-    /// timer.set_timer(&base, |_event| println!("the new one"))?;
-    /// timer.add(Some(Duration::ZERO))?;
-    /// base.dispatch()?;
-    /// # Ok::<(), php_event::EventException>(())
-    /// ```
-    #[doc(alias = "Event::setTimer", alias = "evtimer_assign")]
-    pub fn set_timer<F>(&self, base: &EventBase, mut callback: F) -> Result<()>
-    where
-        F: FnMut(&Event) + 'static,
-    {
-        let callback = Box::new(move |event: &Event, _what: EventFlags| callback(event));
-        self.assign(
-            "Event::setTimer",
-            base,
-            Kind::Timer,
-            -1,
-            EventFlags::empty(),
-            callback,
-        )
-    }
-
-    fn assign(
-        &self,
-        call: &'static str,
-        base: &EventBase,
-        kind: Kind,
-        fd: c_int,
-        what: EventFlags,
-        callback: Box<Callback>,
-    ) -> Result<()> {
-        let base = base.inner();
-        base.usable(call)?;
-        let (raw, _former_base) = self.idle(call)?;
-        if self.0.signum().is_some() {
-            // libevent may still owe its callback calls for signals that came together.
-            return Err(Error::State {
-                call,
-                reason: "a signal event stays one; make a new event",
-            });
-        }
-        // SAFETY: `raw` is not freed. An event that is idle is in no list of its base.
-        unsafe { ffi::event_del(raw) };
-        let arg = self.0.arg.get();
-        // SAFETY: the event is idle, `base` is held by `Inner` from below on, and `arg` is
-        // the count that is lent already.
-        let rc = unsafe {
-            ffi::event_assign(raw, base.raw(), fd, what.bits(), Some(entry::on_event), arg)
-        };
-        cvt(call, rc)?;
-        self.0.kind.set(kind);
-        self.take_base(base);
-        let former = (self.0.slot.set(Some(callback)), self.0.data.take());
-        drop(former); // no borrow is held: captured values may run user code
-        Ok(())
-    }
-
-    pub(crate) fn move_to(&self, call: &'static str, base: &Rc<base::Inner>) -> Result<()> {
-        let (raw, _former_base) = self.idle(call)?;
-        // SAFETY: `raw` is not freed, and `base` is held by `Inner` from below on.
-        cvt(call, unsafe { ffi::event_base_set(base.raw(), raw) })?;
-        self.take_base(base);
-        Ok(())
-    }
-
-    /// Counts on another base from now on. The event is idle: what its former base has of
-    /// it, because it was pending, is over.
-    fn take_base(&self, base: &Rc<base::Inner>) {
-        let kept = self.0.settle();
+        let (entry, lent) = (entry::on_event, Lent::new(&inner));
+        // SAFETY: `inner.base` keeps the base for longer than `inner.native`; `on_event` takes
+        // its argument for an `Inner`; `inner.slot` owns the source of `fd` until `release`
+        // has dropped the event, or the caller of `new_raw` keeps `fd` open.
+        let event = unsafe { OwnedEvent::new(call, base.native(), fd, what, entry, lent) }?;
+        inner.native.replace(Some(event));
         base.note_priority(base.middle_priority());
-        let former = self.0.base.replace(Rc::clone(base));
-        drop((kept, former));
+        Ok(Self(inner))
     }
 
     /// Frees the event: it is deleted, its closure, source and data are dropped, and every
@@ -924,14 +356,9 @@ impl Event {
     /// ```
     #[doc(alias = "Event::free", alias = "event_free")]
     pub fn free(&self) {
-        let kept = if self.0.detached.replace(false) {
-            self.0.base().let_go(self.0.address())
-        } else {
-            None
-        };
+        let kept = self.0.undetach();
         self.0.release();
-        let data = self.0.data.take();
-        drop((kept, data));
+        drop((kept, self.0.data.take())); // nothing is borrowed: destructors may run user code
     }
 
     /// The backends that this system has: `epoll`, `poll`, `select` on Linux.
@@ -949,30 +376,7 @@ impl Event {
     )]
     #[must_use]
     pub fn get_supported_methods() -> &'static [String] {
-        // libevent frees the list of the call before, so that two threads would free it twice.
-        static METHODS: OnceLock<Vec<String>> = OnceLock::new();
-        METHODS.get_or_init(|| {
-            log::install();
-            // SAFETY: called once in the process, so the list is never freed.
-            let mut name = unsafe { ffi::event_get_supported_methods() };
-            let mut methods = Vec::new();
-            while !name.is_null() {
-                // SAFETY: `name` points into the list, whose last entry is null.
-                let text = unsafe { *name };
-                if text.is_null() {
-                    break;
-                }
-                // SAFETY: the entries are constants of the backends.
-                methods.push(
-                    unsafe { CStr::from_ptr(text) }
-                        .to_string_lossy()
-                        .into_owned(),
-                );
-                // SAFETY: the entry is not the last one, which is null.
-                name = unsafe { name.add(1) };
-            }
-            methods
-        })
+        native::supported_methods()
     }
 }
 
@@ -989,31 +393,6 @@ fn check_descriptor_flags(call: &'static str, what: EventFlags) -> Result<()> {
     Err(Error::argument(call, reason))
 }
 
-impl EventBase {
-    /// Moves an event that is not pending to this base; its priority becomes the middle one.
-    ///
-    /// PHP: `EventBase::set`. libevent: `event_base_set`.
-    ///
-    /// # Errors
-    /// [`Error::State`] while the event is pending; [`Error::Freed`], [`Error::Forked`].
-    ///
-    /// # Examples
-    /// ```
-    /// # use php_event::{Event, EventBase};
-    /// let (one, other) = (EventBase::new()?, EventBase::new()?);
-    /// let timer = Event::timer(&one, |_event| println!("on the other"))?;
-    /// other.set(&timer)?;
-    /// timer.add(Some(std::time::Duration::ZERO))?;
-    /// other.dispatch()?;
-    /// # Ok::<(), php_event::EventException>(())
-    /// ```
-    #[doc(alias = "EventBase::set", alias = "event_base_set")]
-    pub fn set(&self, event: &Event) -> Result<()> {
-        self.inner().usable("EventBase::set")?;
-        event.move_to("EventBase::set", self.inner())
-    }
-}
-
 impl PartialEq for Event {
     /// Whether both are the same event, as PHP's `===`.
     fn eq(&self, other: &Self) -> bool {
@@ -1026,7 +405,7 @@ impl Eq for Event {}
 impl fmt::Debug for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Event")
-            .field("raw", &self.0.raw.get())
+            .field("native", &self.0.native)
             .field("kind", &self.0.kind.get())
             .field("pending", &self.is_pending())
             .finish_non_exhaustive()

@@ -40,7 +40,8 @@ impl Event {
     #[doc(alias = "Event::$data")]
     pub fn set_data<T: Serialize + 'static>(&self, data: T) {
         let data: Option<Rc<dyn Data>> = Some(Rc::new(data));
-        let unused = if self.0.raw.get().is_null() {
+        let freed = self.0.native().is_none();
+        let unused = if freed {
             data
         } else {
             self.0.data.replace(data)
@@ -81,7 +82,7 @@ impl Serialize for Event {
             ));
         }
         let _whole = Whole(&self.0.serializing);
-        let freed = self.0.raw.get().is_null();
+        let freed = self.0.native().is_none();
         let data = self.0.data.borrow().clone();
         let mut object = serializer.serialize_struct("Event", 2)?;
         object.serialize_field("pending", &(!freed).then(|| self.is_pending()))?;

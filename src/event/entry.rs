@@ -10,7 +10,7 @@ use crate::runtime::{guard, release, upgrade};
 /// # Safety
 /// Registered only by `Event`, with an `arg` lent for `Inner`.
 pub(crate) unsafe extern "C" fn on_event(_fd: c_int, what: c_short, arg: *mut c_void) {
-    // SAFETY: `Inner::release` deletes the event before it reclaims `arg`.
+    // SAFETY: `arg` is what `Inner::native` lends, and ends after its event.
     let Some(inner) = (unsafe { upgrade::<Inner>(arg) }) else {
         return;
     };

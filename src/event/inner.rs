@@ -1,22 +1,22 @@
 //! What all handles of one event share, and how it ends.
 //!
 //! Owns: the `event`, its closure (which owns a descriptor event's source) and its data.
-//! Lent to C: one weak count of [`Inner`], from `Event::make` to [`Inner::release`].
+//! Lends C one weak count of [`Inner`], until the event is freed.
 //! Runs user code: destructors of what the closure captured, when nothing is borrowed.
-#![allow(unsafe_code)]
 
 use std::any::Any;
-use std::cell::{Cell, RefCell};
-use std::ffi::{c_int, c_void};
+use std::cell::{Cell, Ref, RefCell};
+use std::ffi::c_int;
 use std::ptr;
 use std::rc::Rc;
 
 use super::Event;
 use super::data::Data;
+use crate::base;
 use crate::error::Result;
 use crate::flags::EventFlags;
-use crate::runtime::{self, Slot, signals};
-use crate::{base, ffi};
+use crate::native::OwnedEvent;
+use crate::runtime::{Slot, signals};
 
 /// The bits that stand for a reason to run, not for a way of being registered.
 pub(super) const REASONS: EventFlags = EventFlags::TIMEOUT
@@ -34,37 +34,40 @@ pub(super) enum Kind {
 }
 
 pub(crate) struct Inner {
-    pub(super) raw: Cell<*mut ffi::event>, // null once freed
-    pub(super) arg: Cell<*mut c_void>,     // the weak count lent to C
+    pub(super) native: RefCell<Option<OwnedEvent<Inner>>>, // none once freed
     pub(super) kind: Cell<Kind>,
     pub(crate) slot: Slot<Callback>,
     pub(super) data: RefCell<Option<Rc<dyn Data>>>,
-    pub(super) base: RefCell<Rc<base::Inner>>, // keeps the base alive longer than `raw`
+    pub(super) base: RefCell<Rc<base::Inner>>, // keeps the base alive longer than `native`
     pub(super) serializing: Cell<bool>,
     pub(super) detached: Cell<bool>, // in the base's keeping
     pub(super) enlisted: Cell<bool>, // on the base's list of added signal events
 }
 
-/// What C holds of an event.
+/// What is left of an event after its last handle has gone, or after `free`.
 struct Remains {
-    raw: *mut ffi::event,
-    arg: *mut c_void,
+    event: OwnedEvent<Inner>,
+    address: usize, // what the base knew it by
     signum: Option<c_int>,
     closure: Option<Box<Callback>>, // owns the source, whose number must stay taken
 }
 
 impl base::Remains for Remains {
     fn free(self: Box<Self>, base: &base::Inner) {
-        let mut record = self.signum.map(|_| signals::lock());
-        // SAFETY: made by `event_new`; `Inner::release` gave it up to this.
-        unsafe { ffi::event_free(self.raw) };
-        if let (Some(record), Some(signum)) = (&mut record, self.signum) {
-            base.remove_signal(record, self.arg.addr(), signum);
+        let Self {
+            event,
+            address,
+            signum,
+            closure,
+        } = *self;
+        if let Some(signum) = signum {
+            let mut record = signals::lock();
+            drop(event);
+            base.remove_signal(&mut record, address, signum);
+        } else {
+            drop(event);
         }
-        drop(record);
-        // SAFETY: lent in `make`, and libevent has forgotten it.
-        unsafe { runtime::reclaim::<Inner>(self.arg) };
-        drop(self.closure);
+        drop(closure); // which may run user code
     }
 }
 
@@ -95,14 +98,15 @@ impl Inner {
         }
     }
 
+    /// The event, unless it was freed. No user code runs while this is borrowed.
+    pub(super) fn native(&self) -> Option<Ref<'_, OwnedEvent<Self>>> {
+        Ref::filter_map(self.native.borrow(), Option::as_ref).ok()
+    }
+
     /// Whether any of `flags` is pending or active; nothing of a freed event or base is.
     pub(super) fn pends(&self, flags: EventFlags) -> bool {
-        let raw = self.raw.get();
-        if raw.is_null() || self.base.borrow().is_freed() {
-            return false;
-        }
-        // SAFETY: `raw` is not null, so `release` has not freed it.
-        unsafe { ffi::event_pending(raw, flags.bits(), ptr::null_mut()) != 0 }
+        let freed = self.base.borrow().is_freed();
+        !freed && self.native().is_some_and(|event| event.pends(flags))
     }
 
     /// After a callback: what only a pending event has is given back. Returns the handle
@@ -112,13 +116,10 @@ impl Inner {
             return None;
         }
         self.unenlist();
-        if self.detached.replace(false) {
-            self.base().let_go(self.address())
-        } else {
-            None
-        }
+        self.undetach()
     }
 
+    /// Takes the event off its base's list of added signal events.
     pub(super) fn unenlist(&self) {
         if self.enlisted.replace(false)
             && let Some(signum) = self.signum()
@@ -129,16 +130,24 @@ impl Inner {
         }
     }
 
+    /// Takes the event out of the base's keeping. Returns the handle that the base had, for
+    /// the caller to drop.
+    pub(super) fn undetach(&self) -> Option<Box<dyn Any>> {
+        let detached = self.detached.replace(false);
+        detached
+            .then(|| self.base().let_go(self.address()))
+            .flatten()
+    }
+
     /// Ends the event; harmless a second time. In a forked child the base keeps it instead.
     pub(super) fn release(&self) {
-        let raw = self.raw.replace(ptr::null_mut());
-        if raw.is_null() {
+        let Some(event) = self.native.take() else {
             return;
-        }
-        let arg = self.arg.replace(ptr::null_mut());
+        };
+        self.enlisted.set(false); // `Remains` sees to the base's list
         let remains = Remains {
-            raw,
-            arg,
+            event,
+            address: self.address(),
             signum: self.signum(),
             closure: self.slot.set(None),
         };
@@ -150,14 +159,4 @@ impl Drop for Inner {
     fn drop(&mut self) {
         self.release();
     }
-}
-
-/// After `event_del` of a signal event. To end the calls it still owes, libevent writes
-/// through a pointer into the frame of its loop; it keeps the pointer, and would write there
-/// again at the next `event_del`, when the frame is gone. Activation clears it.
-pub(super) fn forget_owed_calls(raw: *mut ffi::event) {
-    // SAFETY: the caller has not freed `raw`.
-    unsafe { ffi::event_active(raw, ffi::EV_SIGNAL as c_int, 0) };
-    // SAFETY: as above.
-    unsafe { ffi::event_del(raw) };
 }

@@ -1,3 +1,16 @@
 //! libevent's objects: one file for each, with the raw pointer and every call on it.
 //!
+//! Each method says which callbacks its call may run; one that says nothing runs none.
+//!
 //! Knows `ffi`, `runtime` and `flags`, and no class.
+
+mod event;
+mod event_base;
+mod event_config;
+mod time;
+
+pub(crate) use event::{OwnedEvent, supported_methods};
+pub(crate) use event_base::OwnedBase;
+pub(crate) use event_config::OwnedConfig;
+pub use time::MAX_TIMEOUT;
+pub(crate) use time::timeval;

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::ffi::CString;
+use std::ptr::NonNull;
 use std::{fmt, io};
 
 use super::log;
@@ -190,6 +191,14 @@ pub(crate) fn cvt_p<T>(call: &'static str, pointer: *mut T) -> Result<*mut T> {
     } else {
         Ok(pointer)
     }
+}
+
+/// As [`cvt_p`], for a pointer that is owned from now on.
+pub(crate) fn cvt_owned<T>(call: &'static str, pointer: *mut T) -> Result<NonNull<T>> {
+    NonNull::new(pointer).ok_or_else(|| Error::Call {
+        call,
+        cause: log::take_cause(),
+    })
 }
 
 /// Text for C, which would end it at a NUL; `what` names it in the error.

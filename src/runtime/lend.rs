@@ -4,8 +4,38 @@
 #![allow(unsafe_code)]
 
 use std::ffi::c_void;
+use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::rc::{Rc, Weak};
+
+/// A weak count of a `T` that C holds as the argument of a callback. Whoever owns this drops it
+/// after C has forgotten the argument.
+pub(crate) struct Lent<T> {
+    arg: *mut c_void,
+    _count: PhantomData<Weak<T>>,
+}
+
+impl<T> Lent<T> {
+    pub(crate) fn new(inner: &Rc<T>) -> Self {
+        Self {
+            arg: lend(inner),
+            _count: PhantomData,
+        }
+    }
+
+    /// For C, which may use it until this is dropped; callbacks [`upgrade`] it.
+    pub(crate) fn arg(&self) -> *mut c_void {
+        self.arg
+    }
+}
+
+impl<T> Drop for Lent<T> {
+    fn drop(&mut self) {
+        // SAFETY: lent in `new`, taken back only here; the owner drops this after C has
+        // forgotten `arg`.
+        unsafe { reclaim::<T>(self.arg) };
+    }
+}
 
 /// Gives C a weak count of `inner`, as the argument of a callback.
 pub(crate) fn lend<T>(inner: &Rc<T>) -> *mut c_void {

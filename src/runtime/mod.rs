@@ -21,6 +21,6 @@ mod slot;
 pub(crate) use fork::watch_forks;
 pub(crate) use generation::generation;
 pub(crate) use guard::{Loop, guard, panic_waits, release, resume};
-pub(crate) use lend::{lend, reclaim, upgrade};
+pub(crate) use lend::{Lent, lend, reclaim, upgrade};
 pub(crate) use loops::{LoopScope, in_loop};
 pub(crate) use slot::Slot;

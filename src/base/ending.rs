@@ -1,0 +1,123 @@
+//! A base after a fork, and its end.
+//!
+//! Runs user code: destructors of what the base kept, when nothing is borrowed.
+
+use std::rc::Weak;
+
+use super::EventBase;
+use crate::error::{Error, Result};
+use crate::process;
+use crate::runtime::{generation, signals};
+
+impl EventBase {
+    /// Makes the base usable in a forked child: its events work on, apart from the parent's.
+    ///
+    /// Until then every call on the base and its events answers [`Error::Forked`], and
+    /// handles dropped meanwhile are only freed here. Without a fork it does nothing.
+    ///
+    /// PHP: `EventBase::reInit`. libevent: `event_reinit`.
+    ///
+    /// # Errors
+    /// [`Error::State`] inside a callback, with more than one thread, and when the base has
+    /// signal events but another base of this process took the signals meanwhile;
+    /// [`Error::Call`] when an event could not be registered again.
+    ///
+    /// # Examples
+    /// ```
+    /// use php_event::EventBase;
+    /// use php_event::process::{self, Fork, Wait};
+    ///
+    /// let base = EventBase::new()?;
+    /// match process::fork() {
+    ///     Ok(Fork::Child) => {
+    ///         base.re_init().unwrap();
+    ///         base.dispatch().unwrap();
+    ///         std::process::exit(0);
+    ///     }
+    ///     Ok(Fork::Parent(_child)) => println!("{:?}", process::wait(Wait::Block)?),
+    ///     Err(error) => println!("{error}"), // a second thread is running
+    /// }
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
+    #[doc(alias = "EventBase::reInit", alias = "event_reinit")]
+    pub fn re_init(&self) -> Result<()> {
+        const CALL: &str = "EventBase::reInit";
+        let inner = self.inner();
+        if inner.is_freed() {
+            return Err(Error::Freed {
+                call: CALL,
+                object: "base",
+            });
+        }
+        inner.at_rest(CALL, "not possible inside a callback; leave the loop first")?;
+        if !inner.is_foreign() {
+            return Ok(());
+        }
+        if process::threads(CALL)? != 1 {
+            // libevent closes its signal pair twice here, and between the two another thread
+            // could be given the numbers.
+            return Err(Error::State {
+                call: CALL,
+                reason: "not possible with more than one thread: call it before the others start",
+            });
+        }
+        let mut record = signals::lock();
+        inner.retake_signals(CALL, &mut record)?;
+        let result = inner.native().re_init(CALL);
+        inner.generation.set(generation());
+        drop(record);
+        for remains in inner.remains.take() {
+            remains.free(inner); // its base tells this process's own backend now
+        }
+        for object in inner.inherited.take() {
+            if let Some(object) = object.upgrade() {
+                object.disown();
+            }
+        }
+        result
+    }
+
+    /// Frees the base: its events are no longer pending and every later call answers
+    /// [`Error::Freed`]. Freeing twice is harmless.
+    ///
+    /// What C holds goes with the last event. Detached events go now.
+    ///
+    /// PHP: `EventBase::free`, which leaves its events with a dangling pointer.
+    /// libevent: `event_base_free`.
+    ///
+    /// # Errors
+    /// [`Error::State`] inside a callback of this base, where PHP crashes;
+    /// [`Error::Forked`] in a child before [`re_init`](Self::re_init).
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::EventBase;
+    /// let base = EventBase::new()?;
+    /// let same = base.clone();
+    /// base.free()?;
+    /// assert!(same.dispatch().is_err());
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
+    #[doc(alias = "EventBase::free", alias = "event_base_free")]
+    pub fn free(&self) -> Result<()> {
+        const CALL: &str = "EventBase::free";
+        let inner = self.inner();
+        if inner.is_freed() {
+            return Ok(());
+        }
+        inner.usable(CALL)?;
+        inner.at_rest(CALL, "not possible inside a callback; use stop() or exit()")?;
+        let signals = inner
+            .signals
+            .borrow()
+            .values()
+            .filter_map(Weak::upgrade)
+            .collect::<Vec<_>>();
+        for signal in signals {
+            signal.del()?;
+        }
+        inner.freed.set(true);
+        drop(inner.kept.take());
+        Ok(())
+    }
+}

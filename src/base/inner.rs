@@ -1,0 +1,324 @@
+//! What the handles, events and other objects of one base share, and how it ends.
+//!
+//! Owns: the `event_base`; the handles of detached objects; in a forked child, what could not
+//! be freed yet. Lends C nothing.
+//! Runs user code: callbacks, in [`Inner::calling`]; the destructors of what it keeps.
+
+use std::any::Any;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::ffi::c_int;
+use std::rc::{Rc, Weak};
+use std::{fmt, mem, ptr};
+
+use super::Handle;
+use crate::error::{Error, Result};
+use crate::ffi;
+use crate::flags::LoopFlags;
+use crate::native::OwnedBase;
+use crate::runtime::{self, LoopScope, generation, signals};
+
+/// How many turns a base runs at its end for what was freed: each takes one priority, and what
+/// stands on something else, such as TLS on a filter on a pair, takes one turn for each layer.
+const LAST_TURNS: usize = 64;
+
+pub(crate) struct Inner {
+    pub(super) native: OwnedBase,
+    pub(super) generation: Cell<u32>,
+    depth: Cell<u32>, // how many C calls that may run callbacks are on the stack
+    pub(super) freed: Cell<bool>,
+    pub(super) handle: RefCell<Weak<Handle>>, // what the public handles share, while there is one
+    pub(super) top_priority: Cell<i32>,       // no event of this base ever had a higher number
+    pub(super) events_of_c: Cell<bool>, // libevent makes events here at times that nobody is told of
+    pub(super) signals: RefCell<HashMap<usize, Weak<dyn SignalEvent>>>, // the added ones, by address
+    pub(super) kept: RefCell<HashMap<usize, Box<dyn Any>>>, // handles of detached objects, by address
+    owes_a_turn: Cell<bool>, // the loop has to finish what was freed, see `Inner::drop`
+    pub(super) remains: RefCell<Vec<Box<dyn Remains>>>,
+    pub(super) inherited: RefCell<Vec<Weak<dyn Inherited>>>,
+}
+
+impl Inner {
+    pub(super) fn new(native: OwnedBase) -> Self {
+        Self {
+            native,
+            generation: Cell::new(generation()),
+            depth: Cell::new(0),
+            freed: Cell::new(false),
+            handle: RefCell::default(),
+            top_priority: Cell::new(0),
+            events_of_c: Cell::new(false),
+            signals: RefCell::default(),
+            kept: RefCell::default(),
+            owes_a_turn: Cell::new(false),
+            remains: RefCell::default(),
+            inherited: RefCell::default(),
+        }
+    }
+
+    pub(crate) fn native(&self) -> &OwnedBase {
+        &self.native
+    }
+
+    pub(crate) fn raw(&self) -> *mut ffi::event_base {
+        self.native.raw()
+    }
+
+    /// Whether this process is a child, made by `fork`, that has not called `re_init` yet.
+    pub(crate) fn is_foreign(&self) -> bool {
+        self.generation.get() != generation()
+    }
+
+    pub(crate) fn is_freed(&self) -> bool {
+        self.freed.get()
+    }
+
+    /// Refuses a base that C must not be called with.
+    pub(crate) fn usable(&self, call: &'static str) -> Result<()> {
+        if self.is_foreign() {
+            return Err(Error::Forked { call });
+        }
+        if self.is_freed() {
+            return Err(Error::Freed {
+                call,
+                object: "base",
+            });
+        }
+        Ok(())
+    }
+
+    /// Refuses what must not happen in a callback of this base.
+    pub(super) fn at_rest(&self, call: &'static str, reason: &'static str) -> Result<()> {
+        if self.depth.get() == 0 {
+            Ok(())
+        } else {
+            Err(Error::State { call, reason })
+        }
+    }
+
+    /// Ends the loop after the running callback. Touches this process's memory only.
+    pub(crate) fn stop(&self) {
+        self.native.stop();
+    }
+
+    pub(crate) fn note_priority(&self, priority: i32) {
+        self.top_priority.set(self.top_priority.get().max(priority));
+    }
+
+    /// The priority that libevent gives a new event: the middle one.
+    pub(crate) fn middle_priority(&self) -> i32 {
+        self.native.priorities() / 2
+    }
+
+    /// Notes that libevent makes events of its own here from now on, and at any time: they get
+    /// the middle priority of that time.
+    pub(crate) fn expect_events_of_c(&self) {
+        self.events_of_c.set(true);
+        self.note_priority(self.middle_priority());
+    }
+
+    /// Whether no callback is waiting for its turn, libevent's own included. The one that is
+    /// running does not count.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.native.is_idle()
+    }
+
+    /// Runs a C call that may call back, outside of a loop too, and raises the panic that a
+    /// callback ended in. No loop of this base starts meanwhile: it would free under C what
+    /// C is at work on.
+    pub(crate) fn calling<T>(&self, call: impl FnOnce() -> T) -> T {
+        let result = self.calling_in_drop(call);
+        runtime::resume();
+        result
+    }
+
+    /// As [`calling`](Self::calling), for a destructor: a panic waits for the next call.
+    pub(crate) fn calling_in_drop<T>(&self, call: impl FnOnce() -> T) -> T {
+        let _depth = Depth::enter(self);
+        let _scope = LoopScope::enter();
+        call()
+    }
+
+    /// Whether a public handle is left, with whose end what is kept is released.
+    fn has_handle(&self) -> bool {
+        self.handle.borrow().strong_count() > 0
+    }
+
+    /// Keeps the handle of a detached object at `address` until [`let_go`](Self::let_go), or
+    /// drops it where that would be for ever.
+    pub(crate) fn keep(&self, address: usize, handle: impl Any) {
+        if !self.has_handle() {
+            return;
+        }
+        let before = self.kept.borrow_mut().insert(address, Box::new(handle));
+        drop(before); // another handle of the same object, hence not the last
+    }
+
+    /// Returns the handle that the base kept of the object at `address`, for the caller to
+    /// drop.
+    pub(crate) fn let_go(&self, address: usize) -> Option<Box<dyn Any>> {
+        self.kept.borrow_mut().remove(&address)
+    }
+
+    /// Frees what is left of an object, or leaves it to the parent: in a forked child that
+    /// has not called `re_init` yet, C must not be told, and the base keeps it until then.
+    pub(crate) fn end(&self, remains: impl Remains + 'static) {
+        if self.is_foreign() {
+            self.adopt(Box::new(remains));
+        } else {
+            Box::new(remains).free(self);
+        }
+    }
+
+    /// Holds what cannot be freed now, until `re_init` in a foreign child, or the base's end.
+    pub(crate) fn adopt(&self, remains: Box<dyn Remains>) {
+        self.remains.borrow_mut().push(remains);
+    }
+
+    /// Makes `re_init` tell `object` that it is in a child now.
+    pub(crate) fn disown_in_children(&self, object: Weak<dyn Inherited>) {
+        let mut inherited = self.inherited.borrow_mut();
+        inherited.retain(|object| object.strong_count() > 0);
+        inherited.push(object);
+    }
+
+    /// Notes that a signal event is added, and takes the signal for this base.
+    pub(crate) fn add_signal(
+        &self,
+        call: &'static str,
+        record: &mut signals::Record,
+        address: usize,
+        event: Weak<dyn SignalEvent>,
+        signum: c_int,
+    ) -> Result<()> {
+        record.claim(call, self.address())?;
+        if self.signals.borrow_mut().insert(address, event).is_none() {
+            record.take(signum);
+        }
+        Ok(())
+    }
+
+    /// Notes that the signal event at `address` is not added any more.
+    pub(crate) fn remove_signal(
+        &self,
+        record: &mut signals::Record,
+        address: usize,
+        signum: c_int,
+    ) {
+        if self.signals.borrow_mut().remove(&address).is_some() {
+            record.give_back(self.address(), signum);
+        }
+    }
+
+    /// In a child: takes the signals of this base's added events again, for `re_init`.
+    pub(super) fn retake_signals(
+        &self,
+        call: &'static str,
+        record: &mut signals::Record,
+    ) -> Result<()> {
+        let added = self.signals.borrow();
+        if !added.is_empty() {
+            record.claim(call, self.address())?;
+        }
+        for event in added.values().filter_map(Weak::upgrade) {
+            record.take(event.signum());
+        }
+        Ok(())
+    }
+
+    /// What the record of signals knows this base by.
+    fn address(&self) -> usize {
+        ptr::from_ref(self).addr()
+    }
+
+    /// Notes that the loop finishes in a later turn what libevent was told to free.
+    pub(crate) fn owe_a_turn(&self) {
+        self.owes_a_turn.set(true);
+    }
+
+    /// Runs what libevent has scheduled to finish what was freed: it holds counts that
+    /// `event_base_free` alone would leak. No user callback is left to be called.
+    fn finish(&self) {
+        let _signals = signals::lock(); // libevent looks at its process-wide signal state
+        for _turn in 0..LAST_TURNS {
+            self.native.run(LoopFlags::ONCE | LoopFlags::NONBLOCK);
+            if self.is_idle() {
+                break;
+            }
+        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        if self.is_foreign() {
+            // Freeing would tell the parent's epoll set to forget the parent's events.
+            self.remains.take().into_iter().for_each(mem::forget);
+            self.native.leak();
+            return;
+        }
+        if self.owes_a_turn.get() {
+            self.finish();
+        }
+        for remains in self.remains.take() {
+            self.finish();
+            remains.free(self);
+        }
+    }
+}
+
+impl fmt::Debug for Inner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inner")
+            .field("native", &self.native)
+            .field("depth", &self.depth)
+            .finish_non_exhaustive()
+    }
+}
+
+impl runtime::Loop for Inner {
+    fn stop(&self) {
+        self.native.stop();
+    }
+
+    fn is_foreign(&self) -> bool {
+        self.is_foreign()
+    }
+}
+
+/// What is left of an object after its last handle has gone: what C holds of it.
+pub(crate) trait Remains {
+    /// Frees it, in the process that its base belongs to.
+    fn free(self: Box<Self>, base: &Inner);
+}
+
+pub(crate) use Remains as Orphan;
+
+/// A signal event that is added to a base.
+pub(crate) trait SignalEvent {
+    fn signum(&self) -> c_int;
+    /// Deletes it: the signal does again what it did before.
+    fn del(self: Rc<Self>) -> Result<()>;
+}
+
+/// Something that a forked child must not go on with, because it shares with its parent what
+/// only one of them may use.
+pub(crate) trait Inherited {
+    /// Ends it in this process, a child that has called `re_init`.
+    fn disown(&self);
+}
+
+/// Counts a C call on the base, for as long as it lives.
+struct Depth<'a>(&'a Cell<u32>);
+
+impl<'a> Depth<'a> {
+    fn enter(inner: &'a Inner) -> Self {
+        inner.depth.set(inner.depth.get() + 1);
+        Self(&inner.depth)
+    }
+}
+
+impl Drop for Depth<'_> {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
+    }
+}

@@ -1,0 +1,288 @@
+//! Running a base's loop, ending it, and its time.
+//!
+//! Runs user code: every callback of the base, from [`EventBase::loop`].
+
+use std::time::{Duration, SystemTime};
+
+use super::EventBase;
+use crate::error::{Error, Result, cvt};
+use crate::flags::LoopFlags;
+use crate::log;
+
+/// How a loop came to its end; see [`EventBase::loop`].
+///
+/// # Examples
+/// ```
+/// use php_event::{EventBase, LoopEnd};
+///
+/// assert_eq!(EventBase::new()?.dispatch()?, LoopEnd::NoEvents);
+/// # Ok::<(), php_event::EventException>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LoopEnd {
+    /// No event was pending any more.
+    NoEvents,
+    /// [`EventBase::stop`] was called.
+    Stop,
+    /// [`EventBase::exit`] was called, or its time had come.
+    Exit,
+    /// [`EventBase::LOOP_ONCE`] or [`EventBase::LOOP_NONBLOCK`] had done its work.
+    Passed,
+}
+
+impl EventBase {
+    /// Runs the loop: waits for events and calls their callbacks.
+    ///
+    /// Without flags it runs until no event is pending, [`stop`](Self::stop) or
+    /// [`exit`](Self::exit) is called. `LOOP_ONCE` waits for one turn; `LOOP_NONBLOCK` does
+    /// not wait, but goes on while a poll finds work; both together make exactly one pass.
+    /// A panic in a callback deletes its event, breaks the loop and comes out of this method,
+    /// after which the loop may be run again.
+    ///
+    /// PHP: `EventBase::loop`. libevent: `event_base_loop`.
+    ///
+    /// # Errors
+    /// [`Error::State`] when this base's loop is already running; [`Error::Call`] when the
+    /// backend fails; [`Error::Forked`] when a callback forked and this is the child.
+    ///
+    /// # Examples
+    /// ```
+    /// use php_event::{Event, EventBase, LoopEnd, LoopFlags};
+    ///
+    /// let base = EventBase::new()?;
+    /// assert_eq!(base.r#loop(LoopFlags::empty())?, LoopEnd::NoEvents);
+    ///
+    /// let other = base.clone();
+    /// let at_once = Event::timer(&base, move |_event| drop(other.stop()))?;
+    /// at_once.add(Some(std::time::Duration::ZERO))?;
+    /// assert_eq!(base.r#loop(EventBase::LOOP_ONCE)?, LoopEnd::Stop);
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
+    #[doc(alias = "EventBase::loop", alias = "event_base_loop")]
+    pub fn r#loop(&self, flags: LoopFlags) -> Result<LoopEnd> {
+        self.loop_as("EventBase::loop", flags)
+    }
+
+    fn loop_as(&self, call: &'static str, flags: LoopFlags) -> Result<LoopEnd> {
+        let handle = self.clone(); // a callback may drop every other handle of this base
+        let inner = handle.inner();
+        inner.usable(call)?;
+        inner.at_rest(call, "this base's loop is already running")?;
+        let rc = inner.calling(|| inner.native().run(flags & LoopFlags::all()));
+        if inner.is_foreign() {
+            return Err(Error::Forked { call });
+        }
+        let rc = cvt(call, rc)?;
+        log::flush();
+        Ok(match rc {
+            1 => LoopEnd::NoEvents,
+            _ if self.got_stop() => LoopEnd::Stop,
+            _ if self.got_exit() => LoopEnd::Exit,
+            _ => LoopEnd::Passed,
+        })
+    }
+
+    /// Runs the loop without flags.
+    ///
+    /// PHP: `EventBase::dispatch`. libevent: `event_base_dispatch`.
+    ///
+    /// # Errors
+    /// As [`loop`](Self::loop).
+    ///
+    /// # Examples
+    /// ```
+    /// use php_event::{Event, EventBase, LoopEnd};
+    /// use std::time::Duration;
+    ///
+    /// let base = EventBase::new()?;
+    /// let timer = Event::timer(&base, |_event| println!("now"))?;
+    /// timer.add(Some(Duration::from_millis(1)))?;
+    /// assert_eq!(base.dispatch()?, LoopEnd::NoEvents);
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
+    #[doc(alias = "EventBase::dispatch", alias = "event_base_dispatch")]
+    pub fn dispatch(&self) -> Result<LoopEnd> {
+        self.loop_as("EventBase::dispatch", LoopFlags::empty())
+    }
+
+    /// Ends the loop: after this turn, whose other active events still run, or when
+    /// `timeout` has passed.
+    ///
+    /// Before a loop, `exit(None)` lets it make one short pass. A time that is still running
+    /// when the loop ends otherwise will end a later one.
+    ///
+    /// PHP: `EventBase::exit`. libevent: `event_base_loopexit`. `None` is PHP's −1 or no
+    /// argument.
+    ///
+    /// # Errors
+    /// [`Error::Freed`], [`Error::Forked`]; [`Error::Call`] without memory.
+    ///
+    /// # Examples
+    /// ```
+    /// use php_event::{Event, EventBase, LoopEnd};
+    /// use std::time::Duration;
+    ///
+    /// let base = EventBase::new()?;
+    /// let far_off = Event::timer(&base, |_event| unreachable!())?;
+    /// far_off.add(Some(Duration::from_secs(3600)))?;
+    /// base.exit(Some(Duration::from_millis(1)))?;
+    /// assert_eq!(base.dispatch()?, LoopEnd::Exit);
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
+    #[doc(alias = "EventBase::exit", alias = "event_base_loopexit")]
+    pub fn exit(&self, timeout: Option<Duration>) -> Result<()> {
+        const CALL: &str = "EventBase::exit";
+        self.inner().usable(CALL)?;
+        self.inner().native().exit(CALL, timeout)?;
+        // The time is an event of libevent's own.
+        self.inner().note_priority(self.inner().middle_priority());
+        Ok(())
+    }
+
+    /// Ends the loop right after the running callback; the other active events stay
+    /// pending and run first in the next loop. Before a loop it has no effect.
+    ///
+    /// PHP: `EventBase::stop`. libevent: `event_base_loopbreak`.
+    ///
+    /// # Errors
+    /// [`Error::Freed`], [`Error::Forked`].
+    ///
+    /// # Examples
+    /// ```
+    /// use php_event::{Event, EventBase, LoopEnd};
+    /// use std::time::Duration;
+    ///
+    /// let base = EventBase::new()?;
+    /// let stop = base.clone();
+    /// let timer = Event::timer(&base, move |_event| stop.stop().unwrap())?;
+    /// timer.add(Some(Duration::ZERO))?;
+    /// assert_eq!(base.dispatch()?, LoopEnd::Stop);
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
+    #[doc(alias = "EventBase::stop", alias = "event_base_loopbreak")]
+    pub fn stop(&self) -> Result<()> {
+        self.inner().usable("EventBase::stop")?;
+        self.inner().stop();
+        Ok(())
+    }
+
+    /// Tells the running loop to look for events again before less urgent ones run.
+    ///
+    /// PHP: `EventBase::resume`. libevent: `event_base_loopcontinue`.
+    ///
+    /// # Errors
+    /// [`Error::Freed`], [`Error::Forked`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{Event, EventBase};
+    /// # use std::time::Duration;
+    /// # let base = EventBase::new()?;
+    /// let again = base.clone();
+    /// let long = Event::timer(&base, move |_event| again.resume().unwrap())?;
+    /// # long.add(Some(Duration::ZERO))?;
+    /// # base.dispatch()?;
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
+    #[doc(alias = "EventBase::resume", alias = "event_base_loopcontinue")]
+    pub fn resume(&self) -> Result<()> {
+        const CALL: &str = "EventBase::resume";
+        self.inner().usable(CALL)?;
+        self.inner().native().resume(CALL)
+    }
+
+    /// Whether [`exit`](Self::exit) ended the last loop.
+    ///
+    /// PHP: `EventBase::gotExit`. libevent: `event_base_got_exit`.
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::EventBase;
+    /// # use std::time::Duration;
+    /// # let base = EventBase::new()?;
+    /// # let far_off = php_event::Event::timer(&base, |_event| {})?;
+    /// # far_off.add(Some(Duration::from_secs(3600)))?;
+    /// base.exit(Some(Duration::ZERO))?;
+    /// base.dispatch()?;
+    /// assert!(base.got_exit() && !base.got_stop());
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
+    #[doc(alias = "EventBase::gotExit", alias = "event_base_got_exit")]
+    #[must_use]
+    pub fn got_exit(&self) -> bool {
+        self.inner().native().got_exit()
+    }
+
+    /// Whether [`stop`](Self::stop) ended the last loop, or was called since.
+    ///
+    /// PHP: `EventBase::gotStop`. libevent: `event_base_got_break`.
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{Event, EventBase};
+    /// # use std::time::Duration;
+    /// # let base = EventBase::new()?;
+    /// let stop = base.clone();
+    /// let timer = Event::timer(&base, move |_event| stop.stop().unwrap())?;
+    /// timer.add(Some(Duration::ZERO))?;
+    /// base.dispatch()?;
+    /// assert!(base.got_stop() && !base.got_exit());
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
+    #[doc(alias = "EventBase::gotStop", alias = "event_base_got_break")]
+    #[must_use]
+    pub fn got_stop(&self) -> bool {
+        self.inner().native().got_stop()
+    }
+
+    /// The time of this turn of the loop; outside of it, or with
+    /// [`NO_CACHE_TIME`](Self::NO_CACHE_TIME), now.
+    ///
+    /// PHP: `EventBase::getTimeOfDayCached`, in seconds since 1970.
+    /// libevent: `event_base_gettimeofday_cached`.
+    ///
+    /// # Errors
+    /// [`Error::Freed`], [`Error::Forked`]; [`Error::Call`] when the clock fails.
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::EventBase;
+    /// let base = EventBase::new()?;
+    /// println!("{:?}", base.get_time_of_day_cached()?);
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
+    #[doc(
+        alias = "EventBase::getTimeOfDayCached",
+        alias = "event_base_gettimeofday_cached"
+    )]
+    pub fn get_time_of_day_cached(&self) -> Result<SystemTime> {
+        const CALL: &str = "EventBase::getTimeOfDayCached";
+        self.inner().usable(CALL)?;
+        self.inner().native().time(CALL)
+    }
+
+    /// Reads the clock, so that times that are set in a slow callback count from now.
+    ///
+    /// PHP: `EventBase::updateCacheTime`. libevent: `event_base_update_cache_time`.
+    ///
+    /// # Errors
+    /// [`Error::Freed`], [`Error::Forked`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::EventBase;
+    /// let base = EventBase::new()?;
+    /// base.update_cache_time()?;
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
+    #[doc(
+        alias = "EventBase::updateCacheTime",
+        alias = "event_base_update_cache_time"
+    )]
+    pub fn update_cache_time(&self) -> Result<()> {
+        const CALL: &str = "EventBase::updateCacheTime";
+        self.inner().usable(CALL)?;
+        self.inner().native().update_time(CALL)
+    }
+}

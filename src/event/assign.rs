@@ -1,0 +1,181 @@
+//! Giving an event another base, source or callback.
+//!
+//! Runs user code: a new source's `as_fd`, and the destructors of the former closure and data,
+//! when nothing is borrowed.
+#![allow(unsafe_code)]
+
+use std::ffi::c_int;
+use std::os::fd::{AsFd, AsRawFd};
+use std::rc::Rc;
+
+use super::inner::{Callback, Kind, REASONS};
+use super::{Event, check_descriptor_flags, entry};
+use crate::error::{Error, Result};
+use crate::flags::EventFlags;
+use crate::{EventBase, base};
+
+impl Event {
+    /// Gives the event another base, source and callback; the data is forgotten and the
+    /// priority becomes the middle one.
+    ///
+    /// PHP: `Event::set`, of which this is the form that works whatever is given.
+    /// libevent: `event_assign`.
+    ///
+    /// # Errors
+    /// [`Error::State`] while the event is pending, or is a signal event; otherwise as
+    /// [`new`](Self::new).
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{Event, EventBase};
+    /// # use std::os::unix::net::UnixStream;
+    /// # let base = EventBase::new()?;
+    /// # let (one, other) = UnixStream::pair()?;
+    /// let event = Event::new(&base, one, Event::READ, |_one, _what, _event| unreachable!())?;
+    /// event.set(&base, other, Event::WRITE, |_other, what, _event| {
+    ///     assert_eq!(what, Event::WRITE);
+    /// })?;
+    /// event.add(None)?;
+    /// base.dispatch()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[doc(alias = "Event::set", alias = "event_assign")]
+    pub fn set<S, F>(
+        &self,
+        base: &EventBase,
+        source: S,
+        what: EventFlags,
+        mut callback: F,
+    ) -> Result<()>
+    where
+        S: AsFd + 'static,
+        F: FnMut(&S, EventFlags, &Event) + 'static,
+    {
+        const CALL: &str = "Event::set";
+        check_descriptor_flags(CALL, what)?;
+        let fd = source.as_fd().as_raw_fd();
+        let callback = move |event: &Event, what: EventFlags| callback(&source, what, event);
+        self.assign(CALL, base, Kind::Descriptor, fd, what, Box::new(callback))
+    }
+
+    /// Makes the event a timer of `base` with another callback; the data is forgotten.
+    ///
+    /// PHP: `Event::setTimer`. libevent: `evtimer_assign`. Unlike PHP's, it refuses any
+    /// pending event, not only a timer.
+    ///
+    /// # Errors
+    /// [`Error::State`] while the event is pending, or is a signal event; [`Error::Freed`],
+    /// [`Error::Forked`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{Event, EventBase};
+    /// # use std::time::Duration;
+    /// # let base = EventBase::new()?;
+    /// let timer = Event::timer(&base, |_event| unreachable!())?;
+    /// timer.set_timer(&base, |_event| println!("the new one"))?;
+    /// timer.add(Some(Duration::ZERO))?;
+    /// base.dispatch()?;
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
+    #[doc(alias = "Event::setTimer", alias = "evtimer_assign")]
+    pub fn set_timer<F>(&self, base: &EventBase, mut callback: F) -> Result<()>
+    where
+        F: FnMut(&Event) + 'static,
+    {
+        let callback = Box::new(move |event: &Event, _what: EventFlags| callback(event));
+        self.assign(
+            "Event::setTimer",
+            base,
+            Kind::Timer,
+            -1,
+            EventFlags::empty(),
+            callback,
+        )
+    }
+
+    fn assign(
+        &self,
+        call: &'static str,
+        base: &EventBase,
+        kind: Kind,
+        fd: c_int,
+        what: EventFlags,
+        callback: Box<Callback>,
+    ) -> Result<()> {
+        let base = base.inner();
+        base.usable(call)?;
+        self.idle(call)?;
+        if self.0.signum().is_some() {
+            // libevent may still owe its callback calls for signals that came together.
+            return Err(Error::State {
+                call,
+                reason: "a signal event stays one; make a new event",
+            });
+        }
+        let (event, former_base) = self.usable(call)?;
+        // SAFETY: `take_base` keeps the base for longer than the event; `on_event` takes its
+        // argument for an `Inner`; `callback`, in the slot from here on, owns the source of `fd`.
+        unsafe { event.assign(call, base.native(), fd, what, entry::on_event) }?;
+        drop(event);
+        self.0.kind.set(kind);
+        self.take_base(base);
+        let former = (self.0.slot.set(Some(callback)), self.0.data.take());
+        drop((former, former_base)); // nothing is borrowed: captured values may run user code
+        Ok(())
+    }
+
+    /// Refuses an event that is pending.
+    fn idle(&self, call: &'static str) -> Result<()> {
+        self.usable(call)?;
+        if self.0.pends(REASONS) {
+            return Err(Error::State {
+                call,
+                reason: "the event is pending; delete it first",
+            });
+        }
+        Ok(())
+    }
+
+    /// Counts on another base from now on. The event is idle: what its former base has of
+    /// it, because it was pending, is over.
+    fn take_base(&self, base: &Rc<base::Inner>) {
+        let kept = self.0.settle();
+        base.note_priority(base.middle_priority());
+        let former = self.0.base.replace(Rc::clone(base));
+        drop((kept, former));
+    }
+}
+
+impl EventBase {
+    /// Moves an event that is not pending to this base; its priority becomes the middle one.
+    ///
+    /// PHP: `EventBase::set`. libevent: `event_base_set`.
+    ///
+    /// # Errors
+    /// [`Error::State`] while the event is pending; [`Error::Freed`], [`Error::Forked`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{Event, EventBase};
+    /// let (one, other) = (EventBase::new()?, EventBase::new()?);
+    /// let timer = Event::timer(&one, |_event| println!("on the other"))?;
+    /// other.set(&timer)?;
+    /// timer.add(Some(std::time::Duration::ZERO))?;
+    /// other.dispatch()?;
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
+    #[doc(alias = "EventBase::set", alias = "event_base_set")]
+    pub fn set(&self, event: &Event) -> Result<()> {
+        const CALL: &str = "EventBase::set";
+        let base = self.inner();
+        base.usable(CALL)?;
+        event.idle(CALL)?;
+        let (native, _former_base) = event.usable(CALL)?;
+        // SAFETY: `take_base` keeps the base for longer than the event.
+        unsafe { native.set_base(CALL, base.native()) }?;
+        drop(native);
+        event.take_base(base);
+        Ok(())
+    }
+}

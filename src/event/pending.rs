@@ -1,0 +1,415 @@
+//! Adding, deleting and activating an event, and what is pending of it.
+//!
+//! Runs no user code, but for the destructor of a detached event's last handle.
+
+use std::cell::Ref;
+use std::ffi::c_int;
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::inner::{Kind, REASONS};
+use super::{Event, Inner};
+use crate::base;
+use crate::error::{Error, Result};
+use crate::flags::EventFlags;
+use crate::log;
+use crate::native::OwnedEvent;
+use crate::runtime::signals;
+
+impl Event {
+    /// Makes the event pending, with an optional timeout.
+    ///
+    /// The timeout fires `TIMEOUT` when nothing else happened for that long; zero fires in
+    /// the next turn. Adding a pending event again with a time replaces its deadline, with
+    /// `None` leaves the old one. A `PERSIST` event starts its time anew after each call. A
+    /// timer added with `None` does not become pending. Times longer than
+    /// [`MAX_TIMEOUT`](crate::MAX_TIMEOUT) are that; parts of a microsecond are cut.
+    ///
+    /// PHP: `Event::add`, where `None` is −1. libevent: `event_add`.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for a regular file or directory under epoll, which cannot watch
+    /// one; [`Error::State`] when another base has the process's signals; [`Error::Call`]
+    /// when the backend refuses otherwise; [`Error::Freed`], [`Error::Forked`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{Event, EventBase};
+    /// # use std::os::unix::net::UnixStream;
+    /// # use std::time::Duration;
+    /// # let base = EventBase::new()?;
+    /// # let (_ours, theirs) = UnixStream::pair()?;
+    /// let readable = Event::new(&base, theirs, Event::READ, |_theirs, what, _event| {
+    ///     assert_eq!(what, Event::TIMEOUT); // nothing came
+    /// })?;
+    /// readable.add(Some(Duration::from_millis(1)))?;
+    /// base.dispatch()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[doc(alias = "Event::add", alias = "event_add")]
+    pub fn add(&self, timeout: Option<Duration>) -> Result<()> {
+        self.add_as("Event::add", timeout)
+    }
+
+    fn add_as(&self, call: &'static str, timeout: Option<Duration>) -> Result<()> {
+        let (event, base) = self.usable(call)?;
+        if let Kind::Signal(signum) = self.0.kind.get() {
+            return self.add_signal_as(call, signum, &event, timeout, &base);
+        }
+        let refused = |error| self.refused_by_backend(call, &event).unwrap_or(error);
+        event.add(call, timeout).map_err(refused)
+    }
+
+    fn add_signal_as(
+        &self,
+        call: &'static str,
+        signum: c_int,
+        event: &OwnedEvent<Inner>,
+        timeout: Option<Duration>,
+        base: &base::Inner,
+    ) -> Result<()> {
+        let mut record = signals::lock();
+        let (address, weak) = (self.0.address(), Rc::downgrade(&self.0));
+        base.add_signal(call, &mut record, address, weak, signum)?;
+        self.0.enlisted.set(true);
+        let result = event.add(call, timeout);
+        drop(record);
+        log::discard(); // in a child, libevent takes the parent's base for a rival
+        if result.is_err() {
+            self.0.unenlist();
+        }
+        result
+    }
+
+    /// Why the backend refused the event, where its file tells.
+    fn refused_by_backend(&self, call: &'static str, event: &OwnedEvent<Inner>) -> Option<Error> {
+        let kind = match event.file_type()? {
+            libc::S_IFREG => "regular file",
+            libc::S_IFDIR => "directory",
+            _ => return None,
+        };
+        let reason = format!(
+            "epoll cannot watch a {kind}, which is always ready: read it directly, or make the base with \
+             EventConfig::avoid_method(\"epoll\")"
+        );
+        Some(Error::argument(call, reason))
+    }
+
+    /// Makes the event not pending and not active; nothing happens if it is neither.
+    ///
+    /// PHP: `Event::del`. libevent: `event_del`.
+    ///
+    /// # Errors
+    /// [`Error::Freed`], [`Error::Forked`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{Event, EventBase};
+    /// # use std::time::Duration;
+    /// # let base = EventBase::new()?;
+    /// let never = Event::timer(&base, |_event| unreachable!())?;
+    /// never.add(Some(Duration::ZERO))?;
+    /// never.del()?;
+    /// base.dispatch()?;
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
+    #[doc(alias = "Event::del", alias = "event_del")]
+    pub fn del(&self) -> Result<()> {
+        self.del_as("Event::del")
+    }
+
+    fn del_as(&self, call: &'static str) -> Result<()> {
+        let (event, _base) = self.usable(call)?;
+        let result = if self.0.signum().is_some() {
+            let _record = signals::lock();
+            event.del_signal(call)
+        } else {
+            event.del(call)
+        };
+        drop(event);
+        self.0.unenlist();
+        drop(self.0.undetach()); // `self` is another handle of it
+        result
+    }
+
+    /// [`add`](Self::add), by the name PHP has for timers.
+    ///
+    /// # Errors
+    /// As [`add`](Self::add).
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{Event, EventBase};
+    /// # let base = EventBase::new()?;
+    /// let timer = Event::timer(&base, |_event| println!("tick"))?;
+    /// timer.add_timer(Some(std::time::Duration::from_millis(1)))?;
+    /// base.dispatch()?;
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
+    #[doc(alias = "Event::addTimer", alias = "evtimer_add")]
+    pub fn add_timer(&self, timeout: Option<Duration>) -> Result<()> {
+        self.add_as("Event::addTimer", timeout)
+    }
+
+    /// [`del`](Self::del), by the name PHP has for timers.
+    ///
+    /// # Errors
+    /// As [`del`](Self::del).
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{Event, EventBase};
+    /// # let base = EventBase::new()?;
+    /// let timer = Event::timer(&base, |_event| unreachable!())?;
+    /// timer.add_timer(Some(std::time::Duration::from_millis(1)))?;
+    /// timer.del_timer()?;
+    /// base.dispatch()?;
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
+    #[doc(alias = "Event::delTimer", alias = "evtimer_del")]
+    pub fn del_timer(&self) -> Result<()> {
+        self.del_as("Event::delTimer")
+    }
+
+    /// [`add`](Self::add), by the name PHP has for signals.
+    ///
+    /// # Errors
+    /// As [`add`](Self::add).
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{Event, EventBase};
+    /// # let base = EventBase::new()?;
+    /// let signal = Event::signal(&base, libc::SIGUSR2, |_signum, _event| {})?;
+    /// signal.add_signal(None)?;
+    /// assert!(signal.pending(Event::SIGNAL));
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
+    #[doc(alias = "Event::addSignal", alias = "evsignal_add")]
+    pub fn add_signal(&self, timeout: Option<Duration>) -> Result<()> {
+        self.add_as("Event::addSignal", timeout)
+    }
+
+    /// [`del`](Self::del), by the name PHP has for signals.
+    ///
+    /// # Errors
+    /// As [`del`](Self::del).
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{Event, EventBase};
+    /// # let base = EventBase::new()?;
+    /// let signal = Event::signal(&base, libc::SIGUSR2, |_signum, _event| {})?;
+    /// signal.add_signal(None)?;
+    /// signal.del_signal()?; // the signal has its former effect again
+    /// assert!(!signal.is_pending());
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
+    #[doc(alias = "Event::delSignal", alias = "evsignal_del")]
+    pub fn del_signal(&self) -> Result<()> {
+        self.del_as("Event::delSignal")
+    }
+
+    /// Drops the timeout alone: a descriptor or signal event waits on without one, a timer
+    /// is no longer pending.
+    ///
+    /// PHP: `Event::removeTimer`. libevent: `event_remove_timer`.
+    ///
+    /// # Errors
+    /// [`Error::Freed`], [`Error::Forked`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{Event, EventBase};
+    /// # use std::os::unix::net::UnixStream;
+    /// # use std::time::Duration;
+    /// # let base = EventBase::new()?;
+    /// # let (_ours, theirs) = UnixStream::pair()?;
+    /// let readable = Event::new(&base, theirs, Event::READ, |_theirs, _what, _event| {})?;
+    /// readable.add(Some(Duration::from_secs(1)))?;
+    /// readable.remove_timer()?;
+    /// assert!(readable.pending(Event::READ) && !readable.pending(Event::TIMEOUT));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[doc(alias = "Event::removeTimer", alias = "event_remove_timer")]
+    pub fn remove_timer(&self) -> Result<()> {
+        const CALL: &str = "Event::removeTimer";
+        let (event, _base) = self.usable(CALL)?;
+        event.remove_timer(CALL)?;
+        drop(event);
+        drop(self.0.settle()); // `self` is another handle of it
+        Ok(())
+    }
+
+    /// Whether any of `flags` is pending: `READ`, `WRITE` and `SIGNAL` as added, `TIMEOUT`
+    /// with a timeout. An event that is active and has not run yet counts.
+    ///
+    /// PHP: `Event::pending`. libevent: `event_pending`. A freed event has nothing pending;
+    /// PHP crashes.
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{Event, EventBase};
+    /// # use std::time::Duration;
+    /// # let base = EventBase::new()?;
+    /// let timer = Event::timer(&base, |_event| {})?;
+    /// timer.add(Some(Duration::from_secs(1)))?;
+    /// assert!(timer.pending(Event::TIMEOUT));
+    /// assert!(!timer.pending(Event::READ | Event::WRITE));
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
+    #[doc(alias = "Event::pending", alias = "event_pending")]
+    #[must_use]
+    pub fn pending(&self, flags: EventFlags) -> bool {
+        self.0.pends(flags)
+    }
+
+    /// Whether the event is pending for any reason.
+    ///
+    /// PHP: the property `Event::$pending`, which is null once freed; here that is `false`,
+    /// and null in JSON.
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{Event, EventBase};
+    /// # use std::time::Duration;
+    /// # let base = EventBase::new()?;
+    /// let timer = Event::timer(&base, |_event| {})?;
+    /// assert!(!timer.is_pending());
+    /// timer.add(Some(Duration::ZERO))?;
+    /// assert!(timer.is_pending());
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
+    #[doc(alias = "Event::$pending")]
+    #[must_use]
+    pub fn is_pending(&self) -> bool {
+        self.0.pends(REASONS)
+    }
+
+    /// Makes the event active: its callback runs in this or the next turn of the loop, once,
+    /// with `what`, whether the event is pending or not. Until it has run,
+    /// [`add`](Self::add) sets its time and does not register its source.
+    ///
+    /// Beyond PHP. libevent: `event_active`.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] unless `what` is of `READ`, `WRITE`, `TIMEOUT`, or for a signal
+    /// event: send the signal with [`process::kill`] instead;
+    /// [`Error::Freed`], [`Error::Forked`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{Event, EventBase};
+    /// # let base = EventBase::new()?;
+    /// let stop = base.clone();
+    /// let by_hand = Event::timer(&base, move |_event| stop.stop().unwrap())?;
+    /// by_hand.active(Event::TIMEOUT)?;
+    /// base.dispatch()?;
+    /// assert!(base.got_stop());
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
+    #[doc(alias = "event_active")]
+    pub fn active(&self, what: EventFlags) -> Result<()> {
+        const CALL: &str = "Event::active";
+        let (event, _base) = self.usable(CALL)?;
+        let possible = EventFlags::READ | EventFlags::WRITE | EventFlags::TIMEOUT;
+        if what.is_empty() || !possible.contains(what) {
+            return Err(Error::argument(
+                CALL,
+                format!("{what:?} given; it takes READ, WRITE and TIMEOUT"),
+            ));
+        }
+        if self.0.signum().is_some() {
+            // libevent would lose count of the calls it still owes to a running callback.
+            return Err(Error::argument(
+                CALL,
+                "a signal event cannot be activated; send the signal with process::kill",
+            ));
+        }
+        event.activate(what);
+        Ok(())
+    }
+
+    /// Leaves the event to its base, which keeps it until it is no longer pending: for what
+    /// is fired and forgotten.
+    ///
+    /// An event that is not pending is dropped. What is still pending when the last handle
+    /// of the base goes is freed with it.
+    ///
+    /// Beyond PHP, where a timer that captures itself lives for ever.
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{Event, EventBase};
+    /// # use std::time::Duration;
+    /// let base = EventBase::new()?;
+    /// let later = Event::timer(&base, |_event| println!("later"))?;
+    /// later.add(Some(Duration::from_millis(1)))?;
+    /// later.detach();
+    /// base.dispatch()?;
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
+    pub fn detach(self) {
+        if self.is_pending() {
+            self.0.detached.set(true);
+            let base = self.0.base();
+            base.keep(self.0.address(), self);
+        }
+    }
+
+    /// Sets the priority: 0 is the most urgent; see [`EventBase::priority_init`].
+    ///
+    /// PHP: `Event::setPriority`. libevent: `event_priority_set`.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] when the base has no such priority; [`Error::State`] while the
+    /// event is active; [`Error::Freed`], [`Error::Forked`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{Event, EventBase};
+    /// let base = EventBase::new()?;
+    /// base.priority_init(2)?;
+    /// let urgent = Event::timer(&base, |_event| {})?;
+    /// urgent.set_priority(0)?;
+    /// assert!(urgent.set_priority(2).is_err()); // there are 0 and 1
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
+    #[doc(alias = "Event::setPriority", alias = "event_priority_set")]
+    pub fn set_priority(&self, priority: i32) -> Result<()> {
+        const CALL: &str = "Event::setPriority";
+        let (event, base) = self.usable(CALL)?;
+        let n = base.native().priorities();
+        if !(0..n).contains(&priority) {
+            let reason = format!(
+                "priority {priority} given; the base has 0 to {}, see EventBase::priority_init",
+                n - 1
+            );
+            return Err(Error::argument(CALL, reason));
+        }
+        if !event.set_priority(priority) {
+            return Err(Error::State {
+                call: CALL,
+                reason: "the event is active; set it before or after it ran",
+            });
+        }
+        base.note_priority(priority);
+        Ok(())
+    }
+
+    /// The event for C, and its base, if both may be used.
+    pub(super) fn usable(
+        &self,
+        call: &'static str,
+    ) -> Result<(Ref<'_, OwnedEvent<Inner>>, Rc<base::Inner>)> {
+        let Some(event) = self.0.native() else {
+            return Err(Error::Freed {
+                call,
+                object: "event",
+            });
+        };
+        let base = self.0.base();
+        base.usable(call)?;
+        Ok((event, base))
+    }
+}

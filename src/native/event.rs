@@ -1,0 +1,185 @@
+//! Every call on an `event`.
+//!
+//! Owns: the event. Lends C the weak count that the event's callback gets, until the event is
+//! freed. Runs no callback: libevent calls back from the loop only.
+#![allow(unsafe_code)]
+
+use std::ffi::{CStr, c_int, c_short, c_void};
+use std::fmt;
+use std::os::fd::BorrowedFd;
+use std::ptr::{self, NonNull};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use nix::sys::stat::fstat;
+
+use super::{OwnedBase, timeval};
+use crate::ffi;
+use crate::flags::EventFlags;
+use crate::runtime::error::{Result, cvt, cvt_owned};
+use crate::runtime::{Lent, log};
+
+/// The C function that an event calls.
+pub(crate) type Entry = unsafe extern "C" fn(c_int, c_short, *mut c_void);
+
+/// An `event` whose callback gets a weak count of a `T`; both end with this.
+///
+/// A signal event is added, deleted and dropped while `signals::lock` is held.
+pub(crate) struct OwnedEvent<T> {
+    raw: NonNull<ffi::event>,
+    lent: Lent<T>, // dropped after `drop` has freed the event
+}
+
+impl<T> OwnedEvent<T> {
+    /// # Safety
+    /// `base` is dropped after this. `entry` takes its argument for a lent `T`. The descriptor
+    /// `fd`, if it is one, stays the same open file until this is dropped or assigned anew.
+    pub(crate) unsafe fn new(
+        call: &'static str,
+        base: &OwnedBase,
+        fd: c_int,
+        what: EventFlags,
+        entry: Entry,
+        lent: Lent<T>,
+    ) -> Result<Self> {
+        let (bits, arg) = (what.bits(), lent.arg());
+        // SAFETY: `base` outlives the event and `fd` is its file, as `# Safety` asks; `entry`
+        // may be called with `arg` until `drop` has freed the event.
+        let raw = unsafe { ffi::event_new(base.raw(), fd, bits, Some(entry), arg) };
+        let raw = cvt_owned(call, raw)?;
+        Ok(Self { raw, lent })
+    }
+
+    /// Makes the event one of another base and descriptor. It is neither pending nor active.
+    ///
+    /// # Safety
+    /// As for [`new`](Self::new).
+    pub(crate) unsafe fn assign(
+        &self,
+        call: &'static str,
+        base: &OwnedBase,
+        fd: c_int,
+        what: EventFlags,
+        entry: Entry,
+    ) -> Result<()> {
+        let (raw, bits) = (self.raw.as_ptr(), what.bits());
+        // SAFETY: `self` owns the event. This takes it out of the lists of its base, where an
+        // event that is not pending may still stand.
+        unsafe { ffi::event_del(raw) };
+        // SAFETY: the event is in no list; the rest is as in `new`.
+        let rc =
+            unsafe { ffi::event_assign(raw, base.raw(), fd, bits, Some(entry), self.lent.arg()) };
+        cvt(call, rc).map(drop)
+    }
+
+    /// Moves an event that is not pending to another base.
+    ///
+    /// # Safety
+    /// `base` is dropped after this.
+    pub(crate) unsafe fn set_base(&self, call: &'static str, base: &OwnedBase) -> Result<()> {
+        // SAFETY: `self` owns the event, and `base` outlives it, as `# Safety` asks.
+        let rc = unsafe { ffi::event_base_set(base.raw(), self.raw.as_ptr()) };
+        cvt(call, rc).map(drop)
+    }
+
+    pub(crate) fn add(&self, call: &'static str, timeout: Option<Duration>) -> Result<()> {
+        let timeout = timeout.map(timeval);
+        let time = timeout.as_ref().map_or(ptr::null(), ptr::from_ref);
+        // SAFETY: `self` owns the event; `time` is null or a local that libevent copies.
+        let rc = unsafe { ffi::event_add(self.raw.as_ptr(), time) };
+        cvt(call, rc).map(drop)
+    }
+
+    pub(crate) fn del(&self, call: &'static str) -> Result<()> {
+        // SAFETY: `self` owns the event.
+        let rc = unsafe { ffi::event_del(self.raw.as_ptr()) };
+        cvt(call, rc).map(drop)
+    }
+
+    /// Deletes a signal event. To end the calls it still owes, libevent writes through a
+    /// pointer into the frame of its loop; it keeps the pointer, and would write there again
+    /// at the next `event_del`, when the frame is gone. Activation clears it.
+    pub(crate) fn del_signal(&self, call: &'static str) -> Result<()> {
+        let result = self.del(call);
+        // SAFETY: `self` owns the event.
+        unsafe { ffi::event_active(self.raw.as_ptr(), ffi::EV_SIGNAL as c_int, 0) };
+        // SAFETY: `self` owns the event.
+        unsafe { ffi::event_del(self.raw.as_ptr()) };
+        result
+    }
+
+    pub(crate) fn remove_timer(&self, call: &'static str) -> Result<()> {
+        // SAFETY: `self` owns the event.
+        let rc = unsafe { ffi::event_remove_timer(self.raw.as_ptr()) };
+        cvt(call, rc).map(drop)
+    }
+
+    /// Whether any of `flags` is pending or active.
+    pub(crate) fn pends(&self, flags: EventFlags) -> bool {
+        // SAFETY: `self` owns the event; null asks for no time.
+        let set = unsafe { ffi::event_pending(self.raw.as_ptr(), flags.bits(), ptr::null_mut()) };
+        set != 0
+    }
+
+    /// The type of the event's file, as `S_IFREG`, if it has one.
+    pub(crate) fn file_type(&self) -> Option<libc::mode_t> {
+        // SAFETY: `self` owns the event.
+        let fd = unsafe { ffi::event_get_fd(self.raw.as_ptr()) };
+        if fd < 0 {
+            return None;
+        }
+        // SAFETY: the file of `fd` stays open while `self` lives, as `new` asks.
+        let fd = unsafe { BorrowedFd::borrow_raw(fd) };
+        Some(fstat(fd).ok()?.st_mode & libc::S_IFMT)
+    }
+
+    /// Makes the event active. Not for a signal event, whose owed calls libevent would lose.
+    pub(crate) fn activate(&self, what: EventFlags) {
+        // SAFETY: `self` owns the event; the number of calls matters to signal events only.
+        unsafe { ffi::event_active(self.raw.as_ptr(), what.bits().into(), 1) };
+    }
+
+    /// Sets the priority; refuses while the event is active, and a number that the base lacks.
+    pub(crate) fn set_priority(&self, priority: i32) -> bool {
+        // SAFETY: `self` owns the event.
+        unsafe { ffi::event_priority_set(self.raw.as_ptr(), priority) == 0 }
+    }
+}
+
+impl<T> Drop for OwnedEvent<T> {
+    fn drop(&mut self) {
+        // SAFETY: made in `new`, freed only here; its base is dropped later, as `new` asks.
+        unsafe { ffi::event_free(self.raw.as_ptr()) };
+    }
+}
+
+impl<T> fmt::Debug for OwnedEvent<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("OwnedEvent").field(&self.raw).finish()
+    }
+}
+
+/// The names of the backends that this system has.
+pub(crate) fn supported_methods() -> &'static [String] {
+    static METHODS: OnceLock<Vec<String>> = OnceLock::new();
+    METHODS.get_or_init(|| {
+        log::install();
+        let mut methods = Vec::new();
+        // SAFETY: libevent frees the list of the call before; there is none: this is the only
+        // call of the process.
+        let mut name = unsafe { ffi::event_get_supported_methods() };
+        while !name.is_null() {
+            // SAFETY: `name` points into the list, whose last entry is null.
+            let text = unsafe { *name };
+            if text.is_null() {
+                break;
+            }
+            // SAFETY: the entries are constants of the backends.
+            let text = unsafe { CStr::from_ptr(text) };
+            methods.push(text.to_string_lossy().into_owned());
+            // SAFETY: the entry is not the last one, which is null.
+            name = unsafe { name.add(1) };
+        }
+        methods
+    })
+}

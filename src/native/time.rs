@@ -1,0 +1,17 @@
+//! libevent's form of a time.
+
+use std::time::Duration;
+
+use crate::ffi;
+
+/// The longest time an event or an exit waits, about 136 years; longer ones become this.
+pub const MAX_TIMEOUT: Duration = Duration::from_secs(u32::MAX as u64);
+
+/// A time for libevent, no longer than [`MAX_TIMEOUT`]; parts of a microsecond are cut.
+pub(crate) fn timeval(time: Duration) -> ffi::timeval {
+    let time = time.min(MAX_TIMEOUT);
+    ffi::timeval {
+        tv_sec: time.as_secs().cast_signed(),
+        tv_usec: time.subsec_micros().into(),
+    }
+}
