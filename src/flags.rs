@@ -1,17 +1,7 @@
-//! Every flag set and constant of the classes, typed, so that one class's cannot be given
-//! to another.
-
-/// Gives a class its PHP constants, typed; the text is libevent's name, where it has one.
-macro_rules! class_consts {
-    ($class:ident: $flags:ident { $($php:ident = $flag:ident $($c:literal)?),+ $(,)? }) => {
-        impl $class {$(
-            #[doc = concat!("PHP: `", stringify!($class), "::", stringify!($php), "`.", $(" libevent: `", $c, "`.")?)]
-            #[doc = concat!("See [`", stringify!($flags), "::", stringify!($flag), "`].")]
-            $(#[doc(alias = $c)])?
-            pub const $php: $flags = $flags::$flag;
-        )+}
-    };
-}
+//! The flag sets and closed choices of the classes, typed, so that those of one class cannot be
+//! given to another.
+//!
+//! Knows `ffi` only. `constants` gives the values PHP's names.
 
 mod buffer;
 mod buffer_event;
@@ -33,24 +23,13 @@ pub use http::{HeaderSide, HttpMethods};
 pub use listener::ListenerFlags;
 pub use util::{SocketLevel, SocketOption, SocketType};
 
-use crate::{Event, EventBase, EventConfig, ffi};
-
-/// Gives a class its PHP constants, typed; the text is the C name.
-macro_rules! class_consts {
-    ($class:ident: $flags:ident { $($php:ident = $flag:ident $c:literal),+ $(,)? }) => {
-        impl $class {$(
-            #[doc = concat!("PHP: `", stringify!($class), "::", stringify!($php), "`. libevent: `", $c, "`.")]
-            #[doc = concat!("See [`", stringify!($flags), "::", stringify!($flag), "`].")]
-            #[doc(alias = $c)]
-            pub const $php: $flags = $flags::$flag;
-        )+}
-    };
-}
+use crate::ffi;
 
 bitflags::bitflags! {
-    /// What an [`Event`] waits for, and what it reports to its callback.
+    /// What an [`Event`](crate::Event) waits for, and what it reports to its callback.
     ///
-    /// PHP: the constants of `Event`; [`Event::READ`] and the others are the same values.
+    /// PHP: the constants of `Event`; [`Event::READ`](crate::Event::READ) and the others are
+    /// the same values.
     ///
     /// ```compile_fail,E0308
     /// // One class's flags are not another's.
@@ -64,7 +43,7 @@ bitflags::bitflags! {
     /// ```
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
     pub struct EventFlags: c_short {
-        /// The time that was given to [`Event::add`] has passed.
+        /// The time that was given to [`Event::add`](crate::Event::add) has passed.
         const TIMEOUT = ffi::EV_TIMEOUT as c_short;
         /// The source can be read, or has come to its end.
         const READ = ffi::EV_READ as c_short;
@@ -78,14 +57,14 @@ bitflags::bitflags! {
         const ET = ffi::EV_ET as c_short;
     }
 
-    /// How [`EventBase::loop`] runs.
+    /// How [`EventBase::loop`](crate::EventBase::loop) runs.
     ///
     /// # Examples
     /// ```
     /// use php_event::{EventBase, LoopFlags};
     /// assert_eq!(EventBase::LOOP_ONCE | EventBase::LOOP_NONBLOCK, LoopFlags::ONCE | LoopFlags::NONBLOCK);
     /// ```
-    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
     pub struct LoopFlags: c_int {
         /// Wait until something is active, run all that is, and return.
         const ONCE = ffi::EVLOOP_ONCE as c_int;
@@ -95,7 +74,7 @@ bitflags::bitflags! {
         const NO_EXIT_ON_EMPTY = ffi::EVLOOP_NO_EXIT_ON_EMPTY as c_int;
     }
 
-    /// How a base is made: for [`EventConfig::set_flags`].
+    /// How a base is made: for [`EventConfig::set_flags`](crate::EventConfig::set_flags).
     ///
     /// # Examples
     /// ```
@@ -110,7 +89,7 @@ bitflags::bitflags! {
         const NOLOCK = ffi::event_base_config_flag_EVENT_BASE_FLAG_NOLOCK;
         /// Do not look at the `EVENT_NO…` environment variables.
         const IGNORE_ENV = ffi::event_base_config_flag_EVENT_BASE_FLAG_IGNORE_ENV;
-        /// Windows only: [`EventConfig::set_flags`] answers `Err`.
+        /// Windows only: [`EventConfig::set_flags`](crate::EventConfig::set_flags) answers `Err`.
         const STARTUP_IOCP = ffi::event_base_config_flag_EVENT_BASE_FLAG_STARTUP_IOCP;
         /// Ask the clock each time instead of once for each turn of the loop.
         const NO_CACHE_TIME = ffi::event_base_config_flag_EVENT_BASE_FLAG_NO_CACHE_TIME;
@@ -144,29 +123,3 @@ bitflags::bitflags! {
         const EARLY_CLOSE = ffi::event_method_feature_EV_FEATURE_EARLY_CLOSE;
     }
 }
-
-class_consts!(Event: EventFlags {
-    TIMEOUT = TIMEOUT "EV_TIMEOUT",
-    READ = READ "EV_READ",
-    WRITE = WRITE "EV_WRITE",
-    SIGNAL = SIGNAL "EV_SIGNAL",
-    PERSIST = PERSIST "EV_PERSIST",
-    ET = ET "EV_ET",
-});
-class_consts!(EventBase: LoopFlags {
-    LOOP_ONCE = ONCE "EVLOOP_ONCE",
-    LOOP_NONBLOCK = NONBLOCK "EVLOOP_NONBLOCK",
-});
-class_consts!(EventBase: BaseFlags {
-    NOLOCK = NOLOCK "EVENT_BASE_FLAG_NOLOCK",
-    IGNORE_ENV = IGNORE_ENV "EVENT_BASE_FLAG_IGNORE_ENV",
-    STARTUP_IOCP = STARTUP_IOCP "EVENT_BASE_FLAG_STARTUP_IOCP",
-    NO_CACHE_TIME = NO_CACHE_TIME "EVENT_BASE_FLAG_NO_CACHE_TIME",
-    EPOLL_USE_CHANGELIST = EPOLL_USE_CHANGELIST "EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST",
-    PRECISE_TIMER = PRECISE_TIMER "EVENT_BASE_FLAG_PRECISE_TIMER",
-});
-class_consts!(EventConfig: EventFeatures {
-    FEATURE_ET = ET "EV_FEATURE_ET",
-    FEATURE_O1 = O1 "EV_FEATURE_O1",
-    FEATURE_FDS = FDS "EV_FEATURE_FDS",
-});

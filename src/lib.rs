@@ -27,6 +27,7 @@ mod base;
 mod buffer;
 mod buffer_event;
 mod config;
+mod constants;
 mod dns;
 mod event;
 mod ffi;

@@ -1,8 +1,8 @@
 //! The choices of `EventBuffer`.
 
-use crate::{EventBuffer, ffi};
+use crate::ffi;
 
-/// What ends a line, for [`EventBuffer::read_line`] and [`EventBuffer::search_eol`].
+/// What ends a line, for [`EventBuffer::read_line`](crate::EventBuffer::read_line) and [`EventBuffer::search_eol`](crate::EventBuffer::search_eol).
 ///
 /// PHP: the constants `EventBuffer::EOL_…`, the same values.
 ///
@@ -51,15 +51,3 @@ pub enum PtrHow {
     /// From the position before.
     Add = ffi::evbuffer_ptr_how_EVBUFFER_PTR_ADD,
 }
-
-class_consts!(EventBuffer: EolStyle {
-    EOL_ANY = Any "EVBUFFER_EOL_ANY",
-    EOL_CRLF = Crlf "EVBUFFER_EOL_CRLF",
-    EOL_CRLF_STRICT = CrlfStrict "EVBUFFER_EOL_CRLF_STRICT",
-    EOL_LF = Lf "EVBUFFER_EOL_LF",
-    EOL_NUL = Nul "EVBUFFER_EOL_NUL",
-});
-class_consts!(EventBuffer: PtrHow {
-    PTR_SET = Set "EVBUFFER_PTR_SET",
-    PTR_ADD = Add "EVBUFFER_PTR_ADD",
-});

@@ -2,9 +2,9 @@
 
 use std::ffi::{c_int, c_short};
 
-use crate::{EventBufferEvent, ffi};
+use crate::ffi;
 
-/// How urgently [`EventBufferEvent::flush`] moves bytes, and why a filter is called.
+/// How urgently [`EventBufferEvent::flush`](crate::EventBufferEvent::flush) moves bytes, and why a filter is called.
 ///
 /// PHP has no such thing. libevent: `enum bufferevent_flush_mode`.
 ///
@@ -80,7 +80,7 @@ impl FilterResult {
 }
 
 bitflags::bitflags! {
-    /// What happened to an [`EventBufferEvent`], as its event callback is told.
+    /// What happened to an [`EventBufferEvent`](crate::EventBufferEvent), as its event callback is told.
     ///
     /// `EOF`, `ERROR` and `TIMEOUT` come with the direction that they ended: the end of the
     /// input is `READING | EOF`, 17.
@@ -113,7 +113,7 @@ bitflags::bitflags! {
         const CONNECTED = ffi::BEV_EVENT_CONNECTED as c_short;
     }
 
-    /// How an [`EventBufferEvent`] is made.
+    /// How an [`EventBufferEvent`](crate::EventBufferEvent) is made.
     ///
     /// PHP: the `OPT_` constants of `EventBufferEvent`. libevent: `enum bufferevent_options`.
     ///
@@ -141,22 +141,7 @@ bitflags::bitflags! {
     }
 }
 
-class_consts!(EventBufferEvent: BufferEventFlags {
-    READING = READING "BEV_EVENT_READING",
-    WRITING = WRITING "BEV_EVENT_WRITING",
-    EOF = EOF "BEV_EVENT_EOF",
-    ERROR = ERROR "BEV_EVENT_ERROR",
-    TIMEOUT = TIMEOUT "BEV_EVENT_TIMEOUT",
-    CONNECTED = CONNECTED "BEV_EVENT_CONNECTED",
-});
-class_consts!(EventBufferEvent: BufferEventOptions {
-    OPT_CLOSE_ON_FREE = CLOSE_ON_FREE "BEV_OPT_CLOSE_ON_FREE",
-    OPT_THREADSAFE = THREADSAFE "BEV_OPT_THREADSAFE",
-    OPT_DEFER_CALLBACKS = DEFER_CALLBACKS "BEV_OPT_DEFER_CALLBACKS",
-    OPT_UNLOCK_CALLBACKS = UNLOCK_CALLBACKS "BEV_OPT_UNLOCK_CALLBACKS",
-});
-
-/// Which side of a TLS connection an [`EventBufferEvent`] is, and how far it is.
+/// Which side of a TLS connection an [`EventBufferEvent`](crate::EventBufferEvent) is, and how far it is.
 ///
 /// PHP: the constants `EventBufferEvent::SSL_…`, the same values.
 /// libevent: `enum bufferevent_ssl_state`.
@@ -186,10 +171,3 @@ impl SslState {
         self as ffi::bufferevent_ssl_state
     }
 }
-
-#[cfg(feature = "openssl")]
-class_consts!(EventBufferEvent: SslState {
-    SSL_OPEN = Open "BUFFEREVENT_SSL_OPEN",
-    SSL_CONNECTING = Connecting "BUFFEREVENT_SSL_CONNECTING",
-    SSL_ACCEPTING = Accepting "BUFFEREVENT_SSL_ACCEPTING",
-});

@@ -2,12 +2,12 @@
 
 use std::ffi::c_int;
 
-use crate::{EventDnsBase, ffi};
+use crate::ffi;
 
 bitflags::bitflags! {
-    /// How an [`EventDnsBase`] is made.
+    /// How an [`EventDnsBase`](crate::EventDnsBase) is made.
     ///
-    /// PHP: constants of `EventDnsBase`; [`EventDnsBase::INITIALIZE_NAMESERVERS`] and the
+    /// PHP: constants of `EventDnsBase`; [`EventDnsBase::INITIALIZE_NAMESERVERS`](crate::EventDnsBase::INITIALIZE_NAMESERVERS) and the
     /// others are the same values. PHP's `true` is `INITIALIZE_NAMESERVERS`, `false` no flag.
     ///
     /// ```compile_fail,E0308
@@ -31,9 +31,9 @@ bitflags::bitflags! {
         const NAMESERVERS_NO_DEFAULT = ffi::EVDNS_BASE_NAMESERVERS_NO_DEFAULT as c_int;
     }
 
-    /// What [`EventDnsBase::parse_resolv_conf`] takes from the file.
+    /// What [`EventDnsBase::parse_resolv_conf`](crate::EventDnsBase::parse_resolv_conf) takes from the file.
     ///
-    /// PHP: constants of `EventDnsBase`; [`EventDnsBase::OPTION_SEARCH`] and the others are
+    /// PHP: constants of `EventDnsBase`; [`EventDnsBase::OPTION_SEARCH`](crate::EventDnsBase::OPTION_SEARCH) and the others are
     /// the same values.
     ///
     /// # Examples
@@ -58,16 +58,3 @@ bitflags::bitflags! {
             | Self::HOSTSFILE.bits();
     }
 }
-
-class_consts!(EventDnsBase: DnsFlags {
-    INITIALIZE_NAMESERVERS = INITIALIZE_NAMESERVERS "EVDNS_BASE_INITIALIZE_NAMESERVERS",
-    DISABLE_WHEN_INACTIVE = DISABLE_WHEN_INACTIVE "EVDNS_BASE_DISABLE_WHEN_INACTIVE",
-    NAMESERVERS_NO_DEFAULT = NAMESERVERS_NO_DEFAULT "EVDNS_BASE_NAMESERVERS_NO_DEFAULT",
-});
-class_consts!(EventDnsBase: DnsOptions {
-    OPTION_SEARCH = SEARCH "DNS_OPTION_SEARCH",
-    OPTION_NAMESERVERS = NAMESERVERS "DNS_OPTION_NAMESERVERS",
-    OPTION_MISC = MISC "DNS_OPTION_MISC",
-    OPTION_HOSTSFILE = HOSTSFILE "DNS_OPTION_HOSTSFILE",
-    OPTIONS_ALL = ALL "DNS_OPTIONS_ALL",
-});

@@ -2,13 +2,13 @@
 
 use std::ffi::c_uint;
 
-use crate::{EventHttpRequest, ffi};
+use crate::ffi;
 
 bitflags::bitflags! {
     /// HTTP methods: one for a request, a set of them for what a server allows.
     ///
     /// PHP: the `CMD_*` constants of `EventHttpRequest`;
-    /// [`EventHttpRequest::CMD_GET`] and the others are the same values.
+    /// [`EventHttpRequest::CMD_GET`](crate::EventHttpRequest::CMD_GET) and the others are the same values.
     ///
     /// ```
     /// use php_event::EventHttpRequest;
@@ -40,7 +40,7 @@ bitflags::bitflags! {
 
 /// Which of a request's two lists of headers.
 ///
-/// PHP: [`EventHttpRequest::INPUT_HEADER`] and [`EventHttpRequest::OUTPUT_HEADER`].
+/// PHP: [`EventHttpRequest::INPUT_HEADER`](crate::EventHttpRequest::INPUT_HEADER) and [`EventHttpRequest::OUTPUT_HEADER`](crate::EventHttpRequest::OUTPUT_HEADER).
 ///
 /// ```
 /// use php_event::{EventHttpRequest, HeaderSide};
@@ -53,23 +53,4 @@ pub enum HeaderSide {
     Input = 1,
     /// What goes to the peer: 2 in PHP.
     Output = 2,
-}
-
-class_consts!(EventHttpRequest: HttpMethods {
-    CMD_GET = GET "EVHTTP_REQ_GET",
-    CMD_POST = POST "EVHTTP_REQ_POST",
-    CMD_HEAD = HEAD "EVHTTP_REQ_HEAD",
-    CMD_PUT = PUT "EVHTTP_REQ_PUT",
-    CMD_DELETE = DELETE "EVHTTP_REQ_DELETE",
-    CMD_OPTIONS = OPTIONS "EVHTTP_REQ_OPTIONS",
-    CMD_TRACE = TRACE "EVHTTP_REQ_TRACE",
-    CMD_CONNECT = CONNECT "EVHTTP_REQ_CONNECT",
-    CMD_PATCH = PATCH "EVHTTP_REQ_PATCH",
-});
-
-impl EventHttpRequest {
-    /// PHP: `EventHttpRequest::INPUT_HEADER`. See [`HeaderSide::Input`].
-    pub const INPUT_HEADER: HeaderSide = HeaderSide::Input;
-    /// PHP: `EventHttpRequest::OUTPUT_HEADER`. See [`HeaderSide::Output`].
-    pub const OUTPUT_HEADER: HeaderSide = HeaderSide::Output;
 }

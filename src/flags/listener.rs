@@ -1,11 +1,11 @@
 //! The flags of `EventListener`.
 
-use crate::{EventListener, ffi};
+use crate::ffi;
 
 bitflags::bitflags! {
-    /// How an [`EventListener`] is made.
+    /// How an [`EventListener`](crate::EventListener) is made.
     ///
-    /// PHP: the constants of `EventListener`; [`EventListener::OPT_DISABLED`] and the others
+    /// PHP: the constants of `EventListener`; [`EventListener::OPT_DISABLED`](crate::EventListener::OPT_DISABLED) and the others
     /// are the same values.
     ///
     /// ```compile_fail,E0308
@@ -31,22 +31,12 @@ bitflags::bitflags! {
         /// for a listener that binds an address.
         const REUSEABLE = ffi::LEV_OPT_REUSEABLE;
         /// Locks, which a handle that stays in its thread has no use for:
-        /// [`EventListener::new`] answers `Err`.
+        /// [`EventListener::new`](crate::EventListener::new) answers `Err`.
         const THREADSAFE = ffi::LEV_OPT_THREADSAFE;
-        /// Accept nothing until [`EventListener::enable`].
+        /// Accept nothing until [`EventListener::enable`](crate::EventListener::enable).
         const DISABLED = ffi::LEV_OPT_DISABLED;
         /// `TCP_DEFER_ACCEPT`: a connection comes when its client has sent something. Only for
         /// a listener that binds an IP address.
         const DEFERRED_ACCEPT = ffi::LEV_OPT_DEFERRED_ACCEPT;
     }
 }
-
-class_consts!(EventListener: ListenerFlags {
-    OPT_LEAVE_SOCKETS_BLOCKING = LEAVE_SOCKETS_BLOCKING "LEV_OPT_LEAVE_SOCKETS_BLOCKING",
-    OPT_CLOSE_ON_FREE = CLOSE_ON_FREE "LEV_OPT_CLOSE_ON_FREE",
-    OPT_CLOSE_ON_EXEC = CLOSE_ON_EXEC "LEV_OPT_CLOSE_ON_EXEC",
-    OPT_REUSEABLE = REUSEABLE "LEV_OPT_REUSEABLE",
-    OPT_THREADSAFE = THREADSAFE "LEV_OPT_THREADSAFE",
-    OPT_DISABLED = DISABLED "LEV_OPT_DISABLED",
-    OPT_DEFERRED_ACCEPT = DEFERRED_ACCEPT "LEV_OPT_DEFERRED_ACCEPT",
-});

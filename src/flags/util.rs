@@ -2,9 +2,6 @@
 
 use std::ffi::c_int;
 
-use super::AddressFamily;
-use crate::EventUtil;
-
 /// Makes a type for numbers of the system that other numbers may be added to.
 macro_rules! numbers {
     ($(
@@ -122,38 +119,3 @@ numbers! {
         const TYPE = libc::SO_TYPE;
     }
 }
-
-class_consts!(EventUtil: AddressFamily {
-    AF_INET = INET,
-    AF_INET6 = INET6,
-    AF_UNIX = UNIX,
-    AF_UNSPEC = UNSPEC,
-});
-class_consts!(EventUtil: SocketOption {
-    SO_DEBUG = DEBUG,
-    SO_REUSEADDR = REUSEADDR,
-    SO_KEEPALIVE = KEEPALIVE,
-    SO_DONTROUTE = DONTROUTE,
-    SO_LINGER = LINGER,
-    SO_BROADCAST = BROADCAST,
-    SO_OOBINLINE = OOBINLINE,
-    SO_SNDBUF = SNDBUF,
-    SO_RCVBUF = RCVBUF,
-    SO_SNDLOWAT = SNDLOWAT,
-    SO_RCVLOWAT = RCVLOWAT,
-    SO_SNDTIMEO = SNDTIMEO,
-    SO_RCVTIMEO = RCVTIMEO,
-    SO_TYPE = TYPE,
-    SO_ERROR = ERROR,
-    TCP_NODELAY = NODELAY,
-});
-class_consts!(EventUtil: SocketLevel {
-    SOL_SOCKET = SOCKET,
-    SOL_TCP = TCP,
-    SOL_UDP = UDP,
-    IPPROTO_IP = IP,
-    IPPROTO_IPV6 = IPV6,
-});
-class_consts!(EventUtil: SocketType {
-    SOCK_RAW = RAW,
-});
