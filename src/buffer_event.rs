@@ -31,10 +31,12 @@ use inner::Link;
 pub(crate) use inner::{Inner, Kind, Native};
 pub use limits::RateLimit;
 #[cfg(feature = "openssl")]
-pub(crate) use tls::{accept_native, connect_native, say_goodbye};
+pub(crate) use tls::{accept_native, connect_native};
 
 use crate::error::{Error, Result, cvt, cvt_p};
 use crate::flags::{BufferEventOptions, EventFlags, FlushMode};
+#[cfg(feature = "openssl")]
+pub(crate) use crate::native::bufferevent_ssl::send_close_notify as say_goodbye;
 use crate::{EventBase, ffi};
 
 /// A connection whose data the loop reads into one buffer and writes out of another.
@@ -353,7 +355,7 @@ impl EventBufferEvent {
         self.with(CALL, |raw| {
             #[cfg(feature = "openssl")]
             if let (Some(tls), 0) = (&*self.0.tls.borrow(), output) {
-                tls.say_goodbye();
+                tls.send_close_notify();
             }
             // SAFETY: `with` gives one that is not freed.
             unsafe { ffi::bufferevent_disable(raw, both) };

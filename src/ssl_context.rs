@@ -14,6 +14,7 @@ use openssl::ssl::{Ssl, SslContext, SslRef};
 use openssl::x509::verify::X509CheckFlags;
 
 use crate::error::{Error, Result};
+use crate::native::ssl::{clear_address, clear_server_name};
 use host::Host;
 use options::Options;
 use settings::Settings;
@@ -422,9 +423,11 @@ impl EventSslContext {
     ) -> Result<()> {
         let host = Host::read(call, host)?;
         let settings = &self.0.state.borrow().settings;
+        // Name and address would both have to fit: each takes away the other.
         queue::clean(|| {
-            if let Host::Name(name) = host {
-                ssl.set_hostname(name)?;
+            match host {
+                Host::Name(name) => ssl.set_hostname(name)?,
+                Host::Address(_) => clear_server_name(ssl),
             }
             if !settings.verifies() || !settings.verify_host {
                 return Ok(());
@@ -432,9 +435,12 @@ impl EventSslContext {
             let verify = ssl.param_mut();
             verify.set_hostflags(X509CheckFlags::NO_PARTIAL_WILDCARDS);
             match host {
-                Host::Name(name) => verify.set_host(name),
+                Host::Name(name) => {
+                    clear_address(verify);
+                    verify.set_host(name)
+                }
                 Host::Address(address) => {
-                    verify.set_host("")?; // takes `NOBODY` away: both would have to fit
+                    verify.set_host("")?;
                     verify.set_ip(address)
                 }
             }

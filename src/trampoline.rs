@@ -6,8 +6,6 @@ mod buffer_event;
 mod dns;
 mod http;
 mod listener;
-#[cfg(feature = "openssl")]
-mod tls;
 
 #[cfg(test)]
 pub(crate) use buffer::on_change;
@@ -21,8 +19,6 @@ pub(crate) use http::{
     on_client_input, on_client_turn, on_close, on_complete, on_input, on_request, on_turn,
 };
 pub(crate) use listener::{on_accept, on_accept_failure};
-#[cfg(feature = "openssl")]
-pub(crate) use tls::on_session_end;
 
 pub(crate) use crate::runtime::{Slot, lend, reclaim};
 use crate::runtime::{guard, panic_waits, release, upgrade};

@@ -26,6 +26,8 @@ use super::tls::Tls;
 use crate::buffer::{Lender, Side};
 use crate::error::{Error, Result};
 use crate::flags::{BufferEventFlags, BufferEventOptions, EventFlags};
+#[cfg(feature = "openssl")]
+use crate::native::ssl::Notify;
 use crate::trampoline::{self, Slot};
 use crate::{DnsError, base, ffi};
 
@@ -339,7 +341,8 @@ impl Inner {
                 // SAFETY: as above.
                 unsafe { ffi::evbuffer_freeze(output, 1) };
             }
-            (_, Some(tls)) => tls.write_now(output),
+            // SAFETY: the output lives as long as `raw`.
+            (_, Some(tls)) => unsafe { tls.write_now(output) },
             _ => {}
         }
         if let (Kind::TlsFilter, Some(under)) = (self.kind, &*self.under.borrow()) {
@@ -410,7 +413,8 @@ impl Remains {
         }
         #[cfg(feature = "openssl")]
         if let Some(tls) = self.tls {
-            tls.end(base);
+            // SAFETY: `let_go` has freed the buffer event; a view has no session.
+            unsafe { tls.end(base) };
         }
         // SAFETY: lent in `from_native`, and libevent has forgotten it.
         unsafe { trampoline::reclaim::<Inner>(self.arg) };
@@ -447,7 +451,7 @@ impl Remains {
         // SAFETY: as above.
         unsafe { ffi::bufferevent_disable(self.raw, both) };
         #[cfg(feature = "openssl")]
-        self.say_goodbye();
+        self.send_close_notify();
         if self.kind.has_socket() {
             // SAFETY: as above. While connecting, `disable` leaves an event in the backend,
             // which would outlive the descriptor; this does not.
@@ -462,12 +466,14 @@ impl Remains {
 impl Remains {
     /// Tells a TLS peer that no more comes, unless something was to come: then the end without
     /// a goodbye tells it that the rest is missing.
-    fn say_goodbye(&self) {
+    fn send_close_notify(&self) {
         let Some(tls) = &self.tls else { return };
         // SAFETY: `raw` is not freed before the end of `let_go`.
         let output = unsafe { ffi::bufferevent_get_output(self.raw) };
         // SAFETY: the output lives as long as `raw`.
-        if unsafe { ffi::evbuffer_get_length(output) } > 0 || !tls.say_goodbye() {
+        if unsafe { ffi::evbuffer_get_length(output) } > 0
+            || tls.send_close_notify() == Notify::Waits
+        {
             return;
         }
         if let Some(under) = &self.under {

@@ -4,9 +4,13 @@
 //!
 //! Knows `ffi`, `runtime` and `flags`, and no class.
 
+#[cfg(feature = "openssl")]
+pub(crate) mod bufferevent_ssl;
 mod event;
 mod event_base;
 mod event_config;
+#[cfg(feature = "openssl")]
+pub(crate) mod ssl;
 mod time;
 
 pub(crate) use event::{OwnedEvent, supported_methods};

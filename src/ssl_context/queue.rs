@@ -2,24 +2,18 @@
 //! it so, and what they put there becomes one line of text.
 //!
 //! Owns nothing, lends nothing to C, runs no user code.
-#![allow(unsafe_code)]
 
 use openssl::error::ErrorStack;
 
 use crate::error::Error;
-use crate::ffi;
+use crate::native::ssl::clear_errors;
 
-/// Does `work` with a queue of its own.
+/// Runs `work` with an empty queue, and leaves it empty.
 pub(super) fn clean<T>(work: impl FnOnce() -> T) -> T {
-    clear();
+    clear_errors();
     let result = work();
-    clear();
+    clear_errors();
     result
-}
-
-fn clear() {
-    // SAFETY: takes nothing, and touches this thread's queue only.
-    unsafe { ffi::openssl::ERR_clear_error() };
 }
 
 /// Turns what OpenSSL says into a failed call's cause.

@@ -204,3 +204,17 @@ fn name_is_asked_for_where_it_can_be_given() {
     let error = plain.set_ssl_host("localhost").unwrap_err().to_string();
     assert!(error.contains("speaks no TLS"), "{error}");
 }
+
+#[test]
+fn the_host_named_last_is_the_one_that_counts() {
+    let world = World::new();
+    let names = ["localhost", "127.0.0.1"];
+    for (first, last) in [(names[0], names[1]), (names[1], names[0])] {
+        let base = EventBase::new().unwrap();
+        let identity = world.authority.sign(&[last]);
+        let (server, client) = sockets(&base, &world.server_as(&identity, &[]), &world.client());
+        client.set_ssl_host(first).unwrap();
+        client.set_ssl_host(last).unwrap();
+        shake(&base, server, client).assert_stands();
+    }
+}

@@ -1,0 +1,181 @@
+//! How a session ends: `close_notify`, TLS's half-close, and ends without it.
+//!
+//! Owns, lends to C: nothing. Runs no user code.
+#![allow(unsafe_code)]
+
+use std::io;
+
+use super::super::EventBufferEvent;
+use super::Tls;
+use crate::error::{Error, Result};
+use crate::ffi;
+use crate::native::bufferevent_ssl::TlsBufferEvent;
+use crate::native::ssl::Notify;
+
+/// How far this side is in closing the session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Closing {
+    /// It can write, once the handshake is over.
+    No,
+    /// `close_notify` was sent: nothing more can be written.
+    Sent,
+    /// OpenSSL has reported an error: the peer is not told that all was sent.
+    Failed,
+}
+
+impl Tls {
+    pub(in super::super) fn is_dirty(&self) -> bool {
+        self.allows_dirty_shutdown.get()
+    }
+
+    /// Sends `close_notify`, if the handshake is over and nothing has failed.
+    pub(in super::super) fn send_close_notify(&self) -> Notify {
+        let is_open = self.closing.get() == Closing::No && self.session.is_established();
+        if self.is_foreign() || !is_open {
+            return Notify::Done;
+        }
+        let notify = self.session.send_close_notify();
+        if notify == Notify::Done {
+            self.closing.set(Closing::Sent);
+        }
+        notify
+    }
+
+    /// Writes the output of the buffer event that has this session, if that can be done at
+    /// once.
+    ///
+    /// # Safety
+    /// `output` is not freed, and nothing else reads from it meanwhile.
+    pub(in super::super) unsafe fn write_now(&self, output: *mut ffi::evbuffer) {
+        // SAFETY: the caller keeps `output`.
+        let length = unsafe { ffi::evbuffer_get_length(output) };
+        if length == 0 || self.is_foreign() || !self.session.is_established() {
+            return;
+        }
+        // SAFETY: the caller keeps `output`; null without memory.
+        let first = unsafe { ffi::evbuffer_pullup(output, -1) };
+        // SAFETY: null, or the first of the `length` bytes, which nothing changes before
+        // the drain.
+        let bytes = unsafe { ffi::bytes(first.cast(), length) };
+        if self.session.write(bytes) {
+            // SAFETY: the caller keeps `output`, and `bytes` is not used any more.
+            unsafe { ffi::evbuffer_drain(output, length) };
+        }
+    }
+}
+
+impl EventBufferEvent {
+    /// Tells the peer that no more comes (`close_notify`), and goes on reading: TLS's half-close.
+    /// From then on nothing can be written; a second call does nothing.
+    ///
+    /// Not in PHP. OpenSSL: `SSL_shutdown`.
+    ///
+    /// # Errors
+    /// [`Error::State`] without TLS, before the end of the handshake, and while output waits:
+    /// call it in the write callback; [`Error::Io`] of kind `WouldBlock` when the socket has no
+    /// room for it just now, after which it may be called again; [`Error::Freed`],
+    /// [`Error::Forked`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{BufferEventOptions, EventBase, EventBufferEvent, EventSslContext};
+    /// # let base = EventBase::new()?;
+    /// # let context = EventSslContext::new(EventSslContext::TLS_CLIENT_METHOD, &[])?;
+    /// let tls = EventBufferEvent::ssl_unconnected(&base, &context, BufferEventOptions::empty())?;
+    /// let error = tls.ssl_shutdown().unwrap_err();
+    /// assert!(error.to_string().contains("wait for CONNECTED"));
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
+    #[doc(alias = "SSL_shutdown")]
+    pub fn ssl_shutdown(&self) -> Result<()> {
+        const CALL: &str = "EventBufferEvent::ssl_shutdown";
+        let established = self.ssl(CALL, |tls| tls.session.is_established())?;
+        let reason = match established {
+            None => "it speaks no TLS",
+            Some(false) => "the handshake is not over; wait for CONNECTED",
+            Some(true) if self.output().length() > 0 => {
+                "output waits to be written; call it in the write callback"
+            }
+            Some(true) => {
+                let base = self.0.base();
+                let notify = base.calling(|| self.ssl(CALL, Tls::send_close_notify))?;
+                return self.end_output(CALL, notify);
+            }
+        };
+        Err(Error::State { call: CALL, reason })
+    }
+
+    /// Takes no more output after `close_notify`.
+    fn end_output(&self, call: &'static str, notify: Option<Notify>) -> Result<()> {
+        if notify != Some(Notify::Done) {
+            return Err(Error::io(call, io::ErrorKind::WouldBlock));
+        }
+        let raw = self.0.usable(call)?;
+        // SAFETY: `usable` gives one that is not freed.
+        let output = unsafe { ffi::bufferevent_get_output(raw) };
+        // SAFETY: the output lives as long as `raw`.
+        unsafe { ffi::evbuffer_freeze(output, 0) };
+        Ok(())
+    }
+
+    /// Whether an end of the stream without a `close_notify` counts as an end, and not as an
+    /// error. False unless it was set: who cuts the connection could cut the data short.
+    ///
+    /// PHP: the property `EventBufferEvent::$allow_ssl_dirty_shutdown`, which reads true
+    /// without TLS. libevent: `bufferevent_openssl_get_allow_dirty_shutdown`.
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{BufferEventOptions, EventBase, EventBufferEvent, EventSslContext};
+    /// # let base = EventBase::new()?;
+    /// # let context = EventSslContext::new(EventSslContext::TLS_CLIENT_METHOD, &[])?;
+    /// let tls = EventBufferEvent::ssl_unconnected(&base, &context, BufferEventOptions::empty())?;
+    /// assert!(!tls.allow_ssl_dirty_shutdown());
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
+    #[doc(
+        alias = "EventBufferEvent::$allow_ssl_dirty_shutdown",
+        alias = "bufferevent_openssl_get_allow_dirty_shutdown"
+    )]
+    #[must_use]
+    pub fn allow_ssl_dirty_shutdown(&self) -> bool {
+        let dirty = self.ssl("", Tls::is_dirty);
+        dirty.is_ok_and(|dirty| dirty == Some(true))
+    }
+
+    /// Sets whether an end of the stream without a `close_notify` counts as an end.
+    ///
+    /// PHP: the property `EventBufferEvent::$allow_ssl_dirty_shutdown`, without effect under
+    /// OpenSSL 3. libevent: `bufferevent_openssl_set_allow_dirty_shutdown`.
+    ///
+    /// # Errors
+    /// [`Error::State`] without TLS; [`Error::Freed`], [`Error::Forked`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{BufferEventOptions, EventBase, EventBufferEvent, EventSslContext};
+    /// # let base = EventBase::new()?;
+    /// # let context = EventSslContext::new(EventSslContext::TLS_CLIENT_METHOD, &[])?;
+    /// let tls = EventBufferEvent::ssl_unconnected(&base, &context, BufferEventOptions::empty())?;
+    /// tls.set_allow_ssl_dirty_shutdown(true)?;
+    /// assert!(tls.allow_ssl_dirty_shutdown());
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
+    #[doc(
+        alias = "EventBufferEvent::$allow_ssl_dirty_shutdown",
+        alias = "bufferevent_openssl_set_allow_dirty_shutdown"
+    )]
+    pub fn set_allow_ssl_dirty_shutdown(&self, allow: bool) -> Result<()> {
+        const CALL: &str = "EventBufferEvent::$allow_ssl_dirty_shutdown";
+        let raw = self.0.usable(CALL)?;
+        let set = self.ssl(CALL, |tls| {
+            tls.allows_dirty_shutdown.set(allow);
+            // SAFETY: `usable` gives one that is not freed, and it has a session.
+            unsafe { TlsBufferEvent::new(raw) }.allow_dirty_shutdown(allow);
+        })?;
+        set.ok_or(Error::State {
+            call: CALL,
+            reason: "it speaks no TLS",
+        })
+    }
+}

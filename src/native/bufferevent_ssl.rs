@@ -1,0 +1,136 @@
+//! A TLS `bufferevent`: its making, and the calls that only it has.
+//!
+//! Owns: nothing; what the makers return belongs to their caller. Lent to C: the session.
+//! Runs user code: none. A TLS bufferevent is always made with deferred callbacks, and the
+//! makers are called before any callback is set.
+#![allow(unsafe_code)]
+
+use std::ffi::{c_int, c_ulong};
+use std::marker::PhantomData;
+
+use super::ssl::{self, Session};
+use crate::ffi;
+use crate::flags::{BufferEventOptions, EventFlags, SslState};
+
+/// Numbers below this are results of `SSL_get_error`, which libevent mixes with the errors.
+const RESULTS: c_ulong = 0x100;
+
+/// Where a `bufferevent` has the event that waits for its socket to be readable: after the
+/// base and the operations (`event2/bufferevent_struct.h`; `vendor/libevent/tests/abi.rs` checks it).
+const EV_READ_OFFSET: usize = 2 * size_of::<*const ()>();
+
+/// A TLS `bufferevent` for the length of one call.
+#[derive(Clone, Copy)]
+pub(crate) struct TlsBufferEvent<'a> {
+    raw: *mut ffi::bufferevent,
+    _call: PhantomData<&'a ()>,
+}
+
+impl TlsBufferEvent<'_> {
+    /// # Safety
+    /// `raw` is a TLS bufferevent, and not freed while this lives.
+    pub(crate) unsafe fn new(raw: *mut ffi::bufferevent) -> Self {
+        Self {
+            raw,
+            _call: PhantomData,
+        }
+    }
+
+    /// The OpenSSL errors that libevent has noted, the cause first; it forgets them.
+    pub(crate) fn take_errors(self) -> Vec<c_ulong> {
+        let mut errors = Vec::new();
+        loop {
+            // SAFETY: `new`'s caller keeps the bufferevent.
+            match unsafe { ffi::bufferevent_get_openssl_error(self.raw) } {
+                0 => break,
+                error if error < RESULTS => {}
+                error => errors.push(error),
+            }
+        }
+        errors.reverse(); // libevent gives the last one first
+        errors
+    }
+
+    pub(crate) fn allow_dirty_shutdown(self, allow: bool) {
+        // SAFETY: `new`'s caller keeps the bufferevent.
+        unsafe { ffi::bufferevent_openssl_set_allow_dirty_shutdown(self.raw, allow.into()) };
+    }
+
+    /// Has libevent read in the next turn of the loop, as if its socket were readable. It
+    /// has no effect on a filter, which has no socket.
+    pub(crate) fn read_soon(self) {
+        // SAFETY: `raw` is a `bufferevent`, which has this event at the offset.
+        let readable = unsafe { self.raw.byte_add(EV_READ_OFFSET) };
+        let read = EventFlags::READ.bits().into();
+        // SAFETY: libevent initialized the event, and deletes it when the bufferevent ends.
+        unsafe { ffi::event_active(readable.cast(), read, 0) };
+    }
+}
+
+/// Makes a TLS bufferevent on a socket; a descriptor of −1 stands for none yet. Null without
+/// memory.
+///
+/// # Safety
+/// `base` is not freed before the bufferevent; `session` is kept until
+/// [`Session::free_later`]; nobody closes `fd` before libevent has forgotten it.
+pub(crate) unsafe fn on_socket(
+    base: *mut ffi::event_base,
+    fd: c_int,
+    session: &Session,
+    state: SslState,
+    options: c_int,
+) -> *mut ffi::bufferevent {
+    let options = options | BufferEventOptions::DEFER_CALLBACKS.bits();
+    // SAFETY: the caller keeps `base`, `fd` and `session`; without BEV_OPT_CLOSE_ON_FREE
+    // libevent frees neither descriptor nor session.
+    unsafe { ffi::bufferevent_openssl_socket_new(base, fd, session.raw(), state.to_c(), options) }
+}
+
+/// Makes a TLS bufferevent on top of another. Null without memory.
+///
+/// # Safety
+/// As [`on_socket`]; `under` is not freed yet. libevent counts on it from here on.
+pub(crate) unsafe fn on_bufferevent(
+    base: *mut ffi::event_base,
+    under: *mut ffi::bufferevent,
+    session: &Session,
+    state: SslState,
+    options: c_int,
+) -> *mut ffi::bufferevent {
+    let options = options | BufferEventOptions::DEFER_CALLBACKS.bits();
+    // SAFETY: the caller keeps `base` and `session`; libevent counts on `under`, and without
+    // BEV_OPT_CLOSE_ON_FREE it frees neither it nor the session.
+    unsafe {
+        ffi::bufferevent_openssl_filter_new(base, under, session.raw(), state.to_c(), options)
+    }
+}
+
+/// Makes a TLS bufferevent without a descriptor for evhttp, which takes it over: it frees the
+/// session and closes the descriptor that it gets. Null without memory.
+///
+/// # Safety
+/// `base` is not freed before the bufferevent.
+pub(crate) unsafe fn owning(
+    base: *mut ffi::event_base,
+    session: Session,
+    state: SslState,
+) -> *mut ffi::bufferevent {
+    let options = BufferEventOptions::CLOSE_ON_FREE.bits();
+    // SAFETY: the caller keeps `base`. The session is libevent's from here on, which frees it
+    // where it fails, too.
+    unsafe {
+        ffi::bufferevent_openssl_socket_new(base, -1, session.into_raw(), state.to_c(), options)
+    }
+}
+
+/// Sends `close_notify` to the peer of a bufferevent, if it speaks TLS and its handshake is
+/// over.
+///
+/// # Safety
+/// `bev` is not freed, and no call on its session is under way.
+pub(crate) unsafe fn send_close_notify(bev: *mut ffi::bufferevent) {
+    // SAFETY: the caller keeps `bev`; null for one that speaks no TLS.
+    let session = unsafe { ffi::bufferevent_openssl_get_ssl(bev) };
+    // SAFETY: the session lives as long as `bev`, and no call on it is under way.
+    unsafe { ssl::send_close_notify(session) };
+}

@@ -1,0 +1,188 @@
+//! An OpenSSL session: the calls on an `SSL` that the `openssl` crate does not have.
+//!
+//! Owns: one `SSL`. Lent to C: the `SSL`, to the bufferevent that speaks through it, from its
+//! making until libevent has finished it; [`Session::free_later`] waits for that.
+//! Runs user code: none. The two callbacks that a context gives OpenSSL are ours, and what
+//! an `SSL` writes to and reads from has no closures of the user's.
+#![allow(unsafe_code)]
+
+use std::ffi::{CStr, c_char, c_int, c_short, c_ulong, c_void};
+use std::mem::ManuallyDrop;
+use std::ptr;
+
+use foreign_types::{ForeignType, ForeignTypeRef};
+use openssl::error::ErrorStack;
+use openssl::ssl::{Ssl, SslRef};
+use openssl::x509::verify::X509VerifyParamRef;
+
+use crate::ffi;
+use crate::flags::EventFlags;
+
+/// What has become of a `close_notify`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Notify {
+    /// It was sent, or cannot be sent any more.
+    Done,
+    /// The socket has no room for it now.
+    Waits,
+}
+
+/// A session that a bufferevent speaks through.
+pub(crate) struct Session(Ssl);
+
+impl Session {
+    pub(crate) fn new(ssl: Ssl) -> Self {
+        Self(ssl)
+    }
+
+    pub(crate) fn as_ref(&self) -> &SslRef {
+        &self.0
+    }
+
+    pub(crate) fn as_mut(&mut self) -> &mut SslRef {
+        &mut self.0
+    }
+
+    /// The session for C.
+    pub(super) fn raw(&self) -> *mut ffi::ssl_st {
+        self.0.as_ptr().cast()
+    }
+
+    /// The session for C, which has to free it.
+    pub(super) fn into_raw(self) -> *mut ffi::ssl_st {
+        ManuallyDrop::new(self).raw()
+    }
+
+    /// Whether the handshake is over.
+    pub(crate) fn is_established(&self) -> bool {
+        self.0.is_init_finished()
+    }
+
+    /// Sends `close_notify`. To be called until it is [`Notify::Done`] and not again: OpenSSL
+    /// takes the next call for a wish to read the peer's.
+    pub(crate) fn send_close_notify(&self) -> Notify {
+        // SAFETY: `self` owns the session, and no other call on it is under way.
+        let rc = unsafe { ffi::openssl::SSL_shutdown(self.0.as_ptr()) };
+        // SAFETY: `self` owns the session; `rc` is the result of the last call on it.
+        let result = unsafe { ffi::openssl::SSL_get_error(self.0.as_ptr(), rc) };
+        drop(ErrorStack::get()); // a peer that is gone already is no failure of ours
+        match rc < 0 && result == ffi::openssl::SSL_ERROR_WANT_WRITE {
+            true => Notify::Waits,
+            false => Notify::Done,
+        }
+    }
+
+    /// Whether the peer has sent `close_notify`.
+    pub(crate) fn received_close_notify(&self) -> bool {
+        // SAFETY: `self` owns the session.
+        let shutdown = unsafe { ffi::openssl::SSL_get_shutdown(self.0.as_ptr()) };
+        shutdown & ffi::openssl::SSL_RECEIVED_SHUTDOWN != 0
+    }
+
+    /// Writes all of the bytes, or tells that they could not be written at once.
+    pub(crate) fn write(&self, bytes: &[u8]) -> bool {
+        let Ok(size) = c_int::try_from(bytes.len()) else {
+            return false;
+        };
+        // SAFETY: `self` owns the session, no other call on it is under way, and it reads
+        // `size` bytes of `bytes`.
+        let rc = unsafe { ffi::openssl::SSL_write(self.0.as_ptr(), bytes.as_ptr().cast(), size) };
+        drop(ErrorStack::get()); // a peer that is gone already is no failure of ours
+        rc == size
+    }
+
+    /// Frees the session in a later turn of the loop, when libevent has finished the
+    /// bufferevent that may be inside of it now. Without memory for that it is leaked.
+    ///
+    /// # Safety
+    /// `base` is not freed, and the bufferevent of this session was freed with
+    /// `bufferevent_free` before.
+    pub(crate) unsafe fn free_later(self, base: *mut ffi::event_base) {
+        let at_once = ffi::timeval {
+            tv_sec: 0,
+            tv_usec: 0,
+        };
+        // SAFETY: `base` is not freed; `on_session_end` takes the session over.
+        unsafe {
+            ffi::event_base_once(
+                base,
+                -1,
+                EventFlags::TIMEOUT.bits(),
+                Some(on_session_end),
+                self.into_raw().cast(),
+                &at_once,
+            )
+        };
+    }
+}
+
+/// # Safety
+/// Registered once for each session, by [`Session::free_later`], which gives the session away.
+unsafe extern "C" fn on_session_end(_fd: c_int, _what: c_short, session: *mut c_void) {
+    // SAFETY: `free_later` gave this count away, and libevent calls once.
+    drop(unsafe { Ssl::from_ptr(session.cast()) });
+}
+
+/// Sends `close_notify` through a session that C owns, if its handshake is over.
+///
+/// # Safety
+/// `session` is null or not freed, and no other call on it is under way.
+pub(super) unsafe fn send_close_notify(session: *mut ffi::ssl_st) {
+    if session.is_null() {
+        return;
+    }
+    // SAFETY: not null; the caller keeps it, and nothing takes this borrowed view over.
+    let ssl = unsafe { SslRef::from_ptr(session.cast()) };
+    if ssl.is_init_finished() {
+        // SAFETY: the caller keeps the session, and no other call on it is under way.
+        unsafe { ffi::openssl::SSL_shutdown(ssl.as_ptr()) };
+    }
+    drop(ErrorStack::get()); // a peer that is gone already is no failure of ours
+}
+
+/// OpenSSL's text for an error number, in the form that its own programs print.
+pub(crate) fn error_text(error: c_ulong) -> String {
+    // SAFETY: takes any number.
+    let library = unsafe { ffi::openssl::ERR_lib_error_string(error) };
+    // SAFETY: OpenSSL's tables of texts live as long as the process.
+    let library = unsafe { constant(library) };
+    // SAFETY: takes any number.
+    let reason = unsafe { ffi::openssl::ERR_reason_error_string(error) };
+    // SAFETY: OpenSSL's tables of texts live as long as the process.
+    let reason = unsafe { constant(reason) };
+    format!(
+        "error:{error:08X}:{}::{}",
+        library.unwrap_or("unknown library"),
+        reason.unwrap_or("unknown reason")
+    )
+}
+
+/// # Safety
+/// `text` is null, or ends with a NUL and lives as long as the process.
+unsafe fn constant(text: *const c_char) -> Option<&'static str> {
+    if text.is_null() {
+        return None;
+    }
+    // SAFETY: not null, and the caller answers for the NUL and the lifetime.
+    unsafe { CStr::from_ptr(text) }.to_str().ok()
+}
+
+/// Empties this thread's queue of OpenSSL errors.
+pub(crate) fn clear_errors() {
+    // SAFETY: takes nothing, and touches this thread's queue only.
+    unsafe { ffi::openssl::ERR_clear_error() };
+}
+
+/// Takes away the name that a client would send its server (SNI).
+pub(crate) fn clear_server_name(ssl: &mut SslRef) {
+    let command = ffi::openssl::SSL_CTRL_SET_TLSEXT_HOSTNAME;
+    let kind = ffi::openssl::TLSEXT_NAMETYPE_host_name.into();
+    // SAFETY: `ssl` is borrowed for this call; null stands for no name.
+    unsafe { ffi::openssl::SSL_ctrl(ssl.as_ptr(), command, kind, ptr::null_mut()) };
+}
+
+/// Takes away the address that a peer's certificate has to name.
+pub(crate) fn clear_address(verify: &mut X509VerifyParamRef) {
+    // SAFETY: `verify` is borrowed for this call; null with no length stands for no address.
+    unsafe { ffi::openssl::X509_VERIFY_PARAM_set1_ip(verify.as_ptr(), ptr::null(), 0) };
+}
