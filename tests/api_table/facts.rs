@@ -183,10 +183,12 @@ impl Facts {
         if matches!(item.kind, Kind::Constant(_)) {
             return None;
         }
-        let alias = format!("alias = \"{}\"", item.path());
         let found = self.source.get(&expected);
-        let lacks = !found.is_empty() && !found.iter().any(|item| item.head.contains(&alias));
-        lacks.then(|| format!("`{expected}` has no #[doc({alias})]"))
+        let has_alias = found
+            .iter()
+            .any(|found| found.aliases.contains(&item.path()));
+        let lacks = !found.is_empty() && !has_alias;
+        lacks.then(|| format!("`{expected}` has no #[php(\"{}\")] or alias", item.path()))
     }
 
     /// Each row names tests or examples which are there and have to do with it.

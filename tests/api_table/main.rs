@@ -12,6 +12,7 @@ mod source;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::sync::LazyLock;
 
 use facts::{EXCEPTIONS, Facts};
 use paper::Row;
@@ -24,8 +25,9 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn facts() -> Facts {
-    Facts::read(root(), NOT_YET)
+fn facts() -> &'static Facts {
+    static FACTS: LazyLock<Facts> = LazyLock::new(|| Facts::read(root(), NOT_YET));
+    &FACTS
 }
 
 fn rows() -> Vec<Row> {

@@ -4,22 +4,33 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+use syn::Item;
+
 use crate::paper::{Proof, Row};
 use crate::source::{Source, files};
 
 pub(crate) struct Proofs {
     /// The texts under `tests`, and of the unit tests, by their paths from the root.
     texts: BTreeMap<String, String>,
+    /// The names of the functions in these files, and whether each is a test that is run.
+    functions: BTreeMap<String, BTreeMap<String, Function>>,
     /// What the test files share.
     support: String,
 }
 
+/// What the attributes of a function say.
+#[derive(Clone, Copy)]
+struct Function {
+    is_test: bool,
+    is_ignored: bool,
+}
+
 impl Proofs {
     pub(crate) fn read(root: &Path) -> Self {
-        let in_src = files(&root.join("src"), &[]);
+        let in_src = files(&root.join("src"));
         let in_src = in_src.into_iter().filter(|path| is_of_tests(path));
-        let shared = files(&root.join("test-support"), &[]);
-        let texts = files(&root.join("tests"), &[])
+        let shared = files(&root.join("test-support"));
+        let texts = files(&root.join("tests"))
             .into_iter()
             .chain(in_src)
             .chain(shared);
@@ -32,7 +43,15 @@ impl Proofs {
             .iter()
             .filter(|(path, _)| path.starts_with("test-support/"));
         let support = support.map(|(_, text)| text.as_str()).collect();
-        Self { texts, support }
+        let functions = texts
+            .iter()
+            .map(|(path, text)| (path.clone(), functions(text)));
+        let functions = functions.collect();
+        Self {
+            texts,
+            functions,
+            support,
+        }
     }
 
     /// What is wrong with a row's proof, if anything is.
@@ -42,14 +61,14 @@ impl Proofs {
         };
         let text = if file.starts_with("src/") && !is_of_tests(Path::new(file)) {
             let mut items = source.get(name).iter().filter(|item| item.file == file);
-            let Some(item) = items.find(|item| has_example(&item.head, proof.compile_fail)) else {
+            let Some(item) = items.find(|item| has_example(&item.docs, proof.compile_fail)) else {
                 return Some(format!("the docs of {name} in {file} have no such example"));
             };
-            &item.head
+            &item.docs
         } else {
             match self.texts.get(file) {
                 None => return Some(format!("there is no file {file}")),
-                Some(text) if !is_test(text, self.list(file), name) => {
+                Some(_) if !self.is_test(file, name) => {
                     return Some(format!("{file} has no test {name}"));
                 }
                 Some(text) => text,
@@ -82,6 +101,19 @@ impl Proofs {
         texts.map(|(_, text)| text.as_str())
     }
 
+    /// Whether a file of tests has one of this name that is run: it has the attribute, or is in
+    /// the list of cases.
+    fn is_test(&self, file: &str, name: &str) -> bool {
+        let Some(function) = self.functions.get(file).and_then(|file| file.get(name)) else {
+            return false;
+        };
+        let is_case = || {
+            let mut cases = self.list(file).lines();
+            cases.any(|line| line.trim().trim_end_matches(',') == name)
+        };
+        !function.is_ignored && (function.is_test || is_case())
+    }
+
     /// The file that lists a test program's cases: `tests/fork/main.rs` for
     /// `tests/fork/dns.rs`, otherwise the file itself.
     fn list(&self, file: &str) -> &str {
@@ -100,41 +132,53 @@ fn is_of_tests(path: &Path) -> bool {
             .is_some_and(|folder| folder.ends_with("tests"))
 }
 
-fn has_example(head: &str, compile_fail: bool) -> bool {
-    fences(head).any(|kind| match compile_fail {
+fn has_example(docs: &str, compile_fail: bool) -> bool {
+    fences(docs).any(|kind| match compile_fail {
         true => kind.starts_with("compile_fail"),
         false => kind.is_empty(),
     })
 }
 
-/// Whether a file of tests has one of this name that is run: it has the attribute, or is in
-/// the list of cases in `list`.
-fn is_test(text: &str, list: &str, name: &str) -> bool {
-    let lines = text.lines().map(str::trim).collect::<Vec<_>>();
-    let defines = |line: &&str| {
-        let line = line.strip_prefix("pub(crate) ").unwrap_or(line);
-        let rest = line
-            .strip_prefix("fn ")
-            .and_then(|rest| rest.strip_prefix(name));
-        rest.is_some_and(|rest| rest.starts_with(['(', '<']))
-    };
-    let Some(at) = lines.iter().position(defines) else {
-        return false;
-    };
-    let head = lines[..at].iter().rev();
-    let head = head
-        .take_while(|line| line.starts_with(['#', '/']))
-        .collect::<Vec<_>>();
-    let is_case = list
-        .lines()
-        .any(|line| line.trim().strip_suffix(',') == Some(name));
-    (is_case || head.contains(&&"#[test]")) && !head.iter().any(|line| line.starts_with("#[ignore"))
+/// The functions of a file, those in its modules and in its macros included.
+fn functions(text: &str) -> BTreeMap<String, Function> {
+    fn collect(items: Vec<Item>, found: &mut BTreeMap<String, Function>) {
+        for item in items {
+            match item {
+                Item::Fn(function) => {
+                    let has = |name| function.attrs.iter().any(|a| a.path().is_ident(name));
+                    let (is_test, is_ignored) = (has("test"), has("ignore"));
+                    let name = function.sig.ident.to_string();
+                    found.insert(
+                        name,
+                        Function {
+                            is_test,
+                            is_ignored,
+                        },
+                    );
+                }
+                Item::Mod(module) => {
+                    let items = module.content.map_or_else(Vec::new, |(_, items)| items);
+                    collect(items, found);
+                }
+                Item::Macro(invocation) => {
+                    if let Ok(file) = syn::parse2::<syn::File>(invocation.mac.tokens) {
+                        collect(file.items, found);
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+    let mut found = BTreeMap::new();
+    let items = syn::parse_file(text).map_or_else(|_| Vec::new(), |file| file.items);
+    collect(items, &mut found);
+    found
 }
 
 /// What follows the three marks that open each code block of a doc comment.
-fn fences(head: &str) -> impl Iterator<Item = &str> {
-    head.lines()
-        .filter_map(|line| line.trim_start().strip_prefix("/// ```"))
+fn fences(docs: &str) -> impl Iterator<Item = &str> {
+    docs.lines()
+        .filter_map(|line| line.strip_prefix(" ```"))
         .step_by(2)
 }
 

@@ -1,58 +1,52 @@
-//! What the crate makes public, read from its source as rustfmt lays it out: an item of an
-//! `impl` is indented by four spaces, and a blank line stands before its docs.
+//! What the crate makes public, read from its source with `syn`.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use proc_macro2::{TokenStream, TokenTree};
+use syn::{Attribute, Expr, ImplItem, Item as Code, Lit, Meta, Type, UseTree, Visibility};
+
 /// A public item: `Event::add`, `Event::READ`, `Event::Serialize` for a trait, `LoopEnd::Stop`
 /// for a variant, or `Event` itself.
+#[derive(Clone)]
 pub(crate) struct Item {
-    /// Where it stands, as `src/event.rs`.
+    /// Its file, as `src/event.rs`.
     pub(crate) file: String,
-    /// Its doc comment and attributes, line by line.
-    pub(crate) head: String,
+    /// Its documentation, line by line.
+    pub(crate) docs: String,
+    /// The foreign names that rustdoc's search finds it by.
+    pub(crate) aliases: Vec<String>,
+    /// Whether it is not an item of its own but a trait that a type implements.
+    is_trait: bool,
 }
 
 /// The items by their path; types by the names under which `lib.rs` exports them.
 pub(crate) struct Source(BTreeMap<String, Vec<Item>>);
 
-/// What a line of source is inside of.
-enum Inside {
-    Nothing,
-    Impl(String),
-    Enum(String),
-    Consts(String),
-    /// `constants!`, with the type that its block is for.
-    Numbered(String),
-}
-
-/// The class whose constants `constants!` makes.
-const NUMBERED: &str = "EventSslContext";
+type Found = BTreeMap<String, Vec<Item>>;
 
 impl Source {
-    /// Reads `src`, but for the server, which has no class.
     pub(crate) fn read(root: &Path) -> Self {
-        let mut items = BTreeMap::<String, Vec<Item>>::new();
-        for path in files(&root.join("src"), &[]) {
+        let mut found = Found::new();
+        for path in files(&root.join("src")) {
             let name = path.strip_prefix(root).unwrap().display().to_string();
-            let text = fs::read_to_string(&path).unwrap();
-            read_file(&text, |path, head| {
-                let (file, head) = (name.clone(), head.to_owned());
-                items.entry(path).or_default().push(Item { file, head });
-            });
+            let mut file = File {
+                name,
+                found: &mut found,
+            };
+            parse(&path).items.iter().for_each(|item| file.item(item));
         }
-        let lib = fs::read_to_string(root.join("src/lib.rs")).unwrap();
-        Self(exported(&lib, items))
+        Self(exported(&parse(&root.join("src/lib.rs")), found))
     }
 
     pub(crate) fn get(&self, path: &str) -> &[Item] {
         self.0.get(path).map_or(&[], Vec::as_slice)
     }
 
-    /// Whether what this path names is a trait that a type implements.
+    /// Whether this path names a trait that a type implements.
     pub(crate) fn is_trait(&self, path: &str) -> bool {
-        self.get(path).iter().any(|item| item.head == TRAIT)
+        self.get(path).iter().any(|item| item.is_trait)
     }
 
     /// The paths of what a class has of its own: methods, constants, variants.
@@ -63,18 +57,13 @@ impl Source {
     }
 }
 
-/// The head of what is no item of its own: an implemented trait.
-const TRAIT: &str = "(a trait)";
-
-/// The Rust files under a folder, without those in the folders named.
-pub(crate) fn files(folder: &Path, without: &[&str]) -> Vec<PathBuf> {
+/// The Rust files under a folder.
+pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
-            if !without.iter().any(|name| path.ends_with(name)) {
-                found.extend(files(&path, &[]));
-            }
+            found.extend(files(&path));
         } else if path.extension().is_some_and(|extension| extension == "rs") {
             found.push(path);
         }
@@ -83,189 +72,261 @@ pub(crate) fn files(folder: &Path, without: &[&str]) -> Vec<PathBuf> {
     found
 }
 
-/// Tells `found` each item's path, with the type's own name, and its head.
-fn read_file(text: &str, mut found: impl FnMut(String, &str)) {
-    let (mut inside, mut head) = (Inside::Nothing, String::new());
-    let mut lines = text.lines();
-    while let Some(line) = lines.next() {
-        if line.is_empty() {
-            head.clear();
-            continue;
-        }
-        match &inside {
-            Inside::Nothing => {
-                if line.starts_with("impl") {
-                    let mut header = line.to_owned();
-                    while !header.ends_with(['{', '}']) {
-                        header += lines.next().unwrap_or("{}").trim_start();
-                    }
-                    inside = read_impl(&header, &mut found);
-                } else if let Some(rest) = line.strip_prefix("class_consts!(") {
-                    inside = Inside::Consts(word(rest).to_owned());
-                } else if line == "constants! {" {
-                    inside = Inside::Numbered(String::new());
-                } else if let Some(rest) = line.trim_start().strip_prefix("pub ") {
-                    inside = read_type(line, rest, &head, &mut found);
-                }
+pub(crate) fn parse(path: &Path) -> syn::File {
+    let text = fs::read_to_string(path).unwrap();
+    syn::parse_file(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// The text of doc comments, a line for each.
+pub(crate) fn docs(attributes: &[Attribute]) -> String {
+    let lines = attributes
+        .iter()
+        .filter_map(|attribute| match &attribute.meta {
+            Meta::NameValue(meta) if meta.path.is_ident("doc") => match &meta.value {
+                Expr::Lit(text) => match &text.lit {
+                    Lit::Str(text) => Some(text.value() + "\n"),
+                    _ => None,
+                },
+                _ => None,
+            },
+            _ => None,
+        });
+    lines.collect()
+}
+
+/// The names in `#[doc(alias = "…")]` and in `#[php("…", c = "…")]`.
+fn aliases(attributes: &[Attribute]) -> Vec<String> {
+    let lists = attributes
+        .iter()
+        .filter_map(|attribute| match &attribute.meta {
+            Meta::List(list) if list.path.is_ident("doc") || list.path.is_ident("php") => {
+                Some(list.tokens.clone())
             }
-            _ if line.starts_with('}') => inside = Inside::Nothing,
-            Inside::Impl(class) => {
-                if let Some(name) = line.strip_prefix("    pub ").and_then(member) {
-                    found(format!("{class}::{name}"), &head);
-                }
-            }
-            Inside::Enum(name) => {
-                let variant = line.strip_prefix("    ").map_or("", word);
-                if variant.starts_with(char::is_uppercase) {
-                    found(format!("{name}::{variant}"), &head);
-                }
-            }
-            Inside::Consts(class) => {
-                let name = word(line.trim_start());
-                if !name.is_empty() {
-                    found(format!("{class}::{name}"), &head);
-                }
-            }
-            Inside::Numbered(kind) => {
-                let line = line.trim_start();
-                if let (name, Some("{")) =
-                    (word(line), line.strip_prefix(word(line)).map(str::trim))
-                    && !name.is_empty()
-                {
-                    found(name.to_owned(), &head);
-                    inside = Inside::Numbered(name.to_owned());
-                } else if let Some((member, number)) = line.split_once(" = ") {
-                    let php = number.split(' ').nth(1).unwrap_or("");
-                    found(format!("{kind}::{member}"), &head);
-                    found(format!("{NUMBERED}::{}", word(php)), &head);
-                }
-            }
-        }
-        head += line;
-        head.push('\n');
+            _ => None,
+        });
+    lists.flat_map(texts).collect()
+}
+
+/// The string literals among some tokens.
+fn texts(tokens: TokenStream) -> Vec<String> {
+    let texts = tokens.into_iter().flat_map(|token| match token {
+        TokenTree::Group(group) => texts(group.stream()),
+        TokenTree::Literal(literal) => match Lit::new(literal) {
+            Lit::Str(text) => vec![text.value()],
+            _ => Vec::new(),
+        },
+        _ => Vec::new(),
+    });
+    texts.collect()
+}
+
+/// A file whose items are being collected.
+struct File<'a> {
+    name: String,
+    found: &'a mut Found,
+}
+
+impl File<'_> {
+    fn add(&mut self, path: String, attributes: &[Attribute]) {
+        self.push(path, attributes, false);
     }
-}
 
-/// `impl<'a> Trait for Type<'a> {`, or without a trait.
-fn read_impl(header: &str, found: &mut impl FnMut(String, &str)) -> Inside {
-    let header = header.trim_start_matches("impl");
-    let header = past_generics(header).trim_start();
-    let Some((implemented, class)) = header.split_once(" for ") else {
-        return Inside::Impl(word(header).to_owned());
-    };
-    let name = implemented.split('<').next().unwrap_or("");
-    let name = name.rsplit("::").next().unwrap_or("");
-    found(format!("{}::{name}", word(class)), TRAIT);
-    Inside::Nothing // what a trait has is not listed
-}
-
-/// A struct, an enum, a function or a constant on its own, with the traits that it derives.
-fn read_type(line: &str, rest: &str, head: &str, found: &mut impl FnMut(String, &str)) -> Inside {
-    let Some((kind, after)) = rest.split_once(' ') else {
-        return Inside::Nothing;
-    };
-    let name = word(after).to_owned();
-    if !["struct", "enum", "const", "fn"].contains(&kind) || name.is_empty() {
-        return Inside::Nothing;
+    fn push(&mut self, path: String, attributes: &[Attribute], is_trait: bool) {
+        let file = self.name.clone();
+        let (docs, aliases) = (docs(attributes), aliases(attributes));
+        let item = Item {
+            file,
+            docs,
+            aliases,
+            is_trait,
+        };
+        self.found.entry(path).or_default().push(item);
     }
-    found(name.clone(), head);
-    for derived in head.lines().filter_map(derives) {
-        for implemented in derived.split(", ") {
-            let implemented = implemented.rsplit("::").next().unwrap_or("");
-            found(format!("{name}::{implemented}"), TRAIT);
-        }
-    }
-    if kind == "enum" && line.starts_with("pub") && line.ends_with('{') {
-        Inside::Enum(name)
-    } else {
-        Inside::Nothing
-    }
-}
 
-fn derives(line: &str) -> Option<&str> {
-    line.trim_start()
-        .strip_prefix("#[derive(")?
-        .strip_suffix(")]")
-}
-
-/// The name of a function or constant, from what follows its `pub`.
-fn member(rest: &str) -> Option<&str> {
-    let rest =
-        ["const ", "unsafe "]
-            .iter()
-            .fold(rest, |rest, kind| match rest.strip_prefix(kind) {
-                Some(more) if more.starts_with("fn ") => more,
-                _ => rest,
-            });
-    let name = rest
-        .strip_prefix("fn ")
-        .or_else(|| rest.strip_prefix("const "))?;
-    Some(word(name))
-}
-
-/// Without the `<…>` in front, if there is one.
-fn past_generics(text: &str) -> &str {
-    let mut depth = 0;
-    for (at, sign) in text.char_indices() {
-        match sign {
-            '<' => depth += 1,
-            '>' => depth -= 1,
+    fn item(&mut self, item: &Code) {
+        match item {
+            Code::Struct(item) if is_public(&item.vis) => {
+                self.derived(&item.ident.to_string(), &item.attrs);
+                self.add(item.ident.to_string(), &item.attrs);
+            }
+            Code::Enum(item) if is_public(&item.vis) => {
+                let name = item.ident.to_string();
+                self.derived(&name, &item.attrs);
+                for variant in &item.variants {
+                    self.add(format!("{name}::{}", variant.ident), &variant.attrs);
+                }
+                self.add(name, &item.attrs);
+            }
+            Code::Fn(item) if is_public(&item.vis) => {
+                self.add(item.sig.ident.to_string(), &item.attrs);
+            }
+            Code::Const(item) if is_public(&item.vis) => {
+                self.add(item.ident.to_string(), &item.attrs);
+            }
+            Code::Impl(item) => self.implementation(item),
+            Code::Macro(item) => self.invocation(&item.mac),
             _ => {}
         }
-        if depth == 0 {
-            return if at == 0 { text } else { &text[at + 1..] };
+    }
+
+    fn derived(&mut self, name: &str, attributes: &[Attribute]) {
+        let lists = attributes
+            .iter()
+            .filter(|attribute| attribute.path().is_ident("derive"));
+        for list in lists {
+            list.parse_nested_meta(|meta| {
+                let derived = meta.path.segments.last().unwrap().ident.to_string();
+                self.push(format!("{name}::{derived}"), &[], true);
+                Ok(())
+            })
+            .unwrap();
         }
     }
-    text
+
+    fn implementation(&mut self, item: &syn::ItemImpl) {
+        let Some(class) = type_name(&item.self_ty) else {
+            return;
+        };
+        if let Some((_, implemented, _)) = &item.trait_ {
+            let implemented = &implemented.segments.last().unwrap().ident;
+            return self.push(format!("{class}::{implemented}"), &[], true);
+        }
+        for member in &item.items {
+            match member {
+                ImplItem::Fn(member) if is_public(&member.vis) => {
+                    self.add(format!("{class}::{}", member.sig.ident), &member.attrs);
+                }
+                ImplItem::Const(member) if is_public(&member.vis) => {
+                    self.add(format!("{class}::{}", member.ident), &member.attrs);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// `class_consts!(Event: EventFlags { READ = READ, … })`, and the types that other macros
+    /// of the crate define.
+    fn invocation(&mut self, invocation: &syn::Macro) {
+        let tokens: Vec<TokenTree> = invocation.tokens.clone().into_iter().collect();
+        if invocation.path.is_ident("class_consts") {
+            let (Some(class), Some(TokenTree::Group(list))) = (tokens.first(), tokens.last())
+            else {
+                panic!("class_consts! of another form in {}", self.name);
+            };
+            let class = class.to_string();
+            for name in names_before_equals(list.stream()) {
+                self.add(format!("{class}::{name}"), &[]);
+            }
+        } else {
+            self.types_in(&tokens);
+        }
+    }
+
+    /// Types, and the constants in their braces, in a macro's own syntax: attributes, then
+    /// `pub struct Name … { const NAME = …; }`.
+    fn types_in(&mut self, tokens: &[TokenTree]) {
+        let mut attributes = TokenStream::new();
+        let mut tokens = tokens.iter().peekable();
+        while let Some(token) = tokens.next() {
+            match token {
+                TokenTree::Punct(hash) if hash.as_char() == '#' => {
+                    attributes.extend([token.clone()]);
+                    attributes.extend(tokens.next().cloned());
+                }
+                TokenTree::Ident(word) if word == "struct" || word == "enum" => {
+                    let Some(TokenTree::Ident(name)) = tokens.next() else {
+                        continue;
+                    };
+                    let parsed = quoted(&attributes);
+                    self.derived(&name.to_string(), &parsed);
+                    self.add(name.to_string(), &parsed);
+                    attributes = TokenStream::new();
+                }
+                TokenTree::Ident(word) if word == "pub" => {}
+                _ => attributes = TokenStream::new(),
+            }
+        }
+    }
 }
 
-/// The identifier that a text begins with, a raw one too.
-fn word(text: &str) -> &str {
-    let end = text
-        .char_indices()
-        .find(|&(at, sign)| {
-            !(sign.is_alphanumeric() || sign == '_' || sign == '#' && text[..at] == *"r")
-        })
-        .map_or(text.len(), |(at, _)| at);
-    &text[..end]
+fn is_public(visibility: &Visibility) -> bool {
+    matches!(visibility, Visibility::Public(_))
+}
+
+fn type_name(of: &Type) -> Option<String> {
+    match of {
+        Type::Path(path) => Some(path.path.segments.last()?.ident.to_string()),
+        Type::Reference(reference) => type_name(&reference.elem),
+        _ => None,
+    }
+}
+
+/// The attributes that stand in front of an item.
+fn quoted(attributes: &TokenStream) -> Vec<Attribute> {
+    let item: TokenStream = "struct Stand;".parse().unwrap();
+    let tokens = attributes.clone().into_iter().chain(item).collect();
+    syn::parse2::<syn::ItemStruct>(tokens).map_or_else(|_| Vec::new(), |item| item.attrs)
+}
+
+/// The names in `NAME = …` of a list.
+fn names_before_equals(list: TokenStream) -> Vec<String> {
+    let tokens: Vec<TokenTree> = list.into_iter().collect();
+    let pairs = tokens.windows(2).filter_map(|pair| match pair {
+        [TokenTree::Ident(name), TokenTree::Punct(sign)] if sign.as_char() == '=' => {
+            Some(name.to_string())
+        }
+        _ => None,
+    });
+    pairs.collect()
 }
 
 /// Keeps what `lib.rs` exports, under its public names, and its own constants.
-fn exported(lib: &str, items: BTreeMap<String, Vec<Item>>) -> BTreeMap<String, Vec<Item>> {
-    let mut public = BTreeMap::<&str, Vec<&str>>::new();
-    for (at, _) in lib.match_indices("\npub use ") {
-        let statement = lib[at..].split(';').next().unwrap_or("");
-        let (path, list) = statement.rsplit_once("::").expect("a path");
-        assert!(
-            !path.contains('{'),
-            "one list for each `pub use`: {statement}"
-        );
-        for name in list.trim_matches(['{', '}', '\n', ' ']).split(',') {
-            let (own, exported) = name.split_once(" as ").unwrap_or((name, name));
-            public.entry(own.trim()).or_default().push(exported.trim());
+fn exported(lib: &syn::File, items: Found) -> Found {
+    let mut public = BTreeMap::<String, Vec<String>>::new();
+    for item in &lib.items {
+        if let Code::Use(item) = item
+            && is_public(&item.vis)
+        {
+            exports(&item.tree, &mut public);
         }
     }
-    let mut found = BTreeMap::<String, Vec<Item>>::new();
+    let mut found = Found::new();
     for (path, items) in items {
         let (own, rest) = path.split_once("::").unwrap_or((&path, ""));
         let in_lib = items.iter().any(|item| item.file == "src/lib.rs");
         let names = match public.get(own) {
             Some(names) => names.clone(),
-            None if in_lib => vec![own],
+            None if in_lib => vec![own.to_owned()],
             None => continue,
         };
         for name in names {
             let path = if rest.is_empty() {
-                name.to_owned()
+                name
             } else {
                 format!("{name}::{rest}")
             };
-            let copies = items.iter().map(|Item { file, head }| Item {
-                file: file.clone(),
-                head: head.clone(),
-            });
-            found.entry(path).or_default().extend(copies);
+            found.entry(path).or_default().extend(items.iter().cloned());
         }
     }
     found
+}
+
+/// The names that a `pub use` exports, by their own.
+fn exports(tree: &UseTree, public: &mut BTreeMap<String, Vec<String>>) {
+    match tree {
+        UseTree::Path(path) => exports(&path.tree, public),
+        UseTree::Group(group) => group.items.iter().for_each(|tree| exports(tree, public)),
+        UseTree::Name(name) => {
+            let name = name.ident.to_string();
+            public.entry(name.clone()).or_default().push(name);
+        }
+        UseTree::Rename(rename) => {
+            let exported = rename.rename.to_string();
+            public
+                .entry(rename.ident.to_string())
+                .or_default()
+                .push(exported);
+        }
+        UseTree::Glob(_) => panic!("lib.rs names what it exports"),
+    }
 }
