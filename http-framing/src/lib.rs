@@ -1,7 +1,8 @@
-//! HTTP/1.1 framing (RFC 9112) for the serving side: bytes in, values out.
+//! HTTP/1.1 framing (RFC 9112): bytes in, values out.
 //!
-//! No sockets, no clock, no allocation per request. A [`Decoder`] takes what a connection has
-//! read and says what it is; [`response`] writes heads and refusals into a buffer.
+//! No sockets, no clock, no allocation per request. A server's [`Decoder`] takes what a
+//! connection has read and says what it is; [`response`] writes heads and refusals into a buffer.
+//! A client's [`ResponseDecoder`] reads the answer to one request.
 //!
 //! It is strict where leniency lets two readers of one stream disagree about where a request
 //! ends. Whatever RFC 9112 allows a server to repair (bare LF, folded lines, lists of equal
@@ -19,10 +20,12 @@
 )]
 
 mod chunked;
+mod connection;
 mod host;
 mod refusal;
 mod request;
 pub mod response;
+mod response_decoder;
 mod syntax;
 #[cfg(test)]
 mod tests;
@@ -31,6 +34,10 @@ use memchr::memchr_iter;
 
 pub use refusal::{Refusal, Status};
 pub use request::{BodyLength, Head, Method, Version};
+pub use response_decoder::{
+    FieldLines, INTERIM_RESPONSES_MAX, ResponseBody, ResponseDecoded, ResponseDecoder,
+    ResponseError, ResponseHead, ResponseItem,
+};
 pub use syntax::{is_field_value, is_token};
 
 /// Fields in one head, and in one trailer: more than any browser sends, and their table still

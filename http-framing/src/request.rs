@@ -7,6 +7,7 @@ use std::mem::MaybeUninit;
 
 use memchr::memchr_iter;
 
+use super::connection::ConnectionOptions;
 use super::{Limits, MAX_FIELDS, Refusal, Status, host, syntax};
 
 /// The version a request names.
@@ -142,7 +143,7 @@ pub(super) fn parse<'a>(
     }
     seen.check_host(version)?;
     let body = seen.body(version, limits)?;
-    let keep_alive = seen.keep_alive(version)?;
+    let keep_alive = seen.connection.keep_alive(version)?;
     let expects_continue = seen.expects_continue(version)?
         && !matches!(body, BodyLength::None | BodyLength::Length(0));
     Ok(Some((
@@ -227,9 +228,7 @@ struct Fields<'a> {
     content_length: Option<&'a [u8]>,
     transfer_encoding: Option<&'a [u8]>,
     expect: Option<&'a [u8]>,
-    close: bool,
-    keep: bool,
-    connection_fault: bool,
+    connection: ConnectionOptions,
 }
 
 impl<'a> Fields<'a> {
@@ -243,7 +242,7 @@ impl<'a> Fields<'a> {
                 once(&mut self.expect, value, "the request has two Expect fields")
             }
             10 if name.eq_ignore_ascii_case("connection") => {
-                self.take_connection(value);
+                self.connection.take(value);
                 Ok(())
             }
             14 if name.eq_ignore_ascii_case("content-length") => once(
@@ -257,19 +256,6 @@ impl<'a> Fields<'a> {
                 "the request has two Transfer-Encoding fields",
             ),
             _ => Ok(()),
-        }
-    }
-
-    /// Adds one `Connection` field; empty elements are allowed (RFC 9110 §5.6.1.2).
-    fn take_connection(&mut self, value: &[u8]) {
-        for option in value.split(|byte| *byte == b',').map(syntax::trim) {
-            if option.eq_ignore_ascii_case(b"close") {
-                self.close = true;
-            } else if option.eq_ignore_ascii_case(b"keep-alive") {
-                self.keep = true;
-            } else if !option.is_empty() && !syntax::is_token(option) {
-                self.connection_fault = true;
-            }
         }
     }
 
@@ -308,14 +294,6 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// RFC 9112 §9.3.
-    fn keep_alive(&self, version: Version) -> Result<bool, Refusal> {
-        if self.connection_fault {
-            return Err(Refusal::bad("the Connection field is not a list of tokens"));
-        }
-        Ok(!self.close && (self.keep || version == Version::Http11))
-    }
-
     /// RFC 9110 §10.1.1: HTTP/1.0 has no expectations, whatever the field says.
     fn expects_continue(&self, version: Version) -> Result<bool, Refusal> {
         match self.expect {
@@ -345,7 +323,7 @@ fn once<'a>(
 }
 
 /// Reads `1*DIGIT` (RFC 9110 §8.6); a number past `u64` is past every limit, too.
-fn content_length(digits: &[u8], max: u64) -> Result<u64, Refusal> {
+pub(super) fn content_length(digits: &[u8], max: u64) -> Result<u64, Refusal> {
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
         return Err(Refusal::bad("Content-Length is not a plain decimal number"));
     }

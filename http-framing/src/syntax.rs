@@ -250,7 +250,7 @@ fn no_controls(bytes: &[u8]) -> Result<(), Refusal> {
     match bytes.iter().find(|byte| !is_value_byte(**byte)) {
         None => Ok(()),
         Some(b'\r') => Err(BARE_CR),
-        Some(0) => Err(Refusal::bad("the request head has a NUL byte")),
-        Some(_) => Err(Refusal::bad("the request head has a control byte")),
+        Some(0) => Err(Refusal::bad("the head has a NUL byte")),
+        Some(_) => Err(Refusal::bad("the head has a control byte")),
     }
 }

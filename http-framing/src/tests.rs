@@ -381,7 +381,7 @@ fn garbage_is_refused_before_a_line_has_ended() {
 fn a_part_is_looked_at_again_when_it_has_doubled() {
     let mut peer = Peer::new(Limits::default());
     assert_eq!(peer.sends(b"GET /abc").refusal(), None);
-    let nul = Refusal::bad("the request head has a NUL byte");
+    let nul = Refusal::bad("the head has a NUL byte");
     assert_eq!(peer.sends(b"\0bcdefg").refusal(), None);
     assert_eq!(peer.sends(b"h").refusal(), Some(nul));
 }

@@ -492,7 +492,7 @@ fn a_refusal_stays_the_first_and_nothing_goes_on_after_it() {
     }
 }
 
-const REFUSED_NUL: Refusal = Refusal::new(Status::BadRequest, "the request head has a NUL byte");
+const REFUSED_NUL: Refusal = Refusal::new(Status::BadRequest, "the head has a NUL byte");
 
 #[test]
 fn lengths_pass_up_to_what_evhttp_can_count() {
