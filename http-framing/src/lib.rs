@@ -22,6 +22,7 @@
 mod chunked;
 mod connection;
 mod host;
+mod phrase;
 mod refusal;
 mod request;
 pub mod response;
@@ -32,6 +33,7 @@ mod tests;
 
 use memchr::memchr_iter;
 
+pub use phrase::reason_phrase;
 pub use refusal::{Refusal, Status};
 pub use request::{BodyLength, Head, Method, Version};
 pub use response_decoder::{

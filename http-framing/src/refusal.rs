@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::reason_phrase;
+
 /// The status codes this side answers by itself.
 ///
 /// Source: RFC 9110 §15, RFC 6585 §5 for 431.
@@ -59,18 +61,7 @@ impl Status {
     /// ```
     #[must_use]
     pub const fn phrase(self) -> &'static str {
-        match self {
-            Self::BadRequest => "Bad Request",
-            Self::RequestTimeout => "Request Timeout",
-            Self::ContentTooLarge => "Content Too Large",
-            Self::UriTooLong => "URI Too Long",
-            Self::ExpectationFailed => "Expectation Failed",
-            Self::RequestHeaderFieldsTooLarge => "Request Header Fields Too Large",
-            Self::InternalServerError => "Internal Server Error",
-            Self::NotImplemented => "Not Implemented",
-            Self::ServiceUnavailable => "Service Unavailable",
-            Self::HttpVersionNotSupported => "HTTP Version Not Supported",
-        }
+        reason_phrase(self.code())
     }
 }
 

@@ -5,6 +5,8 @@
 
 use std::ffi::{CStr, CString, c_char};
 
+use http_framing::is_token;
+
 use crate::error::{Error, Result, c_text, cvt};
 use crate::ffi;
 
@@ -106,8 +108,7 @@ pub(super) unsafe fn remove(list: *mut ffi::evkeyvalq, name: &CStr) -> bool {
 
 /// A header's name for C: a token of RFC 9110 §5.6.2, so that nothing else can hide in it.
 pub(super) fn checked_name(call: &'static str, name: &str) -> Result<CString> {
-    let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    if name.is_empty() || !name.bytes().all(token) {
+    if !is_token(name.as_bytes()) {
         let reason = format!("{name:?} is no header name: give letters, digits and dashes");
         return Err(Error::argument(call, reason));
     }

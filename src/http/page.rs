@@ -7,6 +7,8 @@ use std::ffi::CString;
 use std::ptr;
 
 use super::headers;
+use http_framing::reason_phrase;
+
 use crate::ffi;
 use crate::flags::HttpMethods;
 
@@ -27,7 +29,7 @@ pub(super) unsafe fn send(
     reason: Option<&str>,
     text: Option<&str>,
 ) {
-    let reason = reason.unwrap_or_else(|| phrase(code));
+    let reason = reason.unwrap_or_else(|| reason_phrase(code));
     let heading = escaped(reason);
     let text = text.map_or(String::new(), |text| format!("<P>{}</P>\n", escaped(text)));
     let page = format!(
@@ -71,62 +73,4 @@ fn escaped(text: &str) -> String {
         }
     }
     escaped
-}
-
-/// A status's phrase (RFC 9110 §15); that of its class where it has none.
-fn phrase(code: u16) -> &'static str {
-    let class = match code {
-        200..=299 => "Success",
-        300..=399 => "Redirection",
-        400..=499 => "Client Error",
-        _ => "Server Error",
-    };
-    match code {
-        200 => "OK",
-        201 => "Created",
-        202 => "Accepted",
-        203 => "Non-Authoritative Information",
-        204 => "No Content",
-        205 => "Reset Content",
-        206 => "Partial Content",
-        300 => "Multiple Choices",
-        301 => "Moved Permanently",
-        302 => "Found",
-        303 => "See Other",
-        304 => "Not Modified",
-        305 => "Use Proxy",
-        307 => "Temporary Redirect",
-        308 => "Permanent Redirect",
-        400 => "Bad Request",
-        401 => "Unauthorized",
-        402 => "Payment Required",
-        403 => "Forbidden",
-        404 => "Not Found",
-        405 => "Method Not Allowed",
-        406 => "Not Acceptable",
-        407 => "Proxy Authentication Required",
-        408 => "Request Timeout",
-        409 => "Conflict",
-        410 => "Gone",
-        411 => "Length Required",
-        412 => "Precondition Failed",
-        413 => "Content Too Large",
-        414 => "URI Too Long",
-        415 => "Unsupported Media Type",
-        416 => "Range Not Satisfiable",
-        417 => "Expectation Failed",
-        421 => "Misdirected Request",
-        422 => "Unprocessable Content",
-        426 => "Upgrade Required",
-        428 => "Precondition Required",
-        429 => "Too Many Requests",
-        431 => "Request Header Fields Too Large",
-        500 => "Internal Server Error",
-        501 => "Not Implemented",
-        502 => "Bad Gateway",
-        503 => "Service Unavailable",
-        504 => "Gateway Timeout",
-        505 => "HTTP Version Not Supported",
-        _ => class,
-    }
 }
