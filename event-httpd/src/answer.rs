@@ -1,17 +1,16 @@
-//! What this server writes besides refusals: the tutorial's answer, and the operator's own lines.
-//!
-//! Everything is appended to a buffer that the caller keeps, so pipelined answers leave together.
+//! The heads that this server writes, apart from refusals: the tutorial's answer, with the
+//! operator's own lines.
 
 use std::io::Write as _;
 use std::str::FromStr;
 
 use http_framing::{is_field_value, is_token};
 
-/// Appends the head of a 200, in the tutorial's words: `length` bytes of body are to follow.
+/// Appends the tutorial's 200 head, for a body of `length` bytes.
 ///
-/// The lines and their order are the tutorial's to the byte, `Content-Length` without a space
-/// after its colon; `date` (an IMF-fixdate) and `extra` come after them. `Connection: close`
-/// stands where the connection will not be kept.
+/// The lines and their order are the tutorial's to the byte: `Content-Length` has no space after
+/// its colon. `date` (an IMF-fixdate) and `extra` follow. Without `keep_alive` the head says
+/// `Connection: close`.
 pub(crate) fn answer_head(
     out: &mut Vec<u8>,
     keep_alive: bool,
@@ -34,7 +33,7 @@ pub(crate) fn answer_head(
     out.extend_from_slice(b"\r\n");
 }
 
-/// Appends a 202 without a body: the message was taken (RFC 9110 §15.3.3).
+/// Appends a 202 without a body: the message was accepted (RFC 9110 §15.3.3).
 pub(crate) fn accepted(out: &mut Vec<u8>, keep_alive: bool, date: Option<&str>) {
     out.extend_from_slice(b"HTTP/1.1 202 Accepted\r\nConnection: ");
     out.extend_from_slice(connection(keep_alive));
@@ -55,7 +54,7 @@ const fn connection(keep_alive: bool) -> &'static [u8] {
     if keep_alive { b"keep-alive" } else { b"close" }
 }
 
-/// A header line of the operator's, checked once and kept as it goes on the wire.
+/// A header line from the operator, checked once and kept in wire format.
 ///
 /// # Examples
 /// ```
@@ -70,7 +69,7 @@ const fn connection(keep_alive: bool) -> &'static [u8] {
 pub struct FieldLine(Box<[u8]>);
 
 impl FieldLine {
-    /// `Name: value` with the CR LF that ends it.
+    /// `Name: value` and CR LF.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
@@ -80,10 +79,10 @@ impl FieldLine {
 impl FromStr for FieldLine {
     type Err = FieldLineError;
 
-    /// Reads `Name: value` (RFC 9110 §5); white space around the value is dropped.
+    /// Parses `Name: value` (RFC 9110 §5) and drops white space around the value.
     ///
     /// # Errors
-    /// [`FieldLineError`] when it could break the answer's framing, or is the server's to send.
+    /// [`FieldLineError`] when the line could break the framing, or the server itself sends it.
     fn from_str(line: &str) -> Result<Self, FieldLineError> {
         let Some((name, value)) = line.split_once(':') else {
             return Err(FieldLineError::NoColon(line.to_owned()));
@@ -109,7 +108,7 @@ impl FromStr for FieldLine {
     }
 }
 
-/// Why a header line from the command line is not taken.
+/// Why a header line is not accepted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FieldLineError {
@@ -125,10 +124,10 @@ pub enum FieldLineError {
     #[error("the header value {0:?} has a line break or another control character: remove it")]
     Value(String),
     /// The field frames the answer.
-    #[error("{0:?} frames the answer, and the server sets it itself: leave it out")]
+    #[error("{0:?} frames the answer, so the server sets it itself: leave it out")]
     Framing(String),
-    /// The field is the server's clock.
-    #[error("{0:?} would not move with the clock: use --date, which adds the current date")]
+    /// The field is the current date.
+    #[error("{0:?} would always be the same: use --date, which adds the current date")]
     Date(String),
 }
 
@@ -179,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_line_is_trimmed_and_kept_as_it_goes_on_the_wire() {
+    fn a_header_line_is_trimmed_and_kept_in_wire_format() {
         for (line, wire) in [
             ("A: 1", "A: 1\r\n"),
             ("A:1", "A: 1\r\n"),

@@ -1,4 +1,4 @@
-//! The checked settings that the server runs with.
+//! The checked settings of the server. Nothing outside this file makes or changes them.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,17 +7,18 @@ use std::time::Duration;
 use clap::ValueEnum;
 
 use crate::answer::FieldLine;
+use crate::cli::{IsolationArgs, LogArgs, ServerArgs};
 use http_framing::Limits;
 
-/// What one read takes at most; all connections of a worker share the buffer.
+/// The most bytes that one read takes. All connections of a worker share the buffer.
 pub(crate) const READ_BUFFER: usize = 64 << 10;
 
-/// What `event-httpd` was asked to do.
+/// What `event-httpd` runs.
 #[derive(Clone, Debug)]
 pub enum Command {
-    /// To serve connections.
+    /// A server.
     Server(Config),
-    /// To run the tutorial's third program.
+    /// The tutorial's third program.
     Isolation(Isolation),
 }
 
@@ -34,6 +35,7 @@ impl Command {
 
 /// What a server does with its connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Program {
     /// Answers requests with the table of events.
     Serve,
@@ -41,10 +43,8 @@ pub enum Program {
     Broadcast {
         /// What a message is.
         framing: Framing,
-        /// Who gets it.
+        /// Who receives it.
         deliver: Deliver,
-        /// How many bytes may wait for all peers of a worker together.
-        max_queue_total: usize,
     },
 }
 
@@ -57,12 +57,12 @@ pub enum Framing {
     Http,
 }
 
-/// Who gets a message.
+/// Who receives a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Deliver {
     /// Every client but its sender.
     Others,
-    /// Its sender, once for each other client of its process, as the tutorial's program does.
+    /// Its sender, once for each other client of its process, as in the tutorial's program.
     Sender,
     /// Every client.
     Everyone,
@@ -71,58 +71,199 @@ pub enum Deliver {
 /// The settings of the tutorial's third program.
 #[derive(Clone, Copy, Debug)]
 pub struct Isolation {
-    /// How many children are forked.
-    pub children: u32,
-    /// How long a child sleeps at most.
-    pub max_sleep: Duration,
-    /// How long the parent waits after each child.
-    pub interval: Duration,
-    /// How to log.
-    pub log: LogConfig,
+    children: u32,
+    max_sleep: Duration,
+    interval: Duration,
+    log: LogConfig,
 }
 
-/// What a server runs and how; every value is in its range.
+impl Isolation {
+    /// How many children are forked.
+    #[must_use]
+    pub fn children(&self) -> u32 {
+        self.children
+    }
+
+    /// The longest time that a child sleeps.
+    #[must_use]
+    pub fn max_sleep(&self) -> Duration {
+        self.max_sleep
+    }
+
+    /// How long the parent waits after each child.
+    #[must_use]
+    pub fn interval(&self) -> Duration {
+        self.interval
+    }
+}
+
+impl From<IsolationArgs> for Isolation {
+    fn from(args: IsolationArgs) -> Self {
+        Self {
+            children: args.children,
+            max_sleep: args.max_sleep,
+            interval: args.interval,
+            log: args.log.into(),
+        }
+    }
+}
+
+/// The settings of a server. Every value is in its range.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// What it does with its connections.
-    pub program: Program,
-    /// Where to listen.
-    pub listen: Listen,
-    /// How many connections may wait to be accepted.
-    pub backlog: i32,
-    /// Whether other instances may listen on the same port.
-    pub share_port: bool,
-    /// Header lines for every answer.
-    pub headers: Vec<FieldLine>,
-    /// Whether every answer has a `Date`.
-    pub date: bool,
-    /// How many connections are open at most; `None`: as the descriptor limit allows.
-    pub max_connections: Option<usize>,
-    /// How long a request's head may take from its first byte.
-    pub header_timeout: Duration,
-    /// How long a connection may be idle, a body may take, a peer may not read.
-    pub idle_timeout: Duration,
-    /// How long a request's head and body may be.
-    pub limits: Limits,
-    /// How many bytes may wait for one peer before it is no longer read from.
-    pub max_queue: usize,
-    /// How long open requests may take after a signal to stop.
-    pub grace: Duration,
-    /// Whether what arrives is printed to standard output.
-    pub echo: bool,
-    /// How many workers a master has; `None`: one process, no master.
-    pub workers: Option<usize>,
-    /// After how many requests or messages a worker is replaced.
-    pub worker_max_requests: Option<u64>,
-    /// How long a worker may leave heartbeats unanswered.
-    pub bus_timeout: Duration,
-    /// How to log.
-    pub log: LogConfig,
+    program: Program,
+    listen: Listen,
+    backlog: i32,
+    share_port: bool,
+    headers: Vec<FieldLine>,
+    date: bool,
+    max_connections: Option<usize>,
+    header_timeout: Duration,
+    idle_timeout: Duration,
+    limits: Limits,
+    max_queue: usize,
+    max_queue_total: Option<usize>,
+    grace: Duration,
+    echo: bool,
+    workers: Option<usize>,
+    worker_max_requests: Option<u64>,
+    bus_timeout: Duration,
+    log: LogConfig,
 }
 
 impl Config {
-    /// How long a message between workers can be: a body, or what one read returns, and the
-    /// head it is sent with.
+    /// The settings that the arguments of a command make.
+    pub(crate) fn new(program: Program, args: ServerArgs, max_queue_total: Option<usize>) -> Self {
+        Self {
+            program,
+            listen: args.listen,
+            backlog: args.backlog,
+            share_port: args.share_port,
+            headers: args.headers,
+            date: args.date,
+            max_connections: args
+                .max_connections
+                .map(|n| usize::try_from(n).unwrap_or(usize::MAX)),
+            header_timeout: args.header_timeout,
+            idle_timeout: args.idle_timeout,
+            limits: Limits {
+                header_size: args.max_header_size,
+                body_size: u64::try_from(args.max_body_size).unwrap_or(u64::MAX),
+            },
+            max_queue: args.max_queue,
+            max_queue_total,
+            grace: args.grace,
+            echo: args.echo,
+            workers: args.workers,
+            worker_max_requests: args.worker_max_requests,
+            bus_timeout: args.bus_timeout,
+            log: args.log.into(),
+        }
+    }
+
+    /// What the server does with its connections.
+    #[must_use]
+    pub fn program(&self) -> Program {
+        self.program
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn listen(&self) -> &Listen {
+        &self.listen
+    }
+
+    /// How many connections may wait to be accepted.
+    #[must_use]
+    pub fn backlog(&self) -> i32 {
+        self.backlog
+    }
+
+    /// Whether other instances may listen on the same port.
+    #[must_use]
+    pub fn share_port(&self) -> bool {
+        self.share_port
+    }
+
+    /// The operator's header lines, sent with every answer.
+    #[must_use]
+    pub fn headers(&self) -> &[FieldLine] {
+        &self.headers
+    }
+
+    /// Whether every answer has a `Date`.
+    #[must_use]
+    pub fn date(&self) -> bool {
+        self.date
+    }
+
+    /// How many connections a worker may have open; `None` is what the descriptor limit allows.
+    #[must_use]
+    pub fn max_connections(&self) -> Option<usize> {
+        self.max_connections
+    }
+
+    /// How long a request's head may take from its first byte.
+    #[must_use]
+    pub fn header_timeout(&self) -> Duration {
+        self.header_timeout
+    }
+
+    /// How long a connection may be idle, a body may take, and a peer may leave its answer unread.
+    #[must_use]
+    pub fn idle_timeout(&self) -> Duration {
+        self.idle_timeout
+    }
+
+    /// How long a request's head and body may be.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    /// How many bytes may wait for one peer.
+    #[must_use]
+    pub fn max_queue(&self) -> usize {
+        self.max_queue
+    }
+
+    /// How many bytes may wait for all peers of a worker together; `None` is no limit.
+    #[must_use]
+    pub fn max_queue_total(&self) -> Option<usize> {
+        self.max_queue_total
+    }
+
+    /// How long open requests may take after a signal to stop.
+    #[must_use]
+    pub fn grace(&self) -> Duration {
+        self.grace
+    }
+
+    /// Whether received bytes are printed to standard output.
+    #[must_use]
+    pub fn echo(&self) -> bool {
+        self.echo
+    }
+
+    /// How many workers the master has; `None` is one process without a master.
+    #[must_use]
+    pub fn workers(&self) -> Option<usize> {
+        self.workers
+    }
+
+    /// After how many requests or messages a worker is replaced.
+    #[must_use]
+    pub fn worker_max_requests(&self) -> Option<u64> {
+        self.worker_max_requests
+    }
+
+    /// How long a worker may leave heartbeats unanswered.
+    #[must_use]
+    pub fn bus_timeout(&self) -> Duration {
+        self.bus_timeout
+    }
+
+    /// The longest message between workers: a body, or what one read returns, with its head.
     pub(crate) fn longest_message(&self) -> usize {
         const HEAD: usize = 64 << 10;
         let body = usize::try_from(self.limits.body_size).unwrap_or(usize::MAX);
@@ -140,10 +281,31 @@ impl Config {
 /// How and how much is logged.
 #[derive(Clone, Copy, Debug)]
 pub struct LogConfig {
+    format: LogFormat,
+    verbose: u8,
+}
+
+impl LogConfig {
     /// How the log is written.
-    pub format: LogFormat,
-    /// How much is logged: 0 the events of the server's life, 1 connections, 2 everything.
-    pub verbose: u8,
+    #[must_use]
+    pub fn format(&self) -> LogFormat {
+        self.format
+    }
+
+    /// How much is logged: 0 the server's own life, 1 connections too, 2 everything.
+    #[must_use]
+    pub fn verbose(&self) -> u8 {
+        self.verbose
+    }
+}
+
+impl From<LogArgs> for LogConfig {
+    fn from(args: LogArgs) -> Self {
+        Self {
+            format: args.log_format,
+            verbose: args.verbose,
+        }
+    }
 }
 
 /// How the log on standard error is written.
@@ -151,7 +313,7 @@ pub struct LogConfig {
 pub enum LogFormat {
     /// Lines for people.
     Text,
-    /// A JSON object a line.
+    /// A JSON object on each line.
     Json,
 }
 
@@ -162,7 +324,7 @@ pub enum LogFormat {
 /// let listen: Listen = "[::1]:9999".parse()?;
 /// assert_eq!(listen.to_string(), "[::1]:9999");
 /// assert!("127.0.0.1".parse::<Listen>().is_err()); // no port
-/// # Ok::<(), String>(())
+/// # Ok::<(), event_httpd::ListenError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Listen {
@@ -170,6 +332,21 @@ pub enum Listen {
     Tcp(String),
     /// `unix:PATH`.
     Unix(String),
+}
+
+/// Why a text is not an address to listen on.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ListenError {
+    /// Nothing follows `unix:`.
+    #[error("unix: needs a path")]
+    NoPath,
+    /// The port is missing or out of range.
+    #[error("needs a port from 0 to 65535, as in 127.0.0.1:9999")]
+    Port,
+    /// The host is missing, or is an IPv6 address without brackets.
+    #[error("write it as IP:PORT, an IPv6 address in brackets: [::1]:9999")]
+    Host,
 }
 
 impl Listen {
@@ -184,23 +361,23 @@ impl Listen {
 }
 
 impl FromStr for Listen {
-    type Err = String;
+    type Err = ListenError;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, ListenError> {
         if let Some(path) = text.strip_prefix("unix:") {
             return if path.is_empty() {
-                Err("unix: needs a path".to_owned())
+                Err(ListenError::NoPath)
             } else {
                 Ok(Self::Unix(path.to_owned()))
             };
         }
         let (host, port) = text.rsplit_once(':').unwrap_or((text, ""));
         if port.parse::<u16>().is_err() || !port.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err("needs a port from 0 to 65535, as in 127.0.0.1:9999".to_owned());
+            return Err(ListenError::Port);
         }
         let bracketed = host.starts_with('[') && host.ends_with(']');
         if host.is_empty() || host.contains(':') && !bracketed {
-            return Err("write it as IP:PORT, an IPv6 address in brackets: [::1]:9999".to_owned());
+            return Err(ListenError::Host);
         }
         Ok(Self::Tcp(text.to_owned()))
     }

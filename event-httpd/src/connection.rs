@@ -1,13 +1,13 @@
 //! One peer: its read event for life, its write event while bytes wait, and its requests.
 //!
-//! Bytes go through the codec as they are read, or to the app as they are; answers of one
-//! read leave together, and so do the messages of one turn of the loop. What does not fit
-//! into the socket waits in the outbox. Where a peer gets nothing but answers it is not read
-//! from meanwhile; where it gets messages, too, it is cut off when it lags too far.
+//! Received bytes go through the decoder, or to the app as they are. Answers to one read leave
+//! together, and so do the messages of one turn of the loop. What the socket does not take waits
+//! in the outbox. A peer that receives only answers is not read from meanwhile; a peer that also
+//! receives messages is cut off when it lags too far.
 
+mod deadline;
 mod requests;
 mod sending;
-mod waiting;
 
 use std::any::Any;
 use std::cell::{OnceCell, RefCell};
@@ -17,21 +17,21 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::{Rc, Weak};
 use std::time::Instant;
 
-use waiting::WaitsFor;
-
-use super::app::{Request, Takes};
-use super::outbox::Outbox;
-use super::worker::Worker;
+use crate::app::Takes;
+use crate::outbox::Outbox;
+use crate::worker::Worker;
+use deadline::Deadline;
 use http_framing::{Decoder, Phase, Refusal, Status};
 use php_event::stream::{Stream, stream_socket_get_name};
-use php_event::{Event, Result};
+use php_event::{Event, EventFlags, Result};
+use requests::Pending;
 
 const PANICKED: Refusal = Refusal::new(
     Status::InternalServerError,
     "the server failed on this request",
 );
 
-/// A connection, owned by its worker until it closes.
+/// A connection. Its worker owns it until it closes.
 pub(crate) struct Connection {
     stream: Stream,
     worker: Rc<Worker>,
@@ -40,39 +40,54 @@ pub(crate) struct Connection {
 }
 
 struct State {
+    stage: Stage,
     decoder: Decoder,
-    unread: Vec<u8>, // read from the socket, and not used by the decoder yet
-    request: Option<Request>,
-    body: Vec<u8>, // of that request, where the app takes bodies
+    decoding: Decoding,
+    unread: Vec<u8>, // read from the socket, not decoded yet
+    request: Option<Pending>,
+    body: Vec<u8>, // of that request, if the app takes bodies
     outbox: Outbox,
-    fresh: bool,          // nothing has come yet
     queued: bool,         // the worker will send the outbox at the end of this turn
-    full: bool,           // decoding stopped because too much waits to be written
     waiting: usize,       // bytes that the socket had no room for, as the worker counts them
     write: Option<Event>, // while the socket has no room
-    stage: Stage,
-    waits_for: WaitsFor,
-    due: Option<Instant>,
-    entered: Option<Instant>, // what the live entry in the worker's deadlines is for
+    deadline: Deadline,
 }
 
 /// How far a connection is from its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
+    /// Nothing has arrived yet.
+    New,
     /// Takes requests.
     Open,
-    /// Has its last answer; closes when it is written.
+    /// Has its last answer, and closes when that is written.
     Last,
-    /// As `Last`, but the peer may still be sending: lingers when it is written.
+    /// As `Last`, but the peer may still be sending: lingers when the answer is written.
     LastThenLinger,
-    /// Said its last; reads, and throws away, until the peer closes.
+    /// Has written its last answer. Reads and drops bytes until the peer closes.
     Lingering,
-    /// Gone from the worker.
+    /// Removed from the worker.
     Closed,
 }
 
+impl Stage {
+    /// Whether it takes requests.
+    fn is_open(self) -> bool {
+        matches!(self, Self::New | Self::Open)
+    }
+}
+
+/// Whether received bytes are decoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Decoding {
+    /// As they arrive.
+    Running,
+    /// Not before the outbox is empty: it is full.
+    OutboxFull,
+}
+
 impl Connection {
-    /// Takes a stream over: it is read from as soon as something comes.
+    /// Takes over a stream, and reads it as soon as something arrives.
     pub(crate) fn open(worker: &Rc<Worker>, stream: Stream) -> Result<Rc<Self>> {
         let now = Instant::now();
         let connection = Rc::new(Self {
@@ -80,29 +95,26 @@ impl Connection {
             worker: Rc::clone(worker),
             read: OnceCell::new(),
             state: RefCell::new(State {
-                decoder: Decoder::new(worker.config().limits),
+                stage: Stage::New,
+                decoder: Decoder::new(worker.config().limits()),
+                decoding: Decoding::Running,
                 unread: Vec::new(),
                 request: None,
                 body: Vec::new(),
                 outbox: Outbox::default(),
-                fresh: true,
                 queued: false,
-                full: false,
                 waiting: 0,
                 write: None,
-                stage: Stage::Open,
-                waits_for: WaitsFor::Request,
-                due: None,
-                entered: None,
+                deadline: Deadline::default(),
             }),
         });
         let read = connection.event(stream, Event::READ | Event::PERSIST, Self::readable)?;
-        if !worker.is_holding() {
+        if !worker.is_holding_senders() {
             read.add(None)?;
         }
         let read = connection.read.get_or_init(|| read);
         worker.app().opened(connection.id(), read);
-        connection.watch(now, true);
+        connection.update_deadline(now, true);
         tracing::debug!(id = connection.id(), peer = connection.peer(), "connected");
         Ok(connection)
     }
@@ -112,11 +124,11 @@ impl Connection {
         self.stream.id()
     }
 
-    /// An event that runs `work` for as long as the connection is there.
+    /// An event that runs `work` while the connection exists.
     fn event(
         self: &Rc<Self>,
         stream: Stream,
-        what: php_event::EventFlags,
+        what: EventFlags,
         work: fn(&Rc<Self>),
     ) -> Result<Event> {
         let weak: Weak<Self> = Rc::downgrade(self);
@@ -132,7 +144,7 @@ impl Connection {
         )
     }
 
-    /// Runs a step so that a panic in it ends this connection, and nothing else.
+    /// Runs a step so that a panic in it ends only this connection.
     fn guarded(self: &Rc<Self>, step: impl FnOnce(&Rc<Self>)) {
         let Err(panic) = catch_unwind(AssertUnwindSafe(|| step(self))) else {
             return;
@@ -140,12 +152,12 @@ impl Connection {
         self.worker.counters().panics.add(1);
         tracing::error!(
             peer = self.peer(),
-            "a request's code panicked: {}",
+            "the code for a request panicked: {}",
             message(&*panic)
         );
         let answered = catch_unwind(AssertUnwindSafe(|| {
             drop(self.worker.batch().take());
-            self.take_back_the_last_answer();
+            self.reopen_if_unanswered();
             self.refuse(PANICKED);
         }));
         if answered.is_err() {
@@ -153,8 +165,8 @@ impl Connection {
         }
     }
 
-    /// The answer that was to be the last was not made.
-    fn take_back_the_last_answer(&self) {
+    /// Takes requests again if the panic came before the last answer.
+    fn reopen_if_unanswered(&self) {
         let state = &mut *self.state.borrow_mut();
         if matches!(state.stage, Stage::Last | Stage::LastThenLinger) && state.outbox.is_empty() {
             state.stage = Stage::Open;
@@ -182,9 +194,9 @@ impl Connection {
     fn received(self: &Rc<Self>, bytes: &[u8]) {
         {
             let mut state = self.state.borrow_mut();
-            state.fresh = false;
-            if state.stage != Stage::Open {
-                return; // it has its last answer
+            match state.stage {
+                Stage::New | Stage::Open => state.stage = Stage::Open,
+                _ => return, // it has its last answer
             }
         }
         self.worker.echo(bytes);
@@ -194,25 +206,25 @@ impl Connection {
         }
     }
 
-    /// The worker holds senders back, or no longer: then what they owe is due anew, since
-    /// nobody listened meanwhile.
+    /// The worker holds senders back, or no longer does. Deadlines start anew then, because the
+    /// peer was not read meanwhile.
     pub(crate) fn held(&self, hold: bool) {
-        self.read_on();
+        self.update_reading();
         if !hold {
-            self.watch(Instant::now(), true);
+            self.update_deadline(Instant::now(), true);
         }
     }
 
     /// Reads, unless too much waits to be written or the worker holds senders back.
-    pub(crate) fn read_on(&self) {
+    fn update_reading(&self) {
         let Some(read) = self.read.get() else { return };
         let on = {
             let state = self.state.borrow();
             let answers_wait = self.worker.takes() == Takes::Requests && state.write.is_some();
             state.stage != Stage::Closed
                 && !answers_wait
-                && !state.full
-                && !self.worker.is_holding()
+                && state.decoding == Decoding::Running
+                && !self.worker.is_holding_senders()
         };
         let done = match (on, read.is_pending()) {
             (true, false) => read.add(None),
@@ -225,46 +237,46 @@ impl Connection {
         self.worker.app().changed();
     }
 
-    /// The worker stops: takes what has been sent until now.
-    pub(crate) fn take_last(self: &Rc<Self>) {
+    /// The worker stops: reads what has been sent until now.
+    pub(crate) fn read_last(self: &Rc<Self>) {
         if self.read.get().is_some_and(Event::is_pending) {
             self.guarded(Self::readable);
         }
     }
 
-    /// The worker stops: an idle connection closes, another when it has its answer. One that is
-    /// quite new may still ask.
+    /// The worker stops: closes an idle connection at once, and any other after its answer. A new
+    /// connection may still send its first request.
     pub(crate) fn retire(self: &Rc<Self>) {
         self.guarded(|connection| {
-            let (between, waits, fresh) = {
+            let (idle, unsent, new) = {
                 let state = connection.state.borrow();
-                let fresh = state.fresh && connection.worker.takes() != Takes::Reads;
-                let between = state.stage == Stage::Open
+                let new = state.stage == Stage::New && connection.worker.takes() != Takes::Reads;
+                let idle = state.stage.is_open()
                     && state.decoder.phase() == Phase::Idle
-                    && !state.full;
-                (between, !state.outbox.is_empty(), fresh)
+                    && state.decoding == Decoding::Running;
+                (idle, !state.outbox.is_empty(), new)
             };
-            match (between, waits) {
+            match (idle, unsent) {
                 (true, true) => connection.state.borrow_mut().stage = Stage::Last,
-                (true, false) if fresh => connection.watch(Instant::now(), true),
+                (true, false) if new => connection.update_deadline(Instant::now(), true),
                 (true, false) => connection.close(),
                 (false, _) => {}
             }
         });
     }
 
-    /// Whether the peer has not got all that it is to get.
+    /// Whether the peer has not received everything yet.
     pub(crate) fn is_owed(&self) -> bool {
         !matches!(self.state.borrow().stage, Stage::Lingering | Stage::Closed)
     }
 
-    /// The worker has ended: takes apart what refers to it.
+    /// The worker has ended: ends the events, which hold the connection.
     pub(crate) fn abandon(&self) {
         self.end_events();
     }
 
-    /// Ends the connection; harmless a second time. The descriptor closes with the last
-    /// handle, when the running callback returns.
+    /// Ends the connection; a second call does nothing. The descriptor closes with the last
+    /// handle, when the current callback returns.
     fn close(&self) {
         if self.end_events() {
             tracing::debug!(id = self.id(), "closed");
@@ -273,7 +285,7 @@ impl Connection {
         }
     }
 
-    /// Ends both events; false when that was done before.
+    /// Ends both events. False when they have been ended before.
     fn end_events(&self) -> bool {
         let write = {
             let mut state = self.state.borrow_mut();
@@ -290,7 +302,7 @@ impl Connection {
             (mem::take(&mut state.outbox), mem::take(&mut state.body))
         };
         self.worker.release_body(body.len());
-        drop((write, outbox)); // what it held back goes now, not with the last handle
+        drop((write, outbox)); // frees what waited now, not with the last handle
         true
     }
 }

@@ -1,8 +1,8 @@
-//! What a worker counts, and the line in which it says so.
+//! What a worker counts, and the log line that shows it.
 
 use std::cell::Cell;
 
-/// One number that only this worker's thread writes.
+/// A number that only grows.
 #[derive(Debug, Default)]
 pub(crate) struct Counter(Cell<u64>);
 
@@ -16,18 +16,18 @@ impl Counter {
     }
 }
 
-/// The numbers of one worker since its start.
+/// What one worker has counted since its start.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     /// Connections accepted.
     pub(crate) connections: Counter,
     /// Requests answered with the app's answer.
     pub(crate) requests: Counter,
-    /// Messages that came from this worker's connections.
+    /// Messages received from this worker's connections.
     pub(crate) messages: Counter,
     /// Copies of messages queued to this worker's connections.
     pub(crate) deliveries: Counter,
-    /// Readers cut off because they lagged too far.
+    /// Readers cut off because they lagged too far behind.
     pub(crate) evictions: Counter,
     /// Requests refused with an error status.
     pub(crate) refusals: Counter,

@@ -1,17 +1,17 @@
 //! Deadlines of many connections under one timer event.
 //!
-//! A connection has at most one live entry, in the bucket of the tick it is due at. Moving
-//! a deadline later costs nothing: the entry stays, and [`Deadlines::expired`]'s caller puts
-//! it where it belongs when it comes up. Only an earlier deadline makes a new entry.
+//! A connection has at most one live entry, in the bucket of the tick at which it is due. Moving a
+//! deadline later costs nothing: the entry stays, and the caller of [`Deadlines::expired`] enters
+//! it again when it comes up. Only an earlier deadline makes a new entry.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-/// Deadlines are kept, and rounded up, to this much.
+/// The resolution of deadlines, which are rounded up.
 const TICK: Duration = Duration::from_millis(50);
 
-/// A moment, counted in [`TICK`]s since the worker began.
+/// A time, in [`TICK`]s since the worker started.
 pub(crate) type Tick = u64;
 
 /// Buckets of connection numbers by the tick they are due at.
@@ -42,7 +42,7 @@ impl Deadlines {
         Tick::try_from(ticks).unwrap_or(Tick::MAX)
     }
 
-    /// Enters `id` for `tick`. Gives the time to set the timer to, if it is to be set earlier.
+    /// Enters `id` for `tick`. Returns the new time of the timer, if it has to fire earlier.
     pub(crate) fn enter(&self, id: u64, tick: Tick, now: Instant) -> Option<Duration> {
         self.entries.set(self.entries.get() + 1);
         self.buckets.borrow_mut().entry(tick).or_default().push(id);
@@ -55,7 +55,7 @@ impl Deadlines {
         }
     }
 
-    /// Takes out what is due at `now`, with the tick of each entry.
+    /// Removes the entries that are due at `now`, and returns them with their ticks.
     pub(crate) fn expired(&self, now: Instant) -> Vec<(Tick, u64)> {
         let elapsed = now.saturating_duration_since(self.began).as_nanos() / TICK.as_nanos();
         let next = Tick::try_from(elapsed)
@@ -74,12 +74,12 @@ impl Deadlines {
         due
     }
 
-    /// How many entries there are, live or not.
+    /// The number of entries, live or not.
     pub(crate) fn len(&self) -> usize {
         self.entries.get()
     }
 
-    /// Throws out the entries of connections that are not to be kept.
+    /// Removes the entries of connections for which `keep` is false.
     pub(crate) fn retain(&self, keep: impl Fn(u64) -> bool) {
         let mut buckets = self.buckets.borrow_mut();
         buckets.retain(|_, ids| {
@@ -89,7 +89,7 @@ impl Deadlines {
         self.entries.set(buckets.values().map(Vec::len).sum());
     }
 
-    /// The time to set the timer to after [`expired`](Self::expired)'s entries were handled.
+    /// The next time of the timer, after the entries of [`expired`](Self::expired) were handled.
     pub(crate) fn next(&self, now: Instant) -> Option<Duration> {
         let first = *self.buckets.borrow().first_key_value()?.0;
         self.armed.set(Some(first));
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn entries_of_what_is_not_kept_are_thrown_out() {
+    fn entries_that_are_not_kept_are_removed() {
         let began = Instant::now();
         let deadlines = Deadlines::new(began);
         for id in 0..10 {

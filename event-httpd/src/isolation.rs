@@ -1,15 +1,15 @@
 //! The tutorial's third program: forked processes share no variables.
 //!
-//! Owns: `m::ARR`, of which each process has its own; in the parent, the base, its signals,
-//! and the numbers of the children that are not reaped yet.
+//! Owns: `m::ARR`, of which each process has its own; in the parent, the base, its signal events,
+//! and the pids of the children that are not reaped yet.
 //!
-//! The parent reads from top to bottom, as PHP's does. Where PHP's blocks, in `pcntl_wait`,
-//! `sleep` and an `echo` that nobody reads, the base's loop runs turn by turn until what is
-//! waited for is there, so that SIGTERM and SIGINT are heard wherever it stands. From then on
-//! nothing is printed any more: the children are told to end, and reaped.
+//! The parent reads from top to bottom, like the PHP program. Where that blocks, in `pcntl_wait`,
+//! `sleep` and an `echo` that nobody reads, the event loop runs one turn at a time until the result
+//! is there, so SIGTERM and SIGINT work everywhere. After one of them nothing more is printed: the
+//! children are told to end, and reaped.
 //!
-//! A failing standard output ends it as well, with exit code 1. One that was closed before
-//! the start is `/dev/null` to a Rust program, and fails nobody.
+//! A standard output that fails ends the program with exit code 1. One that was closed before the
+//! start is `/dev/null` to a Rust program, and fails nothing.
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
@@ -22,16 +22,16 @@ use std::{ffi, process, thread};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
 
-use super::Failure;
-use super::config::Isolation;
+use crate::config::Isolation;
+use crate::error::ServerError;
 use php_event::process::{Exit, Fork, Pid, Wait, Waited, fork, getpid, kill, signal_name, wait};
 use php_event::{Event, EventBase};
 
-/// How long children may take to end after SIGTERM. Only a child that was started with
-/// SIGTERM ignored, or is stopped, takes any time at all; then comes SIGKILL.
+/// How long children may take to end after SIGTERM, before SIGKILL. Only a child that was started
+/// with SIGTERM ignored, or is stopped, needs any time.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// The shortest sleep of a child, where the longest allows.
+/// The shortest sleep of a child, unless the longest is shorter.
 const SHORTEST_SLEEP: Duration = Duration::from_secs(1);
 
 /// PHP's class `M`.
@@ -43,19 +43,19 @@ mod m {
     }
 }
 
-/// Forks the children, reaps each, and shows that the parent's variable stays empty.
-pub(crate) fn run(settings: Isolation) -> Result<(), Failure> {
+/// Forks the children, reaps each, and prints the parent's variable, which stays empty.
+pub(crate) fn run(settings: Isolation) -> Result<(), ServerError> {
     let mut parent = Parent::new()?;
     match parent.run(settings) {
         Ok(()) => Ok(()),
-        Err(End::Asked(signum)) => {
+        Err(End::Signal(signum)) => {
             let (name, children) = (signal_name(signum), parent.children.len());
-            tracing::info!(children, "{name}: the children are told to end");
-            Ok(parent.dismiss_children()?)
+            tracing::info!(children, "{name}: ending the children");
+            Ok(parent.end_children()?)
         }
         Err(End::Failed(failure)) => {
-            if let Err(error) = parent.dismiss_children() {
-                tracing::error!("children were left behind: {error}");
+            if let Err(error) = parent.end_children() {
+                tracing::error!("children are left over: {error}");
             }
             Err(failure)
         }
@@ -64,13 +64,13 @@ pub(crate) fn run(settings: Isolation) -> Result<(), Failure> {
 
 /// Why the parent ends before its children have.
 enum End {
-    /// This signal asked for it.
-    Asked(ffi::c_int),
-    /// It cannot go on.
-    Failed(Failure),
+    /// This signal asked it to end.
+    Signal(ffi::c_int),
+    /// It failed.
+    Failed(ServerError),
 }
 
-impl<F: Into<Failure>> From<F> for End {
+impl<F: Into<ServerError>> From<F> for End {
     fn from(failure: F) -> Self {
         Self::Failed(failure.into())
     }
@@ -78,7 +78,7 @@ impl<F: Into<Failure>> From<F> for End {
 
 struct Parent {
     base: EventBase,
-    asked: Rc<Cell<Option<ffi::c_int>>>, // the signal that asked for the end
+    ended_by: Rc<Cell<Option<ffi::c_int>>>, // the signal that asked for the end
     timer: Event,
     writable: Event,
     _signals: [Event; 3],
@@ -86,28 +86,30 @@ struct Parent {
 }
 
 impl Parent {
-    /// Made before the first fork: a process that was started with SIGCHLD ignored would not
-    /// be told of its children, and SIGTERM must not wait until all are forked.
-    fn new() -> Result<Self, Failure> {
-        let heard = [Signal::SIGCHLD, Signal::SIGTERM, Signal::SIGINT];
-        SigSet::from_iter(heard).thread_unblock().ok(); // fails for no set
+    /// Makes the events before the first fork: a process that was started with SIGCHLD ignored
+    /// would not learn of its children, and SIGTERM must not wait until all are forked.
+    fn new() -> Result<Self, ServerError> {
+        let handled = [Signal::SIGCHLD, Signal::SIGTERM, Signal::SIGINT];
+        SigSet::from_iter(handled).thread_unblock().ok(); // cannot fail for a valid set
         let base = EventBase::new()?;
-        let asked = Rc::new(Cell::new(None));
-        let on_asked = |signum| {
-            let asked = Rc::clone(&asked);
-            Event::signal(&base, signum, move |signum, _event| asked.set(Some(signum)))
+        let ended_by = Rc::new(Cell::new(None));
+        let ends = |signum| {
+            let ended_by = Rc::clone(&ended_by);
+            Event::signal(&base, signum, move |signum, _event| {
+                ended_by.set(Some(signum))
+            })
         };
         let signals = [
             Event::signal(&base, libc::SIGCHLD, |_signum, _event| {})?, // ends the turn
-            on_asked(libc::SIGTERM)?,
-            on_asked(libc::SIGINT)?,
+            ends(libc::SIGTERM)?,
+            ends(libc::SIGINT)?,
         ];
         signals.iter().try_for_each(|signal| signal.add(None))?;
         Ok(Self {
             timer: Event::timer(&base, |_event| {})?,
             writable: Event::new(&base, io::stdout(), Event::WRITE, |_, _, _| {})?,
             base,
-            asked,
+            ended_by,
             _signals: signals,
             children: BTreeSet::new(),
         })
@@ -120,7 +122,7 @@ impl Parent {
             if exit != Exit::Code(0) {
                 tracing::warn!(pid, "a child ended with {exit}");
             }
-            self.sleep(settings.interval)?;
+            self.sleep(settings.interval())?;
             let arr = m::ARR.with_borrow(|arr| print_r(arr));
             self.print(&arr)?;
         }
@@ -128,17 +130,17 @@ impl Parent {
     }
 
     fn fork_children(&mut self, settings: Isolation) -> Result<(), End> {
-        let (parent, wanted) = (getpid(), settings.children);
+        let (parent, wanted) = (getpid(), settings.children());
         for started in 0..wanted {
-            // Drawn before the fork: with one state of the generator, children draw alike.
-            let time = random_sleep(settings.max_sleep);
+            // Before the fork: children that copied the generator would all draw the same time.
+            let time = random_sleep(settings.max_sleep());
             match fork() {
                 Ok(Fork::Child) => child(parent, time),
                 Ok(Fork::Parent(pid)) => self.children.insert(pid),
                 Err(cause) => return Err(fork_failure(started, wanted, cause).into()),
             };
             self.base.r#loop(EventBase::LOOP_NONBLOCK)?;
-            self.go_on()?;
+            self.check_signal()?;
         }
         Ok(())
     }
@@ -147,8 +149,8 @@ impl Parent {
     fn wait(&mut self) -> Result<Option<(Pid, Exit)>, End> {
         self.until(|this| {
             let ended = this.reap()?;
-            let answered = ended.is_some() || this.children.is_empty();
-            Ok(answered.then_some(ended))
+            let done = ended.is_some() || this.children.is_empty();
+            Ok(done.then_some(ended))
         })
     }
 
@@ -167,31 +169,31 @@ impl Parent {
             this.writable.add(None)?;
             Ok(None)
         })?;
-        write(text).map_err(|error| Failure::Output(error).into())
+        write(text).map_err(|error| ServerError::Output(error).into())
     }
 
-    /// Lets the loop turn until `ready` has an answer, or a signal asks for the end.
+    /// Runs the loop until `ready` has a result, or a signal asks for the end.
     fn until<T>(
         &mut self,
-        mut ready: impl FnMut(&mut Self) -> Result<Option<T>, Failure>,
+        mut ready: impl FnMut(&mut Self) -> Result<Option<T>, ServerError>,
     ) -> Result<T, End> {
         loop {
-            self.go_on()?;
-            if let Some(answer) = ready(self)? {
-                return Ok(answer);
+            self.check_signal()?;
+            if let Some(result) = ready(self)? {
+                return Ok(result);
             }
             self.base.r#loop(EventBase::LOOP_ONCE)?;
         }
     }
 
-    fn go_on(&self) -> Result<(), End> {
-        self.asked
+    fn check_signal(&self) -> Result<(), End> {
+        self.ended_by
             .get()
-            .map_or(Ok(()), |signum| Err(End::Asked(signum)))
+            .map_or(Ok(()), |signum| Err(End::Signal(signum)))
     }
 
-    /// A child of ours that has ended. Others are let go: an `exec` leaves its process the
-    /// children it had, and the first process of a container is given orphans.
+    /// A child of this program that has ended. Others are reaped and ignored: a process keeps its
+    /// children across `exec`, and the first process of a container inherits orphans.
     fn reap(&mut self) -> php_event::Result<Option<(Pid, Exit)>> {
         loop {
             match wait(Wait::NoHang)? {
@@ -201,15 +203,15 @@ impl Parent {
                 Waited::Ended(..) => {}
                 Waited::Running => return Ok(None),
                 Waited::NoChild => {
-                    self.children.clear(); // whoever reaped them, none is waited for
+                    self.children.clear(); // something else has reaped them
                     return Ok(None);
                 }
             }
         }
     }
 
-    /// Ends the children that are left, and reaps them.
-    fn dismiss_children(&mut self) -> php_event::Result<()> {
+    /// Ends the remaining children, and reaps them.
+    fn end_children(&mut self) -> php_event::Result<()> {
         for signum in [libc::SIGTERM, libc::SIGKILL] {
             for pid in &self.children {
                 if let Err(error) = kill(*pid, signum) {
@@ -229,22 +231,22 @@ impl Parent {
     }
 }
 
-/// A child's whole life. Its copies of the parent's base and events are not touched.
+/// Runs a child to its end. It does not touch its copies of the parent's base and events.
 fn child(parent: Pid, time: Duration) -> ! {
     end_with(parent);
     match is_arr() {
         Ok(()) => thread::sleep(time),
-        Err(_) => process::exit(1), // the parent has the same standard output, and will say it
+        Err(_) => process::exit(1), // the parent has the same standard output, and reports it
     }
     process::exit(0)
 }
 
-/// Makes the kernel end this process when `parent` ends, by SIGKILL too.
+/// Makes the kernel end this process when `parent` ends, even by SIGKILL.
 #[cfg(target_os = "linux")]
 fn end_with(parent: Pid) {
-    nix::sys::prctl::set_pdeathsig(Signal::SIGKILL).ok(); // fails for what is no signal
+    nix::sys::prctl::set_pdeathsig(Signal::SIGKILL).ok(); // cannot fail for a valid signal
     if nix::unistd::getppid().as_raw() != parent {
-        process::exit(1); // it ended before it was asked about
+        process::exit(1); // it has ended already
     }
 }
 
@@ -275,12 +277,12 @@ fn random_sleep(longest: Duration) -> Duration {
     shortest + (longest - shortest).mul_f64(fastrand::f64())
 }
 
-/// Whether a line can be written without waiting for the reader. A broken pipe has room:
-/// writing tells.
+/// Whether a line can be written without waiting for the reader. A broken pipe counts as having
+/// room: the write reports it.
 fn stdout_has_room() -> bool {
     let stdout = io::stdout();
-    let mut asked = [PollFd::new(stdout.as_fd(), PollFlags::POLLOUT)];
-    poll(&mut asked, PollTimeout::ZERO).map_or(true, |ready| ready > 0)
+    let mut polled = [PollFd::new(stdout.as_fd(), PollFlags::POLLOUT)];
+    poll(&mut polled, PollTimeout::ZERO).map_or(true, |ready| ready > 0)
 }
 
 fn write(text: &str) -> io::Result<()> {
@@ -289,13 +291,13 @@ fn write(text: &str) -> io::Result<()> {
     stdout.flush()
 }
 
-fn fork_failure(started: u32, wanted: u32, cause: php_event::Error) -> Failure {
+fn fork_failure(started: u32, wanted: u32, cause: php_event::Error) -> ServerError {
     let remedy = if cause.kind() == io::ErrorKind::WouldBlock {
         "; ask for fewer, or raise the limit on processes (ulimit -u, the cgroup's pids.max)"
     } else {
         ""
     };
-    Failure::Fork {
+    ServerError::Fork {
         started,
         wanted,
         cause,

@@ -5,11 +5,11 @@ use std::panic;
 
 use tracing::Level;
 
-use super::config::{LogConfig, LogFormat};
+use crate::config::{LogConfig, LogFormat};
 
-/// Starts logging as the config says, panics included. The first call of a process counts.
+/// Starts logging, panics included. Only the first call of a process has an effect.
 pub fn start(config: LogConfig) {
-    let level = match config.verbose {
+    let level = match config.verbose() {
         0 => Level::INFO,
         1 => Level::DEBUG,
         _ => Level::TRACE,
@@ -18,9 +18,9 @@ pub fn start(config: LogConfig) {
         .with_max_level(level)
         .with_writer(io::stderr)
         .with_ansi(io::stderr().is_terminal())
-        .log_internal_errors(false) // a closed standard error is no reason to panic
+        .log_internal_errors(false) // they would panic on a closed standard error
         .with_target(false);
-    let started = match config.format {
+    let started = match config.format() {
         LogFormat::Text => builder.try_init(),
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
     };

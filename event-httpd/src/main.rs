@@ -9,13 +9,16 @@ use event_httpd::Cli;
 fn main() -> ExitCode {
     let command = match Cli::from_process() {
         Ok(command) => command,
-        Err(code) => return ExitCode::from(code),
+        Err(error) => {
+            error.print();
+            return ExitCode::from(error.exit_code());
+        }
     };
     event_httpd::start_log(command.log());
     match event_httpd::run(command) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            writeln!(io::stderr(), "event-httpd: {failure}").ok(); // nobody to tell
+        Err(error) => {
+            writeln!(io::stderr(), "event-httpd: {error}").ok(); // a closed stderr changes nothing
             ExitCode::FAILURE
         }
     }

@@ -1,45 +1,42 @@
-//! The master: starts workers, replaces those that end, hang or are due, and stops them.
+//! The master: starts workers, replaces those that end, hang or ask for it, and stops them.
 //!
-//! It owns the listening sockets, so that what is queued on one outlives the worker that
-//! would have taken it, and one end of each worker's line. It serves nothing itself. A fork
-//! happens outside of the loop: whoever wants a worker started notes it and leaves the loop.
+//! It owns the listening sockets, so that connections queued on one outlive the worker that would
+//! have accepted them, and one end of each worker's line. It serves nothing itself. It forks
+//! outside the event loop: code that needs a new worker notes it and leaves the loop.
+
+mod processes;
+mod slot;
 
 use std::cell::{Cell, OnceCell, RefCell};
-use std::collections::{BTreeMap, VecDeque};
-use std::mem;
+use std::collections::VecDeque;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::sys::signal::{SigSet, Signal};
 
-use super::Failure;
-use super::bus::{Hub, Word};
-use super::config::Config;
-use super::listener::Listening;
-use super::worker::Worker;
+use crate::bus::{Relay, WorkerMessage};
+use crate::config::Config;
+use crate::counters::Counter;
+use crate::error::{ServerError, StartFailure};
+use crate::listener::Listening;
+use crate::worker::Worker;
 use php_event::process::{self, Exit, Fork, Pid, Wait, Waited};
 use php_event::stream::{Stream, stream_socket_pair};
-use php_event::{Event, EventBase, Result};
+use php_event::{Event, EventBase};
+use processes::{Processes, State, WorkerProcess};
+use slot::Slot;
 
-/// A worker that ends sooner than this after its start counts as one that failed to live.
-const QUICK: Duration = Duration::from_secs(1);
-
-/// The second quick death in a row delays the restart by this, each further one by twice as
-/// much, up to [`DELAY_MAX`].
-const DELAY: Duration = Duration::from_millis(100);
-const DELAY_MAX: Duration = Duration::from_secs(5);
-
-/// When so many workers in a row ended quickly before one of them was ready, none ever will be.
-const GIVE_UP: u32 = 5;
+/// When this many workers in a row fail before one accepts, and none serves, the master gives up.
+const FAILED_STARTS_MAX: u32 = 5;
 
 /// How long workers have after their own grace period before they are killed.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Which of the processes this is when [`Master::run`] returns.
+/// What this process is when [`Master::run`] returns.
 enum Role {
-    /// The master, and all workers have ended.
+    /// The master; all workers have ended.
     Master,
-    /// A worker that has just been forked.
+    /// A worker that was just forked.
     Worker(Start),
 }
 
@@ -51,136 +48,126 @@ struct Start {
     master: Pid,
 }
 
-/// A worker process.
-struct Seat {
-    slot: usize,
-    started: Instant,
-    ready: bool,
-    leaving: bool, // it was told to
-    killed: bool,  // it hung
+/// How far the master is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Life {
+    /// Keeps every slot filled.
+    Running,
+    /// Starts no more workers, and waits for their connections to end.
+    Draining,
+    /// As [`Draining`](Self::Draining), within the grace period.
+    Stopping,
 }
 
-/// A worker's place: how its last worker fared, and when the next one starts.
-struct Slot {
-    quick_deaths: Cell<u32>,
-    restart: OnceCell<Event>,
+/// What the master counts.
+#[derive(Debug, Default)]
+struct MasterCounters {
+    /// Workers started in place of one that ended by itself.
+    restarts: Counter,
+    /// Workers killed because they hung.
+    hung: Counter,
 }
 
 struct Master {
     base: EventBase,
     config: Config,
     listening: Listening,
+    relay: OnceCell<Rc<Relay>>,
     slots: Vec<Slot>,
-    seats: RefCell<BTreeMap<Pid, Seat>>,
-    stillborn: Cell<u32>, // quick deaths in a row, of all slots, without one becoming ready
-    hub: OnceCell<Rc<Hub>>,
+    processes: Processes,
     to_start: RefCell<VecDeque<usize>>,
     to_replace: RefCell<VecDeque<Pid>>,
+    failed_starts: Cell<u32>, // in a row, in all slots, since a worker last accepted
     announced: Cell<bool>,
-    stopping: Cell<bool>,
-    hurried: Cell<bool>, // the grace period has begun
-    given_up: RefCell<Option<String>>,
-    restarts: Cell<u64>,
-    hung: Cell<u64>,
+    life: Cell<Life>,
+    failure: RefCell<Option<ServerError>>,
     signals: RefCell<Vec<Event>>,
     deadline: OnceCell<Event>,
+    counters: MasterCounters,
 }
 
 /// Runs a master with `workers` workers, or, in a forked child, one of them.
 ///
 /// # Errors
-/// As [`run`](super::run); [`Failure::Workers`] when no worker could start.
-pub(crate) fn serve(config: Config, workers: usize, most: usize) -> Result<(), Failure> {
+/// As [`run`](super::run); [`ServerError::Workers`] when no worker could start.
+pub(crate) fn serve(
+    config: Config,
+    workers: usize,
+    max_connections: usize,
+) -> Result<(), ServerError> {
     name_thread("httpd master");
     let role = Master::new(config.clone(), workers)?.run()?;
     match role {
         Role::Master => Ok(()),
-        Role::Worker(start) => work(config, start, most),
+        Role::Worker(start) => work(config, start, max_connections),
     }
 }
 
-/// A worker's life, in its process.
-fn work(config: Config, start: Start, most: usize) -> Result<(), Failure> {
-    let Start {
-        slot,
-        listener,
-        line,
-        master,
-    } = start;
-    let number = slot + 1;
+/// Runs a worker in its own process.
+fn work(config: Config, start: Start, max_connections: usize) -> Result<(), ServerError> {
+    let number = start.slot + 1;
     name_thread(&format!("httpd worker {number}"));
     let _span = tracing::info_span!("worker", number).entered();
-    if !die_with(master) {
-        return Ok(()); // the master went before it could be watched
+    if !die_with(start.master) {
+        return Ok(()); // the master ended before this process could watch it
     }
-    let worker = Worker::new(config, most)?;
-    worker.join(line)?;
-    worker.run(listener, || {
-        watched_signals().thread_unblock().ok(); // the worker's own events are there now
+    let worker = Worker::new(config, max_connections)?;
+    worker.join(start.line)?;
+    worker.run(start.listener, || {
+        watched_signals().thread_unblock().ok(); // the worker has its own signal events now
         tracing::debug!("accepting");
     })?;
     Ok(())
 }
 
 impl Master {
-    fn new(config: Config, workers: usize) -> Result<Rc<Self>, Failure> {
+    fn new(config: Config, workers: usize) -> Result<Rc<Self>, ServerError> {
         let master = Rc::new(Self {
             base: EventBase::new()?,
             listening: Listening::on(&config, workers)?,
-            slots: (0..workers)
-                .map(|_| Slot {
-                    quick_deaths: Cell::new(0),
-                    restart: OnceCell::new(),
-                })
-                .collect(),
-            seats: RefCell::default(),
-            stillborn: Cell::new(0),
-            hub: OnceCell::new(),
+            relay: OnceCell::new(),
+            slots: (0..workers).map(|_| Slot::default()).collect(),
+            processes: Processes::default(),
             to_start: RefCell::new((0..workers).collect()),
             to_replace: RefCell::default(),
+            failed_starts: Cell::new(0),
             announced: Cell::new(false),
-            stopping: Cell::new(false),
-            hurried: Cell::new(false),
-            given_up: RefCell::default(),
-            restarts: Cell::new(0),
-            hung: Cell::new(0),
+            life: Cell::new(Life::Running),
+            failure: RefCell::default(),
             signals: RefCell::default(),
             deadline: OnceCell::new(),
+            counters: MasterCounters::default(),
             config,
         });
         master.set_up()?;
         Ok(master)
     }
 
-    fn set_up(self: &Rc<Self>) -> Result<()> {
+    fn set_up(self: &Rc<Self>) -> php_event::Result<()> {
         let weak = Rc::downgrade(self);
-        let hub = Hub::new(
+        let relay = Relay::new(
             &self.base,
-            self.config.bus_timeout,
+            self.config.bus_timeout(),
             self.config.longest_message(),
-            move |pid, word| {
+            move |pid, message| {
                 if let Some(master) = weak.upgrade() {
-                    master.heard(pid, word);
+                    master.received(pid, message);
                 }
             },
         )?;
-        self.hub.get_or_init(|| hub);
+        self.relay.get_or_init(|| relay);
         for (number, slot) in self.slots.iter().enumerate() {
-            let restart = self.timer(move |master| master.start_soon(number))?;
-            slot.restart.get_or_init(|| restart);
+            slot.set_timer(self.timer(move |master| master.start_soon(number))?);
         }
-        let deadline = self.timer(|master| master.kill_the_rest("outstays its grace period"))?;
+        let deadline =
+            self.timer(|master| master.kill_all("did not end within the grace period"))?;
         self.deadline.get_or_init(|| deadline);
-        let grace = Some(self.config.grace);
+        let stop = |master: &Rc<Self>| master.stop(Life::Stopping);
         let signals = [
             self.signal(Signal::SIGCHLD, Self::reap)?,
-            self.signal(Signal::SIGTERM, move |master| {
-                master.stop(Signal::SIGTERM, grace)
-            })?,
-            self.signal(Signal::SIGINT, move |master| {
-                master.stop(Signal::SIGTERM, grace)
-            })?,
-            self.signal(Signal::SIGQUIT, |master| master.stop(Signal::SIGQUIT, None))?,
+            self.signal(Signal::SIGTERM, stop)?,
+            self.signal(Signal::SIGINT, stop)?,
+            self.signal(Signal::SIGQUIT, |master| master.stop(Life::Draining))?,
             self.signal(Signal::SIGHUP, Self::replace_all)?,
             self.signal(Signal::SIGUSR2, Self::replace_all)?,
             self.signal(Signal::SIGUSR1, Self::log_counters)?,
@@ -189,7 +176,7 @@ impl Master {
         Ok(())
     }
 
-    fn timer(self: &Rc<Self>, work: impl Fn(&Rc<Self>) + 'static) -> Result<Event> {
+    fn timer(self: &Rc<Self>, work: impl Fn(&Rc<Self>) + 'static) -> php_event::Result<Event> {
         let weak = Rc::downgrade(self);
         Event::timer(&self.base, move |_event| {
             if let Some(master) = weak.upgrade() {
@@ -202,7 +189,7 @@ impl Master {
         self: &Rc<Self>,
         signal: Signal,
         work: impl Fn(&Rc<Self>) + 'static,
-    ) -> Result<Event> {
+    ) -> php_event::Result<Event> {
         let weak = Rc::downgrade(self);
         let event = Event::signal(&self.base, signal as i32, move |_signum, _event| {
             if let Some(master) = weak.upgrade() {
@@ -212,12 +199,12 @@ impl Master {
         event.add(None).map(|()| event)
     }
 
-    /// Supervises until all is over, or until this process is a worker.
-    fn run(self: Rc<Self>) -> Result<Role, Failure> {
+    /// Supervises until all workers have ended, or until this process is a worker.
+    fn run(self: Rc<Self>) -> Result<Role, ServerError> {
         loop {
             let next = self.to_start.borrow_mut().pop_front();
             match next {
-                Some(_) if self.stopping.get() => {}
+                Some(_) if self.is_stopping() => {}
                 Some(slot) => {
                     if let Some(start) = self.start(slot)? {
                         return Ok(Role::Worker(start));
@@ -228,28 +215,81 @@ impl Master {
             }
         }
         self.log_counters();
-        match self.given_up.take() {
-            Some(why) => Err(Failure::Workers(why)),
+        match self.failure.take() {
+            Some(failure) => Err(failure),
             None => Ok(Role::Master),
         }
     }
 
-    fn is_over(&self) -> bool {
-        self.stopping.get() && self.seats.borrow().is_empty()
+    fn is_stopping(&self) -> bool {
+        self.life.get() != Life::Running
     }
 
-    /// Forks a worker for a slot. In the child, gives what it starts with.
-    fn start(self: &Rc<Self>, slot: usize) -> Result<Option<Start>, Failure> {
+    fn is_over(&self) -> bool {
+        self.is_stopping() && self.processes.is_empty()
+    }
+
+    /// Makes the loop return; it leaves the current callback first.
+    fn leave_loop(&self) {
+        if let Err(error) = self.base.exit(None) {
+            tracing::error!("{error}");
+        }
+    }
+
+    fn received(self: &Rc<Self>, pid: Pid, message: WorkerMessage) {
+        match message {
+            WorkerMessage::Ready => self.became_ready(pid),
+            WorkerMessage::Retire => self.replace([pid]),
+            WorkerMessage::Hung => self.kill_hung(pid),
+        }
+    }
+
+    fn kill_hung(&self, pid: Pid) {
+        if self.processes.mark_killed(pid) {
+            self.counters.hung.add(1);
+            let timeout = self.config.bus_timeout();
+            tracing::warn!(
+                "process {pid} has not answered for {timeout:?}, so it hung: killing it"
+            );
+            self.send(pid, Signal::SIGKILL);
+        }
+    }
+
+    fn send(&self, pid: Pid, signal: Signal) {
+        if let Err(error) = process::kill(pid, signal as i32) {
+            tracing::error!("process {pid}: {error}");
+        }
+    }
+
+    fn log_counters(self: &Rc<Self>) {
+        tracing::info!(
+            workers = self.processes.len(),
+            restarts = self.counters.restarts.get(),
+            hung = self.counters.hung.get(),
+            passed_on = self.relay.get().map_or(0, |relay| relay.relayed()),
+            "counters of the master"
+        );
+        if !self.is_stopping() {
+            for pid in self.processes.pids() {
+                self.send(pid, Signal::SIGUSR1);
+            }
+        }
+    }
+}
+
+/// Starting.
+impl Master {
+    /// Forks a worker for a slot. In the child, returns what the worker starts with.
+    fn start(self: &Rc<Self>, slot: usize) -> Result<Option<Start>, ServerError> {
         let Some(listener) = self.listening.stream(slot) else {
             return Ok(None); // stopping
         };
         let master = process::getpid();
-        watched_signals().thread_block().ok(); // a child must not lose one before it has its events
+        watched_signals().thread_block().ok(); // the child must not lose one before it has its events
         let forked = stream_socket_pair().and_then(|pair| Ok((pair, process::fork()?)));
-        let parents = match forked {
+        let parent = match forked {
             Ok(((_ours, line), Fork::Child)) => {
-                // What the parent waits for goes with the master's copy here; the base must
-                // not touch the parent's while it does.
+                // Dropping the copy of the master must not change what the master waits for.
                 self.base.re_init()?;
                 return Ok(Some(Start {
                     slot,
@@ -262,34 +302,27 @@ impl Master {
             Err(error) => Err(error),
         };
         watched_signals().thread_unblock().ok();
-        match parents {
-            Ok((ours, pid)) => self.seat(slot, pid, ours),
+        match parent {
+            Ok((ours, pid)) => self.started(slot, pid, ours),
             Err(error) => {
                 tracing::error!("worker {} cannot be started: {error}", slot + 1);
-                self.stillborn.set(self.stillborn.get() + 1);
-                self.ended_quickly(slot, &error.to_string());
+                self.count_failed_start();
+                self.failed_quickly(slot, error.into());
             }
         }
         Ok(None)
     }
 
-    /// Notes a worker that has been forked.
-    fn seat(&self, slot: usize, pid: Pid, line: Stream) {
+    fn started(&self, slot: usize, pid: Pid, line: Stream) {
         tracing::debug!("worker {} is process {pid}", slot + 1);
-        let seat = Seat {
-            slot,
-            started: Instant::now(),
-            ready: false,
-            leaving: false,
-            killed: false,
-        };
-        self.seats.borrow_mut().insert(pid, seat);
-        if let Some(Err(error)) = self.hub.get().map(|hub| hub.connect(pid, line)) {
-            tracing::error!("worker {}: {error}", slot + 1); // its end of the line says so, too
+        self.processes.insert(pid, WorkerProcess::new(slot));
+        if let Some(Err(error)) = self.relay.get().map(|relay| relay.connect(pid, line)) {
+            // The worker sees its line close, and ends.
+            tracing::error!("worker {}: {error}", slot + 1);
         }
     }
 
-    /// Has the loop left, to start a worker.
+    /// Starts a worker once the loop has been left.
     fn start_soon(&self, slot: usize) {
         let mut to_start = self.to_start.borrow_mut();
         if !to_start.contains(&slot) {
@@ -299,57 +332,25 @@ impl Master {
         self.leave_loop();
     }
 
-    fn leave_loop(&self) {
-        if let Err(error) = self.base.exit(None) {
-            tracing::error!("{error}");
-        }
-    }
-
-    /// A worker said something, or nothing for too long.
-    fn heard(self: &Rc<Self>, pid: Pid, word: Word) {
-        match word {
-            Word::Ready => self.became_ready(pid),
-            Word::Retire => self.replace([pid]),
-            Word::Hung => self.kill_the_hung(pid),
-        }
-    }
-
-    fn kill_the_hung(&self, pid: Pid) {
-        let first = self
-            .seats
-            .borrow_mut()
-            .get_mut(&pid)
-            .is_some_and(|seat| !mem::replace(&mut seat.killed, true));
-        if first {
-            self.hung.set(self.hung.get() + 1);
-            let timeout = self.config.bus_timeout;
-            tracing::warn!(
-                "process {pid} has not answered for {timeout:?} and is taken for hung: killing it"
-            );
-            self.send(pid, Signal::SIGKILL);
-        }
+    /// Whether the next worker of a slot will start without further notice.
+    fn is_starting(&self, slot: usize) -> bool {
+        self.to_start.borrow().contains(&slot) || self.slots.get(slot).is_some_and(Slot::is_delayed)
     }
 
     fn became_ready(self: &Rc<Self>, pid: Pid) {
-        let Some(former) = self.take_seat(pid) else {
-            return; // it has ended already
+        let Some(former) = self.processes.take_slot(pid) else {
+            return; // it has been reaped already
         };
-        self.stillborn.set(0);
-        for (former, slot) in former {
-            tracing::info!(
-                "worker {}: process {pid} takes over from {former}",
-                slot + 1
-            );
+        self.failed_starts.set(0);
+        for former in former {
+            if let Some(process) = self.processes.get(former) {
+                let number = process.slot() + 1;
+                tracing::info!("worker {number}: process {pid} takes over from {former}");
+            }
             self.send(former, Signal::SIGTERM);
         }
-        self.replace_next(); // where nobody had to make room
-        let ready = self
-            .seats
-            .borrow()
-            .values()
-            .filter(|seat| seat.ready)
-            .count();
-        if ready >= self.slots.len() && !self.announced.replace(true) {
+        self.replace_next(); // if no process has to end first
+        if self.processes.serving() >= self.slots.len() && !self.announced.replace(true) {
             tracing::info!(
                 workers = self.slots.len(),
                 "listening on {}",
@@ -358,24 +359,35 @@ impl Master {
         }
     }
 
-    /// Gives a worker its slot for good. Gives those of that slot that are to leave now.
-    fn take_seat(&self, pid: Pid) -> Option<Vec<(Pid, usize)>> {
-        let mut seats = self.seats.borrow_mut();
-        let seat = seats.get_mut(&pid)?;
-        seat.ready = true;
-        if seat.leaving {
-            return Some(Vec::new()); // another was ready before it, and has the slot
-        }
-        let slot = seat.slot;
-        let mut former = Vec::new();
-        for (other, seat) in seats.iter_mut() {
-            if *other != pid && seat.slot == slot && !mem::replace(&mut seat.leaving, true) {
-                former.push((*other, slot));
-            }
-        }
-        Some(former)
+    fn count_failed_start(&self) {
+        self.failed_starts
+            .set(self.failed_starts.get().saturating_add(1));
     }
 
+    /// Starts the next worker of a slot at once after the first quick failure, later after each
+    /// further one. Gives up when no worker starts at all.
+    fn failed_quickly(self: &Rc<Self>, number: usize, last: StartFailure) {
+        let Some(slot) = self.slots.get(number) else {
+            return;
+        };
+        let failed = self.failed_starts.get();
+        if failed >= FAILED_STARTS_MAX && self.processes.serving() == 0 {
+            self.failure
+                .replace(Some(ServerError::Workers { failed, last }));
+            return self.stop(Life::Stopping);
+        }
+        let delay = slot.count_failure();
+        if !delay.is_zero() {
+            tracing::info!("worker {} starts again in {delay:?}", number + 1);
+        }
+        if let Err(error) = slot.schedule(delay) {
+            tracing::error!("{error}");
+        }
+    }
+}
+
+/// Replacing.
+impl Master {
     /// Reaps the children that have ended.
     fn reap(self: &Rc<Self>) {
         loop {
@@ -394,108 +406,61 @@ impl Master {
     }
 
     fn ended(self: &Rc<Self>, pid: Pid, exit: Exit) {
-        let seat = self.seats.borrow_mut().remove(&pid);
-        if let Some(hub) = self.hub.get() {
-            hub.disconnect(pid); // what it still sent goes on to the others
+        let process = self.processes.remove(pid);
+        if let Some(relay) = self.relay.get() {
+            relay.disconnect(pid); // its last messages still reach the others
         }
-        let Some(seat) = seat else { return };
-        let number = seat.slot + 1;
-        if self.stopping.get() || seat.leaving {
+        let Some(process) = process else { return };
+        let number = process.slot() + 1;
+        if self.is_stopping() || process.state() == State::Leaving {
             tracing::info!("worker {number} (process {pid}) ended: {exit}");
         } else {
             tracing::warn!("worker {number} (process {pid}) ended: {exit}");
-            self.refill(&seat, exit);
+            self.refill(process, exit);
         }
         self.replace_next();
     }
 
-    /// Starts another worker in place of one that ended unasked, unless one is there.
-    fn refill(self: &Rc<Self>, seat: &Seat, exit: Exit) {
-        let quick = seat.started.elapsed() < QUICK;
-        if quick && !seat.ready {
-            self.stillborn.set(self.stillborn.get() + 1);
+    /// Starts another worker in place of one that ended by itself, unless there is one.
+    fn refill(self: &Rc<Self>, process: WorkerProcess, exit: Exit) {
+        let (number, quick) = (process.slot(), process.is_quick());
+        if quick && !process.served() {
+            self.count_failed_start();
         }
-        let stays = self.staying(seat.slot);
-        if let (Some(former), false) = (stays, seat.ready) {
+        let staying = self.processes.staying(number).first().copied();
+        if let (Some(former), false) = (staying, process.served()) {
             tracing::warn!(
                 "worker {}: not replaced yet, process {former} stays",
-                seat.slot + 1
+                number + 1
             );
-            return self.ended_quickly(seat.slot, &exit.to_string());
+            return self.failed_quickly(number, StartFailure::Ended(exit));
         }
-        if stays.is_some() || self.is_starting(seat.slot) {
-            return; // its replacement is there, or about to be
-        }
-        self.restarts.set(self.restarts.get() + 1);
-        if quick {
-            self.ended_quickly(seat.slot, &exit.to_string());
-        } else {
-            if let Some(slot) = self.slots.get(seat.slot) {
-                slot.quick_deaths.set(0);
-            }
-            self.start_soon(seat.slot);
-        }
-    }
-
-    /// Whether a slot's next worker is about to be started.
-    fn is_starting(&self, slot: usize) -> bool {
-        let restart = self.slots.get(slot).and_then(|slot| slot.restart.get());
-        self.to_start.borrow().contains(&slot) || restart.is_some_and(Event::is_pending)
-    }
-
-    /// The worker of a slot that was not told to leave.
-    fn staying(&self, slot: usize) -> Option<Pid> {
-        let seats = self.seats.borrow();
-        seats
-            .iter()
-            .find(|(_, seat)| seat.slot == slot && !seat.leaving)
-            .map(|(pid, _)| *pid)
-    }
-
-    /// Starts a slot's next worker at once the first time, later and later after that.
-    fn ended_quickly(self: &Rc<Self>, number: usize, how: &str) {
-        let Some(slot) = self.slots.get(number) else {
+        if staying.is_some() || self.is_starting(number) {
             return;
-        };
-        let deaths = slot.quick_deaths.get() + 1;
-        slot.quick_deaths.set(deaths);
-        let any_ready = self.seats.borrow().values().any(|seat| seat.ready);
-        if self.stillborn.get() >= GIVE_UP && !any_ready {
-            let why =
-                format!("{GIVE_UP} in a row ended before they were ready, the last with {how}");
-            self.given_up.replace(Some(why));
-            return self.stop(Signal::SIGTERM, Some(self.config.grace));
         }
-        let delay = match deaths {
-            0 | 1 => Duration::ZERO,
-            more => DELAY.saturating_mul(1 << (more - 2).min(16)).min(DELAY_MAX),
-        };
-        if !delay.is_zero() {
-            tracing::info!("worker {} starts again in {delay:?}", number + 1);
-        }
-        if let Some(restart) = slot.restart.get()
-            && let Err(error) = restart.add(Some(delay))
-        {
-            tracing::error!("{error}");
+        self.counters.restarts.add(1);
+        if quick {
+            self.failed_quickly(number, StartFailure::Ended(exit));
+        } else {
+            if let Some(slot) = self.slots.get(number) {
+                slot.forget_failures();
+            }
+            self.start_soon(number);
         }
     }
 
     /// Replaces all workers, one at a time.
     fn replace_all(self: &Rc<Self>) {
         tracing::info!("replacing the workers one at a time");
-        let pids = self.seats.borrow().keys().copied().collect::<Vec<_>>();
-        self.replace(pids);
+        self.replace(self.processes.pids());
     }
 
-    /// Notes workers that are to be replaced; each stays until the one that takes over is ready.
+    /// Queues workers for replacement. Each stays until its successor is ready.
     fn replace(self: &Rc<Self>, pids: impl IntoIterator<Item = Pid>) {
         for pid in pids {
             let mut to_replace = self.to_replace.borrow_mut();
-            let stays = self
-                .seats
-                .borrow()
-                .get(&pid)
-                .is_some_and(|seat| !seat.leaving);
+            let process = self.processes.get(pid);
+            let stays = process.is_some_and(|process| process.state() != State::Leaving);
             if stays && !to_replace.contains(&pid) {
                 to_replace.push_back(pid);
             }
@@ -503,51 +468,55 @@ impl Master {
         self.replace_next();
     }
 
-    /// Has the first of those that are to be replaced replaced, unless that is under way.
+    /// Starts the next pending replacement, unless one is under way.
     fn replace_next(self: &Rc<Self>) {
         let slot = loop {
             let Some(pid) = self.to_replace.borrow().front().copied() else {
                 return;
             };
-            match self.seats.borrow().get(&pid) {
-                Some(seat) if seat.leaving => return, // one at a time: until it has ended
-                Some(seat) => break seat.slot,
+            match self.processes.get(pid) {
+                Some(process) if process.state() == State::Leaving => return, // until it has ended
+                Some(process) => break process.slot(),
                 None => drop(self.to_replace.borrow_mut().pop_front()),
             }
         };
-        let seats = self
-            .seats
-            .borrow()
-            .values()
-            .filter(|seat| seat.slot == slot && !seat.leaving)
-            .count();
-        if seats == 1 && !self.is_starting(slot) && !self.stopping.get() {
+        let alone = self.processes.staying(slot).len() == 1;
+        if alone && !self.is_starting(slot) && !self.is_stopping() {
             self.start_soon(slot);
         }
     }
+}
 
-    /// Stops: passes a signal on to all workers, and kills those that outstay their grace.
-    fn stop(self: &Rc<Self>, signal: Signal, grace: Option<Duration>) {
-        if self.stopping.replace(true) {
-            if grace.is_some() && self.hurried.replace(true) {
-                return self.kill_the_rest("is to end at once");
+/// Stopping.
+impl Master {
+    /// Passes the signal on to all workers, and kills those that outlast the grace period.
+    fn stop(self: &Rc<Self>, life: Life) {
+        match (self.life.get(), life) {
+            (Life::Stopping, Life::Stopping) => {
+                return self.kill_all("has to end at once");
             }
-        } else {
-            tracing::info!(workers = self.seats.borrow().len(), "stopping");
-            self.hurried.set(grace.is_some());
-            self.listening.close();
+            (Life::Running, _) => {
+                tracing::info!(workers = self.processes.len(), "stopping");
+                self.listening.close();
+                self.life.set(life);
+            }
+            (Life::Draining, Life::Stopping) => self.life.set(life),
+            (Life::Draining | Life::Stopping, _) => {}
         }
         for slot in &self.slots {
-            if let Some(Err(error)) = slot.restart.get().map(Event::del) {
+            if let Err(error) = slot.cancel() {
                 tracing::error!("{error}");
             }
         }
-        let pids = self.seats.borrow().keys().copied().collect::<Vec<_>>();
-        for pid in pids {
+        let signal = match life {
+            Life::Stopping => Signal::SIGTERM,
+            Life::Draining | Life::Running => Signal::SIGQUIT,
+        };
+        for pid in self.processes.pids() {
             self.send(pid, signal);
         }
-        if let (Some(grace), Some(deadline)) = (grace, self.deadline.get())
-            && let Err(error) = deadline.add(Some(grace + PATIENCE))
+        if let (Life::Stopping, Some(deadline)) = (life, self.deadline.get())
+            && let Err(error) = deadline.add(Some(self.config.grace() + PATIENCE))
         {
             tracing::error!("{error}");
         }
@@ -556,46 +525,21 @@ impl Master {
         }
     }
 
-    fn kill_the_rest(&self, why: &str) {
-        let pids = self.seats.borrow().keys().copied().collect::<Vec<_>>();
-        for pid in pids {
+    fn kill_all(&self, why: &str) {
+        for pid in self.processes.pids() {
             tracing::warn!("process {pid} {why}: killing it");
             self.send(pid, Signal::SIGKILL);
         }
     }
-
-    fn send(&self, pid: Pid, signal: Signal) {
-        if let Err(error) = process::kill(pid, signal as i32) {
-            tracing::error!("process {pid}: {error}");
-        }
-    }
-
-    fn log_counters(self: &Rc<Self>) {
-        let passed_on = self.hub.get().map_or(0, |hub| hub.passed_on());
-        let (restarts, hung) = (self.restarts.get(), self.hung.get());
-        tracing::info!(
-            workers = self.seats.borrow().len(),
-            restarts,
-            hung,
-            passed_on,
-            "counters of the master"
-        );
-        if !self.stopping.get() {
-            let pids = self.seats.borrow().keys().copied().collect::<Vec<_>>();
-            for pid in pids {
-                self.send(pid, Signal::SIGUSR1);
-            }
-        }
-    }
 }
 
-/// The signals that master and workers have events for.
+/// The signals that the master and the workers have events for.
 fn watched_signals() -> SigSet {
     use Signal::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
     SigSet::from_iter([SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2])
 }
 
-/// Names the process for `ps -L` and `top`; where that is not possible it has its old name.
+/// Names the process for `ps -L` and `top`, where the system can.
 fn name_thread(name: &str) {
     #[cfg(target_os = "linux")]
     if let Ok(name) = std::ffi::CString::new(name) {
@@ -605,8 +549,8 @@ fn name_thread(name: &str) {
     let _ = name;
 }
 
-/// Has the system end this process when the master goes; the end of the bus does where the
-/// system cannot. False when the master has gone already.
+/// Makes the system end this process with the master, where it can; elsewhere the closed bus
+/// does. False when the master has ended already.
 fn die_with(master: Pid) -> bool {
     #[cfg(target_os = "linux")]
     nix::sys::prctl::set_pdeathsig(Signal::SIGKILL).ok();

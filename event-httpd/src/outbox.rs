@@ -1,17 +1,17 @@
-//! Bytes that wait for one peer: parts of shared buffers, in order, counted and not copied.
+//! Bytes that wait for one peer: parts of shared buffers, in order, counted but not copied.
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice, Write};
 use std::ops::Range;
 use std::rc::{Rc, Weak};
 
-/// How many parts go into one system call: as many as Linux takes (IOV_MAX).
+/// The most parts in one system call: Linux takes no more (IOV_MAX).
 const SLICES: usize = 1024;
 
-/// Up to so many the list of them stays on the stack: enough for any pipeline.
+/// Up to this many parts, their list stays on the stack: enough for most pipelines.
 const FEW: usize = 64;
 
-/// A part of a buffer that many peers may share.
+/// A range of a buffer that many peers may share.
 #[derive(Clone, Debug)]
 pub(crate) struct Part {
     bytes: Rc<[u8]>,
@@ -19,7 +19,7 @@ pub(crate) struct Part {
 }
 
 impl Part {
-    /// The first `length` bytes of a buffer, or all it has.
+    /// The first `length` bytes of a buffer, or all of it if it is shorter.
     pub(crate) fn first(bytes: Rc<[u8]>, length: usize) -> Self {
         let range = 0..length.min(bytes.len());
         Self { bytes, range }
@@ -29,7 +29,7 @@ impl Part {
         self.range.len()
     }
 
-    /// Whether both are of one buffer.
+    /// Whether both are ranges of the same buffer.
     #[cfg(test)]
     pub(crate) fn shares_with(&self, other: &Self) -> bool {
         Rc::ptr_eq(&self.bytes, &other.bytes)
@@ -53,10 +53,9 @@ impl From<Vec<u8>> for Part {
     }
 }
 
-/// The messages that some reader has not taken yet, oldest first: what they hold in memory.
+/// The messages that some reader has not received yet, oldest first, and the memory they take.
 ///
-/// A message that nobody has any more goes when all older ones have gone; until then its
-/// memory is kept, and counted.
+/// A message that no reader waits for is freed once all older ones are. Until then it counts.
 #[derive(Debug, Default)]
 pub(crate) struct Backlog {
     messages: VecDeque<(Weak<[u8]>, usize)>,
@@ -65,7 +64,7 @@ pub(crate) struct Backlog {
 
 impl Backlog {
     pub(crate) fn add(&mut self, message: &Rc<[u8]>) {
-        self.bytes(); // what has gone makes room first
+        self.bytes(); // frees what no reader waits for
         let newest = self.messages.back().map(|(newest, _)| newest.as_ptr());
         if newest.is_none_or(|newest| !std::ptr::addr_eq(newest, Rc::as_ptr(message))) {
             self.bytes += message.len();
@@ -74,7 +73,7 @@ impl Backlog {
         }
     }
 
-    /// The memory that is held.
+    /// The memory that the messages take.
     pub(crate) fn bytes(&mut self) -> usize {
         while let Some((oldest, length)) = self.messages.front()
             && oldest.strong_count() == 0
@@ -86,7 +85,7 @@ impl Backlog {
     }
 }
 
-/// A queue of parts, and their bytes together.
+/// A queue of parts, and their total length.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
     parts: VecDeque<Part>,
@@ -105,7 +104,7 @@ impl Outbox {
         self.length
     }
 
-    /// Puts another queue behind this one.
+    /// Moves the parts of another queue to the end of this one.
     pub(crate) fn append(&mut self, other: &mut Self) {
         self.parts.append(&mut other.parts);
         self.length += std::mem::take(&mut other.length);
@@ -115,10 +114,10 @@ impl Outbox {
         self.length == 0
     }
 
-    /// Writes as much as the target takes. Gives how much that was; what is left stays.
+    /// Writes as much as the target takes, and returns how much that was. The rest stays.
     ///
     /// # Errors
-    /// The target's, but for `WouldBlock`, which is no error here.
+    /// Those of the target, except `WouldBlock`.
     pub(crate) fn write_to(&mut self, mut target: impl Write) -> io::Result<usize> {
         let mut total = 0;
         while let Some(first) = self.parts.front() {

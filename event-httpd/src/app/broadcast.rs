@@ -4,13 +4,13 @@
 
 use std::rc::Rc;
 
-use super::{App, Request, Takes};
+use super::{App, Received, Request, Takes};
 use crate::answer::{FieldLine, accepted, answer_head};
 use crate::config::{Deliver, Framing};
 use crate::outbox::Part;
 use crate::worker::Worker;
 
-/// Passes messages on, within the worker and, by its bus, to the other workers.
+/// Passes messages on: to the worker's clients and, over the bus, to those of the others.
 pub(crate) struct Broadcast {
     headers: Vec<FieldLine>,
     framing: Framing,
@@ -36,7 +36,7 @@ impl Broadcast {
 
     fn pass_on(&self, worker: &Rc<Worker>, from: u64, body: &[u8], date: Option<&str>) {
         if body.is_empty() {
-            return; // as the tutorial's program has it
+            return; // as in the tutorial's program
         }
         let message = self.encode(body, date);
         worker.counters().messages.add(1);
@@ -50,7 +50,7 @@ impl Broadcast {
                 worker.publish(message);
             }
             Deliver::Sender => {
-                // The tutorial writes to the sender where it means each of the others.
+                // The tutorial loops over the others, and writes to the sender each time.
                 for _other in 1..worker.open_connections() {
                     worker.deliver_to(from, &message);
                 }
@@ -67,21 +67,14 @@ impl App for Broadcast {
         }
     }
 
-    fn answer(
-        &self,
-        worker: &Rc<Worker>,
-        from: u64,
-        request: Request,
-        body: &[u8],
-        date: Option<&str>,
-    ) -> Part {
-        self.pass_on(worker, from, body, date);
+    fn answer(&self, worker: &Rc<Worker>, request: Request<'_>) -> Part {
+        self.pass_on(worker, request.from, request.body, request.date);
         let mut answer = Vec::new();
-        accepted(&mut answer, request.keep_alive, date);
+        accepted(&mut answer, request.keep_alive, request.date);
         answer.into()
     }
 
-    fn received(&self, worker: &Rc<Worker>, from: u64, bytes: &[u8], date: Option<&str>) {
-        self.pass_on(worker, from, bytes, date);
+    fn received(&self, worker: &Rc<Worker>, received: Received<'_>) {
+        self.pass_on(worker, received.from, received.bytes, received.date);
     }
 }

@@ -18,7 +18,7 @@ pub(crate) struct Status {
     answers: RefCell<Answers>,
 }
 
-/// The answers that were made of the table as it is, shared by all who get them.
+/// The answers made from the current table. All receivers share their bytes.
 #[derive(Default)]
 struct Answers {
     table: Vec<u8>,
@@ -29,7 +29,7 @@ struct Answers {
 
 struct Answer {
     bytes: Rc<[u8]>,
-    head: usize, // how many of the bytes are its head
+    head: usize, // length of the head
 }
 
 impl Status {
@@ -45,12 +45,12 @@ impl Status {
     fn table(&self) -> Vec<u8> {
         let table = serde_json::to_vec(&*self.events.borrow());
         table.unwrap_or_else(|error| {
-            tracing::error!("the table of events cannot be written: {error}");
+            tracing::error!("the table of events cannot be serialized: {error}");
             b"{}".to_vec()
         })
     }
 
-    fn make(&self, table: &[u8], keep_alive: bool, date: Option<&str>) -> Answer {
+    fn encode(&self, table: &[u8], keep_alive: bool, date: Option<&str>) -> Answer {
         let mut bytes = Vec::with_capacity(table.len() + 256);
         let length = u64::try_from(table.len()).unwrap_or(u64::MAX);
         answer_head(&mut bytes, keep_alive, length, date, &self.headers);
@@ -82,20 +82,14 @@ impl App for Status {
         self.changed.set(true);
     }
 
-    fn answer(
-        &self,
-        _worker: &Rc<Worker>,
-        _from: u64,
-        request: Request,
-        _body: &[u8],
-        date: Option<&str>,
-    ) -> Part {
-        self.current(request, date)
+    fn answer(&self, _worker: &Rc<Worker>, request: Request<'_>) -> Part {
+        self.current(request)
     }
 }
 
 impl Status {
-    fn current(&self, request: Request, date: Option<&str>) -> Part {
+    fn current(&self, request: Request<'_>) -> Part {
+        let date = request.date;
         let answers = &mut *self.answers.borrow_mut();
         if self.changed.take() {
             *answers = Answers {
@@ -113,7 +107,7 @@ impl Status {
             &mut answers.closing
         };
         let answer =
-            answer.get_or_insert_with(|| self.make(&answers.table, request.keep_alive, date));
+            answer.get_or_insert_with(|| self.encode(&answers.table, request.keep_alive, date));
         let length = if request.head_only {
             answer.head
         } else {
@@ -128,10 +122,20 @@ mod tests {
     use super::*;
     use php_event::EventBase;
 
-    const KEPT: Request = Request {
+    const KEPT: Request<'static> = Request {
+        from: 6,
         head_only: false,
         keep_alive: true,
+        body: &[],
+        date: None,
     };
+
+    fn dated(date: &str) -> Request<'_> {
+        Request {
+            date: Some(date),
+            ..KEPT
+        }
+    }
 
     fn text(part: &Part) -> String {
         let mut bytes = Vec::new();
@@ -142,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_answer_is_the_tutorials_to_the_byte() {
+    fn the_first_answer_has_the_tutorials_bytes() {
         let base = EventBase::new().unwrap();
         let status = Status::new(Vec::new());
         let events = [5, 6].map(|id| {
@@ -153,31 +157,31 @@ mod tests {
         });
         events[0].set_data(base.clone());
         assert_eq!(
-            text(&status.current(KEPT, None)),
+            text(&status.current(KEPT)),
             "HTTP/1.1 200 OK\r\nAccept: application/json, text/plain, */*\r\nConnection: keep-alive\r\n\
              Content-Length:65\r\n\r\n{\"5\":{\"pending\":true,\"data\":{}},\"6\":{\"pending\":true,\"data\":null}}"
         );
     }
 
     #[test]
-    fn an_answer_is_made_again_only_when_the_table_or_the_date_changed() {
+    fn an_answer_is_encoded_again_only_when_the_table_or_the_date_has_changed() {
         let base = EventBase::new().unwrap();
         let status = Status::new(Vec::new());
         let first = status
-            .current(KEPT, Some("one"))
-            .shares_with(&status.current(KEPT, Some("one")));
-        assert!(first, "an unchanged table is sent from the same bytes");
-        let before = status.current(KEPT, Some("one"));
+            .current(dated("one"))
+            .shares_with(&status.current(dated("one")));
+        assert!(first, "an unchanged table shares its bytes");
+        let before = status.current(dated("one"));
         assert!(
-            !before.shares_with(&status.current(KEPT, Some("two"))),
+            !before.shares_with(&status.current(dated("two"))),
             "another date"
         );
-        let before = status.current(KEPT, Some("two"));
+        let before = status.current(dated("two"));
         status.opened(5, &Event::timer(&base, |_event| {}).unwrap());
-        let after = status.current(KEPT, Some("two"));
+        let after = status.current(dated("two"));
         assert!(!before.shares_with(&after) && text(&after).contains("\"5\""));
         status.closed(5);
-        assert!(text(&status.current(KEPT, None)).ends_with("\r\n\r\n{}"));
+        assert!(text(&status.current(KEPT)).ends_with("\r\n\r\n{}"));
     }
 
     #[test]
@@ -186,9 +190,10 @@ mod tests {
         let request = Request {
             head_only: true,
             keep_alive: false,
+            ..KEPT
         };
         assert_eq!(
-            text(&status.current(request, None)),
+            text(&status.current(request)),
             "HTTP/1.1 200 OK\r\nAccept: application/json, text/plain, */*\r\nConnection: close\r\n\
              Content-Length:2\r\nX-One: 1\r\n\r\n"
         );

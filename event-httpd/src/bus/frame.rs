@@ -1,7 +1,7 @@
 //! Frames on a stream: a length, a kind, a number that counts them, and the payload.
 //!
-//! Bytes in, values out. A frame that is out of order, unknown or too long breaks the line:
-//! its ends are of one program, so that only a fault can have caused it.
+//! Bytes in, values out. A frame that is out of order, unknown or too long breaks the line: both
+//! ends run the same program, so only a fault can have caused it.
 
 use std::rc::Rc;
 
@@ -15,11 +15,11 @@ pub(crate) enum Kind {
     Message,
     /// The master asks whether the worker is alive.
     Ping,
-    /// It is.
+    /// The worker is alive.
     Pong,
-    /// The worker has begun to accept.
+    /// The worker accepts connections.
     Ready,
-    /// The worker has served as many requests as it should, and asks to be replaced.
+    /// The worker has served its number of requests, and asks to be replaced.
     Retire,
 }
 
@@ -49,24 +49,24 @@ pub(crate) fn header(kind: Kind, number: u64, payload: usize) -> Vec<u8> {
 /// A frame: what it is, and its payload.
 pub(crate) type Frame = (Kind, Rc<[u8]>);
 
-/// Why a line can't be read any further.
+/// Why the rest of a line cannot be read.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Broken {
-    #[error("frame {0} came where {1} was due")]
+    #[error("frame {0} arrived instead of frame {1}")]
     Order(u64, u64),
-    #[error("a frame has the unknown kind {0}")]
+    #[error("frame kind {0} is unknown")]
     Kind(u8),
-    #[error("a frame of {0} bytes is longer than the {1} that are allowed")]
+    #[error("a frame has {0} bytes, more than the limit of {1}")]
     Length(u64, usize),
 }
 
-/// Takes frames out of the bytes of one direction of a line.
+/// Splits the bytes of one direction of a line into frames.
 #[derive(Debug)]
 pub(crate) struct Frames {
     longest: usize,
     next: u64,
     bytes: Vec<u8>,
-    start: usize, // of what has not been taken out
+    start: usize, // of the bytes that no frame has used yet
 }
 
 impl Frames {
@@ -79,7 +79,7 @@ impl Frames {
         }
     }
 
-    /// Adds what has been read.
+    /// Adds bytes that were read.
     pub(crate) fn extend(&mut self, bytes: &[u8]) {
         if self.start > 0 {
             self.bytes.drain(..self.start);
@@ -91,7 +91,7 @@ impl Frames {
     /// The next frame, if it is complete.
     ///
     /// # Errors
-    /// [`Broken`], after which the line is to be given up.
+    /// [`Broken`]: the line cannot be used any more.
     pub(crate) fn next(&mut self) -> Result<Option<Frame>, Broken> {
         let rest = self.bytes.get(self.start..).unwrap_or_default();
         let Some((header, rest)) = rest.split_first_chunk::<HEADER>() else {
@@ -115,7 +115,7 @@ impl Frames {
         self.next += 1;
         self.start += HEADER + size;
         if self.start == self.bytes.len() {
-            self.bytes = Vec::new(); // a long message's memory goes with it
+            self.bytes = Vec::new(); // frees the memory of a long message
             self.start = 0;
         }
         Ok(Some((kind, payload)))

@@ -1,5 +1,5 @@
-//! One end of a line between the master and a worker: frames over a socket pair, never
-//! waiting, with a queue.
+//! One end of a line between the master and a worker: frames over a socket pair, with a queue.
+//! Nothing here blocks.
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::io::{self, Read as _};
@@ -11,25 +11,36 @@ use crate::outbox::{Outbox, Part};
 use php_event::stream::{Stream, stream_set_blocking};
 use php_event::{Event, EventBase, Result};
 
-/// From this many bytes on a queue is full: what would fill it is held back.
+/// A queue with this many bytes is full, and its senders are held back.
 const FULL: usize = 4 << 20;
 
-/// What one read takes.
+/// The most bytes that one read takes.
 const READ_BUFFER: usize = 64 << 10;
 
-/// What a line tells its owner, when no borrow of it is held.
+/// What a line reports to its owner. No borrow of the line is held meanwhile.
 pub(super) enum Incoming {
-    /// A frame came.
+    /// A frame arrived.
     Frame(Kind, Rc<[u8]>),
-    /// All frames of one read have come.
-    Pause,
+    /// All frames of one read were reported.
+    ReadDone,
     /// The queue has room again, or is empty.
     Room,
     /// The other end closed, or the line broke.
-    Gone,
+    Closed,
 }
 
 type Handler = dyn Fn(&Rc<Link>, Incoming);
+
+/// What still passes over a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// Both directions.
+    Open,
+    /// The other end reads nothing more; what it sent before is still read.
+    ReadOnly,
+    /// Nothing.
+    Closed,
+}
 
 /// One end of a line.
 pub(super) struct Link {
@@ -37,17 +48,16 @@ pub(super) struct Link {
     base: EventBase,
     handler: Box<Handler>,
     read: OnceCell<Event>,
-    write: RefCell<Option<Event>>, // while the queue has something
+    write: RefCell<Option<Event>>, // while the queue waits for the socket
     queue: RefCell<Outbox>,
     frames: RefCell<Frames>,
     sent: Cell<u64>,
-    unheard: Cell<bool>, // the other end takes nothing any more; what it sent is still read
-    gone: Cell<bool>,
-    asked: Cell<Option<Instant>>, // whether it is alive, and it has not answered since
+    state: Cell<State>,
+    silent_since: Cell<Option<Instant>>, // while a sign of life is awaited
 }
 
 impl Link {
-    /// Reads frames of up to `longest` bytes as they come, and hands them to `handler`.
+    /// Reads frames of up to `longest` bytes, and passes them to `handler`.
     pub(super) fn open(
         base: &EventBase,
         stream: Stream,
@@ -64,9 +74,8 @@ impl Link {
             queue: RefCell::default(),
             frames: RefCell::new(Frames::new(longest)),
             sent: Cell::new(0),
-            unheard: Cell::new(false),
-            gone: Cell::new(false),
-            asked: Cell::new(None),
+            state: Cell::new(State::Open),
+            silent_since: Cell::new(None),
         });
         let weak = Rc::downgrade(&link);
         let read = Event::new(
@@ -75,7 +84,7 @@ impl Link {
             Event::READ | Event::PERSIST,
             move |_stream, _what, _event| {
                 if let Some(link) = weak.upgrade() {
-                    link.readable();
+                    link.read();
                 }
             },
         )?;
@@ -86,7 +95,7 @@ impl Link {
 
     /// Queues a frame; [`flush`](Self::flush) sends it.
     pub(super) fn queue(&self, kind: Kind, payload: Rc<[u8]>) {
-        if self.unheard.get() {
+        if self.state.get() != State::Open {
             return;
         }
         let number = self.sent.replace(self.sent.get() + 1);
@@ -103,35 +112,34 @@ impl Link {
         self.queue.borrow().is_empty()
     }
 
-    /// Asks the other end whether it is alive.
-    pub(super) fn ask(self: &Rc<Self>) {
+    /// Asks the other end for a sign of life.
+    pub(super) fn ping(self: &Rc<Self>) {
         self.await_sign();
         self.queue(Kind::Ping, Rc::default());
         self.flush();
     }
 
-    /// Counts the time from now on, if it does not count yet, until the other end shows that it
-    /// is alive.
+    /// Starts to measure how long the other end is silent, unless that has begun.
     pub(super) fn await_sign(&self) {
-        self.asked
-            .set(self.asked.get().or_else(|| Some(Instant::now())));
+        self.silent_since
+            .set(self.silent_since.get().or_else(|| Some(Instant::now())));
     }
 
-    /// Since when a question has had no answer, nor anything else been heard.
-    pub(super) fn unanswered_since(&self) -> Option<Instant> {
-        self.asked.get()
+    /// When the other end was first asked for a sign of life that has not come yet.
+    pub(super) fn silent_since(&self) -> Option<Instant> {
+        self.silent_since.get()
     }
 
-    /// The other end is alive, or could not have shown it.
+    /// Ends the measurement: the other end is alive, or could not give a sign.
     pub(super) fn note_sign(&self) {
-        self.asked.set(None);
+        self.silent_since.set(None);
     }
 
-    /// Whether what comes is read; what is not read holds the other end back in the end.
-    pub(super) fn read_on(&self, on: bool) {
+    /// Starts or stops reading. An end that is not read is held back once the socket is full.
+    pub(super) fn set_reading(&self, on: bool) {
         let Some(read) = self.read.get() else { return };
         let done = match (on, read.is_pending()) {
-            (true, false) if !self.gone.get() => read.add(None),
+            (true, false) if self.state.get() != State::Closed => read.add(None),
             (false, true) => read.del(),
             _ => Ok(()),
         };
@@ -140,14 +148,13 @@ impl Link {
         }
     }
 
-    /// Whether what comes is read now.
-    pub(super) fn reads(&self) -> bool {
+    pub(super) fn is_reading(&self) -> bool {
         self.read.get().is_some_and(Event::is_pending)
     }
 
     /// Sends what is queued, as far as there is room.
     pub(super) fn flush(self: &Rc<Self>) {
-        if self.gone.get() || self.unheard.get() || self.write.borrow().is_some() {
+        if self.state.get() != State::Open || self.write.borrow().is_some() {
             return;
         }
         if self.write_queue().is_some() && !self.is_empty() {
@@ -155,17 +162,17 @@ impl Link {
         }
     }
 
-    /// How much was written; `None` when the other end takes nothing any more.
+    /// How many bytes were written; `None` when the other end reads nothing more.
     ///
-    /// It has closed then, but what it sent before that is there to be read: the line goes
-    /// when reading comes to its end.
+    /// It has closed then, but what it sent before is still there: the line closes when all of
+    /// that is read.
     fn write_queue(self: &Rc<Self>) -> Option<usize> {
         let written = self.queue.borrow_mut().write_to(&self.stream);
         match written {
             Ok(written) => Some(written),
             Err(error) => {
-                tracing::debug!("a line of the bus is not heard any more: {error}");
-                self.unheard.set(true);
+                tracing::debug!("the other end of a bus line reads nothing more: {error}");
+                self.state.set(State::ReadOnly);
                 drop((self.write.take(), self.queue.take()));
                 None
             }
@@ -181,20 +188,20 @@ impl Link {
             what,
             move |_stream, _what, _event| {
                 if let Some(link) = weak.upgrade() {
-                    link.writable();
+                    link.write();
                 }
             },
         );
         match event.and_then(|event| event.add(None).map(|()| event)) {
             Ok(event) => *self.write.borrow_mut() = Some(event),
-            Err(error) => self.give_up(&error.to_string()),
+            Err(error) => self.close(&error.to_string()),
         }
     }
 
-    fn writable(self: &Rc<Self>) {
+    fn write(self: &Rc<Self>) {
         let was_full = self.is_full();
-        if self.write_queue().is_some_and(|written| written > 0) && !self.reads() {
-            self.note_sign(); // it is not heard, but it takes what it is sent
+        if self.write_queue().is_some_and(|written| written > 0) && !self.is_reading() {
+            self.note_sign(); // reading its queue is the only sign that it can give
         }
         if self.is_empty() {
             drop(self.write.take());
@@ -204,13 +211,13 @@ impl Link {
         }
     }
 
-    /// Takes what one read returns. False when there was nothing.
-    fn readable(self: &Rc<Self>) -> bool {
+    /// Reads once. False when there was nothing.
+    fn read(self: &Rc<Self>) -> bool {
         let mut buffer = [0; READ_BUFFER];
         match (&self.stream).read(&mut buffer) {
-            _ if self.gone.get() => false,
+            _ if self.state.get() == State::Closed => false,
             Ok(0) => {
-                self.give_up("the other end closed");
+                self.close("the other end closed");
                 false
             }
             Ok(n) => {
@@ -218,41 +225,41 @@ impl Link {
                 self.frames
                     .borrow_mut()
                     .extend(buffer.get(..n).unwrap_or_default());
-                self.hand_over();
+                self.report_frames();
                 true
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => false,
             Err(error) => {
-                self.give_up(&error.to_string());
+                self.close(&error.to_string());
                 false
             }
         }
     }
 
-    fn hand_over(self: &Rc<Self>) {
+    fn report_frames(self: &Rc<Self>) {
         loop {
             let next = self.frames.borrow_mut().next();
             match next {
                 Ok(Some((kind, payload))) => (self.handler)(self, Incoming::Frame(kind, payload)),
-                Ok(None) => return (self.handler)(self, Incoming::Pause),
-                Err(broken) => return self.give_up(&broken.to_string()),
+                Ok(None) => return (self.handler)(self, Incoming::ReadDone),
+                Err(broken) => return self.close(&broken.to_string()),
             }
         }
     }
 
-    /// Takes all that the other end sent before it ended.
+    /// Reads everything that the other end sent before it ended.
     pub(super) fn drain(self: &Rc<Self>) {
-        while self.readable() {}
+        while self.read() {}
     }
 
-    fn give_up(self: &Rc<Self>, why: &str) {
-        if !self.gone.replace(true) {
-            tracing::debug!("a line of the bus ends: {why}");
+    fn close(self: &Rc<Self>, why: &str) {
+        if self.state.replace(State::Closed) != State::Closed {
+            tracing::debug!("a bus line closes: {why}");
             if let Some(read) = self.read.get() {
                 read.free();
             }
             drop(self.write.take());
-            (self.handler)(self, Incoming::Gone);
+            (self.handler)(self, Incoming::Closed);
         }
     }
 }

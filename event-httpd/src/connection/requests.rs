@@ -1,50 +1,63 @@
-//! Requests: from what was read to answers in the worker's batch.
+//! Requests: from received bytes to answers in the worker's batch.
 
 use std::mem;
 use std::rc::Rc;
 use std::time::Instant;
 
-use super::{Connection, Stage, State};
+use super::{Connection, Decoding, Stage, State};
 use crate::app::{Request, Takes};
 use crate::outbox::Part;
-use crate::worker;
+use crate::worker::http_date;
 use http_framing::{Item, Method, Refusal, Status, response};
 
 const TOO_MANY_BODIES: Refusal = Refusal::new(
     Status::ServiceUnavailable,
-    "too many request bodies are on their way to this server",
+    "this server is receiving too many request bodies",
 );
-/// What one item of the input asks for.
+
+/// A request whose head has arrived.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pending {
+    head_only: bool,
+    keep_alive: bool,
+}
+
+/// What to do after one item of the input.
 enum Step {
-    /// To take the next.
-    On,
-    /// To wait: for more bytes, or for room.
-    Stop,
-    /// To write this.
-    Say(Part),
-    /// To have the app answer this request, with this body.
-    Answer(Request, Vec<u8>),
+    /// Take the next item.
+    Next,
+    /// Wait for more bytes, or for room.
+    Wait,
+    /// Write this.
+    Write(Part),
+    /// Answer this request, with this body.
+    Answer(Pending, Vec<u8>),
 }
 
 impl Connection {
-    /// Answers what is complete in what was left and `fresh`, as far as the queue allows.
+    /// Answers the complete requests in the undecoded bytes and `fresh`, as far as the queue
+    /// allows.
     pub(super) fn serve(self: &Rc<Self>, mut fresh: &[u8]) {
         let before = self.worker.counters().requests.get();
         loop {
             self.decode(fresh);
             fresh = &[];
-            if !self.flush() || !self.state.borrow().full {
+            if !self.flush() || self.is_decoding() {
                 break;
             }
         }
-        if self.state.borrow().full {
-            self.read_on();
+        if !self.is_decoding() {
+            self.update_reading();
         }
         let answered = self.worker.counters().requests.get() != before;
-        self.watch(Instant::now(), answered);
+        self.update_deadline(Instant::now(), answered);
     }
 
-    /// Puts answers into the worker's batch until the bytes are used up or it is full.
+    fn is_decoding(&self) -> bool {
+        self.state.borrow().decoding == Decoding::Running
+    }
+
+    /// Puts answers into the worker's batch until the bytes are used up or the queue is full.
     fn decode(self: &Rc<Self>, fresh: &[u8]) {
         let mut left = mem::take(&mut self.state.borrow_mut().unread);
         let input = if left.is_empty() {
@@ -63,16 +76,22 @@ impl Connection {
         self.state.borrow_mut().unread = unread;
     }
 
-    /// How many bytes of `input` are used up.
+    /// Returns how many bytes of `input` were used.
     fn decode_all(self: &Rc<Self>, input: &[u8]) -> usize {
         let mut rest = input;
         loop {
             // No borrow is held while the app answers: it may queue a message to this peer.
             let answer = match self.step(&mut rest) {
-                Step::On => continue,
-                Step::Stop => break,
-                Step::Say(part) => part,
-                Step::Answer(request, body) => self.worker.answer(self.id(), request, &body),
+                Step::Next => continue,
+                Step::Wait => break,
+                Step::Write(part) => part,
+                Step::Answer(pending, body) => self.worker.answer(Request {
+                    from: self.id(),
+                    head_only: pending.head_only,
+                    keep_alive: pending.keep_alive,
+                    body: &body,
+                    date: None,
+                }),
             };
             self.worker.batch().borrow_mut().push(answer);
         }
@@ -82,56 +101,61 @@ impl Connection {
     /// Takes one item off the front of `rest`.
     fn step(&self, rest: &mut &[u8]) -> Step {
         let state = &mut *self.state.borrow_mut();
-        let waits = self.worker.batch().borrow().len() + state.outbox.len();
-        state.full = state.stage == Stage::Open && waits >= self.worker.config().max_queue;
-        if state.full || state.stage != Stage::Open {
-            return Step::Stop;
+        if !state.stage.is_open() {
+            state.decoding = Decoding::Running;
+            return Step::Wait;
         }
+        let unsent = self.worker.batch().borrow().len() + state.outbox.len();
+        if unsent >= self.worker.config().max_queue() {
+            state.decoding = Decoding::OutboxFull;
+            return Step::Wait;
+        }
+        state.decoding = Decoding::Running;
         let decoded = match state.decoder.decode(rest) {
             Ok(decoded) => decoded,
             Err(refusal) => {
                 let head_only = state.request.is_none() && asks_for_head(rest);
-                return Step::Say(self.refusal(state, &refusal, head_only));
+                return Step::Write(self.refusal(state, &refusal, head_only));
             }
         };
         *rest = rest.get(decoded.used..).unwrap_or_default();
         match decoded.item {
-            Item::NeedMore => return Step::Stop,
+            Item::NeedMore => return Step::Wait,
             Item::Head(head) => {
                 let head_only = head.method == Method::Head;
-                state.request = Some(Request {
+                state.request = Some(Pending {
                     head_only,
                     keep_alive: head.keep_alive,
                 });
                 if head.expects_continue && rest.is_empty() {
-                    return Step::Say(response::CONTINUE.to_vec().into());
+                    return Step::Write(response::CONTINUE.to_vec().into());
                 }
             }
             Item::Body(part) if self.worker.takes() == Takes::Bodies => {
                 if !self.worker.take_body(part.len()) {
-                    return Step::Say(self.refusal(state, &TOO_MANY_BODIES, false));
+                    return Step::Write(self.refusal(state, &TOO_MANY_BODIES, false));
                 }
                 state.body.extend_from_slice(part);
             }
             Item::Body(_) => {}
             Item::End => {
-                let (request, body) = self.complete(state, rest.is_empty());
-                return Step::Answer(request, body);
+                let (pending, body) = self.complete(state, rest.is_empty());
+                return Step::Answer(pending, body);
             }
         }
-        Step::On
+        Step::Next
     }
 
-    /// The request that is complete now, with its body, and whether the connection stays.
-    fn complete(&self, state: &mut State, nothing_left: bool) -> (Request, Vec<u8>) {
-        let asked = state.request.take().unwrap_or(Request {
+    /// The request that has just become complete, and its body.
+    fn complete(&self, state: &mut State, nothing_left: bool) -> (Pending, Vec<u8>) {
+        let pending = state.request.take().unwrap_or(Pending {
             head_only: false,
             keep_alive: false,
         });
-        let keep_alive = asked.keep_alive && !self.worker.is_stopping();
+        let keep_alive = pending.keep_alive && !self.worker.is_stopping();
         if !keep_alive {
             // A peer that did not ask for the end may be sending its next request.
-            state.stage = if nothing_left && !asked.keep_alive {
+            state.stage = if nothing_left && !pending.keep_alive {
                 Stage::Last
             } else {
                 Stage::LastThenLinger
@@ -139,9 +163,9 @@ impl Connection {
         }
         self.worker.release_body(state.body.len());
         (
-            Request {
+            Pending {
                 keep_alive,
-                ..asked
+                ..pending
             },
             mem::take(&mut state.body),
         )
@@ -157,17 +181,17 @@ impl Connection {
                 .take()
                 .is_some_and(|request| request.head_only);
         let mut bytes = Vec::new();
-        response::refusal(&mut bytes, refusal, &worker::http_date(), head_only);
+        response::refusal(&mut bytes, refusal, &http_date(), head_only);
         bytes.into()
     }
 
     /// Answers with an error status, and ends the connection.
     pub(super) fn refuse(self: &Rc<Self>, refusal: Refusal) {
-        if self.state.borrow().stage == Stage::Open {
+        if self.state.borrow().stage.is_open() {
             let part = self.refusal(&mut self.state.borrow_mut(), &refusal, false);
             self.worker.batch().borrow_mut().push(part);
             self.flush();
-            self.watch(Instant::now(), true);
+            self.update_deadline(Instant::now(), true);
         } else {
             self.close();
         }

@@ -5,21 +5,21 @@ use std::net::Shutdown;
 use std::rc::Rc;
 use std::time::Instant;
 
-use super::{Connection, Stage};
+use super::{Connection, Decoding, Stage};
 use crate::app::Takes;
 use php_event::Event;
 use php_event::stream::stream_socket_shutdown;
 
 impl Connection {
-    /// Writes the batch, behind what waits already. True when all is written and the
+    /// Writes the batch, behind what waits already. True when everything is written and the
     /// connection takes more requests.
     pub(super) fn flush(self: &Rc<Self>) -> bool {
         let mut batch = self.worker.batch().take();
         let behind = !self.state.borrow().outbox.is_empty();
         if behind {
             self.state.borrow_mut().outbox.append(&mut batch);
-            self.worker.batch().replace(batch); // with its memory
-            return false; // `send_queued` or `writable` goes on
+            self.worker.batch().replace(batch); // keeps its memory
+            return false; // `send_queued` or `write_outbox` continues
         }
         if let Err(error) = batch.write_to(&self.stream) {
             tracing::debug!(peer = self.peer(), "writing failed: {error}");
@@ -27,8 +27,8 @@ impl Connection {
             return false;
         }
         if batch.is_empty() {
-            self.worker.batch().replace(batch); // with its memory
-            return self.written();
+            self.worker.batch().replace(batch); // keeps its memory
+            return self.continue_or_end();
         }
         self.state.borrow_mut().outbox = batch;
         self.wait_for_room();
@@ -39,7 +39,7 @@ impl Connection {
     pub(crate) fn queue(self: &Rc<Self>, message: &Rc<[u8]>) {
         let first = {
             let state = &mut *self.state.borrow_mut();
-            if state.stage != Stage::Open {
+            if !state.stage.is_open() {
                 return;
             }
             state.outbox.push(Rc::clone(message).into());
@@ -67,7 +67,7 @@ impl Connection {
         });
     }
 
-    pub(super) fn write_outbox(self: &Rc<Self>) {
+    fn write_outbox(self: &Rc<Self>) {
         let result = {
             let state = &mut *self.state.borrow_mut();
             state
@@ -76,14 +76,13 @@ impl Connection {
                 .map(|written| (written, state.outbox.is_empty()))
         };
         match result {
-            Ok((_, true)) => self.drained(),
+            Ok((_, true)) => self.outbox_emptied(),
             Ok((written, false)) => {
                 if self.state.borrow().write.is_none() {
                     self.wait_for_room();
                 }
-                self.note_waiting();
                 self.check_lag();
-                self.watch(Instant::now(), written > 0);
+                self.update_deadline(Instant::now(), written > 0);
             }
             Err(error) => {
                 tracing::debug!(peer = self.peer(), "writing failed: {error}");
@@ -92,29 +91,30 @@ impl Connection {
         }
     }
 
-    /// The outbox is empty: goes on with what had to wait for that.
-    pub(super) fn drained(self: &Rc<Self>) {
-        let (write, outbox, full) = {
+    /// Continues with what waited for the empty outbox.
+    fn outbox_emptied(self: &Rc<Self>) {
+        let (write, outbox, decoding) = {
             let state = &mut *self.state.borrow_mut();
-            let full = mem::replace(&mut state.full, false);
-            (state.write.take(), mem::take(&mut state.outbox), full)
+            let decoding = mem::replace(&mut state.decoding, Decoding::Running);
+            (state.write.take(), mem::take(&mut state.outbox), decoding)
         };
         let waited = write.is_some();
-        drop((write, outbox)); // with their memory: a slow peer may be so only once
+        let was_full = decoding == Decoding::OutboxFull;
+        drop((write, outbox)); // frees their memory: the peer may never be slow again
         self.note_waiting();
-        if waited || full {
-            self.read_on();
+        if waited || was_full {
+            self.update_reading();
         }
-        if !self.written() {
-            self.watch(Instant::now(), true);
-        } else if full {
+        if !self.continue_or_end() {
+            self.update_deadline(Instant::now(), true);
+        } else if was_full {
             self.serve(&[]);
         } else if waited {
-            self.watch(Instant::now(), true);
+            self.update_deadline(Instant::now(), true);
         }
     }
 
-    /// Asks to be told when the socket has room.
+    /// Adds the write event: it fires when the socket has room.
     fn wait_for_room(self: &Rc<Self>) {
         let event = self.event(
             self.stream.clone(),
@@ -124,12 +124,12 @@ impl Connection {
         match event.and_then(|event| event.add(None).map(|()| event)) {
             Ok(event) => self.state.borrow_mut().write = Some(event),
             Err(error) => {
-                tracing::error!(peer = self.peer(), "waiting for room failed: {error}");
+                tracing::error!(peer = self.peer(), "cannot wait for room: {error}");
                 return self.close();
             }
         }
         self.note_waiting();
-        self.read_on();
+        self.update_reading();
     }
 
     /// Tells the worker how many bytes wait here.
@@ -144,22 +144,22 @@ impl Connection {
         self.worker.note_waiting(before, now);
     }
 
-    /// Bytes that wait for the socket to have room.
+    /// Bytes that wait for room in the socket.
     pub(crate) fn waiting(&self) -> usize {
         self.state.borrow().waiting
     }
 
-    /// Cuts off a peer that reads its messages too slowly. One that gets answers alone is
-    /// held back instead.
-    pub(super) fn check_lag(&self) {
-        let most = self.worker.config().max_queue;
+    /// Cuts off a peer that reads its messages too slowly. A peer that receives only answers is
+    /// not read from instead.
+    fn check_lag(&self) {
+        let limit = self.worker.config().max_queue();
         self.note_waiting();
-        if self.worker.takes() != Takes::Requests && self.waiting() > most {
+        if self.worker.takes() != Takes::Requests && self.waiting() > limit {
             self.cut_off("the reader lags past --max-queue");
         }
     }
 
-    /// Ends a connection that cannot keep up.
+    /// Ends a connection that reads too slowly.
     pub(crate) fn cut_off(&self, why: &str) {
         let waiting = self.waiting();
         tracing::warn!(
@@ -172,16 +172,17 @@ impl Connection {
         self.close();
     }
 
-    /// All that was to be written is. True when the connection takes more requests.
-    pub(super) fn written(&self) -> bool {
+    /// Everything is written: ends a connection that has its last answer. True when the
+    /// connection takes more requests.
+    fn continue_or_end(&self) -> bool {
         let stage = self.state.borrow().stage;
         match stage {
-            Stage::Open => return true,
+            Stage::New | Stage::Open => return true,
             Stage::Last => self.close(),
             Stage::LastThenLinger => {
                 self.state.borrow_mut().stage = Stage::Lingering;
                 if stream_socket_shutdown(&self.stream, Shutdown::Write).is_err() {
-                    self.close(); // the peer is gone already
+                    self.close(); // the peer has gone
                 }
             }
             Stage::Lingering | Stage::Closed => {}

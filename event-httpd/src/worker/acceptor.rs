@@ -1,24 +1,25 @@
-//! The listening side of a worker: takes what is queued, and pauses where there is no room.
+//! The listening side of a worker: accepts what is queued, and pauses where there is no room.
 
 use std::cell::{Cell, OnceCell};
 use std::io;
 use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
 
-use super::worker::Worker;
+use super::Worker;
 use php_event::stream::{Stream, stream_set_blocking, stream_socket_accept};
 use php_event::{Error, Event, Result};
 
-/// Connections taken in one turn of the loop, so that those which are there get theirs.
+/// Connections accepted in one turn of the loop, so that open ones have their turn too.
 const BATCH: usize = 256;
 
-/// How long accepting rests when the system gave no descriptor: a connection of ours that
-/// closes ends the pause at once, one of another process cannot.
+/// How long accepting pauses when the system gives no descriptor. A connection of this process
+/// that closes ends the pause at once; one of another process is not seen.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// A listener, and whether it is taking connections.
-pub(crate) struct Acceptor {
+/// A listener, and whether it accepts.
+pub(super) struct Acceptor {
     worker: Weak<Worker>,
+    listener: Stream,
     event: OnceCell<Event>,
     retry: OnceCell<Event>,
     paused: Cell<bool>,
@@ -26,31 +27,31 @@ pub(crate) struct Acceptor {
 }
 
 impl Acceptor {
-    /// Begins to take connections.
-    pub(crate) fn start(worker: &Rc<Worker>, listener: Stream) -> Result<Rc<Self>> {
+    /// Starts to accept connections.
+    pub(super) fn start(worker: &Rc<Worker>, listener: Stream) -> Result<Rc<Self>> {
         let acceptor = Rc::new(Self {
             worker: Rc::downgrade(worker),
+            listener: listener.clone(),
             event: OnceCell::new(),
             retry: OnceCell::new(),
             paused: Cell::new(false),
             last_warning: Cell::new(None),
         });
-        let id = listener.id();
         let weak = Rc::downgrade(&acceptor);
         let event = Event::new(
             worker.base(),
             listener,
             Event::READ | Event::PERSIST,
-            move |listener, _what, _event| {
+            move |_listener, _what, _event| {
                 if let Some(acceptor) = weak.upgrade() {
-                    acceptor.accept(listener);
+                    acceptor.accept();
                 }
             },
         )?;
         event.set_data(worker.base().clone()); // the tutorial's last argument: `{}` in the table
         event.add(None)?;
         let event = acceptor.event.get_or_init(|| event);
-        worker.app().opened(id, event);
+        worker.app().opened(acceptor.id(), event);
         let weak = Rc::downgrade(&acceptor);
         let retry = Event::timer(worker.base(), move |_event| {
             if let Some(acceptor) = weak.upgrade() {
@@ -61,17 +62,22 @@ impl Acceptor {
         Ok(acceptor)
     }
 
-    /// Takes a batch of connections. True when more may be queued.
-    fn accept(&self, listener: &Stream) -> bool {
+    /// The number of the listening stream.
+    pub(super) fn id(&self) -> u64 {
+        self.listener.id()
+    }
+
+    /// Accepts a batch of connections. True when more may be queued.
+    fn accept(&self) -> bool {
         let Some(worker) = self.worker.upgrade() else {
             return false;
         };
         for _ in 0..BATCH {
             if worker.is_full() {
-                self.pause("as many connections are open as are allowed", None);
+                self.pause("the limit of open connections is reached", None);
                 return false;
             }
-            match stream_socket_accept(listener, Duration::ZERO) {
+            match stream_socket_accept(&self.listener, Duration::ZERO) {
                 Ok(stream) => {
                     worker.counters().connections.add(1);
                     let opened =
@@ -81,7 +87,7 @@ impl Acceptor {
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
-                Err(error) if is_the_peers(&error) => {}
+                Err(error) if concerns_one_peer(&error) => {}
                 Err(error) => {
                     self.pause(&error.to_string(), Some(RETRY));
                     return false;
@@ -120,8 +126,8 @@ impl Acceptor {
         worker.app().changed();
     }
 
-    /// Goes on after a pause; called when there may be room again.
-    pub(crate) fn resume(&self) {
+    /// Accepts again after a pause; called when there may be room.
+    pub(super) fn resume(&self) {
         let (Some(event), Some(worker)) = (self.event.get(), self.worker.upgrade()) else {
             return;
         };
@@ -133,9 +139,9 @@ impl Acceptor {
         }
     }
 
-    /// Takes what is queued, for the last time; the caller drops the listener then.
-    pub(crate) fn drain(&self, listener: &Stream) {
-        while !self.paused.get() && self.accept(listener) {}
+    /// Accepts everything that is queued, unless accepting pauses.
+    pub(super) fn drain(&self) {
+        while !self.paused.get() && self.accept() {}
     }
 }
 
@@ -147,8 +153,8 @@ impl Drop for Acceptor {
     }
 }
 
-/// Whether only the connection that was to be accepted is at fault (accept(2)).
-fn is_the_peers(error: &Error) -> bool {
+/// Whether the error concerns only the connection that was to be accepted (accept(2)).
+fn concerns_one_peer(error: &Error) -> bool {
     let Error::Io { source, .. } = error else {
         return false;
     };

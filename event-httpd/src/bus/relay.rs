@@ -1,8 +1,8 @@
-//! The master's end of all lines: what one worker sends goes to all the others.
+//! The master's end of all lines: what one worker publishes goes to all the others.
 //!
-//! While one line's queue is full no line is read, so that its senders are held back and no
-//! queue grows past its limit by more than what was on its way. A worker that is not heard
-//! meanwhile counts as alive while it takes what it is sent.
+//! While the queue of one line is full, no line is read. That holds the senders back, and no
+//! queue exceeds its limit by more than what was under way. A worker that is not read meanwhile
+//! counts as alive as long as it reads its own queue.
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::BTreeMap;
@@ -15,117 +15,117 @@ use php_event::process::Pid;
 use php_event::stream::Stream;
 use php_event::{Event, EventBase, Result};
 
-/// How many heartbeats go out in the time that a worker has to answer one.
+/// Heartbeats within the time that a worker has to answer one.
 const HEARTBEATS: u32 = 4;
 
-/// What a line brings that is for the master.
+/// What a worker tells the master, by a frame or by its silence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Word {
-    /// The worker accepts.
+pub(crate) enum WorkerMessage {
+    /// It accepts connections.
     Ready,
-    /// The worker asks to be replaced.
+    /// It asks to be replaced.
     Retire,
-    /// The worker has not answered for so long that it is taken for hung.
+    /// It has not answered for the whole timeout.
     Hung,
 }
 
 /// The lines to all workers.
-pub(crate) struct Hub {
+pub(crate) struct Relay {
     base: EventBase,
     timeout: Duration,
     longest: usize,
     links: RefCell<BTreeMap<Pid, Rc<Link>>>,
     heartbeat: OnceCell<Event>,
     last_beat: Cell<Instant>,
-    held: Cell<bool>,
-    passed_on: Cell<u64>,
-    heard: Box<dyn Fn(Pid, Word)>,
+    paused: Cell<bool>, // no line is read: a queue is full
+    relayed: Cell<u64>,
+    notify: Box<dyn Fn(Pid, WorkerMessage)>,
 }
 
-impl Hub {
-    /// A star without lines. `heard` gets what workers say to the master.
+impl Relay {
+    /// A relay without lines. `notify` gets what workers tell the master.
     pub(crate) fn new(
         base: &EventBase,
         timeout: Duration,
         longest: usize,
-        heard: impl Fn(Pid, Word) + 'static,
+        notify: impl Fn(Pid, WorkerMessage) + 'static,
     ) -> Result<Rc<Self>> {
-        let hub = Rc::new(Self {
+        let relay = Rc::new(Self {
             base: base.clone(),
             timeout,
             longest,
             links: RefCell::default(),
             heartbeat: OnceCell::new(),
             last_beat: Cell::new(Instant::now()),
-            held: Cell::new(false),
-            passed_on: Cell::new(0),
-            heard: Box::new(heard),
+            paused: Cell::new(false),
+            relayed: Cell::new(0),
+            notify: Box::new(notify),
         });
-        let weak: Weak<Self> = Rc::downgrade(&hub);
-        let interval = hub.interval();
+        let weak: Weak<Self> = Rc::downgrade(&relay);
+        let interval = relay.interval();
         let heartbeat = Event::timer(base, move |event| {
-            if let Some(hub) = weak.upgrade() {
-                hub.beat();
+            if let Some(relay) = weak.upgrade() {
+                relay.beat();
             }
             if let Err(error) = event.add(Some(interval)) {
                 tracing::error!("{error}");
             }
         })?;
         heartbeat.add(Some(interval))?;
-        hub.heartbeat.get_or_init(|| heartbeat);
-        Ok(hub)
+        relay.heartbeat.get_or_init(|| heartbeat);
+        Ok(relay)
     }
 
     fn interval(&self) -> Duration {
         self.timeout / HEARTBEATS
     }
 
-    /// Connects the worker with that number, over its line.
+    /// Connects a worker over its line.
     pub(crate) fn connect(self: &Rc<Self>, pid: Pid, line: Stream) -> Result<()> {
         let weak = Rc::downgrade(self);
         let handler = Box::new(move |_link: &Rc<Link>, incoming| {
-            if let Some(hub) = weak.upgrade() {
-                hub.incoming(pid, incoming);
+            if let Some(relay) = weak.upgrade() {
+                relay.incoming(pid, incoming);
             }
         });
         let link = Link::open(&self.base, line, self.longest, handler)?;
-        link.read_on(!self.held.get());
+        link.set_reading(!self.paused.get());
         self.links.borrow_mut().insert(pid, link);
         Ok(())
     }
 
-    /// Takes what an ended worker still sent, and forgets it.
+    /// Takes what an ended worker sent last, and forgets it.
     pub(crate) fn disconnect(self: &Rc<Self>, pid: Pid) {
         let link = self.links.borrow().get(&pid).cloned();
         if let Some(link) = link {
             link.drain();
             self.links.borrow_mut().remove(&pid);
             self.flush();
-            self.balance();
+            self.update_reading();
         }
     }
 
-    /// Messages that went through.
-    pub(crate) fn passed_on(&self) -> u64 {
-        self.passed_on.get()
+    /// How many messages were passed on.
+    pub(crate) fn relayed(&self) -> u64 {
+        self.relayed.get()
     }
 
     fn incoming(self: &Rc<Self>, pid: Pid, incoming: Incoming) {
         match incoming {
-            Incoming::Frame(Kind::Message, payload) => self.pass_on(pid, &payload),
-            Incoming::Frame(Kind::Ready, _) => (self.heard)(pid, Word::Ready),
-            Incoming::Frame(Kind::Retire, _) => (self.heard)(pid, Word::Retire),
+            Incoming::Frame(Kind::Message, payload) => self.relay(pid, &payload),
+            Incoming::Frame(Kind::Ready, _) => (self.notify)(pid, WorkerMessage::Ready),
+            Incoming::Frame(Kind::Retire, _) => (self.notify)(pid, WorkerMessage::Retire),
             Incoming::Frame(Kind::Ping | Kind::Pong, _) => {}
-            Incoming::Pause | Incoming::Room => {
+            Incoming::ReadDone | Incoming::Room => {
                 self.flush();
-                self.balance();
+                self.update_reading();
             }
-            Incoming::Gone => self.balance(), // its end is the master's to see
+            Incoming::Closed => self.update_reading(), // the master reaps the worker by SIGCHLD
         }
     }
 
-    fn pass_on(&self, from: Pid, payload: &Rc<[u8]>) {
-        self.passed_on.set(self.passed_on.get() + 1);
+    fn relay(&self, from: Pid, payload: &Rc<[u8]>) {
+        self.relayed.set(self.relayed.get() + 1);
         for (pid, link) in self.links.borrow().iter() {
             if *pid != from {
                 link.queue(Kind::Message, Rc::clone(payload));
@@ -133,7 +133,7 @@ impl Hub {
         }
     }
 
-    fn all(&self) -> Vec<(Pid, Rc<Link>)> {
+    fn links(&self) -> Vec<(Pid, Rc<Link>)> {
         self.links
             .borrow()
             .iter()
@@ -142,19 +142,19 @@ impl Hub {
     }
 
     fn flush(&self) {
-        for (_, link) in self.all() {
+        for (_, link) in self.links() {
             link.flush();
         }
     }
 
     /// Reads the lines unless a queue is full.
-    fn balance(&self) {
-        let links = self.all();
+    fn update_reading(&self) {
+        let links = self.links();
         let full = links.iter().any(|(_, link)| link.is_full());
-        if self.held.replace(full) != full {
+        if self.paused.replace(full) != full {
             for (_, link) in &links {
-                link.note_sign(); // nobody could be heard, or nobody will be for now
-                link.read_on(!full);
+                link.note_sign(); // it was not read, or will not be: silence means nothing
+                link.set_reading(!full);
             }
         }
     }
@@ -162,21 +162,21 @@ impl Hub {
     fn beat(&self) {
         let now = Instant::now();
         let since = now.saturating_duration_since(self.last_beat.replace(now));
-        let overslept = since > 2 * self.interval(); // stopped, or the whole machine was
-        for (pid, link) in self.all() {
-            let unheard = !link.reads() && link.is_empty(); // it had nothing to take
-            if overslept || unheard {
+        let overslept = since > 2 * self.interval(); // this process or the machine was stopped
+        for (pid, link) in self.links() {
+            let cannot_show = !link.is_reading() && link.is_empty();
+            if overslept || cannot_show {
                 link.note_sign();
             }
             let silent = link
-                .unanswered_since()
+                .silent_since()
                 .map(|since| now.saturating_duration_since(since));
             if silent.is_some_and(|silent| silent >= self.timeout) {
-                (self.heard)(pid, Word::Hung);
-            } else if link.reads() || link.is_empty() {
-                link.ask();
+                (self.notify)(pid, WorkerMessage::Hung);
+            } else if link.is_reading() || link.is_empty() {
+                link.ping();
             } else {
-                link.await_sign(); // its queue is long enough: what it takes of that is the sign
+                link.await_sign(); // it is not read, but reading its queue shows that it lives
             }
         }
     }

@@ -1,0 +1,90 @@
+//! Values of options: sizes, times, numbers of processes.
+
+use std::io;
+use std::thread;
+use std::time::Duration;
+
+/// The most workers.
+const MAX_WORKERS: usize = 1024;
+
+/// The longest time that an option takes.
+const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// The shortest `--bus-timeout`: a busy machine is silent for less than this.
+const BUS_TIMEOUT_MIN: Duration = Duration::from_millis(100);
+
+/// Why a text is not the value of its option.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ValueError {
+    #[error("{0}; write it as 10s, 1500ms or 2m")]
+    Time(#[from] humantime::DurationError),
+    #[error("must be more than zero")]
+    Zero,
+    #[error("must be at least 100ms")]
+    TooShort,
+    #[error("must not be more than a year")]
+    TooLong,
+    #[error("{0}; write it as 16KiB, 1MiB or 65536")]
+    Size(String),
+    #[error("must be from 64 bytes to 1 TiB")]
+    SizeRange,
+    #[error("write a number from 1 to 1024, or auto")]
+    Workers,
+    #[error(transparent)]
+    Cores(#[from] io::Error),
+}
+
+/// A time of at most a year, such as `10s`, `1500ms`, `2m 30s`; `0s` is none.
+pub(super) fn time(text: &str) -> Result<Duration, ValueError> {
+    let time = humantime::parse_duration(text)?;
+    if time > YEAR {
+        return Err(ValueError::TooLong);
+    }
+    Ok(time)
+}
+
+/// A time above zero.
+pub(super) fn positive_time(text: &str) -> Result<Duration, ValueError> {
+    let time = time(text)?;
+    if time.is_zero() {
+        return Err(ValueError::Zero);
+    }
+    Ok(time)
+}
+
+/// The time that a worker has to answer a heartbeat.
+pub(super) fn bus_timeout(text: &str) -> Result<Duration, ValueError> {
+    let time = time(text)?;
+    if time < BUS_TIMEOUT_MIN {
+        return Err(ValueError::TooShort);
+    }
+    Ok(time)
+}
+
+/// A time in seconds, as PHP's `sleep` takes it, or with a unit.
+pub(super) fn seconds(text: &str) -> Result<Duration, ValueError> {
+    match text.parse::<u32>() {
+        Ok(seconds) => time(&format!("{seconds}s")),
+        Err(_) => time(text),
+    }
+}
+
+/// A number of workers, or `auto` for as many as there are cores.
+pub(super) fn workers(text: &str) -> Result<usize, ValueError> {
+    if text == "auto" {
+        return Ok(thread::available_parallelism()?.into());
+    }
+    match text.parse() {
+        Ok(n) if (1..=MAX_WORKERS).contains(&n) => Ok(n),
+        _ => Err(ValueError::Workers),
+    }
+}
+
+/// A number of bytes, such as `16KiB`, `4MB`, `65536`.
+pub(super) fn size(text: &str) -> Result<usize, ValueError> {
+    let size: bytesize::ByteSize = text.parse().map_err(ValueError::Size)?;
+    match usize::try_from(size.as_u64()) {
+        Ok(size) if (64..=1 << 40).contains(&size) => Ok(size),
+        _ => Err(ValueError::SizeRange),
+    }
+}

@@ -1,0 +1,112 @@
+//! What a connection waits for, until when, and what happens then.
+
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use super::{Connection, Stage};
+use crate::app::Takes;
+use crate::deadlines::Tick;
+use http_framing::{Phase, Refusal, Status};
+
+/// How long a peer that has its last answer may go on sending before it is cut off. Closing with
+/// unread bytes would reset the connection, and the peer could lose the answer (RFC 9112 §9.6).
+const LINGER: Duration = Duration::from_secs(2);
+
+/// How long a connection that opened just before the server stops may take to send its request.
+/// Its peer has heard nothing yet, and would take a close for a failure.
+const FIRST_REQUEST: Duration = Duration::from_secs(1);
+
+const HEAD_LATE: Refusal = Refusal::new(
+    Status::RequestTimeout,
+    "the request's head did not arrive in the time this server allows",
+);
+const BODY_LATE: Refusal = Refusal::new(
+    Status::RequestTimeout,
+    "the request's body did not arrive in the time this server allows",
+);
+
+/// The deadline of a connection, and its entry in the worker's deadlines.
+#[derive(Debug, Default)]
+pub(super) struct Deadline {
+    waits_for: WaitsFor,
+    due: Option<Instant>,
+    entered: Option<Instant>, // what the live entry is for
+}
+
+/// What a connection waits for. Each has its own deadline.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum WaitsFor {
+    #[default]
+    Request,
+    Head,
+    Body,
+    Room,
+    Close,
+}
+
+impl Connection {
+    /// Sets the deadline for what the connection waits for. `progress` says that it has just made
+    /// the progress that the deadline asks for. Without progress, only a change of what it waits
+    /// for sets a new deadline, so a byte a second extends nothing.
+    pub(super) fn update_deadline(&self, now: Instant, progress: bool) {
+        let config = self.worker.config();
+        let state = &mut *self.state.borrow_mut();
+        let waits_for = match (state.stage, state.decoder.phase()) {
+            (Stage::Closed, _) => return,
+            (Stage::Lingering, _) => WaitsFor::Close,
+            _ if state.write.is_some() => WaitsFor::Room,
+            (_, Phase::Idle) => WaitsFor::Request,
+            (_, Phase::Head) => WaitsFor::Head,
+            (_, Phase::Body) => WaitsFor::Body,
+        };
+        let deadline = &mut state.deadline;
+        if progress || waits_for != deadline.waits_for {
+            deadline.waits_for = waits_for;
+            let time = match waits_for {
+                WaitsFor::Request if self.worker.takes() == Takes::Reads => None, // may be silent for days
+                WaitsFor::Request if self.worker.is_stopping() => Some(FIRST_REQUEST),
+                WaitsFor::Head => Some(config.header_timeout()),
+                WaitsFor::Request | WaitsFor::Body | WaitsFor::Room => Some(config.idle_timeout()),
+                WaitsFor::Close => Some(LINGER),
+            };
+            deadline.due = time.map(|time| now + time);
+        }
+        if let Some(due) = deadline.due
+            && deadline.entered.is_none_or(|entered| due < entered)
+        {
+            deadline.entered = Some(due);
+            self.worker.enter_deadline(self.id(), due, now);
+        }
+    }
+
+    /// The worker's deadlines reached this connection's entry for `tick`.
+    pub(crate) fn expired(self: &Rc<Self>, tick: Tick, now: Instant) {
+        self.guarded(|connection| connection.expire(tick, now));
+    }
+
+    fn expire(self: &Rc<Self>, tick: Tick, now: Instant) {
+        let (due, waits_for) = {
+            let deadline = &mut self.state.borrow_mut().deadline;
+            if deadline.entered.map(|entered| self.worker.tick(entered)) != Some(tick) {
+                return; // an older entry: an earlier deadline was set since
+            }
+            deadline.entered = None;
+            (
+                deadline.due.is_some_and(|due| due <= now),
+                deadline.waits_for,
+            )
+        };
+        if !due || self.worker.is_holding_senders() && waits_for != WaitsFor::Room {
+            return self.update_deadline(now, due);
+        }
+        self.worker.counters().timeouts.add(1);
+        match waits_for {
+            WaitsFor::Head => self.refuse(HEAD_LATE),
+            WaitsFor::Body => self.refuse(BODY_LATE),
+            WaitsFor::Request | WaitsFor::Room | WaitsFor::Close => {
+                tracing::debug!(peer = self.peer(), "timed out: waited for {waits_for:?}");
+                self.close();
+            }
+        }
+    }
+}

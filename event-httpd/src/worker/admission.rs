@@ -1,0 +1,129 @@
+//! Who is connected, and whether another may come.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use super::Worker;
+use super::acceptor::Acceptor;
+use crate::connection::Connection;
+use php_event::Result;
+use php_event::stream::Stream;
+
+/// The open connections, the acceptor, and their limits.
+pub(super) struct Admission {
+    max_connections: usize,
+    connections: RefCell<BTreeMap<u64, Rc<Connection>>>,
+    acceptor: RefCell<Option<Rc<Acceptor>>>,
+    body_bytes: Cell<usize>, // of request bodies that are not complete
+}
+
+impl Admission {
+    pub(super) fn new(max_connections: usize) -> Self {
+        Self {
+            max_connections,
+            connections: RefCell::default(),
+            acceptor: RefCell::default(),
+            body_bytes: Cell::new(0),
+        }
+    }
+
+    pub(super) fn contains(&self, id: u64) -> bool {
+        self.connections.borrow().contains_key(&id)
+    }
+
+    pub(super) fn get(&self, id: u64) -> Option<Rc<Connection>> {
+        self.connections.borrow().get(&id).cloned()
+    }
+
+    /// All open connections, oldest first.
+    pub(super) fn all(&self) -> Vec<Rc<Connection>> {
+        self.connections.borrow().values().cloned().collect()
+    }
+
+    /// Calls `visit` with every connection. It must open and close none.
+    pub(super) fn for_each(&self, mut visit: impl FnMut(u64, &Rc<Connection>)) {
+        for (id, connection) in self.connections.borrow().iter() {
+            visit(*id, connection);
+        }
+    }
+
+    /// Removes all connections.
+    pub(super) fn take_all(&self) -> Vec<Rc<Connection>> {
+        self.connections.take().into_values().collect()
+    }
+}
+
+impl Worker {
+    pub(crate) fn open_connections(&self) -> usize {
+        self.admission.connections.borrow().len()
+    }
+
+    /// Whether there are as many open connections as allowed.
+    pub(super) fn is_full(&self) -> bool {
+        self.open_connections() >= self.admission.max_connections
+    }
+
+    /// Starts to accept connections.
+    pub(super) fn start_accepting(self: &Rc<Self>, listener: Stream) -> Result<()> {
+        let acceptor = Acceptor::start(self, listener)?;
+        *self.admission.acceptor.borrow_mut() = Some(acceptor);
+        Ok(())
+    }
+
+    /// Accepts what is queued, and then nothing more.
+    pub(super) fn stop_accepting(&self) {
+        let acceptor = self.admission.acceptor.take();
+        if let Some(acceptor) = acceptor {
+            acceptor.drain();
+            self.app.closed(acceptor.id());
+        }
+    }
+
+    /// Drops the acceptor at the end of the worker.
+    pub(super) fn drop_acceptor(&self) {
+        drop(self.admission.acceptor.take());
+    }
+
+    /// Takes over an accepted stream.
+    pub(super) fn open(self: &Rc<Self>, stream: Stream) -> Result<()> {
+        let connection = Connection::open(self, stream)?;
+        self.admission
+            .connections
+            .borrow_mut()
+            .insert(connection.id(), connection);
+        Ok(())
+    }
+
+    /// Removes a connection that has closed.
+    pub(crate) fn closed(&self, id: u64) {
+        self.app.closed(id);
+        let connection = self.admission.connections.borrow_mut().remove(&id);
+        drop(connection); // its callback still holds it
+        let acceptor = self.admission.acceptor.borrow().clone();
+        match acceptor {
+            Some(acceptor) => acceptor.resume(),
+            None => self.leave_if_done(),
+        }
+    }
+
+    /// Counts part of a request's body. False when the bodies that are not complete would
+    /// exceed their limit.
+    pub(crate) fn take_body(&self, bytes: usize) -> bool {
+        let total = self.admission.body_bytes.get() + bytes;
+        let fits = self
+            .config
+            .max_queue_total()
+            .is_none_or(|limit| total <= limit);
+        if fits {
+            self.admission.body_bytes.set(total);
+        }
+        fits
+    }
+
+    /// A body is complete, or its connection has closed.
+    pub(crate) fn release_body(&self, bytes: usize) {
+        let total = self.admission.body_bytes.get();
+        self.admission.body_bytes.set(total.saturating_sub(bytes));
+    }
+}

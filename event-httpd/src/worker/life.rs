@@ -1,0 +1,227 @@
+//! How a worker runs, reacts to signals, and ends.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use super::Worker;
+use crate::bus::{Notice, Uplink};
+use php_event::stream::Stream;
+use php_event::{Event, Result};
+
+/// How far a worker is in its life.
+#[derive(Debug)]
+pub(super) struct Life(Cell<Stage>);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Stage {
+    /// Accepts connections.
+    Serving,
+    /// Accepts connections until the master has replaced it.
+    Retiring,
+    /// Ends when its last connection has ended.
+    Draining,
+    /// As [`Draining`](Self::Draining), within the grace period.
+    Stopping,
+}
+
+impl Default for Life {
+    fn default() -> Self {
+        Self(Cell::new(Stage::Serving))
+    }
+}
+
+impl Worker {
+    /// Connects the worker with its master and, through it, with the other workers.
+    ///
+    /// # Errors
+    /// The library's, when the line cannot be watched.
+    pub(crate) fn join(self: &Rc<Self>, line: Stream) -> Result<()> {
+        let weak = Rc::downgrade(self);
+        let uplink = Uplink::join(
+            &self.base,
+            line,
+            self.config.longest_message(),
+            move |notice| {
+                if let Some(worker) = weak.upgrade() {
+                    worker.notified(notice);
+                }
+            },
+        )?;
+        self.delivery.set_uplink(uplink);
+        Ok(())
+    }
+
+    fn notified(self: &Rc<Self>, notice: Notice) {
+        match notice {
+            Notice::Message(message) => self.deliver(&message, None),
+            Notice::Room => self.resume_senders(),
+            Notice::Lost => {
+                tracing::warn!("the line to the master is closed: ending");
+                self.leave();
+            }
+        }
+    }
+
+    /// Serves until a signal stops it, and takes itself apart. Calls `ready` when it handles
+    /// signals and connections.
+    ///
+    /// # Errors
+    /// The library's, when an event cannot be made or the loop fails.
+    pub(crate) fn run(self: &Rc<Self>, listener: Stream, ready: impl FnOnce()) -> Result<()> {
+        let signals = self.handle_signals()?;
+        self.start_accepting(listener)?;
+        if let Some(uplink) = self.delivery.uplink() {
+            uplink.send_ready();
+        }
+        ready();
+        let ended = self.base.dispatch();
+        drop(signals);
+        self.take_apart();
+        self.log_counters();
+        ended.map(drop)
+    }
+
+    fn take_apart(&self) {
+        self.drop_acceptor();
+        self.delivery.take_queued();
+        let left = self.admission.take_all();
+        let open = left
+            .iter()
+            .filter(|connection| connection.is_owed())
+            .count();
+        if open > 0 {
+            tracing::warn!(
+                open,
+                "connections were cut off at the end of the grace period"
+            );
+        }
+        for connection in left {
+            connection.abandon();
+        }
+    }
+
+    fn handle_signals(self: &Rc<Self>) -> Result<Vec<Event>> {
+        let on = |signum, work: fn(&Rc<Self>)| {
+            let weak = Rc::downgrade(self);
+            let event = Event::signal(&self.base, signum, move |_signum, _event| {
+                if let Some(worker) = weak.upgrade() {
+                    work(&worker);
+                }
+            })?;
+            event.add(None).map(|()| event)
+        };
+        Ok(vec![
+            on(libc::SIGTERM, Self::stop)?,
+            on(libc::SIGINT, Self::interrupt)?,
+            on(libc::SIGQUIT, Self::drain)?,
+            on(libc::SIGHUP, Self::hang_up)?,
+            on(libc::SIGUSR1, |worker| worker.log_counters())?,
+            on(libc::SIGUSR2, Self::refuse_reload)?,
+        ])
+    }
+
+    /// Whether a master decides for this worker. Terminals and service managers signal the whole
+    /// process group, and the master passes on what concerns the workers.
+    fn has_master(&self) -> bool {
+        self.delivery.uplink().is_some()
+    }
+
+    fn interrupt(self: &Rc<Self>) {
+        if !self.has_master() {
+            self.stop();
+        }
+    }
+
+    fn hang_up(self: &Rc<Self>) {
+        if !self.has_master() {
+            tracing::info!("the terminal has closed");
+            self.stop();
+        }
+    }
+
+    fn refuse_reload(self: &Rc<Self>) {
+        if !self.has_master() {
+            tracing::warn!("SIGUSR2 replaces workers, and without --workers there are none");
+        }
+    }
+
+    /// Whether the worker takes no more requests than those that have begun.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.life.0.get() >= Stage::Draining
+    }
+
+    /// Stops accepting, and ends when all connections have ended.
+    fn drain(self: &Rc<Self>) {
+        if !self.is_stopping() {
+            tracing::info!(
+                open = self.open_connections(),
+                "stopping when all connections have ended"
+            );
+            self.life.0.set(Stage::Draining);
+            self.end_connections();
+        }
+    }
+
+    /// Stops accepting, and gives open requests the grace period. A second call ends the worker
+    /// at once, unless a master counts the calls.
+    fn stop(self: &Rc<Self>) {
+        if self.life.0.replace(Stage::Stopping) == Stage::Stopping {
+            if !self.has_master() {
+                tracing::info!("asked to stop again: ending at once");
+                self.leave();
+            }
+            return;
+        }
+        let grace = self.config.grace();
+        tracing::info!(open = self.open_connections(), "stopping within {grace:?}");
+        self.end_connections();
+        if let Err(error) = self.base.exit(Some(grace)) {
+            tracing::error!("{error}");
+            self.leave();
+        }
+    }
+
+    /// Accepts and reads what has been sent until now, and closes what is idle.
+    fn end_connections(self: &Rc<Self>) {
+        self.stop_accepting();
+        let open = self.admission.all();
+        open.iter().for_each(|connection| connection.read_last());
+        self.send_queued();
+        open.iter().for_each(|connection| connection.retire());
+        self.leave_if_done();
+    }
+
+    /// Ends a stopping worker that has nothing left to do.
+    pub(super) fn leave_if_done(&self) {
+        if self.is_stopping() && self.open_connections() == 0 && self.delivery.is_drained() {
+            self.leave();
+        }
+    }
+
+    fn leave(&self) {
+        if let Err(error) = self.base.stop() {
+            tracing::error!("{error}");
+        }
+    }
+
+    /// Asks the master for a replacement after `--worker-max-requests`.
+    pub(super) fn retire_if_due(&self) {
+        let Some(limit) = self.config.worker_max_requests() else {
+            return;
+        };
+        let served = self.counters.requests.get() + self.counters.messages.get();
+        if served >= limit
+            && self.life.0.get() == Stage::Serving
+            && let Some(uplink) = self.delivery.uplink()
+        {
+            self.life.0.set(Stage::Retiring);
+            tracing::info!("asking to be replaced after {served} requests");
+            uplink.request_replacement();
+        }
+    }
+
+    fn log_counters(&self) {
+        self.counters
+            .log(self.open_connections(), self.delivery.waiting());
+    }
+}

@@ -1,0 +1,68 @@
+//! The deadlines of all connections, and the timer that they share.
+
+use std::cell::OnceCell;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use super::Worker;
+use crate::deadlines::{Deadlines, Tick};
+use php_event::Event;
+
+/// Entries of closed connections are removed when there are this many more entries than twice the
+/// open connections.
+const STALE_MAX: usize = 1024;
+
+/// The deadlines, and the timer set to the first of them.
+#[derive(Debug)]
+pub(super) struct Timeouts {
+    deadlines: Deadlines,
+    timer: OnceCell<Event>,
+}
+
+impl Timeouts {
+    pub(super) fn new(began: Instant) -> Self {
+        Self {
+            deadlines: Deadlines::new(began),
+            timer: OnceCell::new(),
+        }
+    }
+
+    pub(super) fn set_timer(&self, timer: Event) {
+        self.timer.get_or_init(|| timer);
+    }
+
+    fn arm(&self, after: Option<Duration>) {
+        if let (Some(timer), Some(_)) = (self.timer.get(), after)
+            && let Err(error) = timer.add(after)
+        {
+            tracing::error!("deadlines are not kept: {error}");
+        }
+    }
+}
+
+impl Worker {
+    /// The tick of a deadline.
+    pub(crate) fn tick(&self, due: Instant) -> Tick {
+        self.timeouts.deadlines.tick(due)
+    }
+
+    /// Enters a deadline for a connection.
+    pub(crate) fn enter_deadline(&self, id: u64, due: Instant, now: Instant) {
+        let deadlines = &self.timeouts.deadlines;
+        if deadlines.len() > 2 * self.open_connections() + STALE_MAX {
+            deadlines.retain(|id| self.admission.contains(id));
+        }
+        let after = deadlines.enter(id, deadlines.tick(due), now);
+        self.timeouts.arm(after);
+    }
+
+    pub(super) fn expire_deadlines(self: &Rc<Self>) {
+        let now = Instant::now();
+        for (tick, id) in self.timeouts.deadlines.expired(now) {
+            if let Some(connection) = self.admission.get(id) {
+                connection.expired(tick, now);
+            }
+        }
+        self.timeouts.arm(self.timeouts.deadlines.next(now));
+    }
+}
