@@ -120,7 +120,7 @@ fn a_worker_that_does_not_end_is_killed_after_the_grace() {
     let _stopped = stop(stuck);
     server.process().signal(Signal::SIGTERM);
     let log = assert_ends(server, Duration::from_secs(10));
-    let killed = format!("process {stuck} outstays its grace period");
+    let killed = format!("process {stuck} did not end within the grace period");
     assert!(log.iter().any(|line| line.contains(&killed)), "{log:?}");
     let ended = format!("(process {stuck}) ended: SIGKILL");
     assert!(log.iter().any(|line| line.contains(&ended)), "{log:?}");
