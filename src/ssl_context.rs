@@ -10,15 +10,14 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use openssl::ssl::{Ssl, SslContext, SslRef};
-use openssl::x509::verify::X509CheckFlags;
+use openssl::ssl::SslContext;
 
-use crate::error::{Error, Result};
-use crate::native::ssl::{clear_address, clear_server_name};
-use host::Host;
+use crate::error::Result;
 use options::Options;
-use settings::Settings;
+use settings::{Defaults, Kind, Settings};
 
+mod alpn;
+mod connection;
 mod constants;
 mod host;
 mod options;
@@ -27,14 +26,13 @@ mod queue;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod trust;
+mod versions;
 
 pub use constants::{SslMethod, SslOption, SslVersion};
 pub use options::SslValue;
 
 const CREATE: &str = "EventSslContext::__construct";
-
-/// A name that no certificate has: what a client expects that was not told its server's name.
-const NOBODY: &str = "host-name-not-set.invalid";
 
 /// Certificates, keys and rules of TLS connections.
 ///
@@ -76,6 +74,7 @@ const NOBODY: &str = "host-name-not-set.invalid";
 /// ```
 #[derive(Clone)]
 #[doc(alias = "SSL_CTX")]
+#[must_use = "a context does nothing by itself; give it to what speaks TLS"]
 pub struct EventSslContext(Rc<Inner>);
 
 struct Inner {
@@ -116,8 +115,60 @@ impl EventSslContext {
     /// ```
     #[doc(alias = "EventSslContext::__construct", alias = "SSL_CTX_new")]
     pub fn new(method: SslMethod, options: &[(SslOption, SslValue)]) -> Result<Self> {
+        Self::make(method, Defaults::Strict, options)
+    }
+
+    /// Makes a context with PECL's defaults, for embedders: bindings that run PHP programs
+    /// unchanged. Others use [`new`](Self::new).
+    ///
+    /// - No peer is verified unless [`OPT_VERIFY_PEER`](Self::OPT_VERIFY_PEER) is true, and
+    ///   then by [`OPT_CA_FILE`](Self::OPT_CA_FILE) and [`OPT_CA_PATH`](Self::OPT_CA_PATH)
+    ///   alone: the system's authorities are not asked.
+    ///   [`OPT_REQUIRE_CLIENT_CERT`](Self::OPT_REQUIRE_CLIENT_CERT) has an effect only
+    ///   beside it.
+    /// - No certificate has to name the host, unless
+    ///   [`set_verify_host`](Self::set_verify_host) asks for it.
+    /// - A server may lack a certificate: its handshakes fail, with "no shared cipher".
+    /// - Before the handshake [`ssl_get_protocol`](crate::EventBufferEvent::ssl_get_protocol)
+    ///   answers the newest version that can be spoken, and the cipher's name and version are
+    ///   `(NONE)`.
+    ///
+    /// What `new` checks is checked here too: a file that cannot be read is an `Err`.
+    ///
+    /// PHP: `EventSslContext::__construct`. OpenSSL: `SSL_CTX_new`.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    ///
+    /// # Examples
+    /// ```
+    /// use php_event::{BufferEventOptions, EventBase, EventBufferEvent, EventSslContext};
+    ///
+    /// let base = EventBase::new()?;
+    /// let method = EventSslContext::TLS_SERVER_METHOD;
+    /// let bare = EventSslContext::with_php_defaults(method, &[])?;
+    /// let tls = EventBufferEvent::ssl_unconnected(
+    ///     &base, &bare, EventBufferEvent::SSL_ACCEPTING, BufferEventOptions::empty(),
+    /// )?;
+    /// assert_eq!(tls.ssl_get_cipher_name()?.as_deref(), Some("(NONE)"));
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
+    #[doc(alias = "EventSslContext::__construct")]
+    pub fn with_php_defaults(method: SslMethod, options: &[(SslOption, SslValue)]) -> Result<Self> {
+        Self::make(method, Defaults::Php, options)
+    }
+
+    fn make(
+        method: SslMethod,
+        defaults: Defaults,
+        options: &[(SslOption, SslValue)],
+    ) -> Result<Self> {
+        let kind = Kind {
+            is_server: method.is_server(),
+            defaults,
+        };
         queue::clean(|| {
-            let settings = Settings::load(method.is_server(), Options::read(options)?)?;
+            let settings = Settings::load(kind, Options::read(options)?)?;
             let built = settings.build(CREATE)?;
             let state = RefCell::new(State { settings, built });
             Ok(Self(Rc::new(Inner { method, state })))
@@ -377,81 +428,6 @@ impl EventSslContext {
     #[must_use]
     pub fn openssl_version() -> &'static str {
         openssl::version::version()
-    }
-}
-
-/// What connections need of a context.
-impl EventSslContext {
-    /// A server's side of a new connection.
-    pub(crate) fn accepting(&self, call: &'static str) -> Result<Ssl> {
-        let state = self.0.state.borrow();
-        let reason = match self.0.method.is_server() {
-            true if state.settings.has_identity() => return state.new_ssl(call),
-            true => "a server needs a certificate: give its context OPT_LOCAL_CERT",
-            false => "the context is for clients; make one with TLS_SERVER_METHOD",
-        };
-        Err(Error::State { call, reason })
-    }
-
-    /// A client's side of a new connection, to this host if its name is known; otherwise no
-    /// certificate is right until [`expect_host`](Self::expect_host) was called.
-    pub(crate) fn connecting(&self, call: &'static str, host: Option<&str>) -> Result<Ssl> {
-        let state = self.0.state.borrow();
-        if self.0.method.is_server() {
-            return Err(Error::State {
-                call,
-                reason: "the context is for servers; make one with TLS_CLIENT_METHOD",
-            });
-        }
-        let mut ssl = state.new_ssl(call)?;
-        if let Some(host) = host {
-            self.expect_host(call, &mut ssl, host)?;
-        } else if state.settings.verifies() && state.settings.verify_host {
-            queue::clean(|| ssl.param_mut().set_host(NOBODY))
-                .map_err(|stack| queue::refused(call, &stack))?;
-        }
-        Ok(ssl)
-    }
-
-    /// Tells a client's side, before the handshake, which host it connects to: the server
-    /// hears the name (SNI), and its certificate must have it.
-    pub(crate) fn expect_host(
-        &self,
-        call: &'static str,
-        ssl: &mut SslRef,
-        host: &str,
-    ) -> Result<()> {
-        let host = Host::read(call, host)?;
-        let settings = &self.0.state.borrow().settings;
-        // Name and address would both have to fit: each takes away the other.
-        queue::clean(|| {
-            match host {
-                Host::Name(name) => ssl.set_hostname(name)?,
-                Host::Address(_) => clear_server_name(ssl),
-            }
-            if !settings.verifies() || !settings.verify_host {
-                return Ok(());
-            }
-            let verify = ssl.param_mut();
-            verify.set_hostflags(X509CheckFlags::NO_PARTIAL_WILDCARDS);
-            match host {
-                Host::Name(name) => {
-                    clear_address(verify);
-                    verify.set_host(name)
-                }
-                Host::Address(address) => {
-                    verify.set_host("")?;
-                    verify.set_ip(address)
-                }
-            }
-        })
-        .map_err(|stack| queue::refused(call, &stack))
-    }
-}
-
-impl State {
-    fn new_ssl(&self, call: &'static str) -> Result<Ssl> {
-        queue::clean(|| Ssl::new(&self.built)).map_err(|stack| queue::refused(call, &stack))
     }
 }
 

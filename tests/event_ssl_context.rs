@@ -215,6 +215,7 @@ fn a_value_of_the_wrong_type_is_refused_by_the_name_of_its_key() {
                 SslValue::Bool(value) => value.to_string(),
                 SslValue::Int(value) => format!("the number {value}"),
                 SslValue::Text(_) => "a text".to_owned(),
+                other => panic!("{other:?}"),
             };
             let expected = format!("{CREATE}: {} wants {wanted}, not {given}", option.name());
             assert_eq!(argument(client(&[(option, value)]), CREATE), expected);
@@ -492,8 +493,41 @@ fn a_file_larger_than_the_limit_is_refused_and_one_at_it_read() {
             assert!(cause(made, CREATE).ends_with("larger than 16 MiB"));
         }
     }
-    let endless = server(&[cert(Path::new("/dev/zero"))]);
-    assert_eq!(cause(endless, CREATE), "/dev/zero: larger than 16 MiB");
+}
+
+#[test]
+fn a_path_that_leads_to_no_regular_file_is_refused_without_waiting() {
+    let folder = Folder::new();
+    let fifo = folder.path().join("fifo");
+    nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let files = Identity::self_signed(&[]).save(&folder, "own");
+    let cas = folder.path().join("cas");
+    std::fs::create_dir(&cas).unwrap();
+    let hashed = cas.join("0123abcd.0");
+    std::os::unix::fs::symlink(&fifo, &hashed).unwrap();
+    for path in [fifo.as_path(), Path::new("/dev/zero")] {
+        for options in [
+            vec![cert(path)],
+            vec![key(path)],
+            vec![cert(&files.cert), key(path)],
+            vec![(EventSslContext::OPT_CA_FILE, path.into())],
+        ] {
+            let expected = format!("{}: not a regular file", path.display());
+            assert_eq!(cause(server(&options), CREATE), expected);
+        }
+    }
+    let directory = (EventSslContext::OPT_CA_PATH, cas.as_path().into());
+    let expected = format!("{}: not a regular file", hashed.display());
+    assert_eq!(cause(client(&[directory]), CREATE), expected);
+
+    let context = server(&[]).unwrap();
+    let set = cause(
+        context.set_local_cert(&fifo),
+        "EventSslContext::$local_cert",
+    );
+    assert!(set.ends_with("not a regular file"), "{set}");
+    let set = cause(context.set_local_pk(&fifo), "EventSslContext::$local_pk");
+    assert!(set.ends_with("not a regular file"), "{set}");
 }
 
 #[test]

@@ -155,8 +155,9 @@ impl EventBufferEvent {
         Self::make_tls(base, Some(Box::new(socket)), context, state, options)
     }
 
-    /// Makes a client's buffer event with TLS that has no descriptor yet: for
-    /// [`connect`](Self::connect) and `connect_host`, which name the host by themselves.
+    /// Makes a buffer event with TLS that has no descriptor yet, for
+    /// [`connect`](Self::connect) and [`connect_host`](Self::connect_host). With
+    /// `SSL_CONNECTING` these also name the host.
     ///
     /// PHP: `EventBufferEvent::sslSocket` with `null` for the socket.
     /// libevent: `bufferevent_openssl_socket_new` with −1.
@@ -170,7 +171,9 @@ impl EventBufferEvent {
     ///
     /// let base = EventBase::new()?;
     /// let context = EventSslContext::new(EventSslContext::TLS_CLIENT_METHOD, &[])?;
-    /// let tls = EventBufferEvent::ssl_unconnected(&base, &context, BufferEventOptions::empty())?;
+    /// let tls = EventBufferEvent::ssl_unconnected(
+    ///     &base, &context, EventBufferEvent::SSL_CONNECTING, BufferEventOptions::empty(),
+    /// )?;
     /// assert_eq!(tls.fd(), None);
     /// # Ok::<(), php_event::EventException>(())
     /// ```
@@ -178,9 +181,10 @@ impl EventBufferEvent {
     pub fn ssl_unconnected(
         base: &EventBase,
         context: &EventSslContext,
+        state: SslState,
         options: BufferEventOptions,
     ) -> Result<Self> {
-        Self::make_tls(base, None, context, SslState::Connecting, options)
+        Self::make_tls(base, None, context, state, options)
     }
 
     fn make_tls(

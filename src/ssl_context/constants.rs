@@ -64,6 +64,7 @@ macro_rules! origin {
 /// use is a deprecation notice; here the compiler gives it. What bounds the version are
 /// [`set_min_proto_version`](EventSslContext::set_min_proto_version) and its sister.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 #[repr(i32)]
 pub enum SslMethod {
     /// A client: it verifies the server unless told otherwise.
@@ -95,6 +96,7 @@ impl SslMethod {
 ///
 /// PHP: the constants `EventSslContext::OPT_*`, integer keys of the options' array.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 #[repr(i32)]
 pub enum SslOption {
     /// Text: the PEM file with the own certificate and those that lead from it to the
@@ -153,6 +155,7 @@ pub enum SslOption {
 /// assert_eq!(EventSslContext::TLS1_3_VERSION.name(), "TLS1_3_VERSION");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 #[repr(i32)]
 pub enum SslVersion {
     /// SSL 3, which a context does not speak.

@@ -7,8 +7,7 @@ use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use openssl::ssl::SslOptions;
-
+use super::versions::Excluded;
 use super::{CREATE, SslOption};
 use crate::error::{Error, Result};
 
@@ -27,6 +26,7 @@ const PASSPHRASE_MAX: usize = 1024;
 /// assert_eq!(SslValue::from(3), SslValue::Int(3));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum SslValue {
     /// A bool.
     Bool(bool),
@@ -97,24 +97,6 @@ pub(super) struct Options {
     pub(super) cipher_server_preference: bool,
     pub(super) require_client_cert: bool,
     pub(super) verify_client_once: bool,
-}
-
-/// The versions that an option forbids.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Excluded {
-    pub(super) tls1: bool,
-    pub(super) tls1_1: bool,
-    pub(super) tls1_2: bool,
-}
-
-impl Excluded {
-    pub(super) fn bits(self) -> SslOptions {
-        let mut bits = SslOptions::empty();
-        bits.set(SslOptions::NO_TLSV1, self.tls1);
-        bits.set(SslOptions::NO_TLSV1_1, self.tls1_1);
-        bits.set(SslOptions::NO_TLSV1_2, self.tls1_2);
-        bits
-    }
 }
 
 impl Options {

@@ -2,8 +2,9 @@
 //!
 //! Owns nothing once it has read a file. Lends nothing to C, runs no user code.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use memchr::memmem;
@@ -14,8 +15,7 @@ use super::options::Passphrase;
 use super::queue;
 use crate::error::{Error, Result};
 
-/// More than any bundle of authorities has: a path that leads to `/dev/zero` must not take
-/// all memory.
+/// More than any bundle of authorities has: a wrong path must not take all memory.
 const FILE_MAX: u64 = 16 << 20;
 
 /// A private key and where it came from.
@@ -106,13 +106,22 @@ pub(super) fn authorities(call: &'static str, path: &Path) -> Result<Vec<X509>> 
     Ok(found)
 }
 
-/// A directory of certificates, in the form OpenSSL takes it.
+/// A directory of certificates, in the form OpenSSL takes it. OpenSSL reads its files during a
+/// handshake, in the loop, so none may block.
 pub(super) fn directory(call: &'static str, path: &Path) -> Result<String> {
-    let about = path
-        .metadata()
-        .map_err(|error| io_error(call, path, &error));
-    if !about?.is_dir() {
+    let failed = |error| io_error(call, path, &error);
+    if !path.metadata().map_err(failed)?.is_dir() {
         return Err(bad(call, path, "not a directory"));
+    }
+    for entry in path.read_dir().map_err(failed)? {
+        let entry = entry.map_err(failed)?.path();
+        let blocks = |kind: fs::FileType| !kind.is_file() && !kind.is_dir();
+        if entry
+            .metadata()
+            .is_ok_and(|about| blocks(about.file_type()))
+        {
+            return Err(bad(call, &entry, "not a regular file"));
+        }
     }
     match path.to_str() {
         Some(text) if !text.contains(':') => Ok(text.to_owned()),
@@ -124,11 +133,25 @@ pub(super) fn directory(call: &'static str, path: &Path) -> Result<String> {
     }
 }
 
+/// Reads a regular file. Anything else could block, as a FIFO that nobody writes to, or never
+/// end, as `/dev/zero`.
 fn read(call: &'static str, path: &Path) -> Result<Vec<u8>> {
+    let failed = |error| io_error(call, path, &error);
+    let file = File::options()
+        .read(true)
+        .custom_flags(libc::O_NONBLOCK) // opening a FIFO waits for a writer
+        .open(path)
+        .map_err(failed)?;
+    let kind = file.metadata().map_err(failed)?.file_type();
+    if kind.is_dir() {
+        return Err(failed(io::ErrorKind::IsADirectory.into()));
+    }
+    if !kind.is_file() {
+        return Err(bad(call, path, "not a regular file"));
+    }
     let mut bytes = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(FILE_MAX + 1).read_to_end(&mut bytes));
-    let length = read.map_err(|error| io_error(call, path, &error))?;
-    if length as u64 > FILE_MAX {
+    let length = file.take(FILE_MAX + 1).read_to_end(&mut bytes);
+    if length.map_err(failed)? as u64 > FILE_MAX {
         return Err(bad(call, path, "larger than 16 MiB"));
     }
     Ok(bytes)

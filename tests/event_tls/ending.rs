@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use php_event::{BufferEventOptions, Callbacks, Event, EventBase, EventBufferEvent, EventFlags};
 
-use crate::peers::{CLOSING, CONNECTED, NO_OPTIONS, Seen, WIRES, Wire, World, noting};
+use crate::peers::{CLOSING, CONNECTED, CONNECTING, NO_OPTIONS, Seen, WIRES, Wire, World, noting};
 use test_support::alone;
 use test_support::{Drops, panic_of, poll, run};
 
@@ -165,7 +165,7 @@ fn never_connected_ends_without_a_turn() {
     let base = EventBase::new().unwrap();
     let client = World::new().client();
     for options in CLOSING {
-        let tls = EventBufferEvent::ssl_unconnected(&base, &client, options).unwrap();
+        let tls = EventBufferEvent::ssl_unconnected(&base, &client, CONNECTING, options).unwrap();
         tls.set_ssl_host("localhost").unwrap();
         tls.enable(Event::READ).unwrap();
         tls.write("waits").unwrap();

@@ -5,6 +5,7 @@ mod bytes;
 mod ending;
 mod pairs;
 mod peers;
+mod php_defaults;
 mod programs;
 mod settings;
 mod strangers;

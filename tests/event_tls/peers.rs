@@ -16,6 +16,8 @@ use test_support::tls::{Authority, Folder, Identity};
 pub(crate) const CONNECTED: BufferEventFlags = EventBufferEvent::CONNECTED;
 pub(crate) const ERROR: BufferEventFlags = EventBufferEvent::READING.union(EventBufferEvent::ERROR);
 pub(crate) const EOF: BufferEventFlags = EventBufferEvent::READING.union(EventBufferEvent::EOF);
+pub(crate) const CONNECTING: SslState = EventBufferEvent::SSL_CONNECTING;
+pub(crate) const ACCEPTING: SslState = EventBufferEvent::SSL_ACCEPTING;
 pub(crate) const NO_OPTIONS: BufferEventOptions = BufferEventOptions::empty();
 
 /// What carries the bytes of the two.

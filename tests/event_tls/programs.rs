@@ -11,7 +11,7 @@ use std::thread;
 
 use php_event::{Callbacks, Event, EventBase, EventBufferEvent, EventSslContext, SslVersion};
 
-use crate::peers::{CONNECTED, EOF, NO_OPTIONS, Seen, World, errors};
+use crate::peers::{CONNECTED, CONNECTING, EOF, NO_OPTIONS, Seen, World, errors};
 use test_support::run;
 
 /// A program that ends with the test.
@@ -267,7 +267,7 @@ fn s_server(
     let address = line.trim().strip_prefix("ACCEPT ").unwrap().to_owned();
 
     let base = EventBase::new().unwrap();
-    let bev = EventBufferEvent::ssl_unconnected(&base, context, NO_OPTIONS).unwrap();
+    let bev = EventBufferEvent::ssl_unconnected(&base, context, CONNECTING, NO_OPTIONS).unwrap();
     bev.set_ssl_host(host).unwrap();
     bev.write("GET /page HTTP/1.0\r\n\r\n").unwrap();
     let (seen, got) = (Seen::default(), Rc::new(RefCell::new(Vec::new())));

@@ -11,7 +11,8 @@ use std::time::Duration;
 use php_event::{BufferEventFlags, Callbacks, Event, EventBase, EventBufferEvent};
 
 use crate::peers::{
-    CONNECTED, EOF, ERROR, NO_OPTIONS, Outcome, Seen, Wire, World, errors, noting, refused, shake,
+    CONNECTED, CONNECTING, EOF, ERROR, NO_OPTIONS, Outcome, Seen, Wire, World, errors, noting,
+    refused, shake,
 };
 use test_support::run;
 
@@ -206,7 +207,8 @@ fn refused_connect_is_an_error_with_its_number() {
     for disabled in [false, true] {
         let base = EventBase::new().unwrap();
         let client = World::new().client();
-        let tls = EventBufferEvent::ssl_unconnected(&base, &client, NO_OPTIONS).unwrap();
+        let tls =
+            EventBufferEvent::ssl_unconnected(&base, &client, CONNECTING, NO_OPTIONS).unwrap();
         if disabled {
             tls.disable(Event::WRITE).unwrap();
         }
@@ -231,7 +233,8 @@ fn by_number(name: Option<&str>, certified: &str) -> Outcome {
     let world = World::new();
     let server = world.server_as(&world.authority.sign(&[certified]), &[]);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let client = EventBufferEvent::ssl_unconnected(&base, &world.client(), NO_OPTIONS).unwrap();
+    let client =
+        EventBufferEvent::ssl_unconnected(&base, &world.client(), CONNECTING, NO_OPTIONS).unwrap();
     if let Some(name) = name {
         client.set_ssl_host(name).unwrap();
     }

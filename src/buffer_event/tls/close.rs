@@ -81,7 +81,8 @@ impl EventBufferEvent {
     /// # use php_event::{BufferEventOptions, EventBase, EventBufferEvent, EventSslContext};
     /// # let base = EventBase::new()?;
     /// # let context = EventSslContext::new(EventSslContext::TLS_CLIENT_METHOD, &[])?;
-    /// let tls = EventBufferEvent::ssl_unconnected(&base, &context, BufferEventOptions::empty())?;
+    /// let state = EventBufferEvent::SSL_CONNECTING;
+    /// let tls = EventBufferEvent::ssl_unconnected(&base, &context, state, BufferEventOptions::empty())?;
     /// let error = tls.ssl_shutdown().unwrap_err();
     /// assert!(error.to_string().contains("wait for CONNECTED"));
     /// # Ok::<(), php_event::EventException>(())
@@ -129,7 +130,8 @@ impl EventBufferEvent {
     /// # use php_event::{BufferEventOptions, EventBase, EventBufferEvent, EventSslContext};
     /// # let base = EventBase::new()?;
     /// # let context = EventSslContext::new(EventSslContext::TLS_CLIENT_METHOD, &[])?;
-    /// let tls = EventBufferEvent::ssl_unconnected(&base, &context, BufferEventOptions::empty())?;
+    /// let state = EventBufferEvent::SSL_CONNECTING;
+    /// let tls = EventBufferEvent::ssl_unconnected(&base, &context, state, BufferEventOptions::empty())?;
     /// assert!(!tls.allow_ssl_dirty_shutdown());
     /// # Ok::<(), php_event::EventException>(())
     /// ```
@@ -156,7 +158,8 @@ impl EventBufferEvent {
     /// # use php_event::{BufferEventOptions, EventBase, EventBufferEvent, EventSslContext};
     /// # let base = EventBase::new()?;
     /// # let context = EventSslContext::new(EventSslContext::TLS_CLIENT_METHOD, &[])?;
-    /// let tls = EventBufferEvent::ssl_unconnected(&base, &context, BufferEventOptions::empty())?;
+    /// let state = EventBufferEvent::SSL_CONNECTING;
+    /// let tls = EventBufferEvent::ssl_unconnected(&base, &context, state, BufferEventOptions::empty())?;
     /// tls.set_allow_ssl_dirty_shutdown(true)?;
     /// assert!(tls.allow_ssl_dirty_shutdown());
     /// # Ok::<(), php_event::EventException>(())

@@ -5,11 +5,18 @@
 use openssl::ssl::SslRef;
 
 use super::super::EventBufferEvent;
+use super::Tls;
 use crate::error::{Error, Result};
 
+/// What OpenSSL calls the cipher of a session that has none yet.
+const NO_CIPHER: &str = "(NONE)";
+
 impl EventBufferEvent {
-    /// The version of the protocol that was agreed on, such as `TLSv1.3`; none without TLS and
-    /// before the handshake.
+    /// The version of the protocol in use, such as `TLSv1.3`; `None` without TLS and before
+    /// the handshake.
+    ///
+    /// With [PECL's defaults](crate::EventSslContext::with_php_defaults) it is, before the
+    /// handshake, the newest version that can be spoken.
     ///
     /// PHP: `EventBufferEvent::sslGetProtocol`. OpenSSL: `SSL_get_version`.
     ///
@@ -21,21 +28,25 @@ impl EventBufferEvent {
     /// # use php_event::{BufferEventOptions, EventBase, EventBufferEvent, EventSslContext};
     /// # let base = EventBase::new()?;
     /// # let context = EventSslContext::new(EventSslContext::TLS_CLIENT_METHOD, &[])?;
-    /// let tls = EventBufferEvent::ssl_unconnected(&base, &context, BufferEventOptions::empty())?;
+    /// # let state = EventBufferEvent::SSL_CONNECTING;
+    /// # let tls = EventBufferEvent::ssl_unconnected(&base, &context, state, BufferEventOptions::empty())?;
     /// assert_eq!(tls.ssl_get_protocol()?, None); // until CONNECTED was told
     /// # Ok::<(), php_event::EventException>(())
     /// ```
     #[doc(alias = "EventBufferEvent::sslGetProtocol", alias = "SSL_get_version")]
     pub fn ssl_get_protocol(&self) -> Result<Option<String>> {
         let version = self.ssl("EventBufferEvent::sslGetProtocol", |tls| {
-            let done = tls.session.as_ref().current_cipher().is_some();
-            done.then(|| tls.session.as_ref().version_str().to_owned())
+            let ssl = tls.session.as_ref();
+            let answers = ssl.current_cipher().is_some() || tls.context.has_php_defaults();
+            answers.then(|| ssl.version_str().to_owned())
         })?;
         Ok(version.flatten())
     }
 
-    /// The name of the cipher in use; none without TLS and before the handshake, where PHP
-    /// has `(NONE)`.
+    /// The name of the cipher in use; `None` without TLS and before the handshake.
+    ///
+    /// With [PECL's defaults](crate::EventSslContext::with_php_defaults) it is `(NONE)` before
+    /// the handshake.
     ///
     /// PHP: `EventBufferEvent::sslGetCipherName`. OpenSSL: `SSL_get_cipher_name`.
     ///
@@ -47,7 +58,8 @@ impl EventBufferEvent {
     /// # use php_event::{BufferEventOptions, EventBase, EventBufferEvent, EventSslContext};
     /// # let base = EventBase::new()?;
     /// # let context = EventSslContext::new(EventSslContext::TLS_CLIENT_METHOD, &[])?;
-    /// let tls = EventBufferEvent::ssl_unconnected(&base, &context, BufferEventOptions::empty())?;
+    /// # let state = EventBufferEvent::SSL_CONNECTING;
+    /// # let tls = EventBufferEvent::ssl_unconnected(&base, &context, state, BufferEventOptions::empty())?;
     /// assert_eq!(tls.ssl_get_cipher_name()?, None); // until CONNECTED was told
     /// # Ok::<(), php_event::EventException>(())
     /// ```
@@ -61,8 +73,11 @@ impl EventBufferEvent {
         })
     }
 
-    /// The version of the protocol that first had the cipher in use; none without TLS and
-    /// before the handshake, where PHP has `(NONE)`.
+    /// The version of the protocol that introduced the cipher in use; `None` without TLS and
+    /// before the handshake.
+    ///
+    /// With [PECL's defaults](crate::EventSslContext::with_php_defaults) it is `(NONE)` before
+    /// the handshake.
     ///
     /// PHP: `EventBufferEvent::sslGetCipherVersion`. OpenSSL: `SSL_get_cipher_version`.
     ///
@@ -74,7 +89,8 @@ impl EventBufferEvent {
     /// # use php_event::{BufferEventOptions, EventBase, EventBufferEvent, EventSslContext};
     /// # let base = EventBase::new()?;
     /// # let context = EventSslContext::new(EventSslContext::TLS_CLIENT_METHOD, &[])?;
-    /// let tls = EventBufferEvent::ssl_unconnected(&base, &context, BufferEventOptions::empty())?;
+    /// # let state = EventBufferEvent::SSL_CONNECTING;
+    /// # let tls = EventBufferEvent::ssl_unconnected(&base, &context, state, BufferEventOptions::empty())?;
     /// assert_eq!(tls.ssl_get_cipher_version()?, None); // until CONNECTED was told
     /// # Ok::<(), php_event::EventException>(())
     /// ```
@@ -88,7 +104,7 @@ impl EventBufferEvent {
         })
     }
 
-    /// OpenSSL's line about the cipher in use, without its newline; none without TLS and
+    /// OpenSSL's description of the cipher in use, without its newline; `None` without TLS and
     /// before the handshake.
     ///
     /// PHP: `EventBufferEvent::sslGetCipherInfo`. OpenSSL: `SSL_CIPHER_description`.
@@ -101,7 +117,8 @@ impl EventBufferEvent {
     /// # use php_event::{BufferEventOptions, EventBase, EventBufferEvent, EventSslContext};
     /// # let base = EventBase::new()?;
     /// # let context = EventSslContext::new(EventSslContext::TLS_CLIENT_METHOD, &[])?;
-    /// let tls = EventBufferEvent::ssl_unconnected(&base, &context, BufferEventOptions::empty())?;
+    /// # let state = EventBufferEvent::SSL_CONNECTING;
+    /// # let tls = EventBufferEvent::ssl_unconnected(&base, &context, state, BufferEventOptions::empty())?;
     /// assert_eq!(tls.ssl_get_cipher_info()?, None); // until CONNECTED was told
     /// # Ok::<(), php_event::EventException>(())
     /// ```
@@ -110,9 +127,12 @@ impl EventBufferEvent {
         alias = "SSL_CIPHER_description"
     )]
     pub fn ssl_get_cipher_info(&self) -> Result<Option<String>> {
-        self.cipher("EventBufferEvent::sslGetCipherInfo", |ssl| {
-            Some(ssl.current_cipher()?.description().trim_end().to_owned())
-        })
+        const CALL: &str = "EventBufferEvent::sslGetCipherInfo";
+        let info = self.ssl(CALL, |tls| {
+            let cipher = tls.session.as_ref().current_cipher()?;
+            Some(cipher.description().trim_end().to_owned())
+        })?;
+        Ok(info.flatten())
     }
 
     fn cipher(
@@ -120,7 +140,11 @@ impl EventBufferEvent {
         call: &'static str,
         of: impl FnOnce(&SslRef) -> Option<String>,
     ) -> Result<Option<String>> {
-        Ok(self.ssl(call, |tls| of(tls.session.as_ref()))?.flatten())
+        let text = self.ssl(call, |tls: &Tls| {
+            let none = || tls.context.has_php_defaults().then(|| NO_CIPHER.to_owned());
+            of(tls.session.as_ref()).or_else(none)
+        })?;
+        Ok(text.flatten())
     }
 
     /// The application protocol that both sides agreed on (ALPN), if any.
@@ -135,20 +159,22 @@ impl EventBufferEvent {
     /// # use php_event::{BufferEventOptions, EventBase, EventBufferEvent, EventSslContext};
     /// # let base = EventBase::new()?;
     /// # let context = EventSslContext::new(EventSslContext::TLS_CLIENT_METHOD, &[])?;
-    /// let tls = EventBufferEvent::ssl_unconnected(&base, &context, BufferEventOptions::empty())?;
+    /// # let state = EventBufferEvent::SSL_CONNECTING;
+    /// # let tls = EventBufferEvent::ssl_unconnected(&base, &context, state, BufferEventOptions::empty())?;
     /// assert_eq!(tls.ssl_get_alpn()?, None); // until CONNECTED was told
     /// # Ok::<(), php_event::EventException>(())
     /// ```
     #[doc(alias = "SSL_get0_alpn_selected")]
     pub fn ssl_get_alpn(&self) -> Result<Option<String>> {
-        self.cipher("EventBufferEvent::ssl_get_alpn", |ssl| {
-            let chosen = ssl.selected_alpn_protocol()?;
+        let protocol = self.ssl("EventBufferEvent::ssl_get_alpn", |tls| {
+            let chosen = tls.session.as_ref().selected_alpn_protocol()?;
             Some(String::from_utf8_lossy(chosen).into_owned())
-        })
+        })?;
+        Ok(protocol.flatten())
     }
 
-    /// Refuses to negotiate anew: TLS 1.3 has no such thing, and in TLS 1.2 contexts turn it off,
-    /// because a peer can be worn out, and was attacked, with it.
+    /// Refuses to renegotiate: TLS 1.3 has no renegotiation, and contexts turn that of TLS 1.2
+    /// off, because it has been attacked, and costs a server more than its client.
     ///
     /// PHP: `EventBufferEvent::sslRenegotiate`. libevent: `bufferevent_ssl_renegotiate`.
     ///
@@ -160,7 +186,8 @@ impl EventBufferEvent {
     /// # use php_event::{BufferEventOptions, EventBase, EventBufferEvent, EventSslContext};
     /// # let base = EventBase::new()?;
     /// # let context = EventSslContext::new(EventSslContext::TLS_CLIENT_METHOD, &[])?;
-    /// let tls = EventBufferEvent::ssl_unconnected(&base, &context, BufferEventOptions::empty())?;
+    /// # let state = EventBufferEvent::SSL_CONNECTING;
+    /// # let tls = EventBufferEvent::ssl_unconnected(&base, &context, state, BufferEventOptions::empty())?;
     /// assert!(tls.ssl_renegotiate().is_err());
     /// # Ok::<(), php_event::EventException>(())
     /// ```

@@ -68,7 +68,8 @@ impl EventBufferEvent {
     /// # use php_event::{BufferEventOptions, EventBase, EventBufferEvent, EventSslContext};
     /// # let base = EventBase::new()?;
     /// # let context = EventSslContext::new(EventSslContext::TLS_CLIENT_METHOD, &[])?;
-    /// let tls = EventBufferEvent::ssl_unconnected(&base, &context, BufferEventOptions::empty())?;
+    /// let state = EventBufferEvent::SSL_CONNECTING;
+    /// let tls = EventBufferEvent::ssl_unconnected(&base, &context, state, BufferEventOptions::empty())?;
     /// tls.set_ssl_host("example.com")?;
     /// assert!(tls.set_ssl_host("no host name").is_err());
     /// # Ok::<(), php_event::EventException>(())

@@ -5,10 +5,11 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use openssl::error::ErrorStack;
 use openssl::ssl::{SslContextBuilder, SslMethod, SslMode, SslOptions, SslSessionCacheMode};
 
+use super::super::alpn::common;
 use super::super::host::Host;
 use super::super::options::Options;
 use super::super::queue;
-use super::super::settings::{Settings, common};
+use super::super::settings::{Defaults, Kind, Settings};
 use super::*;
 use crate::Error;
 
@@ -122,10 +123,14 @@ fn a_list_of_protocols_that_is_cut_off_matches_up_to_there() {
 
 #[test]
 fn openssls_switches_are_the_careful_ones() {
-    let settings = Settings::load(true, Options::default()).unwrap();
+    let kind = Kind {
+        is_server: true,
+        defaults: Defaults::Strict,
+    };
+    let settings = Settings::load(kind, Options::default()).unwrap();
     let mut builder = SslContextBuilder::new(SslMethod::tls_server()).unwrap();
     builder.clear_options(SslOptions::all()); // as the system's configuration may
-    settings.set_ground(&mut builder).unwrap();
+    settings.set_basics(&mut builder).unwrap();
     let on = SslOptions::NO_COMPRESSION
         | SslOptions::NO_RENEGOTIATION
         | SslOptions::NO_SSLV2
