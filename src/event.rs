@@ -84,6 +84,7 @@ use crate::{EventBase, base, process};
 /// # Ok::<(), php_event::EventException>(())
 /// ```
 #[derive(Clone)]
+#[must_use = "an event is deleted when its last handle is dropped; keep it, or call detach()"]
 pub struct Event(pub(crate) Rc<Inner>);
 
 impl Event {
@@ -336,6 +337,24 @@ impl Event {
         inner.native.replace(Some(event));
         base.note_priority(base.middle_priority());
         Ok(Self(inner))
+    }
+
+    /// The base that the event belongs to.
+    ///
+    /// Beyond PHP. libevent: `event_get_base`.
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{Event, EventBase};
+    /// let base = EventBase::new()?;
+    /// let timer = Event::timer(&base, |event| drop(event.base().stop()))?;
+    /// assert_eq!(timer.base(), base);
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
+    #[doc(alias = "event_get_base")]
+    #[must_use]
+    pub fn base(&self) -> EventBase {
+        EventBase::of(&self.0.base())
     }
 
     /// Frees the event: it is deleted, its closure, source and data are dropped, and every

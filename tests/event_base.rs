@@ -83,7 +83,7 @@ fn the_constants_have_the_numbers_of_php() {
 }
 
 #[test]
-fn a_base_without_a_config_takes_epoll_and_tells_its_features() {
+fn a_base_without_a_config_uses_epoll_and_reports_its_features() {
     let base = new_base();
     assert_eq!(base.get_method(), "epoll");
     let expected = EventFeatures::ET | EventFeatures::O1 | EventFeatures::EARLY_CLOSE;
@@ -101,7 +101,7 @@ fn a_clone_is_the_same_base_and_another_base_is_not() {
 }
 
 #[test]
-fn no_descriptor_left_for_a_base_is_an_error_and_not_the_end() {
+fn no_descriptor_left_for_a_base_is_an_error_not_an_abort() {
     alone(&[], || {
         let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
         let lowest_free = File::open("/dev/null").unwrap().as_raw_fd().cast_unsigned();
@@ -119,7 +119,7 @@ fn no_descriptor_left_for_a_base_is_an_error_and_not_the_end() {
 }
 
 #[test]
-fn priority_counts_from_1_to_255_are_taken_and_others_are_refused() {
+fn priority_counts_from_1_to_255_are_accepted_and_others_refused() {
     let base = new_base();
     for n in [1, 2, 3, 128, 255] {
         base.priority_init(n).unwrap();
@@ -219,7 +219,7 @@ fn an_empty_base_ends_every_kind_of_loop_at_once() {
 }
 
 #[test]
-fn loop_once_waits_for_the_first_turn_and_runs_all_that_is_active_in_it() {
+fn loop_once_waits_for_one_turn_and_runs_every_active_event() {
     let (base, seen) = (precise_base(), Seen::new());
     let start = Instant::now();
     let _first = later(&base, &seen, "first", 30);
@@ -264,7 +264,7 @@ fn both_flags_together_make_exactly_one_pass() {
 }
 
 #[test]
-fn a_loop_tells_how_it_ended() {
+fn a_loop_returns_how_it_ended() {
     type Act = fn(&EventBase) -> Result<()>;
     let cases: [(&str, Act, LoopEnd, bool, bool); 4] = [
         ("nothing", |_| Ok(()), LoopEnd::NoEvents, false, false),
@@ -408,7 +408,7 @@ fn resume_lets_an_urgent_event_run_before_the_rest_of_the_pass() {
 }
 
 #[test]
-fn resume_outside_of_a_loop_does_no_harm() {
+fn resume_outside_of_a_loop_does_nothing() {
     let (base, seen) = (new_base(), Seen::new());
     base.resume().unwrap();
     let _event = later(&base, &seen, "ran", 0);
@@ -596,7 +596,7 @@ fn a_time_set_in_a_slow_callback_counts_from_the_pass_unless_the_clock_was_read(
 }
 
 #[test]
-fn re_init_without_a_fork_does_no_harm() {
+fn re_init_without_a_fork_does_nothing() {
     let (base, seen) = (new_base(), Seen::new());
     let always = always(&base, &seen);
     let _timer = later(&base, &seen, "timer", 1);
@@ -608,7 +608,7 @@ fn re_init_without_a_fork_does_no_harm() {
 }
 
 #[test]
-fn what_would_take_the_base_from_its_running_loop_is_refused() {
+fn calls_that_would_break_a_running_loop_are_refused() {
     type Act = fn(&EventBase) -> Result<()>;
     let cases: [(&str, Act); 3] = [
         ("EventBase::free", EventBase::free),

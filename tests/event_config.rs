@@ -28,7 +28,7 @@ fn the_constants_have_the_numbers_of_php() {
 }
 
 #[test]
-fn the_best_backend_that_fits_the_wishes_is_taken() {
+fn the_best_backend_that_meets_the_requirements_is_used() {
     type Case = (
         &'static str,
         fn(&EventConfig) -> Result<()>,
@@ -89,7 +89,7 @@ fn the_best_backend_that_fits_the_wishes_is_taken() {
 }
 
 #[test]
-fn wishes_that_no_backend_fits_show_when_the_base_is_made() {
+fn requirements_that_no_backend_meets_fail_when_the_base_is_made() {
     type Case = (&'static str, fn(&EventConfig) -> Result<()>);
     let cases: [Case; 3] = [
         ("every backend left out", |c| {
@@ -213,7 +213,7 @@ fn a_dispatch_limit_lets_urgent_events_in_between_less_urgent_ones() {
 }
 
 #[test]
-fn a_backend_that_the_environment_forbids_is_left_out_unless_told_to_ignore_it() {
+fn a_backend_that_the_environment_forbids_is_excluded_unless_the_config_ignores_it() {
     alone(&[("EVENT_NOEPOLL", "1")], || {
         assert_eq!(new_base().get_method(), "poll");
         let ignoring = method(|config| config.set_flags(EventBase::IGNORE_ENV)).unwrap();
@@ -244,6 +244,6 @@ fn an_environment_that_forbids_every_backend_is_an_error_and_no_text_on_stderr()
 }
 
 #[test]
-fn a_config_has_a_debug_form() {
+fn a_config_implements_debug() {
     assert!(format!("{:?}", EventConfig::new().unwrap()).starts_with("EventConfig("));
 }

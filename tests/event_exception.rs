@@ -112,6 +112,7 @@ fn an_error_names_its_call_and_its_kind() {
         let text = error.to_string();
         assert_eq!((error.call(), error.kind()), (call, kind), "{text}");
         assert!(text.starts_with(call) && text.contains(words), "{text}");
+        assert_eq!(format!("{error:?}"), text);
         assert_eq!(
             error.source().is_some(),
             matches!(error, Error::Io { .. }),
@@ -127,7 +128,21 @@ fn an_error_names_its_call_and_its_kind() {
 }
 
 #[test]
-fn only_what_libevent_said_is_error_info() {
+fn a_reason_is_the_message_without_its_call() {
+    for fail in [nobody_waiting, wrong_argument, wrong_state, freed, closed] {
+        let error = fail().unwrap_err();
+        let (call, reason) = (error.call(), error.reason());
+        assert_eq!(error.to_string(), format!("{call}: {reason}"));
+    }
+    let said = impossible().unwrap_err();
+    assert_eq!(Some(&*said.reason()), said.error_info());
+    let (call, cause) = ("Event::add", None);
+    assert_eq!(Error::Call { call, cause }.reason(), "failed");
+    assert!(Error::Forked { call }.reason().contains("re_init()"));
+}
+
+#[test]
+fn error_info_is_libevents_message_only() {
     let said = impossible().unwrap_err();
     let cause = said.error_info().expect("libevent says why");
     assert!(cause.contains("no event mechanism available"), "{cause}");
@@ -152,7 +167,7 @@ fn only_what_libevent_said_is_error_info() {
 }
 
 #[test]
-fn an_error_passes_where_any_error_may() {
+fn an_error_converts_to_boxed_and_io_errors() {
     fn anyhow() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
         Ok(freed()?)
     }

@@ -91,7 +91,7 @@ fn several_children_are_reaped_one_by_one() {
 }
 
 #[test]
-fn an_exit_is_told_by_name() {
+fn an_exit_is_displayed_by_name() {
     let killed = |number, core| Exit::Signal { number, core };
     for (exit, text) in [
         (Exit::Code(0), "exit code 0"),
@@ -137,7 +137,7 @@ fn a_signal_reaches_a_process_that_is_there_and_no_other() {
 }
 
 #[test]
-fn a_signal_to_a_group_or_of_no_number_is_refused() {
+fn a_signal_to_a_group_or_with_an_invalid_number_is_refused() {
     for (pid, signum, word) in [
         (0, 0, "0 is not"),
         (-1, 15, "-1 is not"),
@@ -163,7 +163,7 @@ fn a_signal_to_a_group_or_of_no_number_is_refused() {
 }
 
 #[test]
-fn a_fork_beside_other_threads_is_refused() {
+fn a_fork_with_other_threads_is_refused() {
     let error = limited(fork).unwrap_err(); // the limit is a thread
     assert!(
         matches!(

@@ -154,7 +154,7 @@ fn a_time_that_passes_without_a_wake_calls_it_too() {
 }
 
 #[test]
-fn a_wake_after_the_event_went_is_an_error_that_says_so() {
+fn a_wake_after_the_event_was_freed_is_an_error_that_says_so() {
     let base = EventBase::new().unwrap();
     let (event, waker, _calls) = counting(&base);
     event.free();
@@ -169,7 +169,7 @@ fn a_wake_after_the_event_went_is_an_error_that_says_so() {
 }
 
 #[test]
-fn an_event_that_is_set_to_something_else_hears_its_waker_no_more() {
+fn set_disconnects_an_event_from_its_waker() {
     let base = EventBase::new().unwrap();
     let (event, waker, calls) = counting(&base);
     event.del().unwrap();
@@ -181,7 +181,7 @@ fn an_event_that_is_set_to_something_else_hears_its_waker_no_more() {
 }
 
 #[test]
-fn freed_in_its_own_closure_it_is_gone_when_that_returns() {
+fn an_event_freed_in_its_own_closure_ends_when_that_returns() {
     let base = EventBase::new().unwrap();
     let drops = Drops::default();
     let token = drops.token();
@@ -227,7 +227,7 @@ fn a_panic_in_the_closure_comes_out_of_the_loop_and_the_waker_works_on() {
 }
 
 #[test]
-fn threads_that_wake_while_the_event_goes_learn_it() {
+fn threads_that_wake_a_freed_event_get_an_error() {
     for _ in 0..50 {
         let base = EventBase::new().unwrap();
         let (event, waker, calls) = counting(&base);
@@ -279,7 +279,7 @@ fn its_descriptor_closes_with_the_last_of_event_and_wakers() {
 }
 
 #[test]
-fn without_a_descriptor_left_or_a_base_there_is_no_waker() {
+fn a_waker_without_a_descriptor_or_a_base_is_an_error() {
     alone(&[], || {
         let base = EventBase::new().unwrap();
         let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
@@ -304,7 +304,7 @@ fn without_a_descriptor_left_or_a_base_there_is_no_waker() {
 }
 
 #[test]
-fn a_waker_has_a_debug_form() {
+fn a_waker_implements_debug() {
     let base = EventBase::new().unwrap();
     let (event, waker, _calls) = counting(&base);
     assert_eq!(format!("{waker:?}"), "Waker { heard: true, .. }");

@@ -1,4 +1,6 @@
-//! [`Error`]: what every fallible call of the library answers, PHP's `EventException`.
+//! [`Error`]: what every fallible call of the library returns, PHP's `EventException`.
+//!
+//! Runs no user code.
 
 use std::borrow::Cow;
 use std::ffi::CString;
@@ -10,10 +12,12 @@ use super::log;
 /// What the library's calls return.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why a call failed: it names the method, the cause, and the remedy where there is one.
+/// Why a call failed: it names the call, the cause, and the remedy where there is one.
 ///
-/// PHP: `EventException`, and the warnings, the plain `Exception`s and the fatal errors
-/// of the extension besides; here each of them is a value.
+/// `Debug` reads as `Display`, so that `fn main() -> Result<()>` prints a sentence.
+///
+/// PHP: `EventException`, and the warnings, plain `Exception`s and fatal errors of the
+/// extension, which are all values here.
 ///
 /// # Examples
 /// ```
@@ -26,55 +30,63 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// # Ok::<(), php_event::EventException>(())
 /// ```
 #[doc(alias = "EventException")]
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// A function of libevent or OpenSSL reported failure.
     #[error("{call} failed{}", Because(cause.as_deref()))]
     Call {
-        /// The method, as PHP writes it.
+        /// The name of the call, see [`Error::call`].
         call: &'static str,
-        /// What the library said of the cause, if it said anything.
+        /// The library's message about the cause, if it gave one.
         cause: Option<Box<str>>,
     },
     /// A system call failed.
     #[error("{call}: {source}")]
     Io {
-        /// The method or function, as PHP writes it.
+        /// The name of the call, see [`Error::call`].
         call: &'static str,
-        /// The system's answer.
+        /// The system's error.
         source: io::Error,
     },
     /// An argument that C would abort on, ignore or misread.
     #[error("{call}: {reason}")]
     Argument {
-        /// The method or function, as PHP writes it.
+        /// The name of the call, see [`Error::call`].
         call: &'static str,
         /// What is wrong with which value, and what to give instead.
         reason: Cow<'static, str>,
     },
-    /// The call does not fit the object's present state.
+    /// The object's present state does not allow the call.
     #[error("{call}: {reason}")]
     State {
-        /// The method or function, as PHP writes it.
+        /// The name of the call, see [`Error::call`].
         call: &'static str,
-        /// What stands in the way, and what to do first.
+        /// What the state is, and what to do first.
         reason: &'static str,
     },
     /// The object was freed, or the stream closed, before the call.
-    #[error("{call}: the {object} was already {}", Ended(object))]
+    #[error("{call}: {}", Ended(object))]
     Freed {
-        /// The method or function, as PHP writes it.
+        /// The name of the call, see [`Error::call`].
         call: &'static str,
         /// `event`, `base`, `stream`, `buffer event`, `listener`, `request`, `connection`, …
         object: &'static str,
     },
     /// The base was made before a fork, and this is the child.
-    #[error("{call}: the base was made before a fork; in the child call re_init() on it first")]
+    #[error("{call}: {FORKED}")]
     Forked {
-        /// The method, as PHP writes it.
+        /// The name of the call, see [`Error::call`].
         call: &'static str,
     },
+}
+
+const FORKED: &str = "the base was made before a fork; in the child call re_init() on it first";
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 impl Error {
@@ -92,7 +104,8 @@ impl Error {
         }
     }
 
-    /// The method that failed, as PHP writes it: `Event::add`.
+    /// The name of the call that failed: `Event::add`. It is PHP's, as `Event::addTimer`;
+    /// what PHP lacks has its name here, as `Event::active` or `Waker::wake`.
     ///
     /// # Examples
     /// ```
@@ -114,9 +127,36 @@ impl Error {
         }
     }
 
+    /// The message without the name of the call: `the event was already freed`.
+    ///
+    /// For embedders: a binding for another language raises its own kind of error, which
+    /// names the call itself.
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::EventBase;
+    /// let base = EventBase::new()?;
+    /// base.free()?;
+    /// let error = base.stop().unwrap_err();
+    /// assert_eq!(error.reason(), "the base was already freed");
+    /// assert_eq!(error.to_string(), "EventBase::stop: the base was already freed");
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
+    #[must_use]
+    pub fn reason(&self) -> Cow<'_, str> {
+        match self {
+            Self::Call { cause, .. } => cause.as_deref().unwrap_or("failed").into(),
+            Self::Io { source, .. } => source.to_string().into(),
+            Self::Argument { reason, .. } => Cow::Borrowed(reason),
+            Self::State { reason, .. } => Cow::Borrowed(reason),
+            Self::Freed { object, .. } => Ended(object).to_string().into(),
+            Self::Forked { .. } => FORKED.into(),
+        }
+    }
+
     /// The system's kind of error; [`io::ErrorKind::Other`] where no system call failed.
     ///
-    /// `WouldBlock` is how the stream functions say that there is nothing yet.
+    /// The stream functions answer `WouldBlock` when there is nothing yet.
     ///
     /// # Examples
     /// ```
@@ -135,10 +175,9 @@ impl Error {
         }
     }
 
-    /// What libevent or OpenSSL itself said of the cause, if it said anything.
+    /// The message of libevent or OpenSSL about the cause, if it gave one.
     ///
-    /// PHP: the property `EventException::$errorInfo`, which the extension declares and
-    /// never fills.
+    /// PHP: the property `EventException::$errorInfo`, which the extension never sets.
     ///
     /// # Examples
     /// ```
@@ -169,7 +208,7 @@ impl From<Error> for io::Error {
     }
 }
 
-/// Turns libevent's 0 and -1 into a `Result`, with the text it parked as the cause.
+/// Turns libevent's 0 and -1 into a `Result`; the cause is the last text that it logged.
 pub(crate) fn cvt(call: &'static str, rc: i32) -> Result<i32> {
     if rc == -1 {
         Err(Error::Call {
@@ -181,7 +220,7 @@ pub(crate) fn cvt(call: &'static str, rc: i32) -> Result<i32> {
     }
 }
 
-/// Turns libevent's null into a `Result`, with the text it parked as the cause.
+/// Turns libevent's null into a `Result`; the cause is the last text that it logged.
 pub(crate) fn cvt_p<T>(call: &'static str, pointer: *mut T) -> Result<*mut T> {
     if pointer.is_null() {
         Err(Error::Call {
@@ -201,7 +240,7 @@ pub(crate) fn cvt_owned<T>(call: &'static str, pointer: *mut T) -> Result<NonNul
     })
 }
 
-/// Text for C, which would end it at a NUL; `what` names it in the error.
+/// Text for C, where a NUL would end it; `what` names it in the error.
 pub(crate) fn c_text(call: &'static str, what: &str, text: impl AsRef<[u8]>) -> Result<CString> {
     let text = text.as_ref();
     CString::new(text).map_err(|_nul| {
@@ -225,10 +264,11 @@ struct Ended<'a>(&'a str);
 
 impl fmt::Display for Ended<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.0 == "stream" {
+        let ended = if self.0 == "stream" {
             "closed"
         } else {
             "freed"
-        })
+        };
+        write!(f, "the {} was already {ended}", self.0)
     }
 }
