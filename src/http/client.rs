@@ -50,12 +50,13 @@ use crate::{Event, EventDnsBase, Lookup, LookupOptions, base, ffi, log, process,
 #[cfg(feature = "openssl")]
 use crate::{EventSslContext, buffer_event};
 
-pub(crate) use asking::Asking;
+pub(crate) use asking::ClientRequest;
 pub use error::HttpError;
 use settings::Settings;
 
-pub(crate) struct Client {
-    address: String, // as it was given
+pub(crate) struct ClientConnection {
+    raw: Cell<*mut ffi::evhttp_connection>, // null where there is none, and once it is freed
+    address: String,                        // as it was given
     port: u16,
     host: Host,
     #[cfg(feature = "openssl")]
@@ -124,7 +125,7 @@ impl connection::Inner {
         }
         let inner = Rc::new(Self::new(
             base,
-            End::Client(Client::new(address, port, host)),
+            End::Client(ClientConnection::new(address, port, host)),
         ));
         if let Some(client) = inner.client() {
             client.arg.set(trampoline::lend(&inner));
@@ -140,8 +141,18 @@ impl connection::Inner {
         Ok(inner)
     }
 
+    /// The native connection of a client's end, null where there is none.
+    fn raw(&self) -> *mut ffi::evhttp_connection {
+        self.client()
+            .map_or(ptr::null_mut(), |client| client.raw.get())
+    }
+
+    fn set_raw(&self, raw: *mut ffi::evhttp_connection) {
+        self.client().inspect(|client| client.raw.set(raw));
+    }
+
     /// A client's end, if that is ours.
-    pub(crate) fn client(&self) -> Option<&Client> {
+    pub(crate) fn client(&self) -> Option<&ClientConnection> {
         match &self.end {
             End::Client(client) => Some(client),
             End::Server(_) => None,
@@ -149,9 +160,10 @@ impl connection::Inner {
     }
 }
 
-impl Client {
+impl ClientConnection {
     fn new(address: &str, port: u16, host: Host) -> Self {
         Self {
+            raw: Cell::new(ptr::null_mut()),
             address: address.to_owned(),
             port,
             host,
@@ -233,7 +245,7 @@ impl Client {
 }
 
 /// Requests on their way out.
-impl Client {
+impl ClientConnection {
     /// Hands libevent the next request, if it has none. Those that cannot even be begun have
     /// failed, but for `mine`, whose failure is given back.
     fn advance(
@@ -293,7 +305,7 @@ impl Client {
         conn: &connection::Inner,
         request: &Rc<request::Inner>,
     ) -> Result<()> {
-        let Some((method, uri)) = request.asking().and_then(Asking::line_for_c) else {
+        let Some((method, uri)) = request.asking().and_then(ClientRequest::line_for_c) else {
             return Ok(());
         };
         if let Some(asking) = request.asking() {
@@ -419,7 +431,7 @@ impl Client {
 }
 
 /// What libevent tells. None of it may free anything: libevent goes on when this returns.
-impl Client {
+impl ClientConnection {
     /// libevent has taken a request out of its queue; `shown` is false when it failed.
     pub(super) fn answered(
         &self,
@@ -453,7 +465,7 @@ impl Client {
         }
         self.spent.set(true);
         if self.lost.get() {
-            let told = request.asking().and_then(Asking::take_told);
+            let told = request.asking().and_then(ClientRequest::take_told);
             self.note_failure(flight, told.unwrap_or(HttpError::Eof), false);
         } else if let Err(flight) = self.try_again(conn, flight) {
             self.note_failure(flight, HttpError::NotConnected, shown);
@@ -544,7 +556,7 @@ impl Client {
 }
 
 /// What is told, and what is tidied up.
-impl Client {
+impl ClientConnection {
     fn note(&self, note: Note) {
         self.notes.borrow_mut().push_back(note);
         self.wake();

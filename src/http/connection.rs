@@ -1,21 +1,18 @@
 //! `EventHttpConnection`: a connection, of a client or of a server's requests.
 //!
-//! Owns: its close closure. `raw` is null before libevent has made the native connection, and
-//! from the moment when it frees it.
+//! Owns: its close closure, and what its [`End`] says.
 //! Lent to C: what its [`End`] lends. Runs user code: the close closure, through `trampoline`.
-#![allow(unsafe_code)]
 
 use std::cell::Cell;
-use std::ffi::{c_char, c_void};
+use std::ffi::c_void;
 use std::fmt;
-use std::ptr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::{client, headers, peer, server};
+use super::{client, peer};
+use crate::base;
 use crate::error::{Error, Result};
-use crate::trampoline::Slot;
-use crate::{base, ffi};
+use crate::runtime::Slot;
 
 /// A connection, on the serving and on the asking side.
 ///
@@ -65,39 +62,32 @@ pub(crate) type CloseCallback = dyn FnMut(&EventHttpConnection);
 
 /// What all handles of one connection share.
 pub(crate) struct Inner {
-    raw: Cell<*mut ffi::evhttp_connection>,
     base: Rc<base::Inner>,
     pub(crate) slot: Slot<CloseCallback>,
     pub(super) wants_close: Cell<bool>, // a close callback is set
     pub(super) end: End,
 }
 
-/// Which end of the connection is ours.
+/// Which end of the connection is ours. Every method of the class calls the one of the end that
+/// has its name.
 pub(crate) enum End {
+    /// A server's. Only this end knows an `evhttp_connection`.
     Server(peer::Peer),
-    Client(client::Client),
+    /// A client's.
+    Client(client::ClientConnection),
+}
+
+/// The error of a call on a connection that has ended.
+pub(super) fn freed(call: &'static str) -> Error {
+    Error::Freed {
+        call,
+        object: "connection",
+    }
 }
 
 impl Inner {
-    /// The connection that evhttp is about to make around `bev`.
-    ///
-    /// # Safety
-    /// `bev` was made for evhttp, which will free it.
-    pub(super) unsafe fn of_server(
-        server: &Rc<server::Inner>,
-        bev: *mut ffi::bufferevent,
-    ) -> Rc<Self> {
-        let end = End::Server(peer::Peer::new(server, bev));
-        let inner = Rc::new(Self::new(&server.base, end));
-        // SAFETY: the caller's duty.
-        unsafe { inner.peer().watch_over(&inner) };
-        inner
-    }
-
-    /// A connection whose native half is not made yet.
     pub(super) fn new(base: &Rc<base::Inner>, end: End) -> Self {
         Self {
-            raw: Cell::new(ptr::null_mut()),
             base: Rc::clone(base),
             slot: Slot::empty(),
             wants_close: Cell::new(false),
@@ -109,15 +99,6 @@ impl Inner {
         &self.base
     }
 
-    /// The native connection, null before it is made and once it is gone.
-    pub(super) fn raw(&self) -> *mut ffi::evhttp_connection {
-        self.raw.get()
-    }
-
-    pub(super) fn set_raw(&self, raw: *mut ffi::evhttp_connection) {
-        self.raw.set(raw);
-    }
-
     pub(crate) fn peer(&self) -> &peer::Peer {
         match &self.end {
             End::Server(peer) => peer,
@@ -125,17 +106,13 @@ impl Inner {
         }
     }
 
-    /// The native connection, if C may be called with it; a client's may be null.
-    fn usable(&self, call: &'static str) -> Result<*mut ffi::evhttp_connection> {
+    /// Refuses a connection whose base may not be used, and a server's that has ended.
+    fn usable(&self, call: &'static str) -> Result<()> {
         self.base.usable(call)?;
-        let raw = self.raw.get();
-        if raw.is_null() && self.client().is_none() {
-            return Err(Error::Freed {
-                call,
-                object: "connection",
-            });
+        match &self.end {
+            End::Server(peer) => peer.usable(call),
+            End::Client(_) => Ok(()),
         }
-        Ok(raw)
     }
 
     /// After the end: what the close callback had is given back, for the caller to drop.
@@ -178,17 +155,12 @@ impl EventHttpConnection {
         alias = "evhttp_connection_get_peer"
     )]
     pub fn get_peer(&self) -> Result<(String, u16)> {
-        let raw = self.0.usable("EventHttpConnection::getPeer")?;
-        if let End::Client(client) = &self.0.end {
-            return Ok(client.peer());
+        const CALL: &str = "EventHttpConnection::getPeer";
+        self.0.usable(CALL)?;
+        match &self.0.end {
+            End::Server(peer) => peer.peer(CALL),
+            End::Client(client) => Ok(client.peer()),
         }
-        let mut address: *mut c_char = ptr::null_mut();
-        let mut port = 0;
-        // SAFETY: `usable` gives a connection that C has not freed; both are written to.
-        unsafe { ffi::evhttp_connection_get_peer(raw, &mut address, &mut port) };
-        // SAFETY: the connection's own copy.
-        let address = unsafe { headers::text(address) };
-        Ok((address.unwrap_or_default(), port))
     }
 
     /// Sets how long the peer may be silent, in place of what
@@ -290,7 +262,7 @@ impl Eq for EventHttpConnection {}
 impl fmt::Debug for EventHttpConnection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("EventHttpConnection")
-            .field("raw", &self.0.raw.get())
+            .field("usable", &self.0.usable("").is_ok())
             .finish_non_exhaustive()
     }
 }

@@ -106,6 +106,16 @@ pub(super) unsafe fn remove(list: *mut ffi::evkeyvalq, name: &CStr) -> bool {
     unsafe { ffi::evhttp_remove_header(list, name.as_ptr()) == 0 }
 }
 
+/// Refuses what is no token of RFC 9110 §5.6.2, so that nothing else can hide in a name.
+pub(super) fn check_name(call: &'static str, name: &str) -> Result<()> {
+    checked_name(call, name).map(drop)
+}
+
+/// Refuses a text with a byte that could end its line, or that a peer may read as its end.
+pub(super) fn check_line(call: &'static str, what: &str, text: &[u8]) -> Result<()> {
+    checked_line(call, what, text).map(drop)
+}
+
 /// A header's name for C: a token of RFC 9110 §5.6.2, so that nothing else can hide in it.
 pub(super) fn checked_name(call: &'static str, name: &str) -> Result<CString> {
     if !is_token(name.as_bytes()) {

@@ -15,6 +15,7 @@ pub(crate) mod peer;
 mod reply;
 pub(crate) mod request;
 pub(crate) mod server;
+mod server_request;
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};

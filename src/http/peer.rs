@@ -24,7 +24,7 @@
 #![allow(unsafe_code)]
 
 use std::cell::{Cell, RefCell};
-use std::ffi::c_short;
+use std::ffi::{c_char, c_short};
 use std::fs::File;
 use std::net::Shutdown;
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -35,8 +35,10 @@ use std::time::Duration;
 use socket2::SockRef;
 
 use super::connection::Lent;
+use super::connection::{End, freed};
 use super::gate::{Gate, REFUSED};
-use super::{connection, request, server};
+use super::server_request::ServerRequest;
+use super::{connection, headers, request, server};
 use crate::buffer_event::{self, Kind, Native};
 use crate::codec::{Limits, Refusal};
 use crate::error::{Error, Result, cvt_p};
@@ -54,9 +56,10 @@ const READ: c_short = ffi::EV_READ as c_short;
 
 pub(crate) struct Peer {
     server: Weak<server::Inner>,
-    generation: u32,                  // the process that accepted it
-    bev: Cell<*mut ffi::bufferevent>, // null once evhttp frees it
-    arg: Cell<Lent>,                  // the weak count lent to C, null once taken back
+    generation: u32,                        // the process that accepted it
+    raw: Cell<*mut ffi::evhttp_connection>, // null before `adopt`, and once evhttp frees it
+    bev: Cell<*mut ffi::bufferevent>,       // null once evhttp frees it
+    arg: Cell<Lent>,                        // the weak count lent to C, null once taken back
     gate: RefCell<Gate>,
     scratch: Rc<Scratch>,
     passing: Cell<bool>, // the gate is at work, and changes the buffer itself
@@ -111,6 +114,7 @@ impl Peer {
         Self {
             server: Rc::downgrade(server),
             generation: process::generation(),
+            raw: Cell::new(ptr::null_mut()),
             bev: Cell::new(bev),
             arg: Cell::new(ptr::null_mut()),
             gate: RefCell::new(Gate::new(limits)),
@@ -142,9 +146,9 @@ impl Peer {
     }
 
     /// Has evhttp tell of the connection's end; harmless a second time.
-    fn adopt(&self, conn: &connection::Inner) {
+    fn adopt(&self) {
         let bev = self.bev.get();
-        if bev.is_null() || !conn.raw().is_null() {
+        if bev.is_null() || !self.raw.get().is_null() {
             return;
         }
         let mut evcon = ptr::null_mut();
@@ -154,10 +158,10 @@ impl Peer {
         if evcon.is_null() {
             // Freed before its first turn, without our callback.
             // SAFETY: evhttp has freed the connection, hence `bev` serves nobody.
-            unsafe { self.let_go(conn) };
+            unsafe { self.let_go() };
         } else {
             let evcon = evcon.cast::<ffi::evhttp_connection>();
-            conn.set_raw(evcon);
+            self.raw.set(evcon);
             let (on_close, arg) = (Some(trampoline::on_close as _), self.arg.get());
             // SAFETY: evhttp gives its connection as the argument of its callbacks, and takes
             // them off before it frees it; `arg` stays lent until `on_close`.
@@ -171,8 +175,8 @@ impl Peer {
     ///
     /// # Safety
     /// evhttp frees `bev`, or has done so and only our count keeps it.
-    unsafe fn let_go(&self, conn: &connection::Inner) {
-        conn.set_raw(ptr::null_mut());
+    unsafe fn let_go(&self) {
+        self.raw.set(ptr::null_mut());
         if let Some(view) = self.view.take().upgrade() {
             view.forget();
         }
@@ -194,8 +198,10 @@ impl Peer {
     ///
     /// # Safety
     /// Called by evhttp's close callback for `conn`, which has `self`.
-    pub(super) unsafe fn closed(&self, conn: &connection::Inner) {
-        if let Some(request) = self.current.take().upgrade() {
+    pub(super) unsafe fn closed(&self) {
+        if let Some(request) = self.current.take().upgrade()
+            && let Some(request) = request.server()
+        {
             request.connection_ends();
         }
         #[cfg(feature = "openssl")]
@@ -204,7 +210,7 @@ impl Peer {
             buffer_event::say_goodbye(self.bev.get())
         };
         // SAFETY: the caller's duty.
-        unsafe { self.let_go(conn) };
+        unsafe { self.let_go() };
     }
 
     /// Whether this is a child that was forked while the connection was open.
@@ -250,7 +256,9 @@ impl Peer {
 
     /// The answer is written: evhttp frees its request, and reads on.
     pub(crate) fn complete(&self, conn: &Rc<connection::Inner>) {
-        if let Some(request) = self.current.take().upgrade() {
+        if let Some(request) = self.current.take().upgrade()
+            && let Some(request) = request.server()
+        {
             request.forget();
         }
         self.asking.set(false);
@@ -364,7 +372,11 @@ impl Peer {
     pub(super) fn look_out(&self, conn: &connection::Inner) {
         let bev = self.bev.get();
         let request = self.current.borrow().upgrade();
-        let waits = request.is_some_and(|request| request.waits_for_answer());
+        let waits = request.is_some_and(|request| {
+            request
+                .server()
+                .is_some_and(ServerRequest::waits_for_answer)
+        });
         if bev.is_null() || !conn.wants_close.get() || !waits || self.held.get() {
             return;
         }
@@ -412,6 +424,30 @@ impl Peer {
             // SAFETY: as above.
             unsafe { ffi::bufferevent_disable(bev, READ) };
         }
+    }
+
+    /// The native connection, null before evhttp has made it and once it is gone.
+    pub(super) fn raw(&self) -> *mut ffi::evhttp_connection {
+        self.raw.get()
+    }
+
+    /// Refuses a connection that has ended.
+    pub(super) fn usable(&self, call: &'static str) -> Result<()> {
+        if self.raw.get().is_null() {
+            return Err(freed(call));
+        }
+        Ok(())
+    }
+
+    pub(super) fn peer(&self, call: &'static str) -> Result<(String, u16)> {
+        self.usable(call)?;
+        let mut address: *mut c_char = ptr::null_mut();
+        let mut port = 0;
+        // SAFETY: `usable` says that C has not freed the connection; both are written to.
+        unsafe { ffi::evhttp_connection_get_peer(self.raw.get(), &mut address, &mut port) };
+        // SAFETY: the connection's own copy.
+        let address = unsafe { headers::text(address) };
+        Ok((address.unwrap_or_default(), port))
     }
 
     pub(super) fn set_timeout(&self, timeout: Option<Duration>) {
@@ -489,13 +525,28 @@ pub(super) unsafe fn refused(
 /// Called by its close callback.
 pub(crate) unsafe fn closed(conn: &connection::Inner) {
     // SAFETY: the caller's duty.
-    unsafe { conn.peer().closed(conn) };
+    unsafe { conn.peer().closed() };
 }
 
 impl connection::Inner {
+    /// The connection that evhttp is about to make around `bev`.
+    ///
+    /// # Safety
+    /// `bev` was made for evhttp, which will free it.
+    pub(super) unsafe fn of_server(
+        server: &Rc<server::Inner>,
+        bev: *mut ffi::bufferevent,
+    ) -> Rc<Self> {
+        let end = End::Server(Peer::new(server, bev));
+        let inner = Rc::new(Self::new(&server.base, end));
+        // SAFETY: the caller's duty.
+        unsafe { inner.peer().watch_over(&inner) };
+        inner
+    }
+
     /// Has evhttp tell of the connection's end.
     pub(crate) fn adopt(&self) {
-        self.peer().adopt(self);
+        self.peer().adopt();
     }
 
     /// Before evhttp is freed with all its connections.
@@ -510,7 +561,7 @@ impl connection::Inner {
 
     /// Ends the connection, and with it a request that waits or whose answer is on its way.
     pub(crate) fn close(&self) {
-        let raw = self.raw();
+        let raw = self.peer().raw();
         if !raw.is_null() {
             self.peer().leave_to_parent();
             // SAFETY: not null, so evhttp has not freed it, nor is it about to: the close

@@ -1,202 +1,57 @@
 //! Answers to a server's requests, and what may not become one.
 //!
-//! Owns: [`Exchange`], how far the answer of a request is. Lends nothing to C, runs no user
-//! code.
+//! Owns, lends to C: nothing. Runs no user code.
 //!
 //! evhttp puts together what it is given: a second status line, a body that its own length
 //! denies, chunks without a head. So each step is checked before C hears of it.
 #![allow(unsafe_code)]
 
-use std::cell::Cell;
 use std::ffi::CString;
 use std::ptr;
-use std::rc::Rc;
 
-use super::request::{self, Role};
-use super::{EventHttpRequest, connection, headers, page, server};
+use super::request::Role;
+use super::server_request::{Progress, ServerRequest};
+use super::{EventHttpRequest, headers, page};
 use crate::buffer::EventBuffer;
 use crate::error::{Error, Result};
+use crate::ffi;
 use crate::flags::HttpMethods;
-use crate::{EventBufferEvent, base, ffi};
 
 /// The longest piece that goes out as one chunk: evhttp writes a chunk's size in 32 bits.
 const CHUNK_MAX: usize = 1 << 30;
-
-/// What a request of a server has beside what every request has.
-pub(crate) struct Exchange {
-    server: Rc<server::Inner>, // keeps the `evhttp` alive, whose the native request is
-    conn: Rc<connection::Inner>,
-    progress: Cell<Progress>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Progress {
-    /// No answer yet.
-    Waiting,
-    /// The head is out, the end is not.
-    Streaming {
-        /// Whether a body goes out.
-        body: bool,
-        /// What is missing of the length that the head announces.
-        left: Option<u64>,
-    },
-    /// The answer is complete.
-    Answered,
-}
-
-impl Exchange {
-    pub(super) fn new(server: &Rc<server::Inner>, conn: &Rc<connection::Inner>) -> Self {
-        Self {
-            server: Rc::clone(server),
-            conn: Rc::clone(conn),
-            progress: Cell::new(Progress::Waiting),
-        }
-    }
-
-    /// Refuses a change of the answer's head when it is out.
-    pub(super) fn head_open(&self, call: &'static str) -> Result<()> {
-        if self.progress.get() == Progress::Waiting {
-            return Ok(());
-        }
-        Err(Error::State {
-            call,
-            reason: "the headers of the reply have gone out already",
-        })
-    }
-
-    pub(super) fn connection(&self) -> Option<Rc<connection::Inner>> {
-        (!self.conn.raw().is_null()).then(|| Rc::clone(&self.conn))
-    }
-
-    pub(super) fn buffer_event(&self) -> Option<EventBufferEvent> {
-        self.conn.peer().view(&self.server.base)
-    }
-
-    /// The answer is complete; what libevent does with it now needs the server.
-    fn answered(&self) {
-        self.conn.peer().answered();
-        if self.conn.is_asking() {
-            self.server.linger();
-        }
-    }
-
-    /// The last handle went: a peer that waits is told so, and one that is in the middle of an
-    /// answer is not left to take it for whole.
-    ///
-    /// # Safety
-    /// Nobody uses the native request of `request`, which has `self`, after this.
-    pub(super) unsafe fn abandoned(&self, request: &request::Inner) {
-        let raw = request.forget();
-        if raw.is_null() {
-            return;
-        }
-        if self.conn.raw().is_null() {
-            // SAFETY: the peer went, so that libevent has given the request up; the caller's duty.
-            unsafe { give_up(&self.server.base, raw) };
-        } else if self.server.base.is_foreign() {
-            // The connection has it, and is freed with the server.
-        } else if self.conn.peer().is_inherited() {
-            self.conn.close(); // the parent answers
-        } else if self.progress.get() == Progress::Waiting {
-            // SAFETY: `raw` is live, and belongs to `conn`.
-            unsafe { page::send(raw, 500, None, None) };
-            self.answered();
-        } else if self.progress.get() != Progress::Answered {
-            self.conn.close();
-        }
-    }
-}
-
-/// Frees a request whose connection is gone.
-///
-/// # Safety
-/// Nobody has `raw` any more.
-unsafe fn give_up(base: &base::Inner, raw: *mut ffi::evhttp_request) {
-    if base.is_foreign() {
-        base.adopt(Box::new(Orphan(raw)));
-    } else {
-        // SAFETY: the caller's duty.
-        unsafe { ffi::evhttp_request_free(raw) };
-    }
-}
-
-struct Orphan(*mut ffi::evhttp_request);
-
-impl base::Orphan for Orphan {
-    fn free(self: Box<Self>, _base: &base::Inner) {
-        // SAFETY: the handle that would have freed it gave it up.
-        unsafe { ffi::evhttp_request_free(self.0) };
-    }
-}
-
-impl request::Inner {
-    /// Whether the peer has nothing of an answer yet.
-    pub(super) fn waits_for_answer(&self) -> bool {
-        match &self.role {
-            Role::Server(exchange) => exchange.progress.get() == Progress::Waiting,
-            Role::Client(_) => false,
-        }
-    }
-
-    /// libevent frees the connection: the request as well, unless it was taken off it before.
-    pub(super) fn connection_ends(&self) {
-        let raw = self.raw();
-        if raw.is_null() {
-            return;
-        }
-        // SAFETY: not null, so libevent has not freed it yet.
-        if !unsafe { ffi::evhttp_request_get_connection(raw) }.is_null() {
-            self.forget();
-        }
-    }
-
-    /// After the closure that was shown the request: looks out for the end of its peer, if
-    /// somebody wants to know.
-    pub(crate) fn look_out(&self) {
-        match &self.role {
-            Role::Server(exchange) => exchange.conn.peer().look_out(&exchange.conn),
-            Role::Client(_) => {}
-        }
-    }
-}
 
 /// A request whose answer is to be changed.
 struct Answer<'a> {
     call: &'static str,
     raw: *mut ffi::evhttp_request,
-    exchange: &'a Exchange,
+    request: &'a ServerRequest,
 }
 
 impl EventHttpRequest {
     /// The answer of a server's request, if its peer is still there.
     fn answer(&self, call: &'static str) -> Result<Answer<'_>> {
-        let raw = self.0.usable(call)?;
-        let Role::Server(exchange) = &self.0.role else {
+        self.0.usable(call)?;
+        let Some(request) = self.0.server() else {
             return Err(Error::State {
                 call,
                 reason: "a client's request has no reply; one of a server's callbacks has",
             });
         };
-        if exchange.conn.raw().is_null() {
-            let raw = self.0.forget();
-            // SAFETY: `usable` gave it, so it was not freed; we have just forgotten it.
-            unsafe { give_up(&exchange.server.base, raw) };
+        let raw = request.usable(call)?;
+        if request.conn.peer().raw().is_null() {
+            request.give_up();
             return Err(Error::State {
                 call,
                 reason: "the client has gone",
             });
         }
-        Ok(Answer {
-            call,
-            raw,
-            exchange,
-        })
+        Ok(Answer { call, raw, request })
     }
 
     /// As [`answer`](Self::answer), of which nothing is out.
     fn new_answer(&self, call: &'static str) -> Result<Answer<'_>> {
         let answer = self.answer(call)?;
-        let reason = match answer.exchange.progress.get() {
+        let reason = match answer.request.progress.get() {
             Progress::Waiting => return Ok(answer),
             Progress::Streaming { .. } => {
                 "a reply has begun: go on with send_reply_chunk, end with send_reply_end"
@@ -253,12 +108,12 @@ impl EventHttpRequest {
         let length = output.length();
         answer.check_headers(code, Some(length))?;
         answer.frame(code, length)?;
-        answer.exchange.progress.set(Progress::Answered);
+        answer.request.progress.set(Progress::Answered);
         // SAFETY: `new_answer` gives a live request without a reply; libevent copies the text.
         unsafe {
             ffi::evhttp_send_reply(answer.raw, code.into(), reason.as_ptr(), ptr::null_mut());
         }
-        answer.exchange.answered();
+        answer.request.answered();
         Ok(())
     }
 
@@ -328,11 +183,11 @@ impl EventHttpRequest {
         if announced.is_none() {
             answer.close_behind_body();
         }
-        answer.exchange.progress.set(Progress::Streaming {
+        answer.request.progress.set(Progress::Streaming {
             body: page::has_body(answer.method(), code),
             left: announced,
         });
-        answer.exchange.conn.peer().hold();
+        answer.request.conn.peer().hold();
         // SAFETY: `new_answer` gives a live request without a reply; libevent copies the text.
         unsafe { ffi::evhttp_send_reply_start(answer.raw, code.into(), reason.as_ptr()) };
         answer.chunk(&first, answer.room(first.length())?)
@@ -403,16 +258,16 @@ impl EventHttpRequest {
         let answer = self.answer(CALL)?;
         let (body, left) = answer.streaming()?;
         if body && left.is_some_and(|left| left > 0) {
-            answer.exchange.conn.close();
+            answer.request.conn.close();
             return Err(Error::State {
                 call: CALL,
                 reason: "the body is shorter than its Content-Length; the connection was closed",
             });
         }
-        answer.exchange.progress.set(Progress::Answered);
+        answer.request.progress.set(Progress::Answered);
         // SAFETY: `answer` gives a live request, whose reply has begun.
         unsafe { ffi::evhttp_send_reply_end(answer.raw) };
-        answer.exchange.answered();
+        answer.request.answered();
         Ok(())
     }
 
@@ -439,8 +294,8 @@ impl EventHttpRequest {
     pub fn close_connection(&self) -> Result<()> {
         self.0.usable("EventHttpRequest::closeConnection")?;
         match &self.0.role {
-            Role::Server(exchange) => exchange.conn.close(),
-            Role::Client(asking) => asking.cancel(&self.0),
+            Role::Server(request) => request.conn.close(),
+            Role::Client(request) => request.cancel(&self.0),
         }
         Ok(())
     }
@@ -469,9 +324,9 @@ impl EventHttpRequest {
     #[doc(alias = "EventHttpRequest::cancel", alias = "evhttp_cancel_request")]
     pub fn cancel(&self) -> Result<()> {
         const CALL: &str = "EventHttpRequest::cancel";
-        if let Role::Client(asking) = &self.0.role {
-            self.0.usable(CALL)?;
-            asking.cancel(&self.0);
+        if let Role::Client(request) = &self.0.role {
+            request.usable(CALL)?;
+            request.cancel(&self.0);
             return Ok(());
         }
         self.new_answer(CALL)?.fail(400, None);
@@ -573,7 +428,7 @@ impl Answer<'_> {
     }
 
     fn streaming(&self) -> Result<(bool, Option<u64>)> {
-        let reason = match self.exchange.progress.get() {
+        let reason = match self.request.progress.get() {
             Progress::Streaming { body, left } => return Ok((body, left)),
             Progress::Waiting => "no reply has begun: call send_reply_start first",
             Progress::Answered => "the request has its reply already",
@@ -602,7 +457,7 @@ impl Answer<'_> {
 
     /// Sends a piece of the body, which is ours.
     fn chunk(&self, piece: &EventBuffer, then: Progress) -> Result<()> {
-        self.exchange.progress.set(then);
+        self.request.progress.set(then);
         if !matches!(then, Progress::Streaming { body: true, .. }) {
             return Ok(());
         }
@@ -618,10 +473,10 @@ impl Answer<'_> {
     }
 
     fn fail(&self, code: u16, reason: Option<&str>) {
-        self.exchange.progress.set(Progress::Answered);
+        self.request.progress.set(Progress::Answered);
         // SAFETY: `new_answer` gives a live request of this connection, without a reply.
         unsafe { page::send(self.raw, code, reason, None) };
-        self.exchange.answered();
+        self.request.answered();
     }
 }
 

@@ -1,18 +1,13 @@
 //! `EventHttpRequest`: a request and its answer, on the serving and on the asking side.
 //!
-//! Owns: what its [`Role`] says; `raw` is null from the moment when C frees the native
-//! request, or has it back.
-//! Lent to C: what the role lends. Runs user code: none here.
-#![allow(unsafe_code)]
+//! Owns, lends to C: what its [`Role`] says. Runs user code: none here.
 
-use std::cell::{Cell, RefCell};
 use std::fmt;
-use std::ptr;
 use std::rc::Rc;
 
-use super::client::Asking;
-use super::reply::Exchange;
-use super::{EventHttpConnection, connection, headers, server};
+use super::client::ClientRequest;
+use super::server_request::ServerRequest;
+use super::{EventHttpConnection, headers};
 use crate::buffer::{EventBuffer, Lender, Side};
 use crate::error::{Error, Result};
 use crate::flags::{HeaderSide, HttpMethods};
@@ -47,121 +42,62 @@ use crate::{EventBufferEvent, base, ffi};
 #[doc(alias = "evhttp_request")]
 pub struct EventHttpRequest(pub(crate) Rc<Inner>);
 
-/// What all handles of one request share.
+/// What all handles of one request share: whatever its role keeps.
 pub(crate) struct Inner {
-    raw: Cell<*mut ffi::evhttp_request>, // null once C has freed it, or has it back
-    base: RefCell<Option<Rc<base::Inner>>>, // none until a client's request is made
     pub(super) role: Role,
 }
 
-/// Whose request it is.
+/// Whose request it is. Every method of the class calls the one of the role that has its name.
 pub(crate) enum Role {
-    Server(Exchange),
-    Client(Asking),
+    /// One that a server was sent. Only this role knows an `evhttp_request`.
+    Server(ServerRequest),
+    /// One that a client makes.
+    Client(ClientRequest),
+}
+
+/// The error of a call on a request that is gone.
+pub(super) fn freed(call: &'static str) -> Error {
+    Error::Freed {
+        call,
+        object: "request",
+    }
 }
 
 impl Inner {
-    pub(super) fn new(
-        raw: *mut ffi::evhttp_request,
-        base: Option<Rc<base::Inner>>,
-        role: Role,
-    ) -> Self {
-        Self {
-            raw: Cell::new(raw),
-            base: RefCell::new(base),
-            role,
+    pub(super) fn new(role: Role) -> Self {
+        Self { role }
+    }
+
+    /// What a server's request has, if it is one.
+    pub(super) fn server(&self) -> Option<&ServerRequest> {
+        match &self.role {
+            Role::Server(request) => Some(request),
+            Role::Client(_) => None,
         }
     }
 
-    /// The request that a server was just shown.
-    ///
-    /// # Safety
-    /// `raw` is live, and belongs to `conn`.
-    pub(super) unsafe fn of_server(
-        raw: *mut ffi::evhttp_request,
-        server: &Rc<server::Inner>,
-        conn: &Rc<connection::Inner>,
-    ) -> Rc<Self> {
-        let exchange = Exchange::new(server, conn);
-        let base = Some(Rc::clone(&server.base));
-        let request = Rc::new(Self::new(raw, base, Role::Server(exchange)));
-        conn.peer().set_current(&request);
-        request
-    }
-
-    /// The native request, null once it is gone.
-    pub(super) fn raw(&self) -> *mut ffi::evhttp_request {
-        self.raw.get()
-    }
-
-    pub(super) fn set_raw(&self, raw: *mut ffi::evhttp_request) {
-        self.raw.set(raw);
-    }
-
-    pub(super) fn set_base(&self, base: &Rc<base::Inner>) {
-        self.base.replace(Some(Rc::clone(base)));
-    }
-
-    /// Forgets the native request: C frees it, or keeps it from now on.
-    pub(super) fn forget(&self) -> *mut ffi::evhttp_request {
-        self.raw.replace(ptr::null_mut())
-    }
-
-    /// The native request, if C may be called with it.
-    pub(super) fn usable(&self, call: &'static str) -> Result<*mut ffi::evhttp_request> {
-        if let Some(base) = self.base.borrow().as_ref() {
-            base.usable(call)?;
+    /// Refuses a request that was freed, or whose base may not be used.
+    pub(super) fn usable(&self, call: &'static str) -> Result<()> {
+        match &self.role {
+            Role::Server(request) => request.usable(call).map(drop),
+            Role::Client(request) => request.usable(call).map(drop),
         }
-        self.not_freed(call)
     }
 
-    /// As [`usable`](Self::usable), whatever has become of the base.
-    pub(super) fn not_freed(&self, call: &'static str) -> Result<*mut ffi::evhttp_request> {
-        let raw = self.raw.get();
-        if raw.is_null() {
-            return Err(Error::Freed {
-                call,
-                object: "request",
-            });
+    fn headers(&self, call: &'static str, side: HeaderSide) -> Result<Vec<(String, String)>> {
+        match &self.role {
+            Role::Server(request) => request.headers(call, side),
+            Role::Client(request) => request.headers(call, side),
         }
-        Ok(raw)
-    }
-
-    /// One of the two lists of headers.
-    fn list(&self, call: &'static str, side: HeaderSide) -> Result<*mut ffi::evkeyvalq> {
-        let raw = self.usable(call)?;
-        Ok(match side {
-            // SAFETY: `usable` gives a request that C has not freed.
-            HeaderSide::Input => unsafe { ffi::evhttp_request_get_input_headers(raw) },
-            // SAFETY: as above.
-            HeaderSide::Output => unsafe { ffi::evhttp_request_get_output_headers(raw) },
-        })
-    }
-
-    /// As [`list`](Self::list), for a change: not of a head that has gone out.
-    fn list_to_change(&self, call: &'static str, side: HeaderSide) -> Result<*mut ffi::evkeyvalq> {
-        let list = self.list(call, side)?;
-        match (&self.role, side) {
-            (Role::Server(exchange), HeaderSide::Output) => exchange.head_open(call)?,
-            (Role::Server(_), HeaderSide::Input) => {}
-            (Role::Client(asking), _) => asking.at_rest(call)?,
-        }
-        Ok(list)
     }
 }
 
 impl Lender for Inner {
     fn evbuffer(&self, call: &'static str, side: Side) -> Result<*mut ffi::evbuffer> {
-        let raw = self.usable(call)?;
-        if let Role::Client(asking) = &self.role {
-            asking.at_rest(call)?;
+        match &self.role {
+            Role::Server(request) => request.evbuffer(call, side),
+            Role::Client(request) => request.evbuffer(call, side),
         }
-        Ok(match side {
-            // SAFETY: `usable` gives a request that C has not freed.
-            Side::Input => unsafe { ffi::evhttp_request_get_input_buffer(raw) },
-            // SAFETY: as above.
-            Side::Output => unsafe { ffi::evhttp_request_get_output_buffer(raw) },
-        })
     }
 
     /// No callback hangs on a request's buffers.
@@ -173,9 +109,8 @@ impl Lender for Inner {
 impl Drop for Inner {
     fn drop(&mut self) {
         match &self.role {
-            // SAFETY: no handle is left that would use the native request.
-            Role::Server(exchange) => unsafe { exchange.abandoned(self) },
-            Role::Client(asking) => asking.end(self.forget()),
+            Role::Server(request) => request.end(),
+            Role::Client(request) => request.end(),
         }
     }
 }
@@ -204,13 +139,10 @@ impl EventHttpRequest {
         alias = "evhttp_request_get_command"
     )]
     pub fn get_command(&self) -> Result<HttpMethods> {
-        let raw = self.0.usable("EventHttpRequest::getCommand")?;
-        if let Role::Client(asking) = &self.0.role {
-            return Ok(asking.method());
+        match &self.0.role {
+            Role::Server(request) => request.command("EventHttpRequest::getCommand"),
+            Role::Client(request) => request.command("EventHttpRequest::getCommand"),
         }
-        // SAFETY: `usable` gives a request that C has not freed.
-        let command = unsafe { ffi::evhttp_request_get_command(raw) };
-        Ok(HttpMethods::from_bits_retain(command))
     }
 
     /// The request's target as it was sent, not decoded: `/a%20b?q=1`, `*`, or a whole URI.
@@ -233,14 +165,10 @@ impl EventHttpRequest {
     /// ```
     #[doc(alias = "EventHttpRequest::getUri", alias = "evhttp_request_get_uri")]
     pub fn get_uri(&self) -> Result<Option<String>> {
-        let raw = self.0.usable("EventHttpRequest::getUri")?;
-        if let Role::Client(asking) = &self.0.role {
-            return Ok(asking.uri());
+        match &self.0.role {
+            Role::Server(request) => request.uri("EventHttpRequest::getUri"),
+            Role::Client(request) => request.uri("EventHttpRequest::getUri"),
         }
-        // SAFETY: `usable` gives a request that C has not freed.
-        let uri = unsafe { ffi::evhttp_request_get_uri(raw) };
-        // SAFETY: the request's own copy.
-        Ok(unsafe { headers::text(uri) })
     }
 
     /// The host that is asked, without its port: of a target that names one, otherwise of the
@@ -263,14 +191,10 @@ impl EventHttpRequest {
     /// ```
     #[doc(alias = "EventHttpRequest::getHost", alias = "evhttp_request_get_host")]
     pub fn get_host(&self) -> Result<Option<String>> {
-        let raw = self.0.usable("EventHttpRequest::getHost")?;
-        if let Role::Client(asking) = &self.0.role {
-            return Ok(asking.host());
+        match &self.0.role {
+            Role::Server(request) => request.host("EventHttpRequest::getHost"),
+            Role::Client(request) => request.host("EventHttpRequest::getHost"),
         }
-        // SAFETY: `usable` gives a request that C has not freed.
-        let host = unsafe { ffi::evhttp_request_get_host(raw) };
-        // SAFETY: the request's own copy.
-        Ok(unsafe { headers::text(host) })
     }
 
     /// The status of the answer; 0 before there is one.
@@ -295,10 +219,10 @@ impl EventHttpRequest {
         alias = "evhttp_request_get_response_code"
     )]
     pub fn get_response_code(&self) -> Result<u16> {
-        let raw = self.0.usable("EventHttpRequest::getResponseCode")?;
-        // SAFETY: `usable` gives a request that C has not freed.
-        let code = unsafe { ffi::evhttp_request_get_response_code(raw) };
-        Ok(code.try_into().unwrap_or(0))
+        match &self.0.role {
+            Role::Server(request) => request.response_code("EventHttpRequest::getResponseCode"),
+            Role::Client(request) => request.response_code("EventHttpRequest::getResponseCode"),
+        }
     }
 
     /// The headers that came from the peer, in their order: names as they were written, and
@@ -327,11 +251,8 @@ impl EventHttpRequest {
         alias = "evhttp_request_get_input_headers"
     )]
     pub fn get_input_headers(&self) -> Result<Vec<(String, String)>> {
-        let list = self
-            .0
-            .list("EventHttpRequest::getInputHeaders", HeaderSide::Input)?;
-        // SAFETY: `list` gives one of a request that C has not freed.
-        Ok(unsafe { headers::all(list) })
+        self.0
+            .headers("EventHttpRequest::getInputHeaders", HeaderSide::Input)
     }
 
     /// The headers that go to the peer, in the order in which they were added.
@@ -358,11 +279,8 @@ impl EventHttpRequest {
         alias = "evhttp_request_get_output_headers"
     )]
     pub fn get_output_headers(&self) -> Result<Vec<(String, String)>> {
-        let list = self
-            .0
-            .list("EventHttpRequest::getOutputHeaders", HeaderSide::Output)?;
-        // SAFETY: `list` gives one of a request that C has not freed.
-        Ok(unsafe { headers::all(list) })
+        self.0
+            .headers("EventHttpRequest::getOutputHeaders", HeaderSide::Output)
     }
 
     /// The value of the first header of that name, whatever its case.
@@ -386,10 +304,11 @@ impl EventHttpRequest {
     #[doc(alias = "EventHttpRequest::findHeader", alias = "evhttp_find_header")]
     pub fn find_header(&self, key: &str, side: HeaderSide) -> Result<Option<String>> {
         const CALL: &str = "EventHttpRequest::findHeader";
-        let name = headers::checked_name(CALL, key)?;
-        let list = self.0.list(CALL, side)?;
-        // SAFETY: `list` gives one of a request that C has not freed.
-        Ok(unsafe { headers::find(list, &name) })
+        headers::check_name(CALL, key)?;
+        match &self.0.role {
+            Role::Server(request) => request.find_header(CALL, key, side),
+            Role::Client(request) => request.find_header(CALL, key, side),
+        }
     }
 
     /// Appends a header; another one of the same name stays.
@@ -414,11 +333,13 @@ impl EventHttpRequest {
     #[doc(alias = "EventHttpRequest::addHeader", alias = "evhttp_add_header")]
     pub fn add_header(&self, key: &str, value: impl AsRef<[u8]>, side: HeaderSide) -> Result<()> {
         const CALL: &str = "EventHttpRequest::addHeader";
-        let name = headers::checked_name(CALL, key)?;
-        let value = headers::checked_line(CALL, "header value", value)?;
-        let list = self.0.list_to_change(CALL, side)?;
-        // SAFETY: `list_to_change` gives one of a request that C has not freed.
-        unsafe { headers::append(CALL, list, &name, &value) }
+        headers::check_name(CALL, key)?;
+        let value = value.as_ref();
+        headers::check_line(CALL, "header value", value)?;
+        match &self.0.role {
+            Role::Server(request) => request.add_header(CALL, key, value, side),
+            Role::Client(request) => request.add_header(CALL, key, value, side),
+        }
     }
 
     /// Removes the first header of that name; tells whether there was one.
@@ -444,10 +365,11 @@ impl EventHttpRequest {
     )]
     pub fn remove_header(&self, key: &str, side: HeaderSide) -> Result<bool> {
         const CALL: &str = "EventHttpRequest::removeHeader";
-        let name = headers::checked_name(CALL, key)?;
-        let list = self.0.list_to_change(CALL, side)?;
-        // SAFETY: `list_to_change` gives one of a request that C has not freed.
-        Ok(unsafe { headers::remove(list, &name) })
+        headers::check_name(CALL, key)?;
+        match &self.0.role {
+            Role::Server(request) => request.remove_header(CALL, key, side),
+            Role::Client(request) => request.remove_header(CALL, key, side),
+        }
     }
 
     /// Removes all headers that would go to the peer.
@@ -473,12 +395,10 @@ impl EventHttpRequest {
         alias = "evhttp_clear_headers"
     )]
     pub fn clear_headers(&self) -> Result<()> {
-        let list = self
-            .0
-            .list_to_change("EventHttpRequest::clearHeaders", HeaderSide::Output)?;
-        // SAFETY: `list_to_change` gives one of a request that C has not freed.
-        unsafe { ffi::evhttp_clear_headers(list) };
-        Ok(())
+        match &self.0.role {
+            Role::Server(request) => request.clear_headers("EventHttpRequest::clearHeaders"),
+            Role::Client(request) => request.clear_headers("EventHttpRequest::clearHeaders"),
+        }
     }
 
     /// The body that came from the peer. The buffer keeps the request as a handle does; its
@@ -502,7 +422,7 @@ impl EventHttpRequest {
     )]
     #[must_use]
     pub fn get_input_buffer(&self) -> EventBuffer {
-        EventBuffer::lent(Rc::clone(&self.0) as Rc<dyn Lender>, Side::Input)
+        self.buffer(Side::Input)
     }
 
     /// The body that goes to the peer, under construction.
@@ -525,7 +445,7 @@ impl EventHttpRequest {
     )]
     #[must_use]
     pub fn get_output_buffer(&self) -> EventBuffer {
-        EventBuffer::lent(Rc::clone(&self.0) as Rc<dyn Lender>, Side::Output)
+        self.buffer(Side::Output)
     }
 
     /// The connection that the request came over; `None` when it has ended, or the reply is
@@ -551,8 +471,8 @@ impl EventHttpRequest {
     pub fn get_connection(&self) -> Option<EventHttpConnection> {
         self.0.usable("EventHttpRequest::getConnection").ok()?;
         match &self.0.role {
-            Role::Server(exchange) => exchange.connection().map(EventHttpConnection),
-            Role::Client(asking) => asking.connection(),
+            Role::Server(request) => request.connection().map(EventHttpConnection),
+            Role::Client(request) => request.connection(),
         }
     }
 
@@ -584,9 +504,15 @@ impl EventHttpRequest {
     #[must_use]
     pub fn get_buffer_event(&self) -> Option<EventBufferEvent> {
         self.0.usable("EventHttpRequest::getBufferEvent").ok()?;
+        self.0.server()?.buffer_event()
+    }
+}
+
+impl EventHttpRequest {
+    fn buffer(&self, side: Side) -> EventBuffer {
         match &self.0.role {
-            Role::Server(exchange) => exchange.buffer_event(),
-            Role::Client(_) => None,
+            Role::Server(_) => EventBuffer::lent(Rc::clone(&self.0) as Rc<dyn Lender>, side),
+            Role::Client(request) => request.buffer(&self.0, side),
         }
     }
 }
@@ -603,7 +529,7 @@ impl Eq for EventHttpRequest {}
 impl fmt::Debug for EventHttpRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("EventHttpRequest")
-            .field("raw", &self.0.raw.get())
+            .field("usable", &self.0.usable("").is_ok())
             .finish_non_exhaustive()
     }
 }

@@ -17,17 +17,20 @@ use super::answer::{self, Changed};
 use super::error::HttpError;
 use super::line::{Framing, Line};
 use super::{EventHttpConnection, connection, headers, request};
+use crate::buffer::{EventBuffer, Lender, Side};
 use crate::error::{Error, Result, cvt, cvt_p};
-use crate::flags::HttpMethods;
+use crate::flags::{HeaderSide, HttpMethods};
 use crate::http::connection::Lent;
-use crate::http::request::Role;
+use crate::http::request::{Role, freed};
 use crate::trampoline::{self, Slot};
-use crate::{EventHttpRequest, ffi, log};
+use crate::{EventHttpRequest, base, ffi, log};
 
 pub(crate) type Callback = dyn FnMut(Option<&EventHttpRequest>);
 
 /// What a client's request has beside what every request has.
-pub(crate) struct Asking {
+pub(crate) struct ClientRequest {
+    raw: Cell<*mut ffi::evhttp_request>,    // null once it is freed
+    base: RefCell<Option<Rc<base::Inner>>>, // none until it is made
     pub(crate) slot: Slot<Callback>,
     arg: Cell<Lent>, // the weak count lent to C
     stage: Cell<Stage>,
@@ -55,7 +58,9 @@ impl request::Inner {
     /// A request that is not made yet.
     pub(super) fn of_client(callback: Box<Callback>) -> Result<Rc<Self>> {
         log::install();
-        let asking = Asking {
+        let asking = ClientRequest {
+            raw: Cell::new(ptr::null_mut()),
+            base: RefCell::default(),
             slot: Slot::new(callback),
             arg: Cell::new(ptr::null_mut()),
             stage: Cell::new(Stage::New),
@@ -66,7 +71,7 @@ impl request::Inner {
             told: Cell::default(),
             error: Cell::default(),
         };
-        let request = Rc::new(Self::new(ptr::null_mut(), None, Role::Client(asking)));
+        let request = Rc::new(Self::new(Role::Client(asking)));
         let arg = trampoline::lend(&request);
         if let Role::Client(asking) = &request.role {
             asking.arg.set(arg);
@@ -75,8 +80,18 @@ impl request::Inner {
         Ok(request)
     }
 
+    /// The native request of a client's, null once it is freed.
+    pub(super) fn raw(&self) -> *mut ffi::evhttp_request {
+        self.asking()
+            .map_or(ptr::null_mut(), |asking| asking.raw.get())
+    }
+
+    fn set_raw(&self, raw: *mut ffi::evhttp_request) {
+        self.asking().inspect(|asking| asking.raw.set(raw));
+    }
+
     /// What a client's request has, if it is one.
-    pub(crate) fn asking(&self) -> Option<&Asking> {
+    pub(crate) fn asking(&self) -> Option<&ClientRequest> {
         match &self.role {
             Role::Client(asking) => Some(asking),
             Role::Server(_) => None,
@@ -86,7 +101,7 @@ impl request::Inner {
 
 /// A native request whose callbacks are ours.
 fn native(call: &'static str, arg: Lent) -> Result<*mut ffi::evhttp_request> {
-    // SAFETY: `arg` stays lent until `Asking::end` has freed the request.
+    // SAFETY: `arg` stays lent until `ClientRequest::end` has freed the request.
     let raw = unsafe { ffi::evhttp_request_new(Some(trampoline::on_answer), arg) };
     let raw = cvt_p(call, raw)?;
     // SAFETY: made above.
@@ -98,7 +113,137 @@ fn native(call: &'static str, arg: Lent) -> Result<*mut ffi::evhttp_request> {
     Ok(raw)
 }
 
-impl Asking {
+/// What the class asks of its role.
+impl ClientRequest {
+    /// The native request, if C may be called with it.
+    pub(crate) fn usable(&self, call: &'static str) -> Result<*mut ffi::evhttp_request> {
+        if let Some(base) = self.base.borrow().as_ref() {
+            base.usable(call)?;
+        }
+        self.not_freed(call)
+    }
+
+    /// As [`usable`](Self::usable), whatever has become of the base.
+    fn not_freed(&self, call: &'static str) -> Result<*mut ffi::evhttp_request> {
+        let raw = self.raw.get();
+        if raw.is_null() {
+            return Err(freed(call));
+        }
+        Ok(raw)
+    }
+
+    pub(crate) fn command(&self, call: &'static str) -> Result<HttpMethods> {
+        self.usable(call)?;
+        Ok(self.method())
+    }
+
+    pub(crate) fn uri(&self, call: &'static str) -> Result<Option<String>> {
+        self.usable(call)?;
+        let line = self.line.borrow();
+        Ok(line
+            .as_ref()
+            .map(|line| line.uri.to_string_lossy().into_owned()))
+    }
+
+    pub(crate) fn host(&self, call: &'static str) -> Result<Option<String>> {
+        self.usable(call)?;
+        Ok(self.line.borrow().as_ref().map(|line| line.host.clone()))
+    }
+
+    pub(crate) fn response_code(&self, call: &'static str) -> Result<u16> {
+        let raw = self.usable(call)?;
+        // SAFETY: `usable` gives a request that C has not freed.
+        let code = unsafe { ffi::evhttp_request_get_response_code(raw) };
+        Ok(code.try_into().unwrap_or(0))
+    }
+
+    pub(crate) fn headers(
+        &self,
+        call: &'static str,
+        side: HeaderSide,
+    ) -> Result<Vec<(String, String)>> {
+        let list = self.list(call, side)?;
+        // SAFETY: `list` gives one of a request that C has not freed.
+        Ok(unsafe { headers::all(list) })
+    }
+
+    pub(crate) fn find_header(
+        &self,
+        call: &'static str,
+        name: &str,
+        side: HeaderSide,
+    ) -> Result<Option<String>> {
+        let name = headers::checked_name(call, name)?;
+        let list = self.list(call, side)?;
+        // SAFETY: `list` gives one of a request that C has not freed.
+        Ok(unsafe { headers::find(list, &name) })
+    }
+
+    pub(crate) fn add_header(
+        &self,
+        call: &'static str,
+        name: &str,
+        value: &[u8],
+        side: HeaderSide,
+    ) -> Result<()> {
+        let name = headers::checked_name(call, name)?;
+        let value = headers::checked_line(call, "header value", value)?;
+        let list = self.list(call, side)?;
+        self.at_rest(call)?;
+        // SAFETY: `list` gives one of a request that C has not freed.
+        unsafe { headers::append(call, list, &name, &value) }
+    }
+
+    pub(crate) fn remove_header(
+        &self,
+        call: &'static str,
+        name: &str,
+        side: HeaderSide,
+    ) -> Result<bool> {
+        let name = headers::checked_name(call, name)?;
+        let list = self.list(call, side)?;
+        self.at_rest(call)?;
+        // SAFETY: `list` gives one of a request that C has not freed.
+        Ok(unsafe { headers::remove(list, &name) })
+    }
+
+    pub(crate) fn clear_headers(&self, call: &'static str) -> Result<()> {
+        let list = self.list(call, HeaderSide::Output)?;
+        self.at_rest(call)?;
+        // SAFETY: `list` gives one of a request that C has not freed.
+        unsafe { ffi::evhttp_clear_headers(list) };
+        Ok(())
+    }
+
+    fn list(&self, call: &'static str, side: HeaderSide) -> Result<*mut ffi::evkeyvalq> {
+        let raw = self.usable(call)?;
+        Ok(match side {
+            // SAFETY: `usable` gives a request that C has not freed.
+            HeaderSide::Input => unsafe { ffi::evhttp_request_get_input_headers(raw) },
+            // SAFETY: `usable` gives a request that C has not freed.
+            HeaderSide::Output => unsafe { ffi::evhttp_request_get_output_headers(raw) },
+        })
+    }
+
+    /// A body: what came, or what goes out.
+    pub(crate) fn buffer(&self, request: &Rc<request::Inner>, side: Side) -> EventBuffer {
+        EventBuffer::lent(Rc::clone(request) as Rc<dyn Lender>, side)
+    }
+
+    /// What [`buffer`](Self::buffer) lends.
+    pub(crate) fn evbuffer(&self, call: &'static str, side: Side) -> Result<*mut ffi::evbuffer> {
+        let raw = self.usable(call)?;
+        self.at_rest(call)?;
+        Ok(match side {
+            // SAFETY: `usable` gives a request that C has not freed.
+            Side::Input => unsafe { ffi::evhttp_request_get_input_buffer(raw) },
+            // SAFETY: `usable` gives a request that C has not freed.
+            Side::Output => unsafe { ffi::evhttp_request_get_output_buffer(raw) },
+        })
+    }
+}
+
+impl ClientRequest {
     pub(crate) fn is_under_way(&self) -> bool {
         self.stage.get() == Stage::UnderWay
     }
@@ -124,16 +269,6 @@ impl Asking {
             .map_or(HttpMethods::empty(), |line| line.method)
     }
 
-    pub(crate) fn uri(&self) -> Option<String> {
-        let line = self.line.borrow();
-        line.as_ref()
-            .map(|line| line.uri.to_string_lossy().into_owned())
-    }
-
-    pub(crate) fn host(&self) -> Option<String> {
-        self.line.borrow().as_ref().map(|line| line.host.clone())
-    }
-
     /// What the next `evhttp_make_request` is given.
     pub(super) fn line_for_c(&self) -> Option<(ffi::evhttp_cmd_type, CString)> {
         let line = self.line.borrow();
@@ -142,12 +277,8 @@ impl Asking {
     }
 
     /// The headers that the user has set, and the length of the body.
-    pub(super) fn outgoing(
-        &self,
-        call: &'static str,
-        request: &request::Inner,
-    ) -> Result<(Vec<(String, String)>, usize)> {
-        let raw = request.not_freed(call)?;
+    pub(super) fn outgoing(&self, call: &'static str) -> Result<(Vec<(String, String)>, usize)> {
+        let raw = self.not_freed(call)?;
         // SAFETY: `not_freed` gives a live request, in no queue.
         let list = unsafe { ffi::evhttp_request_get_output_headers(raw) };
         // SAFETY: its list.
@@ -207,7 +338,7 @@ impl Asking {
         self.error.set(None);
         self.stage.set(Stage::UnderWay);
         self.conn.replace(Rc::downgrade(conn));
-        request.set_base(conn.base());
+        self.base.replace(Some(Rc::clone(conn.base())));
         Ok(())
     }
 
@@ -271,10 +402,11 @@ impl Asking {
     }
 
     /// The last handle went, or the request is given up: it is in no queue of libevent's.
-    pub(crate) fn end(&self, raw: *mut ffi::evhttp_request) {
+    pub(crate) fn end(&self) {
+        let raw = self.raw.replace(ptr::null_mut());
         self.stage.set(Stage::Freed);
         if !raw.is_null() {
-            // SAFETY: ours, and `forget` has taken it out of the request.
+            // SAFETY: ours, and taken out of the request above.
             unsafe { ffi::evhttp_request_free(raw) };
         }
         let arg = self.arg.replace(ptr::null_mut());
@@ -453,7 +585,7 @@ impl EventHttpRequest {
         }
         let callback = asking.slot.set(None);
         if !inherited {
-            asking.end(self.0.forget());
+            asking.end();
         } // else libevent has it in its queue, and the connection keeps it
         drop(callback); // no borrow is held: captured values may run user code
     }

@@ -5,7 +5,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::{Client, EventHttpConnection, connection, line};
+use super::{ClientConnection, EventHttpConnection, connection, line};
 use crate::error::{Error, Result};
 use crate::flags::HttpMethods;
 use crate::{EventBase, EventDnsBase, EventHttpRequest};
@@ -152,7 +152,7 @@ impl EventHttpConnection {
             return Err(Error::argument(CALL, "a server's request cannot be made"));
         };
         asking.at_rest(CALL)?;
-        let (headers, body) = asking.outgoing(CALL, &req.0)?;
+        let (headers, body) = asking.outgoing(CALL)?;
         let authority = client.authority();
         let checked = line::checked(CALL, r#type, uri, &headers, body, &authority)?;
         asking.depart(CALL, &req.0, &self.0, checked)?;
@@ -363,7 +363,7 @@ impl EventHttpConnection {
     }
 
     /// The client's end, if it may be used.
-    fn client(&self, call: &'static str) -> Result<&Client> {
+    fn client(&self, call: &'static str) -> Result<&ClientConnection> {
         self.0.base().usable(call)?;
         self.0.client().ok_or(Error::State {
             call,
