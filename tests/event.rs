@@ -1092,6 +1092,7 @@ fn several_events_on_one_signal_are_all_called() {
 }
 
 #[test]
+// Skipped under Valgrind: it catches every signal itself.
 fn the_timeout_of_a_signal_event_calls_it_and_deletes_it() {
     let _signals = signals();
     let (base, seen) = (new_base(), Seen::new());
@@ -1107,6 +1108,7 @@ fn the_timeout_of_a_signal_event_calls_it_and_deletes_it() {
 }
 
 #[test]
+// Skipped under Valgrind: it catches every signal itself.
 fn a_signal_has_its_previous_disposition_again_however_its_event_ends() {
     let _signals = signals();
     type End = fn(&mut Option<Event>, &EventBase);
@@ -1139,6 +1141,7 @@ fn a_signal_has_its_previous_disposition_again_however_its_event_ends() {
 }
 
 #[test]
+// Skipped under Valgrind: it catches every signal itself.
 fn a_second_base_with_signals_is_refused_until_the_first_has_none() {
     let _signals = signals();
     let (first, second) = (new_base(), new_base());

@@ -42,6 +42,7 @@ fn an_exited_child_is_reaped_with_its_code() {
 }
 
 #[test]
+// Skipped under Valgrind: it reserves signal 64.
 fn a_killed_child_is_reaped_with_its_signal() {
     let _children = children();
     let real_time = 34;

@@ -21,6 +21,10 @@ const REMEDY: &str = "install libevent's headers and pkg-config (apt: libevent-d
                       pacman: libevent pkgconf; brew: libevent pkgconf), or build with the \
                       feature `bundled`";
 
+/// What to do where packages have only a libevent that is too new.
+const REMEDY_TOO_NEW: &str = "set PKG_CONFIG_PATH to the folder of an older libevent's .pc \
+                              files, or build with the feature `bundled`";
+
 fn main() {
     if let Err(sentence) = run() {
         // Cargo shows this line alone. After an exit code of our own it would show all output.
@@ -49,7 +53,7 @@ fn run() -> Result<(), String> {
         println!("cargo::rerun-if-changed={}", directory.display());
     }
     if !(OLDEST..TOO_NEW).contains(&headers.number) {
-        return Err(refusal(&headers.version, headers.directories.first()));
+        return Err(headers.refusal());
     }
     compile_table(include.as_deref(), &headers.version)?;
 
@@ -130,19 +134,29 @@ fn compile_table(include: Option<&Path>, version: &str) -> Result<(), String> {
     Ok(())
 }
 
-fn refusal(version: &str, directory: Option<&PathBuf>) -> String {
-    let place = directory.map(|directory| format!(" in {}", directory.display()));
-    format!(
-        "found libevent {version}{}, but php-event needs 2.1.12 or newer, below 2.2: {REMEDY}",
-        place.unwrap_or_default()
-    )
-}
-
 /// What the headers say about themselves.
 struct Headers {
     number: u32,
     version: String,
     directories: Vec<PathBuf>,
+}
+
+impl Headers {
+    fn refusal(&self) -> String {
+        let place = match self.directories.first() {
+            Some(directory) => format!(" in {}", directory.display()),
+            None => String::new(),
+        };
+        let remedy = if self.number < OLDEST {
+            REMEDY
+        } else {
+            REMEDY_TOO_NEW
+        };
+        format!(
+            "found libevent {}{place}, but php-event needs 2.1.12 or newer, below 2.2: {remedy}",
+            self.version
+        )
+    }
 }
 
 fn probe(include: Option<&Path>) -> Result<Headers, String> {
