@@ -17,7 +17,7 @@ use std::ffi::{CString, c_int};
 use std::fmt;
 use std::fs;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::ptr;
@@ -26,12 +26,13 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 pub use error::DnsError;
+pub(crate) use error::Outcome;
 use hosts::Hosts;
 use lookup::Pending;
 pub(crate) use lookup::{Callback, Family, find};
 pub use lookup::{Lookup, LookupOptions};
-use name::Host;
 
+use crate::address::Host;
 use crate::error::{Error, Result, c_text, cvt, cvt_p};
 use crate::flags::{AddressFamily, DnsFlags, DnsOptions};
 use crate::{EventBase, base, ffi, log};
@@ -308,19 +309,16 @@ impl EventDnsBase {
     pub fn add_nameserver_ip(&self, ip: &str) -> Result<()> {
         const CALL: &str = "EventDnsBase::addNameserverIp";
         let raw = self.0.usable(CALL)?;
-        let text = c_text(CALL, "address", ip)?;
-        let refused = |reason| Err(Error::argument(CALL, format!("{ip:?} {reason}")));
-        if !name::is_server_address(ip) {
-            return refused(
-                "is no address; give 192.0.2.1, 192.0.2.1:53, 2001:db8::1 or [2001:db8::1]:53",
-            );
-        }
+        let address = name::server_address(ip).map_err(|error| error.of(CALL))?;
+        let text = c_text(CALL, "address", address.to_string())?;
         // SAFETY: `usable` gave a DNS base that is not closed; C does not keep the text.
         let rc = unsafe { ffi::evdns_base_nameserver_ip_add(raw, text.as_ptr()) };
         match rc {
             0 => Ok(()),
-            3 => refused("is a name server of this DNS base already"),
-            4 => refused("names an interface that does not exist"),
+            3 => {
+                let reason = format!("{ip:?}: it is a name server of this DNS base already");
+                Err(Error::argument(CALL, reason))
+            }
             _ => cvt(CALL, -1).map(drop),
         }
     }
@@ -569,6 +567,9 @@ impl EventDnsBase {
     where
         F: FnOnce(Result<Vec<IpAddr>, DnsError>) + 'static,
     {
+        let callback = |found: Outcome| {
+            callback(found.map(|addresses| addresses.iter().map(SocketAddr::ip).collect()));
+        };
         self.resolve_as("EventDnsBase::resolve", host, options, Box::new(callback))
     }
 
@@ -582,7 +583,7 @@ impl EventDnsBase {
     ) -> Result<Lookup> {
         let raw = self.0.usable(call)?;
         let family = check_family(call, options.family)?;
-        let host = Host::parse(call, host)?;
+        let host = Host::parse(host).map_err(|error| error.of(call))?;
         let known = self.known(&host, family);
         if known.is_none() && self.count_nameservers() == 0 {
             let reason = "the DNS base has no name server; add one with add_nameserver_ip or parse_resolv_conf";
@@ -598,20 +599,21 @@ impl EventDnsBase {
                 } else {
                     0
                 };
-                pending.ask(call, raw, &text, search as c_int, family)?;
+                let name = c_text(call, "host name", text)?;
+                pending.ask(call, raw, &name, search as c_int, family)?;
             }
-            (Host::Address(_), None) => {}
+            (Host::Ip(_), None) => {}
         }
         Ok(Lookup::of(pending))
     }
 
     /// The addresses that no server need be asked for.
-    fn known(&self, host: &Host, family: AddressFamily) -> Option<Vec<IpAddr>> {
+    fn known(&self, host: &Host, family: AddressFamily) -> Option<Vec<SocketAddr>> {
         match host {
-            Host::Address(address) => Some(of_family(&[*address], family)),
+            Host::Ip(address) => Some(of_family(&[*address], family)),
             Host::Name { text, .. } => {
                 let hosts = self.0.hosts.borrow();
-                Some(of_family(hosts.find(text.to_str().ok()?)?, family))
+                Some(of_family(hosts.find(text)?, family))
             }
         }
     }
@@ -630,7 +632,8 @@ pub(crate) fn resolve_address(
     callback: Box<Callback>,
 ) -> Result<Lookup> {
     let family = check_family(call, family)?;
-    let Host::Address(address) = Host::parse(call, host)? else {
+    let host_or_ip = Host::parse(host).map_err(|error| error.of(call))?;
+    let Host::Ip(address) = host_or_ip else {
         let reason = format!(
             "{host:?} is a name, for which it takes a DNS base; without one give an address"
         );
@@ -652,10 +655,10 @@ fn check_family(call: &'static str, family: AddressFamily) -> Result<AddressFami
     Err(Error::argument(call, reason))
 }
 
-fn of_family(addresses: &[IpAddr], family: AddressFamily) -> Vec<IpAddr> {
-    let wanted = |address: &&IpAddr| match address {
-        IpAddr::V4(_) => Family::Ipv4.belongs_to(family),
-        IpAddr::V6(_) => Family::Ipv6.belongs_to(family),
+fn of_family(addresses: &[SocketAddr], family: AddressFamily) -> Vec<SocketAddr> {
+    let wanted = |address: &&SocketAddr| match address {
+        SocketAddr::V4(_) => Family::Ipv4.belongs_to(family),
+        SocketAddr::V6(_) => Family::Ipv6.belongs_to(family),
     };
     addresses.iter().filter(wanted).copied().collect()
 }

@@ -23,6 +23,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod address;
 mod base;
 mod buffer;
 mod buffer_event;
@@ -37,7 +38,6 @@ mod listener;
 mod native;
 pub mod process;
 mod runtime;
-mod socket_name;
 #[cfg(feature = "openssl")]
 mod ssl_context;
 pub mod stream;
@@ -47,6 +47,7 @@ mod waker;
 
 use http_framing as codec;
 
+pub use address::{Address, AddressError, SocketName};
 pub use base::{EventBase, LoopEnd, MAX_TIMEOUT};
 pub use buffer::EventBuffer;
 pub use buffer_event::{Callbacks, EventBufferEvent, Filters, RateLimit};
@@ -64,7 +65,6 @@ pub use http::{EventHttp, EventHttpConnection, EventHttpRequest, HttpError};
 pub use listener::{EventListener, ListenerTarget};
 pub use runtime::error::{Error, Error as EventException, Result};
 use runtime::{error, log};
-pub use socket_name::SocketName;
 #[cfg(feature = "openssl")]
 pub use ssl_context::{EventSslContext, SslMethod, SslOption, SslValue, SslVersion};
 pub use util::{EventUtil, SocketOptionValue};

@@ -20,9 +20,9 @@ use inner::Accept;
 pub(crate) use inner::Inner;
 pub use target::ListenerTarget;
 
+use crate::address::SocketName;
 use crate::error::{Error, Result, cvt, cvt_p};
 use crate::flags::ListenerFlags;
-use crate::socket_name::SocketName;
 use crate::stream::Stream;
 use crate::trampoline::{self, Slot};
 use crate::{Event, EventBase, ffi};

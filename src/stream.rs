@@ -11,7 +11,7 @@ use std::cell::Cell;
 use std::fmt;
 use std::io::{self, IoSlice, Read, Write};
 use std::mem::MaybeUninit;
-use std::net::{Shutdown, SocketAddr, ToSocketAddrs};
+use std::net::Shutdown;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use socket2::{Domain, SockAddr, Socket, Type};
 
+use crate::address::{Address, ListenOptions, connect, named, with_port};
 use crate::error::{Error, Result};
 use crate::process;
 
@@ -59,6 +60,18 @@ pub struct ContextOptions {
     /// Whether small writes go out at once, on accepted and connecting streams. Unlike in PHP
     /// the listener has it too: what it accepts inherits it, without a system call each.
     pub tcp_nodelay: bool,
+}
+
+impl ContextOptions {
+    fn listening(&self) -> ListenOptions {
+        ListenOptions {
+            backlog: self.backlog,
+            reuse_port: self.so_reuseport,
+            only_v6: self.ipv6_v6only,
+            nodelay: self.tcp_nodelay,
+            ..ListenOptions::default()
+        }
+    }
 }
 
 impl Default for ContextOptions {
@@ -308,59 +321,10 @@ impl fmt::Debug for Stream {
     }
 }
 
-/// Where a PHP address points to.
-enum Address {
-    Tcp(Vec<SocketAddr>),
-    Unix(SockAddr),
-}
-
-/// Reads `tcp://host:port`, `tcp://[v6]:port`, `unix://path`; without a scheme it is TCP.
-/// Host names are resolved, and that blocks.
-fn parse(call: &'static str, address: &str) -> Result<Address> {
-    let malformed = |why: &str| Error::argument(call, format!("{address:?}: {why}"));
-    if let Some(path) = address.strip_prefix("unix://") {
-        return match unix_address(path) {
-            Some(address) => Ok(Address::Unix(address)),
-            None => Err(malformed(BAD_PATH)),
-        };
-    }
-    let host = match address.split_once("://") {
-        Some(("tcp", host)) => host,
-        Some(_) => {
-            return Err(malformed(
-                "the scheme is not supported; give tcp:// or unix://",
-            ));
-        }
-        None => address,
-    };
-    match host.to_socket_addrs() {
-        Ok(addresses) => Ok(Address::Tcp(addresses.collect())),
-        Err(error) if error.kind() == io::ErrorKind::InvalidInput => Err(malformed(
-            "not an address with a port, such as tcp://127.0.0.1:80 or tcp://[::1]:80",
-        )),
-        Err(error) => Err(named(call, address, &error)),
-    }
-}
-
-/// What is wrong with a path that [`unix_address`] refuses.
-pub(crate) const BAD_PATH: &str =
-    "the path is empty, longer than the system allows, or holds a NUL";
-
-/// The address of a unix socket; a NUL in front puts it into Linux's abstract namespace.
-pub(crate) fn unix_address(path: &str) -> Option<SockAddr> {
-    let cut = path.rfind('\0').is_some_and(|at| at > 0); // the system would end it there
-    if path.is_empty() || cut {
-        return None;
-    }
-    SockAddr::unix(path).ok()
-}
-
-/// A system error whose text names the address it is about.
-pub(crate) fn named(call: &'static str, address: &str, error: &io::Error) -> Error {
-    Error::io(
-        call,
-        io::Error::new(error.kind(), format!("{address}: {error}")),
-    )
+/// Reads an address, and looks a host name up, which blocks.
+fn resolve(call: &'static str, text: &str) -> Result<Vec<Address>> {
+    let address = text.parse::<Address>().map_err(|error| error.of(call))?;
+    address.resolve().map_err(|error| Error::io(call, error))
 }
 
 /// Makes a listening stream on `tcp://ip:port`, `tcp://[v6]:port` or `unix://path`.
@@ -383,44 +347,94 @@ pub(crate) fn named(call: &'static str, address: &str, error: &io::Error) -> Err
 /// ```
 pub fn stream_socket_server(address: &str, context: &StreamContext) -> Result<Stream> {
     const CALL: &str = "stream_socket_server";
-    let options = &context.options;
-    let bound = match parse(CALL, address)? {
-        Address::Unix(path) => listen(Domain::UNIX, &path, options),
-        Address::Tcp(addresses) => first(addresses, |address| {
-            listen(Domain::for_address(address), &address.into(), options)
-        }),
-    };
+    let options = context.options.listening();
+    let bound = first(resolve(CALL, address)?, |address| options.on(address));
     let socket = bound.map_err(|error| named(CALL, address, &error))?;
     Ok(Stream::new(socket, Role::Listener))
 }
 
-fn listen(domain: Domain, address: &SockAddr, options: &ContextOptions) -> io::Result<Socket> {
-    let socket = Socket::new(domain, Type::STREAM, None)?;
-    if domain != Domain::UNIX {
-        socket.set_reuse_address(true)?;
-        socket.set_reuse_port(options.so_reuseport)?;
-        socket.set_tcp_nodelay(options.tcp_nodelay)?; // accepted connections inherit it
+/// Makes a listening stream for each address of a host name, all with one port: `localhost`
+/// usually is both `127.0.0.1` and `::1`. Any other address has one stream, as with
+/// [`stream_socket_server`].
+///
+/// With more than one address the streams of IPv6 leave IPv4 alone, unless the context says
+/// otherwise. Port 0 takes one that is free on every address.
+///
+/// Beyond PHP, whose `stream_socket_server` listens on the first address alone.
+///
+/// # Errors
+/// As [`stream_socket_server`], when one of the addresses cannot be listened on.
+///
+/// # Examples
+/// ```
+/// use php_event::stream::{StreamContext, stream_socket_get_name, stream_socket_servers};
+/// for server in stream_socket_servers("localhost:0", &StreamContext::default())? {
+///     println!("listening on {:?}", stream_socket_get_name(&server, false));
+/// }
+/// # Ok::<(), php_event::EventException>(())
+/// ```
+pub fn stream_socket_servers(address: &str, context: &StreamContext) -> Result<Vec<Stream>> {
+    const CALL: &str = "stream_socket_servers";
+    let addresses = resolve(CALL, address)?;
+    let mut options = context.options.listening();
+    if addresses.len() > 1 {
+        options.only_v6 = options.only_v6.or(Some(true));
     }
-    if let (Domain::IPV6, Some(only)) = (domain, options.ipv6_v6only) {
-        socket.set_only_v6(only)?;
+    let mut tries_left = PORT_TRIES;
+    loop {
+        tries_left -= 1;
+        match listen_on_all(&addresses, &options) {
+            Ok(sockets) => {
+                let stream = |socket| Stream::new(socket, Role::Listener);
+                return Ok(sockets.into_iter().map(stream).collect());
+            }
+            Err((_, error))
+                if error.kind() == io::ErrorKind::AddrInUse
+                    && addresses.len() > 1
+                    && addresses[0].port() == Some(0)
+                    && tries_left > 0 => {}
+            Err((at, error)) if at.to_string() == address => {
+                return Err(named(CALL, address, &error));
+            }
+            Err((at, error)) => return Err(named(CALL, format!("{address}: {at}"), &error)),
+        }
     }
-    socket.bind(address)?;
-    socket.listen(options.backlog)?;
-    socket.set_nonblocking(true)?;
-    Ok(socket)
+}
+
+/// How many free ports of the first address are tried on the others.
+const PORT_TRIES: u32 = 20;
+
+/// A socket on each address, on the port that the first one got; or the address that failed.
+fn listen_on_all(
+    addresses: &[Address],
+    options: &ListenOptions,
+) -> Result<Vec<Socket>, (Address, io::Error)> {
+    let (mut sockets, mut port) = (Vec::new(), None);
+    for address in addresses {
+        let address = match (address, port) {
+            (Address::Ip(ip), Some(port)) => Address::Ip(with_port(*ip, port)),
+            _ => address.clone(),
+        };
+        let bound = address.for_system().and_then(|to| {
+            let socket = options.on(&to)?;
+            let bound = socket.local_addr()?.as_socket();
+            Ok((socket, bound.map(|bound| bound.port())))
+        });
+        let (socket, bound_port) = bound.map_err(|error| (address, error))?;
+        port = bound_port;
+        sockets.push(socket);
+    }
+    Ok(sockets)
 }
 
 /// Tries each address, as PHP does; the error is the last one's.
 fn first(
-    addresses: Vec<SocketAddr>,
-    mut attempt: impl FnMut(SocketAddr) -> io::Result<Socket>,
+    addresses: Vec<Address>,
+    mut attempt: impl FnMut(&SockAddr) -> io::Result<Socket>,
 ) -> io::Result<Socket> {
-    let mut result = Err(io::Error::new(
-        io::ErrorKind::NotFound,
-        "the name has no address",
-    ));
+    let mut result = Err(io::ErrorKind::NotFound.into()); // `resolve` gives one address or more
     for address in addresses {
-        result = attempt(address);
+        result = address.for_system().and_then(|address| attempt(&address));
         if result.is_ok() {
             break;
         }
@@ -454,26 +468,13 @@ pub fn stream_socket_client(
     context: &StreamContext,
 ) -> Result<Stream> {
     const CALL: &str = "stream_socket_client";
-    let connect = |domain: Domain, to: &SockAddr| {
-        let socket = Socket::new(domain, Type::STREAM, None)?;
-        let timeout = timeout.max(Duration::from_millis(1));
-        if domain == Domain::UNIX {
-            connect_unix(&socket, to, timeout)?;
-        } else {
-            socket.connect_timeout(to, timeout)?;
-        }
-        socket.set_nonblocking(true)?;
-        if context.options.tcp_nodelay && domain != Domain::UNIX {
+    let connected = first(resolve(CALL, address)?, |address| {
+        let socket = connect(address, timeout.max(Duration::from_millis(1)))?;
+        if context.options.tcp_nodelay && !address.is_unix() {
             socket.set_tcp_nodelay(true)?;
         }
         Ok(socket)
-    };
-    let connected = match parse(CALL, address)? {
-        Address::Unix(path) => connect(Domain::UNIX, &path),
-        Address::Tcp(addresses) => first(addresses, |address| {
-            connect(Domain::for_address(address), &address.into())
-        }),
-    };
+    });
     let socket = connected.map_err(|error| named(CALL, address, &error))?;
     Ok(Stream::new(socket, Role::Connection))
 }
@@ -505,21 +506,6 @@ pub fn stream_socket_pair() -> Result<(Stream, Stream)> {
         Stream::new(one, Role::Connection),
         Stream::new(other, Role::Connection),
     ))
-}
-
-/// A unix socket that does not block is refused at once when the backlog is full; one that
-/// blocks waits for room, as long as a write may.
-fn connect_unix(socket: &Socket, to: &SockAddr, timeout: Duration) -> io::Result<()> {
-    socket.set_write_timeout(Some(timeout))?;
-    loop {
-        match socket.connect(to) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                return Err(io::ErrorKind::TimedOut.into());
-            }
-            result => return result,
-        }
-    }
 }
 
 /// Takes the next connection of a listener, waiting up to `timeout`; zero only looks, and

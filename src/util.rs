@@ -10,9 +10,10 @@ use std::{io, ptr};
 
 use nix::errno::Errno;
 
+use crate::address::SocketName;
 use crate::error::{Error, Result};
 use crate::flags::{SocketLevel, SocketOption};
-use crate::socket_name::SocketName;
+use crate::native::evutil;
 use crate::stream::Stream;
 use crate::{base, ffi};
 
@@ -114,8 +115,7 @@ impl EventUtil {
     #[doc(alias = "event_get_version_number")]
     #[must_use]
     pub fn libevent_version_number() -> u32 {
-        // SAFETY: takes nothing from us, and reads a constant of the library.
-        unsafe { ffi::event_get_version_number() }
+        evutil::version_number()
     }
 
     /// The number of the thread's last error of a system call, `errno`; 0 for none yet.

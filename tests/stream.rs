@@ -13,9 +13,9 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use php_event::stream::{
     ContextOptions, DEFAULT_TIMEOUT, Stream, StreamContext, fclose, feof, fread, fwrite,
     stream_context_create, stream_set_blocking, stream_set_timeout, stream_socket_accept,
-    stream_socket_client, stream_socket_get_name, stream_socket_server,
+    stream_socket_client, stream_socket_get_name, stream_socket_server, stream_socket_servers,
 };
-use php_event::{Error, Event, LoopEnd, Result};
+use php_event::{Address, Error, Event, LoopEnd, Result};
 use socket2::{Domain, SockRef, Socket, Type};
 use tempfile::TempDir;
 use test_support::{Seen, alone, limited, new_base, poll, run};
@@ -206,15 +206,15 @@ fn an_address_that_cannot_be_read_is_refused_by_name() {
     let long = format!("unix:///{}", "x".repeat(108));
     let connect = |address: &str| connect(address);
     for (address, word) in [
-        ("", "not an address with a port"),
-        ("tcp://", "not an address with a port"),
-        ("tcp://127.0.0.1", "not an address with a port"),
-        ("127.0.0.1", "not an address with a port"),
-        ("tcp://127.0.0.1:", "not an address with a port"),
-        ("tcp://127.0.0.1:http", "not an address with a port"),
-        ("tcp://127.0.0.1:65536", "not an address with a port"),
-        ("tcp://127.0.0.1:-1", "not an address with a port"),
-        ("tcp://[::1]", "not an address with a port"),
+        ("", "no port"),
+        ("tcp://", "no port"),
+        ("tcp://127.0.0.1", "no port"),
+        ("127.0.0.1", "no port"),
+        ("tcp://127.0.0.1:", "no number from 0 to 65535"),
+        ("tcp://127.0.0.1:http", "no number from 0 to 65535"),
+        ("tcp://127.0.0.1:65536", "no number from 0 to 65535"),
+        ("tcp://127.0.0.1:-1", "no number from 0 to 65535"),
+        ("tcp://[::1]", "no port; write [::1]:80"),
         ("udp://127.0.0.1:0", "scheme"),
         ("http://127.0.0.1:80", "scheme"),
         ("unix://", "path"),
@@ -239,6 +239,28 @@ fn an_address_that_cannot_be_read_is_refused_by_name() {
             assert!(text.contains(word), "{text}");
         }
     }
+}
+
+#[test]
+fn every_address_of_a_name_is_listened_on_with_one_port() {
+    let servers = stream_socket_servers("tcp://localhost:0", &StreamContext::default()).unwrap();
+    let names = servers.iter().map(name).collect::<Vec<_>>();
+    let port = |name: &str| name.rsplit_once(':').unwrap().1.to_owned();
+    assert!(names.iter().all(|name| port(name) == port(&names[0])));
+    let all = "localhost:0".parse::<Address>().unwrap().resolve().unwrap();
+    assert_eq!(servers.len(), all.len());
+    for (server, name) in servers.iter().zip(&names) {
+        let client = connect(name).unwrap();
+        accept(server);
+        drop(client);
+    }
+    let taken = format!("localhost:{}", port(&names[0]));
+    let error = stream_socket_servers(&taken, &StreamContext::default()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::AddrInUse);
+    let start = format!("stream_socket_servers: {taken}: ");
+    assert!(error.to_string().starts_with(&start), "{error}");
+    let one = stream_socket_servers("127.0.0.1:0", &StreamContext::default()).unwrap();
+    assert_eq!(one.len(), 1);
 }
 
 #[test]

@@ -4,20 +4,20 @@
 //! Runs no user code: what comes of a connect is told by the event callback, in the loop.
 #![allow(unsafe_code)]
 
-use std::io;
-use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::ptr;
 
-use socket2::{SockAddr, SockRef, Socket, Type};
+use socket2::{SockAddr, SockRef};
 
 use super::EventBufferEvent;
 use super::inner::Link;
-use crate::error::{Error, Result, c_text, cvt};
+use crate::address::{Address, AddressError, begin_connect, connecting};
+use crate::error::{Error, Result, cvt};
 use crate::ffi;
 
 impl EventBufferEvent {
-    /// Connects to a numeric address: `1.2.3.4:80`, `[::1]:80`, or `unix:/a/path`.
+    /// Connects to an [`Address`] other than a host name: `1.2.3.4:80`, `[::1]:80`,
+    /// `[fe80::1%eth0]:80`, `unix:/a/path`.
     ///
     /// Returns at once. The event callback is called in the loop, never in here, with
     /// `CONNECTED`, or with `ERROR` and the error number as the last socket error. What is
@@ -58,8 +58,8 @@ impl EventBufferEvent {
     pub fn connect(&self, address: &str) -> Result<()> {
         const CALL: &str = "EventBufferEvent::connect";
         self.may_connect(CALL)?;
-        let address = parse(CALL, address)?;
-        self.connect_address(CALL, &address)
+        let address = parse(CALL, address)?.for_system();
+        self.connect_address(CALL, &address.map_err(|error| Error::io(CALL, error))?)
     }
 
     /// As [`connect`](Self::connect), to an address that is parsed already.
@@ -117,11 +117,9 @@ impl EventBufferEvent {
         if let Some(fd) = given {
             // SAFETY: the source has the descriptor, and only `close` and `release` drop it.
             let fd = unsafe { BorrowedFd::borrow_raw(fd) };
-            begun(SockRef::from(&fd).connect(address)).map_err(io)?;
+            begin_connect(&SockRef::from(&fd), address).map_err(io)?;
         } else {
-            let socket = Socket::new(address.domain(), Type::STREAM, None).map_err(io)?;
-            socket.set_nonblocking(true).map_err(io)?;
-            begun(socket.connect(address)).map_err(io)?;
+            let socket = connecting(address).map_err(io)?;
             self.set_socket(call, socket)?;
         }
         self.expect_connected(call)
@@ -149,50 +147,15 @@ impl EventBufferEvent {
     }
 }
 
-/// A connect that goes on is no failure.
-pub(super) fn begun(result: io::Result<()>) -> io::Result<()> {
-    match result {
-        Err(error) if matches!(error.raw_os_error(), Some(libc::EINPROGRESS | libc::EINTR)) => {
-            Ok(())
-        }
-        other => other,
-    }
-}
-
 /// Reads an address; nothing is looked up.
-fn parse(call: &'static str, text: &str) -> Result<SockAddr> {
-    if let Some((scheme, path)) = text.split_once(':')
-        && scheme.eq_ignore_ascii_case("unix")
-    {
-        return unix(call, path);
-    }
-    let reason = match text.parse::<SocketAddr>() {
-        Ok(address) if address.port() > 0 => return Ok(address.into()),
-        Ok(_) => format!("the address {text:?} has port 0; give one from 1 to 65535"),
-        Err(_) if is_host(text) => {
-            format!("the address {text:?} has no port; give it as \"1.2.3.4:80\" or \"[::1]:80\"")
+fn parse(call: &'static str, text: &str) -> Result<Address> {
+    let address = text.parse::<Address>().map_err(|error| error.of(call))?;
+    let reason = match address {
+        Address::Name { .. } => {
+            "it holds a host name; connect_host looks names up, connect takes an IP address"
         }
-        Err(_) if text.rsplit_once(':').is_some_and(|(host, _)| is_host(host)) => {
-            format!("the address {text:?} has no port from 1 to 65535")
-        }
-        Err(_) => format!(
-            "{text:?} is no numeric address; connect_host looks names up, \"unix:PATH\" is a unix socket"
-        ),
+        _ if address.port() == Some(0) => "it has port 0; give one from 1 to 65535",
+        _ => return Ok(address),
     };
-    Err(Error::argument(call, reason))
-}
-
-/// Whether the text is an IP address, in brackets or not.
-fn is_host(text: &str) -> bool {
-    let bare = text.strip_prefix('[').and_then(|t| t.strip_suffix(']'));
-    bare.unwrap_or(text).parse::<IpAddr>().is_ok()
-}
-
-fn unix(call: &'static str, path: &str) -> Result<SockAddr> {
-    if path.is_empty() {
-        return Err(Error::argument(call, "the path after \"unix:\" is empty"));
-    }
-    c_text(call, "path", path)?; // the system would end it at the NUL
-    SockAddr::unix(path)
-        .map_err(|error| Error::argument(call, format!("the path {path:?}: {error}")))
+    Err(AddressError::new(text, reason).of(call))
 }

@@ -6,19 +6,20 @@
 #![allow(unsafe_code)]
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::rc::Rc;
 use std::vec;
 
-use socket2::{SockAddr, SockRef, Socket, Type};
+use socket2::{SockAddr, SockRef};
 
 use super::EventBufferEvent;
-use super::connect::begun;
 use super::inner::Link;
+use crate::address::{Host, begin_connect, connecting, with_port};
+use crate::dns::Outcome;
 use crate::error::{Error, Result, cvt};
 use crate::flags::{AddressFamily, BufferEventFlags, EventFlags};
-use crate::{DnsError, Event, EventDnsBase, Lookup, LookupOptions, dns, ffi};
+use crate::{Event, EventDnsBase, Lookup, LookupOptions, dns, ffi};
 
 const CALL: &str = "EventBufferEvent::connectHost";
 
@@ -110,7 +111,10 @@ impl EventBufferEvent {
             return Err(Error::State { call: CALL, reason });
         }
         #[cfg(feature = "openssl")]
-        self.name_host(hostname)?;
+        match Host::parse_ip(hostname) {
+            Ok(Some(ip)) => self.name_host(&ip.ip().to_string())?, // no zone, no brackets
+            _ => self.name_host(hostname)?,
+        }
         let weak = Rc::downgrade(&self.0);
         let found = Box::new(move |outcome| {
             if let Some(inner) = weak.upgrade() {
@@ -160,13 +164,13 @@ impl EventBufferEvent {
     }
 
     /// The lookup is over.
-    fn found(&self, outcome: Result<Vec<IpAddr>, DnsError>, port: u16) {
+    fn found(&self, outcome: Outcome, port: u16) {
         let Some(dial) = self.0.dial.take() else {
             return;
         };
         match outcome {
             Ok(addresses) => {
-                let addresses = addresses.into_iter().map(|ip| SocketAddr::new(ip, port));
+                let addresses = addresses.into_iter().map(|ip| with_port(ip, port));
                 self.dial(dial.given, addresses.collect::<Vec<_>>().into_iter(), 0);
             }
             Err(error) => {
@@ -213,15 +217,11 @@ impl EventBufferEvent {
                 if again {
                     forget_attempt(given.as_fd());
                 }
+                begin_connect(&SockRef::from(given), address)?;
                 Rc::clone(given)
             }
-            None => {
-                let socket = Socket::new(address.domain(), Type::STREAM, None)?;
-                socket.set_nonblocking(true)?;
-                Rc::new(socket)
-            }
+            None => Rc::new(connecting(address)?),
         };
-        begun(SockRef::from(&source).connect(address))?;
         let weak = Rc::downgrade(&self.0);
         let tried = move |source: &Rc<dyn AsFd>, what: EventFlags| {
             if let Some(inner) = weak.upgrade() {

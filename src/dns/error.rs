@@ -1,7 +1,7 @@
 //! [`DnsError`]: why a lookup found no address.
 
 use std::ffi::c_int;
-use std::net::IpAddr;
+use std::net::SocketAddr;
 
 use crate::ffi;
 
@@ -63,8 +63,8 @@ pub enum DnsError {
     Shutdown,
 }
 
-/// The addresses, or why there are none.
-pub(crate) type Outcome = Result<Vec<IpAddr>, DnsError>;
+/// The addresses, with port 0, or why there are none.
+pub(crate) type Outcome = Result<Vec<SocketAddr>, DnsError>;
 
 impl DnsError {
     /// What a callback's error number means; 0 is none.

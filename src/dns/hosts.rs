@@ -5,11 +5,13 @@
 //! Owns: the names and their addresses. Lends to C: nothing. Runs no user code.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use crate::address::Host;
 
 /// The addresses of names, in the order of the lines that have them.
 #[derive(Default)]
-pub(super) struct Hosts(HashMap<String, Vec<IpAddr>>);
+pub(super) struct Hosts(HashMap<String, Vec<SocketAddr>>);
 
 impl Hosts {
     /// Adds what a file says. A line that does not begin with an address says nothing.
@@ -17,7 +19,7 @@ impl Hosts {
         for line in String::from_utf8_lossy(file).lines() {
             let line = line.split('#').next().unwrap_or_default();
             let mut words = line.split_ascii_whitespace();
-            let Some(Ok(address)) = words.next().map(str::parse) else {
+            let Some(Ok(Some(address))) = words.next().map(Host::parse_ip) else {
                 continue;
             };
             words.for_each(|name| self.add_one(name, address));
@@ -26,11 +28,11 @@ impl Hosts {
 
     /// Adds what is true on every host, where there is no file that says so.
     pub(super) fn add_localhost(&mut self) {
-        self.add_one("localhost", Ipv4Addr::LOCALHOST.into());
-        self.add_one("localhost", Ipv6Addr::LOCALHOST.into());
+        self.add_one("localhost", (Ipv4Addr::LOCALHOST, 0).into());
+        self.add_one("localhost", (Ipv6Addr::LOCALHOST, 0).into());
     }
 
-    fn add_one(&mut self, name: &str, address: IpAddr) {
+    fn add_one(&mut self, name: &str, address: SocketAddr) {
         let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
         let addresses = self.0.entry(name).or_default();
         if !addresses.contains(&address) {
@@ -39,7 +41,7 @@ impl Hosts {
     }
 
     /// The addresses of a name, however it is written, if a file has it.
-    pub(super) fn find(&self, name: &str) -> Option<&[IpAddr]> {
+    pub(super) fn find(&self, name: &str) -> Option<&[SocketAddr]> {
         self.0.get(&name.to_ascii_lowercase()).map(Vec::as_slice)
     }
 }
@@ -53,7 +55,7 @@ mod tests {
         Some(
             addresses
                 .iter()
-                .map(|address| format!("{address} "))
+                .map(|address| format!("{} ", address.ip()))
                 .collect(),
         )
     }
@@ -68,7 +70,8 @@ mod tests {
               192.0.2.2 one#uno\n\
               nonsense two\n\
               192.0.2.3:80 two\n\
-              fe80::1%lo two\n\
+              fe80::1%lo link # with its interface\n\
+              fe80::1%nonesuch0 two\n\
               192.0.2.4\n\
               \xff\xfe two\n\
               192.0.2.5 last",
@@ -80,6 +83,7 @@ mod tests {
         assert_eq!(found(&hosts, "UNO").unwrap(), "192.0.2.1 ");
         assert_eq!(found(&hosts, "un").unwrap(), "192.0.2.1 ");
         assert_eq!(found(&hosts, "last").unwrap(), "192.0.2.5 ");
+        assert_eq!(found(&hosts, "link").unwrap(), "fe80::1 ");
         for name in ["two", "odin", "#", "", "a"] {
             assert_eq!(found(&hosts, name), None, "{name:?}");
         }

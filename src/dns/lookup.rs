@@ -11,7 +11,7 @@
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
 use std::ffi::{CStr, c_char, c_int, c_void};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ptr;
 use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
@@ -358,22 +358,22 @@ impl Family {
         }
     }
 
-    fn read(self, addresses: &[u8]) -> Vec<IpAddr> {
+    fn read(self, addresses: &[u8]) -> Vec<SocketAddr> {
         match self {
             Self::Ipv4 => {
                 let (addresses, _rest) = addresses.as_chunks::<4>();
-                addresses.iter().map(|bytes| IpAddr::from(*bytes)).collect()
+                addresses.iter().map(|bytes| (*bytes, 0).into()).collect()
             }
             Self::Ipv6 => {
                 let (addresses, _rest) = addresses.as_chunks::<16>();
-                addresses.iter().map(|bytes| IpAddr::from(*bytes)).collect()
+                addresses.iter().map(|bytes| (*bytes, 0).into()).collect()
             }
         }
     }
 }
 
 /// No addresses are a failure.
-pub(super) fn some(addresses: Vec<IpAddr>) -> Outcome {
+pub(super) fn some(addresses: Vec<SocketAddr>) -> Outcome {
     if addresses.is_empty() {
         Err(DnsError::NoAddress)
     } else {

@@ -1,180 +1,45 @@
-//! What may be asked for: addresses, which answer themselves, and names of hosts.
+//! Domains of the search list and addresses of name servers.
 //!
 //! Owns, lends to C: nothing. Runs no user code.
 
-use std::borrow::Cow;
 use std::ffi::CString;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::SocketAddr;
 
+use crate::address::{Address, AddressError, Host, check_name, with_port};
 use crate::error::{Error, Result, c_text};
-
-/// The longest name that fits in a query, without the dot at its end.
-const NAME_MAX: usize = 253;
-
-/// The longest part of a name between two dots.
-const LABEL_MAX: usize = 63;
-
-/// A host, as it was asked for.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Host {
-    Address(IpAddr),
-    Name {
-        text: CString,
-        /// It ended in a dot: the search list is not for it.
-        absolute: bool,
-    },
-}
-
-impl Host {
-    /// Refuses what can be no host, before C sends it or cuts it at a NUL.
-    pub(super) fn parse(call: &'static str, host: &str) -> Result<Self> {
-        if let Ok(address) = host.parse() {
-            return Ok(Self::Address(address));
-        }
-        if host.starts_with('[') {
-            let reason = format!("{host:?} is no host name; give an IPv6 address without brackets");
-            return Err(Error::argument(call, reason));
-        }
-        let text = c_text(call, "host name", host)?;
-        let (text, absolute) = match text.to_bytes().strip_suffix(b".") {
-            Some(relative) => (c_text(call, "host name", relative)?, true),
-            None => (text, false),
-        };
-        check(text.to_bytes()).map_err(|reason| {
-            Error::argument(call, format!("{host:?} is no host name: {reason}"))
-        })?;
-        Ok(Self::Name { text, absolute })
-    }
-}
 
 /// A domain for the search list, without the dots that may stand in front of it.
 pub(super) fn domain(call: &'static str, domain: &str) -> Result<CString> {
-    let text = c_text(call, "domain", domain.trim_start_matches('.'))?;
-    let bytes = text.to_bytes();
-    check(bytes.strip_suffix(b".").unwrap_or(bytes))
-        .map_err(|reason| Error::argument(call, format!("{domain:?} is no domain: {reason}")))?;
-    Ok(text)
+    let given = domain;
+    let domain = domain.trim_start_matches('.');
+    check_name(domain.strip_suffix('.').unwrap_or(domain))
+        .map_err(|reason| Error::argument(call, format!("{given:?}: {reason}")))?;
+    c_text(call, "domain", domain)
 }
 
-/// Whether libevent can put a name into a query, and a resolver make sense of it.
-fn check(name: &[u8]) -> Result<(), Cow<'static, str>> {
-    if name.is_empty() {
-        return Err("it is empty".into());
-    }
-    if name.len() > NAME_MAX {
-        return Err(format!("{} bytes are more than {NAME_MAX}", name.len()).into());
-    }
-    for label in name.split(|byte| *byte == b'.') {
-        if label.is_empty() {
-            return Err("nothing stands before or between its dots".into());
-        }
-        if label.len() > LABEL_MAX {
-            return Err(
-                format!("a part of {} bytes is longer than {LABEL_MAX}", label.len()).into(),
-            );
-        }
-    }
-    let odd = |byte: &&u8| !byte.is_ascii_alphanumeric() && !matches!(byte, b'-' | b'_' | b'.');
-    match name.iter().find(odd) {
-        None => Ok(()),
-        Some(byte) if !byte.is_ascii() => {
-            Err("give a name with letters beyond ASCII in its xn-- form".into())
-        }
-        Some(byte) => Err(format!("{:?} cannot be part of one", char::from(*byte)).into()),
-    }
-}
+/// The port of name servers.
+const PORT: u16 = 53;
 
-/// Whether libevent reads an address here, with or without a port: `192.0.2.1:53`,
-/// `[2001:db8::1]:53`, `2001:db8::1`, and an IPv6 address may name its interface.
-pub(super) fn is_server_address(text: &str) -> bool {
-    let port = |port: &str| port.parse::<u16>().is_ok_and(|port| port > 0);
-    let ipv4 = |address: &str| address.parse::<Ipv4Addr>().is_ok();
-    let ipv6 = |address: &str| {
-        let (address, interface) = address.split_once('%').unwrap_or((address, "lo"));
-        !interface.is_empty() && address.parse::<Ipv6Addr>().is_ok()
-    };
-    if let Some((address, rest)) = text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        return ipv6(address) && (rest.is_empty() || rest.strip_prefix(':').is_some_and(port));
+/// The address of a name server, with or without a port: `192.0.2.1`, `192.0.2.1:53`,
+/// `2001:db8::1`, `[2001:db8::1]:53`.
+pub(super) fn server_address(text: &str) -> Result<SocketAddr, AddressError> {
+    const FORMS: &str =
+        "is no address; give 192.0.2.1, 192.0.2.1:53, 2001:db8::1 or [2001:db8::1]:53";
+    match Host::parse_ip(text) {
+        Ok(Some(ip)) => return Ok(with_port(ip, PORT)),
+        Err(error) if text.contains('%') && !text.contains("]:") => return Err(error),
+        Ok(None) | Err(_) => {}
     }
-    match text.split_once(':') {
-        None => ipv4(text),
-        Some((address, last)) if !last.contains(':') => ipv4(address) && port(last),
-        Some(_) => ipv6(text),
+    match text.parse() {
+        Ok(Address::Ip(address)) if address.port() > 0 => Ok(address),
+        Err(error) if text.contains('%') => Err(error),
+        _ => Err(AddressError::new(text, FORMS)),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn name(host: &str) -> (String, bool) {
-        match Host::parse("f", host) {
-            Ok(Host::Name { text, absolute }) => (text.into_string().unwrap(), absolute),
-            other => panic!("{host:?}: {other:?}"),
-        }
-    }
-
-    #[track_caller]
-    fn refused(host: &str, reason: &str) {
-        let error = Host::parse("f", host).unwrap_err().to_string();
-        assert!(error.starts_with("f: "), "{error}");
-        assert!(error.contains(reason), "{error}");
-    }
-
-    #[test]
-    fn an_address_answers_itself() {
-        for address in [
-            "127.0.0.1",
-            "255.255.255.255",
-            "::1",
-            "2001:db8::7",
-            "::ffff:1.2.3.4",
-        ] {
-            let expected = Host::Address(address.parse().unwrap());
-            assert_eq!(Host::parse("f", address).unwrap(), expected);
-        }
-    }
-
-    #[test]
-    fn a_name_is_taken_as_it_is_and_its_last_dot_makes_it_absolute() {
-        for host in [
-            "a",
-            "a.b-c.example",
-            "_sip._tcp.example",
-            "1.2.3",
-            "xn--bcher-kva.example",
-        ] {
-            assert_eq!(name(host), (host.to_owned(), false));
-            assert_eq!(name(&format!("{host}.")), (host.to_owned(), true));
-        }
-    }
-
-    #[test]
-    fn lengths_are_allowed_up_to_the_limit_and_not_one_past_it() {
-        let label = "a".repeat(LABEL_MAX);
-        assert_eq!(name(&label).0, label);
-        refused(&format!("{label}a"), "64 bytes is longer than 63");
-        let longest = format!("{label}.{label}.{label}.{}", "b".repeat(NAME_MAX - 3 * 64));
-        assert_eq!(longest.len(), NAME_MAX);
-        assert_eq!(name(&longest), (longest.clone(), false));
-        assert_eq!(name(&format!("{longest}.")), (longest.clone(), true));
-        refused(&format!("{longest}c"), "254 bytes are more than 253");
-    }
-
-    #[test]
-    fn what_can_be_no_host_is_refused_with_its_reason() {
-        refused("", "it is empty");
-        refused(".", "it is empty");
-        refused("a..b", "nothing stands before or between");
-        refused(".a", "nothing stands before or between");
-        refused("a..", "nothing stands before or between");
-        refused("[::1]", "without brackets");
-        refused("a\0b", r#""a\0b" holds a NUL"#);
-        refused("bücher.example", "xn-- form");
-        for odd in ["a b", "a\r\nb", "a/b", "a:80", "fe80::1%lo", "*.a", "a@b"] {
-            refused(odd, "cannot be part of one");
-        }
-    }
 
     #[test]
     fn a_domain_loses_the_dots_in_front() {
@@ -187,18 +52,23 @@ mod tests {
     }
 
     #[test]
-    fn addresses_of_servers_are_those_that_libevent_reads() {
-        for good in [
-            "1.2.3.4",
-            "1.2.3.4:53",
-            "::1",
-            "[::1]",
-            "[::1]:5353",
-            "fe80::1%lo",
-            "[fe80::1%2]:53",
+    fn the_port_of_a_server_is_53_unless_one_is_given() {
+        for (text, expected) in [
+            ("1.2.3.4", "1.2.3.4:53"),
+            ("1.2.3.4:5353", "1.2.3.4:5353"),
+            ("::1", "[::1]:53"),
+            ("[::1]", "[::1]:53"),
+            ("[::1]:5353", "[::1]:5353"),
         ] {
-            assert!(is_server_address(good), "{good:?}");
+            assert_eq!(server_address(text).unwrap().to_string(), expected);
         }
+        for text in ["fe80::1%lo", "[fe80::1%lo]:53", "[fe80::1%2]"] {
+            assert_eq!(server_address(text).unwrap().port(), 53);
+        }
+    }
+
+    #[test]
+    fn what_is_no_address_of_a_server_is_refused() {
         for bad in [
             "",
             ":",
@@ -208,6 +78,8 @@ mod tests {
             "1.2.3.4:65536",
             "1.2.3.4:5x",
             "localhost",
+            "localhost:53",
+            "unix:/a",
             "[1.2.3.4]",
             "[::1",
             "::1]",
@@ -220,7 +92,7 @@ mod tests {
             "[]",
             "%lo",
         ] {
-            assert!(!is_server_address(bad), "{bad:?}");
+            assert!(server_address(bad).is_err(), "{bad:?}");
         }
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::error::{Error, Result};
 
-use super::name::is_server_address;
+use super::name::server_address;
 
 /// The option that libevent keeps for `evdns_getaddrinfo`, in whose place a lookup waits.
 pub(super) const ALLOW_SKEW: &str = "getaddrinfo-allow-skew";
@@ -54,7 +54,7 @@ pub(super) fn check<'a>(call: &'static str, option: &'a str, value: &str) -> Res
             format!("a number of seconds, at least {SHORTEST}"),
         ),
         Takes::Address => (
-            is_server_address(value),
+            server_address(value).is_ok(),
             "an address such as 192.0.2.1 or [2001:db8::1]:5353".to_owned(),
         ),
     };

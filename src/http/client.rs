@@ -33,7 +33,7 @@ mod settings;
 use std::cell::OnceCell;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
-use std::net::{IpAddr, Shutdown};
+use std::net::{IpAddr, Shutdown, SocketAddr};
 use std::os::fd::BorrowedFd;
 use std::ptr;
 use std::rc::{Rc, Weak};
@@ -43,7 +43,9 @@ use socket2::SockRef;
 
 use super::connection::{End, Lent};
 use super::{EventHttpConnection, connection, headers, peer, request};
+use crate::address::{self, ip_text};
 use crate::dns::DnsError;
+use crate::dns::Outcome;
 use crate::error::{Error, Result, c_text, cvt, cvt_p};
 use crate::flags::AddressFamily;
 use crate::{Event, EventDnsBase, Lookup, LookupOptions, base, ffi, log, process, trampoline};
@@ -73,11 +75,11 @@ pub(crate) struct ClientConnection {
     attempts: Cell<u32>,   // how many retries there were since it last came about
     pause: RefCell<Option<Event>>, // until the next retry
     lookup: RefCell<Option<Lookup>>,
-    addresses: RefCell<VecDeque<IpAddr>>, // what a lookup found, and was not tried yet
+    addresses: RefCell<VecDeque<SocketAddr>>, // what a lookup found, and was not tried yet
 }
 
 enum Host {
-    Address(IpAddr),
+    Address(SocketAddr), // with port 0
     Name(EventDnsBase),
 }
 
@@ -104,22 +106,25 @@ impl connection::Inner {
         port: u16,
     ) -> Result<Rc<Self>> {
         base.usable(call)?;
-        let host = match (address.parse(), dns) {
-            (Ok(ip), _) => Host::Address(ip),
-            (Err(_), Some(dns)) if !dns.is_on(base) => {
+        let ip = address::Host::parse_ip(address).map_err(|error| error.of(call))?;
+        let host = match (ip, dns) {
+            (Some(ip), _) => Host::Address(ip),
+            (None, Some(dns)) if !dns.is_on(base) => {
                 let reason = "the DNS base is of another event base";
                 return Err(Error::argument(call, reason));
             }
-            (Err(_), Some(dns)) => {
+            (None, Some(dns)) => {
                 c_text(call, "host name", address)?;
                 Host::Name(dns.clone())
             }
-            (Err(_), None) => {
-                let hint = "is no numeric address: give a DNS base for a name, and no brackets";
+            (None, None) => {
+                let hint = "is no IP address; give one, or a DNS base for a name";
                 return Err(Error::argument(call, format!("{address:?} {hint}")));
             }
         };
         headers::checked_line(call, "host name", address)?;
+        let plain = ip.map(|ip| ip.ip().to_string()); // TLS and `Host` take no zone
+        let address = plain.as_deref().unwrap_or(address);
         if port == 0 {
             return Err(Error::argument(call, "there is no port 0 to connect to"));
         }
@@ -188,7 +193,7 @@ impl ClientConnection {
     /// Whom requests go to, as `Host` has it.
     fn authority(&self) -> String {
         let address = match &self.host {
-            Host::Address(IpAddr::V6(ip)) => format!("[{ip}]"),
+            Host::Address(SocketAddr::V6(ip)) => format!("[{}]", ip.ip()),
             _ => self.address.clone(),
         };
         let usual = if self.speaks_tls() { 443 } else { 80 };
@@ -217,7 +222,7 @@ impl ClientConnection {
     fn check_local(&self, call: &'static str, local: IpAddr) -> Result<()> {
         match self.host {
             Host::Address(ip) if ip.is_ipv4() != local.is_ipv4() => {
-                let reason = format!("{local} is of another IP version than {ip}");
+                let reason = format!("{local} is of another IP version than {}", ip.ip());
                 Err(Error::argument(call, reason))
             }
             _ => Ok(()),
@@ -335,7 +340,7 @@ impl ClientConnection {
             }
         };
         let settings = self.settings.get();
-        let address = c_text(call, "address", ip.to_string())?;
+        let address = c_text(call, "address", ip_text(&ip))?;
         let (bev, arg) = (self.bufferevent(call, conn)?, self.arg.get());
         let base = conn.base().raw();
         // SAFETY: `conn` holds the base; libevent copies the address, and owns `bev` from now on.
@@ -366,7 +371,7 @@ impl ClientConnection {
         // SAFETY: made above.
         unsafe { settings.apply(raw) };
         // SAFETY: made above, and not connected yet.
-        unsafe { settings.bind(raw, ip) }?;
+        unsafe { settings.bind(raw, ip.ip()) }?;
         Ok(true)
     }
 
@@ -414,7 +419,7 @@ impl ClientConnection {
         Ok(())
     }
 
-    fn looked_up(&self, conn: &Rc<connection::Inner>, outcome: Result<Vec<IpAddr>, DnsError>) {
+    fn looked_up(&self, conn: &Rc<connection::Inner>, outcome: Outcome) {
         drop(self.lookup.take());
         let error = match outcome {
             Ok(addresses) if addresses.is_empty() => DnsError::NoAddress,

@@ -4,18 +4,15 @@
 //! Lent to C: the descriptor. Runs user code: the destructor of a socket that was given.
 #![allow(unsafe_code)]
 
-use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::ptr;
 
-use socket2::{Domain, SockRef, Socket, Type};
+use socket2::{SockRef, Socket};
 
+use crate::address::{ListenOptions, named};
 use crate::error::{Error, Result, cvt, cvt_p};
 use crate::{base, ffi, trampoline};
-
-/// Connections that wait to be accepted; libevent's own number.
-const BACKLOG: i32 = 128;
 
 /// A socket that libevent accepts from.
 pub(super) struct Listening {
@@ -25,23 +22,18 @@ pub(super) struct Listening {
 
 /// Makes a socket that listens on `address`, and says on which it came to be.
 pub(super) fn bound(call: &'static str, address: SocketAddr) -> Result<(Socket, SocketAddr)> {
-    listen(address).map_err(|error| {
-        let text = format!("{address}: {error}");
-        Error::io(call, io::Error::new(error.kind(), text))
-    })
-}
-
-fn listen(address: SocketAddr) -> io::Result<(Socket, SocketAddr)> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
-    socket.set_reuse_address(true)?;
-    // What is accepted inherits the next two, without a system call each.
-    socket.set_keepalive(true)?;
-    socket.set_tcp_nodelay(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    socket.set_nonblocking(true)?;
-    let bound = socket.local_addr()?.as_socket().unwrap_or(address);
-    Ok((socket, bound))
+    let options = ListenOptions {
+        keepalive: true,
+        nodelay: true,
+        ..ListenOptions::default()
+    };
+    let socket = options
+        .on(&address.into())
+        .map_err(|error| named(call, address, &error))?;
+    let local = socket
+        .local_addr()
+        .map_err(|error| Error::io(call, error))?;
+    Ok((socket, local.as_socket().unwrap_or(address)))
 }
 
 /// Refuses what libevent could not accept TCP connections from.

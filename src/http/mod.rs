@@ -18,7 +18,7 @@ pub(crate) mod server;
 mod server_request;
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::rc::Rc;
 use std::time::Duration;
@@ -28,7 +28,8 @@ pub use connection::EventHttpConnection;
 pub use request::EventHttpRequest;
 
 use crate::EventBase;
-use crate::error::{Error, Result};
+use crate::address::{numeric_ip, with_port};
+use crate::error::Result;
 use crate::flags::HttpMethods;
 
 /// An HTTP server.
@@ -197,12 +198,8 @@ impl EventHttp {
     pub fn bind(&self, address: &str, port: u16) -> Result<SocketAddr> {
         const CALL: &str = "EventHttp::bind";
         let server = self.server(CALL)?;
-        let ip: IpAddr = address.parse().map_err(|_| {
-            let hint = "no numeric address: give 127.0.0.1 or ::1, without a port or brackets";
-            Error::argument(CALL, format!("{address:?} is {hint}"))
-        })?;
-        let address = SocketAddr::new(ip, port);
-        let (socket, bound) = listening::bound(CALL, address)?;
+        let ip = numeric_ip(CALL, address)?;
+        let (socket, bound) = listening::bound(CALL, with_port(ip, port))?;
         server.listen(CALL, Box::new(socket))?;
         Ok(bound)
     }

@@ -2,23 +2,18 @@
 //!
 //! Owns: the socket that it was given, or the one that it bound, until the listener has it.
 //! Lent to C: nothing. Runs user code: the `AsFd` of a given socket, once.
-#![allow(unsafe_code)]
 
-use std::borrow::Cow;
-use std::net::{Ipv6Addr, SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixListener;
 use std::{fmt, io};
 
-use socket2::{SockAddr, SockRef, Socket, Type};
+use socket2::{SockRef, Socket};
 
+use crate::address::{Address, AddressError, ListenOptions, named};
 use crate::error::{Error, Result};
-use crate::ffi;
 use crate::flags::ListenerFlags;
-use crate::stream::{BAD_PATH, Stream, named, unix_address};
-
-/// The backlog that a negative number stands for; libevent's.
-const BACKLOG: i32 = 128;
+use crate::stream::Stream;
 
 /// What an [`EventListener`](crate::EventListener) listens on: an address that it is to bind,
 /// or a socket that it is to own.
@@ -43,7 +38,7 @@ pub struct ListenerTarget(Kind);
 
 enum Kind {
     Text(String),
-    Ip(SocketAddr),
+    Address(Address),
     Socket(Box<dyn AsFd>),
 }
 
@@ -74,54 +69,52 @@ impl ListenerTarget {
         flags: ListenerFlags,
         backlog: i32,
     ) -> Result<(Box<dyn AsFd>, RawFd)> {
-        let bound = |text: String, address: SockAddr| {
-            let socket = bind(call, &text, &address, flags, backlog)?;
-            Ok((text, Box::new(socket) as Box<dyn AsFd>))
+        let bound = |text: &str, address| {
+            let socket = bind(call, text, &address, flags, backlog)?;
+            let fd = socket.as_raw_fd();
+            Ok((Box::new(socket) as Box<dyn AsFd>, fd))
         };
-        let (name, socket) = match self.0 {
-            Kind::Text(text) => parse(call, &text).and_then(|address| bound(text, address))?,
-            Kind::Ip(address) => bound(address.to_string(), address.into())?,
-            Kind::Socket(socket) => ("the given socket".to_owned(), socket),
-        };
-        let fd = prepare(&*socket, backlog).map_err(|error| named(call, &name, &error))?;
-        Ok((socket, fd))
+        match self.0 {
+            Kind::Text(text) => bound(&text, parse(call, &text)?),
+            Kind::Address(address) => bound(&address.to_string(), address),
+            Kind::Socket(socket) => {
+                let fd = prepare(&*socket, backlog)
+                    .map_err(|error| named(call, "the given socket", &error))?;
+                Ok((socket, fd))
+            }
+        }
     }
 }
 
-/// Binds a socket of our own.
+/// Makes a listening socket of our own.
 fn bind(
     call: &'static str,
     text: &str,
-    address: &SockAddr,
+    address: &Address,
     flags: ListenerFlags,
     backlog: i32,
 ) -> Result<Socket> {
+    let refused = |reason: &str| Error::argument(call, format!("{text}: {reason}"));
     if backlog == 0 {
-        let reason = format!(
-            "{text}: a backlog of 0 is for a socket that listens already; give -1 for {BACKLOG}"
-        );
-        return Err(Error::argument(call, reason));
+        return Err(refused(
+            "a backlog of 0 is for a socket that listens already; give -1 for 128",
+        ));
     }
     let deferred = flags.contains(ListenerFlags::DEFERRED_ACCEPT);
     if deferred && address.is_unix() {
-        let reason = format!("{text}: OPT_DEFERRED_ACCEPT is for TCP, not for unix sockets");
-        return Err(Error::argument(call, reason));
+        return Err(refused(
+            "OPT_DEFERRED_ACCEPT is for TCP, not for unix sockets",
+        ));
     }
-    let bound = || {
-        let socket = Socket::new(address.domain(), Type::STREAM, None)?;
-        socket.set_keepalive(true)?; // accepted connections inherit it
-        socket.set_reuse_address(flags.contains(ListenerFlags::REUSEABLE))?;
-        if deferred {
-            // SAFETY: sets an option of a socket that this frame owns.
-            let rc = unsafe { ffi::evutil_make_tcp_listen_socket_deferred(socket.as_raw_fd()) };
-            if rc != 0 {
-                return Err(io::Error::last_os_error());
-            }
-        }
-        socket.bind(address)?;
-        Ok(socket)
+    let options = ListenOptions {
+        backlog: ListenOptions::backlog(backlog),
+        reuse_address: flags.contains(ListenerFlags::REUSEABLE),
+        keepalive: true, // as libevent sets it
+        deferred,
+        ..ListenOptions::default()
     };
-    bound().map_err(|error| named(call, text, &error))
+    let bound = address.for_system().and_then(|to| options.on(&to));
+    bound.map_err(|error| named(call, text, &error))
 }
 
 /// Sees to it that a socket listens and that accepting does not block.
@@ -134,41 +127,23 @@ fn prepare(socket: &dyn AsFd, backlog: i32) -> io::Result<RawFd> {
             let reason = "it does not listen; give a backlog, or -1 for the default one";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, reason));
         }
-        _ => socket.listen(if backlog < 0 { BACKLOG } else { backlog })?,
+        _ => socket.listen(ListenOptions::backlog(backlog))?,
     }
     socket.set_nonblocking(true)?;
     Ok(fd.as_raw_fd())
 }
 
-fn parse(call: &'static str, text: &str) -> Result<SockAddr> {
-    if let Some((prefix, path)) = text.split_at_checked(5)
-        && prefix.eq_ignore_ascii_case("unix:")
-    {
-        let address = unix_address(path);
-        return address.ok_or_else(|| Error::argument(call, format!("{text:?}: {BAD_PATH}")));
-    }
-    match text.parse::<SocketAddr>() {
-        Ok(address) => Ok(address.into()),
-        Err(_) => Err(Error::argument(call, format!("{text:?}: {}", why(text)))),
-    }
-}
-
-/// What is wrong with a text that is no address.
-fn why(text: &str) -> Cow<'static, str> {
-    let Some((host, port)) = text.rsplit_once(':') else {
-        return "no port; give ip:port, [v6]:port or unix:PATH".into();
-    };
-    let digits = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
-    if host.parse::<Ipv6Addr>().is_ok() || text.parse::<Ipv6Addr>().is_ok() {
-        "an IPv6 address goes into brackets, as in [::1]:80".into()
-    } else if !digits || port.parse::<u16>().is_err() {
-        format!("the port {port:?} is no number from 0 to 65535").into()
-    } else {
-        format!(
-            "{host:?} is no IP address, and names are not resolved here, which could block; give an \
-             address, or a socket that stream_socket_server made of the name"
-        )
-        .into()
+fn parse(call: &'static str, text: &str) -> Result<Address> {
+    match text.parse::<Address>() {
+        Ok(Address::Name { host, .. }) => {
+            let reason = format!(
+                "{host:?} is no IP address, and names are not resolved here, which could block; give \
+                 an address, or a socket that stream_socket_server made of the name"
+            );
+            Err(AddressError::new(text, reason).of(call))
+        }
+        Ok(address) => Ok(address),
+        Err(error) => Err(error.of(call)),
     }
 }
 
@@ -195,7 +170,14 @@ impl From<&String> for ListenerTarget {
 
 impl From<SocketAddr> for ListenerTarget {
     fn from(address: SocketAddr) -> Self {
-        Self(Kind::Ip(address))
+        Self(Kind::Address(address.into()))
+    }
+}
+
+impl From<Address> for ListenerTarget {
+    /// A host name is refused: [`Address::resolve`] looks it up.
+    fn from(address: Address) -> Self {
+        Self(Kind::Address(address))
     }
 }
 
@@ -235,7 +217,7 @@ impl fmt::Debug for ListenerTarget {
         let mut tuple = f.debug_tuple("ListenerTarget");
         match &self.0 {
             Kind::Text(text) => tuple.field(text),
-            Kind::Ip(address) => tuple.field(address),
+            Kind::Address(address) => tuple.field(address),
             Kind::Socket(_) => tuple.field(&"a socket"),
         }
         .finish()

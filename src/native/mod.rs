@@ -9,6 +9,7 @@ pub(crate) mod bufferevent_ssl;
 mod event;
 mod event_base;
 mod event_config;
+pub(crate) mod evutil;
 #[cfg(feature = "openssl")]
 pub(crate) mod ssl;
 mod time;

@@ -133,11 +133,13 @@ fn what_can_be_no_host_is_refused_before_anything_is_asked() {
         "a..b",
         "a\0b",
         "a b",
-        "[::1]",
+        "[::1",
+        "[::1]:80",
         "a:80",
         "bücher.test",
         &long,
-        "fe80::1%lo",
+        "fe80::1%nonesuch0",
+        "::1%lo",
     ] {
         let looked_up = dns.resolve(host, LookupOptions::default(), |_| {});
         let error = refused(looked_up, "EventDnsBase::resolve: ", "");

@@ -56,19 +56,19 @@ fn an_address_in_use_is_an_error_that_names_it() {
 }
 
 #[test]
-fn names_brackets_and_nonsense_are_errors_without_a_lookup() {
+fn names_ports_and_nonsense_are_errors_without_a_lookup() {
     let server = Server::new();
     for address in [
         "localhost",
         "",
-        "[::1]",
+        "[::1]:80",
         "127.0.0.1:80",
         "256.0.0.1",
         "::1\0",
     ] {
         let text = error(server.http.bind(address, 0));
         assert!(
-            text.starts_with(&format!("EventHttp::bind: {address:?} is no ")),
+            text.starts_with(&format!("EventHttp::bind: {address:?}: ")),
             "{text}"
         );
     }

@@ -171,7 +171,8 @@ fn names_ports_and_foreign_dns_bases_are_refused() {
         assert!(matches!(error, Error::Argument { .. }), "{error}");
     };
     refused("localhost", 80); // PHP would block
-    refused("[::1]", 80);
+    refused("[::1", 80);
+    refused("[::1]:80", 80);
     refused("127.0.0.1\r\nX: y", 80);
     refused("", 80);
     refused("127.0.0.1", 0);
