@@ -24,14 +24,14 @@ pub(crate) use crate::native::timeval;
 use crate::runtime::watch_forks;
 use crate::{EventConfig, log};
 
-/// How many descriptors libevent opens for a base at most: epoll, timer, signal pair.
-/// It ends the process if it gets no signal pair, so they are asked for before.
+/// The most descriptors that libevent opens for a base: epoll, timer, signal pair. Without a
+/// signal pair it ends the process, so we try for all of them first.
 const DESCRIPTORS_OF_A_BASE: usize = 4;
 
 /// A loop and the events that belong to it.
 ///
 /// A handle is counted: a clone is the same base, as a PHP variable would be. Events count
-/// on their base too, so whatever is dropped first, the base goes last.
+/// on their base too, so the base is always freed last.
 ///
 /// PHP: `EventBase`. libevent: `struct event_base`.
 ///
@@ -60,8 +60,8 @@ const DESCRIPTORS_OF_A_BASE: usize = 4;
 #[doc(alias = "event_base")]
 pub struct EventBase(Rc<Handle>);
 
-/// What the public handles share; events count on [`Inner`] alone, so that a detached
-/// event, which the base keeps, does not keep the base in turn.
+/// What the public handles share. Events count on [`Inner`] alone, so that a detached event,
+/// which the base keeps, does not keep the base alive.
 #[derive(Debug)]
 struct Handle {
     inner: Rc<Inner>,
@@ -94,12 +94,12 @@ impl EventBase {
         Self::make(None)
     }
 
-    /// Makes a base as a config wants it. The config may be used again.
+    /// Makes a base from a config, which can be used again.
     ///
     /// PHP: `EventBase::__construct` with a config. libevent: `event_base_new_with_config`.
     ///
     /// # Errors
-    /// As [`new`](Self::new); [`Error::Call`] when no backend fits the config.
+    /// As [`new`](Self::new); [`Error::Call`] when no backend meets the config.
     ///
     /// # Examples
     /// ```
@@ -128,8 +128,8 @@ impl EventBase {
         Ok(Self::of(&Rc::new(Inner::new(native))))
     }
 
-    /// A public handle, for what counts on [`Inner`]: one more of those that there are, or a
-    /// new one when all are gone.
+    /// A public handle, for code that holds an [`Inner`]: another count of the present one, or
+    /// a new one if all are gone.
     pub(crate) fn of(inner: &Rc<Inner>) -> Self {
         let present = inner.handle.borrow().upgrade();
         Self(present.unwrap_or_else(|| {
@@ -181,14 +181,14 @@ impl EventBase {
         self.inner().native().features()
     }
 
-    /// Sets the number of priorities, 1 to 255; 0 is the most urgent, new events get the
+    /// Sets the number of priorities, 1 to 255. 0 is the most urgent; a new event gets the
     /// middle one.
     ///
     /// PHP: `EventBase::priorityInit`. libevent: `event_base_priority_init`.
     ///
     /// # Errors
-    /// [`Error::Argument`] outside of that range, or below a priority that an event of this
-    /// base has or had; [`Error::State`] inside a callback, where PHP crashes, and while
+    /// [`Error::Argument`] outside of that range, or when an event of this base has or had a
+    /// priority that would be gone; [`Error::State`] inside a callback, where PHP crashes, and while
     /// events are active.
     ///
     /// # Examples

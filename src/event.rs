@@ -1,4 +1,4 @@
-//! `Event`: something that a base waits for, and the closure that it calls then.
+//! `Event`: something that a base waits for, and the closure that it then calls.
 //!
 //! Owns: what [`Inner`] has. Lends C what that does.
 //! Runs user code: the closure, in the loop; a source's `as_fd`, once for each constructor
@@ -32,8 +32,8 @@ use crate::{EventBase, base, process};
 /// A handle is counted: a clone is the same event, as a PHP variable would be. When the
 /// last handle goes, the event is deleted and its closure and source are dropped; inside
 /// the event's own callback that happens when the callback returns. The closure gets the
-/// event's own handle, where PHP passes `$arg`, so it need not capture one, which would
-/// keep the event for ever.
+/// event's own handle where PHP passes `$arg`, so it need not capture one, which would
+/// leak the event.
 ///
 /// PHP: `Event`. libevent: `struct event`.
 ///
@@ -101,7 +101,7 @@ impl Event {
     /// PHP makes with `TIMEOUT | PERSIST` is a [`timer`](Self::timer) that adds itself again.
     ///
     /// # Errors
-    /// [`Error::Argument`] for `TIMEOUT` and `SIGNAL`, and for bits that are none of the
+    /// [`Error::Argument`] for `TIMEOUT` and `SIGNAL`, and for bits that are not in the
     /// constants; [`Error::Freed`], [`Error::Forked`]; [`Error::Call`] without memory.
     ///
     /// # Examples
@@ -135,7 +135,7 @@ impl Event {
         Self::descriptor("Event::__construct", base, fd, what, Box::new(callback))
     }
 
-    /// An event on a source for what counts on a base without having a public handle of it.
+    /// An event on a source, for code that holds a base without a public handle.
     pub(crate) fn source_on<S, F>(
         call: &'static str,
         base: &Rc<base::Inner>,
@@ -152,7 +152,7 @@ impl Event {
         Self::descriptor(call, base, fd, what, Box::new(callback))
     }
 
-    /// Makes an event on a bare descriptor number.
+    /// Makes an event on a descriptor number that the event does not own.
     ///
     /// PHP: `Event::__construct` with an int. libevent: `event_new`.
     ///
@@ -236,7 +236,7 @@ impl Event {
         Self::timer_on("Event::timer", base.inner(), callback)
     }
 
-    /// A timer for what counts on a base without having a public handle of it.
+    /// A timer, for code that holds a base without a public handle.
     pub(crate) fn timer_on<F>(
         call: &'static str,
         base: &Rc<base::Inner>,
@@ -252,11 +252,11 @@ impl Event {
     /// Makes an event that fires each time the process gets a signal. It is not added yet.
     ///
     /// The callback runs in the loop, never in the middle of other code, once for each time
-    /// the signal came. Deleting the event gives the signal its former effect back. One base
+    /// the signal came. Deleting the event restores the signal's previous disposition. One base
     /// at a time can have signal events.
     ///
-    /// PHP: `Event::signal`. libevent: `evsignal_new`. For a signal that is to come once, delete
-    /// the event in its callback.
+    /// PHP: `Event::signal`. libevent: `evsignal_new`. To catch a signal once, delete the event in
+    /// its callback.
     ///
     /// # Errors
     /// [`Error::Argument`] when `signum` is not 1 to 64, or `SIGKILL`, `SIGSTOP` or one of

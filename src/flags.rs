@@ -43,9 +43,9 @@ bitflags::bitflags! {
     /// ```
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
     pub struct EventFlags: c_short {
-        /// The time that was given to [`Event::add`](crate::Event::add) has passed.
+        /// The timeout given to [`Event::add`](crate::Event::add) has passed.
         const TIMEOUT = ffi::EV_TIMEOUT as c_short;
-        /// The source can be read, or has come to its end.
+        /// The source can be read, or has reached its end.
         const READ = ffi::EV_READ as c_short;
         /// The source can be written.
         const WRITE = ffi::EV_WRITE as c_short;
@@ -53,7 +53,7 @@ bitflags::bitflags! {
         const SIGNAL = ffi::EV_SIGNAL as c_short;
         /// The event stays pending after it fires.
         const PERSIST = ffi::EV_PERSIST as c_short;
-        /// Edge-triggered: one call for each arrival, where the backend can.
+        /// Edge-triggered: one call for each arrival, if the backend supports it.
         const ET = ffi::EV_ET as c_short;
     }
 
@@ -66,9 +66,9 @@ bitflags::bitflags! {
     /// ```
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
     pub struct LoopFlags: c_int {
-        /// Wait until something is active, run all that is, and return.
+        /// Wait until an event is active, run all active events, and return.
         const ONCE = ffi::EVLOOP_ONCE as c_int;
-        /// Never wait; return when a poll finds nothing.
+        /// Never wait; return when a poll finds nothing active.
         const NONBLOCK = ffi::EVLOOP_NONBLOCK as c_int;
         /// Stay in the loop when nothing is pending. PHP has no constant for it.
         const NO_EXIT_ON_EMPTY = ffi::EVLOOP_NO_EXIT_ON_EMPTY as c_int;
@@ -85,18 +85,18 @@ bitflags::bitflags! {
     /// ```
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
     pub struct BaseFlags: u32 {
-        /// Allocate no lock. A base belongs to one thread here, so it changes nothing.
+        /// Allocate no lock. It changes nothing here, where a base stays in one thread.
         const NOLOCK = ffi::event_base_config_flag_EVENT_BASE_FLAG_NOLOCK;
-        /// Do not look at the `EVENT_NO…` environment variables.
+        /// Ignore the `EVENT_NO…` environment variables.
         const IGNORE_ENV = ffi::event_base_config_flag_EVENT_BASE_FLAG_IGNORE_ENV;
         /// Windows only: [`EventConfig::set_flags`](crate::EventConfig::set_flags) answers `Err`.
         const STARTUP_IOCP = ffi::event_base_config_flag_EVENT_BASE_FLAG_STARTUP_IOCP;
-        /// Ask the clock each time instead of once for each turn of the loop.
+        /// Read the clock each time instead of once in each turn of the loop.
         const NO_CACHE_TIME = ffi::event_base_config_flag_EVENT_BASE_FLAG_NO_CACHE_TIME;
         /// epoll: gather changes and tell the kernel once a turn. Unsafe to combine with
         /// descriptors that another process holds a copy of: their events can outlive them.
         const EPOLL_USE_CHANGELIST = ffi::event_base_config_flag_EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST;
-        /// Timers finer than a millisecond, at the price of a system call.
+        /// Timers finer than a millisecond, at the cost of a system call.
         const PRECISE_TIMER = ffi::event_base_config_flag_EVENT_BASE_FLAG_PRECISE_TIMER;
     }
 
@@ -115,11 +115,11 @@ bitflags::bitflags! {
     pub struct EventFeatures: u32 {
         /// Edge-triggered events.
         const ET = ffi::event_method_feature_EV_FEATURE_ET;
-        /// Adding, deleting and finding an active event do not grow with their number.
+        /// Adding, deleting and finding an active event take constant time.
         const O1 = ffi::event_method_feature_EV_FEATURE_O1;
         /// Any kind of descriptor, regular files too.
         const FDS = ffi::event_method_feature_EV_FEATURE_FDS;
-        /// A peer's close is seen without reading. PHP has no constant for it.
+        /// A peer's close is reported without a read. PHP has no constant for it.
         const EARLY_CLOSE = ffi::event_method_feature_EV_FEATURE_EARLY_CLOSE;
     }
 }

@@ -1,9 +1,9 @@
 //! PHP's `event` extension in Rust: a safe wrapper over libevent 2.1, with the classes,
 //! methods and constants of PECL event under their own names.
 //!
-//! A method's name is PHP's turned to snake_case: `addTimer` is `add_timer`, `loop` is
-//! `r#loop`. What answers `false` with a warning in PHP, throws, or crashes, is an
-//! [`EventException`] here.
+//! A method has PHP's name in snake_case: `addTimer` is `add_timer`, `loop` is `r#loop`.
+//! Where PHP returns `false` with a warning, throws or crashes, a method here returns an
+//! [`EventException`].
 //!
 //! ```
 //! use php_event::stream::{StreamContext, fread, stream_socket_accept, stream_socket_server};

@@ -44,18 +44,17 @@ pub enum Fork {
     Child,
 }
 
-/// Makes a child process, which shares nothing with its parent but what is open.
+/// Makes a child process, which shares nothing with its parent but open files.
 ///
-/// In the child, a base made before must be told with
-/// [`re_init`](crate::EventBase::re_init) before it or its events are used, and signals that
-/// the base waited for have their former effect until then. What is buffered for standard
-/// output is written before, so that it does not come twice.
+/// In the child, call [`re_init`](crate::EventBase::re_init) on a base made before, before you
+/// use it or its events. Until then, signals that the base waited for have their previous
+/// disposition. Buffered standard output is flushed first, so that it is not written twice.
 ///
 /// PHP: `pcntl_fork`.
 ///
 /// # Errors
-/// [`Error::State`] inside a callback: leave the loop first; and with more than one thread,
-/// of which the child would have only this one, with the locks of all.
+/// [`Error::State`] inside a callback: leave the loop first. [`Error::State`] with more than
+/// one thread: the child would have this thread only, and locks that the others held.
 /// [`Error::Io`] when the system refuses.
 ///
 /// # Examples
@@ -89,7 +88,7 @@ pub fn fork() -> Result<Fork> {
     let held = SignalsHeld::new(CALL)?;
     #[expect(
         clippy::disallowed_methods,
-        reason = "this is the function that is to be called instead"
+        reason = "the lint sends callers to this function"
     )]
     // SAFETY: this process has one thread, so the child has no lock that nobody will release.
     let forked = unsafe { unistd::fork() };
@@ -103,14 +102,13 @@ pub fn fork() -> Result<Fork> {
     }
 }
 
-/// How many threads this process has. One that was joined a moment ago may still count.
+/// How many threads this process has. One that was just joined may still count.
 pub(crate) fn threads(call: &'static str) -> Result<usize> {
     let tasks = fs::read_dir("/proc/self/task").map_err(|error| Error::io(call, error))?;
     Ok(tasks.count())
 }
 
-/// Keeps signals waiting: none may meet libevent's handler in a child, where it would write
-/// into the parent's pipe.
+/// Blocks all signals: in a child, libevent's handler would write one into the parent's pipe.
 struct SignalsHeld(nix::sys::signal::SigSet);
 
 impl SignalsHeld {
@@ -123,11 +121,11 @@ impl SignalsHeld {
 
 impl Drop for SignalsHeld {
     fn drop(&mut self) {
-        self.0.thread_set_mask().ok(); // fails only for a mask that the kernel did not give us
+        self.0.thread_set_mask().ok(); // can't fail: the kernel gave us this mask
     }
 }
 
-/// Whether [`wait`] waits.
+/// How long [`wait`] waits.
 ///
 /// # Examples
 /// ```
@@ -157,7 +155,7 @@ pub enum Wait {
 pub enum Waited {
     /// This child ended, and is reaped.
     Ended(Pid, Exit),
-    /// Children are there, and none has ended. Only with [`Wait::NoHang`].
+    /// There are children, and none has ended. Only with [`Wait::NoHang`].
     Running,
     /// There is no child. PHP: −1.
     NoChild,
@@ -201,7 +199,7 @@ impl fmt::Display for Exit {
     }
 }
 
-/// Waits for a child to end, whichever is first, and reaps it.
+/// Waits for any child to end, and reaps it.
 ///
 /// PHP: `pcntl_wait`.
 ///
@@ -241,14 +239,14 @@ pub fn wait(how: Wait) -> Result<Waited> {
     }
 }
 
-/// Sends a signal to a process; number 0 only asks whether it is there.
+/// Sends a signal to a process. Signal 0 only checks that the process exists.
 ///
 /// PHP: `posix_kill`.
 ///
 /// # Errors
-/// [`Error::Io`] when there is no such process, or none that we may signal;
-/// [`Error::Argument`] for a number that is no signal, or one of the two that the C library
-/// keeps for itself, and for a process number below 1, which would mean a group.
+/// [`Error::Io`] when there is no such process, or we may not signal it;
+/// [`Error::Argument`] for an invalid signal number, for the two that the C library reserves,
+/// and for a process number below 1, which would mean a group.
 ///
 /// # Examples
 /// ```

@@ -1,10 +1,10 @@
 //! [`Waker`]: calls an event's closure from other threads.
 //!
-//! Owns: an eventfd, closed with the last waker and the event; the event owns it too.
-//! Lent to C: nothing of its own. Runs user code: the event's closure, in the base's loop.
+//! Owns: an eventfd, shared by the wakers and the event, closed with the last of them.
+//! Lends C nothing of its own. Runs user code: the event's closure, in the base's loop.
 //!
-//! libevent's own support for threads, which locks every call, is not needed: a write to a
-//! descriptor that the loop watches is all that happens in the other thread.
+//! The other thread only writes to a descriptor that the loop watches, so libevent's support
+//! for threads, which locks every call, is not needed.
 
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -64,20 +64,20 @@ pub struct Waker(Arc<Inner>);
 
 struct Inner {
     bell: Bell,
-    heard: AtomicBool, // the event is not freed
+    heard: AtomicBool, // false once the event is freed
     generation: u32,
 }
 
 impl Waker {
-    /// Makes the event active: its closure runs in the loop's next turn, and a loop that
-    /// sleeps wakes up. Several wakes before that are one.
+    /// Wakes the loop and runs the event's closure in its next turn. Several wakes before that
+    /// are one call.
     ///
-    /// It costs a system call and never blocks. An event that is not added is called once it
-    /// is.
+    /// It costs one system call and never blocks. If the event is not added yet, its closure
+    /// runs after it is.
     ///
     /// # Errors
-    /// [`Error::Freed`] when the event was freed or dropped: nobody hears it any more;
-    /// [`Error::State`] in a forked child, where it would wake the parent.
+    /// [`Error::Freed`] when the event was freed or dropped; [`Error::State`] in a forked
+    /// child, where it would wake the parent.
     ///
     /// # Examples
     /// ```
@@ -118,7 +118,7 @@ impl fmt::Debug for Waker {
     }
 }
 
-/// The event's hold on the descriptor; it ends with the event's closure.
+/// The event's share of the descriptor, dropped with the event's closure.
 struct Listening(Arc<Inner>);
 
 impl AsFd for Listening {
@@ -134,12 +134,12 @@ impl Drop for Listening {
 }
 
 impl Event {
-    /// Makes an event that other threads fire, and the [`Waker`] that they do it with.
+    /// Makes an event, and a [`Waker`] with which other threads fire it.
     ///
-    /// The closure runs in the loop, in the base's thread, once for any number of wakes since
-    /// it ran last; one that comes while it runs calls it again. The event is not added yet;
-    /// it stays pending when it fires. A time given to [`add`](Self::add) calls the closure,
-    /// too, when it passes without a wake.
+    /// The closure runs in the loop, in the base's thread, once for all wakes since its last
+    /// call; a wake during the call leads to another one. The event is not added yet, and
+    /// stays pending when it fires. A timeout given to [`add`](Self::add) runs the closure when
+    /// no wake comes for that long.
     ///
     /// In a forked child, make a new one: the two processes would take each other's wakes.
     ///
@@ -175,14 +175,14 @@ impl Event {
         let listening = Listening(Arc::clone(&inner));
         let what = Self::READ | Self::PERSIST;
         let event = Self::new(base, listening, what, move |listening, _what, event| {
-            listening.0.bell.silence(); // before the closure: a wake during it rings again
+            listening.0.bell.silence(); // first: a wake during the closure must ring again
             callback(event);
         })?;
         Ok((event, Waker(inner)))
     }
 }
 
-/// A descriptor that is readable from a ring to the next silence.
+/// A descriptor that `ring` makes readable until the next `silence`.
 #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
 struct Bell(nix::sys::eventfd::EventFd);
 
@@ -195,13 +195,13 @@ impl Bell {
 
     fn ring(&self) -> nix::Result<()> {
         match self.0.write(1) {
-            Err(Errno::EAGAIN) => Ok(()), // it rings as loud as it can
+            Err(Errno::EAGAIN) => Ok(()), // it is readable already
             result => result.map(drop),
         }
     }
 
     fn silence(&self) {
-        self.0.read().ok(); // was silent: a timeout, or another process read it
+        self.0.read().ok(); // fails after a timeout, and if another process read it
     }
 
     fn as_fd(&self) -> BorrowedFd<'_> {
@@ -227,7 +227,7 @@ impl Bell {
 
     fn ring(&self) -> nix::Result<()> {
         match nix::unistd::write(&self.1, &[1]) {
-            Err(Errno::EAGAIN) => Ok(()), // it rings as loud as it can
+            Err(Errno::EAGAIN) => Ok(()), // it is readable already
             result => result.map(drop),
         }
     }

@@ -167,7 +167,7 @@ fn a_callback_gets_its_own_source_and_its_own_event() {
     .unwrap();
     timed_out.add(ms(1)).unwrap();
     assert_eq!(run(&base), LoopEnd::NoEvents);
-    // Also when it is the time that has come, not the source.
+    // Also when it fires on its timeout.
     assert_eq!(seen.take(), [(id, Event::TIMEOUT, timed_out)]);
 }
 
@@ -898,7 +898,7 @@ fn priorities_that_the_base_lacks_are_refused() {
         }
     }
     event.add(Some(NEVER)).unwrap();
-    event.set_priority(1).unwrap(); // pending is no hindrance
+    event.set_priority(1).unwrap(); // pending does not matter
 }
 
 #[test]
@@ -939,7 +939,7 @@ fn set_replaces_base_source_and_callback_and_clears_the_data() {
     assert_eq!(run(&base), LoopEnd::NoEvents);
     assert_eq!(seen.take(), ["write"]);
 
-    former.free().unwrap(); // which is nothing to the event any more
+    former.free().unwrap(); // no longer the event's base
     event.set_data(2);
     let note = seen.clone();
     let third = new_base();

@@ -31,14 +31,14 @@ fn later(base: &EventBase, seen: &Seen<&'static str>, name: &'static str, after:
     event
 }
 
-/// A timer that no loop waits for, and that keeps each from ending for want of events.
+/// A timer that never fires, and keeps the loop from ending without events.
 fn never(base: &EventBase) -> Event {
     let event = Event::timer(base, |_event| {}).unwrap();
     event.add(Some(NEVER)).unwrap();
     event
 }
 
-/// A persistent event that notes itself in every pass.
+/// A persistent event that notes every pass.
 fn always(base: &EventBase, seen: &Seen<&'static str>) -> Event {
     let (note, (ours, theirs)) = (seen.clone(), UnixStream::pair().unwrap());
     let event = Event::new(base, ours, Event::WRITE | Event::PERSIST, move |_, _, _| {
@@ -213,7 +213,7 @@ fn an_empty_base_ends_every_kind_of_loop_at_once() {
         assert_eq!(run_as(&base, flags), LoopEnd::NoEvents, "{flags:?}");
     }
     assert_eq!(limited(|| base.dispatch()).unwrap(), LoopEnd::NoEvents);
-    // Told not to end when empty, it makes the pass that it was asked for.
+    // With NO_EXIT_ON_EMPTY it makes one pass.
     let stay = LoopFlags::NO_EXIT_ON_EMPTY | EventBase::LOOP_NONBLOCK;
     assert_eq!(run_as(&base, stay), LoopEnd::Passed);
 }
@@ -484,7 +484,7 @@ fn a_moved_event_fires_in_its_new_base_with_the_middle_priority() {
     let event = noting(&former, &seen, "moved");
     event.set_priority(0).unwrap();
     base.set(&event).unwrap();
-    former.free().unwrap(); // which is nothing to the event any more
+    former.free().unwrap(); // no longer the event's base
     let urgent = later(&base, &seen, "urgent", 0);
     urgent.set_priority(1).unwrap();
     let patient = later(&base, &seen, "patient", 0);
@@ -677,7 +677,7 @@ fn a_freed_base_answers_every_call_with_an_error_and_twice_freed_is_harmless() {
             format!("{call}: the base was already freed")
         );
     }
-    // What cannot fail tells of the base as it was.
+    // Calls that can't fail answer for the base as it was.
     assert_eq!(base.get_method(), "epoll");
     assert_eq!(base.get_features().bits(), 11);
     assert!(!base.got_stop() && !base.got_exit());

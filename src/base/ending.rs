@@ -10,10 +10,11 @@ use crate::process;
 use crate::runtime::{generation, signals};
 
 impl EventBase {
-    /// Makes the base usable in a forked child: its events work on, apart from the parent's.
+    /// Makes the base usable in a forked child, where its events then work independently of
+    /// the parent's.
     ///
-    /// Until then every call on the base and its events answers [`Error::Forked`], and
-    /// handles dropped meanwhile are only freed here. Without a fork it does nothing.
+    /// Until then every call on the base and its events answers [`Error::Forked`]; what is
+    /// dropped before is freed here. Without a fork it does nothing.
     ///
     /// PHP: `EventBase::reInit`. libevent: `event_reinit`.
     ///
@@ -54,8 +55,8 @@ impl EventBase {
             return Ok(());
         }
         if process::threads(CALL)? != 1 {
-            // libevent closes its signal pair twice here, and between the two another thread
-            // could be given the numbers.
+            // libevent closes its signal pair twice here; in between, another thread could get
+            // the numbers.
             return Err(Error::State {
                 call: CALL,
                 reason: "not possible with more than one thread: call it before the others start",
@@ -67,7 +68,7 @@ impl EventBase {
         inner.generation.set(generation());
         drop(record);
         for remains in inner.remains.take() {
-            remains.free(inner); // its base tells this process's own backend now
+            remains.free(inner);
         }
         for object in inner.inherited.take() {
             if let Some(object) = object.upgrade() {
@@ -80,7 +81,8 @@ impl EventBase {
     /// Frees the base: its events are no longer pending and every later call answers
     /// [`Error::Freed`]. Freeing twice is harmless.
     ///
-    /// What C holds goes with the last event. Detached events go now.
+    /// Detached events and buffer events are dropped. libevent's own object is freed with the
+    /// last event.
     ///
     /// PHP: `EventBase::free`, which leaves its events with a dangling pointer.
     /// libevent: `event_base_free`.

@@ -18,8 +18,8 @@ use crate::flags::LoopFlags;
 use crate::native::OwnedBase;
 use crate::runtime::{self, LoopScope, generation, signals};
 
-/// How many turns a base runs at its end for what was freed: each takes one priority, and what
-/// stands on something else, such as TLS on a filter on a pair, takes one turn for each layer.
+/// How many turns a base runs at its end to finish freed objects. A turn serves one priority,
+/// and a stack, such as TLS on a filter on a pair, takes a turn for each layer.
 const LAST_TURNS: usize = 64;
 
 pub(crate) struct Inner {
@@ -29,10 +29,10 @@ pub(crate) struct Inner {
     pub(super) freed: Cell<bool>,
     pub(super) handle: RefCell<Weak<Handle>>, // what the public handles share, while there is one
     pub(super) top_priority: Cell<i32>,       // no event of this base ever had a higher number
-    pub(super) events_of_c: Cell<bool>, // libevent makes events here at times that nobody is told of
+    pub(super) events_of_c: Cell<bool>,       // libevent makes events of its own here at any time
     pub(super) signals: RefCell<HashMap<usize, Weak<dyn SignalEvent>>>, // the added ones, by address
     pub(super) kept: RefCell<HashMap<usize, Box<dyn Any>>>, // handles of detached objects, by address
-    owes_a_turn: Cell<bool>, // the loop has to finish what was freed, see `Inner::drop`
+    owes_a_turn: Cell<bool>, // the loop has freed objects to finish, see `Inner::drop`
     pub(super) remains: RefCell<Vec<Box<dyn Remains>>>,
     pub(super) inherited: RefCell<Vec<Weak<dyn Inherited>>>,
 }
@@ -109,8 +109,8 @@ impl Inner {
         self.native.priorities() / 2
     }
 
-    /// Notes that libevent makes events of its own here from now on, and at any time: they get
-    /// the middle priority of that time.
+    /// Notes that from now on libevent makes events of its own here at any time, with the
+    /// middle priority of that time.
     pub(crate) fn expect_events_of_c(&self) {
         self.events_of_c.set(true);
         self.note_priority(self.middle_priority());
@@ -123,8 +123,8 @@ impl Inner {
     }
 
     /// Runs a C call that may call back, outside of a loop too, and raises the panic that a
-    /// callback ended in. No loop of this base starts meanwhile: it would free under C what
-    /// C is at work on.
+    /// callback ended in. No loop of this base starts meanwhile: it could free the object that C
+    /// works on.
     pub(crate) fn calling<T>(&self, call: impl FnOnce() -> T) -> T {
         let result = self.calling_in_drop(call);
         runtime::resume();
@@ -138,13 +138,13 @@ impl Inner {
         call()
     }
 
-    /// Whether a public handle is left, with whose end what is kept is released.
+    /// Whether a public handle is left; the last one drops what the base keeps.
     fn has_handle(&self) -> bool {
         self.handle.borrow().strong_count() > 0
     }
 
-    /// Keeps the handle of a detached object at `address` until [`let_go`](Self::let_go), or
-    /// drops it where that would be for ever.
+    /// Keeps the handle of a detached object at `address` until [`let_go`](Self::let_go). Drops
+    /// it if no public handle is left, since it would then be kept for ever.
     pub(crate) fn keep(&self, address: usize, handle: impl Any) {
         if !self.has_handle() {
             return;
@@ -159,8 +159,8 @@ impl Inner {
         self.kept.borrow_mut().remove(&address)
     }
 
-    /// Frees what is left of an object, or leaves it to the parent: in a forked child that
-    /// has not called `re_init` yet, C must not be told, and the base keeps it until then.
+    /// Frees what is left of an object. A forked child that has not called `re_init` must not
+    /// call C: there the base keeps it until then.
     pub(crate) fn end(&self, remains: impl Remains + 'static) {
         if self.is_foreign() {
             self.adopt(Box::new(remains));
@@ -169,7 +169,7 @@ impl Inner {
         }
     }
 
-    /// Holds what cannot be freed now, until `re_init` in a foreign child, or the base's end.
+    /// Keeps what cannot be freed now until `re_init` in a forked child, or the base's end.
     pub(crate) fn adopt(&self, remains: Box<dyn Remains>) {
         self.remains.borrow_mut().push(remains);
     }
@@ -225,18 +225,18 @@ impl Inner {
         Ok(())
     }
 
-    /// What the record of signals knows this base by.
+    /// Identifies this base in the record of signals.
     fn address(&self) -> usize {
         ptr::from_ref(self).addr()
     }
 
-    /// Notes that the loop finishes in a later turn what libevent was told to free.
+    /// Notes that libevent has objects to free in a later turn of the loop.
     pub(crate) fn owe_a_turn(&self) {
         self.owes_a_turn.set(true);
     }
 
-    /// Runs what libevent has scheduled to finish what was freed: it holds counts that
-    /// `event_base_free` alone would leak. No user callback is left to be called.
+    /// Runs the turns in which libevent frees objects: `event_base_free` alone would leak them.
+    /// No user callback is left to run.
     fn finish(&self) {
         let _signals = signals::lock(); // libevent looks at its process-wide signal state
         for _turn in 0..LAST_TURNS {
@@ -300,8 +300,8 @@ pub(crate) trait SignalEvent {
     fn del(self: Rc<Self>) -> Result<()>;
 }
 
-/// Something that a forked child must not go on with, because it shares with its parent what
-/// only one of them may use.
+/// An object that a forked child must give up, because it shares with its parent a resource
+/// that only one of them may use.
 pub(crate) trait Inherited {
     /// Ends it in this process, a child that has called `re_init`.
     fn disown(&self);

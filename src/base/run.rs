@@ -9,7 +9,7 @@ use crate::error::{Error, Result, cvt};
 use crate::flags::LoopFlags;
 use crate::log;
 
-/// How a loop came to its end; see [`EventBase::loop`].
+/// Why a loop ended; see [`EventBase::loop`].
 ///
 /// # Examples
 /// ```
@@ -21,13 +21,13 @@ use crate::log;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LoopEnd {
-    /// No event was pending any more.
+    /// No event is pending.
     NoEvents,
     /// [`EventBase::stop`] was called.
     Stop,
-    /// [`EventBase::exit`] was called, or its time had come.
+    /// [`EventBase::exit`] was called, or its time has passed.
     Exit,
-    /// [`EventBase::LOOP_ONCE`] or [`EventBase::LOOP_NONBLOCK`] had done its work.
+    /// The turns that [`EventBase::LOOP_ONCE`] or [`EventBase::LOOP_NONBLOCK`] asks for are done.
     Passed,
 }
 
@@ -36,7 +36,7 @@ impl EventBase {
     ///
     /// Without flags it runs until no event is pending, [`stop`](Self::stop) or
     /// [`exit`](Self::exit) is called. `LOOP_ONCE` waits for one turn; `LOOP_NONBLOCK` does
-    /// not wait, but goes on while a poll finds work; both together make exactly one pass.
+    /// not wait, but continues while a poll finds work; both together make exactly one pass.
     /// A panic in a callback deletes its event, breaks the loop and comes out of this method,
     /// after which the loop may be run again.
     ///
@@ -106,11 +106,11 @@ impl EventBase {
         self.loop_as("EventBase::dispatch", LoopFlags::empty())
     }
 
-    /// Ends the loop: after this turn, whose other active events still run, or when
-    /// `timeout` has passed.
+    /// Ends the loop after this turn, in which the other active events still run, or after
+    /// `timeout`.
     ///
-    /// Before a loop, `exit(None)` lets it make one short pass. A time that is still running
-    /// when the loop ends otherwise will end a later one.
+    /// After `exit(None)` outside of a loop, the next loop makes one pass. If the loop ends for
+    /// another reason before `timeout`, that time ends a later loop.
     ///
     /// PHP: `EventBase::exit`. libevent: `event_base_loopexit`. `None` is PHP's −1 or no
     /// argument.
@@ -135,13 +135,13 @@ impl EventBase {
         const CALL: &str = "EventBase::exit";
         self.inner().usable(CALL)?;
         self.inner().native().exit(CALL, timeout)?;
-        // The time is an event of libevent's own.
+        // The timeout is an event of libevent's own.
         self.inner().note_priority(self.inner().middle_priority());
         Ok(())
     }
 
     /// Ends the loop right after the running callback; the other active events stay
-    /// pending and run first in the next loop. Before a loop it has no effect.
+    /// pending and run first in the next loop. Outside of a loop it has no effect.
     ///
     /// PHP: `EventBase::stop`. libevent: `event_base_loopbreak`.
     ///
@@ -167,7 +167,7 @@ impl EventBase {
         Ok(())
     }
 
-    /// Tells the running loop to look for events again before less urgent ones run.
+    /// Makes the running loop look for new events before it runs less urgent ones.
     ///
     /// PHP: `EventBase::resume`. libevent: `event_base_loopcontinue`.
     ///
@@ -236,8 +236,8 @@ impl EventBase {
         self.inner().native().got_stop()
     }
 
-    /// The time of this turn of the loop; outside of it, or with
-    /// [`NO_CACHE_TIME`](Self::NO_CACHE_TIME), now.
+    /// The time at which this turn of the loop began. Outside of a loop, or with
+    /// [`NO_CACHE_TIME`](Self::NO_CACHE_TIME), the present time.
     ///
     /// PHP: `EventBase::getTimeOfDayCached`, in seconds since 1970.
     /// libevent: `event_base_gettimeofday_cached`.
@@ -262,7 +262,7 @@ impl EventBase {
         self.inner().native().time(CALL)
     }
 
-    /// Reads the clock, so that times that are set in a slow callback count from now.
+    /// Reads the clock, so that timeouts added in a slow callback count from now.
     ///
     /// PHP: `EventBase::updateCacheTime`. libevent: `event_base_update_cache_time`.
     ///

@@ -137,8 +137,8 @@ impl Event {
         Ok(())
     }
 
-    /// Counts on another base from now on. The event is idle: what its former base has of
-    /// it, because it was pending, is over.
+    /// Counts on another base from now on. The event, which is idle, leaves the lists of its
+    /// former base.
     fn take_base(&self, base: &Rc<base::Inner>) {
         let kept = self.0.settle();
         base.note_priority(base.middle_priority());

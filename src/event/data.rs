@@ -11,7 +11,7 @@ use serde::ser::{Error as _, Serialize, SerializeStruct, Serializer};
 
 use super::Event;
 
-/// What is kept for [`Event::data`] and for JSON.
+/// A value that [`Event::data`] returns and JSON shows.
 pub(super) trait Data: erased_serde::Serialize {
     fn into_any(self: Rc<Self>) -> Rc<dyn Any>;
 }
@@ -23,7 +23,7 @@ impl<T: Serialize + 'static> Data for T {
 }
 
 impl Event {
-    /// Attaches a value to the event, in place of the one before; a freed event takes none.
+    /// Attaches a value to the event, replacing the previous one. A freed event drops it.
     ///
     /// PHP: the property `Event::$data`, and the argument `$arg`.
     ///
@@ -46,7 +46,7 @@ impl Event {
         } else {
             self.0.data.replace(data)
         };
-        drop(unused); // no borrow is held: its destructor may run user code
+        drop(unused); // nothing is borrowed: its destructor may run user code
     }
 
     /// The value attached to the event, if it is of type `T`.
@@ -72,8 +72,8 @@ impl Event {
 }
 
 impl Serialize for Event {
-    /// `{"pending":true,"data":null}`, the shape that PHP's `json_encode` gives; both null once
-    /// freed. How numbers and text are written is the serializer's.
+    /// `{"pending":true,"data":null}`, as PHP's `json_encode` gives; both are null once freed.
+    /// The serializer decides how numbers and text are written.
     /// Data that contains the event itself is an error.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if self.0.serializing.replace(true) {
@@ -94,7 +94,7 @@ impl Serialize for Event {
     }
 }
 
-/// Clears the mark of a serialization, by a panic too.
+/// Ends a serialization, by a panic too.
 struct Whole<'a>(&'a Cell<bool>);
 
 impl Drop for Whole<'_> {

@@ -18,7 +18,7 @@ use crate::flags::EventFlags;
 use crate::native::OwnedEvent;
 use crate::runtime::{Slot, signals};
 
-/// The bits that stand for a reason to run, not for a way of being registered.
+/// The flags that make an event run, as opposed to those that say how it is registered.
 pub(super) const REASONS: EventFlags = EventFlags::TIMEOUT
     .union(EventFlags::READ)
     .union(EventFlags::WRITE)
@@ -40,14 +40,14 @@ pub(crate) struct Inner {
     pub(super) data: RefCell<Option<Rc<dyn Data>>>,
     pub(super) base: RefCell<Rc<base::Inner>>, // keeps the base alive longer than `native`
     pub(super) serializing: Cell<bool>,
-    pub(super) detached: Cell<bool>, // in the base's keeping
+    pub(super) detached: Cell<bool>, // the base keeps a handle of it
     pub(super) enlisted: Cell<bool>, // on the base's list of added signal events
 }
 
 /// What is left of an event after its last handle has gone, or after `free`.
 struct Remains {
     event: OwnedEvent<Inner>,
-    address: usize, // what the base knew it by
+    address: usize, // identifies the event at its base
     signum: Option<c_int>,
     closure: Option<Box<Callback>>, // owns the source, whose number must stay taken
 }
@@ -86,7 +86,7 @@ impl Inner {
         Rc::clone(&self.base.borrow())
     }
 
-    /// What the base knows this event by.
+    /// Identifies this event at its base.
     pub(super) fn address(&self) -> usize {
         ptr::from_ref(self).addr()
     }
@@ -109,8 +109,8 @@ impl Inner {
         !freed && self.native().is_some_and(|event| event.pends(flags))
     }
 
-    /// After a callback: what only a pending event has is given back. Returns the handle
-    /// that the base kept, for the caller to drop.
+    /// After a callback: an event that is no longer pending leaves its base's lists. Returns the
+    /// handle that the base kept, for the caller to drop.
     pub(crate) fn settle(&self) -> Option<Box<dyn Any>> {
         if !self.enlisted.get() && !self.detached.get() || self.pends(REASONS) {
             return None;
@@ -130,8 +130,7 @@ impl Inner {
         }
     }
 
-    /// Takes the event out of the base's keeping. Returns the handle that the base had, for
-    /// the caller to drop.
+    /// Returns the handle that the base keeps of a detached event, for the caller to drop.
     pub(super) fn undetach(&self) -> Option<Box<dyn Any>> {
         let detached = self.detached.replace(false);
         detached

@@ -1,4 +1,4 @@
-//! Adding, deleting and activating an event, and what is pending of it.
+//! Adding, deleting and activating an event, and whether it is pending.
 //!
 //! Runs no user code, but for the destructor of a detached event's last handle.
 
@@ -19,11 +19,11 @@ use crate::runtime::signals;
 impl Event {
     /// Makes the event pending, with an optional timeout.
     ///
-    /// The timeout fires `TIMEOUT` when nothing else happened for that long; zero fires in
+    /// The event fires with `TIMEOUT` when nothing else happens for that long; zero fires in
     /// the next turn. Adding a pending event again with a time replaces its deadline, with
-    /// `None` leaves the old one. A `PERSIST` event starts its time anew after each call. A
-    /// timer added with `None` does not become pending. Times longer than
-    /// [`MAX_TIMEOUT`](crate::MAX_TIMEOUT) are that; parts of a microsecond are cut.
+    /// `None` leaves the old one. The timeout of a `PERSIST` event restarts after each call. A
+    /// timer added with `None` does not become pending. A longer time than
+    /// [`MAX_TIMEOUT`](crate::MAX_TIMEOUT) becomes that; fractions of a microsecond are dropped.
     ///
     /// PHP: `Event::add`, where `None` is −1. libevent: `event_add`.
     ///
@@ -74,14 +74,14 @@ impl Event {
         self.0.enlisted.set(true);
         let result = event.add(call, timeout);
         drop(record);
-        log::discard(); // in a child, libevent takes the parent's base for a rival
+        log::discard(); // in a child, libevent warns about the parent's base
         if result.is_err() {
             self.0.unenlist();
         }
         result
     }
 
-    /// Why the backend refused the event, where its file tells.
+    /// Why the backend refused the event, if its file explains it.
     fn refused_by_backend(&self, call: &'static str, event: &OwnedEvent<Inner>) -> Option<Error> {
         let kind = match event.file_type()? {
             libc::S_IFREG => "regular file",
@@ -95,7 +95,7 @@ impl Event {
         Some(Error::argument(call, reason))
     }
 
-    /// Makes the event not pending and not active; nothing happens if it is neither.
+    /// Makes the event neither pending nor active. Does nothing if it is neither.
     ///
     /// PHP: `Event::del`. libevent: `event_del`.
     ///
@@ -210,8 +210,8 @@ impl Event {
         self.del_as("Event::delSignal")
     }
 
-    /// Drops the timeout alone: a descriptor or signal event waits on without one, a timer
-    /// is no longer pending.
+    /// Removes the timeout only: a descriptor or signal event stays pending without one, a
+    /// timer is no longer pending.
     ///
     /// PHP: `Event::removeTimer`. libevent: `event_remove_timer`.
     ///
@@ -241,10 +241,10 @@ impl Event {
         Ok(())
     }
 
-    /// Whether any of `flags` is pending: `READ`, `WRITE` and `SIGNAL` as added, `TIMEOUT`
-    /// with a timeout. An event that is active and has not run yet counts.
+    /// Whether the event is pending for any of `flags`: `READ`, `WRITE` and `SIGNAL` as added,
+    /// `TIMEOUT` with a timeout. An event that is active and has not run yet counts as pending.
     ///
-    /// PHP: `Event::pending`. libevent: `event_pending`. A freed event has nothing pending;
+    /// PHP: `Event::pending`. libevent: `event_pending`. A freed event is never pending;
     /// PHP crashes.
     ///
     /// # Examples
@@ -286,15 +286,15 @@ impl Event {
         self.0.pends(REASONS)
     }
 
-    /// Makes the event active: its callback runs in this or the next turn of the loop, once,
-    /// with `what`, whether the event is pending or not. Until it has run,
-    /// [`add`](Self::add) sets its time and does not register its source.
+    /// Makes the event active, pending or not: its callback runs once, with `what`, in this or
+    /// the next turn of the loop. Until it has run, [`add`](Self::add) sets the timeout and does
+    /// not register the source.
     ///
     /// Beyond PHP. libevent: `event_active`.
     ///
     /// # Errors
-    /// [`Error::Argument`] unless `what` is of `READ`, `WRITE`, `TIMEOUT`, or for a signal
-    /// event: send the signal with [`process::kill`] instead;
+    /// [`Error::Argument`] unless `what` consists of `READ`, `WRITE` and `TIMEOUT`, and for a
+    /// signal event: send the signal with [`process::kill`](crate::process::kill) instead;
     /// [`Error::Freed`], [`Error::Forked`].
     ///
     /// # Examples
@@ -330,13 +330,13 @@ impl Event {
         Ok(())
     }
 
-    /// Leaves the event to its base, which keeps it until it is no longer pending: for what
-    /// is fired and forgotten.
+    /// Hands the event to its base, which keeps it until it is no longer pending: fire and
+    /// forget.
     ///
-    /// An event that is not pending is dropped. What is still pending when the last handle
-    /// of the base goes is freed with it.
+    /// An event that is not pending is dropped. Events still pending when the last handle of
+    /// the base is dropped are freed then.
     ///
-    /// Beyond PHP, where a timer that captures itself lives for ever.
+    /// Beyond PHP, where a timer that captures itself leaks.
     ///
     /// # Examples
     /// ```
@@ -357,7 +357,7 @@ impl Event {
         }
     }
 
-    /// Sets the priority: 0 is the most urgent; see [`EventBase::priority_init`].
+    /// Sets the priority: 0 is the most urgent; see [`priority_init`](crate::EventBase::priority_init).
     ///
     /// PHP: `Event::setPriority`. libevent: `event_priority_set`.
     ///
@@ -397,7 +397,7 @@ impl Event {
         Ok(())
     }
 
-    /// The event for C, and its base, if both may be used.
+    /// The event and its base, if C may be called with them.
     pub(super) fn usable(
         &self,
         call: &'static str,

@@ -2,7 +2,8 @@
 
 use crate::ffi;
 
-/// What ends a line, for [`EventBuffer::read_line`](crate::EventBuffer::read_line) and [`EventBuffer::search_eol`](crate::EventBuffer::search_eol).
+/// What ends a line, for [`EventBuffer::read_line`](crate::EventBuffer::read_line) and
+/// [`EventBuffer::search_eol`](crate::EventBuffer::search_eol).
 ///
 /// PHP: the constants `EventBuffer::EOL_…`, the same values.
 ///
@@ -17,10 +18,10 @@ use crate::ffi;
 #[repr(u32)]
 #[doc(alias = "evbuffer_eol_style")]
 pub enum EolStyle {
-    /// Any run of CR and LF, which counts as one end: empty lines are lost.
+    /// Any run of CR and LF, as one line end: empty lines are lost.
     #[default]
     Any = ffi::evbuffer_eol_style_EVBUFFER_EOL_ANY,
-    /// An LF, with one CR before it or without.
+    /// An LF, optionally after one CR.
     Crlf = ffi::evbuffer_eol_style_EVBUFFER_EOL_CRLF,
     /// Exactly a CR and an LF.
     CrlfStrict = ffi::evbuffer_eol_style_EVBUFFER_EOL_CRLF_STRICT,
@@ -30,8 +31,8 @@ pub enum EolStyle {
     Nul = ffi::evbuffer_eol_style_EVBUFFER_EOL_NUL,
 }
 
-/// How a position in a buffer is meant. No method takes one, as in PHP: positions are
-/// counted from the front.
+/// What a position in a buffer is relative to. No method takes one, as in PHP: positions count
+/// from the front.
 ///
 /// PHP: the constants `EventBuffer::PTR_…`, the same values.
 ///

@@ -4,7 +4,8 @@ use std::ffi::{c_int, c_short};
 
 use crate::ffi;
 
-/// How urgently [`EventBufferEvent::flush`](crate::EventBufferEvent::flush) moves bytes, and why a filter is called.
+/// How much [`EventBufferEvent::flush`](crate::EventBufferEvent::flush) moves, and why a filter is
+/// called.
 ///
 /// PHP has no such thing. libevent: `enum bufferevent_flush_mode`.
 ///
@@ -19,9 +20,9 @@ use crate::ffi;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[doc(alias = "bufferevent_flush_mode")]
 pub enum FlushMode {
-    /// As the loop does: whatever is ready to go.
+    /// What is ready, as the loop does.
     Normal,
-    /// As much as can go, and nothing held back for better compression or the like.
+    /// As much as possible: a filter holds nothing back, for better compression for example.
     Flush,
     /// As `Flush`, and nothing will come after it.
     Finished,
@@ -45,7 +46,7 @@ impl FlushMode {
     }
 }
 
-/// What a filter's closure made of its bytes; see [`Filters`](crate::Filters).
+/// What a filter's closure did; see [`Filters`](crate::Filters).
 ///
 /// PHP has no such thing. libevent: `enum bufferevent_filter_result`.
 ///
@@ -59,13 +60,13 @@ impl FlushMode {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[doc(alias = "bufferevent_filter_result")]
 pub enum FilterResult {
-    /// It took some, or put some. It is called again while bytes wait; if it took none, only
+    /// It took bytes or added some. It is called again while bytes wait; if it took none, only
     /// when there are more, or on [`FlushMode::Flush`].
     Ok,
-    /// It put nothing, and waits for more bytes.
+    /// It added nothing and waits for more bytes.
     NeedMore,
-    /// The bytes make no sense, and this direction is at its end: it is disabled, and the
-    /// event callback is told `READING | ERROR` or `WRITING | ERROR`, as of a socket.
+    /// The bytes are invalid. This direction is disabled, and the event callback gets
+    /// `READING | ERROR` or `WRITING | ERROR`, as for a socket.
     Error,
 }
 
@@ -80,10 +81,11 @@ impl FilterResult {
 }
 
 bitflags::bitflags! {
-    /// What happened to an [`EventBufferEvent`](crate::EventBufferEvent), as its event callback is told.
+    /// What happened to an [`EventBufferEvent`](crate::EventBufferEvent), for its event
+    /// callback.
     ///
-    /// `EOF`, `ERROR` and `TIMEOUT` come with the direction that they ended: the end of the
-    /// input is `READING | EOF`, 17.
+    /// `EOF`, `ERROR` and `TIMEOUT` come with a direction: the end of the input is
+    /// `READING | EOF`, 17.
     ///
     /// PHP: the event constants of `EventBufferEvent`. libevent: `BEV_EVENT_…`.
     ///
@@ -107,9 +109,9 @@ bitflags::bitflags! {
         const EOF = ffi::BEV_EVENT_EOF as c_short;
         /// A system call failed; its number is the last socket error.
         const ERROR = ffi::BEV_EVENT_ERROR as c_short;
-        /// Nothing happened for as long as was set.
+        /// A timeout passed.
         const TIMEOUT = ffi::BEV_EVENT_TIMEOUT as c_short;
-        /// The connection stands, and with TLS its handshake is done.
+        /// The connection is established, with TLS after the handshake.
         const CONNECTED = ffi::BEV_EVENT_CONNECTED as c_short;
     }
 
@@ -127,21 +129,22 @@ bitflags::bitflags! {
     /// ```
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
     pub struct BufferEventOptions: c_int {
-        /// Give up what it was made from when it is freed. A socket is owned in any case, and
-        /// closes with its last owner; a filter frees the buffer event under it.
+        /// Free what it was made from when it is freed: a filter frees the buffer event under it.
+        /// A socket is owned in any case, and closes with its last owner.
         const CLOSE_ON_FREE = ffi::bufferevent_options_BEV_OPT_CLOSE_ON_FREE as c_int;
         /// Locks. An object belongs to one thread here: constructors answer `Err`.
         const THREADSAFE = ffi::bufferevent_options_BEV_OPT_THREADSAFE as c_int;
-        /// Run the callbacks from the loop's queue, never in the middle of other work. What
-        /// happened meanwhile comes in one call.
+        /// Run the callbacks from the loop's queue, never in the middle of other work, with one
+        /// call for all that happened meanwhile.
         const DEFER_CALLBACKS = ffi::bufferevent_options_BEV_OPT_DEFER_CALLBACKS as c_int;
-        /// Run the callbacks without the lock; needs `DEFER_CALLBACKS`, and changes nothing
-        /// without locks.
+        /// Run the callbacks without the lock; needs `DEFER_CALLBACKS`. It changes nothing here,
+        /// where there are no locks.
         const UNLOCK_CALLBACKS = ffi::bufferevent_options_BEV_OPT_UNLOCK_CALLBACKS as c_int;
     }
 }
 
-/// Which side of a TLS connection an [`EventBufferEvent`](crate::EventBufferEvent) is, and how far it is.
+/// Which side of a TLS connection an [`EventBufferEvent`](crate::EventBufferEvent) is, and its
+/// state.
 ///
 /// PHP: the constants `EventBufferEvent::SSL_…`, the same values.
 /// libevent: `enum bufferevent_ssl_state`.
@@ -159,7 +162,7 @@ bitflags::bitflags! {
 pub enum SslState {
     /// The handshake is over. A constructor has no session for it, and answers `Err`.
     Open = ffi::bufferevent_ssl_state_BUFFEREVENT_SSL_OPEN,
-    /// A client, which begins the handshake.
+    /// A client, which starts the handshake.
     Connecting = ffi::bufferevent_ssl_state_BUFFEREVENT_SSL_CONNECTING,
     /// A server, which waits for it.
     Accepting = ffi::bufferevent_ssl_state_BUFFEREVENT_SSL_ACCEPTING,

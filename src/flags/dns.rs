@@ -22,12 +22,12 @@ bitflags::bitflags! {
     /// ```
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
     pub struct DnsFlags: c_int {
-        /// Take the name servers, search list and options of `/etc/resolv.conf`, and the names
-        /// of `/etc/hosts`.
+        /// Read name servers, search list and options from `/etc/resolv.conf`, and names from
+        /// `/etc/hosts`.
         const INITIALIZE_NAMESERVERS = ffi::EVDNS_BASE_INITIALIZE_NAMESERVERS as c_int;
         /// Do not keep the loop running while no lookup is pending.
         const DISABLE_WHEN_INACTIVE = ffi::EVDNS_BASE_DISABLE_WHEN_INACTIVE as c_int;
-        /// Be content with an `/etc/resolv.conf` that lists no name server.
+        /// Accept an `/etc/resolv.conf` that lists no name server.
         const NAMESERVERS_NO_DEFAULT = ffi::EVDNS_BASE_NAMESERVERS_NO_DEFAULT as c_int;
     }
 
@@ -44,14 +44,14 @@ bitflags::bitflags! {
     /// ```
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
     pub struct DnsOptions: c_int {
-        /// The lines `domain` and `search`, and the option `ndots`; where there is no such
-        /// line, the domain of this host.
+        /// The lines `domain` and `search`, and the option `ndots`; without such a line, the
+        /// domain of this host.
         const SEARCH = ffi::DNS_OPTION_SEARCH as c_int;
         /// The lines `nameserver`, and the option `bind-to`.
         const NAMESERVERS = ffi::DNS_OPTION_NAMESERVERS as c_int;
         /// The other options.
         const MISC = ffi::DNS_OPTION_MISC as c_int;
-        /// The names of `/etc/hosts`, too; without that file, `localhost`.
+        /// Also the names in `/etc/hosts`; without that file, `localhost`.
         const HOSTSFILE = ffi::DNS_OPTION_HOSTSFILE as c_int;
         /// All of these.
         const ALL = Self::SEARCH.bits() | Self::NAMESERVERS.bits() | Self::MISC.bits()

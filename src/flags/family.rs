@@ -1,9 +1,9 @@
-//! Address families, which several classes ask for.
+//! Address families, which several classes take.
 
 use std::ffi::c_int;
 use std::fmt;
 
-/// The family of a network address: an open number of the system's, of which these are used.
+/// The family of a network address: any number of the system, with constants for those in use.
 ///
 /// PHP: `EventUtil::AF_INET` and its sisters, and the argument `$family`.
 ///
@@ -19,7 +19,7 @@ use std::fmt;
 pub struct AddressFamily(c_int);
 
 impl AddressFamily {
-    /// None in particular: whichever there is.
+    /// Any family.
     #[doc(alias = "AF_UNSPEC")]
     pub const UNSPEC: Self = Self(libc::AF_UNSPEC);
     /// IPv4.
@@ -32,7 +32,7 @@ impl AddressFamily {
     #[doc(alias = "AF_UNIX")]
     pub const UNIX: Self = Self(libc::AF_UNIX);
 
-    /// The number that the system knows it by.
+    /// The system's number.
     ///
     /// # Examples
     /// ```
@@ -45,7 +45,7 @@ impl AddressFamily {
 }
 
 impl From<c_int> for AddressFamily {
-    /// Takes any number; what has no use for a family refuses it.
+    /// Takes any number; calls refuse a family that they can't use.
     fn from(number: c_int) -> Self {
         Self(number)
     }

@@ -5,7 +5,7 @@ use std::ffi::c_uint;
 use crate::ffi;
 
 bitflags::bitflags! {
-    /// HTTP methods: one for a request, a set of them for what a server allows.
+    /// HTTP methods: one for a request, a set for what a server allows.
     ///
     /// PHP: the `CMD_*` constants of `EventHttpRequest`;
     /// [`EventHttpRequest::CMD_GET`](crate::EventHttpRequest::CMD_GET) and the others are the same values.
@@ -49,8 +49,8 @@ bitflags::bitflags! {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum HeaderSide {
-    /// What came from the peer: 1 in PHP.
+    /// Headers from the peer: 1 in PHP.
     Input = 1,
-    /// What goes to the peer: 2 in PHP.
+    /// Headers to the peer: 2 in PHP.
     Output = 2,
 }

@@ -20,22 +20,22 @@ bitflags::bitflags! {
     /// ```
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
     pub struct ListenerFlags: u32 {
-        /// Accepted streams wait where they can't read or write at once. Their descriptors do
-        /// not block either way: the wait is a `poll`, see [`crate::stream`].
+        /// Accepted streams block. Their descriptors are non-blocking either way: a stream waits
+        /// in `poll`, see [`crate::stream`].
         const LEAVE_SOCKETS_BLOCKING = ffi::LEV_OPT_LEAVE_SOCKETS_BLOCKING;
-        /// Always so here, where the listener owns its socket: it closes with its last owner.
+        /// Always so here, where the listener owns its socket, which closes with its last owner.
         const CLOSE_ON_FREE = ffi::LEV_OPT_CLOSE_ON_FREE;
-        /// Always so here: no descriptor stays open in a program that this one executes.
+        /// Always so here: an executed program inherits no descriptor.
         const CLOSE_ON_EXEC = ffi::LEV_OPT_CLOSE_ON_EXEC;
-        /// `SO_REUSEADDR`: the address may be bound while old connections of it linger. Only
-        /// for a listener that binds an address.
+        /// `SO_REUSEADDR`: the address can be bound while old connections linger. Only for a
+        /// listener that binds an address.
         const REUSEABLE = ffi::LEV_OPT_REUSEABLE;
-        /// Locks, which a handle that stays in its thread has no use for:
+        /// Locks. A handle stays in its thread here, so
         /// [`EventListener::new`](crate::EventListener::new) answers `Err`.
         const THREADSAFE = ffi::LEV_OPT_THREADSAFE;
         /// Accept nothing until [`EventListener::enable`](crate::EventListener::enable).
         const DISABLED = ffi::LEV_OPT_DISABLED;
-        /// `TCP_DEFER_ACCEPT`: a connection comes when its client has sent something. Only for
+        /// `TCP_DEFER_ACCEPT`: a connection is accepted when its client has sent bytes. Only for
         /// a listener that binds an IP address.
         const DEFERRED_ACCEPT = ffi::LEV_OPT_DEFERRED_ACCEPT;
     }

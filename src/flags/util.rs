@@ -2,7 +2,7 @@
 
 use std::ffi::c_int;
 
-/// Makes a type for numbers of the system that other numbers may be added to.
+/// Makes a type for numbers of the system, open to numbers without a constant here.
 macro_rules! numbers {
     ($(
         $(#[$outer:meta])*
@@ -23,7 +23,7 @@ macro_rules! numbers {
         }
 
         impl From<c_int> for $name {
-            /// Any number of the system, for what has no constant here.
+            /// Takes any number of the system.
             fn from(number: c_int) -> Self {
                 Self(number)
             }
@@ -32,7 +32,7 @@ macro_rules! numbers {
 }
 
 numbers! {
-    /// A kind of socket.
+    /// A type of socket.
     ///
     /// PHP: the constant `EventUtil::SOCK_RAW`; nothing in the extension takes it.
     ///
@@ -41,11 +41,11 @@ numbers! {
     /// assert_eq!(EventUtil::SOCK_RAW, SocketType::RAW);
     /// ```
     pub struct SocketType {
-        /// Packets without a transport protocol.
+        /// Raw packets, without a transport protocol.
         const RAW = libc::SOCK_RAW;
     }
 
-    /// Whose option it is: the socket's own, or a protocol's.
+    /// The level of an option: the socket itself, or a protocol.
     ///
     /// PHP: the constants `EventUtil::SOL_*` and `EventUtil::IPPROTO_*`.
     ///
@@ -74,7 +74,7 @@ numbers! {
     }
 
     /// An option of a socket, for
-    /// [`set_socket_option`](EventUtil::set_socket_option). All but `NODELAY` are of level
+    /// [`set_socket_option`](crate::EventUtil::set_socket_option). All but `NODELAY` are of level
     /// [`SocketLevel::SOCKET`].
     ///
     /// PHP: the constants `EventUtil::SO_*` and `EventUtil::TCP_NODELAY`.
@@ -87,23 +87,23 @@ numbers! {
     pub struct SocketOption {
         /// Packets may go to a broadcast address.
         const BROADCAST = libc::SO_BROADCAST;
-        /// The system records what it does; needs a privilege.
+        /// The system records debugging information; needs a privilege.
         const DEBUG = libc::SO_DEBUG;
-        /// Packets go to hosts of the local networks only.
+        /// Packets go to directly connected hosts only.
         const DONTROUTE = libc::SO_DONTROUTE;
-        /// The error that waits; can only be asked for.
+        /// The pending error; can only be read.
         const ERROR = libc::SO_ERROR;
-        /// The system asks silent peers whether they are still there.
+        /// The system probes idle peers.
         const KEEPALIVE = libc::SO_KEEPALIVE;
-        /// What a close does with bytes that are not sent yet.
+        /// What a close does with bytes that have not been sent.
         const LINGER = libc::SO_LINGER;
-        /// TCP, level [`SocketLevel::TCP`]: small writes go out at once.
+        /// TCP, level [`SocketLevel::TCP`]: small writes are sent at once.
         const NODELAY = libc::TCP_NODELAY;
-        /// Urgent bytes come among the others.
+        /// Urgent bytes stay in line with the others.
         const OOBINLINE = libc::SO_OOBINLINE;
         /// The size of the receive buffer; Linux doubles it.
         const RCVBUF = libc::SO_RCVBUF;
-        /// How many bytes must be there for a socket to be readable.
+        /// How many bytes make a socket readable.
         const RCVLOWAT = libc::SO_RCVLOWAT;
         /// How long a read may block.
         const RCVTIMEO = libc::SO_RCVTIMEO;
@@ -111,11 +111,11 @@ numbers! {
         const REUSEADDR = libc::SO_REUSEADDR;
         /// The size of the send buffer; Linux doubles it.
         const SNDBUF = libc::SO_SNDBUF;
-        /// How much room must be there for a socket to be writable; Linux refuses to set it.
+        /// How much room makes a socket writable; Linux refuses to set it.
         const SNDLOWAT = libc::SO_SNDLOWAT;
         /// How long a write may block.
         const SNDTIMEO = libc::SO_SNDTIMEO;
-        /// The kind of the socket; can only be asked for.
+        /// The type of the socket; can only be read.
         const TYPE = libc::SO_TYPE;
     }
 }

@@ -1,6 +1,6 @@
 //! User code above C frames, and the panic that waits for its Rust caller.
 //!
-//! Owns: that panic. Lends C nothing. Runs user code: closures in [`guard`], destructors in
+//! Owns: that panic. Lends C nothing. Runs user code: closures in [`guard()`], destructors in
 //! [`release`].
 
 use std::any::Any;

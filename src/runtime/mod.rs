@@ -1,8 +1,8 @@
 //! What every callback needs, whatever class it belongs to.
 //!
-//! A class lends C one weak count of its `Inner` with [`lend`], and takes it back with
+//! A class lends C one weak count of its `Inner` with [`lend()`], and takes it back with
 //! [`reclaim`] after libevent has forgotten it. An entry point that C calls turns the pointer
-//! into an `Rc` with [`upgrade`], runs the user's closure in [`guard`] and drops what may be
+//! into an `Rc` with [`upgrade`], runs the user's closure in [`guard()`] and drops what may be
 //! the last handle in [`release`]. The method that called into C ends with [`resume`], which
 //! raises the panic that a closure ended in.
 //!
