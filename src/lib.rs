@@ -22,6 +22,28 @@
 //! base.r#loop(EventBase::LOOP_ONCE)?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! # Features
+//!
+//! - `openssl` (default): the TLS classes and methods, which need OpenSSL 1.1.1 or newer and
+//!   `libevent_openssl`.
+//! - `bundled`: builds libevent 2.1.12 from source, without the security fixes of 2026 that
+//!   distributions have added to theirs. Needs cmake 3 and libclang.
+//! - `bindgen`: generates libevent's declarations during the build. Platforms other than Linux on
+//!   64-bit x86 and ARM need it, and libclang.
+//!
+//! # Threads
+//!
+//! A base and all that belongs to it stay on the thread that made them: the handles are neither
+//! `Send` nor `Sync`. Each thread may have bases of its own. Signals belong to one base in the
+//! process at a time. To wake a loop from another thread, see [`Event::waker`].
+//!
+//! # Fork
+//!
+//! [`process::fork`] works outside callbacks and in a process with one thread. In the child, a base
+//! made before returns errors until [`EventBase::re_init`] is called, and handles dropped before
+//! that leave the parent's events alone.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod address;
 mod base;
