@@ -136,7 +136,7 @@ fn constants_have_the_numbers_of_php() {
 }
 
 #[test]
-fn the_version_of_openssl_is_that_of_the_headers_and_the_library_serves_it() {
+fn the_openssl_version_is_that_of_the_headers_and_fits_the_library() {
     let text = EventSslContext::OPENSSL_VERSION_TEXT;
     let [name, version, ..] = text.split(' ').collect::<Vec<_>>()[..] else {
         panic!("{text}");
@@ -224,7 +224,7 @@ fn a_value_of_the_wrong_type_is_refused_by_the_name_of_its_key() {
 }
 
 #[test]
-fn a_text_that_c_would_cut_off_is_refused_and_not_shown() {
+fn a_text_that_c_would_truncate_is_refused_and_not_shown() {
     let texts = [
         (
             EventSslContext::OPT_PASSPHRASE,
@@ -254,7 +254,7 @@ fn a_text_that_c_would_cut_off_is_refused_and_not_shown() {
 }
 
 #[test]
-fn every_option_of_the_right_type_is_taken() {
+fn every_option_of_the_right_type_is_accepted() {
     let (folder, authority) = (Folder::new(), Authority::new());
     let files = authority.sign(&["localhost"]).save(&folder, "own");
     let options = [
@@ -447,7 +447,7 @@ fn an_encrypted_key_opens_with_its_passphrase_wherever_that_stands() {
 }
 
 #[test]
-fn a_wrong_or_missing_passphrase_is_an_error_and_asks_nobody() {
+fn a_wrong_or_missing_passphrase_is_an_error_without_a_prompt() {
     let folder = Folder::new();
     let own = Identity::self_signed(&[]);
     let cert_file = folder.write("own.crt", own.cert_pem());
@@ -531,7 +531,7 @@ fn a_path_that_leads_to_no_regular_file_is_refused_without_waiting() {
 }
 
 #[test]
-fn a_directory_of_authorities_that_openssl_would_misread_is_refused() {
+fn a_directory_name_that_openssl_would_misread_is_refused() {
     let folder = Folder::new();
     for name in ["a:b".into(), std::ffi::OsString::from_vec(vec![b'a', 0xff])] {
         let dir = folder.path().join(name);
@@ -565,7 +565,7 @@ fn options_that_contradict_each_other_are_refused() {
 }
 
 #[test]
-fn of_an_option_given_twice_the_last_counts() {
+fn the_last_value_of_a_repeated_option_counts() {
     let folder = Folder::new();
     let files = Identity::self_signed(&[]).save(&folder, "own");
     let nowhere = folder.path().join("nowhere");
@@ -575,7 +575,7 @@ fn of_an_option_given_twice_the_last_counts() {
 }
 
 #[test]
-fn version_bounds_answer_for_what_they_are_given() {
+fn version_bounds_that_leave_no_version_are_refused() {
     const MIN: &str = "EventSslContext::setMinProtoVersion";
     const MAX: &str = "EventSslContext::setMaxProtoVersion";
     let fresh = || client(&[]).unwrap();
@@ -724,7 +724,7 @@ fn protocol_names_that_do_not_fit_the_wire_are_refused() {
 }
 
 #[test]
-fn an_older_error_of_openssl_is_in_nobodys_cause() {
+fn an_older_openssl_error_is_not_reported_as_the_cause() {
     let stale = openssl::x509::X509::from_pem(b"junk").unwrap_err();
     stale.put();
     let made = client(&[(EventSslContext::OPT_CIPHERS, "NOSUCH".into())]);
@@ -748,7 +748,7 @@ fn a_context_has_a_debug_form_without_secrets() {
 }
 
 #[test]
-fn values_are_made_of_what_a_list_holds() {
+fn option_values_convert_from_bools_numbers_texts_and_paths() {
     let path = Path::new("a/b");
     let values = [
         SslValue::from("a/b"),

@@ -135,7 +135,7 @@ fn megabytes_go_both_ways_over_every_wire() {
 }
 
 #[test]
-fn one_record_that_is_larger_than_the_mark_comes_whole() {
+fn record_larger_than_the_high_mark_arrives_whole() {
     for wire in WIRES {
         let base = EventBase::new().unwrap();
         let (server, client) = World::new().connect(&base, wire, NO_OPTIONS);
@@ -163,7 +163,7 @@ fn one_record_that_is_larger_than_the_mark_comes_whole() {
 }
 
 #[test]
-fn what_is_written_before_the_handshake_comes_after_it() {
+fn bytes_written_before_the_handshake_arrive_after_it() {
     for wire in WIRES {
         let base = EventBase::new().unwrap();
         let (server, client) = World::new().connect(&base, wire, NO_OPTIONS);
@@ -187,7 +187,7 @@ fn what_is_written_before_the_handshake_comes_after_it() {
 }
 
 #[test]
-fn client_whose_write_is_disabled_shakes_hands_once_it_is_enabled() {
+fn client_with_writing_disabled_begins_the_handshake_once_it_is_enabled() {
     let base = EventBase::new().unwrap();
     let (server, client) = World::new().connect(&base, Wire::Sockets, NO_OPTIONS);
     client.disable(Event::WRITE).unwrap();
@@ -206,7 +206,7 @@ fn client_whose_write_is_disabled_shakes_hands_once_it_is_enabled() {
 }
 
 #[test]
-fn goodbye_ends_one_direction_and_the_other_goes_on() {
+fn close_notify_ends_one_direction_and_the_other_goes_on() {
     for wire in WIRES {
         let base = EventBase::new().unwrap();
         let (server, client) = World::new().connect(&base, wire, NO_OPTIONS);
@@ -272,7 +272,7 @@ fn goodbye_ends_one_direction_and_the_other_goes_on() {
 }
 
 #[test]
-fn output_that_waits_when_the_peers_goodbye_comes_is_written() {
+fn output_waiting_at_the_peers_close_notify_is_written() {
     let base = EventBase::new().unwrap();
     let (server, client) = World::new().connect(&base, Wire::Sockets, NO_OPTIONS);
     let size = 4 << 20; // more than sockets hold
@@ -311,7 +311,7 @@ fn output_that_waits_when_the_peers_goodbye_comes_is_written() {
 }
 
 #[test]
-fn free_with_output_waiting_does_not_pretend_that_all_was_sent() {
+fn free_with_output_waiting_sends_no_close_notify() {
     let base = EventBase::new().unwrap();
     let (server, client) = World::new().connect(&base, Wire::Sockets, NO_OPTIONS);
     let cuts = Callbacks::new().on_event(|bev, what| {
@@ -328,7 +328,7 @@ fn free_with_output_waiting_does_not_pretend_that_all_was_sent() {
 }
 
 #[test]
-fn file_goes_through_tls_without_sendfile() {
+fn file_is_sent_through_tls() {
     let base = EventBase::new().unwrap();
     let world = World::new();
     let (server, client) = world.connect(&base, Wire::Sockets, NO_OPTIONS);

@@ -95,7 +95,7 @@ fn dropped_in_each_of_its_callbacks_ends_once() {
 }
 
 #[test]
-fn closed_in_each_of_its_callbacks_says_goodbye_too() {
+fn close_in_a_callback_sends_close_notify() {
     let world = World::new();
     let base = EventBase::new().unwrap();
     let (server, client) = world.connect(&base, Wire::Sockets, NO_OPTIONS);
@@ -145,7 +145,7 @@ fn freed_after_any_number_of_turns_of_a_handshake_ends_cleanly() {
 }
 
 #[test]
-fn base_dropped_first_outlives_its_connections() {
+fn base_dropped_first_lives_as_long_as_its_connections() {
     for wire in WIRES {
         let base = EventBase::new().unwrap();
         let (server, client) = World::new().connect(&base, wire, NO_OPTIONS);
@@ -161,7 +161,7 @@ fn base_dropped_first_outlives_its_connections() {
 }
 
 #[test]
-fn never_connected_ends_without_a_turn() {
+fn unconnected_buffer_event_is_freed_without_a_turn() {
     let base = EventBase::new().unwrap();
     let client = World::new().client();
     for options in CLOSING {
@@ -176,7 +176,7 @@ fn never_connected_ends_without_a_turn() {
 }
 
 #[test]
-fn under_freed_before_its_filter_leaves_it_mute() {
+fn filter_sends_nothing_once_the_one_below_is_freed() {
     for wire in [Wire::FiltersOnPair, Wire::FiltersOnSockets] {
         let base = EventBase::new().unwrap();
         let world = World::new();
@@ -203,7 +203,7 @@ fn under_freed_before_its_filter_leaves_it_mute() {
 }
 
 #[test]
-fn what_was_under_a_filter_has_its_callbacks_again() {
+fn buffer_event_below_has_its_callbacks_again_after_its_filter_is_freed() {
     let base = EventBase::new().unwrap();
     let world = World::new();
     let (one, other) = EventBufferEvent::create_pair(&base, NO_OPTIONS).unwrap();
@@ -266,7 +266,7 @@ fn everything_after_free_is_an_error() {
 }
 
 #[test]
-fn many_connections_leave_no_descriptor() {
+fn many_connections_leave_no_descriptor_open() {
     alone(&[], || {
         let world = World::new();
         let (server_context, client_context) = (world.server(), world.client());
@@ -285,7 +285,7 @@ fn many_connections_leave_no_descriptor() {
 }
 
 #[test]
-fn panic_in_each_callback_comes_out_of_the_loop_and_the_rest_goes_on() {
+fn panic_in_a_callback_comes_out_of_the_loop_and_the_peer_goes_on() {
     let world = World::new();
     let (server_context, client_context) = (world.server(), world.client());
     for (wire, options, place) in cases() {

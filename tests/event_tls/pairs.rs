@@ -13,7 +13,7 @@ use test_support::run;
 use test_support::tls::{Folder, Identity};
 
 #[test]
-fn bytes_go_both_ways_and_the_end_is_told() {
+fn bytes_go_both_ways_and_the_end_is_reported() {
     let base = EventBase::new().unwrap();
     let folder = Folder::new();
     let identity = Identity::self_signed(&["localhost"]);

@@ -106,7 +106,7 @@ fn text(path: &Path) -> &str {
 }
 
 #[test]
-fn curl_takes_the_right_certificate_and_refuses_the_wrong() {
+fn curl_accepts_the_right_certificate_and_refuses_the_wrong_one() {
     let world = World::new();
     let trusted = world.authority.save(&world.folder, "authority");
     let server = world.server();
@@ -145,7 +145,7 @@ fn curl_speaks_either_version() {
 }
 
 #[test]
-fn curl_shows_its_certificate_where_one_is_wanted() {
+fn curl_sends_its_certificate_where_one_is_required() {
     let world = World::new();
     let trusted = world.authority.save(&world.folder, "authority");
     let server = world.server_as(
@@ -220,7 +220,7 @@ fn s_client_is_served_by_either_version() {
 }
 
 #[test]
-fn s_client_that_wants_to_renegotiate_is_refused() {
+fn s_client_that_tries_to_renegotiate_is_refused() {
     let world = World::new();
     let trusted = world.authority.save(&world.folder, "authority");
     let arguments = ["-CAfile", text(&trusted), "-tls1_2"];
@@ -326,7 +326,7 @@ fn s_server_is_asked_by_a_client_of_ours() {
 }
 
 #[test]
-fn s_server_that_wants_a_certificate_gets_it_or_refuses() {
+fn s_server_that_requires_a_certificate_gets_it_or_refuses() {
     let world = World::new();
     let page = page(&world);
     let authority = world.authority.save(&world.folder, "trusted");

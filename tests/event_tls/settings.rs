@@ -26,7 +26,7 @@ fn named(
 }
 
 #[test]
-fn versions_are_the_ones_of_the_context() {
+fn connection_speaks_the_version_of_its_context() {
     for (version, name) in [
         (EventSslContext::TLS1_2_VERSION, "TLSv1.2"),
         (EventSslContext::TLS1_3_VERSION, "TLSv1.3"),
@@ -68,7 +68,7 @@ fn versions_are_the_ones_of_the_context() {
 }
 
 #[test]
-fn versions_that_do_not_meet_are_an_error_on_both_sides() {
+fn disjoint_versions_are_an_error_on_both_sides() {
     let base = EventBase::new().unwrap();
     let world = World::new();
     let (server, client) = (world.server(), world.client());
@@ -81,7 +81,7 @@ fn versions_that_do_not_meet_are_an_error_on_both_sides() {
 }
 
 #[test]
-fn protocol_is_the_first_of_the_servers_that_the_client_has() {
+fn servers_first_protocol_that_the_client_offers_is_chosen() {
     let base = EventBase::new().unwrap();
     let world = World::new();
     let (server, client) = (world.server(), world.client());
@@ -143,7 +143,7 @@ fn contexts_of_the_wrong_role_and_without_certificate_are_refused() {
 }
 
 #[test]
-fn what_tls_has_not_is_refused() {
+fn calls_that_tls_does_not_support_are_refused() {
     let base = EventBase::new().unwrap();
     let world = World::new();
     let (server, client) = world.connect(&base, crate::peers::Wire::Sockets, NO_OPTIONS);
@@ -170,7 +170,7 @@ fn what_tls_has_not_is_refused() {
 }
 
 #[test]
-fn tls_does_not_go_on_top_of_closures_but_they_go_on_top_of_it() {
+fn tls_filter_is_refused_on_top_of_closures_and_allowed_below_them() {
     let base = EventBase::new().unwrap();
     let world = World::new();
     let copy = || {

@@ -94,7 +94,7 @@ fn end_in_the_middle_of_a_handshake_is_an_error() {
 }
 
 #[test]
-fn peer_that_never_answers_runs_into_the_time_limit() {
+fn peer_that_never_answers_times_out() {
     let base = EventBase::new().unwrap();
     let (socket, _peer) = UnixStream::pair().unwrap();
     let state = EventBufferEvent::SSL_ACCEPTING;
@@ -111,7 +111,7 @@ fn peer_that_never_answers_runs_into_the_time_limit() {
 }
 
 #[test]
-fn idle_connection_runs_into_the_time_limit() {
+fn idle_connection_times_out() {
     let base = EventBase::new().unwrap();
     let (server, client) = World::new().connect(&base, Wire::Sockets, NO_OPTIONS);
     let seen = Seen::default();
@@ -186,7 +186,7 @@ fn cut(wire: Wire, dirty: bool) -> (Vec<BufferEventFlags>, Vec<String>) {
 }
 
 #[test]
-fn end_without_goodbye_is_an_error_unless_it_is_allowed() {
+fn end_without_close_notify_is_an_error_unless_allowed() {
     let (what, why) = cut(Wire::Sockets, false);
     assert_eq!(what, [CONNECTED, ERROR]);
     assert!(why[0].contains("unexpected eof"), "{why:?}");
@@ -250,7 +250,7 @@ fn by_number(name: Option<&str>, certified: &str) -> Outcome {
 }
 
 #[test]
-fn connect_names_the_address_unless_a_name_was_given() {
+fn connect_expects_the_address_unless_a_host_was_named() {
     by_number(None, "127.0.0.1").assert_stands();
     by_number(None, "localhost").assert_client_refuses("IP address mismatch");
     by_number(Some("localhost"), "localhost").assert_stands();
@@ -258,7 +258,7 @@ fn connect_names_the_address_unless_a_name_was_given() {
 }
 
 #[test]
-fn reset_while_output_waits_is_told_once_and_does_not_spin() {
+fn reset_while_output_waits_is_reported_once_and_does_not_spin() {
     let base = EventBase::new().unwrap();
     let world = World::new();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -298,7 +298,7 @@ fn reset_while_output_waits_is_told_once_and_does_not_spin() {
 }
 
 #[test]
-fn errors_that_nobody_asks_for_do_not_pile_up() {
+fn errors_that_are_never_read_do_not_pile_up() {
     let base = EventBase::new().unwrap();
     let (socket, mut peer) = UnixStream::pair().unwrap();
     let state = EventBufferEvent::SSL_ACCEPTING;
@@ -323,7 +323,7 @@ fn errors_that_nobody_asks_for_do_not_pile_up() {
 }
 
 #[test]
-fn unnamed_client_sends_no_name_and_a_named_one_its_own() {
+fn client_sends_the_server_name_that_it_was_given() {
     for (names, wanted) in [
         (&[][..], None),
         (&["localhost"], Some("localhost")),

@@ -23,7 +23,7 @@ fn meet(
 }
 
 #[test]
-fn right_name_and_authority_stand() {
+fn right_name_and_authority_are_accepted() {
     let world = World::new();
     let identity = world.authority.sign(&["localhost", "*.example.com"]);
     meet(&world, &identity, &world.client(), Some("localhost")).assert_stands();
@@ -44,7 +44,7 @@ fn wrong_host_is_refused_with_its_reason() {
 }
 
 #[test]
-fn host_that_was_not_named_is_refused_with_a_hint() {
+fn unnamed_host_is_refused_with_a_hint() {
     let world = World::new();
     let identity = world.authority.sign(&["localhost"]);
     let outcome = meet(&world, &identity, &world.client(), None);
@@ -79,7 +79,7 @@ fn unknown_authority_is_refused() {
 }
 
 #[test]
-fn self_signed_certificate_stands_only_where_it_is_allowed() {
+fn self_signed_certificate_is_accepted_only_where_allowed() {
     let world = World::new();
     let identity = Identity::self_signed(&["localhost"]);
     let strict = context(EventSslContext::TLS_CLIENT_METHOD, &[]);
@@ -95,7 +95,7 @@ fn self_signed_certificate_stands_only_where_it_is_allowed() {
 }
 
 #[test]
-fn client_that_does_not_verify_needs_no_name() {
+fn client_that_does_not_verify_needs_no_host() {
     let world = World::new();
     let identity = Identity::self_signed(&["example.com"]);
     let client = world.client_with(&[(EventSslContext::OPT_VERIFY_PEER, false.into())]);
@@ -104,7 +104,7 @@ fn client_that_does_not_verify_needs_no_name() {
 }
 
 #[test]
-fn client_that_compares_no_names_still_verifies() {
+fn client_that_ignores_host_names_still_verifies() {
     let world = World::new();
     let client = world.client();
     client.set_verify_host(false).unwrap();
@@ -150,14 +150,14 @@ fn certify(identity: impl Fn(&World) -> Option<Identity>) -> [Outcome; 2] {
 }
 
 #[test]
-fn client_certificate_that_is_wanted_and_right_stands() {
+fn client_certificate_that_is_required_and_right_is_accepted() {
     for outcome in certify(|world| Some(world.authority.sign(&[]))) {
         outcome.assert_stands();
     }
 }
 
 #[test]
-fn client_certificate_that_is_wanted_and_missing_is_refused() {
+fn client_without_a_required_certificate_is_refused() {
     let [old, new] = certify(|_| None);
     let why = "peer did not return a certificate";
     old.assert_server_refuses(why, "handshake failure");
@@ -174,7 +174,7 @@ fn client_certificate_of_another_authority_is_refused() {
 }
 
 #[test]
-fn context_dropped_before_its_connections_verifies_all_the_same() {
+fn context_dropped_before_its_connections_still_verifies() {
     let base = EventBase::new().unwrap();
     let world = World::new();
     let identity = Identity::self_signed(&["localhost"]);
@@ -190,7 +190,7 @@ fn context_dropped_before_its_connections_verifies_all_the_same() {
 }
 
 #[test]
-fn name_is_asked_for_where_it_can_be_given() {
+fn host_can_be_named_only_on_the_client_side_of_tls() {
     let base = EventBase::new().unwrap();
     let world = World::new();
     let (server, client) = sockets(&base, &world.server(), &world.client());
@@ -206,7 +206,7 @@ fn name_is_asked_for_where_it_can_be_given() {
 }
 
 #[test]
-fn the_host_named_last_is_the_one_that_counts() {
+fn host_named_last_counts() {
     let world = World::new();
     let names = ["localhost", "127.0.0.1"];
     for (first, last) in [(names[0], names[1]), (names[1], names[0])] {

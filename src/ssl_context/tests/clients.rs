@@ -56,7 +56,7 @@ impl Clients {
 }
 
 #[test]
-fn a_server_asks_nobody_for_a_certificate_by_default() {
+fn a_server_asks_no_client_for_a_certificate_by_default() {
     for version in BOTH {
         let clients = Clients::new(version);
         let plain = clients.server(std::slice::from_ref(&clients.trusted));
@@ -68,7 +68,7 @@ fn a_server_asks_nobody_for_a_certificate_by_default() {
 }
 
 #[test]
-fn a_server_that_verifies_goes_on_without_a_certificate_and_not_with_a_strangers() {
+fn a_verifying_server_accepts_no_certificate_and_refuses_an_untrusted_one() {
     for version in BOTH {
         let clients = Clients::new(version);
         for options in [
@@ -88,7 +88,7 @@ fn a_server_that_verifies_goes_on_without_a_certificate_and_not_with_a_strangers
 }
 
 #[test]
-fn a_server_that_requires_a_certificate_refuses_who_has_none() {
+fn a_server_that_requires_a_certificate_refuses_a_client_without_one() {
     for version in BOTH {
         let clients = Clients::new(version);
         for options in [
@@ -106,7 +106,7 @@ fn a_server_that_requires_a_certificate_refuses_who_has_none() {
 }
 
 #[test]
-fn a_server_without_authorities_trusts_no_certificate_but_allowed_self_signed_ones() {
+fn a_server_without_authorities_trusts_only_self_signed_certificates_if_allowed() {
     for version in BOTH {
         let clients = Clients::new(version);
         let verifying = clients.server(&[VERIFY]);

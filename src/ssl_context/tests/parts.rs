@@ -22,7 +22,7 @@ fn state_of(result: crate::Result<Ssl>) -> String {
 }
 
 #[test]
-fn a_context_makes_only_the_side_it_is_for() {
+fn a_context_makes_sessions_of_its_own_side_only() {
     let (_folder, server, _trusted) = localhost();
     let client = client(&[]);
     assert!(state_of(server.connecting(CALL, None)).contains("TLS_CLIENT_METHOD"));
@@ -30,7 +30,7 @@ fn a_context_makes_only_the_side_it_is_for() {
 }
 
 #[test]
-fn a_server_without_a_certificate_makes_no_connections() {
+fn a_server_without_a_certificate_makes_no_session() {
     let (folder, files) = (Folder::new(), Identity::self_signed(&[]));
     let files = files.save(&folder, "own");
     let context = server(&[]);
@@ -42,7 +42,7 @@ fn a_server_without_a_certificate_makes_no_connections() {
 }
 
 #[test]
-fn a_host_that_is_none_is_refused_before_openssl_hears_of_it() {
+fn an_invalid_host_is_refused_before_openssl_sees_it() {
     let context = client(&[]);
     let error = context.connecting(CALL, Some("a\0b")).err().unwrap();
     assert!(matches!(error, Error::Argument { .. }), "{error:?}");
@@ -105,7 +105,7 @@ fn host_names_and_addresses_are_told_apart() {
 }
 
 #[test]
-fn a_list_of_protocols_that_is_cut_off_matches_up_to_there() {
+fn a_truncated_list_of_protocols_matches_up_to_the_cut() {
     for (ours, offered, chosen) in [
         (&b"\x02h2\x01a"[..], &b"\x01a\x02h2"[..], Some(&b"h2"[..])),
         (b"\x02h2\x01a", b"\x01a", Some(b"a")),
@@ -122,7 +122,7 @@ fn a_list_of_protocols_that_is_cut_off_matches_up_to_there() {
 }
 
 #[test]
-fn openssls_switches_are_the_careful_ones() {
+fn openssl_options_are_the_safe_ones() {
     let kind = Kind {
         is_server: true,
         defaults: Defaults::Strict,
@@ -150,7 +150,7 @@ fn openssls_switches_are_the_careful_ones() {
 }
 
 #[test]
-fn errors_of_openssl_stay_in_the_call_that_met_them() {
+fn openssl_errors_do_not_leave_their_call() {
     let junk = || openssl::x509::X509::from_pem(b"junk").unwrap_err();
     junk().put();
     let found = queue::clean(|| {

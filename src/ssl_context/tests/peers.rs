@@ -11,7 +11,7 @@ const ALLOW: Entry = (EventSslContext::OPT_ALLOW_SELF_SIGNED, SslValue::Bool(tru
 const UNVERIFIED: Entry = (EventSslContext::OPT_VERIFY_PEER, SslValue::Bool(false));
 
 #[test]
-fn a_server_of_a_trusted_authority_with_the_right_name_is_taken() {
+fn a_server_of_a_trusted_authority_with_the_right_name_is_accepted() {
     let (folder, authority) = (Folder::new(), Authority::new());
     let names = ["localhost", "*.example.com", "127.0.0.1", "::1"];
     let server = server(&[own(&folder, &authority.sign(&names), "server")]);
@@ -35,7 +35,7 @@ fn a_server_of_a_trusted_authority_with_the_right_name_is_taken() {
 }
 
 #[test]
-fn a_certificate_for_another_host_is_refused_unless_names_do_not_matter() {
+fn a_certificate_for_another_host_is_refused_unless_names_are_ignored() {
     let (folder, authority) = (Folder::new(), Authority::new());
     let names = ["example.com", "lo*.example.com", "10.0.0.1"];
     let server = server(&[own(&folder, &authority.sign(&names), "server")]);
@@ -56,7 +56,7 @@ fn a_certificate_for_another_host_is_refused_unless_names_do_not_matter() {
 }
 
 #[test]
-fn a_name_in_the_subject_counts_where_no_list_of_names_is() {
+fn the_common_name_counts_where_there_are_no_alternative_names() {
     let (folder, authority) = (Folder::new(), Authority::new());
     let server = server(&[own(
         &folder,
@@ -69,7 +69,7 @@ fn a_name_in_the_subject_counts_where_no_list_of_names_is() {
 }
 
 #[test]
-fn without_a_host_name_no_certificate_is_right_unless_names_are_not_compared() {
+fn without_a_host_name_every_certificate_is_refused_unless_names_are_ignored() {
     let (_folder, server, trusted) = localhost();
     let connect = |context: &EventSslContext| {
         let client = context.connecting(CALL, None).unwrap();
@@ -106,7 +106,7 @@ fn an_expired_certificate_is_refused() {
 }
 
 #[test]
-fn a_client_that_verifies_nothing_takes_any_server() {
+fn a_client_that_does_not_verify_accepts_any_server() {
     let (folder, authority) = (Folder::new(), Authority::new());
     let expired = authority.sign_expired(&["example.com"]);
     let server = server(&[own(&folder, &expired, "server")]);
@@ -121,7 +121,7 @@ fn a_client_that_verifies_nothing_takes_any_server() {
 }
 
 #[test]
-fn a_directory_of_authorities_is_trusted() {
+fn authorities_in_a_directory_are_trusted() {
     let (folder, authority) = (Folder::new(), Authority::new());
     let server = server(&[own(&folder, &authority.sign(&["localhost"]), "server")]);
     let dir = authority.save_hashed(&folder, "cas");
@@ -144,7 +144,7 @@ fn every_certificate_of_a_file_of_authorities_is_trusted() {
 const SYSTEM: &str = "PHP_EVENT_TEST_AUTHORITIES";
 
 #[test]
-fn authorities_that_are_given_stand_in_place_of_the_systems() {
+fn given_authorities_replace_the_systems() {
     let Some(dir) = std::env::var_os(SYSTEM) else {
         let (folder, authority) = (Folder::new(), Authority::new());
         authority.save(&folder, "ca");
@@ -165,7 +165,7 @@ fn authorities_that_are_given_stand_in_place_of_the_systems() {
 /// Runs that test in a process of its own, to which the folder is the system's.
 fn again_with(folder: &Folder) {
     let mut command = Command::new(std::env::current_exe().unwrap());
-    let name = "authorities_that_are_given_stand_in_place_of_the_systems";
+    let name = "given_authorities_replace_the_systems";
     command.args([name, "--test-threads=1"]);
     command.env("SSL_CERT_FILE", folder.path().join("ca.crt"));
     command.env("SSL_CERT_DIR", folder.path());
@@ -197,7 +197,7 @@ fn a_chain_is_sent_with_the_certificate_and_may_be_too_long() {
 }
 
 #[test]
-fn a_self_signed_server_is_taken_only_where_that_is_allowed() {
+fn a_self_signed_server_is_accepted_only_where_allowed() {
     let folder = Folder::new();
     let itself = Identity::self_signed(&["localhost"]);
     let server = server(&[own(&folder, &itself, "server")]);
@@ -219,7 +219,7 @@ fn a_self_signed_server_is_taken_only_where_that_is_allowed() {
 }
 
 #[test]
-fn an_authority_nobody_knows_is_taken_where_self_signed_is_allowed_and_it_is_sent() {
+fn an_unknown_authority_is_accepted_where_self_signed_is_allowed_and_it_is_sent() {
     let (folder, authority) = (Folder::new(), Authority::new());
     let leaf = authority.sign(&["localhost"]);
     let chain = [leaf.cert_pem(), authority.0.cert_pem(), leaf.key_pem()].concat();
@@ -230,7 +230,7 @@ fn an_authority_nobody_knows_is_taken_where_self_signed_is_allowed_and_it_is_sen
 }
 
 #[test]
-fn self_signed_forgives_neither_dates_nor_names() {
+fn allowing_self_signed_certificates_still_checks_dates_and_names() {
     let folder = Folder::new();
     let client = client(&[ALLOW]);
     let named = server(&[own(
@@ -248,7 +248,7 @@ fn self_signed_forgives_neither_dates_nor_names() {
 
 /// PHP reads freed memory here: its verification looks into the context's object.
 #[test]
-fn a_context_dropped_before_its_connections_verify_is_there_for_them() {
+fn a_context_dropped_before_its_connections_still_verifies_them() {
     let (folder, itself) = (Folder::new(), Identity::self_signed(&["localhost"]));
     let sides = {
         let server = server(&[own(&folder, &itself, "server")]);

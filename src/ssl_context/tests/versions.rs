@@ -15,7 +15,7 @@ fn between(context: &EventSslContext, min: SslVersion, max: SslVersion) {
 }
 
 #[test]
-fn the_highest_version_that_both_have_is_spoken() {
+fn the_highest_common_version_is_spoken() {
     use SslVersion::{Tls1, Tls1_1, Tls1_2, Tls1_3};
     let (folder, authority) = (Folder::new(), Authority::new());
     let ciphers = (EventSslContext::OPT_CIPHERS, OLD.into());
@@ -52,7 +52,7 @@ fn the_highest_version_that_both_have_is_spoken() {
 }
 
 #[test]
-fn nothing_older_than_tls_1_2_is_spoken_by_default() {
+fn versions_before_tls_1_2_are_refused_by_default() {
     let (folder, authority) = (Folder::new(), Authority::new());
     let ciphers = (EventSslContext::OPT_CIPHERS, OLD.into());
     let ours = own(&folder, &authority.sign(&["localhost"]), "server");
@@ -118,7 +118,7 @@ fn the_methods_named_after_a_version_speak_every_version() {
 }
 
 #[test]
-fn a_setter_concerns_the_connections_made_after_it() {
+fn a_setter_affects_only_connections_made_after_it() {
     let (_folder, server, trusted) = localhost();
     let client = client(&[trusted]);
     let before = client.connecting(CALL, Some("localhost")).unwrap();
@@ -130,7 +130,7 @@ fn a_setter_concerns_the_connections_made_after_it() {
 }
 
 #[test]
-fn a_certificate_set_later_is_shown_from_then_on() {
+fn a_certificate_set_later_is_sent_from_then_on() {
     let (folder, authority) = (Folder::new(), Authority::new());
     let client = client(&[trusting(&folder, &authority)]);
     let server = server(&[]);
@@ -149,7 +149,7 @@ fn a_certificate_set_later_is_shown_from_then_on() {
 }
 
 #[test]
-fn the_favourite_cipher_is_the_clients_unless_the_server_insists() {
+fn the_clients_preferred_cipher_is_chosen_unless_the_server_insists() {
     const A: &str = "ECDHE-ECDSA-AES128-GCM-SHA256";
     const B: &str = "ECDHE-ECDSA-AES256-GCM-SHA384";
     let (folder, authority) = (Folder::new(), Authority::new());
@@ -177,7 +177,7 @@ fn the_favourite_cipher_is_the_clients_unless_the_server_insists() {
 }
 
 #[test]
-fn the_servers_favourite_protocol_that_the_client_offers_is_agreed_on() {
+fn the_servers_preferred_protocol_that_the_client_offers_is_chosen() {
     let (_folder, server, trusted) = localhost();
     let client = client(&[trusted]);
     let none: &[&str] = &[];
@@ -243,7 +243,7 @@ fn renegotiation_is_refused() {
 }
 
 #[test]
-fn a_server_tells_clients_whose_certificates_it_takes() {
+fn a_server_tells_clients_which_authorities_it_trusts() {
     let (folder, authority) = (Folder::new(), Authority::new());
     let ours = own(&folder, &authority.sign(&["localhost"]), "server");
     let verify = (EventSslContext::OPT_VERIFY_PEER, true.into());
