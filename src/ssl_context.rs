@@ -1,9 +1,8 @@
 //! `EventSslContext`: certificates, keys and rules of TLS connections.
 //!
-//! Owns: one OpenSSL context, and all it was made from. A connection counts on the context
-//! it was made with, so that neither a change nor the last handle's end touches it.
-//! Lent to C: nothing of libevent's; to OpenSSL what the `openssl` crate hands it.
-//! Runs user code: none, so that none runs inside OpenSSL.
+//! Owns: one OpenSSL context, and all it was made from. OpenSSL counts its context, so a
+//! connection keeps the one that it was made with, whatever happens to this.
+//! Lent to C: to OpenSSL, what the `openssl` crate passes on. Runs user code: none.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -36,16 +35,16 @@ const CREATE: &str = "EventSslContext::__construct";
 
 /// Certificates, keys and rules of TLS connections.
 ///
-/// Unlike in PHP a client verifies its server unless [`OPT_VERIFY_PEER`](Self::OPT_VERIFY_PEER)
-/// is false: by the system's authorities or, where [`OPT_CA_FILE`](Self::OPT_CA_FILE) or
-/// [`OPT_CA_PATH`](Self::OPT_CA_PATH) is given, by those alone; and the certificate must name
-/// the host that the connection was made to. A server with
-/// [`OPT_VERIFY_PEER`](Self::OPT_VERIFY_PEER) and no authorities trusts no client. TLS 1.2
-/// is the least that is spoken, unless [`set_min_proto_version`](Self::set_min_proto_version)
-/// allows less; compression and renegotiation are always off.
+/// Unlike in PHP a client verifies its server, unless [`OPT_VERIFY_PEER`](Self::OPT_VERIFY_PEER)
+/// is false. It trusts the system's authorities or, where [`OPT_CA_FILE`](Self::OPT_CA_FILE) or
+/// [`OPT_CA_PATH`](Self::OPT_CA_PATH) is given, those alone, and the certificate must name the
+/// host that it connects to. A server with [`OPT_VERIFY_PEER`](Self::OPT_VERIFY_PEER) and
+/// without authorities trusts no client. The lowest version is TLS 1.2, unless
+/// [`set_min_proto_version`](Self::set_min_proto_version) allows less. Compression and
+/// renegotiation are always off.
 ///
-/// A handle is counted: a clone is the same context, as a PHP variable would be. A setter
-/// concerns the connections made after it. A context can be dropped before its connections.
+/// A handle is counted: a clone is the same context. A setter affects the connections made
+/// after it. A context can be dropped before its connections.
 ///
 /// PHP: `EventSslContext`. OpenSSL: `SSL_CTX`.
 ///
@@ -59,7 +58,7 @@ const CREATE: &str = "EventSslContext::__construct";
 /// client.set_min_proto_version(EventSslContext::TLS1_3_VERSION)?;
 /// # Ok::<(), php_event::EventException>(())
 /// ```
-/// A server that lets in who has a certificate of its own authority:
+/// A server that accepts clients with a certificate of its own authority:
 /// ```no_run
 /// use php_event::EventSslContext;
 ///
@@ -82,7 +81,7 @@ struct Inner {
     state: RefCell<State>,
 }
 
-/// The two always belong together.
+/// The settings, and the context built from them.
 struct State {
     settings: Settings,
     built: SslContext,
@@ -91,16 +90,16 @@ struct State {
 impl EventSslContext {
     /// Makes a context, and loads the files that the options name.
     ///
-    /// The order of the options does not matter; of one that is given twice the last counts.
+    /// The order of the options does not matter. The last value of a repeated option counts.
     ///
-    /// PHP: `EventSslContext::__construct`, which warns of a file it cannot use, if it is there,
-    /// and leaves a context without it, or one that crashes. OpenSSL: `SSL_CTX_new`.
+    /// PHP: `EventSslContext::__construct`, which warns about a bad file, ignores a missing one,
+    /// and may leave a context that crashes. OpenSSL: `SSL_CTX_new`.
     ///
     /// # Errors
-    /// [`Error::Argument`] for a value of another type than its option wants, and for options
-    /// that contradict each other; [`Error::Io`] for a file that cannot be read;
-    /// [`Error::Call`] for one with other things in it than it should have, a key that is not
-    /// the certificate's or does not open, and a list of ciphers in which OpenSSL knows none.
+    /// [`Error::Argument`] for a value of the wrong type, and for options that contradict each
+    /// other; [`Error::Io`] for a file that cannot be read; [`Error::Call`] for a file with the
+    /// wrong content or that is no regular file, a key that does not match the certificate or
+    /// its passphrase, and a cipher list without any known cipher.
     ///
     /// # Examples
     /// ```
@@ -175,7 +174,7 @@ impl EventSslContext {
         })
     }
 
-    /// Changes a copy of the settings, and puts it in place if OpenSSL takes it.
+    /// Changes a copy of the settings, and installs it if OpenSSL accepts it.
     fn change(
         &self,
         call: &'static str,
@@ -205,14 +204,14 @@ impl EventSslContext {
         self.0.method
     }
 
-    /// Sets the lowest version of the protocol that connections made from now on speak.
+    /// Sets the lowest version that connections made from now on speak.
     ///
     /// PHP: `EventSslContext::setMinProtoVersion`, which answers true whatever it is given.
-    /// OpenSSL: `SSL_CTX_set_min_proto_version`. PHP's 0, "whatever OpenSSL has", is not there.
+    /// OpenSSL: `SSL_CTX_set_min_proto_version`. PHP's 0, for any version, cannot be given.
     ///
     /// # Errors
-    /// [`Error::Argument`] for SSL 3 and DTLS, and when no version is left between this and
-    /// the maximum, without those that an option excludes; the context is as before then.
+    /// [`Error::Argument`] for SSL 3 and DTLS, and when no version is left between this and the
+    /// maximum that no option excludes. The context is unchanged then.
     ///
     /// # Examples
     /// ```
@@ -232,7 +231,7 @@ impl EventSslContext {
         self.change(CALL, |settings| settings.set_min(CALL, proto))
     }
 
-    /// Sets the highest version of the protocol that connections made from now on speak.
+    /// Sets the highest version that connections made from now on speak.
     ///
     /// PHP: `EventSslContext::setMaxProtoVersion`, which answers true whatever it is given.
     /// OpenSSL: `SSL_CTX_set_max_proto_version`.
@@ -259,7 +258,7 @@ impl EventSslContext {
         self.change(CALL, |settings| settings.set_max(CALL, proto))
     }
 
-    /// The file that the own certificate was loaded from.
+    /// The file that the certificate was loaded from.
     ///
     /// PHP: the property `EventSslContext::$local_cert`.
     ///
@@ -278,17 +277,17 @@ impl EventSslContext {
         state.settings.local_cert().map(Path::to_owned)
     }
 
-    /// Loads the own certificate and those that lead from it to its authority's.
+    /// Loads this side's certificate and the intermediate ones.
     ///
-    /// The key comes from the file named by [`local_pk`](Self::local_pk), which is read again,
-    /// or else from the same file: so the same path once more loads what was renewed there.
+    /// The key is read again from the file named by [`local_pk`](Self::local_pk), or else from
+    /// the same file. To load a renewed certificate, set the same path again.
     ///
-    /// PHP: the property `EventSslContext::$local_cert`, which goes on reading as before when it
-    /// is written, and takes a certificate before its key; here the key comes first.
+    /// PHP: the property `EventSslContext::$local_cert`, whose value does not change when it is
+    /// written, and which loads a certificate before its key; here the key comes first.
     /// OpenSSL: `SSL_CTX_use_certificate_chain_file`.
     ///
     /// # Errors
-    /// As [`new`](Self::new); the context is as before then.
+    /// As [`new`](Self::new). The context is unchanged then.
     ///
     /// # Examples
     /// ```
@@ -311,7 +310,7 @@ impl EventSslContext {
         })
     }
 
-    /// The file that the own key was loaded from; `None` where it came with the certificate.
+    /// The file that the key was loaded from; `None` where it came with the certificate.
     ///
     /// PHP: the property `EventSslContext::$local_pk`.
     ///
@@ -330,14 +329,14 @@ impl EventSslContext {
         state.settings.local_pk().map(Path::to_owned)
     }
 
-    /// Loads the own key. Without a certificate yet it is for
-    /// [`set_local_cert`](Self::set_local_cert) to come.
+    /// Loads this side's private key. Without a certificate it waits for
+    /// [`set_local_cert`](Self::set_local_cert).
     ///
-    /// PHP: the property `EventSslContext::$local_pk`, which goes on reading as before when it
-    /// is written. OpenSSL: `SSL_CTX_use_PrivateKey_file`.
+    /// PHP: the property `EventSslContext::$local_pk`, whose value does not change when it is
+    /// written. OpenSSL: `SSL_CTX_use_PrivateKey_file`.
     ///
     /// # Errors
-    /// As [`new`](Self::new); the context is as before then.
+    /// As [`new`](Self::new). The context is unchanged then.
     ///
     /// # Examples
     /// ```
@@ -358,10 +357,11 @@ impl EventSslContext {
         self.change(CALL, |settings| settings.set_local_pk(CALL, path.as_ref()))
     }
 
-    /// Sets the application protocols to agree on (ALPN), the favourite first; none turns it off.
+    /// Sets the application protocols (ALPN), in order of preference; an empty list turns ALPN
+    /// off.
     ///
-    /// A client offers them. A server takes the first of its own that the client offers,
-    /// refuses a client that offers others only, and serves one that offers none at all.
+    /// A client offers them. A server chooses its first one that the client offers, refuses a
+    /// client that offers only others, and accepts a client that offers none.
     ///
     /// Not in PHP. OpenSSL: `SSL_CTX_set_alpn_protos`, `SSL_CTX_set_alpn_select_cb`.
     ///
@@ -386,16 +386,16 @@ impl EventSslContext {
         self.change(CALL, |settings| settings.set_alpn(CALL, protocols))
     }
 
-    /// Sets whether a client that verifies its server also wants the certificate to name the
-    /// host that it connects to. It does unless told otherwise.
+    /// Sets whether a client that verifies its server also requires the certificate to name the
+    /// host. It does by default.
     ///
-    /// Without this, whoever has any valid certificate can stand in for the server: only for
-    /// authorities that sign for one server alone.
+    /// Without this, anyone with a valid certificate can impersonate the server. Turn it off
+    /// only for authorities that sign for one server.
     ///
     /// Not in PHP, where no name is ever compared. OpenSSL: `X509_VERIFY_PARAM_set1_host`.
     ///
     /// # Errors
-    /// None today; the signature leaves OpenSSL the right.
+    /// [`Error::Call`] when OpenSSL fails to make the changed context.
     ///
     /// # Examples
     /// ```
@@ -413,7 +413,7 @@ impl EventSslContext {
         })
     }
 
-    /// The version of the OpenSSL that the program runs with, in words.
+    /// The version of the OpenSSL that the program runs with, as text.
     ///
     /// Not in PHP, whose constant
     /// [`OPENSSL_VERSION_TEXT`](Self::OPENSSL_VERSION_TEXT) is the headers'.

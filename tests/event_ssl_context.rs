@@ -1,5 +1,5 @@
-//! `EventSslContext`: its constants, options, files and setters. What they mean to a
-//! connection is tested beside the code.
+//! `EventSslContext`: its constants, options, files and setters. Their effect on connections
+//! is tested beside the code.
 #![cfg(feature = "openssl")]
 
 use std::io::ErrorKind;
@@ -32,7 +32,7 @@ fn passphrase(text: &str) -> (SslOption, SslValue) {
     (EventSslContext::OPT_PASSPHRASE, text.into())
 }
 
-/// The cause of a refusal that is libevent's or OpenSSL's, and its call.
+/// The cause of a failed call.
 #[track_caller]
 fn cause<T>(result: Result<T>, call: &str) -> String {
     let error = result.err().expect("it was taken");
@@ -397,7 +397,7 @@ fn a_key_of_another_certificate_is_refused() {
             assert_eq!(cause(server(&options), CREATE), expected);
         }
     }
-    // The key file comes before a key in the certificate's file, as in PHP.
+    // The key file is preferred to a key in the certificate file, as in PHP.
     let options = [cert(&one.both), key(&other.key)];
     assert!(cause(server(&options), CREATE).contains("not the key"));
 }
@@ -426,7 +426,7 @@ fn an_encrypted_key_opens_with_its_passphrase_wherever_that_stands() {
     for (form, pem) in pem_forms.into_iter().enumerate() {
         for secret in secrets {
             if secret.is_empty() && form == 1 {
-                continue; // OpenSSL wants 4 characters for this form
+                continue; // OpenSSL requires 4 characters for this form
             }
             let key_file = folder.write("own.key", pem(&own, secret));
             let both = folder.write("own.pem", [own.cert_pem(), pem(&own, secret)].concat());
@@ -561,7 +561,7 @@ fn options_that_contradict_each_other_are_refused() {
     let message = argument(server(&options), CREATE);
     assert!(message.contains("OPT_REQUIRE_CLIENT_CERT"), "{message}");
     assert!(message.contains("OPT_VERIFY_PEER"), "{message}");
-    client(&options).unwrap(); // means nothing to a client
+    client(&options).unwrap(); // has no effect on a client
 }
 
 #[test]
@@ -701,7 +701,7 @@ fn renewed_files_are_read_again_and_half_renewed_ones_change_nothing() {
     folder.write("own.crt", renewed.cert_pem());
     let half = context.set_local_cert(&files.cert);
     assert!(cause(half, "EventSslContext::$local_cert").contains("not the key"));
-    context.set_verify_host(false).unwrap(); // made again from what was loaded, not from files
+    context.set_verify_host(false).unwrap(); // rebuilt from memory, not from the files
     folder.write("own.key", renewed.key_pem());
     context.set_local_cert(&files.cert).unwrap();
 }

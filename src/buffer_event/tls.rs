@@ -24,7 +24,7 @@ use crate::native::bufferevent_ssl;
 use crate::native::ssl::Session;
 use crate::{EventBase, EventSslContext, base, ffi, runtime};
 use close::Closing;
-use events::PeerEnd;
+use events::Reported;
 use verify::Role;
 
 /// The session of a TLS buffer event, and what is known about it.
@@ -35,7 +35,7 @@ pub(crate) struct Tls {
     /// An end without `close_notify` counts as an end, not as an error.
     allows_dirty_shutdown: Cell<bool>,
     closing: Cell<Closing>,
-    peer_end: Cell<PeerEnd>,
+    reported: Cell<Reported>,
     /// The process that the session belongs to: a forked child has a copy of it.
     generation: u32,
     errors: RefCell<Vec<c_ulong>>,
@@ -60,7 +60,7 @@ impl Tls {
             role,
             allows_dirty_shutdown: Cell::new(false),
             closing: Cell::new(Closing::No),
-            peer_end: Cell::new(PeerEnd::NotReported),
+            reported: Cell::new(Reported::Nothing),
             generation: runtime::generation(),
             errors: RefCell::default(),
         })
@@ -111,18 +111,18 @@ pub(crate) fn connect_native(
 impl EventBufferEvent {
     /// Makes a buffer event that speaks TLS on a connected socket.
     ///
-    /// The handshake begins with the loop, and its end is told as `CONNECTED`; the callbacks are
-    /// always deferred. A client tells its server's name with
-    /// [`set_ssl_host`](Self::set_ssl_host) before: without it a verified handshake fails. When
-    /// the object is freed, the peer is told that no more comes (`close_notify`).
+    /// The handshake runs in the loop; the event callback reports its end as `CONNECTED`.
+    /// Callbacks are always deferred. A client that verifies its server needs
+    /// [`set_ssl_host`](Self::set_ssl_host) before the handshake. Freeing the object sends
+    /// `close_notify`, unless output is waiting.
     ///
     /// PHP: `EventBufferEvent::sslSocket`; without a socket it is
     /// [`ssl_unconnected`](Self::ssl_unconnected). libevent: `bufferevent_openssl_socket_new`.
     ///
     /// # Errors
     /// [`Error::Argument`] for `SSL_OPEN`, and as [`new`](Self::new); [`Error::State`] when the
-    /// context is for the other role, or a server's has no certificate; [`Error::Io`] when
-    /// the socket cannot be made non-blocking; [`Error::Freed`], [`Error::Forked`].
+    /// context is for the other side, or a server's has no certificate; [`Error::Io`] when the
+    /// socket cannot be made non-blocking; [`Error::Freed`], [`Error::Forked`].
     ///
     /// # Examples
     /// ```
@@ -216,17 +216,18 @@ impl EventBufferEvent {
         Ok(unsafe { Self::from_native(base, native) })
     }
 
-    /// Makes a buffer event that speaks TLS through another one, which carries the bytes.
+    /// Makes a buffer event that speaks TLS through another one, `under`, which carries the
+    /// encrypted bytes.
     ///
-    /// From then on the callbacks of `under` are not called. With `OPT_CLOSE_ON_FREE` it is
-    /// freed with the filter; otherwise it is as before. Otherwise as
-    /// [`ssl_socket`](Self::ssl_socket).
+    /// While the filter lives, the callbacks of `under` are not called. With
+    /// `OPT_CLOSE_ON_FREE` freeing the filter frees `under`; without it `under` has its
+    /// callbacks again. Otherwise as [`ssl_socket`](Self::ssl_socket).
     ///
     /// PHP: `EventBufferEvent::createSslFilter`. libevent: `bufferevent_openssl_filter_new`.
     ///
     /// # Errors
-    /// [`Error::State`] when `under` has a filter on it already, belongs to an HTTP connection,
-    /// or is, or stands on, a filter with closures, which would run inside OpenSSL; otherwise as
+    /// [`Error::State`] when `under` has a filter already, belongs to an HTTP connection, or is,
+    /// or is on top of, a filter with closures, which would run inside OpenSSL; otherwise as
     /// [`ssl_socket`](Self::ssl_socket).
     ///
     /// # Examples
@@ -257,8 +258,8 @@ impl EventBufferEvent {
         let reason = if under.0.is_taken() {
             "a filter or an HTTP connection is on top of it already"
         } else if under.0.runs_closures() {
-            "it passes its bytes through closures, which would run inside OpenSSL; put the TLS \
-             filter under them"
+            "its bytes pass through closures, which would run inside OpenSSL; put the TLS filter \
+             below them"
         } else {
             ""
         };

@@ -4,8 +4,8 @@
 
 use crate::EventSslContext;
 
-/// Gives the class its PHP constants, typed, and their type PHP's names and numbers; in
-/// brackets the C names.
+/// Gives the class its typed PHP constants, and their type PHP's names and numbers. The C names
+/// are in brackets.
 macro_rules! class_consts {
     ($class:ident: $type:ident {$(
         $php:ident = $member:ident $([$($c:literal),+])? $(from $other:literal)?
@@ -27,7 +27,7 @@ macro_rules! class_consts {
             }
         }
 
-        #[allow(non_upper_case_globals, reason = "PHP's names, as they are")]
+        #[allow(non_upper_case_globals, reason = "PHP's names")]
         impl $class {$(
             #[doc = origin!($php $($other)?)]
             #[doc = concat!("See [`", stringify!($type), "::", stringify!($member), "`].")]
@@ -38,7 +38,7 @@ macro_rules! class_consts {
     };
 }
 
-/// Where a constant has its name from.
+/// The origin of a constant.
 macro_rules! origin {
     ($php:ident) => {
         concat!("PHP: `EventSslContext::", stringify!($php), "`.")
@@ -50,19 +50,19 @@ macro_rules! origin {
 
 /// Which side of a connection a context is for.
 ///
-/// PHP: the constants `EventSslContext::*_METHOD`; those of SSL 2, SSL 3 and SSL 2/3 do
-/// not exist in its builds either, so that a context without life cannot be asked for:
+/// PHP: the constants `EventSslContext::*_METHOD`. Current builds of PECL have none for SSL 2
+/// and SSL 3 either. A number is not accepted, so no context can be made with a bad one:
 /// ```compile_fail,E0308
-/// let dead = php_event::EventSslContext::new(2, &[]);
+/// let bad = php_event::EventSslContext::new(2, &[]);
 /// ```
 /// ```
 /// use php_event::EventSslContext;
-/// let alive = EventSslContext::new(EventSslContext::TLS_CLIENT_METHOD, &[])?;
+/// let good = EventSslContext::new(EventSslContext::TLS_CLIENT_METHOD, &[])?;
 /// # Ok::<(), php_event::EventException>(())
 /// ```
-/// The four with a version in their name are as the two without, as in PHP, where each
-/// use is a deprecation notice; here the compiler gives it. What bounds the version are
-/// [`set_min_proto_version`](EventSslContext::set_min_proto_version) and its sister.
+/// The four methods with a version in their name do the same as the two without, and are
+/// deprecated, as in PHP. [`set_min_proto_version`](EventSslContext::set_min_proto_version)
+/// and [`set_max_proto_version`](EventSslContext::set_max_proto_version) bound the version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 #[repr(i32)]
@@ -92,42 +92,43 @@ impl SslMethod {
     }
 }
 
-/// The key of an option; its kind of [`SslValue`](crate::SslValue) stands first.
+/// The key of an option. Each description begins with the kind of its
+/// [`SslValue`](crate::SslValue).
 ///
 /// PHP: the constants `EventSslContext::OPT_*`, integer keys of the options' array.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 #[repr(i32)]
 pub enum SslOption {
-    /// Text: the PEM file with the own certificate and those that lead from it to the
-    /// authority's. Its key is in the same file, unless [`LocalPk`](Self::LocalPk) is given.
+    /// Text: a PEM file with this side's certificate, followed by the intermediate ones. The
+    /// key is in the same file, unless [`LocalPk`](Self::LocalPk) is given.
     LocalCert = 1,
-    /// Text: the PEM file with the own private key, for [`LocalCert`](Self::LocalCert).
+    /// Text: a PEM file with the private key for [`LocalCert`](Self::LocalCert).
     LocalPk = 2,
-    /// Text or number: what opens an encrypted key. Unlike in PHP its place among the
-    /// options does not matter, and nothing ever asks for it on the terminal.
+    /// Text or number: the passphrase of an encrypted key. Unlike in PHP its place among the
+    /// options does not matter, and OpenSSL never prompts for it.
     Passphrase = 3,
-    /// Text: a PEM file with the certificates of the authorities to trust, instead of the
-    /// system's. A server also tells clients that it takes certificates of these.
+    /// Text: a PEM file with the certificates of the authorities to trust instead of the
+    /// system's. A server also sends their names to its clients.
     CaFile = 4,
-    /// Text: a directory of such certificates under their hashes (`openssl rehash` names
-    /// them so), instead of the system's.
+    /// Text: a directory of such certificates, named by their hashes (see `openssl rehash`),
+    /// instead of the system's.
     CaPath = 5,
-    /// Bool: accept a peer whose certificate, or whose authority's, is signed by nobody
-    /// but itself: encryption without knowing with whom. The rest, dates and host name,
-    /// is still verified. As in PHP it has no effect beside a `CaFile` or `CaPath`.
+    /// Bool: accept a self-signed certificate, or one of an unknown self-signed authority. The
+    /// connection is encrypted, but the peer can be anyone. Dates and host name are still
+    /// verified. As in PHP it has no effect beside a `CaFile` or `CaPath`.
     AllowSelfSigned = 6,
-    /// Bool: verify the peer. Unlike in PHP a client does by default. A server then asks
-    /// for a certificate, verifies the one it gets, and goes on without one.
+    /// Bool: verify the peer. Unlike in PHP a client does by default. A server then asks for a
+    /// certificate and verifies it, but accepts a client that sends none.
     VerifyPeer = 7,
-    /// Number: how many certificates may stand between the peer's and the authority's.
+    /// Number: the most intermediate certificates between the peer's and the authority's.
     VerifyDepth = 8,
-    /// Text: OpenSSL's list of ciphers up to TLS 1.2. Names that this OpenSSL does not know
-    /// are passed over; a list in which none is left is an `Err`.
+    /// Text: OpenSSL's cipher list for versions up to TLS 1.2. Unknown names are ignored; a
+    /// list without any known name is an `Err`.
     Ciphers = 9,
-    /// Bool: nothing, since SSL 2 is always off; PHP warns of it as unknown.
+    /// Bool: no effect, since SSL 2 is always off. PHP warns about an unknown option.
     NoSslv2 = 10,
-    /// Bool: nothing, since SSL 3 is always off; PHP warns of it as unknown.
+    /// Bool: no effect, since SSL 3 is always off. PHP warns about an unknown option.
     NoSslv3 = 11,
     /// Bool: no TLS 1.0, which is off by default. In PHP it makes 1.0 the minimum.
     NoTlsv1 = 12,
@@ -135,16 +136,16 @@ pub enum SslOption {
     NoTlsv1_1 = 13,
     /// Bool: no TLS 1.2. In PHP it makes 1.2 the minimum.
     NoTlsv1_2 = 14,
-    /// Bool: of the ciphers that both sides have, take the server's favourite.
+    /// Bool: prefer the server's order of ciphers to the client's.
     CipherServerPreference = 15,
-    /// Bool: a server refuses clients without a certificate. Unlike in PHP this alone makes
-    /// it verify them. For a client it means nothing.
+    /// Bool: a server refuses clients without a certificate. Unlike in PHP this alone makes it
+    /// verify them. It has no effect on a client.
     RequireClientCert = 16,
-    /// Bool: a server that verifies asks a client only once in a connection.
+    /// Bool: a server that verifies asks for a certificate only once per connection.
     VerifyClientOnce = 17,
 }
 
-/// A version of the protocol, for the two `set_…_proto_version`.
+/// A version of the protocol, for `set_min_proto_version` and `set_max_proto_version`.
 ///
 /// PHP: the constants `EventSslContext::*_VERSION`; [`Tls1_3`](Self::Tls1_3) has none there.
 ///

@@ -1,4 +1,4 @@
-//! The name that a client knows its server by.
+//! The host that a client expects.
 //!
 //! Owns nothing, lends nothing to C, runs no user code.
 
@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 /// The longest name that DNS has.
 const NAME_MAX: usize = 253;
 
-/// Whom a client means to reach, in the form that OpenSSL is told.
+/// A host in the form that OpenSSL takes.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Host<'a> {
     Name(&'a str),
@@ -17,8 +17,8 @@ pub(super) enum Host<'a> {
 }
 
 impl<'a> Host<'a> {
-    /// Reads a name or an address, as it stands in a URL: brackets around IPv6, a zone after
-    /// it, and a dot at a name's end are not part of it.
+    /// Reads a name or an address as URLs have it. Brackets around IPv6, a zone after it, and a
+    /// dot at the end of a name are not part of it.
     pub(super) fn read(call: &'static str, host: &'a str) -> Result<Self> {
         let bare = host
             .strip_prefix('[')
@@ -31,7 +31,7 @@ impl<'a> Host<'a> {
             return Ok(Self::Address(address));
         }
         let name = host.strip_suffix('.').unwrap_or(host);
-        // OpenSSL would take a leading dot as "any name under it".
+        // OpenSSL takes a leading dot for "any name below".
         if name.len() <= NAME_MAX && name.split('.').all(is_label) {
             return Ok(Self::Name(name));
         }

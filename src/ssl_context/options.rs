@@ -1,4 +1,4 @@
-//! What the constructor's list of options asks for, with each value of its key's type.
+//! Reads the constructor's list of options, and checks the type of each value.
 //!
 //! Owns nothing, lends nothing to C, runs no user code.
 
@@ -11,10 +11,10 @@ use super::versions::Excluded;
 use super::{CREATE, SslOption};
 use crate::error::{Error, Result};
 
-/// OpenSSL cuts a longer passphrase off without a word.
+/// OpenSSL truncates a longer passphrase silently.
 const PASSPHRASE_MAX: usize = 1024;
 
-/// The value of an option: `into()` makes it of a bool, a number, a text or a path.
+/// The value of an option. A bool, a number, a text and a path convert with `into()`.
 ///
 /// PHP: the values of the options' array.
 ///
@@ -78,10 +78,10 @@ impl From<PathBuf> for SslValue {
     }
 }
 
-/// What opens an encrypted key: without a NUL, and never printed.
+/// The passphrase of an encrypted key: without a NUL, and never printed.
 pub(super) type Passphrase = Rc<[u8]>;
 
-/// The options by name; nothing is loaded yet.
+/// The options; no file has been read yet.
 #[derive(Default)]
 pub(super) struct Options {
     pub(super) local_cert: Option<PathBuf>,
@@ -100,7 +100,7 @@ pub(super) struct Options {
 }
 
 impl Options {
-    /// Reads the list; of a key that stands in it twice the last counts, as in PHP's arrays.
+    /// Reads the list. The last value of a repeated key counts, as in PHP's arrays.
     pub(super) fn read(list: &[(SslOption, SslValue)]) -> Result<Self> {
         let mut options = Self::default();
         for (key, value) in list {
@@ -140,7 +140,7 @@ struct Given<'a> {
 }
 
 impl Given<'_> {
-    /// The refusal of a value of the wrong type. Texts are not shown: one may be a passphrase.
+    /// The error for a value of the wrong type. It does not show texts: one may be a passphrase.
     fn wants(self, wanted: &str) -> Error {
         let key = self.key.name();
         let given = match self.value {

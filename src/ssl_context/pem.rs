@@ -1,6 +1,6 @@
 //! The files of a context: certificates and keys in PEM form.
 //!
-//! Owns nothing once it has read a file. Lends nothing to C, runs no user code.
+//! Owns the certificates and keys that it has read. Lends nothing to C, runs no user code.
 
 use std::fs::{self, File};
 use std::io::{self, Read as _};
@@ -18,14 +18,14 @@ use crate::error::{Error, Result};
 /// More than any bundle of authorities has: a wrong path must not take all memory.
 const FILE_MAX: u64 = 16 << 20;
 
-/// A private key and where it came from.
+/// A private key and its file.
 #[derive(Clone)]
 pub(super) struct Key {
     pub(super) path: PathBuf,
     pub(super) key: PKey<Private>,
 }
 
-/// A certificate with those that lead to its authority, and its key.
+/// A certificate with the intermediate ones, and its key.
 #[derive(Clone)]
 pub(super) struct Identity {
     pub(super) path: PathBuf,
@@ -35,7 +35,7 @@ pub(super) struct Identity {
 }
 
 impl Identity {
-    /// Reads the certificate file; the key comes from there too, unless one is given.
+    /// Reads the certificate file, and the key from the same file unless one is given.
     pub(super) fn load(
         call: &'static str,
         path: &Path,
@@ -97,7 +97,7 @@ impl Key {
     }
 }
 
-/// The certificates of the authorities in a file: at least one.
+/// The authorities' certificates in a file: at least one.
 pub(super) fn authorities(call: &'static str, path: &Path) -> Result<Vec<X509>> {
     let found = certificates(call, path, &read(call, path)?)?;
     if found.is_empty() {
@@ -181,7 +181,7 @@ fn private_key(
     if encrypted && passphrase.is_none() {
         return Err(bad(call, path, "the key is encrypted; give OPT_PASSPHRASE"));
     }
-    // Always one, if empty: OpenSSL asks on the terminal where it gets none.
+    // An empty one if none is given: OpenSSL would prompt on the terminal.
     let passphrase = passphrase.map_or(&[][..], |passphrase| passphrase);
     PKey::private_key_from_pem_passphrase(pem, passphrase).map_err(|stack| {
         let what = match encrypted {

@@ -1,5 +1,5 @@
-//! OpenSSL's queue of errors, which each thread has one of: our calls find it empty and leave
-//! it so, and what they put there becomes one line of text.
+//! OpenSSL's error queue, one per thread: our calls find it empty and leave it empty, and the
+//! errors of a call become one line of text.
 //!
 //! Owns nothing, lends nothing to C, runs no user code.
 
@@ -16,7 +16,7 @@ pub(super) fn clean<T>(work: impl FnOnce() -> T) -> T {
     result
 }
 
-/// Turns what OpenSSL says into a failed call's cause.
+/// The error of a failed call, with OpenSSL's reasons as its cause.
 pub(super) fn refused(call: &'static str, stack: &ErrorStack) -> Error {
     Error::Call {
         call,
@@ -24,7 +24,7 @@ pub(super) fn refused(call: &'static str, stack: &ErrorStack) -> Error {
     }
 }
 
-/// The reasons alone, the root cause first, each once.
+/// The reasons, the root cause first, each once.
 pub(super) fn text(stack: &ErrorStack) -> String {
     let mut reasons = Vec::new();
     for error in stack.errors() {

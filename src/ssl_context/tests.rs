@@ -1,5 +1,4 @@
-//! What a context means to connections: handshakes over a pair of sockets, with the entry
-//! points that connections use.
+//! The effect of a context on connections: handshakes over a socket pair.
 
 mod clients;
 mod parts;
@@ -18,10 +17,10 @@ use test_support::tls::{Authority, Folder, Identity};
 
 use super::{EventSslContext, SslOption, SslValue};
 
-/// What the tests' connections call themselves in errors.
+/// The call that errors name.
 const CALL: &str = "EventBufferEvent::sslSocket";
 
-/// Far more than a handshake takes, also under Valgrind on a busy machine.
+/// Longer than any handshake takes, even under Valgrind.
 const LIMIT: Duration = Duration::from_secs(30);
 
 type Entry = (SslOption, SslValue);
@@ -35,19 +34,19 @@ fn client(options: &[Entry]) -> EventSslContext {
     EventSslContext::new(EventSslContext::TLS_CLIENT_METHOD, options).unwrap()
 }
 
-/// The option that names a file with certificate and key.
+/// The option for a file with certificate and key.
 fn own(folder: &Folder, identity: &Identity, name: &str) -> Entry {
     let file = identity.save(folder, name).both;
     (EventSslContext::OPT_LOCAL_CERT, file.into())
 }
 
-/// The option that trusts an authority and no other.
+/// The option that trusts this authority only.
 fn trusting(folder: &Folder, authority: &Authority) -> Entry {
     let file = authority.save(folder, "ca");
     (EventSslContext::OPT_CA_FILE, file.into())
 }
 
-/// A server's context with a certificate for `localhost`, and the option that trusts it.
+/// A server context with a certificate for `localhost`, and the option that trusts it.
 fn localhost() -> (Folder, EventSslContext, Entry) {
     let (folder, authority) = (Folder::new(), Authority::new());
     let context = server(&[own(&folder, &authority.sign(&["localhost"]), "server")]);
@@ -55,8 +54,8 @@ fn localhost() -> (Folder, EventSslContext, Entry) {
     (folder, context, trusted)
 }
 
-/// Connects two sides: a handshake, and a byte each way, since under TLS 1.3 a client is done
-/// before the server has judged its certificate.
+/// Connects two sides: a handshake, and a byte each way, since under TLS 1.3 a client finishes
+/// before the server has verified its certificate.
 fn meet(client: Ssl, server: Ssl) -> (Side, Side) {
     let (near, far) = UnixStream::pair().unwrap();
     for stream in [&near, &far] {
@@ -80,18 +79,18 @@ fn meet(client: Ssl, server: Ssl) -> (Side, Side) {
     })
 }
 
-/// A handshake's end; of a failure, OpenSSL's words and what the verification found.
+/// The result of a handshake; an error has OpenSSL's text and the verification's result.
 fn done(handshake: Result<SslStream<UnixStream>, HandshakeError<UnixStream>>) -> Side {
     handshake.map_err(|error| error.to_string())
 }
 
-/// A client that knows the host meets a server.
+/// A handshake of a client that expects `host`.
 fn reach(client: &EventSslContext, host: &str, server: &EventSslContext) -> (Side, Side) {
     let client = client.connecting(CALL, Some(host)).unwrap();
     meet(client, server.accepting(CALL).unwrap())
 }
 
-/// Both sides, which must have come to an understanding.
+/// Both sides of a handshake that must have succeeded.
 #[track_caller]
 fn agreed(sides: (Side, Side)) -> (SslStream<UnixStream>, SslStream<UnixStream>) {
     match sides {
@@ -103,21 +102,21 @@ fn agreed(sides: (Side, Side)) -> (SslStream<UnixStream>, SslStream<UnixStream>)
     }
 }
 
-/// Why the client did not go on with the server.
+/// Asserts that the client refused the server, for this reason.
 #[track_caller]
 fn client_refused(sides: (Side, Side), cause: &str) {
     says(&sides.0.expect_err("the client went on"), cause);
     sides.1.expect_err("the server went on");
 }
 
-/// Why the server did not go on with the client.
+/// Asserts that the server refused the client, for this reason.
 #[track_caller]
 fn server_refused(sides: (Side, Side), cause: &str) {
     says(&sides.1.expect_err("the server went on"), cause);
     sides.0.expect_err("the client went on");
 }
 
-/// OpenSSL's versions differ in capital letters.
+/// Ignores case, in which the versions of OpenSSL differ.
 #[track_caller]
 fn says(text: &str, cause: &str) {
     let text = text.to_lowercase();

@@ -1,4 +1,4 @@
-//! Certificates and keys made for a test: small, quick, and in a directory of its own.
+//! Certificates and keys for a test, in a directory of its own.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use openssl::x509::extension::{BasicConstraints, SubjectAlternativeName};
 use openssl::x509::{X509, X509Name, X509NameRef};
 use tempfile::TempDir;
 
-/// A directory that goes with the test.
+/// A directory that is deleted at the end of the test.
 pub struct Folder(TempDir);
 
 impl Folder {
@@ -27,7 +27,7 @@ impl Folder {
         self.0.path()
     }
 
-    /// Writes a file, or writes it anew.
+    /// Writes a file, replacing one that is there.
     pub fn write(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
         let path = self.0.path().join(name);
         fs::write(&path, bytes).unwrap();
@@ -50,19 +50,19 @@ pub struct Files {
 }
 
 impl Identity {
-    /// A certificate for these names and addresses that nobody but itself vouches for.
+    /// A self-signed certificate for these names and addresses.
     pub fn self_signed(names: &[&str]) -> Self {
         Draft::of(names).sign(None)
     }
 
-    /// The same, run out yesterday.
+    /// The same, expired yesterday.
     pub fn self_signed_expired(names: &[&str]) -> Self {
         let mut draft = Draft::of(names);
         draft.expired = true;
         draft.sign(None)
     }
 
-    /// One with a key of the caller's making.
+    /// A self-signed certificate with this key.
     pub fn self_signed_with(key: PKey<Private>, names: &[&str]) -> Self {
         Draft::of(names).sign_with(key, None)
     }
@@ -75,7 +75,7 @@ impl Identity {
         self.key.private_key_to_pem_pkcs8().unwrap()
     }
 
-    /// The key, which opens only with the passphrase.
+    /// The key, encrypted with the passphrase.
     pub fn encrypted_key_pem(&self, passphrase: &[u8]) -> Vec<u8> {
         let cipher = Cipher::aes_128_cbc();
         let pem = self
@@ -84,7 +84,7 @@ impl Identity {
         pem.unwrap()
     }
 
-    /// The same in the form that keys had before PKCS #8.
+    /// The same in the traditional form, older than PKCS #8.
     pub fn encrypted_traditional_key_pem(&self, passphrase: &[u8]) -> Vec<u8> {
         let key = self.key.ec_key().unwrap();
         key.private_key_to_pem_passphrase(Cipher::aes_128_cbc(), passphrase)
@@ -102,33 +102,33 @@ impl Identity {
     }
 }
 
-/// Who signs certificates.
+/// A certificate authority.
 pub struct Authority(pub Identity);
 
 impl Authority {
-    /// One that vouches for itself.
+    /// A root authority.
     pub fn new() -> Self {
         Self(Draft::authority().sign(None))
     }
 
-    /// One that this one vouches for.
+    /// An intermediate authority, signed by this one.
     pub fn intermediate(&self) -> Self {
         Self(Draft::authority().sign(Some(&self.0)))
     }
 
-    /// A certificate for these names and addresses; a client's may have none.
+    /// Signs a certificate for these names and addresses; a client's needs none.
     pub fn sign(&self, names: &[&str]) -> Identity {
         Draft::of(names).sign(Some(&self.0))
     }
 
-    /// The same, run out yesterday.
+    /// The same, expired yesterday.
     pub fn sign_expired(&self, names: &[&str]) -> Identity {
         let mut draft = Draft::of(names);
         draft.expired = true;
         draft.sign(Some(&self.0))
     }
 
-    /// The same, with a name that stands where names stood before there was a list of them.
+    /// The same, with the name as its common name and no alternative names.
     pub fn sign_common_name(&self, name: &str) -> Identity {
         let mut draft = Draft::of(&[]);
         draft.common_name = name.to_owned();
@@ -150,7 +150,7 @@ impl Authority {
     }
 }
 
-/// What is to be signed.
+/// A certificate that is not signed yet.
 struct Draft<'a> {
     common_name: String,
     names: &'a [&'a str],
@@ -219,7 +219,7 @@ impl<'a> Draft<'a> {
     }
 }
 
-/// A number that no other certificate of this process has.
+/// A serial number, unique in this process.
 fn next() -> u32 {
     static NEXT: AtomicU32 = AtomicU32::new(1);
     NEXT.fetch_add(1, Ordering::Relaxed)

@@ -1,4 +1,4 @@
-//! Bytes through TLS: many of them, held up by marks, and the ends of both directions.
+//! Bytes through TLS: large transfers, watermarks, and the end of each direction.
 
 use std::cell::{Cell, RefCell};
 use std::io::Write as _;
@@ -12,7 +12,7 @@ use crate::peers::{
 };
 use test_support::run;
 
-/// How much goes each way. Valgrind, which slows it down a lot, is told by its variable.
+/// Bytes sent each way: less under Valgrind, which is slow.
 fn total() -> usize {
     let slow = std::env::var_os("LD_PRELOAD").is_some_and(|list| {
         list.to_string_lossy().contains("valgrind") || list.to_string_lossy().contains("vgpreload")
@@ -20,14 +20,14 @@ fn total() -> usize {
     if slow { 1 << 20 } else { 100 << 20 }
 }
 
-/// One side of the exchange: sends `left` bytes whenever there is room, and sums up what comes.
+/// One side of the exchange: sends `left` bytes when there is room, and hashes what it receives.
 struct Flow {
     left: Cell<usize>,
     next: Cell<u8>,
     sent: RefCell<Sha256>,
     got: RefCell<Sha256>,
     count: Cell<usize>,
-    most: Cell<usize>, // that was ever held
+    most: Cell<usize>, // buffered at any time
 }
 
 const PIECE: usize = 64 << 10;
@@ -70,7 +70,7 @@ impl Flow {
     }
 }
 
-/// Sends `total` both ways at once; the server says goodbye first.
+/// Sends `total` both ways at once; the side that is done first frees itself.
 fn exchange(base: &EventBase, server: &EventBufferEvent, client: &EventBufferEvent, total: usize) {
     let flows = [Flow::new(total, 1), Flow::new(total, 2)];
     for (bev, flow) in [server, client].into_iter().zip(&flows) {
@@ -212,7 +212,7 @@ fn close_notify_ends_one_direction_and_the_other_goes_on() {
         let (server, client) = World::new().connect(&base, wire, NO_OPTIONS);
         let server_seen = Seen::default();
         let seen = server_seen.clone();
-        // Some is in the output when the goodbye comes, some is written after it.
+        // The answer is written after the peer has closed its direction.
         let answers = Callbacks::new()
             .on_event(move |bev, what| {
                 seen.add("server", what);
@@ -229,7 +229,7 @@ fn close_notify_ends_one_direction_and_the_other_goes_on() {
                 move |bev| {
                     if seen.of("server").contains(&EOF) && bev.output().length() == 0 {
                         bev.ssl_shutdown().unwrap();
-                        bev.ssl_shutdown().unwrap(); // harmless
+                        bev.ssl_shutdown().unwrap(); // a second call does nothing
                         assert!(refused(bev.write("more")).contains("write"));
                         bev.free();
                     }
@@ -253,7 +253,7 @@ fn close_notify_ends_one_direction_and_the_other_goes_on() {
             .on_write(|bev| {
                 if bev.ssl_get_protocol().unwrap().is_some() && bev.output().length() == 0 {
                     match bev.ssl_shutdown() {
-                        Ok(()) => bev.ssl_shutdown().unwrap(), // a second one is harmless
+                        Ok(()) => bev.ssl_shutdown().unwrap(), // a second call does nothing
                         Err(error) => assert!(error.to_string().contains("handshake")),
                     }
                 }
@@ -275,7 +275,7 @@ fn close_notify_ends_one_direction_and_the_other_goes_on() {
 fn output_waiting_at_the_peers_close_notify_is_written() {
     let base = EventBase::new().unwrap();
     let (server, client) = World::new().connect(&base, Wire::Sockets, NO_OPTIONS);
-    let size = 4 << 20; // more than sockets hold
+    let size = 4 << 20; // more than the sockets buffer
     let seen = Seen::default();
     let floods = noting(&seen, "server");
     server.set_callbacks(floods).unwrap();

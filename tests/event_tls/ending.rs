@@ -1,4 +1,4 @@
-//! Freed and dropped, at every time that there is.
+//! TLS buffer events freed, dropped and closed at every stage.
 
 use std::cell::{Cell, RefCell};
 use std::os::unix::net::UnixStream;
@@ -10,7 +10,7 @@ use crate::peers::{CLOSING, CONNECTED, CONNECTING, NO_OPTIONS, Seen, WIRES, Wire
 use test_support::alone;
 use test_support::{Drops, panic_of, poll, run};
 
-/// In which callback the client ends.
+/// The callback in which the client ends itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Where {
     Read,
@@ -18,7 +18,7 @@ enum Where {
     Connected,
 }
 
-/// Every case of wire, option and callback.
+/// Every combination of wire, option and callback.
 fn cases() -> impl Iterator<Item = (Wire, BufferEventOptions, Where)> {
     let places = [Where::Read, Where::Write, Where::Connected];
     WIRES.into_iter().flat_map(move |wire| {
@@ -28,7 +28,7 @@ fn cases() -> impl Iterator<Item = (Wire, BufferEventOptions, Where)> {
     })
 }
 
-/// Runs a connection whose client does `end` to itself in the callback of the case.
+/// Runs a connection whose client calls `end` on itself in the callback of each case.
 fn end_in_callback(
     end: impl Fn(&EventBufferEvent, &RefCell<Option<EventBufferEvent>>) + Copy + 'static,
 ) {

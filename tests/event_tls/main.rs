@@ -1,4 +1,4 @@
-//! `EventBufferEvent` with TLS: two of ours, and ours against OpenSSL's own programs.
+//! `EventBufferEvent` with TLS, against itself, OpenSSL's programs and curl.
 #![cfg(feature = "openssl")]
 
 mod bytes;

@@ -1,4 +1,4 @@
-//! Two buffer events of ours that speak TLS with each other.
+//! A client and a server made by hand, step by step.
 
 use std::cell::RefCell;
 use std::os::unix::net::UnixStream;

@@ -1,4 +1,4 @@
-//! Two buffer events of ours that speak TLS with each other, and what they were told.
+//! A TLS client and server in one loop, and the events that they report.
 
 use std::cell::RefCell;
 use std::os::unix::net::UnixStream;
@@ -20,7 +20,7 @@ pub(crate) const CONNECTING: SslState = EventBufferEvent::SSL_CONNECTING;
 pub(crate) const ACCEPTING: SslState = EventBufferEvent::SSL_ACCEPTING;
 pub(crate) const NO_OPTIONS: BufferEventOptions = BufferEventOptions::empty();
 
-/// What carries the bytes of the two.
+/// What carries the bytes between client and server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wire {
     Sockets,
@@ -36,11 +36,11 @@ pub(crate) const WIRES: [Wire; 4] = [
     Wire::FiltersOnTls,
 ];
 
-/// Both ways to say what becomes of what is under a filter.
+/// Whether freeing a filter frees the buffer event below it.
 pub(crate) const CLOSING: [BufferEventOptions; 2] =
     [NO_OPTIONS, EventBufferEvent::OPT_CLOSE_ON_FREE];
 
-/// An authority, and contexts that it stands behind.
+/// An authority, and contexts with certificates signed by it.
 pub(crate) struct World {
     pub(crate) folder: Folder,
     pub(crate) authority: Authority,
@@ -82,7 +82,7 @@ impl World {
         context(EventSslContext::TLS_CLIENT_METHOD, &options)
     }
 
-    /// A server and a client over `wire`; the client knows that it speaks to `localhost`.
+    /// A server and a client over `wire`; the client expects `localhost`.
     pub(crate) fn connect(
         &self,
         base: &EventBase,
@@ -99,7 +99,7 @@ pub(crate) fn context(method: SslMethod, options: &[(SslOption, SslValue)]) -> E
     EventSslContext::new(method, options).unwrap()
 }
 
-/// Two sockets of ours; both read.
+/// A server and a client on a socket pair; both read.
 pub(crate) fn sockets(
     base: &EventBase,
     server: &EventSslContext,
@@ -158,7 +158,7 @@ pub(crate) fn join(
     made
 }
 
-/// What happened, in order.
+/// The reported events, in order.
 #[derive(Clone, Default)]
 pub(crate) struct Seen(Rc<RefCell<Vec<(&'static str, BufferEventFlags)>>>);
 
@@ -167,7 +167,7 @@ impl Seen {
         self.0.borrow_mut().push((name, what));
     }
 
-    /// What the one of that name was told.
+    /// The events of the buffer event with that name.
     pub(crate) fn of(&self, name: &str) -> Vec<BufferEventFlags> {
         let seen = self.0.borrow();
         let of_name = seen.iter().filter(|(who, _)| *who == name);
@@ -175,7 +175,7 @@ impl Seen {
     }
 }
 
-/// Callbacks that note what happens, and free the buffer event at its end.
+/// Callbacks that record events, and free the buffer event when it ends.
 pub(crate) fn noting(seen: &Seen, name: &'static str) -> Callbacks {
     let seen = seen.clone();
     Callbacks::new().on_event(move |bev, what| {
@@ -195,12 +195,12 @@ pub(crate) struct Outcome {
 
 impl Outcome {
     #[track_caller]
-    pub(crate) fn assert_stands(&self) {
+    pub(crate) fn assert_established(&self) {
         assert_eq!(self.server.0, [CONNECTED, EOF], "{self:?}");
         assert_eq!(self.client.0, [CONNECTED], "{self:?}");
     }
 
-    /// Neither side stands, and the client says why.
+    /// The handshake failed, and the client has the reason.
     #[track_caller]
     pub(crate) fn assert_client_refuses(&self, why: &str) {
         assert_eq!(self.client.0, [ERROR], "{self:?}");
@@ -208,7 +208,7 @@ impl Outcome {
         assert!(self.client.1[0].contains(why), "{self:?}");
     }
 
-    /// The server does not take the client, and both say why.
+    /// The server refused the client, and both have the reason.
     #[track_caller]
     pub(crate) fn assert_server_refuses(&self, why: &str, alert: &str) {
         assert_eq!(self.server.0, [ERROR], "{self:?}");
@@ -218,13 +218,13 @@ impl Outcome {
     }
 }
 
-/// Takes all of OpenSSL's errors.
+/// All queued OpenSSL errors.
 pub(crate) fn errors(bev: &EventBufferEvent) -> Vec<String> {
     std::iter::from_fn(|| bev.ssl_error().unwrap()).collect()
 }
 
-/// Runs the handshake; where both stand, the client leaves once the server has answered.
-pub(crate) fn shake(
+/// Runs a handshake; if it succeeds, the client frees itself when it has read a greeting.
+pub(crate) fn handshake(
     base: &EventBase,
     server: EventBufferEvent,
     client: EventBufferEvent,
@@ -261,7 +261,7 @@ pub(crate) fn shake(
     Outcome { server, client }
 }
 
-/// Ends the test's loop if nothing else does, as a part of what is tested.
+/// How long a loop runs in which nothing should happen.
 pub(crate) fn soon() -> Option<Duration> {
     Some(Duration::from_millis(50))
 }

@@ -9,8 +9,8 @@ use php_event::{
 use test_support::tls::{Authority, Identity};
 
 use crate::peers::{
-    ACCEPTING, CONNECTED, CONNECTING, ERROR, NO_OPTIONS, Outcome, Wire, World, context, join,
-    refused, shake, sockets,
+    ACCEPTING, CONNECTED, CONNECTING, ERROR, NO_OPTIONS, Outcome, Wire, World, context, handshake,
+    join, refused, sockets,
 };
 
 fn client(options: &[(SslOption, SslValue)]) -> EventSslContext {
@@ -25,7 +25,7 @@ fn php(method: SslMethod, options: &[(SslOption, SslValue)]) -> EventSslContext 
 fn meet(world: &World, identity: &Identity, client: &EventSslContext) -> Outcome {
     let base = EventBase::new().unwrap();
     let (server, client) = sockets(&base, &world.server_as(identity, &[]), client);
-    shake(&base, server, client)
+    handshake(&base, server, client)
 }
 
 #[test]
@@ -40,13 +40,13 @@ fn no_server_is_verified_unless_an_option_asks_for_it() {
         Identity::self_signed_expired(&[]),
         Authority::new().sign(&["localhost"]),
     ] {
-        meet(&world, &identity, &client(&[])).assert_stands();
-        meet(&world, &identity, &client(&[trusting.clone()])).assert_stands();
+        meet(&world, &identity, &client(&[])).assert_established();
+        meet(&world, &identity, &client(&[trusting.clone()])).assert_established();
         let strict = client(&[trusting.clone(), verify.clone()]);
         meet(&world, &identity, &strict).assert_client_refuses("certificate verify failed");
     }
     // No host name is compared, and the system's authorities are not asked.
-    meet(&world, &known, &client(&[trusting, verify.clone()])).assert_stands();
+    meet(&world, &known, &client(&[trusting, verify.clone()])).assert_established();
     let alone = client(&[verify]);
     meet(&world, &known, &alone).assert_client_refuses("unable to get local issuer");
 }
@@ -83,9 +83,9 @@ fn client_certificate_is_required_only_where_peers_are_verified() {
     let outcome = |verify: bool| {
         let base = EventBase::new().unwrap();
         let (server, client) = sockets(&base, &server(verify), &client(&[]));
-        shake(&base, server, client)
+        handshake(&base, server, client)
     };
-    outcome(false).assert_stands();
+    outcome(false).assert_established();
     let why = "peer did not return a certificate";
     outcome(true).assert_server_refuses(why, "certificate required");
 }
@@ -96,7 +96,7 @@ fn server_without_a_certificate_is_made_and_its_handshake_fails() {
     for wire in [Wire::Sockets, Wire::FiltersOnPair] {
         let base = EventBase::new().unwrap();
         let (server, client) = join(&base, wire, &bare, &client(&[]), NO_OPTIONS);
-        let outcome = shake(&base, server, client);
+        let outcome = handshake(&base, server, client);
         outcome.assert_server_refuses("no shared cipher", "handshake failure");
         assert_eq!(outcome.client.0, [ERROR]);
     }
@@ -108,7 +108,7 @@ fn server_without_a_certificate_is_made_and_its_handshake_fails() {
     bare.set_local_cert(&files.both).unwrap();
     let base = EventBase::new().unwrap();
     let (server, client) = sockets(&base, &bare, &client(&[]));
-    shake(&base, server, client).assert_stands();
+    handshake(&base, server, client).assert_established();
 }
 
 #[test]
@@ -158,13 +158,13 @@ fn either_side_can_be_made_without_a_descriptor_and_connected() {
         let far = EventBufferEvent::ssl_socket(&base, socket, far, other, NO_OPTIONS).unwrap();
         far.enable(php_event::Event::READ).unwrap();
         let outcome = match state == CONNECTING {
-            true => shake(&base, far, near),
+            true => handshake(&base, far, near),
             false => {
                 far.set_ssl_host("localhost").unwrap();
-                shake(&base, near, far)
+                handshake(&base, near, far)
             }
         };
-        outcome.assert_stands();
+        outcome.assert_established();
         assert!(outcome.client.0.contains(&CONNECTED));
     }
 }

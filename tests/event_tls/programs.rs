@@ -1,4 +1,4 @@
-//! Ours against OpenSSL's own programs, and against curl.
+//! Buffer events against `openssl s_client`, `openssl s_server` and curl.
 
 use std::cell::RefCell;
 use std::fs::File;
@@ -14,7 +14,7 @@ use php_event::{Callbacks, Event, EventBase, EventBufferEvent, EventSslContext, 
 use crate::peers::{CONNECTED, CONNECTING, EOF, NO_OPTIONS, Seen, World, errors};
 use test_support::run;
 
-/// A program that ends with the test.
+/// A process that is killed at the end of the test.
 struct Program(Child);
 
 impl Drop for Program {
@@ -24,7 +24,7 @@ impl Drop for Program {
     }
 }
 
-/// What one connection to a server of ours came to.
+/// What one connection reported.
 #[derive(Default, Debug)]
 struct Visit {
     what: Vec<php_event::BufferEventFlags>,
@@ -32,8 +32,8 @@ struct Visit {
     protocol: Option<String>,
 }
 
-/// Serves one connection with `context`: `answer` gets all that has come each time and gives
-/// what is to be sent before the goodbye. `visit` is run with the port meanwhile.
+/// Serves one connection with `context`, while `visit` runs in a thread with the port.
+/// `answer` gets all bytes received so far, and returns what to send before closing.
 fn serve<T: Send + 'static>(
     context: &EventSslContext,
     answer: impl Fn(&[u8]) -> Option<Vec<u8>> + 'static,
@@ -84,7 +84,7 @@ fn http(come: &[u8]) -> Option<Vec<u8>> {
     whole.then(|| b"HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\nhello".to_vec())
 }
 
-/// Asks a server of ours with curl: its exit code and what it has got.
+/// Runs curl against a server of this crate: its exit code and what it received.
 fn curl(context: &EventSslContext, host: &str, arguments: &[&str]) -> (Visit, i32, String) {
     let host = host.to_owned();
     let arguments: Vec<_> = arguments.iter().map(|&text| text.to_owned()).collect();
@@ -114,9 +114,9 @@ fn curl_accepts_the_right_certificate_and_refuses_the_wrong_one() {
     let (visit, code, got) = curl(&server, "localhost", &right);
     assert_eq!((code, &*got), (0, "hello"), "{visit:?}");
     let (visit, code, _) = curl(&server, "example.com", &right);
-    assert_eq!(code, 60, "{visit:?}"); // the name is not in it
+    assert_eq!(code, 60, "{visit:?}"); // wrong host name
     let (visit, code, _) = curl(&server, "localhost", &[]);
-    assert_eq!(code, 60, "{visit:?}"); // nobody vouches for it
+    assert_eq!(code, 60, "{visit:?}"); // unknown authority
     assert!(visit.errors[0].contains("unknown ca"), "{visit:?}");
     let expired = world.server_as(&world.authority.sign_expired(&["localhost"]), &[]);
     let (visit, code, _) = curl(&expired, "localhost", &right);
@@ -159,7 +159,7 @@ fn curl_sends_its_certificate_where_one_is_required() {
     let with = ["--cacert", text(&trusted), "--cert", text(&files.both)];
     let (visit, code, got) = curl(&server, "localhost", &with);
     assert_eq!((code, &*got), (0, "hello"), "{visit:?}");
-    // Which of curl's codes it is depends on whether it still writes when the server leaves.
+    // The exit code depends on whether curl is still writing when the server closes.
     let (visit, code, got) = curl(&server, "localhost", &with[..2]);
     assert_ne!(code, 0, "{visit:?}");
     assert_eq!(got, "", "{visit:?}");
@@ -169,7 +169,7 @@ fn curl_sends_its_certificate_where_one_is_required() {
     );
 }
 
-/// `openssl s_client` on a server of ours, given `lines`; what it printed.
+/// Runs `openssl s_client` with `lines` as its input; returns what it printed.
 fn s_client(context: &EventSslContext, arguments: &[&str], lines: &'static str) -> (Visit, String) {
     let arguments: Vec<_> = arguments.iter().map(|&text| text.to_owned()).collect();
     let echo = |come: &[u8]| come.ends_with(b"end\n").then(|| come.to_ascii_uppercase());
@@ -187,7 +187,7 @@ fn s_client(context: &EventSslContext, arguments: &[&str], lines: &'static str) 
         let mut input = program.0.stdin.take().unwrap();
         let mut said = String::new();
         let mut output = BufReader::new(program.0.stdout.take().unwrap());
-        // A command is one only where it is all that is read at once: it waits for the shake.
+        // s_client takes a line as a command only if it reads it alone, so wait for the handshake.
         let mut errors = BufReader::new(program.0.stderr.take().unwrap());
         while !said.contains("Verify return code") && output.read_line(&mut said).unwrap() > 0 {}
         for line in lines.lines() {
@@ -229,7 +229,7 @@ fn s_client_that_tries_to_renegotiate_is_refused() {
     assert!(!said.contains("END\n"), "{said}");
 }
 
-/// What a client of ours came to with `s_server`, which serves one page once, and what it got.
+/// Runs a client against `openssl s_server -WWW`: its report, and the bytes it received.
 fn s_server(
     world: &World,
     arguments: &[&str],
@@ -299,7 +299,7 @@ fn s_server(
     (visit, got.take())
 }
 
-/// Puts a page where `s_server` finds it.
+/// Writes the page that `s_server` serves.
 fn page(world: &World) -> Vec<u8> {
     let page = b"a page\n".repeat(1000);
     File::create_new(world.folder.path().join("page"))

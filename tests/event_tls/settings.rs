@@ -1,4 +1,4 @@
-//! Versions, ciphers, protocols, and what TLS buffer events are not made of.
+//! Versions, ciphers, protocols, and the calls and layerings that TLS refuses.
 
 use std::cell::Cell;
 use std::os::unix::net::UnixStream;
@@ -10,7 +10,7 @@ use php_event::{
     RateLimit, SslVersion,
 };
 
-use crate::peers::{CONNECTED, ERROR, NO_OPTIONS, World, context, refused, shake, sockets};
+use crate::peers::{CONNECTED, ERROR, NO_OPTIONS, World, context, handshake, refused, sockets};
 use test_support::run;
 
 fn named(
@@ -75,7 +75,7 @@ fn disjoint_versions_are_an_error_on_both_sides() {
     server.set_min_proto_version(SslVersion::Tls1_3).unwrap();
     client.set_max_proto_version(SslVersion::Tls1_2).unwrap();
     let (server, client) = named(&base, &world, &server, &client);
-    let outcome = shake(&base, server, client);
+    let outcome = handshake(&base, server, client);
     outcome.assert_server_refuses("unsupported protocol", "protocol version");
     assert_eq!(outcome.client.0, [ERROR]);
 }

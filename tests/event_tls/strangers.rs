@@ -1,4 +1,4 @@
-//! Peers that do not speak TLS, stop in the middle, or never answer.
+//! Peers that speak no TLS, stop in the middle, or never answer.
 
 use std::cell::{Cell, RefCell};
 use std::io::{Read as _, Write as _};
@@ -11,13 +11,13 @@ use std::time::Duration;
 use php_event::{BufferEventFlags, Callbacks, Event, EventBase, EventBufferEvent};
 
 use crate::peers::{
-    CONNECTED, CONNECTING, EOF, ERROR, NO_OPTIONS, Outcome, Seen, Wire, World, errors, noting,
-    refused, shake,
+    CONNECTED, CONNECTING, EOF, ERROR, NO_OPTIONS, Outcome, Seen, Wire, World, errors, handshake,
+    noting, refused,
 };
 use test_support::run;
 
-/// What a server or a client of ours says of a peer that sends `bytes` and nothing more.
-fn hears(
+/// The events and errors of a side whose peer sends `bytes` and nothing more.
+fn events_for(
     state: php_event::SslState,
     bytes: &[u8],
     cut: bool,
@@ -50,14 +50,14 @@ fn hears(
 
 #[test]
 fn plain_text_is_refused() {
-    let (what, why) = hears(
+    let (what, why) = events_for(
         EventBufferEvent::SSL_ACCEPTING,
         b"GET / HTTP/1.0\r\n\r\n",
         false,
     );
     assert_eq!(what, [ERROR]);
     assert!(why[0].contains("http request"), "{why:?}");
-    let (what, why) = hears(
+    let (what, why) = events_for(
         EventBufferEvent::SSL_CONNECTING,
         b"220 ready when you are\r\n",
         false,
@@ -73,7 +73,7 @@ fn garbage_is_refused() {
         EventBufferEvent::SSL_CONNECTING,
     ] {
         for bytes in [&[0; 64][..], &[0xff; 64], &[22, 3, 1, 0, 5, 9, 9, 9, 9, 9]] {
-            let (what, why) = hears(state, bytes, false);
+            let (what, why) = events_for(state, bytes, false);
             assert_eq!(what, [ERROR], "{bytes:?}");
             assert!(why[0].starts_with("error:"), "{why:?}");
         }
@@ -87,7 +87,7 @@ fn end_in_the_middle_of_a_handshake_is_an_error() {
         EventBufferEvent::SSL_CONNECTING,
     ] {
         for bytes in [&b""[..], &[22, 3, 1]] {
-            let (what, why) = hears(state, bytes, true);
+            let (what, why) = events_for(state, bytes, true);
             assert_eq!(what, [ERROR], "{bytes:?} {why:?}");
         }
     }
@@ -135,7 +135,7 @@ fn idle_connection_times_out() {
     assert_eq!(seen.of("server"), [CONNECTED, EOF]);
 }
 
-/// A client of ours whose server cuts the connection without a goodbye.
+/// The events and errors of a client whose server closes without `close_notify`.
 fn cut(wire: Wire, dirty: bool) -> (Vec<BufferEventFlags>, Vec<String>) {
     let base = EventBase::new().unwrap();
     let world = World::new();
@@ -227,7 +227,7 @@ fn refused_connect_is_an_error_with_its_number() {
     }
 }
 
-/// A client of ours that connects to a server of ours by its number.
+/// A client that connects to a numeric address.
 fn by_number(name: Option<&str>, certified: &str) -> Outcome {
     let base = EventBase::new().unwrap();
     let world = World::new();
@@ -246,14 +246,14 @@ fn by_number(name: Option<&str>, certified: &str) -> Outcome {
     let state = EventBufferEvent::SSL_ACCEPTING;
     let server = EventBufferEvent::ssl_socket(&base, socket, &server, state, NO_OPTIONS).unwrap();
     server.enable(Event::READ).unwrap();
-    shake(&base, server, client)
+    handshake(&base, server, client)
 }
 
 #[test]
 fn connect_expects_the_address_unless_a_host_was_named() {
-    by_number(None, "127.0.0.1").assert_stands();
+    by_number(None, "127.0.0.1").assert_established();
     by_number(None, "localhost").assert_client_refuses("IP address mismatch");
-    by_number(Some("localhost"), "localhost").assert_stands();
+    by_number(Some("localhost"), "localhost").assert_established();
     by_number(Some("localhost"), "127.0.0.1").assert_client_refuses("hostname mismatch");
 }
 
@@ -289,7 +289,7 @@ fn reset_while_output_waits_is_reported_once_and_does_not_spin() {
             .set_linger(linger)
             .unwrap();
     });
-    run(&base); // ends by itself: nothing is waited for after the error
+    run(&base); // returns: nothing is pending after the error
     peer.join().unwrap();
     let told = told.borrow();
     assert_eq!(told.len(), 2, "{told:?}");

@@ -1,13 +1,13 @@
-//! Whose certificate is taken, and what is said of the others.
+//! Which certificates are accepted, and the errors for the others.
 
 use php_event::{EventBase, EventBufferEvent, EventSslContext};
 
-use crate::peers::{CONNECTED, ERROR, Outcome, World, context, shake, sockets};
+use crate::peers::{CONNECTED, ERROR, Outcome, World, context, handshake, sockets};
 use test_support::tls::{Authority, Identity};
 
 const REFUSED: &str = "certificate verify failed";
 
-/// A handshake of `client`, which was told `host`, with a server of that certificate.
+/// A handshake of `client`, which expects `host`, with a server that has this certificate.
 fn meet(
     world: &World,
     identity: &Identity,
@@ -19,15 +19,15 @@ fn meet(
     if let Some(host) = host {
         client.set_ssl_host(host).unwrap();
     }
-    shake(&base, server, client)
+    handshake(&base, server, client)
 }
 
 #[test]
 fn right_name_and_authority_are_accepted() {
     let world = World::new();
     let identity = world.authority.sign(&["localhost", "*.example.com"]);
-    meet(&world, &identity, &world.client(), Some("localhost")).assert_stands();
-    meet(&world, &identity, &world.client(), Some("a.example.com")).assert_stands();
+    meet(&world, &identity, &world.client(), Some("localhost")).assert_established();
+    meet(&world, &identity, &world.client(), Some("a.example.com")).assert_established();
 }
 
 #[test]
@@ -55,7 +55,7 @@ fn unnamed_host_is_refused_with_a_hint() {
 fn numeric_host_must_be_in_the_certificate() {
     let world = World::new();
     let identity = world.authority.sign(&["localhost", "127.0.0.1"]);
-    meet(&world, &identity, &world.client(), Some("127.0.0.1")).assert_stands();
+    meet(&world, &identity, &world.client(), Some("127.0.0.1")).assert_established();
     let outcome = meet(&world, &identity, &world.client(), Some("127.0.0.2"));
     outcome.assert_client_refuses("IP address mismatch");
     let outcome = meet(&world, &identity, &world.client(), Some("::1"));
@@ -89,7 +89,7 @@ fn self_signed_certificate_is_accepted_only_where_allowed() {
         EventSslContext::TLS_CLIENT_METHOD,
         &[(EventSslContext::OPT_ALLOW_SELF_SIGNED, true.into())],
     );
-    meet(&world, &identity, &lax, Some("localhost")).assert_stands();
+    meet(&world, &identity, &lax, Some("localhost")).assert_established();
     let outcome = meet(&world, &identity, &lax, Some("example.com"));
     outcome.assert_client_refuses("hostname mismatch");
 }
@@ -99,8 +99,8 @@ fn client_that_does_not_verify_needs_no_host() {
     let world = World::new();
     let identity = Identity::self_signed(&["example.com"]);
     let client = world.client_with(&[(EventSslContext::OPT_VERIFY_PEER, false.into())]);
-    meet(&world, &identity, &client, None).assert_stands();
-    meet(&world, &identity, &client, Some("localhost")).assert_stands();
+    meet(&world, &identity, &client, None).assert_established();
+    meet(&world, &identity, &client, Some("localhost")).assert_established();
 }
 
 #[test]
@@ -109,14 +109,14 @@ fn client_that_ignores_host_names_still_verifies() {
     let client = world.client();
     client.set_verify_host(false).unwrap();
     let known = world.authority.sign(&["example.com"]);
-    meet(&world, &known, &client, None).assert_stands();
+    meet(&world, &known, &client, None).assert_established();
     let unknown = Authority::new().sign(&["example.com"]);
     let outcome = meet(&world, &unknown, &client, None);
     outcome.assert_client_refuses(REFUSED);
 }
 
-/// A handshake with a server that wants a certificate; both of TLS 1.2, where the client
-/// hears of it before the handshake is over, and TLS 1.3, where it does not.
+/// A handshake with a server that requires a certificate, under TLS 1.2, where a refusal ends
+/// the client's handshake, and TLS 1.3, where it comes after the client has finished.
 fn certify(identity: impl Fn(&World) -> Option<Identity>) -> [Outcome; 2] {
     [
         EventSslContext::TLS1_2_VERSION,
@@ -145,14 +145,14 @@ fn certify(identity: impl Fn(&World) -> Option<Identity>) -> [Outcome; 2] {
         let base = EventBase::new().unwrap();
         let (server, client) = sockets(&base, &server, &client);
         client.set_ssl_host("localhost").unwrap();
-        shake(&base, server, client)
+        handshake(&base, server, client)
     })
 }
 
 #[test]
 fn client_certificate_that_is_required_and_right_is_accepted() {
     for outcome in certify(|world| Some(world.authority.sign(&[]))) {
-        outcome.assert_stands();
+        outcome.assert_established();
     }
 }
 
@@ -163,7 +163,7 @@ fn client_without_a_required_certificate_is_refused() {
     old.assert_server_refuses(why, "handshake failure");
     new.assert_server_refuses(why, "certificate required");
     assert_eq!(old.client.0, [ERROR]);
-    assert_eq!(new.client.0, [CONNECTED, ERROR]); // the client was done before
+    assert_eq!(new.client.0, [CONNECTED, ERROR]); // the client had finished before
 }
 
 #[test]
@@ -186,7 +186,7 @@ fn context_dropped_before_its_connections_still_verifies() {
     let (server_end, client_end) = sockets(&base, &server, &client);
     client_end.set_ssl_host("localhost").unwrap();
     drop((server, client, world));
-    shake(&base, server_end, client_end).assert_stands();
+    handshake(&base, server_end, client_end).assert_established();
 }
 
 #[test]
@@ -215,6 +215,6 @@ fn host_named_last_counts() {
         let (server, client) = sockets(&base, &world.server_as(&identity, &[]), &world.client());
         client.set_ssl_host(first).unwrap();
         client.set_ssl_host(last).unwrap();
-        shake(&base, server, client).assert_stands();
+        handshake(&base, server, client).assert_established();
     }
 }

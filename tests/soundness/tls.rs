@@ -1,6 +1,6 @@
-//! The event callback of `EventBufferEvent` with TLS, as a class for the cases: a handshake
-//! that fails, which needs no peer with a loop of its own. The read and the write callback
-//! need a session that stands, on both ends: they are in `tests/event_tls/ending.rs`.
+//! The event callback of a TLS `EventBufferEvent`, as a class for the cases: a handshake that
+//! fails, which needs no peer with a loop. The read and write callbacks need an established
+//! session: `tests/event_tls/ending.rs` tests them.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -18,7 +18,7 @@ use test_support::tls::{Folder, Identity};
 
 thread_local! {
     static CONTEXT: EventSslContext = context();
-    /// The other end of each object's socket, by its number.
+    /// The peer of each object, by the number of its descriptor.
     static PEERS: RefCell<HashMap<RawFd, UnixStream>> = RefCell::default();
 }
 
@@ -52,7 +52,7 @@ impl Class for TlsError {
         let bev = CONTEXT.with(|context| {
             EventBufferEvent::ssl_socket(base, ours, context, state, options).unwrap()
         });
-        bev.disable(Event::READ | Event::WRITE).unwrap(); // it would begin by itself
+        bev.disable(Event::READ | Event::WRITE).unwrap(); // the handshake would begin at once
         bev.set_callbacks(callbacks(callback)).unwrap();
         PEERS.with_borrow_mut(|peers| peers.insert(bev.fd().unwrap(), theirs));
         bev

@@ -65,16 +65,15 @@ impl Tls {
 }
 
 impl EventBufferEvent {
-    /// Tells the peer that no more comes (`close_notify`), and goes on reading: TLS's half-close.
-    /// From then on nothing can be written; a second call does nothing.
+    /// Ends the output: sends `close_notify`, and goes on reading (TLS's half-close). Nothing can
+    /// be written after it. A second call does nothing.
     ///
     /// Not in PHP. OpenSSL: `SSL_shutdown`.
     ///
     /// # Errors
-    /// [`Error::State`] without TLS, before the end of the handshake, and while output waits:
-    /// call it in the write callback; [`Error::Io`] of kind `WouldBlock` when the socket has no
-    /// room for it just now, after which it may be called again; [`Error::Freed`],
-    /// [`Error::Forked`].
+    /// [`Error::State`] without TLS, before the end of the handshake, and while output is
+    /// waiting: call it in the write callback; [`Error::Io`] of kind `WouldBlock` when the socket
+    /// has no room now: call it again later; [`Error::Freed`], [`Error::Forked`].
     ///
     /// # Examples
     /// ```
@@ -95,7 +94,7 @@ impl EventBufferEvent {
             None => "it speaks no TLS",
             Some(false) => "the handshake is not over; wait for CONNECTED",
             Some(true) if self.output().length() > 0 => {
-                "output waits to be written; call it in the write callback"
+                "output is waiting; call it in the write callback"
             }
             Some(true) => {
                 let base = self.0.base();
@@ -106,7 +105,7 @@ impl EventBufferEvent {
         Err(Error::State { call: CALL, reason })
     }
 
-    /// Takes no more output after `close_notify`.
+    /// Accepts no more output once `close_notify` was sent.
     fn end_output(&self, call: &'static str, notify: Option<Notify>) -> Result<()> {
         if notify != Some(Notify::Done) {
             return Err(Error::io(call, io::ErrorKind::WouldBlock));
@@ -119,8 +118,8 @@ impl EventBufferEvent {
         Ok(())
     }
 
-    /// Whether an end of the stream without a `close_notify` counts as an end, and not as an
-    /// error. False unless it was set: who cuts the connection could cut the data short.
+    /// Whether an end of the stream without `close_notify` is reported as `EOF`, not as `ERROR`.
+    /// False by default: an attacker can cut the connection to cut the data short.
     ///
     /// PHP: the property `EventBufferEvent::$allow_ssl_dirty_shutdown`, which reads true
     /// without TLS. libevent: `bufferevent_openssl_get_allow_dirty_shutdown`.
@@ -145,9 +144,9 @@ impl EventBufferEvent {
         dirty.is_ok_and(|dirty| dirty == Some(true))
     }
 
-    /// Sets whether an end of the stream without a `close_notify` counts as an end.
+    /// Sets whether an end of the stream without `close_notify` is reported as `EOF`.
     ///
-    /// PHP: the property `EventBufferEvent::$allow_ssl_dirty_shutdown`, without effect under
+    /// PHP: the property `EventBufferEvent::$allow_ssl_dirty_shutdown`, which has no effect under
     /// OpenSSL 3. libevent: `bufferevent_openssl_set_allow_dirty_shutdown`.
     ///
     /// # Errors

@@ -20,8 +20,8 @@ const UNEXPECTED_EOF: i32 = 294;
 const ERRORS_MAX: usize = 16;
 
 impl Tls {
-    /// Takes the errors that libevent has noted, and tells whether there is none but an end
-    /// without `close_notify`, which is allowed.
+    /// Takes the errors that libevent has noted. Whether the only one is an end without
+    /// `close_notify`, and that is allowed.
     pub(super) fn collect(&self, bev: TlsBufferEvent<'_>) -> bool {
         let found = bev.take_errors();
         let is_end = |error: &c_ulong| ffi::openssl::ERR_GET_REASON(*error) == UNEXPECTED_EOF;
@@ -39,10 +39,10 @@ impl Tls {
 }
 
 impl EventBufferEvent {
-    /// Takes the oldest of OpenSSL's errors, as text; none when nothing went wrong, or the
-    /// system alone is to blame. A refused certificate's comes with the reason.
+    /// Takes the oldest of OpenSSL's errors, as text. `None` when there is none: nothing failed,
+    /// or a system call did. For a refused certificate the text includes the reason.
     ///
-    /// PHP: `EventBufferEvent::sslError`, which has a meaningless entry after each.
+    /// PHP: `EventBufferEvent::sslError`, which adds a meaningless entry after each.
     /// libevent: `bufferevent_get_openssl_error`.
     ///
     /// # Errors

@@ -1,25 +1,29 @@
-//! What libevent reports about a session, and what the event callback is told of it.
+//! Translates libevent's events of a session into those that the event callback gets.
 //!
 //! Owns, lends to C: nothing. Runs no user code.
 #![allow(unsafe_code)]
 
 use super::super::inner::{Inner, Kind};
 use super::Tls;
+use super::close::Closing;
 use crate::ffi;
 use crate::flags::{BufferEventFlags, EventFlags};
 use crate::native::bufferevent_ssl::TlsBufferEvent;
 
-/// Whether the event callback of a filter was told that the peer sends nothing more. What is
-/// under the filter may end after that, which libevent reports as a second end.
+/// What the event callback of a filter was told about the end. The buffer event below may end
+/// after that, which libevent reports as another end or error.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum PeerEnd {
-    NotReported,
-    Reported,
+pub(super) enum Reported {
+    Nothing,
+    /// The peer's `close_notify`.
+    End,
+    /// An error of OpenSSL's.
+    Failure,
 }
 
 impl Inner {
-    /// Notes OpenSSL's errors, and gives what the event callback is told: none when it has
-    /// been told already.
+    /// Notes OpenSSL's errors, and returns what to report to the event callback: `None` when it
+    /// was reported before.
     pub(crate) fn translate(&self, what: BufferEventFlags) -> Option<BufferEventFlags> {
         let (Some(tls), Ok(raw)) = (&*self.tls.borrow(), self.usable("")) else {
             return Some(what);
@@ -30,17 +34,13 @@ impl Inner {
         if what.contains(BufferEventFlags::ERROR) && tls.collect(bev) {
             what = what.difference(BufferEventFlags::ERROR) | BufferEventFlags::EOF;
         }
-        let is_end_below = self.kind == Kind::TlsFilter
-            && !what.contains(BufferEventFlags::WRITING)
-            && tls.session.received_close_notify()
-            && tls.errors.borrow().is_empty();
-        if is_end_below {
-            return tls.end_below(what);
+        match self.kind {
+            Kind::TlsFilter => tls.without_end_below(what),
+            _ => Some(what),
         }
-        Some(what)
     }
 
-    /// Goes on writing after the peer's `close_notify`, where libevent stops both directions.
+    /// Resumes writing after the peer's `close_notify`: libevent stops both directions there.
     pub(crate) fn write_on(&self, what: BufferEventFlags) {
         let half = BufferEventFlags::READING | BufferEventFlags::EOF;
         let (true, Ok(raw)) = (what == half, self.usable("")) else {
@@ -60,8 +60,8 @@ impl Inner {
         }
     }
 
-    /// Has libevent take the bytes that OpenSSL has decrypted and kept, because the input was
-    /// at its high mark: nothing more need come through the socket that would have them taken.
+    /// Makes libevent read the bytes that OpenSSL holds decrypted. They stay there when the input
+    /// reaches its high watermark, and the socket does not become readable for them.
     pub(in super::super) fn take_pending(&self, raw: *mut ffi::bufferevent) {
         let has_pending = |tls: &Tls| tls.session.as_ref().pending() > 0;
         let waits = self
@@ -76,17 +76,27 @@ impl Inner {
 }
 
 impl Tls {
-    /// What a filter's callback is told of the end of what is under it, after the peer's
-    /// `close_notify`.
-    fn end_below(&self, what: BufferEventFlags) -> Option<BufferEventFlags> {
-        let what = what.difference(BufferEventFlags::ERROR);
-        let was_told = self.peer_end.get() == PeerEnd::Reported;
-        if what.is_empty() || was_told && what == BufferEventFlags::EOF {
-            return None;
-        }
-        if what.contains(BufferEventFlags::EOF) {
-            self.peer_end.set(PeerEnd::Reported);
-        }
-        Some(what)
+    /// What a filter reports, without what comes of the end of the buffer event below once the
+    /// session itself has ended.
+    fn without_end_below(&self, what: BufferEventFlags) -> Option<BufferEventFlags> {
+        let of_session = BufferEventFlags::READING | BufferEventFlags::WRITING;
+        let end = BufferEventFlags::EOF | BufferEventFlags::ERROR;
+        let left = match self.reported.get() {
+            _ if !what.intersects(end) => what,
+            Reported::End | Reported::Failure if !what.intersects(of_session) => {
+                what.difference(end)
+            }
+            _ if self.closing.get() == Closing::Failed => {
+                self.reported.set(Reported::Failure);
+                what.difference(BufferEventFlags::EOF)
+            }
+            _ if what.contains(BufferEventFlags::WRITING) => what,
+            _ if self.session.received_close_notify() => {
+                self.reported.set(Reported::End);
+                what.difference(BufferEventFlags::ERROR)
+            }
+            _ => what,
+        };
+        (!left.is_empty()).then_some(left)
     }
 }

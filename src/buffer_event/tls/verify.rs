@@ -52,16 +52,17 @@ impl Tls {
 }
 
 impl EventBufferEvent {
-    /// Tells a client which host it speaks to: the server hears the name (SNI), and its
-    /// certificate must have it. A numeric address is not told, and must be in the
-    /// certificate. Connecting to a host or an address does this by itself, unless it was done.
+    /// Sets the host that a client expects: it sends the name to the server (SNI), and the
+    /// server's certificate must have it. A numeric address is not sent, but must be in the
+    /// certificate. The last call counts. `connect` and `connect_host` name their host unless
+    /// this was called before.
     ///
-    /// Not in PHP, which compares no names. OpenSSL: `SSL_set_tlsext_host_name`,
+    /// Not in PHP, which compares no host names. OpenSSL: `SSL_set_tlsext_host_name`,
     /// `SSL_set1_host`.
     ///
     /// # Errors
     /// [`Error::State`] without TLS, on a server's side, and after the handshake;
-    /// [`Error::Argument`] for what is no host name; [`Error::Freed`], [`Error::Forked`].
+    /// [`Error::Argument`] for an invalid host name; [`Error::Freed`], [`Error::Forked`].
     ///
     /// # Examples
     /// ```

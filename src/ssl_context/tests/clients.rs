@@ -1,4 +1,4 @@
-//! Servers that judge clients: certificates wanted, missing, of strangers; sessions resumed.
+//! Servers that verify clients: required, missing and untrusted certificates; resumed sessions.
 
 use super::*;
 use crate::SslVersion;
@@ -16,7 +16,7 @@ const ONCE: Entry = (
 
 const BOTH: [SslVersion; 2] = [SslVersion::Tls1_2, SslVersion::Tls1_3];
 
-/// Clients without a certificate, with one of the authority's, a stranger's, and their own.
+/// Clients without a certificate, with a trusted, an untrusted and a self-signed one.
 struct Clients {
     folder: Folder,
     own: Entry,
@@ -93,7 +93,7 @@ fn a_server_that_requires_a_certificate_refuses_a_client_without_one() {
         let clients = Clients::new(version);
         for options in [
             vec![VERIFY, REQUIRE, clients.trusted.clone()],
-            vec![REQUIRE, clients.trusted.clone()], // alone it does nothing in PHP
+            vec![REQUIRE, clients.trusted.clone()], // in PHP this alone has no effect
         ] {
             let requiring = clients.server(&options);
             agreed(reach(&clients.known, "localhost", &requiring));
@@ -116,7 +116,7 @@ fn a_server_without_authorities_trusts_only_self_signed_certificates_if_allowed(
         }
         let allowing = clients.server(&[REQUIRE, ALLOW]);
         agreed(reach(&clients.itself, "localhost", &allowing));
-        // This one trusts its own authority, hence sends that one's certificate with its own.
+        // It sends its authority's certificate with its own, since it has it as a trusted one.
         agreed(reach(&clients.known, "localhost", &allowing));
         let sides = reach(&clients.stranger, "localhost", &allowing);
         server_refused(sides, "certificate verify failed");
@@ -141,6 +141,6 @@ fn a_verified_client_resumes_its_session_until_the_server_is_changed() {
         agreed(sides).0.ssl().session_reused()
     };
     assert!(resume());
-    requiring.set_verify_host(true).unwrap(); // made anew, with new secrets
+    requiring.set_verify_host(true).unwrap(); // rebuilt, with new ticket keys
     assert!(!resume());
 }

@@ -1,4 +1,4 @@
-//! The parts on their own: roles, host names, the list of protocols, OpenSSL's switches.
+//! Units: roles, host names, the list of protocols, OpenSSL's options.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -71,7 +71,7 @@ fn host_names_and_addresses_are_told_apart() {
         ("[::1]", Host::Address(Ipv6Addr::LOCALHOST.into())),
         ("::1%lo", Host::Address(Ipv6Addr::LOCALHOST.into())),
         ("[::1%lo]", Host::Address(Ipv6Addr::LOCALHOST.into())),
-        ("127.1", Host::Name("127.1")), // no certificate has such a name
+        ("127.1", Host::Name("127.1")), // not an address; no certificate names it
     ] {
         assert_eq!(Host::read(CALL, host).unwrap(), expected);
     }
@@ -129,7 +129,7 @@ fn openssl_options_are_the_safe_ones() {
     };
     let settings = Settings::load(kind, Options::default()).unwrap();
     let mut builder = SslContextBuilder::new(SslMethod::tls_server()).unwrap();
-    builder.clear_options(SslOptions::all()); // as the system's configuration may
+    builder.clear_options(SslOptions::all()); // as the system's configuration might
     settings.set_basics(&mut builder).unwrap();
     let on = SslOptions::NO_COMPRESSION
         | SslOptions::NO_RENEGOTIATION

@@ -1,4 +1,4 @@
-//! Clients that judge servers: authorities, dates, host names, self-signed certificates.
+//! Clients that verify servers: authorities, dates, host names, self-signed certificates.
 
 use std::path::Path;
 use std::process::Command;
@@ -140,7 +140,7 @@ fn every_certificate_of_a_file_of_authorities_is_trusted() {
     }
 }
 
-/// Tells a test that it runs with authorities of its own as the system's.
+/// Set where a test runs with its own authorities as the system's.
 const SYSTEM: &str = "PHP_EVENT_TEST_AUTHORITIES";
 
 #[test]
@@ -162,7 +162,7 @@ fn given_authorities_replace_the_systems() {
     client_refused(reach(&other, "localhost", &server), cause);
 }
 
-/// Runs that test in a process of its own, to which the folder is the system's.
+/// Runs that test in a process that takes the folder for the system's.
 fn again_with(folder: &Folder) {
     let mut command = Command::new(std::env::current_exe().unwrap());
     let name = "given_authorities_replace_the_systems";
@@ -208,7 +208,7 @@ fn a_self_signed_server_is_accepted_only_where_allowed() {
     ] {
         agreed(reach(&client(&options), "localhost", &server));
     }
-    // A given authority turns it off, whichever comes first; it may be that very certificate.
+    // A given authority turns it off, in either order; the certificate itself may be given.
     let stranger = trusting(&folder, &Authority::new());
     for options in [[ALLOW, stranger.clone()], [stranger, ALLOW]] {
         client_refused(reach(&client(&options), "localhost", &server), "self");
@@ -246,7 +246,7 @@ fn allowing_self_signed_certificates_still_checks_dates_and_names() {
     client_refused(reach(&client, "localhost", &expired), cause);
 }
 
-/// PHP reads freed memory here: its verification looks into the context's object.
+/// PHP reads freed memory here: its verify callback uses the context object.
 #[test]
 fn a_context_dropped_before_its_connections_still_verifies_them() {
     let (folder, itself) = (Folder::new(), Identity::self_signed(&["localhost"]));

@@ -1,4 +1,4 @@
-//! What the two sides speak: versions, ciphers, application protocols, no renegotiation.
+//! What the two sides agree on: versions, ciphers, application protocols; no renegotiation.
 
 use std::os::unix::net::UnixListener;
 use std::process::{Command, Stdio};
@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use super::*;
 use crate::SslVersion;
 
-/// OpenSSL 3 speaks TLS 1.0 and 1.1 at this level only.
+/// OpenSSL 3 speaks TLS 1.0 and 1.1 only at this level.
 const OLD: &str = "DEFAULT:@SECLEVEL=0";
 
 fn between(context: &EventSslContext, min: SslVersion, max: SslVersion) {
@@ -202,7 +202,7 @@ fn the_servers_preferred_protocol_that_the_client_offers_is_chosen() {
     server_refused(sides, "no application protocol");
 }
 
-/// What `openssl s_client` says to a server, and the server's end of the talk.
+/// What `openssl s_client` prints, and the server's side of the connection.
 fn s_client(server: &EventSslContext, arguments: &[&str], input: &str) -> (String, Side) {
     let folder = Folder::new();
     let path = folder.path().join("socket");
