@@ -15,7 +15,7 @@ fn main() -> Result<()> {
     let address = std::env::args().nth(1);
     let address = address.as_deref().unwrap_or("tcp://127.0.0.1:9999");
 
-    let context = ContextOptions { backlog: 102_400, so_reuseport: true, ..ContextOptions::default() };
+    let context = ContextOptions::new().backlog(102_400).so_reuseport(true);
 
     let all_event: Rc<RefCell<BTreeMap<u64, Event>>> = Rc::default();
 

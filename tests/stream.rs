@@ -28,7 +28,7 @@ const SHORT: Duration = Duration::from_millis(20);
 const MILLISECOND: Duration = Duration::from_millis(1);
 
 fn options() -> ContextOptions {
-    ContextOptions::default()
+    ContextOptions::new()
 }
 
 fn listen_with(address: &str, options: ContextOptions) -> Result<Stream> {
@@ -280,10 +280,7 @@ fn an_address_that_is_not_ours_or_not_there_is_an_error_with_its_cause() {
 
 #[test]
 fn more_listeners_share_a_port_when_all_of_them_say_so() {
-    let sharing = || ContextOptions {
-        so_reuseport: true,
-        ..options()
-    };
+    let sharing = || options().so_reuseport(true);
     let first = listen_with(LOCAL, sharing()).unwrap();
     let port = name(&first);
     let second = listen_with(&port, sharing()).unwrap();
@@ -304,13 +301,7 @@ fn an_ipv6_listener_serves_ipv4_unless_told_otherwise() {
     if TcpListener::bind("[::1]:0").is_err() {
         return; // a system without IPv6
     }
-    let listen = |only| {
-        let options = ContextOptions {
-            ipv6_v6only: Some(only),
-            ..options()
-        };
-        listen_with("tcp://[::]:0", options).unwrap()
-    };
+    let listen = |only| listen_with("tcp://[::]:0", options().ipv6_v6only(only)).unwrap();
     let port = |listener: &Stream| name(listener).rsplit_once(':').unwrap().1.to_owned();
 
     let both = listen(false);
@@ -338,14 +329,7 @@ fn a_backlog_is_how_many_wait_beside_the_next() {
     assert_eq!(default, 32);
     for (backlog, fit) in [(0, 1), (1, 2), (5, 6), (default, 33), (-1, 100)] {
         let unix = UnixPath::new();
-        let listener = listen_with(
-            &unix.uri(),
-            ContextOptions {
-                backlog,
-                ..options()
-            },
-        )
-        .unwrap();
+        let listener = listen_with(&unix.uri(), options().backlog(backlog)).unwrap();
         let clients = (0..fit)
             .map(|_| connect(&unix.uri()).unwrap())
             .collect::<Vec<_>>();
@@ -375,10 +359,7 @@ fn descriptors_are_closed_on_exec() {
 fn no_delay_is_handed_on_by_the_listener_to_each_connection() {
     let unix = UnixPath::new();
     for tcp_nodelay in [false, true] {
-        let context = stream_context_create(ContextOptions {
-            tcp_nodelay,
-            ..options()
-        });
+        let context = stream_context_create(options().tcp_nodelay(tcp_nodelay));
         let listener = stream_socket_server(LOCAL, &context).unwrap();
         let client = stream_socket_client(&name(&listener), PATIENCE, &context).unwrap();
         let accepted = accept(&listener);
@@ -518,14 +499,7 @@ fn a_refused_connection_names_the_address() {
 #[test]
 fn a_connection_that_nobody_answers_times_out() {
     // A full backlog drops what comes.
-    let listener = listen_with(
-        LOCAL,
-        ContextOptions {
-            backlog: 0,
-            ..options()
-        },
-    )
-    .unwrap();
+    let listener = listen_with(LOCAL, options().backlog(0)).unwrap();
     let _waiting = connect(&name(&listener)).unwrap();
     let start = Instant::now();
     let error = stream_socket_client(&name(&listener), SHORT, &StreamContext::default());
@@ -880,4 +854,39 @@ fn a_stream_is_read_and_written_as_any_other_in_rust() {
         let error = (&accepted).read(&mut [0; 8]).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::WouldBlock);
     }
+}
+
+#[test]
+fn a_stream_is_taken_by_value_where_rust_wants_a_reader_or_a_writer() {
+    fn copy(mut from: impl Read, mut to: impl Write) -> io::Result<u64> {
+        io::copy(&mut from, &mut to)
+    }
+    let ((mut ours, theirs), (out, mut result)) = (connection(), connection());
+    ours.write_all(b"he").unwrap();
+    ours.write_vectored(&[IoSlice::new(b"ll"), IoSlice::new(b"o")])
+        .unwrap();
+    ours.flush().unwrap();
+    drop(ours);
+    assert_eq!(copy(theirs, out).unwrap(), 5);
+    let mut text = String::new();
+    result.read_to_string(&mut text).unwrap();
+    assert_eq!(text, "hello");
+}
+
+#[test]
+fn the_descriptor_is_taken_out_of_the_last_handle_alone() {
+    let (ours, theirs) = connection();
+    let number = ours.as_fd().as_raw_fd();
+    let clone = ours.clone();
+    let ours = ours.into_fd().expect_err("a clone holds it, too");
+    drop(clone);
+    let fd = ours.into_fd().expect("the last handle");
+    assert_eq!(fd.as_raw_fd(), number);
+    let mut socket = TcpStream::from(fd);
+    socket.write_all(b"hello").unwrap();
+    assert_eq!(fread(&theirs, 10).unwrap(), b"hello");
+    drop(socket);
+    assert!(fread(&theirs, 10).unwrap().is_empty());
+    fclose(&theirs).unwrap();
+    theirs.into_fd().expect_err("it is closed");
 }

@@ -141,12 +141,11 @@ impl Listening {
 }
 
 fn context(config: &Config, so_reuseport: bool) -> StreamContext {
-    stream_context_create(ContextOptions {
-        backlog: config.backlog(),
-        so_reuseport,
-        tcp_nodelay: !matches!(config.listen(), Listen::Unix(_)),
-        ..ContextOptions::default()
-    })
+    let options = ContextOptions::new()
+        .backlog(config.backlog())
+        .so_reuseport(so_reuseport)
+        .tcp_nodelay(!matches!(config.listen(), Listen::Unix(_)));
+    stream_context_create(options)
 }
 
 /// Whether a server left the socket file behind when it ended: nothing accepts there.

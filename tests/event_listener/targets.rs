@@ -330,11 +330,7 @@ fn a_socket_closes_with_its_last_owner() {
 #[test]
 fn a_stream_that_is_closed_elsewhere_goes_on_as_the_listeners_socket() {
     let base = EventBase::new().unwrap();
-    let options = ContextOptions {
-        so_reuseport: true,
-        ..ContextOptions::default()
-    };
-    let context = stream_context_create(options);
+    let context = stream_context_create(ContextOptions::new().so_reuseport(true));
     let server = stream_socket_server("tcp://127.0.0.1:0", &context).unwrap();
     let address = stream_socket_get_name(&server, false).unwrap();
     let (listener, peers) = on(&base, NO_FLAGS, 0, &server).unwrap();
