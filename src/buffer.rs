@@ -1,49 +1,50 @@
-//! `EventBuffer`: bytes that come in at one end and go out at the other.
+//! `EventBuffer`: a queue of bytes.
 //!
-//! Owns: its `evbuffer`, or nothing where the buffer is one of a buffer event or a request:
-//! then it counts on that object and asks it for the pointer at each call.
-//! Lent to C: the counted bytes and the files that were added, see `native`.
-//! Runs user code: what hangs on a buffer event's own buffers, such as a filter, through
-//! `trampoline`, as the last thing of a call.
-#![allow(unsafe_code)]
+//! Owns: its `evbuffer`, unless the buffer is one of a buffer event or a request. Such a buffer
+//! is lent: the handle keeps the lender, and asks it for the buffer at each call.
+//! Lends C counted bytes and files, see `native::evbuffer`.
+//! Runs user code: the callbacks of a lent buffer, as the last thing of a call that changes it.
 
+mod file;
 mod freeze;
 mod io;
-mod native;
 mod read;
 mod search;
-mod shared;
 mod transfer;
 
 #[cfg(test)]
 mod tests;
 
+use std::alloc::{self, Layout};
 use std::fmt;
 use std::rc::Rc;
 
-use native::Native;
 use serde::ser::{Serialize, SerializeStruct, Serializer};
-pub(crate) use shared::files;
 
-use crate::error::{Error, Result, cvt_p};
-use crate::{base, ffi, log};
+use crate::base;
+use crate::error::{Error, Result};
+use crate::native::evbuffer::{BufferView, OwnedBuffer};
+use crate::runtime::log;
 
-/// A queue of bytes.
+/// How many bytes `Debug` shows.
+const PREVIEW: usize = 32;
+
+/// A queue of bytes: added at the end, taken from the front.
 ///
-/// A handle is counted: a clone is the same buffer, as a PHP variable would be. A buffer of
-/// one's own comes from [`new`](Self::new); those of a buffer event or a request are lent:
-/// the handle keeps their owner, and answers [`Error::Freed`] when the owner was freed.
+/// A handle is counted: a clone is the same buffer, as a PHP variable would be. A buffer from
+/// [`new`](Self::new) or [`from`](Self::from) is yours. The buffers of a buffer event or a
+/// request are lent: the handle keeps their owner, and answers [`Error::Freed`] once the owner
+/// is freed.
 ///
-/// Numbers of bytes and positions, counted from the front, are `usize`. Where PHP takes −1
-/// for everything, `None` or `usize::MAX` does here; no other negative numbers exist. A
-/// position is looked at anew in each call, so that one of another buffer, or of before a
-/// change, is an error or a place in this buffer, never outside of it.
+/// Lengths and positions are `usize`, and positions count from the front. Where PHP takes −1
+/// for everything, pass `None` or `usize::MAX`. Each call checks the positions that it gets: one
+/// outside of the buffer is an error.
 ///
-/// A method that takes from a frozen front, or adds to a frozen end, answers
-/// [`Error::State`], unless there is nothing to take or to add.
+/// A method that takes from a frozen front, or adds to a frozen end, answers [`Error::State`],
+/// unless there is nothing to take or to add.
 ///
-/// `&EventBuffer` is Rust's `Read` and `Write`, so that `io::copy`, `read_exact` and `write!`
-/// work; [`read`](Self::read) and [`write`](Self::write) by their plain names are PHP's.
+/// `&EventBuffer` implements `Read` and `Write`, for `io::copy`, `read_exact` and `write!`. The
+/// methods [`read`](Self::read) and [`write`](Self::write) are PHP's.
 ///
 /// PHP: `EventBuffer`. libevent: `struct evbuffer`.
 ///
@@ -51,8 +52,7 @@ use crate::{base, ffi, log};
 /// ```
 /// use php_event::EventBuffer;
 ///
-/// let buffer = EventBuffer::new()?;
-/// buffer.add("GET / HTTP/1.1\r\nHost: ")?;
+/// let buffer = EventBuffer::from("GET / HTTP/1.1\r\nHost: ");
 /// assert_eq!(buffer.read_line(EventBuffer::EOL_CRLF)?.as_deref(), Some(&b"GET / HTTP/1.1"[..]));
 /// assert_eq!(buffer.read_line(EventBuffer::EOL_CRLF)?, None); // not complete yet
 /// buffer.add("example.org\r\n")?;
@@ -75,7 +75,7 @@ use crate::{base, ffi, log};
 pub struct EventBuffer(Rc<Inner>);
 
 enum Inner {
-    Own(*mut ffi::evbuffer),
+    Own(OwnedBuffer),
     Lent { lender: Rc<dyn Lender>, side: Side },
 }
 
@@ -86,48 +86,21 @@ pub(crate) enum Side {
     Output,
 }
 
-/// Where bytes are taken from, and where they are added.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum End {
-    Front,
-    Back,
-}
-
-/// Whose the buffer is, for a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Access {
-    Own,
-    Lent,
-    /// Lent to be looked at.
-    ReadOnly,
-}
-
-/// An object with buffers of its own: they live as long as its native half does.
+/// An object with buffers of its own, which live as long as its native half does.
 pub(crate) trait Lender {
     /// The buffer, or why it may not be used: freed, or in a forked child.
-    fn evbuffer(&self, call: &'static str, side: Side) -> Result<*mut ffi::evbuffer>;
+    fn view(&self, call: &'static str, side: Side) -> Result<BufferView<'_>>;
+
+    /// Called before a change of a buffer.
+    fn will_change(&self) {}
 
     /// The base whose callbacks a change of the buffer may run, if it may run any.
     fn base(&self) -> Option<Rc<base::Inner>>;
 
-    /// Whether libevent itself writes the output to a descriptor, as for a buffer event on
-    /// a socket without TLS: a file in it is then sent without being read into memory.
+    /// Whether libevent itself writes the output to a descriptor, as it does for a buffer event
+    /// on a socket without TLS: it sends a file from there without reading it into memory.
     fn drains_to_fd(&self) -> bool {
         false
-    }
-
-    /// Whether the bytes may be looked at, and nothing else.
-    fn is_read_only(&self) -> bool {
-        false
-    }
-}
-
-impl Drop for Inner {
-    fn drop(&mut self) {
-        if let Self::Own(raw) = self {
-            // SAFETY: made by `evbuffer_new`, freed only here.
-            unsafe { ffi::evbuffer_free(*raw) };
-        }
     }
 }
 
@@ -147,9 +120,8 @@ impl EventBuffer {
     #[doc(alias = "EventBuffer::__construct", alias = "evbuffer_new")]
     pub fn new() -> Result<Self> {
         log::install();
-        // SAFETY: takes nothing from us.
-        let raw = cvt_p("EventBuffer::__construct", unsafe { ffi::evbuffer_new() })?;
-        Ok(Self(Rc::new(Inner::Own(raw))))
+        let own = OwnedBuffer::new("EventBuffer::__construct")?;
+        Ok(Self(Rc::new(Inner::Own(own))))
     }
 
     /// A buffer of `lender`, which stays alive for as long as this handle.
@@ -161,76 +133,65 @@ impl EventBuffer {
         matches!(&*self.0, Inner::Lent { .. })
     }
 
-    fn access(&self) -> Access {
+    /// Calls C to look at the buffer.
+    fn look<T>(
+        &self,
+        call: &'static str,
+        work: impl FnOnce(&BufferView<'_>) -> Result<T>,
+    ) -> Result<T> {
         match &*self.0 {
-            Inner::Own(_) => Access::Own,
-            Inner::Lent { lender, .. } if lender.is_read_only() => Access::ReadOnly,
-            Inner::Lent { .. } => Access::Lent,
+            Inner::Own(own) => work(&own.view(call)),
+            Inner::Lent { lender, side } => work(&lender.view(call, *side)?),
         }
     }
 
-    /// Calls C with the buffer, whose bytes are all in memory, so that C may read them and
-    /// move them elsewhere. A change of a lent one may run callbacks, whose panic comes out
-    /// of here.
-    pub(crate) fn with<T>(
+    /// As [`look`](Self::look), at the bytes, which are all in memory.
+    fn look_at_bytes<T>(
         &self,
         call: &'static str,
-        work: impl FnOnce(*mut ffi::evbuffer) -> T,
+        work: impl FnOnce(&BufferView<'_>) -> Result<T>,
     ) -> Result<T> {
-        let lent = self.is_lent();
-        self.with_files(call, |raw| {
-            if lent && files::are_in(raw.addr()) {
-                return Err(Error::State {
-                    call,
-                    reason: "the buffer holds a file that was not sent yet, whose bytes are not in memory",
-                });
-            }
-            Ok(work(raw))
-        })?
+        self.look(call, |view| {
+            in_memory(call, view)?;
+            work(view)
+        })
     }
 
-    /// As [`with`](Self::with), for C calls that neither read the bytes nor move them to
-    /// another buffer: the buffer may hold files.
-    pub(crate) fn with_files<T>(
+    /// Calls C to change the buffer, whose bytes are all in memory: C may read them, and move
+    /// them elsewhere. The change may run callbacks of a lent buffer, whose panic comes out of
+    /// here.
+    pub(crate) fn change_bytes<T>(
         &self,
         call: &'static str,
-        work: impl FnOnce(*mut ffi::evbuffer) -> T,
+        work: impl FnOnce(BufferView<'_>) -> Result<T>,
+    ) -> Result<T> {
+        self.change(call, |view| {
+            in_memory(call, &view)?;
+            work(view)
+        })
+    }
+
+    /// As [`change_bytes`](Self::change_bytes), for C calls that neither read the bytes nor move
+    /// them to another buffer: files may be in this one.
+    fn change<T>(
+        &self,
+        call: &'static str,
+        work: impl FnOnce(BufferView<'_>) -> Result<T>,
     ) -> Result<T> {
         match &*self.0 {
-            Inner::Own(raw) => Ok(work(*raw)),
+            Inner::Own(own) => work(own.view(call)),
             Inner::Lent { lender, side } => {
-                let raw = lender.evbuffer(call, *side)?;
-                Ok(match lender.base() {
-                    Some(base) => base.calling(|| work(raw)),
-                    None => work(raw),
-                })
+                let view = lender.view(call, *side)?;
+                lender.will_change();
+                match lender.base() {
+                    Some(base) => base.calling(|| work(view)),
+                    None => work(view),
+                }
             }
         }
     }
 
-    /// As [`with`](Self::with), for the methods.
-    fn native<T>(
-        &self,
-        call: &'static str,
-        work: impl FnOnce(Native<'_>) -> Result<T>,
-    ) -> Result<T> {
-        let access = self.access();
-        // SAFETY: `self`, or the owner of a lent buffer, keeps it while `work` runs.
-        self.with(call, |raw| work(unsafe { Native::new(raw, access, call) }))?
-    }
-
-    /// As [`with_files`](Self::with_files), for the methods.
-    fn native_files<T>(
-        &self,
-        call: &'static str,
-        work: impl FnOnce(Native<'_>) -> Result<T>,
-    ) -> Result<T> {
-        let access = self.access();
-        // SAFETY: `self`, or the owner of a lent buffer, keeps it while `work` runs.
-        self.with_files(call, |raw| work(unsafe { Native::new(raw, access, call) }))?
-    }
-
-    /// How many bytes are in the buffer; none in one whose owner is gone.
+    /// How many bytes are in the buffer; none if its owner is gone.
     ///
     /// PHP: the property `EventBuffer::$length`. libevent: `evbuffer_get_length`.
     ///
@@ -244,12 +205,12 @@ impl EventBuffer {
     #[doc(alias = "EventBuffer::$length", alias = "evbuffer_get_length")]
     #[must_use]
     pub fn length(&self) -> usize {
-        let length = self.native_files("EventBuffer::$length", |buffer| Ok(buffer.length()));
+        let length = self.look("EventBuffer::$length", |view| Ok(view.length()));
         length.unwrap_or(0)
     }
 
-    /// How many bytes are in the first chunk of memory; [`pullup`](Self::pullup) makes it
-    /// longer. None in an empty buffer, even one with room.
+    /// How many bytes the first chunk of memory holds; [`pullup`](Self::pullup) makes it
+    /// longer. 0 for an empty buffer, even one with room.
     ///
     /// PHP: the property `EventBuffer::$contiguous_space`.
     /// libevent: `evbuffer_get_contiguous_space`.
@@ -269,11 +230,11 @@ impl EventBuffer {
     #[must_use]
     pub fn contiguous_space(&self) -> usize {
         const CALL: &str = "EventBuffer::$contiguous_space";
-        let space = self.native_files(CALL, |buffer| Ok(buffer.first_chunk()));
+        let space = self.look(CALL, |view| Ok(view.first_chunk()));
         space.unwrap_or(0)
     }
 
-    /// Puts a copy of the bytes at the end.
+    /// Adds a copy of the bytes at the end.
     ///
     /// PHP: `EventBuffer::add`. libevent: `evbuffer_add`.
     ///
@@ -291,16 +252,20 @@ impl EventBuffer {
     /// ```
     #[doc(alias = "EventBuffer::add", alias = "evbuffer_add")]
     pub fn add(&self, data: impl AsRef<[u8]>) -> Result<()> {
-        let data = data.as_ref();
-        self.native_files("EventBuffer::add", |buffer| {
+        self.add_as("EventBuffer::add", data.as_ref())
+    }
+
+    /// As [`add`](Self::add), for another class's method.
+    pub(crate) fn add_as(&self, call: &'static str, data: &[u8]) -> Result<()> {
+        self.change(call, |view| {
             if data.is_empty() {
                 return Ok(());
             }
-            buffer.add(data)
+            view.add(data)
         })
     }
 
-    /// Puts a copy of the bytes at the front.
+    /// Adds a copy of the bytes at the front.
     ///
     /// PHP: `EventBuffer::prepend`. libevent: `evbuffer_prepend`.
     ///
@@ -318,15 +283,15 @@ impl EventBuffer {
     #[doc(alias = "EventBuffer::prepend", alias = "evbuffer_prepend")]
     pub fn prepend(&self, data: impl AsRef<[u8]>) -> Result<()> {
         let data = data.as_ref();
-        self.native_files("EventBuffer::prepend", |buffer| {
+        self.change("EventBuffer::prepend", |view| {
             if data.is_empty() {
                 return Ok(());
             }
-            buffer.prepend(data)
+            view.prepend(data)
         })
     }
 
-    /// Forgets the first `length` bytes; more than there are empty the buffer.
+    /// Removes the first `length` bytes, or all if there are fewer.
     ///
     /// PHP: `EventBuffer::drain`. libevent: `evbuffer_drain`.
     ///
@@ -345,21 +310,21 @@ impl EventBuffer {
     /// ```
     #[doc(alias = "EventBuffer::drain", alias = "evbuffer_drain")]
     pub fn drain(&self, length: usize) -> Result<()> {
-        self.native_files("EventBuffer::drain", |buffer| {
+        self.change("EventBuffer::drain", |view| {
             if length == 0 {
                 return Ok(());
             }
-            buffer.drain(length)
+            view.drain(length)
         })
     }
 
-    /// Makes room for `length` more bytes, so that adding them will not allocate. The
-    /// buffer's length stays as it is, and the end may be frozen.
+    /// Reserves room for `length` more bytes, so that adding them does not allocate. The
+    /// buffer's length stays the same, and the end may be frozen.
     ///
     /// PHP: `EventBuffer::expand`. libevent: `evbuffer_expand`.
     ///
     /// # Errors
-    /// [`Error::Call`] when there is not so much memory.
+    /// [`Error::Call`] without memory.
     ///
     /// # Examples
     /// ```
@@ -371,7 +336,38 @@ impl EventBuffer {
     /// ```
     #[doc(alias = "EventBuffer::expand", alias = "evbuffer_expand")]
     pub fn expand(&self, length: usize) -> Result<()> {
-        self.native_files("EventBuffer::expand", |mut buffer| buffer.expand(length))
+        self.change("EventBuffer::expand", |mut view| view.expand(length))
+    }
+}
+
+/// Refuses a buffer with a file in it that libevent sends itself.
+fn in_memory(call: &'static str, view: &BufferView<'_>) -> Result<()> {
+    if view.holds_files() {
+        return Err(Error::State {
+            call,
+            reason: "a file in the buffer was not sent yet, and its bytes are not in memory",
+        });
+    }
+    Ok(())
+}
+
+impl<T: AsRef<[u8]>> From<T> for EventBuffer {
+    /// Makes a buffer with a copy of the bytes. Without memory the process ends, as for `Vec`.
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::EventBuffer;
+    /// assert_eq!(EventBuffer::from("hello").length(), 5);
+    /// assert_eq!(EventBuffer::from(vec![1, 2, 3]).substr(1, None)?, [2, 3]);
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
+    fn from(bytes: T) -> Self {
+        let bytes = bytes.as_ref();
+        let filled = Self::new().and_then(|buffer| {
+            buffer.add(bytes)?;
+            Ok(buffer)
+        });
+        filled.unwrap_or_else(|_no_memory| alloc::handle_alloc_error(Layout::for_value(bytes)))
     }
 }
 
@@ -379,7 +375,7 @@ impl PartialEq for EventBuffer {
     /// Whether both are the same buffer, as PHP's `===`; not whether the bytes are the same.
     fn eq(&self, other: &Self) -> bool {
         match (&*self.0, &*other.0) {
-            (Inner::Own(one), Inner::Own(other)) => one == other,
+            (Inner::Own(one), Inner::Own(other)) => std::ptr::eq(one, other),
             (
                 Inner::Lent { lender, side },
                 Inner::Lent {
@@ -398,7 +394,7 @@ impl PartialEq for EventBuffer {
 impl Eq for EventBuffer {}
 
 impl Serialize for EventBuffer {
-    /// `{"length":3,"contiguous_space":3}`, as PHP's `json_encode` gives.
+    /// `{"length":3,"contiguous_space":3}`, as PHP's `json_encode` does.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut object = serializer.serialize_struct("EventBuffer", 2)?;
         object.serialize_field("length", &self.length())?;
@@ -408,9 +404,24 @@ impl Serialize for EventBuffer {
 }
 
 impl fmt::Debug for EventBuffer {
+    /// Its length and its first bytes, or why it may not be used.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("EventBuffer")
-            .field("length", &self.length())
-            .finish_non_exhaustive()
+        let seen = self.look("EventBuffer", |view| {
+            let shown = !view.holds_files();
+            Ok((view.length(), shown.then(|| view.copy(0, PREVIEW))))
+        });
+        let mut debug = f.debug_struct("EventBuffer");
+        match seen {
+            Ok((length, front)) => {
+                debug.field("length", &length);
+                if let Some(Ok(front)) = front {
+                    debug.field("front", &format_args!("\"{}\"", front.escape_ascii()));
+                }
+            }
+            Err(error) => {
+                debug.field("unusable", &format_args!("{error}"));
+            }
+        }
+        debug.finish_non_exhaustive()
     }
 }

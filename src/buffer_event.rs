@@ -33,11 +33,12 @@ pub use limits::RateLimit;
 #[cfg(feature = "openssl")]
 pub(crate) use tls::{accept_native, connect_native};
 
-use crate::error::{Error, Result, cvt, cvt_p};
+use crate::EventBase;
+use crate::error::{Error, Result};
 use crate::flags::{BufferEventOptions, EventFlags, FlushMode};
+use crate::native::bufferevent::{BufferEventPlace, BufferEventView, OwnedBufferEvent};
 #[cfg(feature = "openssl")]
 pub(crate) use crate::native::bufferevent_ssl::send_close_notify as say_goodbye;
-use crate::{EventBase, ffi};
 
 /// A connection whose data the loop reads into one buffer and writes out of another.
 ///
@@ -164,15 +165,13 @@ impl EventBufferEvent {
             Some(source) => prepare(CALL, &**source)?,
             None => -1,
         };
-        // SAFETY: `base` is not freed, and `from_native` keeps it.
-        let raw = unsafe { ffi::bufferevent_socket_new(base.raw(), fd, for_c) };
-        let raw = cvt_p(CALL, raw)?;
+        // SAFETY: `from_native` keeps `base` and `source` until `Inner::release`.
+        let owned = unsafe { OwnedBufferEvent::socket(CALL, base.native(), fd, for_c) }?;
         let native = Native {
             source,
-            ..Native::new(raw, Kind::Socket, options)
+            ..Native::new(BufferEventPlace::owned(owned), Kind::Socket, options)
         };
-        // SAFETY: made above, with the descriptor of `source`.
-        Ok(unsafe { Self::from_native(base, native) })
+        Ok(Self::from_native(base, native))
     }
 
     /// Calls C with the buffer event, for a change of it. Its callbacks may run in here, and
@@ -180,9 +179,9 @@ impl EventBufferEvent {
     fn with<T>(
         &self,
         call: &'static str,
-        work: impl FnOnce(*mut ffi::bufferevent) -> T,
+        work: impl FnOnce(BufferEventView<'_>) -> T,
     ) -> Result<T> {
-        let raw = self.0.usable(call)?;
+        let view = self.0.usable(call)?;
         if self.0.kind == Kind::View {
             return Err(Error::State {
                 call,
@@ -190,7 +189,7 @@ impl EventBufferEvent {
             });
         }
         self.0.touch();
-        Ok(self.0.base().calling(|| work(raw)))
+        Ok(self.0.base().calling(|| work(view)))
     }
 
     /// Starts reading, writing, or both.
@@ -218,11 +217,7 @@ impl EventBufferEvent {
     pub fn enable(&self, events: EventFlags) -> Result<()> {
         const CALL: &str = "EventBufferEvent::enable";
         let events = check_direction(CALL, events)?;
-        // SAFETY: `with` gives one that is not freed.
-        let rc = self.with(CALL, |raw| unsafe {
-            ffi::bufferevent_enable(raw, events.bits())
-        })?;
-        cvt(CALL, rc)?;
+        self.with(CALL, |view| view.enable(CALL, events))??;
         if self.0.kind == Kind::Filter {
             self.push(CALL, events, FlushMode::Normal)?; // libevent waits for the next byte
         }
@@ -253,11 +248,7 @@ impl EventBufferEvent {
     pub fn disable(&self, events: EventFlags) -> Result<()> {
         const CALL: &str = "EventBufferEvent::disable";
         let events = check_direction(CALL, events)?;
-        // SAFETY: `with` gives one that is not freed.
-        let rc = self.with(CALL, |raw| unsafe {
-            ffi::bufferevent_disable(raw, events.bits())
-        })?;
-        cvt(CALL, rc).map(drop)
+        self.with(CALL, |view| view.disable(CALL, events))?
     }
 
     /// Which of `READ` and `WRITE` are enabled. The end of the input, an error and a timeout
@@ -281,10 +272,8 @@ impl EventBufferEvent {
         alias = "bufferevent_get_enabled"
     )]
     pub fn get_enabled(&self) -> Result<EventFlags> {
-        let raw = self.0.usable("EventBufferEvent::getEnabled")?;
-        // SAFETY: `raw` is not freed.
-        let bits = unsafe { ffi::bufferevent_get_enabled(raw) };
-        Ok(EventFlags::from_bits_retain(bits))
+        let view = self.0.usable("EventBufferEvent::getEnabled")?;
+        Ok(view.enabled())
     }
 
     /// The number of the descriptor: none before `connect` makes one, for a half of a pair,
@@ -307,10 +296,7 @@ impl EventBufferEvent {
     #[doc(alias = "EventBufferEvent::$fd", alias = "bufferevent_getfd")]
     #[must_use]
     pub fn fd(&self) -> Option<RawFd> {
-        let raw = self.0.usable("EventBufferEvent::$fd").ok()?;
-        // SAFETY: `raw` is not freed.
-        let fd = unsafe { ffi::bufferevent_getfd(raw) };
-        (fd >= 0).then_some(fd)
+        self.0.usable("EventBufferEvent::$fd").ok()?.fd()
     }
 
     /// Closes the descriptor and keeps the object: what came in can still be read, nothing
@@ -349,18 +335,17 @@ impl EventBufferEvent {
             });
         }
         self.0.link.set(Link::Closed);
-        let both = EventFlags::READ.union(EventFlags::WRITE).bits();
         #[cfg(feature = "openssl")]
         let output = self.output().length();
-        self.with(CALL, |raw| {
+        self.with(CALL, |view| {
             #[cfg(feature = "openssl")]
             if let (Some(tls), 0) = (&*self.0.tls.borrow(), output) {
                 tls.send_close_notify();
             }
-            // SAFETY: `with` gives one that is not freed.
-            unsafe { ffi::bufferevent_disable(raw, both) };
-            // SAFETY: as above; `source` closes the descriptor only after this.
-            unsafe { ffi::bufferevent_setfd(raw, -1) };
+            view.disable(CALL, EventFlags::READ | EventFlags::WRITE)
+                .ok();
+            // SAFETY: takes the descriptor away.
+            unsafe { view.set_fd(CALL, None) }.ok();
         })?;
         self.settle();
         drop((source, dial));
@@ -370,22 +355,13 @@ impl EventBufferEvent {
     /// Restores what a change of the descriptor has undone: that the buffers' far ends are
     /// the loop's alone, and the priority.
     fn settle(&self) {
-        let Ok(raw) = self.0.usable("") else { return };
+        let Ok(view) = self.0.usable("") else { return };
         if self.0.kind != Kind::Socket {
             return; // TLS needs both ends of its buffers open, and has no priority
         }
-        // SAFETY: `raw` is not freed.
-        let input = unsafe { ffi::bufferevent_get_input(raw) };
-        // SAFETY: the input lives as long as `raw`.
-        unsafe { ffi::evbuffer_freeze(input, 0) };
-        // SAFETY: `raw` is not freed.
-        let output = unsafe { ffi::bufferevent_get_output(raw) };
-        // SAFETY: the output lives as long as `raw`.
-        unsafe { ffi::evbuffer_freeze(output, 1) };
+        view.freeze_far_ends();
         if let Some(priority) = self.0.priority.get() {
-            // SAFETY: `raw` is not freed. Its deferred callback, which may be in a queue, has
-            // this priority already.
-            unsafe { ffi::bufferevent_priority_set(raw, priority) };
+            view.set_priority("", priority).ok(); // that of its deferred callback, too
         }
     }
 
@@ -458,7 +434,7 @@ impl EventBufferEvent {
 }
 
 /// The options for C. The descriptor is never C's to close.
-fn check_options(call: &'static str, options: BufferEventOptions) -> Result<i32> {
+fn check_options(call: &'static str, options: BufferEventOptions) -> Result<BufferEventOptions> {
     if options.contains(BufferEventOptions::THREADSAFE) {
         return Err(Error::argument(
             call,
@@ -473,7 +449,7 @@ fn check_options(call: &'static str, options: BufferEventOptions) -> Result<i32>
         ));
     }
     let ours = BufferEventOptions::CLOSE_ON_FREE;
-    Ok((options & BufferEventOptions::all() & !ours).bits())
+    Ok(options & BufferEventOptions::all() & !ours)
 }
 
 /// Only `READ` and `WRITE`.

@@ -1,17 +1,13 @@
 //! The entry points that have not moved beside their class yet.
 #![allow(unsafe_code)]
 
-mod buffer;
 mod buffer_event;
 mod dns;
 mod http;
 mod listener;
 
-#[cfg(test)]
-pub(crate) use buffer::on_change;
-pub(crate) use buffer::{on_file_free, on_reference_free};
 pub(crate) use buffer_event::{
-    on_bev_event, on_bev_read, on_bev_write, on_filter_end, on_filter_input, on_filter_output,
+    on_bev_event, on_bev_read, on_bev_write, on_filter_input, on_filter_output,
 };
 pub(crate) use dns::{on_ipv4_answer, on_ipv6_answer};
 pub(crate) use http::{

@@ -1,25 +1,24 @@
-//! Freezing the ends of a buffer, and the locks that it does not need.
+//! Freezing the ends of a buffer, and PHP's locks, which a buffer does not need.
 //!
-//! Owns, lends to C: nothing. Runs no user code.
+//! Owns nothing, lends C nothing. Runs no user code.
 
-use super::{End, EventBuffer};
+use super::EventBuffer;
 use crate::error::{Error, Result};
+use crate::native::evbuffer::End;
 
-impl End {
-    fn at(at_front: bool) -> Self {
-        if at_front { Self::Front } else { Self::Back }
-    }
+fn end(at_front: bool) -> End {
+    if at_front { End::Front } else { End::Back }
 }
 
 impl EventBuffer {
-    /// Freezes the front, from which nothing is then taken and before which nothing is put,
-    /// or the end, at which nothing is added. It is not counted: one unfreeze is enough.
+    /// Freezes the front, so that nothing is taken from it or put before it, or the end, so that
+    /// nothing is added. Freezing is not counted: one [`unfreeze`](Self::unfreeze) is enough.
     ///
     /// PHP: `EventBuffer::freeze`. libevent: `evbuffer_freeze`.
     ///
     /// # Errors
-    /// [`Error::State`] for a lent buffer: libevent counts on the ends it uses, and would
-    /// end the process over some of them.
+    /// [`Error::State`] for a lent buffer: libevent relies on the ends that it uses, and ends the
+    /// process if some of them are frozen.
     ///
     /// # Examples
     /// ```
@@ -36,23 +35,23 @@ impl EventBuffer {
     #[doc(alias = "EventBuffer::freeze", alias = "evbuffer_freeze")]
     pub fn freeze(&self, at_front: bool) -> Result<()> {
         const CALL: &str = "EventBuffer::freeze";
-        self.native_files(CALL, |buffer| {
+        self.look(CALL, |view| {
             if self.is_lent() {
                 return Err(Error::State {
                     call: CALL,
                     reason: "the buffer is lent; move its bytes to one of your own and freeze that",
                 });
             }
-            buffer.set_frozen(End::at(at_front), true);
+            view.set_frozen(end(at_front), true);
             Ok(())
         })
     }
 
-    /// Undoes [`freeze`](Self::freeze); an end that is not frozen stays so.
+    /// Undoes [`freeze`](Self::freeze). Does nothing to an end that is not frozen.
     ///
-    /// The output's front and the input's end of a buffer event are frozen by libevent:
-    /// unfrozen, what waits to be sent can be taken back, until libevent freezes them again
-    /// when it next uses them.
+    /// libevent freezes the front of a buffer event's output and the end of its input. Unfreeze
+    /// the front of the output to take back what waits to be sent; libevent freezes it again when
+    /// it next uses it.
     ///
     /// PHP: `EventBuffer::unfreeze`. libevent: `evbuffer_unfreeze`.
     ///
@@ -71,19 +70,19 @@ impl EventBuffer {
     /// ```
     #[doc(alias = "EventBuffer::unfreeze", alias = "evbuffer_unfreeze")]
     pub fn unfreeze(&self, at_front: bool) -> Result<()> {
-        self.native_files("EventBuffer::unfreeze", |buffer| {
-            let end = End::at(at_front);
-            if buffer.is_read_only() {
-                return Err(buffer.frozen(end));
+        self.look("EventBuffer::unfreeze", |view| {
+            let end = end(at_front);
+            if view.is_read_only() {
+                return Err(view.frozen(end));
             }
-            buffer.set_frozen(end, false);
+            view.set_frozen(end, false);
             Ok(())
         })
     }
 
-    /// Does nothing: a buffer belongs to one thread, so nobody is there to keep out.
+    /// Does nothing: a buffer belongs to one thread.
     ///
-    /// PHP: `EventBuffer::lock`, which shows no effect either. libevent: `evbuffer_lock`,
+    /// PHP: `EventBuffer::lock`, which has no effect there either. libevent: `evbuffer_lock`,
     /// which is not called.
     ///
     /// # Examples
@@ -97,14 +96,14 @@ impl EventBuffer {
     #[doc(alias = "EventBuffer::lock", alias = "evbuffer_lock")]
     pub fn lock(&self) {}
 
-    /// Does nothing, see [`lock`](Self::lock); as often as one likes.
+    /// Does nothing, see [`lock`](Self::lock).
     ///
     /// PHP: `EventBuffer::unlock`. libevent: `evbuffer_unlock`, which is not called.
     ///
     /// # Examples
     /// ```
     /// # let buffer = php_event::EventBuffer::new()?;
-    /// buffer.unlock(); // though it was not locked
+    /// buffer.unlock(); // no error without a lock
     /// # Ok::<(), php_event::EventException>(())
     /// ```
     #[doc(alias = "EventBuffer::unlock", alias = "evbuffer_unlock")]

@@ -1,6 +1,7 @@
-//! From and to descriptors, and Rust's `Read` and `Write`.
+//! Reading from and writing to descriptors, and Rust's `Read` and `Write`.
 //!
-//! Owns, lends to C: nothing. Runs user code: as `buffer`.
+//! Owns nothing, lends C nothing. Runs user code: `as_fd` of a user's type, before the buffer is
+//! looked at; and as `buffer`.
 
 use std::ffi::c_int;
 use std::io::{self, IoSlice, Read, Write};
@@ -8,32 +9,28 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use socket2::SockRef;
 
-use super::read::clip;
-use super::{End, EventBuffer};
+use super::EventBuffer;
 use crate::error::{Error, Result};
+use crate::native::evbuffer::End;
 
-/// How many chunks one [`EventBuffer::write`] takes, as in libevent.
-const CHUNKS_MAX: usize = 128;
-
-/// libevent reads no more at once.
+/// The most that libevent reads at once.
 const READ_MAX: c_int = 4096;
 
 impl EventBuffer {
-    /// Writes up to `howmuch` bytes from the front to a descriptor, `None` is all, and takes
-    /// away those that went; tells how many. It is one write, so it may be fewer. None go
-    /// from an empty buffer.
+    /// Writes up to `howmuch` bytes from the front to a descriptor and removes them from the
+    /// buffer; `None` writes all. Returns how many were written: one system call may write fewer.
+    /// An empty buffer writes none.
     ///
-    /// A socket whose peer is gone is an error, never a signal. A pipe without a reader raises
-    /// `SIGPIPE`, as it does everywhere in Rust, which ignores it in programs with a `main` of
-    /// Rust.
+    /// A socket whose peer is gone answers an error and raises no signal. A pipe without a reader
+    /// raises `SIGPIPE`, which programs with a Rust `main` ignore.
     ///
-    /// PHP: `EventBuffer::write`, which answers false where nothing went.
-    /// libevent: `evbuffer_write_atmost`; here the socket is told to raise no signal.
+    /// PHP: `EventBuffer::write`, which answers false when nothing was written.
+    /// libevent: `evbuffer_write_atmost`, with `MSG_NOSIGNAL` for sockets.
     ///
     /// # Errors
     /// [`Error::Io`] of kind `WouldBlock` when there is no room, `BrokenPipe` or
-    /// `ConnectionReset` when the peer is gone, and as the system says; [`Error::State`] when
-    /// the front is frozen. The buffer is as before then.
+    /// `ConnectionReset` when the peer is gone, or another system error; [`Error::State`] when
+    /// the front is frozen. The buffer is unchanged then.
     ///
     /// # Examples
     /// ```
@@ -59,35 +56,18 @@ impl EventBuffer {
     pub fn write(&self, fd: impl AsFd, howmuch: Option<usize>) -> Result<usize> {
         const CALL: &str = "EventBuffer::write";
         let fd = fd.as_fd();
-        self.native(CALL, |buffer| {
-            let mut left = howmuch.unwrap_or(usize::MAX);
-            let mut slices = Vec::new();
-            for chunk in buffer.chunks(0).take(CHUNKS_MAX) {
-                let part = clip(chunk, left);
-                if part.is_empty() {
-                    break;
-                }
-                left -= part.len();
-                slices.push(IoSlice::new(part));
-            }
-            if slices.is_empty() {
-                return Ok(0);
-            }
-            buffer.unfrozen(End::Front)?;
-            let n = send(fd, &slices).map_err(|error| Error::io(CALL, error))?;
-            buffer.drain(n)?;
-            Ok(n)
-        })
+        let max = howmuch.unwrap_or(usize::MAX);
+        self.change_bytes(CALL, |view| view.write_with(max, |slices| send(fd, slices)))
     }
 
-    /// Reads once from a descriptor and adds the bytes at the end, up to `howmuch` and never
-    /// more than 4096; tells how many, and 0 at the end of the file.
+    /// Reads once from a descriptor and adds the bytes at the end: up to `howmuch`, and never
+    /// more than 4096. Returns how many, 0 at the end of the file.
     ///
     /// PHP: `EventBuffer::readFrom`, with the same limit. libevent: `evbuffer_read`.
     ///
     /// # Errors
-    /// [`Error::Io`] of kind `WouldBlock` when nothing has come yet, and as the system says;
-    /// [`Error::State`] when the end is frozen.
+    /// [`Error::Io`] of kind `WouldBlock` when there is nothing to read yet, or another system
+    /// error; [`Error::State`] when the end is frozen.
     ///
     /// # Examples
     /// ```
@@ -114,12 +94,12 @@ impl EventBuffer {
             c_int::try_from(howmuch).unwrap_or(READ_MAX)
         });
         loop {
-            let read = self.native_files(CALL, |buffer| {
+            let read = self.change(CALL, |view| {
                 if howmuch == 0 {
                     return Ok(Ok(0));
                 }
-                buffer.unfrozen(End::Back)?;
-                Ok(buffer.read_from(fd, howmuch))
+                view.unfrozen(End::Back)?;
+                Ok(view.read_from(fd, howmuch))
             })?;
             match read {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -146,25 +126,15 @@ fn send(fd: BorrowedFd<'_>, slices: &[IoSlice<'_>]) -> io::Result<usize> {
 }
 
 impl Read for &EventBuffer {
-    /// Takes bytes from the front; none is the end of what is there now.
+    /// Takes bytes from the front; 0 means that the buffer is empty.
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-        let taken = self.native("EventBuffer::read", |buffer| {
-            if bytes.is_empty() || buffer.length() == 0 {
+        let taken = self.change_bytes("EventBuffer::read", |view| {
+            if bytes.is_empty() || view.length() == 0 {
                 return Ok(0);
             }
-            buffer.unfrozen(End::Front)?;
-            let mut taken = 0;
-            for chunk in buffer.chunks(0) {
-                let (_, room) = bytes.split_at_mut(taken);
-                if room.is_empty() {
-                    break;
-                }
-                let part = clip(chunk, room.len());
-                let (room, _) = room.split_at_mut(part.len());
-                room.copy_from_slice(part);
-                taken += part.len();
-            }
-            buffer.drain(taken)?;
+            view.unfrozen(End::Front)?;
+            let taken = view.copy_into(bytes);
+            view.drain(taken)?;
             Ok(taken)
         })?;
         Ok(taken)

@@ -1,30 +1,10 @@
 //! Copying and taking bytes.
 //!
-//! Owns, lends to C: nothing. Runs user code: as `buffer`.
+//! Owns nothing, lends C nothing. Runs user code: as `buffer`.
 
-use super::native::Native;
-use super::{End, EventBuffer};
+use super::EventBuffer;
 use crate::error::{Error, Result};
-
-/// At most `max` of the bytes.
-pub(super) fn clip(bytes: &[u8], max: usize) -> &[u8] {
-    bytes.get(..max).unwrap_or(bytes)
-}
-
-/// The bytes from `start` on, `max` at most.
-pub(super) fn copy(buffer: &Native<'_>, start: usize, max: usize) -> Vec<u8> {
-    let mut left = max.min(buffer.length().saturating_sub(start));
-    let mut bytes = Vec::with_capacity(left);
-    for chunk in buffer.chunks(start) {
-        let part = clip(chunk, left);
-        bytes.extend_from_slice(part);
-        left -= part.len();
-        if left == 0 {
-            break;
-        }
-    }
-    bytes
-}
+use crate::native::evbuffer::End;
 
 /// Refuses a position past the end.
 pub(super) fn inside(call: &'static str, start: usize, length: usize) -> Result<()> {
@@ -36,12 +16,13 @@ pub(super) fn inside(call: &'static str, start: usize, length: usize) -> Result<
 }
 
 impl EventBuffer {
-    /// Takes up to `max` bytes from the front; `None` when that is none.
+    /// Takes up to `max` bytes from the front; `None` when the buffer is empty or `max` is 0.
     ///
     /// PHP: `EventBuffer::read`, which overruns its memory for −1. libevent: `evbuffer_remove`.
     ///
     /// # Errors
-    /// [`Error::State`] when the front is frozen.
+    /// [`Error::State`] when the front is frozen; [`Error::Call`] without memory for the bytes,
+    /// which stay in the buffer.
     ///
     /// # Examples
     /// ```
@@ -54,24 +35,30 @@ impl EventBuffer {
     /// ```
     #[doc(alias = "EventBuffer::read", alias = "evbuffer_remove")]
     pub fn read(&self, max: usize) -> Result<Option<Vec<u8>>> {
-        self.native("EventBuffer::read", |buffer| {
-            if max == 0 || buffer.length() == 0 {
+        self.read_as("EventBuffer::read", max)
+    }
+
+    /// As [`read`](Self::read), for another class's method.
+    pub(crate) fn read_as(&self, call: &'static str, max: usize) -> Result<Option<Vec<u8>>> {
+        self.change_bytes(call, |view| {
+            if max == 0 || view.length() == 0 {
                 return Ok(None);
             }
-            buffer.unfrozen(End::Front)?;
-            let bytes = copy(&buffer, 0, max);
-            buffer.drain(bytes.len())?;
+            view.unfrozen(End::Front)?;
+            let bytes = view.copy(0, max)?;
+            view.drain(bytes.len())?;
             Ok(Some(bytes))
         })
     }
 
-    /// Replaces `data` with a copy of up to `max` bytes from the front, which stay in the
-    /// buffer, and tells how many there are. When there are none, `data` is left alone.
+    /// Replaces `data` with a copy of up to `max` bytes from the front, and returns how many.
+    /// They stay in the buffer. An empty buffer leaves `data` unchanged.
     ///
     /// PHP: `EventBuffer::copyout`. libevent: `evbuffer_copyout`.
     ///
     /// # Errors
-    /// [`Error::State`] when the front is frozen; [`substr`](Self::substr) does not mind.
+    /// [`Error::State`] when the front is frozen ([`substr`](Self::substr) reads it);
+    /// [`Error::Call`] without memory for the bytes.
     ///
     /// # Examples
     /// ```
@@ -86,23 +73,24 @@ impl EventBuffer {
     /// ```
     #[doc(alias = "EventBuffer::copyout", alias = "evbuffer_copyout")]
     pub fn copyout(&self, data: &mut Vec<u8>, max: usize) -> Result<usize> {
-        self.native("EventBuffer::copyout", |buffer| {
-            if max == 0 || buffer.length() == 0 {
+        self.look_at_bytes("EventBuffer::copyout", |view| {
+            if max == 0 || view.length() == 0 {
                 return Ok(0);
             }
-            buffer.unfrozen(End::Front)?;
-            *data = copy(&buffer, 0, max);
+            view.unfrozen(End::Front)?;
+            *data = view.copy(0, max)?;
             Ok(data.len())
         })
     }
 
-    /// A copy of `length` bytes from `start` on, fewer where the buffer ends before; `None`
-    /// is as many as there are. The bytes stay in the buffer, frozen or not.
+    /// Copies `length` bytes from `start` on, or as many as there are; `None` copies all. The
+    /// bytes stay in the buffer. A frozen front does not matter.
     ///
     /// PHP: `EventBuffer::substr`. libevent: `evbuffer_ptr_set` and `evbuffer_peek`.
     ///
     /// # Errors
-    /// [`Error::Argument`] when `start` is greater than the length.
+    /// [`Error::Argument`] when `start` is greater than the length; [`Error::Call`] without
+    /// memory for the bytes.
     ///
     /// # Examples
     /// ```
@@ -121,14 +109,14 @@ impl EventBuffer {
     )]
     pub fn substr(&self, start: usize, length: Option<usize>) -> Result<Vec<u8>> {
         const CALL: &str = "EventBuffer::substr";
-        self.native(CALL, |buffer| {
-            inside(CALL, start, buffer.length())?;
-            Ok(copy(&buffer, start, length.unwrap_or(usize::MAX)))
+        self.look_at_bytes(CALL, |view| {
+            inside(CALL, start, view.length())?;
+            view.copy(start, length.unwrap_or(usize::MAX))
         })
     }
 
-    /// Moves the first `size` bytes into one chunk of memory, and gives a copy of exactly
-    /// these; `None` is all of them. Without so many bytes, or with none, the answer is `None`.
+    /// Moves the first `size` bytes into one chunk of memory and returns a copy of them; for a
+    /// `size` of `None`, of all. Returns `None` when the buffer is empty or has fewer bytes.
     ///
     /// PHP: `EventBuffer::pullup`, which answers the whole content, or what lies behind it
     /// in memory. libevent: `evbuffer_pullup`.
@@ -149,14 +137,14 @@ impl EventBuffer {
     /// ```
     #[doc(alias = "EventBuffer::pullup", alias = "evbuffer_pullup")]
     pub fn pullup(&self, size: Option<usize>) -> Result<Option<Vec<u8>>> {
-        self.native("EventBuffer::pullup", |mut buffer| {
-            let length = buffer.length();
+        self.change_bytes("EventBuffer::pullup", |mut view| {
+            let length = view.length();
             let size = size.unwrap_or(length);
             if size == 0 || size > length {
                 return Ok(None);
             }
-            buffer.pullup(size)?;
-            Ok(Some(copy(&buffer, 0, size)))
+            view.pullup(size)?;
+            view.copy(0, size).map(Some)
         })
     }
 }

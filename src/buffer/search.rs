@@ -1,18 +1,19 @@
 //! Finding bytes and lines.
 //!
-//! Owns, lends to C: nothing. Runs user code: as `buffer`.
+//! Owns nothing, lends C nothing. Runs user code: as `buffer`.
 
-use super::read::{copy, inside};
-use super::{End, EventBuffer};
+use super::EventBuffer;
+use super::read::inside;
 use crate::error::Result;
 use crate::flags::EolStyle;
+use crate::native::evbuffer::End;
 
 impl EventBuffer {
-    /// Takes a line from the front and returns it without its end; `None` when there is no
-    /// complete line yet. Zero bytes in it are kept.
+    /// Takes a line from the front and returns it without its line ending; `None` when there is
+    /// no complete line yet. The line may contain zero bytes.
     ///
-    /// [`EOL_ANY`](Self::EOL_ANY) takes a run of CR and LF for one end, so it may take a
-    /// line's end in two pieces for a line and an empty one when the second comes later.
+    /// [`EOL_ANY`](Self::EOL_ANY) treats a run of CR and LF as one line ending. If a CR LF arrives
+    /// in two pieces, it gives an empty line for the second.
     ///
     /// PHP: `EventBuffer::readLine`. libevent: `evbuffer_readln`.
     ///
@@ -32,27 +33,30 @@ impl EventBuffer {
     /// ```
     #[doc(alias = "EventBuffer::readLine", alias = "evbuffer_readln")]
     pub fn read_line(&self, eol_style: EolStyle) -> Result<Option<Vec<u8>>> {
-        self.native("EventBuffer::readLine", |buffer| {
-            let Some((at, end)) = buffer.search_eol(0, eol_style) else {
+        self.change_bytes("EventBuffer::readLine", |view| {
+            let Some((at, end)) = view.search_eol(0, eol_style) else {
                 return Ok(None);
             };
-            buffer.unfrozen(End::Front)?;
-            let line = copy(&buffer, 0, at);
-            buffer.drain(at + end)?;
+            view.unfrozen(End::Front)?;
+            let line = view.copy(0, at)?;
+            view.drain(at + end)?;
             Ok(Some(line))
         })
     }
 
-    /// Where `what` first lies wholly between `start` and `end`, counted from the front of the
-    /// buffer; an `end` of `None`, or past the buffer's, is the buffer's end.
+    /// Finds the first occurrence of `what` that lies completely between `start` and `end`, and
+    /// returns its position. An `end` of `None`, or one past the end of the buffer, means the end
+    /// of the buffer. An empty `what` is found at `start`.
     ///
-    /// Nothing at all is found at `start`.
+    /// The time is proportional to the bytes searched, whatever they are.
     ///
-    /// PHP: `EventBuffer::search`. libevent: `evbuffer_search_range`.
+    /// PHP: `EventBuffer::search`. libevent: `evbuffer_search_range`, which is not called: its
+    /// time is proportional to both lengths multiplied.
     ///
     /// # Errors
     /// [`Error::Argument`](crate::Error::Argument) when `start` is greater than the length,
-    /// where PHP warns and searches from the front.
+    /// where PHP warns and searches from the front; [`Error::Call`](crate::Error::Call) without
+    /// memory for a table as long as `what`.
     ///
     /// # Examples
     /// ```
@@ -76,8 +80,8 @@ impl EventBuffer {
     ) -> Result<Option<usize>> {
         const CALL: &str = "EventBuffer::search";
         let what = what.as_ref();
-        self.native(CALL, |buffer| {
-            let length = buffer.length();
+        self.look_at_bytes(CALL, |view| {
+            let length = view.length();
             inside(CALL, start, length)?;
             let end = end.map_or(length, |end| end.min(length));
             if start > end {
@@ -86,14 +90,14 @@ impl EventBuffer {
             if what.is_empty() {
                 return Ok(Some(start));
             }
-            Ok(buffer.search(what, start, end))
+            view.search(what, start, end)
         })
     }
 
-    /// Where the end of the line that begins at `start` begins, counted from the front of the
-    /// buffer; `None` when the line has none.
+    /// Finds the ending of the line that begins at `start`, and returns its position; `None` when
+    /// the line is not complete.
     ///
-    /// PHP: `EventBuffer::searchEol`, whose arguments are 0 and `EOL_ANY` when left out.
+    /// PHP: `EventBuffer::searchEol`, whose arguments default to 0 and `EOL_ANY`.
     /// libevent: `evbuffer_search_eol`.
     ///
     /// # Errors
@@ -113,9 +117,9 @@ impl EventBuffer {
     #[doc(alias = "EventBuffer::searchEol", alias = "evbuffer_search_eol")]
     pub fn search_eol(&self, start: usize, eol_style: EolStyle) -> Result<Option<usize>> {
         const CALL: &str = "EventBuffer::searchEol";
-        self.native(CALL, |buffer| {
-            inside(CALL, start, buffer.length())?;
-            Ok(buffer.search_eol(start, eol_style).map(|(at, _end)| at))
+        self.look_at_bytes(CALL, |view| {
+            inside(CALL, start, view.length())?;
+            Ok(view.search_eol(start, eol_style).map(|(at, _end)| at))
         })
     }
 }

@@ -3,19 +3,22 @@
 #![allow(unsafe_code)]
 
 use std::cell::{Cell, RefCell};
+use std::ffi::c_void;
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::ptr::NonNull;
 use std::rc::Rc;
 use std::thread;
 
-use super::shared::room_for;
-use super::{EventBuffer, Lender, Side, files};
+use super::file::room_for;
+use super::{EventBuffer, Lender, Side};
 use crate::error::{Error, Result};
-use crate::{EventBase, base, ffi, trampoline};
+use crate::native::evbuffer::{Access, BufferView, buffers_with_files};
+use crate::{EventBase, base, ffi};
 
 /// Lends one buffer, until it is told that its native half is gone.
 struct Owner {
@@ -28,14 +31,16 @@ struct Owner {
 }
 
 impl Lender for Owner {
-    fn evbuffer(&self, call: &'static str, _side: Side) -> Result<*mut ffi::evbuffer> {
+    fn view(&self, call: &'static str, _side: Side) -> Result<BufferView<'_>> {
         if self.gone.get() {
             return Err(Error::Freed {
                 call,
                 object: "owner",
             });
         }
-        Ok(self.raw)
+        let raw = NonNull::new(self.raw).unwrap();
+        // SAFETY: `drop` frees the buffer, when no handle is left.
+        Ok(unsafe { BufferView::new(raw, Access::Output, call) })
     }
 
     fn base(&self) -> Option<Rc<base::Inner>> {
@@ -45,6 +50,26 @@ impl Lender for Owner {
     fn drains_to_fd(&self) -> bool {
         self.drains_to_fd
     }
+}
+
+impl Owner {
+    fn holds_files(&self) -> bool {
+        self.view("", Side::Output).unwrap().holds_files()
+    }
+}
+
+/// Stands for what a buffer event hangs on its buffers: runs a test's closure.
+///
+/// # Safety
+/// Registered only with an `arg` that points to a `Box<dyn Fn()>`, which outlives the buffer.
+unsafe extern "C" fn run_closure(
+    _buffer: *mut ffi::evbuffer,
+    _info: *const ffi::evbuffer_cb_info,
+    arg: *mut c_void,
+) {
+    // SAFETY: `owner` registered `arg`, which its `Owner` keeps longer than the buffer.
+    let closure = unsafe { &*arg.cast_const().cast::<Box<dyn Fn()>>() };
+    closure();
 }
 
 impl Drop for Owner {
@@ -73,7 +98,7 @@ fn owner(drains_to_fd: bool, on_change: Option<Box<dyn Fn()>>) -> (Rc<Owner>, Ev
     if let Some(closure) = &on_change {
         let arg = std::ptr::from_ref(&**closure).cast_mut().cast();
         // SAFETY: `raw` was made above; the owner keeps the closure until it frees the buffer.
-        unsafe { ffi::evbuffer_add_cb(raw, Some(trampoline::on_change), arg) };
+        unsafe { ffi::evbuffer_add_cb(raw, Some(run_closure), arg) };
     }
     let owner = Rc::new(Owner {
         raw,
@@ -347,18 +372,18 @@ fn a_file_in_an_output_can_be_drained_in_part_and_as_a_whole() {
     output.add_file(one.try_clone().unwrap(), 0, None).unwrap();
     output.add_file(one, 0, None).unwrap();
     output.drain(15_000).unwrap();
-    assert!(files::are_in(owner.raw.addr()));
+    assert!(owner.holds_files());
     let (ours, mut theirs) = UnixStream::pair().unwrap();
     assert_eq!(flush(&owner, &ours), 5_000);
     let mut got = vec![0; 5_000];
     theirs.read_exact(&mut got).unwrap();
     assert!(got == bytes[5_000..]);
-    assert!(!files::are_in(owner.raw.addr()));
+    assert!(!owner.holds_files());
 
     for (method, result) in changing_calls(&output) {
         result.expect(method);
     }
-    assert!(!files::are_in(owner.raw.addr()));
+    assert!(!owner.holds_files());
     assert_eq!(output.substr(0, None).unwrap(), b"");
 }
 
@@ -397,10 +422,9 @@ fn a_file_is_closed_when_it_was_sent_drained_refused_or_its_owner_ended() {
     assert_eq!((times_open(&path), output.length()), (0, 0));
 
     output.add_file(open(), 0, None).unwrap();
-    let raw = owner.raw.addr();
     drop((output, owner));
     assert_eq!(times_open(&path), 0);
-    assert!(!files::are_in(raw));
+    assert_eq!(buffers_with_files(), 0);
 }
 
 #[test]

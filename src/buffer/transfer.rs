@@ -1,21 +1,22 @@
 //! Moving bytes from one buffer to another, chunk by chunk and without copying them.
 //!
-//! Owns, lends to C: nothing. Runs user code: as `buffer`. libevent runs the callbacks of a
-//! lent target before it is done with a source that keeps a part, and those of a lent source
-//! before it is done with the target: such bytes pass through a buffer in between.
+//! Owns nothing, lends C nothing. Runs user code: as `buffer`. libevent runs the callbacks of a
+//! lent target while it still works on a source of which a part stays, and those of a lent source
+//! while it still works on the target. In these cases the bytes go through a buffer in between.
 
-use super::{End, EventBuffer};
+use super::EventBuffer;
 use crate::error::Result;
+use crate::native::evbuffer::End;
 
 impl EventBuffer {
-    /// Moves all bytes of `source` to the end of this buffer; `source` is empty then. Moved
-    /// onto itself, a buffer stays as it is.
+    /// Moves all bytes of `source` to the end of this buffer, which leaves `source` empty.
+    /// Moving a buffer to itself does nothing.
     ///
     /// PHP: `EventBuffer::addBuffer`. libevent: `evbuffer_add_buffer`.
     ///
     /// # Errors
     /// [`Error::State`](crate::Error::State) when this buffer's end or the source's front is
-    /// frozen, or the source is an output with a file in it; nothing has moved then.
+    /// frozen, or the source is an output with a file in it. Then nothing is moved.
     ///
     /// # Examples
     /// ```
@@ -40,14 +41,14 @@ impl EventBuffer {
             .map(drop)
     }
 
-    /// Moves all bytes of `source` to the front of this buffer, in their order; `source` is
-    /// empty then. Moved onto itself, a buffer stays as it is.
+    /// Moves all bytes of `source` to the front of this buffer, in order, which leaves `source`
+    /// empty. Moving a buffer to itself does nothing.
     ///
     /// PHP: `EventBuffer::prependBuffer`. libevent: `evbuffer_prepend_buffer`.
     ///
     /// # Errors
     /// [`Error::State`](crate::Error::State) when the front of either is frozen, or the source
-    /// is an output with a file in it; nothing has moved then.
+    /// is an output with a file in it. Then nothing is moved.
     ///
     /// # Examples
     /// ```
@@ -69,7 +70,7 @@ impl EventBuffer {
     }
 
     /// Moves up to `length` bytes from the front of `source` to the end of this buffer, and
-    /// tells how many; none from the buffer itself.
+    /// returns how many. From the buffer itself it moves none.
     ///
     /// PHP: `EventBuffer::appendFrom`, where a negative length moves all: `usize::MAX` does.
     /// libevent: `evbuffer_remove_buffer`.
@@ -102,8 +103,8 @@ impl EventBuffer {
         if self.is_lent() && (source.is_lent() || length < source.length()) {
             return self.take_through(call, source, length, end);
         }
-        self.native_files(call, |target| {
-            source.native(call, |source| {
+        self.change(call, |target| {
+            source.change_bytes(call, |source| {
                 let length = length.min(source.length());
                 if length == 0 || source.is(&target) {
                     return Ok(0);
@@ -120,8 +121,7 @@ impl EventBuffer {
         })
     }
 
-    /// As [`take_from`](Self::take_from), when libevent might find the target or the source
-    /// changed in the middle of its work.
+    /// As [`take_from`](Self::take_from), through a buffer in between.
     fn take_through(
         &self,
         call: &'static str,
@@ -129,9 +129,9 @@ impl EventBuffer {
         length: usize,
         end: End,
     ) -> Result<usize> {
-        let same = self.native_files(call, |target| {
-            source.native(call, |source| {
-                let same = source.is(&target) || length == 0 || source.length() == 0;
+        let same = self.look(call, |target| {
+            source.look_at_bytes(call, |source| {
+                let same = source.is(target) || length == 0 || source.length() == 0;
                 if !same {
                     target.unfrozen(end)?;
                 }
@@ -143,11 +143,11 @@ impl EventBuffer {
         }
         let between = Self::new()?;
         let length = between.take_from(call, source, length, End::Back)?;
-        let given = self.native_files(call, |target| {
-            between.native(call, |between| target.take_all(&between, end))
+        let given = self.change(call, |target| {
+            between.look(call, |between| target.take_all(between, end))
         });
         if let Err(error) = given {
-            // A callback froze the target, or freed its owner.
+            // A callback of the source froze the target, or freed its owner.
             source.take_back(call, &between)?;
             return Err(error);
         }
@@ -155,8 +155,8 @@ impl EventBuffer {
     }
 
     fn take_back(&self, call: &'static str, between: &Self) -> Result<()> {
-        self.native_files(call, |source| {
-            between.native(call, |between| source.take_all(&between, End::Front))
+        self.change(call, |source| {
+            between.look(call, |between| source.take_all(between, End::Front))
         })
     }
 }

@@ -5,15 +5,13 @@
 #![allow(unsafe_code)]
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
-use std::ptr;
 
 use socket2::{SockAddr, SockRef};
 
 use super::EventBufferEvent;
 use super::inner::Link;
 use crate::address::{Address, AddressError, begin_connect, connecting};
-use crate::error::{Error, Result, cvt};
-use crate::ffi;
+use crate::error::{Error, Result};
 
 impl EventBufferEvent {
     /// Connects to an [`Address`] other than a host name: `1.2.3.4:80`, `[::1]:80`,
@@ -127,13 +125,9 @@ impl EventBufferEvent {
 
     /// Has libevent tell when its descriptor, which is connecting, is connected.
     pub(super) fn expect_connected(&self, call: &'static str) -> Result<()> {
-        // SAFETY: `with` gives one that is not freed. Without an address libevent takes it
-        // that its descriptor is connecting, and waits for it to be writable, disabled or not.
-        let rc = self.with(call, |raw| unsafe {
-            ffi::bufferevent_socket_connect(raw, ptr::null(), 0)
-        })?;
+        let expects = self.with(call, |view| view.expect_connected(call))?;
         self.settle();
-        cvt(call, rc).map(drop)
+        expects
     }
 
     /// Gives libevent a descriptor, in the place of none.
@@ -141,9 +135,8 @@ impl EventBufferEvent {
         let fd = socket.as_fd().as_raw_fd();
         let before = self.0.source.replace(Some(Box::new(socket)));
         drop(before); // none, or another hold on the same
-        // SAFETY: `with` gives one that is not freed; the source has the descriptor.
-        let rc = self.with(call, |raw| unsafe { ffi::bufferevent_setfd(raw, fd) })?;
-        cvt(call, rc).map(drop)
+        // SAFETY: the source has the descriptor, and only `close` and `release` drop it.
+        self.with(call, |view| unsafe { view.set_fd(call, Some(fd)) })?
     }
 }
 

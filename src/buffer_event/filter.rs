@@ -8,14 +8,17 @@
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
-use std::ptr;
+use std::ptr::NonNull;
 use std::rc::{Rc, Weak};
 
 use super::{EventBufferEvent, Inner, Kind, Native, check_direction, check_options};
 use crate::buffer::{EventBuffer, Lender, Side};
-use crate::error::{Error, Result, cvt_p};
+use crate::error::{Error, Result};
 use crate::flags::{BufferEventFlags, BufferEventOptions, EventFlags, FilterResult, FlushMode};
-use crate::trampoline::{self, Slot};
+use crate::native::bufferevent::{BufferEventPlace, OwnedBufferEvent};
+use crate::native::evbuffer::{Access, BufferView, PassedBuffer};
+use crate::runtime::{Lent, Slot};
+use crate::trampoline::{on_filter_input, on_filter_output};
 use crate::{base, ffi};
 
 pub(crate) type Transform =
@@ -148,27 +151,26 @@ pub(crate) struct Stage {
     idle: Cell<Option<(usize, FlushMode)>>, // what waited when the closure last took none
 }
 
-/// The buffers of a running call; null outside of it.
+/// The buffers of a running call; none outside of it.
 struct Window {
-    source: Cell<*mut ffi::evbuffer>,
-    destination: Cell<*mut ffi::evbuffer>,
+    source: PassedBuffer,
+    destination: PassedBuffer,
     base: Rc<base::Inner>,
 }
 
 impl Lender for Window {
-    fn evbuffer(&self, call: &'static str, side: Side) -> Result<*mut ffi::evbuffer> {
-        let raw = match side {
-            Side::Input => self.source.get(),
-            Side::Output => self.destination.get(),
+    fn view(&self, call: &'static str, side: Side) -> Result<BufferView<'_>> {
+        let passed = match side {
+            Side::Input => &self.source,
+            Side::Output => &self.destination,
         };
-        if raw.is_null() {
-            return Err(Error::Freed {
-                call,
-                object: "filter's buffer",
-            });
-        }
+        let freed = Error::Freed {
+            call,
+            object: "filter's buffer",
+        };
+        let view = passed.view(call).ok_or(freed)?;
         self.base.usable(call)?;
-        Ok(raw)
+        Ok(view)
     }
 
     fn base(&self) -> Option<Rc<base::Inner>> {
@@ -176,21 +178,11 @@ impl Lender for Window {
     }
 }
 
-/// Shuts a window when the call ends, by a panic too.
-struct Shut<'a>(&'a Window);
-
-impl Drop for Shut<'_> {
-    fn drop(&mut self) {
-        self.0.source.set(ptr::null_mut());
-        self.0.destination.set(ptr::null_mut());
-    }
-}
-
 impl Stage {
     fn new(f: Option<Box<Transform>>, base: &Rc<base::Inner>) -> Self {
         let window = Rc::new(Window {
-            source: Cell::new(ptr::null_mut()),
-            destination: Cell::new(ptr::null_mut()),
+            source: PassedBuffer::default(),
+            destination: PassedBuffer::default(),
             base: Rc::clone(base),
         });
         let slot = Slot::empty();
@@ -210,13 +202,14 @@ impl Stage {
     /// Both buffers live until this returns.
     pub(crate) unsafe fn run(
         &self,
-        source: *mut ffi::evbuffer,
-        destination: *mut ffi::evbuffer,
+        source: NonNull<ffi::evbuffer>,
+        destination: NonNull<ffi::evbuffer>,
         limit: Option<usize>,
         mode: FlushMode,
     ) -> FilterResult {
-        // SAFETY: the caller's duty.
-        let before = unsafe { ffi::evbuffer_get_length(source) };
+        // SAFETY: the caller keeps the buffer until this returns.
+        let waiting = || unsafe { BufferView::new(source, Access::Lent, "") }.length();
+        let before = waiting();
         let idle = self.idle.take();
         if before > 0 && idle == Some((before, mode)) {
             // libevent asks until nothing waits, and this is all. The next flush may ask again.
@@ -225,13 +218,13 @@ impl Stage {
         }
         let mut result = FilterResult::NeedMore;
         self.f.call(|f| {
-            let _shut = Shut(&self.window);
-            self.window.source.set(source);
-            self.window.destination.set(destination);
+            // SAFETY: the caller keeps the buffer until this returns.
+            let _source = unsafe { self.window.source.hold(source) };
+            // SAFETY: the caller keeps the buffer until this returns.
+            let _destination = unsafe { self.window.destination.hold(destination) };
             result = f(&self.source, &self.destination, limit, mode);
         });
-        // SAFETY: the caller's duty.
-        let after = unsafe { ffi::evbuffer_get_length(source) };
+        let after = waiting();
         if result == FilterResult::Ok && after >= before {
             self.idle.set(Some((after, mode)));
         }
@@ -257,9 +250,8 @@ impl State {
             Side::Input => (BufferEventFlags::READING, EventFlags::READ),
             Side::Output => (BufferEventFlags::WRITING, EventFlags::WRITE),
         };
-        let Ok(raw) = owner.usable("") else { return };
-        // SAFETY: `raw` is not freed.
-        unsafe { ffi::bufferevent_disable(raw, direction.bits()) };
+        let Ok(view) = owner.usable("") else { return };
+        view.disable("", direction).ok();
         owner.happen_later(what | BufferEventFlags::ERROR, libc::EPROTO);
     }
 }
@@ -328,30 +320,21 @@ impl EventBufferEvent {
             input: Stage::new(input, &base),
             output: Stage::new(output, &base),
         });
-        let arg = trampoline::lend(&state);
-        // SAFETY: `below` is not freed, and the filter counts on it; `arg` stays lent until
-        // libevent, at the filter's very end, gives it to `on_filter_end`.
-        let raw = base.calling(|| unsafe {
-            ffi::bufferevent_filter_new(
-                below,
-                reading.then_some(trampoline::on_filter_input as _),
-                writing.then_some(trampoline::on_filter_output as _),
-                for_c,
-                Some(trampoline::on_filter_end),
-                arg,
-            )
-        });
-        let raw = cvt_p(CALL, raw).inspect_err(|_| {
-            // SAFETY: lent above, and libevent made nothing that holds it.
-            unsafe { trampoline::reclaim::<State>(arg) };
-        })?;
+        let entries = [
+            reading.then_some(on_filter_input as _),
+            writing.then_some(on_filter_output as _),
+        ];
+        let lent = Lent::new(&state);
+        // SAFETY: the entry points take their argument for a `State`, and `is_taken` has found
+        // no filter.
+        let owned = base
+            .calling(|| unsafe { OwnedBufferEvent::filter(CALL, below, entries, for_c, lent) })?;
         let native = Native {
             under: Some(under.clone()),
             kept: Some(Box::new(Rc::clone(&state))),
-            ..Native::new(raw, Kind::Filter, options)
+            ..Native::new(BufferEventPlace::owned(owned), Kind::Filter, options)
         };
-        // SAFETY: made above; its descriptor is that of `under`, which it keeps.
-        let filter = unsafe { Self::from_native(&base, native) };
+        let filter = Self::from_native(&base, native);
         state.owner.replace(Rc::downgrade(&filter.0));
         Ok(filter)
     }
@@ -387,10 +370,7 @@ impl EventBufferEvent {
         match self.0.kind {
             Kind::Filter => self.push(CALL, events, mode),
             _ => {
-                // SAFETY: `with` gives one that is not freed.
-                let rc = self.with(CALL, |raw| unsafe {
-                    ffi::bufferevent_flush(raw, events.bits(), mode.to_c())
-                })?;
+                let rc = self.with(CALL, |view| view.flush(events, mode))?;
                 let alone = Error::State {
                     call: CALL,
                     reason: "the other half of the pair is freed",
@@ -415,10 +395,7 @@ impl EventBufferEvent {
             if direction == EventFlags::READ && mode == FlushMode::Normal && !self.has_input() {
                 continue; // libevent would ask the closure for nothing
             }
-            // SAFETY: `with` gives one that is not freed.
-            let rc = self.with(call, |raw| unsafe {
-                ffi::bufferevent_flush(raw, direction.bits(), mode.to_c())
-            })?;
+            let rc = self.with(call, |view| view.flush(direction, mode))?;
             if rc == 1 {
                 moved = true;
                 if direction == EventFlags::READ {
@@ -433,13 +410,10 @@ impl EventBufferEvent {
     /// looks only whether the mark is still met, and forgets the rest if it is not.
     pub(crate) fn refill(&self) {
         const CALL: &str = "EventBufferEvent::read";
-        let Ok(raw) = self.0.usable(CALL) else { return };
-        let mut high = 0;
-        // SAFETY: `raw` is not freed; `high` is written before the call returns.
-        unsafe {
-            ffi::bufferevent_getwatermark(raw, EventFlags::READ.bits(), ptr::null_mut(), &mut high)
+        let Ok(view) = self.0.usable(CALL) else {
+            return;
         };
-        if self.0.kind == Kind::Filter && high > 0 {
+        if self.0.kind == Kind::Filter && view.read_high_mark() > 0 {
             self.push(CALL, EventFlags::READ, FlushMode::Normal).ok(); // not freed
         }
     }

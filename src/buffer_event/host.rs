@@ -17,9 +17,9 @@ use super::EventBufferEvent;
 use super::inner::Link;
 use crate::address::{Host, begin_connect, connecting, with_port};
 use crate::dns::Outcome;
-use crate::error::{Error, Result, cvt};
+use crate::error::{Error, Result};
 use crate::flags::{AddressFamily, BufferEventFlags, EventFlags};
-use crate::{Event, EventDnsBase, Lookup, LookupOptions, dns, ffi};
+use crate::{Event, EventDnsBase, Lookup, LookupOptions, dns};
 
 const CALL: &str = "EventBufferEvent::connectHost";
 
@@ -156,10 +156,10 @@ impl EventBufferEvent {
         };
         let source: Rc<dyn AsFd> = Rc::new(source);
         self.0.source.replace(Some(Box::new(Rc::clone(&source))));
-        // SAFETY: `with` gives one that is not freed.
-        let rc = self.with(CALL, |raw| unsafe { ffi::bufferevent_setfd(raw, -1) })?;
+        // SAFETY: takes the descriptor away.
+        let taken = self.with(CALL, |view| unsafe { view.set_fd(CALL, None) })?;
         self.settle();
-        cvt(CALL, rc)?;
+        taken?;
         Ok(Some(source))
     }
 

@@ -9,26 +9,26 @@
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
-use std::ffi::c_void;
-use std::os::fd::AsFd;
-use std::ptr;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::ptr::{self, NonNull};
 use std::rc::Rc;
 use std::time::Duration;
-
-use nix::errno::Errno;
 
 use super::EventBufferEvent;
 use super::callbacks::{Data, Happening};
 use super::host::Dial;
-use super::limits::Bucket;
 #[cfg(feature = "openssl")]
 use super::tls::Tls;
 use crate::buffer::{Lender, Side};
 use crate::error::{Error, Result};
 use crate::flags::{BufferEventFlags, BufferEventOptions, EventFlags};
+use crate::native::RateBucket;
+use crate::native::bufferevent::{BufferEventPlace, BufferEventView, OwnedBufferEvent};
+use crate::native::evbuffer::{Access, BufferView};
 #[cfg(feature = "openssl")]
 use crate::native::ssl::Notify;
-use crate::trampoline::{self, Slot};
+use crate::runtime::{Lent, Slot};
+use crate::trampoline::{on_bev_event, on_bev_read, on_bev_write};
 use crate::{DnsError, base, ffi};
 
 /// What libevent made the buffer event as.
@@ -76,7 +76,7 @@ pub(super) enum Link {
 
 /// A `bufferevent` that C has made, with what it is to keep.
 pub(crate) struct Native {
-    pub(crate) raw: *mut ffi::bufferevent,
+    pub(crate) place: BufferEventPlace<Inner>,
     pub(crate) kind: Kind,
     pub(crate) options: BufferEventOptions,
     /// Whose descriptor it has. C must not close it: never give it `BEV_OPT_CLOSE_ON_FREE`.
@@ -90,9 +90,13 @@ pub(crate) struct Native {
 }
 
 impl Native {
-    pub(crate) fn new(raw: *mut ffi::bufferevent, kind: Kind, options: BufferEventOptions) -> Self {
+    pub(crate) fn new(
+        place: BufferEventPlace<Inner>,
+        kind: Kind,
+        options: BufferEventOptions,
+    ) -> Self {
         Self {
-            raw,
+            place,
             kind,
             options,
             source: None,
@@ -105,11 +109,10 @@ impl Native {
 }
 
 pub(crate) struct Inner {
-    raw: Cell<*mut ffi::bufferevent>, // null once freed
-    arg: Cell<*mut c_void>,           // the weak count lent to C
+    place: BufferEventPlace<Inner>,
     pub(super) kind: Kind,
     pub(super) options: BufferEventOptions,
-    base: Rc<base::Inner>, // keeps the base alive longer than `raw`
+    base: Rc<base::Inner>, // keeps the base alive longer than what is in `place`
     pub(crate) read: Slot<Data>,
     pub(crate) write: Slot<Data>,
     pub(crate) event: Slot<Happening>,
@@ -126,7 +129,7 @@ pub(crate) struct Inner {
     pub(super) dns_error: RefCell<Option<DnsError>>,
     pub(super) write_timeout: Cell<Option<Duration>>,
     pub(super) priority: Cell<Option<i32>>, // as `set_priority` set it
-    pub(super) bucket: RefCell<Option<Bucket>>, // the rate limit that C has
+    pub(super) bucket: RefCell<Option<RateBucket>>, // the rate limit that C has
     postponed: Cell<bool>,                  // a read callback was put off, and may find nothing
     pub(super) scheduled: Cell<bool>,       // libevent may have its deferred callback in a queue
 }
@@ -136,15 +139,15 @@ type Closures = (Option<Box<Data>>, Option<Box<Data>>, Option<Box<Happening>>);
 
 /// What is left of a buffer event when its handles are done with it.
 struct Remains {
-    raw: *mut ffi::bufferevent,
-    arg: *mut c_void,
+    native: Option<OwnedBufferEvent>, // none for a view
+    lent: Option<Lent<Inner>>,
     kind: Kind,
     options: BufferEventOptions,
     closures: Closures,
     source: Option<Box<dyn AsFd>>, // its number must stay taken until libevent has let go of it
     under: Option<EventBufferEvent>,
     kept: Option<Box<dyn Any>>,
-    bucket: Option<Bucket>,
+    bucket: Option<RateBucket>,
     #[cfg(feature = "openssl")]
     tls: Option<Tls>,
 }
@@ -152,14 +155,9 @@ struct Remains {
 impl EventBufferEvent {
     /// The handle of a `bufferevent` that C has made.
     ///
-    /// # Safety
-    /// `native.raw` is of `base`, its descriptor, if it has one, is that of `native.source`,
-    /// and one count of it is given away here; a [`Kind::View`] is alive until
-    /// [`Inner::forget`], and gives none away.
-    pub(crate) unsafe fn from_native(base: &Rc<base::Inner>, native: Native) -> Self {
+    pub(crate) fn from_native(base: &Rc<base::Inner>, native: Native) -> Self {
         let inner = Rc::new(Inner {
-            raw: Cell::new(native.raw),
-            arg: Cell::new(ptr::null_mut()),
+            place: native.place,
             kind: native.kind,
             options: native.options,
             base: Rc::clone(base),
@@ -183,12 +181,28 @@ impl EventBufferEvent {
             postponed: Cell::default(),
             scheduled: Cell::default(),
         });
-        inner.arg.set(trampoline::lend(&inner));
+        inner.place.lend(Lent::new(&inner));
         if let Some(under) = &*inner.under.borrow() {
             under.0.covered.set(true);
         }
         base.note_priority(base.middle_priority()); // that of its deferred callback
         Self(inner)
+    }
+}
+
+impl EventBufferEvent {
+    /// A handle to look at a buffer event that libevent owns.
+    ///
+    /// # Safety
+    /// `raw` is not freed before [`Inner::forget`].
+    pub(crate) unsafe fn view_of(
+        base: &Rc<base::Inner>,
+        raw: *mut ffi::bufferevent,
+    ) -> Option<Self> {
+        // SAFETY: the caller frees `raw` after `Inner::forget`, which empties the place.
+        let place = unsafe { BufferEventPlace::borrowed(NonNull::new(raw)?) };
+        let native = Native::new(place, Kind::View, BufferEventOptions::empty());
+        Some(Self::from_native(base, native))
     }
 }
 
@@ -198,16 +212,14 @@ impl Inner {
     }
 
     /// The buffer event for C, if C may be called with it.
-    pub(crate) fn usable(&self, call: &'static str) -> Result<*mut ffi::bufferevent> {
-        let raw = self.raw.get();
-        if raw.is_null() {
-            return Err(Error::Freed {
-                call,
-                object: "buffer event",
-            });
-        }
+    pub(crate) fn usable(&self, call: &'static str) -> Result<BufferEventView<'_>> {
+        let freed = Error::Freed {
+            call,
+            object: "buffer event",
+        };
+        let view = self.place.view().ok_or(freed)?;
         self.base.usable(call)?;
-        Ok(raw)
+        Ok(view)
     }
 
     /// Notes a change that may have libevent schedule its deferred callback.
@@ -216,7 +228,7 @@ impl Inner {
             self.scheduled.set(true);
         }
         #[cfg(feature = "openssl")]
-        self.take_pending(self.raw.get());
+        self.take_pending();
     }
 
     /// Whether a filter on top of it, or an HTTP connection, has its callbacks.
@@ -253,46 +265,32 @@ impl Inner {
 
     /// Tells C which callbacks there are: what it need not call it does not schedule.
     fn arm(&self) {
-        let raw = self.raw.get();
-        if raw.is_null() || self.is_taken() {
+        if self.is_taken() {
             return;
         }
         let [read, write, event] = self.wanted.get();
         #[cfg(feature = "openssl")]
         let event = event || self.tls.borrow().is_some(); // `translate` and `write_on` need it
-        let (on_read, on_write, on_event): (
-            ffi::bufferevent_data_cb,
-            ffi::bufferevent_data_cb,
-            ffi::bufferevent_event_cb,
-        ) = (
-            Some(trampoline::on_bev_read),
-            Some(trampoline::on_bev_write),
-            Some(trampoline::on_bev_event),
+        let (read, write) = (
+            read.then_some(on_bev_read as _),
+            write.then_some(on_bev_write as _),
         );
-        // SAFETY: `raw` is not freed, and `arg` stays lent until `release` has freed it.
+        // SAFETY: the entry points take their argument for an `Inner`.
         unsafe {
-            ffi::bufferevent_setcb(
-                raw,
-                on_read.filter(|_| read),
-                on_write.filter(|_| write),
-                on_event.filter(|_| event),
-                self.arg.get(),
-            )
-        };
+            self.place
+                .set_callbacks(read, write, event.then_some(on_bev_event as _));
+        }
     }
 
     /// Has the read or write callback called in a later turn of the loop.
     pub(crate) fn run_later(&self, what: EventFlags) {
-        let raw = self.raw.get();
-        if raw.is_null() || self.base.is_foreign() {
+        let Some(view) = self.place.view().filter(|_| !self.base.is_foreign()) else {
             return;
-        }
-        let deferred = BufferEventOptions::DEFER_CALLBACKS.bits();
+        };
         self.scheduled.set(true);
         self.postponed
             .set(self.postponed.get() || what == EventFlags::READ);
-        // SAFETY: `raw` is not freed; deferred, nothing is called in here.
-        unsafe { ffi::bufferevent_trigger(raw, what.bits(), deferred) };
+        view.trigger_later(what);
     }
 
     /// Whether this read callback was put off, and what it was to tell of is read already.
@@ -300,63 +298,37 @@ impl Inner {
         if !self.postponed.take() {
             return false;
         }
-        let Ok(input) = self.evbuffer("", Side::Input) else {
-            return true;
-        };
-        // SAFETY: `evbuffer` gives one that is not freed.
-        unsafe { ffi::evbuffer_get_length(input) == 0 }
+        self.view("", Side::Input)
+            .is_ok_and(|input| input.length() == 0)
     }
 
     /// Has the event callback called in a later turn of the loop, with `errno` to be read.
     pub(crate) fn happen_later(&self, what: BufferEventFlags, errno: i32) {
-        let raw = self.raw.get();
-        if raw.is_null() || self.base.is_foreign() {
+        let Some(view) = self.place.view().filter(|_| !self.base.is_foreign()) else {
             return;
-        }
-        let deferred = BufferEventOptions::DEFER_CALLBACKS.bits();
+        };
         self.scheduled.set(true);
-        Errno::set_raw(errno);
-        // SAFETY: `raw` is not freed; deferred, nothing is called in here.
-        unsafe { ffi::bufferevent_trigger_event(raw, what.bits(), deferred) };
+        view.trigger_event_later(what, errno);
     }
 
     /// Gives what carries the bytes what waits for it, as far as that goes at once.
     #[cfg(feature = "openssl")]
     fn write_now(&self) {
-        let raw = self.raw.get();
-        if raw.is_null() {
+        let Some(view) = self.place.view() else {
             return;
-        }
-        // SAFETY: `raw` is not freed.
-        let output = unsafe { ffi::bufferevent_get_output(raw) };
-        // SAFETY: as above.
-        let fd = unsafe { ffi::bufferevent_getfd(raw) };
-        match (self.kind, &*self.tls.borrow()) {
-            (Kind::Socket, _) if fd >= 0 => {
-                // SAFETY: the output lives as long as `raw`; this and the next two are what
-                // libevent itself does when the socket can be written.
-                unsafe { ffi::evbuffer_unfreeze(output, 1) };
-                // SAFETY: as above; the descriptor is that of `source`.
-                unsafe { ffi::evbuffer_write(output, fd) };
-                // SAFETY: as above.
-                unsafe { ffi::evbuffer_freeze(output, 1) };
+        };
+        let output = view.output(Access::Output, "");
+        match (self.kind, view.fd(), &*self.tls.borrow()) {
+            (Kind::Socket, Some(fd), _) => {
+                // SAFETY: the descriptor is that of `source`.
+                output.write_out(unsafe { BorrowedFd::borrow_raw(fd) });
             }
-            // SAFETY: the output lives as long as `raw`.
-            (_, Some(tls)) => unsafe { tls.write_now(output) },
+            (_, _, Some(tls)) => tls.write_now(output),
             _ => {}
         }
         if let (Kind::TlsFilter, Some(under)) = (self.kind, &*self.under.borrow()) {
             under.0.write_now();
         }
-    }
-
-    /// How many bytes wait to be written.
-    #[cfg(feature = "openssl")]
-    pub(super) fn output_length(&self, raw: *mut ffi::bufferevent) -> usize {
-        // SAFETY: the caller has not freed `raw`.
-        let output = unsafe { ffi::bufferevent_get_output(raw) };
-        // SAFETY: the output lives as long as `raw`.
-        unsafe { ffi::evbuffer_get_length(output) }
     }
 
     /// A [`Kind::View`] whose owner is about to free it: from now on it is as freed.
@@ -368,13 +340,12 @@ impl Inner {
     /// Ends the buffer event; harmless a second time. In a forked child the base keeps it
     /// instead.
     pub(super) fn release(&self) {
-        let raw = self.raw.replace(ptr::null_mut());
-        if raw.is_null() {
+        let Some((native, lent)) = self.place.take() else {
             return;
-        }
+        };
         let remains = Remains {
-            raw,
-            arg: self.arg.replace(ptr::null_mut()),
+            native,
+            lent,
             kind: self.kind,
             options: self.options,
             closures: (
@@ -406,9 +377,9 @@ impl Inner {
 
 impl Remains {
     /// Frees it. libevent itself does that in a later turn; what is called there is its own.
-    fn end(self, base: &base::Inner) {
-        if self.kind != Kind::View {
-            base.calling_in_drop(|| self.let_go());
+    fn end(mut self, base: &base::Inner) {
+        if let Some(native) = self.native.take() {
+            base.calling_in_drop(|| self.let_go(native));
             base.owe_a_turn();
         }
         #[cfg(feature = "openssl")]
@@ -416,8 +387,7 @@ impl Remains {
             // SAFETY: `let_go` has freed the buffer event; a view has no session.
             unsafe { tls.end(base) };
         }
-        // SAFETY: lent in `from_native`, and libevent has forgotten it.
-        unsafe { trampoline::reclaim::<Inner>(self.arg) };
+        drop(self.lent);
         let Self {
             options,
             closures,
@@ -439,26 +409,13 @@ impl Remains {
 
     /// Takes it out of C's hands. Inside its own callback C counts on it a little longer;
     /// everything that C would still do then is switched off before.
-    fn let_go(&self) {
-        let both = EventFlags::READ.union(EventFlags::WRITE).bits();
-        if self.bucket.is_some() {
-            // SAFETY: `raw` is not freed before the end of this method.
-            unsafe { ffi::bufferevent_set_rate_limit(self.raw, ptr::null_mut()) };
-        }
-        // SAFETY: `raw` is not freed before the end of this method. Without times a filter
-        // whose callback is running does not start a timer that would outlive it.
-        unsafe { ffi::bufferevent_set_timeouts(self.raw, ptr::null(), ptr::null()) };
-        // SAFETY: as above.
-        unsafe { ffi::bufferevent_disable(self.raw, both) };
+    fn let_go(&self, native: OwnedBufferEvent) {
+        native.silence(self.bucket.is_some());
         #[cfg(feature = "openssl")]
-        self.send_close_notify();
+        self.send_close_notify(&native);
         if self.kind.has_socket() {
-            // SAFETY: as above. While connecting, `disable` leaves an event in the backend,
-            // which would outlive the descriptor; this does not.
-            unsafe { ffi::bufferevent_setfd(self.raw, -1) };
+            native.forget_fd();
         }
-        // SAFETY: the count that `from_native` was given; nobody has `raw` any more.
-        unsafe { ffi::bufferevent_free(self.raw) };
     }
 }
 
@@ -466,14 +423,9 @@ impl Remains {
 impl Remains {
     /// Tells a TLS peer that no more comes, unless something was to come: then the end without
     /// a goodbye tells it that the rest is missing.
-    fn send_close_notify(&self) {
+    fn send_close_notify(&self, native: &OwnedBufferEvent) {
         let Some(tls) = &self.tls else { return };
-        // SAFETY: `raw` is not freed before the end of `let_go`.
-        let output = unsafe { ffi::bufferevent_get_output(self.raw) };
-        // SAFETY: the output lives as long as `raw`.
-        if unsafe { ffi::evbuffer_get_length(output) } > 0
-            || tls.send_close_notify() == Notify::Waits
-        {
+        if native.output().length() > 0 || tls.send_close_notify() == Notify::Waits {
             return;
         }
         if let Some(under) = &self.under {
@@ -495,15 +447,18 @@ impl Drop for Inner {
 }
 
 impl Lender for Inner {
-    fn evbuffer(&self, call: &'static str, side: Side) -> Result<*mut ffi::evbuffer> {
-        let raw = self.usable(call)?;
-        self.touch();
-        Ok(match side {
-            // SAFETY: `raw` is not freed, and has its buffers for as long as it lives.
-            Side::Input => unsafe { ffi::bufferevent_get_input(raw) },
-            // SAFETY: as above.
-            Side::Output => unsafe { ffi::bufferevent_get_output(raw) },
+    fn view(&self, call: &'static str, side: Side) -> Result<BufferView<'_>> {
+        let view = self.usable(call)?;
+        Ok(match (side, self.kind) {
+            (Side::Input, Kind::View) => view.input(Access::ReadOnly, call),
+            (Side::Output, Kind::View) => view.output(Access::ReadOnly, call),
+            (Side::Input, _) => view.input(Access::Input, call),
+            (Side::Output, _) => view.output(Access::Output, call),
         })
+    }
+
+    fn will_change(&self) {
+        self.touch();
     }
 
     fn base(&self) -> Option<Rc<base::Inner>> {
@@ -512,9 +467,5 @@ impl Lender for Inner {
 
     fn drains_to_fd(&self) -> bool {
         self.kind == Kind::Socket
-    }
-
-    fn is_read_only(&self) -> bool {
-        self.kind == Kind::View
     }
 }

@@ -2,17 +2,11 @@
 //!
 //! Owns, lends to C: nothing. Runs user code: the callbacks and closures of filters, which
 //! libevent calls as soon as their buffers change.
-#![allow(unsafe_code)]
-
 use std::rc::Rc;
 
 use super::EventBufferEvent;
 use crate::buffer::{EventBuffer, Side};
-use crate::error::{Result, cvt};
-use crate::ffi;
-
-/// What libevent can count in the result of one read.
-const READ_MAX: usize = i32::MAX as usize;
+use crate::error::Result;
 
 impl EventBufferEvent {
     /// Queues a copy of the bytes; the loop writes them out. Never blocks.
@@ -35,13 +29,8 @@ impl EventBufferEvent {
     /// ```
     #[doc(alias = "EventBufferEvent::write", alias = "bufferevent_write")]
     pub fn write(&self, data: impl AsRef<[u8]>) -> Result<()> {
-        const CALL: &str = "EventBufferEvent::write";
-        let data = data.as_ref();
-        // SAFETY: `with` gives one that is not freed; libevent copies `data`.
-        let rc = self.with(CALL, |raw| unsafe {
-            ffi::bufferevent_write(raw, data.as_ptr().cast(), data.len())
-        })?;
-        cvt(CALL, rc).map(drop)
+        self.output()
+            .add_as("EventBufferEvent::write", data.as_ref())
     }
 
     /// Queues all that is in `buffer`, which is empty afterwards; nothing is copied.
@@ -96,18 +85,7 @@ impl EventBufferEvent {
     /// ```
     #[doc(alias = "EventBufferEvent::read", alias = "bufferevent_read")]
     pub fn read(&self, size: usize) -> Result<Option<Vec<u8>>> {
-        self.with("EventBufferEvent::read", |raw| {
-            // SAFETY: `with` gives one that is not freed.
-            let input = unsafe { ffi::bufferevent_get_input(raw) };
-            // SAFETY: the input lives as long as the buffer event.
-            let length = unsafe { ffi::evbuffer_get_length(input) };
-            let size = size.min(length).min(READ_MAX);
-            let mut data = vec![0; size];
-            // SAFETY: `data` has `size` bytes, which libevent fills at most.
-            let n = unsafe { ffi::bufferevent_read(raw, data.as_mut_ptr().cast(), size) };
-            data.truncate(n.min(size)); // −1, for a frozen front, is none
-            (n != usize::MAX && n > 0).then_some(data)
-        })
+        self.input().read_as("EventBufferEvent::read", size)
     }
 
     /// Moves all of the input to the end of `buffer`; nothing is copied.

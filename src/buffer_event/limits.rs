@@ -4,15 +4,12 @@
 //! Owns: a [`RateLimit`] in libevent's form, for the buffer event that has it. Lent to C:
 //! that, until another takes its place or the buffer event is freed. Runs user code: none
 //! of its own; see [`EventBufferEvent::set_watermark`].
-#![allow(unsafe_code)]
-
-use std::ptr;
 use std::time::Duration;
 
 use super::{EventBufferEvent, Kind, check_direction};
-use crate::error::{Error, Result, cvt, cvt_p};
+use crate::error::{Error, Result};
 use crate::flags::EventFlags;
-use crate::{base, ffi};
+use crate::native::RateBucket;
 
 /// The longest tick of a [`RateLimit`].
 const TICK_MAX: Duration = Duration::from_secs(24 * 60 * 60);
@@ -64,7 +61,7 @@ impl RateLimit {
     };
 
     /// libevent's form of it.
-    fn bucket(&self, call: &'static str) -> Result<Bucket> {
+    fn bucket(&self, call: &'static str) -> Result<RateBucket> {
         let fits = |rate, burst| (1..=burst).contains(&rate) && burst <= isize::MAX as usize;
         if !fits(self.read_rate, self.read_burst) || !fits(self.write_rate, self.write_burst) {
             return Err(Error::argument(
@@ -82,29 +79,11 @@ impl RateLimit {
                 ),
             ));
         }
-        let tick = base::timeval(self.tick);
-        // SAFETY: libevent copies the tick.
-        let raw = unsafe {
-            ffi::ev_token_bucket_cfg_new(
-                self.read_rate,
-                self.read_burst,
-                self.write_rate,
-                self.write_burst,
-                &tick,
-            )
-        };
-        cvt_p(call, raw).map(Bucket)
-    }
-}
-
-/// A limit in libevent's form.
-pub(super) struct Bucket(*mut ffi::ev_token_bucket_cfg);
-
-impl Drop for Bucket {
-    fn drop(&mut self) {
-        // SAFETY: made by `ev_token_bucket_cfg_new`; the buffer event that had it has got
-        // another or none, or is freed.
-        unsafe { ffi::ev_token_bucket_cfg_free(self.0) };
+        let (read, write) = (
+            (self.read_rate, self.read_burst),
+            (self.write_rate, self.write_burst),
+        );
+        RateBucket::new(call, read, write, self.tick)
     }
 }
 
@@ -149,10 +128,7 @@ impl EventBufferEvent {
         }
         let most = isize::MAX as usize; // libevent counts the room that is left in this type
         let (low, high) = (low.min(most), high.min(most));
-        // SAFETY: `with` gives one that is not freed.
-        self.with(CALL, |raw| unsafe {
-            ffi::bufferevent_setwatermark(raw, events.bits(), low, high)
-        })?;
+        self.with(CALL, |view| view.set_watermark(events, low, high))?;
         if high != 0 && events.contains(EventFlags::READ) {
             self.0.scheduled.set(true); // from now on libevent queues it when the mark is met
         }
@@ -194,19 +170,10 @@ impl EventBufferEvent {
     )]
     pub fn set_timeouts(&self, read: Option<Duration>, write: Option<Duration>) -> Result<()> {
         const CALL: &str = "EventBufferEvent::setTimeouts";
-        let write_timeout = write;
-        let times = [read, write].map(|time| time.map(base::timeval));
-        let [read, write] = times
-            .each_ref()
-            .map(|time| time.as_ref().map_or(ptr::null(), ptr::from_ref));
-        // SAFETY: `with` gives one that is not freed; libevent copies the times.
-        let rc = self.with(CALL, |raw| unsafe {
-            ffi::bufferevent_set_timeouts(raw, read, write)
-        })?;
-        cvt(CALL, rc)?;
+        self.with(CALL, |view| view.set_timeouts(CALL, read, write))??;
         self.0
             .write_timeout
-            .set(write_timeout.filter(|time| !time.is_zero()));
+            .set(write.filter(|time| !time.is_zero()));
         Ok(())
     }
 
@@ -231,9 +198,7 @@ impl EventBufferEvent {
         alias = "bufferevent_get_priority"
     )]
     pub fn priority(&self) -> Result<i32> {
-        let raw = self.0.usable("EventBufferEvent::$priority")?;
-        // SAFETY: `raw` is not freed.
-        Ok(unsafe { ffi::bufferevent_get_priority(raw) })
+        Ok(self.0.usable("EventBufferEvent::$priority")?.priority())
     }
 
     /// Sets the priority, from 0, the most urgent, to the base's number of priorities less
@@ -265,7 +230,7 @@ impl EventBufferEvent {
     )]
     pub fn set_priority(&self, priority: i32) -> Result<()> {
         const CALL: &str = "EventBufferEvent::setPriority";
-        let raw = self.0.usable(CALL)?;
+        let view = self.0.usable(CALL)?;
         if self.0.kind != Kind::Socket {
             return Err(Error::State {
                 call: CALL,
@@ -273,8 +238,7 @@ impl EventBufferEvent {
             });
         }
         let base = self.0.base();
-        // SAFETY: `base` is not freed.
-        let n = unsafe { ffi::event_base_get_npriorities(base.raw()) };
+        let n = base.native().priorities();
         if !(0..n).contains(&priority) {
             let reason = format!("priority {priority} of {n}; call EventBase::priority_init first");
             return Err(Error::argument(CALL, reason));
@@ -285,10 +249,9 @@ impl EventBufferEvent {
                 reason: "a callback may wait in the queue; set the priority right after making it",
             });
         }
-        // SAFETY: `raw` is not freed, and its deferred callback is in no queue.
-        let rc = unsafe { ffi::bufferevent_priority_set(raw, priority) };
+        let set = view.set_priority(CALL, priority);
         base.note_priority(priority);
-        cvt(CALL, rc)?;
+        set?;
         self.0.priority.set(Some(priority));
         Ok(())
     }
@@ -326,13 +289,7 @@ impl EventBufferEvent {
             });
         }
         let bucket = limit.map(|limit| limit.bucket(CALL)).transpose()?;
-        let raw_bucket = bucket.as_ref().map_or(ptr::null_mut(), |bucket| bucket.0);
-        // SAFETY: `with` gives one that is not freed; `bucket` is kept below until it has
-        // another, or is freed.
-        let rc = self.with(CALL, |raw| unsafe {
-            ffi::bufferevent_set_rate_limit(raw, raw_bucket)
-        })?;
-        cvt(CALL, rc)?;
+        self.with(CALL, |view| view.set_rate_limit(CALL, bucket.as_ref()))??;
         drop(self.0.bucket.replace(bucket));
         Ok(())
     }

@@ -4,12 +4,11 @@
 //! are always deferred.
 #![allow(unsafe_code)]
 
-use std::ptr;
-
 use super::{EventBufferEvent, Kind, Native, check_options};
-use crate::error::{Result, cvt};
+use crate::EventBase;
+use crate::error::Result;
 use crate::flags::BufferEventOptions;
-use crate::{EventBase, ffi};
+use crate::native::bufferevent::{BufferEventPlace, OwnedBufferEvent};
 
 impl EventBufferEvent {
     /// Makes two that are connected with each other, without descriptors: what one writes,
@@ -47,14 +46,12 @@ impl EventBufferEvent {
         let base = base.inner();
         base.usable(CALL)?;
         let for_c = check_options(CALL, options)?;
-        let mut halves = [ptr::null_mut(); 2];
-        // SAFETY: `base` is not freed, and `from_native` keeps it; there is room for two.
-        let rc = unsafe { ffi::bufferevent_pair_new(base.raw(), for_c, halves.as_mut_ptr()) };
-        cvt(CALL, rc)?;
-        let [one, other] = halves.map(|raw| {
-            // SAFETY: made above, without a descriptor.
-            unsafe { Self::from_native(base, Native::new(raw, Kind::Pair, options)) }
-        });
-        Ok((one, other))
+        // SAFETY: `from_native` keeps `base` until `Inner::release`.
+        let (one, other) = unsafe { OwnedBufferEvent::pair(CALL, base.native(), for_c) }?;
+        let half = |owned| {
+            let place = BufferEventPlace::owned(owned);
+            Self::from_native(base, Native::new(place, Kind::Pair, options))
+        };
+        Ok((half(one), half(other)))
     }
 }

@@ -20,6 +20,7 @@ use super::inner::{Kind, Native};
 use super::{EventBufferEvent, check_options, prepare};
 use crate::error::{Error, Result, cvt_p};
 use crate::flags::{BufferEventOptions, EventFlags, SslState};
+use crate::native::bufferevent::BufferEventPlace;
 use crate::native::bufferevent_ssl;
 use crate::native::ssl::Session;
 use crate::{EventBase, EventSslContext, base, ffi, runtime};
@@ -204,16 +205,15 @@ impl EventBufferEvent {
             None => -1,
         };
         // SAFETY: `from_native` keeps `base`, `source` and `tls` until `Inner::release`.
-        let raw = base.calling(|| unsafe {
-            bufferevent_ssl::on_socket(base.raw(), fd, &tls.session, state, for_c)
-        });
+        let owned = base.calling(|| unsafe {
+            bufferevent_ssl::on_socket(CALL, base.native(), fd, &tls.session, state, for_c)
+        })?;
         let native = Native {
             source,
             tls: Some(tls),
-            ..Native::new(cvt_p(CALL, raw)?, Kind::Tls, options)
+            ..Native::new(BufferEventPlace::owned(owned), Kind::Tls, options)
         };
-        // SAFETY: made above, with the descriptor of `source`.
-        Ok(unsafe { Self::from_native(base, native) })
+        Ok(Self::from_native(base, native))
     }
 
     /// Makes a buffer event that speaks TLS through another one, `under`, which carries the
@@ -269,18 +269,17 @@ impl EventBufferEvent {
         let for_c = check_options(CALL, options)?;
         let base = under.0.base();
         let tls = Tls::new(CALL, context, state)?;
-        // SAFETY: `usable` gave `below`, which is not freed; `from_native` keeps `base` and
-        // `tls` until `Inner::release`.
-        let raw = base.calling(|| unsafe {
-            bufferevent_ssl::on_bufferevent(base.raw(), below, &tls.session, state, for_c)
-        });
+        let (native, session) = (base.native(), &tls.session);
+        // SAFETY: `from_native` keeps `base` and `tls` until `Inner::release`.
+        let owned = base.calling(|| unsafe {
+            bufferevent_ssl::on_bufferevent(CALL, native, below, session, state, for_c)
+        })?;
         let native = Native {
             under: Some(under.clone()),
             tls: Some(tls),
-            ..Native::new(cvt_p(CALL, raw)?, Kind::TlsFilter, options)
+            ..Native::new(BufferEventPlace::owned(owned), Kind::TlsFilter, options)
         };
-        // SAFETY: made above; its descriptor is that of `under`, which it keeps.
-        let this = unsafe { Self::from_native(&base, native) };
+        let this = Self::from_native(&base, native);
         under.0.run_later(EventFlags::WRITE); // begins the handshake
         Ok(this)
     }

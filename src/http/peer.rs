@@ -39,10 +39,9 @@ use super::connection::{End, freed};
 use super::gate::{Gate, REFUSED};
 use super::server_request::ServerRequest;
 use super::{connection, headers, request, server};
-use crate::buffer_event::{self, Kind, Native};
+use crate::buffer_event;
 use crate::codec::{Limits, Refusal};
 use crate::error::{Error, Result, cvt_p};
-use crate::flags::BufferEventOptions;
 use crate::{EventBufferEvent, base, ffi, process, trampoline};
 
 /// How much may come from a peer that waits for an answer, 64 KiB: requests sent ahead.
@@ -247,9 +246,8 @@ impl Peer {
         if let Some(view) = self.view.borrow().upgrade() {
             return Some(EventBufferEvent(view));
         }
-        let native = Native::new(bev, Kind::View, BufferEventOptions::empty());
-        // SAFETY: `bev` is alive until `let_go`, which has the view forget it.
-        let view = unsafe { EventBufferEvent::from_native(base, native) };
+        // SAFETY: `bev` is not freed before `let_go`, which makes the view forget it.
+        let view = unsafe { EventBufferEvent::view_of(base, bev) }?;
         self.view.replace(Rc::downgrade(&view.0));
         Some(view)
     }

@@ -463,10 +463,11 @@ impl Answer<'_> {
         }
         let part = EventBuffer::new()?;
         while part.append_from(piece, CHUNK_MAX)? > 0 {
-            // SAFETY: `answer` gives a live request, whose reply has begun; libevent empties
-            // the part.
-            part.with(self.call, |part| unsafe {
-                ffi::evhttp_send_reply_chunk(self.raw, part);
+            part.change_bytes(self.call, |part| {
+                // SAFETY: `answer` gives a live request, whose reply has begun; libevent empties
+                // the part.
+                unsafe { ffi::evhttp_send_reply_chunk(self.raw, part.raw()) };
+                Ok(())
             })?;
         }
         Ok(())

@@ -11,7 +11,8 @@ use super::{EventHttpConnection, headers};
 use crate::buffer::{EventBuffer, Lender, Side};
 use crate::error::{Error, Result};
 use crate::flags::{HeaderSide, HttpMethods};
-use crate::{EventBufferEvent, base, ffi};
+use crate::native::evbuffer::BufferView;
+use crate::{EventBufferEvent, base};
 
 /// A request and its answer.
 ///
@@ -93,10 +94,10 @@ impl Inner {
 }
 
 impl Lender for Inner {
-    fn evbuffer(&self, call: &'static str, side: Side) -> Result<*mut ffi::evbuffer> {
+    fn view(&self, call: &'static str, side: Side) -> Result<BufferView<'_>> {
         match &self.role {
-            Role::Server(request) => request.evbuffer(call, side),
-            Role::Client(request) => request.evbuffer(call, side),
+            Role::Server(request) => request.view(call, side),
+            Role::Client(request) => request.view(call, side),
         }
     }
 

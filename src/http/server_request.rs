@@ -14,6 +14,8 @@ use super::{connection, headers, page, server};
 use crate::buffer::Side;
 use crate::error::{Error, Result};
 use crate::flags::{HeaderSide, HttpMethods};
+use crate::native::evbuffer::{Access, BufferView};
+use crate::runtime::error::cvt_owned;
 use crate::{EventBufferEvent, base, ffi};
 
 /// A request that a server was sent.
@@ -158,14 +160,18 @@ impl ServerRequest {
         Ok(())
     }
 
-    pub(super) fn evbuffer(&self, call: &'static str, side: Side) -> Result<*mut ffi::evbuffer> {
+    pub(super) fn view(&self, call: &'static str, side: Side) -> Result<BufferView<'_>> {
         let raw = self.usable(call)?;
-        Ok(match side {
+        let buffer = match side {
             // SAFETY: `usable` gives a request that C has not freed.
             Side::Input => unsafe { ffi::evhttp_request_get_input_buffer(raw) },
-            // SAFETY: as above.
+            // SAFETY: `usable` gives a request that C has not freed.
             Side::Output => unsafe { ffi::evhttp_request_get_output_buffer(raw) },
-        })
+        };
+        let buffer = cvt_owned(call, buffer)?;
+        // SAFETY: the buffer lives as long as the request; no callback hangs on it that could
+        // free either.
+        Ok(unsafe { BufferView::new(buffer, Access::Lent, call) })
     }
 
     pub(super) fn connection(&self) -> Option<Rc<connection::Inner>> {

@@ -5,12 +5,16 @@
 //! makers are called before any callback is set.
 #![allow(unsafe_code)]
 
-use std::ffi::{c_int, c_ulong};
+use std::ffi::c_ulong;
 use std::marker::PhantomData;
+use std::os::fd::RawFd;
 
+use super::OwnedBase;
+use super::bufferevent::{BufferEventView, OwnedBufferEvent};
 use super::ssl::{self, Session};
 use crate::ffi;
 use crate::flags::{BufferEventOptions, EventFlags, SslState};
+use crate::runtime::error::{Result, cvt_owned};
 
 /// Numbers below this are results of `SSL_get_error`, which libevent mixes with the errors.
 const RESULTS: c_ulong = 0x100;
@@ -26,21 +30,22 @@ pub(crate) struct TlsBufferEvent<'a> {
     _call: PhantomData<&'a ()>,
 }
 
-impl TlsBufferEvent<'_> {
-    /// # Safety
-    /// `raw` is a TLS bufferevent, and not freed while this lives.
-    pub(crate) unsafe fn new(raw: *mut ffi::bufferevent) -> Self {
-        Self {
-            raw,
+impl<'a> BufferEventView<'a> {
+    /// Its TLS side; of one that speaks no TLS there are no errors, and nothing to allow.
+    pub(crate) fn tls(&self) -> TlsBufferEvent<'a> {
+        TlsBufferEvent {
+            raw: self.raw(),
             _call: PhantomData,
         }
     }
+}
 
+impl TlsBufferEvent<'_> {
     /// The OpenSSL errors that libevent has noted, the cause first; it forgets them.
     pub(crate) fn take_errors(self) -> Vec<c_ulong> {
         let mut errors = Vec::new();
         loop {
-            // SAFETY: `new`'s caller keeps the bufferevent.
+            // SAFETY: the view that this comes from keeps the bufferevent.
             match unsafe { ffi::bufferevent_get_openssl_error(self.raw) } {
                 0 => break,
                 error if error < RESULTS => {}
@@ -52,7 +57,7 @@ impl TlsBufferEvent<'_> {
     }
 
     pub(crate) fn allow_dirty_shutdown(self, allow: bool) {
-        // SAFETY: `new`'s caller keeps the bufferevent.
+        // SAFETY: the view that this comes from keeps the bufferevent.
         unsafe { ffi::bufferevent_openssl_set_allow_dirty_shutdown(self.raw, allow.into()) };
     }
 
@@ -67,42 +72,52 @@ impl TlsBufferEvent<'_> {
     }
 }
 
-/// Makes a TLS bufferevent on a socket; a descriptor of −1 stands for none yet. Null without
-/// memory.
+/// Makes a TLS bufferevent on a socket; a descriptor of −1 stands for none yet.
 ///
 /// # Safety
-/// `base` is not freed before the bufferevent; `session` is kept until
-/// [`Session::free_later`]; nobody closes `fd` before libevent has forgotten it.
+/// `base` is dropped after the bufferevent; `session` is kept until [`Session::free_later`];
+/// nobody closes `fd` before libevent has forgotten it.
 pub(crate) unsafe fn on_socket(
-    base: *mut ffi::event_base,
-    fd: c_int,
+    call: &'static str,
+    base: &OwnedBase,
+    fd: RawFd,
     session: &Session,
     state: SslState,
-    options: c_int,
-) -> *mut ffi::bufferevent {
-    let options = options | BufferEventOptions::DEFER_CALLBACKS.bits();
+    options: BufferEventOptions,
+) -> Result<OwnedBufferEvent> {
+    let options = (options | BufferEventOptions::DEFER_CALLBACKS).bits();
     // SAFETY: the caller keeps `base`, `fd` and `session`; without BEV_OPT_CLOSE_ON_FREE
     // libevent frees neither descriptor nor session.
-    unsafe { ffi::bufferevent_openssl_socket_new(base, fd, session.raw(), state.to_c(), options) }
+    let raw = unsafe {
+        ffi::bufferevent_openssl_socket_new(base.raw(), fd, session.raw(), state.to_c(), options)
+    };
+    let raw = cvt_owned(call, raw)?;
+    // SAFETY: made above, with one count.
+    Ok(unsafe { OwnedBufferEvent::from_raw(raw) })
 }
 
-/// Makes a TLS bufferevent on top of another. Null without memory.
+/// Makes a TLS bufferevent on top of another, on which libevent counts from here on.
 ///
 /// # Safety
-/// As [`on_socket`]; `under` is not freed yet. libevent counts on it from here on.
+/// As [`on_socket`].
 pub(crate) unsafe fn on_bufferevent(
-    base: *mut ffi::event_base,
-    under: *mut ffi::bufferevent,
+    call: &'static str,
+    base: &OwnedBase,
+    under: BufferEventView<'_>,
     session: &Session,
     state: SslState,
-    options: c_int,
-) -> *mut ffi::bufferevent {
-    let options = options | BufferEventOptions::DEFER_CALLBACKS.bits();
+    options: BufferEventOptions,
+) -> Result<OwnedBufferEvent> {
+    let options = (options | BufferEventOptions::DEFER_CALLBACKS).bits();
+    let (ssl, state) = (session.raw(), state.to_c());
     // SAFETY: the caller keeps `base` and `session`; libevent counts on `under`, and without
     // BEV_OPT_CLOSE_ON_FREE it frees neither it nor the session.
-    unsafe {
-        ffi::bufferevent_openssl_filter_new(base, under, session.raw(), state.to_c(), options)
-    }
+    let raw = unsafe {
+        ffi::bufferevent_openssl_filter_new(base.raw(), under.raw(), ssl, state, options)
+    };
+    let raw = cvt_owned(call, raw)?;
+    // SAFETY: made above, with one count.
+    Ok(unsafe { OwnedBufferEvent::from_raw(raw) })
 }
 
 /// Makes a TLS bufferevent without a descriptor for evhttp, which takes it over: it frees the

@@ -4,12 +4,15 @@
 //!
 //! Knows `ffi`, `runtime` and `flags`, and no class.
 
+pub(crate) mod bufferevent;
 #[cfg(feature = "openssl")]
 pub(crate) mod bufferevent_ssl;
+pub(crate) mod evbuffer;
 mod event;
 mod event_base;
 mod event_config;
 pub(crate) mod evutil;
+mod rate_bucket;
 #[cfg(feature = "openssl")]
 pub(crate) mod ssl;
 mod time;
@@ -17,5 +20,6 @@ mod time;
 pub(crate) use event::{OwnedEvent, supported_methods};
 pub(crate) use event_base::OwnedBase;
 pub(crate) use event_config::OwnedConfig;
+pub(crate) use rate_bucket::RateBucket;
 pub use time::MAX_TIMEOUT;
 pub(crate) use time::timeval;

@@ -3,11 +3,12 @@
 
 use std::cell::Cell;
 use std::ffi::{c_short, c_void};
+use std::ptr::NonNull;
 use std::rc::Rc;
 
 use nix::errno::Errno;
 
-use super::{guard, panic_waits, reclaim, release, upgrade};
+use super::{guard, panic_waits, release, upgrade};
 use crate::buffer::Side;
 use crate::buffer_event::{self, FilterState};
 use crate::flags::{BufferEventFlags, EventFlags, FilterResult, FlushMode};
@@ -121,14 +122,6 @@ pub(crate) unsafe extern "C" fn on_filter_output(
     unsafe { filter(Side::Output, source, destination, limit, mode, arg) }
 }
 
-/// # Safety
-/// Registered only by `create_filter`, with an `arg` lent for `FilterState`; the last call.
-pub(crate) unsafe extern "C" fn on_filter_end(arg: *mut c_void) {
-    // SAFETY: this function's own duty. The state went with the filter's `Inner`, if nobody
-    // is at work on it, so that no user code runs here.
-    unsafe { reclaim::<FilterState>(arg) };
-}
-
 /// Runs one direction of a filter.
 ///
 /// # Safety
@@ -141,7 +134,7 @@ unsafe fn filter(
     mode: ffi::bufferevent_flush_mode,
     arg: *mut c_void,
 ) -> ffi::bufferevent_filter_result {
-    // SAFETY: the caller's duty; `on_filter_end` comes last.
+    // SAFETY: `arg` is lent for `FilterState` until libevent ends the filter, after this call.
     let Some(state) = (unsafe { upgrade::<FilterState>(arg) }) else {
         return FilterResult::Error.to_c();
     };
@@ -149,11 +142,15 @@ unsafe fn filter(
         return FilterResult::Error.to_c();
     };
     let base = owner.base();
+    let (Some(source), Some(destination)) = (NonNull::new(source), NonNull::new(destination))
+    else {
+        return FilterResult::Error.to_c();
+    };
     let result = Cell::new(FilterResult::NeedMore); // where a panic is on its way already
     let limit = usize::try_from(limit).ok();
     let panicked = guard(&base, || {
         let (stage, mode) = (state.stage(side), FlushMode::from_c(mode));
-        // SAFETY: the caller's duty.
+        // SAFETY: the caller keeps both buffers until this returns.
         result.set(unsafe { stage.run(source, destination, limit, mode) });
     });
     if panicked {

@@ -247,6 +247,6 @@ fn json_is_as_php_encodes_it() {
 fn a_buffer_has_a_debug_form() {
     assert_eq!(
         format!("{:?}", with("abc")),
-        "EventBuffer { length: 3, .. }"
+        "EventBuffer { length: 3, front: \"abc\", .. }"
     );
 }

@@ -8,8 +8,7 @@ use std::io;
 use super::super::EventBufferEvent;
 use super::Tls;
 use crate::error::{Error, Result};
-use crate::ffi;
-use crate::native::bufferevent_ssl::TlsBufferEvent;
+use crate::native::evbuffer::{Access, BufferView, End};
 use crate::native::ssl::Notify;
 
 /// How far this side is in closing the session.
@@ -41,26 +40,14 @@ impl Tls {
         notify
     }
 
-    /// Writes the output of the buffer event that has this session, if that can be done at
-    /// once.
-    ///
-    /// # Safety
-    /// `output` is not freed, and nothing else reads from it meanwhile.
-    pub(in super::super) unsafe fn write_now(&self, output: *mut ffi::evbuffer) {
-        // SAFETY: the caller keeps `output`.
-        let length = unsafe { ffi::evbuffer_get_length(output) };
-        if length == 0 || self.is_foreign() || !self.session.is_established() {
+    /// Writes the output of the buffer event that has this session, as far as that goes at once.
+    pub(in super::super) fn write_now(&self, output: BufferView<'_>) {
+        if output.length() == 0 || self.is_foreign() || !self.session.is_established() {
             return;
         }
-        // SAFETY: the caller keeps `output`; null without memory.
-        let first = unsafe { ffi::evbuffer_pullup(output, -1) };
-        // SAFETY: null, or the first of the `length` bytes, which nothing changes before
-        // the drain.
-        let bytes = unsafe { ffi::bytes(first.cast(), length) };
-        if self.session.write(bytes) {
-            // SAFETY: the caller keeps `output`, and `bytes` is not used any more.
-            unsafe { ffi::evbuffer_drain(output, length) };
-        }
+        // SAFETY: the session writes to its socket, or to the output of what is under it; no
+        // closure runs there.
+        unsafe { output.offer_all(|bytes| self.session.write(bytes)) };
     }
 }
 
@@ -110,11 +97,8 @@ impl EventBufferEvent {
         if notify != Some(Notify::Done) {
             return Err(Error::io(call, io::ErrorKind::WouldBlock));
         }
-        let raw = self.0.usable(call)?;
-        // SAFETY: `usable` gives one that is not freed.
-        let output = unsafe { ffi::bufferevent_get_output(raw) };
-        // SAFETY: the output lives as long as `raw`.
-        unsafe { ffi::evbuffer_freeze(output, 0) };
+        let output = self.0.usable(call)?.output(Access::Output, call);
+        output.set_frozen(End::Back, true);
         Ok(())
     }
 
@@ -169,11 +153,10 @@ impl EventBufferEvent {
     )]
     pub fn set_allow_ssl_dirty_shutdown(&self, allow: bool) -> Result<()> {
         const CALL: &str = "EventBufferEvent::$allow_ssl_dirty_shutdown";
-        let raw = self.0.usable(CALL)?;
+        let bev = self.0.usable(CALL)?.tls();
         let set = self.ssl(CALL, |tls| {
             tls.allows_dirty_shutdown.set(allow);
-            // SAFETY: `usable` gives one that is not freed, and it has a session.
-            unsafe { TlsBufferEvent::new(raw) }.allow_dirty_shutdown(allow);
+            bev.allow_dirty_shutdown(allow);
         })?;
         set.ok_or(Error::State {
             call: CALL,

@@ -77,11 +77,10 @@ impl EventBufferEvent {
     )]
     pub fn ssl_error(&self) -> Result<Option<String>> {
         const CALL: &str = "EventBufferEvent::sslError";
-        let raw = self.0.usable(CALL)?;
+        let bev = self.0.usable(CALL)?.tls();
         let error = self.ssl(CALL, |tls| {
             if tls.errors.borrow().is_empty() {
-                // SAFETY: `usable` gives one that is not freed, and it has a session.
-                tls.collect(unsafe { TlsBufferEvent::new(raw) });
+                tls.collect(bev);
             }
             let mut errors = tls.errors.borrow_mut();
             let error = (!errors.is_empty()).then(|| errors.remove(0))?;

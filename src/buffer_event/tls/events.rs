@@ -6,9 +6,8 @@
 use super::super::inner::{Inner, Kind};
 use super::Tls;
 use super::close::Closing;
-use crate::ffi;
 use crate::flags::{BufferEventFlags, EventFlags};
-use crate::native::bufferevent_ssl::TlsBufferEvent;
+use crate::native::evbuffer::Access;
 
 /// What the event callback of a filter was told about the end. The buffer event below may end
 /// after that, which libevent reports as another end or error.
@@ -25,13 +24,11 @@ impl Inner {
     /// Notes OpenSSL's errors, and returns what to report to the event callback: `None` when it
     /// was reported before.
     pub(crate) fn translate(&self, what: BufferEventFlags) -> Option<BufferEventFlags> {
-        let (Some(tls), Ok(raw)) = (&*self.tls.borrow(), self.usable("")) else {
+        let (Some(tls), Ok(view)) = (&*self.tls.borrow(), self.usable("")) else {
             return Some(what);
         };
         let mut what = what;
-        // SAFETY: `usable` gives one that is not freed, and it has a session.
-        let bev = unsafe { TlsBufferEvent::new(raw) };
-        if what.contains(BufferEventFlags::ERROR) && tls.collect(bev) {
+        if what.contains(BufferEventFlags::ERROR) && tls.collect(view.tls()) {
             what = what.difference(BufferEventFlags::ERROR) | BufferEventFlags::EOF;
         }
         match self.kind {
@@ -43,34 +40,33 @@ impl Inner {
     /// Resumes writing after the peer's `close_notify`: libevent stops both directions there.
     pub(crate) fn write_on(&self, what: BufferEventFlags) {
         let half = BufferEventFlags::READING | BufferEventFlags::EOF;
-        let (true, Ok(raw)) = (what == half, self.usable("")) else {
+        let (true, Ok(view)) = (what == half, self.usable("")) else {
             return;
         };
         let peer_ended = |tls: &Tls| tls.session.received_close_notify();
         if !self.tls.borrow().as_ref().is_some_and(peer_ended) {
             return;
         }
-        let write = EventFlags::WRITE.bits();
-        // SAFETY: `usable` gives one that is not freed.
-        let enabled = unsafe { ffi::bufferevent_get_enabled(raw) } & write != 0;
-        if enabled && self.output_length(raw) > 0 {
-            // SAFETY: `usable` gave one that is not freed; the callbacks are deferred.
-            self.base()
-                .calling_in_drop(|| unsafe { ffi::bufferevent_enable(raw, write) });
+        let waits = view.output(Access::Output, "").length() > 0;
+        if view.enabled().contains(EventFlags::WRITE) && waits {
+            let enable = || view.enable("", EventFlags::WRITE).ok();
+            self.base().calling_in_drop(enable); // the callbacks are deferred
         }
     }
 
     /// Makes libevent read the bytes that OpenSSL holds decrypted. They stay there when the input
     /// reaches its high watermark, and the socket does not become readable for them.
-    pub(in super::super) fn take_pending(&self, raw: *mut ffi::bufferevent) {
+    pub(in super::super) fn take_pending(&self) {
         let has_pending = |tls: &Tls| tls.session.as_ref().pending() > 0;
         let waits = self
             .tls
             .try_borrow()
             .is_ok_and(|tls| tls.as_ref().is_some_and(has_pending));
-        if self.kind == Kind::Tls && waits {
-            // SAFETY: `raw` is this object's, which has a session, so is not freed.
-            unsafe { TlsBufferEvent::new(raw) }.read_soon();
+        if self.kind == Kind::Tls
+            && waits
+            && let Ok(view) = self.usable("")
+        {
+            view.tls().read_soon();
         }
     }
 }

@@ -22,6 +22,8 @@ use crate::error::{Error, Result, cvt, cvt_p};
 use crate::flags::{HeaderSide, HttpMethods};
 use crate::http::connection::Lent;
 use crate::http::request::{Role, freed};
+use crate::native::evbuffer::{Access, BufferView};
+use crate::runtime::error::cvt_owned;
 use crate::trampoline::{self, Slot};
 use crate::{EventHttpRequest, base, ffi, log};
 
@@ -231,15 +233,19 @@ impl ClientRequest {
     }
 
     /// What [`buffer`](Self::buffer) lends.
-    pub(crate) fn evbuffer(&self, call: &'static str, side: Side) -> Result<*mut ffi::evbuffer> {
+    pub(crate) fn view(&self, call: &'static str, side: Side) -> Result<BufferView<'_>> {
         let raw = self.usable(call)?;
         self.at_rest(call)?;
-        Ok(match side {
+        let buffer = match side {
             // SAFETY: `usable` gives a request that C has not freed.
             Side::Input => unsafe { ffi::evhttp_request_get_input_buffer(raw) },
             // SAFETY: `usable` gives a request that C has not freed.
             Side::Output => unsafe { ffi::evhttp_request_get_output_buffer(raw) },
-        })
+        };
+        let buffer = cvt_owned(call, buffer)?;
+        // SAFETY: the buffer lives as long as the request; no callback hangs on it that could
+        // free either.
+        Ok(unsafe { BufferView::new(buffer, Access::Lent, call) })
     }
 }
 

@@ -1,62 +1,26 @@
 //! Bytes and files that a buffer holds without a copy.
 //!
-//! Owns: the count of files in each buffer of this thread.
-//! Lent to C: the address of a buffer, as a number. Runs user code: as `buffer`.
+//! Owns nothing. Lends C what `native::evbuffer` says. Runs user code: as `buffer`.
 
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
-use super::read::clip;
-use super::{End, EventBuffer, Inner, Side};
+use super::{EventBuffer, Inner, Side};
 use crate::error::{Error, Result};
+use crate::native::evbuffer::End;
 
 /// How much of a file is read at once.
 const PIECE: u64 = 64 << 10;
 
-/// Which buffers hold files that libevent sends itself, by their address. The chunks of such
-/// a file have no memory behind them, and libevent would read what lies at the file's offset.
-pub(crate) mod files {
-    use std::cell::RefCell;
-    use std::collections::HashMap;
-
-    thread_local! {
-        static FILES: RefCell<HashMap<usize, usize>> = RefCell::default();
-    }
-
-    /// A file comes into the buffer.
-    pub(crate) fn enter(buffer: usize) {
-        FILES.with_borrow_mut(|files| *files.entry(buffer).or_default() += 1);
-    }
-
-    /// A file has left the buffer, or the buffer has ended. Called from inside libevent.
-    pub(crate) fn leave(buffer: usize) {
-        let left = FILES.try_with(|files| {
-            let mut files = files.borrow_mut();
-            if let Some(count) = files.get_mut(&buffer) {
-                *count -= 1;
-                if *count == 0 {
-                    files.remove(&buffer);
-                }
-            }
-        });
-        left.ok(); // the thread is at its end, and nobody asks any more
-    }
-
-    /// Whether files are in the buffer. Where the thread's variables are gone, nobody knows.
-    pub(crate) fn are_in(buffer: usize) -> bool {
-        let found = FILES.try_with(|files| files.borrow().contains_key(&buffer));
-        found.unwrap_or(true)
-    }
-}
-
 impl EventBuffer {
-    /// Puts the bytes themselves at the end, not a copy; they are freed when the last buffer
-    /// that they are in, and the last `Arc`, is done with them.
+    /// Adds the bytes at the end without copying them. They are freed when they have left the
+    /// last buffer and the last `Arc` is dropped.
     ///
-    /// Give each of many buffers a clone of one `Arc`. A `Vec` is copied once, into an `Arc`.
-    /// As they are shared, [`add`](Self::add) starts a new chunk after them.
+    /// To send the same bytes to many peers, give each buffer a clone of one `Arc`. A `Vec` is
+    /// copied once, into an `Arc`. Shared bytes are never written to, so [`add`](Self::add)
+    /// starts a new chunk behind them.
     ///
     /// Beyond PHP. libevent: `evbuffer_add_reference`.
     ///
@@ -81,30 +45,30 @@ impl EventBuffer {
     #[doc(alias = "evbuffer_add_reference")]
     pub fn add_reference(&self, bytes: impl Into<Arc<[u8]>>) -> Result<()> {
         let bytes = bytes.into();
-        self.native_files("EventBuffer::addReference", |buffer| {
+        self.change("EventBuffer::addReference", |view| {
             if bytes.is_empty() {
                 return Ok(());
             }
-            buffer.add_reference(bytes)
+            view.add_reference(bytes)
         })
     }
 
-    /// Puts `length` bytes of a regular file at the end, from `offset` on; `None` is as many
-    /// as the file has.
+    /// Adds `length` bytes of a regular file at the end, from `offset` on; `None` is all that
+    /// the file has from there.
     ///
-    /// In the output of a buffer event on a socket without TLS the file stays a file: the
-    /// system sends it (`sendfile`) and it is closed afterwards. Until then what reads the
-    /// output's bytes or moves them elsewhere answers [`Error::State`]; adding more is fine. If
-    /// the file becomes shorter meanwhile, the buffer event reports an error. In every other
-    /// buffer the bytes are read now.
+    /// In the output of a buffer event on a socket without TLS, the system sends the file
+    /// (`sendfile`), which is closed afterwards. Until then, methods that read the output's bytes
+    /// or move them to another buffer answer [`Error::State`]; you can still add bytes. If the
+    /// file becomes shorter before it is sent, the buffer event reports an error. Into every
+    /// other buffer the bytes are read at once.
     ///
-    /// Beyond PHP. libevent: `evbuffer_add_file_segment`, without the mapping into memory that
-    /// would end the process if the file became shorter.
+    /// Beyond PHP. libevent: `evbuffer_add_file_segment`, without mapping the file into memory:
+    /// a file that became shorter would end the process.
     ///
     /// # Errors
-    /// [`Error::Argument`] when it is no regular file, or has not so many bytes;
-    /// [`Error::Io`] when it cannot be read; [`Error::State`] when the end is frozen. Nothing is
-    /// added then.
+    /// [`Error::Argument`] when the file is not a regular one, or does not have that many bytes;
+    /// [`Error::Io`] when it cannot be read; [`Error::State`] when the end is frozen. Then nothing
+    /// is added.
     ///
     /// # Examples
     /// ```
@@ -123,7 +87,7 @@ impl EventBuffer {
     )]
     pub fn add_file(&self, file: File, offset: u64, length: Option<u64>) -> Result<()> {
         const CALL: &str = "EventBuffer::addFile";
-        self.native_files(CALL, |buffer| buffer.unfrozen(End::Back))?;
+        self.look(CALL, |view| view.unfrozen(End::Back))?;
         let metadata = file.metadata().map_err(|error| Error::io(CALL, error))?;
         if !metadata.is_file() {
             let reason = "not a regular file; read it, or watch it with an Event";
@@ -134,15 +98,15 @@ impl EventBuffer {
             return self.send_file(CALL, file, offset, part(CALL, size, offset, length)?);
         }
         if size > 0 {
-            part(CALL, size, offset, length)?; // files of the kernel's have a length of 0
+            part(CALL, size, offset, length)?; // the kernel's own files have length 0
         }
         let pieces = read(CALL, &file, offset, length)?;
-        self.native_files(CALL, |target| {
-            pieces.native(CALL, |pieces| {
+        self.change(CALL, |target| {
+            pieces.look(CALL, |pieces| {
                 if pieces.length() == 0 {
                     return Ok(());
                 }
-                target.take_all(&pieces, End::Back)
+                target.take_all(pieces, End::Back)
             })
         })
     }
@@ -155,18 +119,18 @@ impl EventBuffer {
     }
 
     fn send_file(&self, call: &'static str, file: File, offset: u64, length: u64) -> Result<()> {
-        self.native_files(call, |buffer| {
-            room_for(call, buffer.length(), length)?;
+        self.change(call, |view| {
+            room_for(call, view.length(), length)?;
             if length == 0 {
                 return Ok(());
             }
             // Both are at most the size of a file, which the system keeps in the same type.
-            buffer.add_file(file, offset.cast_signed(), length.cast_signed())
+            view.add_file(file, offset.cast_signed(), length.cast_signed())
         })
     }
 }
 
-/// Refuses what libevent, which does not look, could not count any more.
+/// Refuses a length that libevent cannot count; it does not check.
 pub(super) fn room_for(call: &'static str, length: usize, more: u64) -> Result<()> {
     let sum = u64::try_from(length)
         .ok()
@@ -178,7 +142,7 @@ pub(super) fn room_for(call: &'static str, length: usize, more: u64) -> Result<(
     Err(Error::argument(call, reason))
 }
 
-/// How long the part of a file of `size` bytes is.
+/// The length of the asked part of a file of `size` bytes.
 fn part(call: &'static str, size: u64, offset: u64, length: Option<u64>) -> Result<u64> {
     let rest = size.checked_sub(offset);
     match (rest, length) {
@@ -217,7 +181,7 @@ fn read(call: &'static str, file: &File, offset: u64, length: Option<u64>) -> Re
         if n == 0 {
             return Ok(pieces);
         }
-        pieces.add(clip(room, n))?;
+        pieces.add(room.get(..n).unwrap_or(room))?;
         done += n as u64;
     }
 }

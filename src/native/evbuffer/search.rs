@@ -1,0 +1,99 @@
+//! Finding bytes in chunks, in linear time.
+//!
+//! libevent compares the pattern anew at each place where its first byte is, which takes the
+//! product of both lengths. This is the algorithm of Knuth, Morris and Pratt: it looks at each
+//! byte once, and needs no more than the pattern to go from chunk to chunk.
+
+/// What is looked for.
+pub(super) struct Pattern<'a> {
+    bytes: &'a [u8],
+    /// For each prefix of the pattern, how long the longest one is that it also ends with.
+    borders: Vec<usize>,
+}
+
+impl<'a> Pattern<'a> {
+    /// `None` without memory.
+    pub(super) fn new(bytes: &'a [u8]) -> Option<Self> {
+        let mut borders = Vec::new();
+        borders.try_reserve_exact(bytes.len()).ok()?;
+        let mut matched = 0;
+        for (at, byte) in bytes.iter().enumerate() {
+            if at > 0 {
+                matched = step(bytes, &borders, matched, *byte);
+            }
+            borders.push(matched);
+        }
+        Some(Self { bytes, borders })
+    }
+
+    /// Where the pattern first lies wholly in the first `length` bytes of the chunks.
+    pub(super) fn find<'c>(
+        &self,
+        chunks: impl Iterator<Item = &'c [u8]>,
+        length: usize,
+    ) -> Option<usize> {
+        let (mut matched, mut seen) = (0, 0);
+        for chunk in chunks {
+            for byte in super::clip(chunk, length - seen) {
+                matched = step(self.bytes, &self.borders, matched, *byte);
+                seen += 1;
+                if matched == self.bytes.len() {
+                    return Some(seen - matched);
+                }
+            }
+            if seen == length {
+                return None;
+            }
+        }
+        None
+    }
+}
+
+/// How much of the pattern is matched after one more byte, if `matched` bytes were before it.
+fn step(pattern: &[u8], borders: &[usize], mut matched: usize, byte: u8) -> usize {
+    loop {
+        if pattern.get(matched) == Some(&byte) {
+            return matched + 1;
+        }
+        let shorter = matched.checked_sub(1).and_then(|last| borders.get(last));
+        match shorter {
+            Some(&shorter) => matched = shorter,
+            None => return 0,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn find(what: &[u8], chunks: &[&[u8]], length: usize) -> Option<usize> {
+        Pattern::new(what)
+            .unwrap()
+            .find(chunks.iter().copied(), length)
+    }
+
+    #[test]
+    fn a_pattern_that_repeats_itself_is_found_where_it_first_is() {
+        assert_eq!(find(b"aab", &[b"aaaab"], 5), Some(2));
+        assert_eq!(find(b"abab", &[b"abaab", b"ab"], 7), Some(3));
+        assert_eq!(find(b"aab", &[b"aaaab"], 4), None);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_in_any_chunks_are_found_as_in_one_slice(
+            text in proptest::collection::vec(0..3_u8, 0..60),
+            what in proptest::collection::vec(0..3_u8, 1..5),
+            cut in 1..7_usize,
+            length in 0..60_usize,
+        ) {
+            let length = length.min(text.len());
+            let chunks = text.chunks(cut).collect::<Vec<_>>();
+            let expected = text[..length].windows(what.len()).position(|part| part == what);
+            prop_assert_eq!(find(&what, &chunks, length), expected);
+        }
+    }
+}
