@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::fs::File;
+use std::io::Write as _;
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -10,7 +11,10 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use php_event::{Error, Event, EventBase, EventConfig, EventFeatures, LoopEnd, LoopFlags, Result};
+use php_event::{
+    BufferEventOptions, Error, Event, EventBase, EventBufferEvent, EventConfig, EventFeatures,
+    LoopEnd, LoopFlags, RateLimit, Result,
+};
 use test_support::{
     NEVER, NOW, Seen, alone, limited, ms, new_base, noting, poll, precise_base, run, run_as,
 };
@@ -185,6 +189,45 @@ fn fewer_priorities_than_an_event_has_are_refused() {
     assert!(matches!(error, Error::Argument { .. }), "{error}");
     assert!(error.to_string().contains("priority 4"), "{error}");
     base.priority_init(5).unwrap();
+}
+
+/// libevent assigns the events of a buffer event anew, with the middle priority of that time,
+/// and asserts on one that the base lacks.
+#[test]
+fn fewer_priorities_than_libevents_own_events_have_are_refused() {
+    type Work = fn(&EventBufferEvent);
+    let cases: [(&str, Work); 3] = [
+        ("limited", |bev| {
+            let limit = RateLimit {
+                read_rate: 1,
+                read_burst: 1,
+                ..RateLimit::UNLIMITED
+            };
+            bev.set_rate_limit(Some(limit)).unwrap();
+        }),
+        ("connected", |bev| bev.connect("127.0.0.1:9").unwrap()),
+        ("closed", |bev| bev.close().unwrap()),
+    ];
+    for (what, work) in cases {
+        let base = new_base();
+        let (mut ours, theirs) = UnixStream::pair().unwrap();
+        let bev = match what {
+            "connected" => EventBufferEvent::unconnected(&base, BufferEventOptions::empty()),
+            _ => EventBufferEvent::new(&base, theirs, BufferEventOptions::empty()),
+        };
+        let bev = bev.unwrap();
+        base.priority_init(200).unwrap();
+        work(&bev);
+        let error = base.priority_init(2).unwrap_err();
+        assert!(matches!(error, Error::Argument { .. }), "{what}: {error}");
+        assert!(error.to_string().contains("priority 100"), "{error}");
+        base.priority_init(101).unwrap();
+        bev.set_timeouts(ms(1), None).unwrap();
+        bev.enable(Event::READ).ok(); // refused once closed
+        ours.write_all(b"hello").ok();
+        base.exit(ms(20)).unwrap();
+        run(&base);
+    }
 }
 
 #[test]

@@ -185,7 +185,7 @@ impl EventBufferEvent {
         if let Some(under) = &*inner.under.borrow() {
             under.0.covered.set(true);
         }
-        base.note_priority(base.middle_priority()); // that of its deferred callback
+        base.expect_events_of_c(); // it assigns its events anew in setfd and set_rate_limit
         Self(inner)
     }
 }

@@ -178,7 +178,7 @@ impl Inner {
         // of which it has none unless told, are the gate's.
         // SAFETY: as above.
         unsafe { ffi::evhttp_set_allowed_methods(raw, u16::MAX) };
-        base.note_priority(base.middle_priority());
+        base.expect_events_of_c(); // for each connection
         base.owe_a_turn(); // bufferevents are freed by the loop
         SERVERS.with_borrow_mut(|servers| servers.insert(raw, Rc::downgrade(&inner)));
         Ok(inner)
@@ -285,7 +285,6 @@ impl Inner {
     /// Makes the bufferevent of a connection that libevent has just accepted; null where
     /// that fails, which `begin` notices.
     pub(crate) fn bufferevent(self: &Rc<Self>) -> *mut ffi::bufferevent {
-        self.base.note_priority(self.base.middle_priority());
         let bev = self.native();
         if bev.is_null() {
             return bev;
