@@ -69,8 +69,7 @@ struct Handle {
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        let kept = self.inner.kept.take();
-        drop(kept); // nothing is borrowed: captured values may run user code
+        self.inner.drop_kept();
     }
 }
 

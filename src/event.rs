@@ -24,7 +24,7 @@ use inner::{Callback, Kind};
 use crate::error::{Error, Result};
 use crate::flags::EventFlags;
 use crate::native::{self, OwnedEvent};
-use crate::runtime::{Lent, Slot};
+use crate::runtime::{Ending, Lent, Slot};
 use crate::{EventBase, base, process};
 
 /// Something that a base waits for: a descriptor, a signal, or a time.
@@ -376,8 +376,11 @@ impl Event {
     #[doc(alias = "Event::free", alias = "event_free")]
     pub fn free(&self) {
         let kept = self.0.undetach();
-        self.0.release();
-        drop((kept, self.0.data.take())); // nothing is borrowed: destructors may run user code
+        let mut ending = Ending::default(); // nothing is borrowed: destructors may run user code
+        ending.run(|| self.0.release());
+        ending.drop(self.0.data.take());
+        ending.drop(kept);
+        ending.finish();
     }
 
     /// The backends that this system has: `epoll`, `poll`, `select` on Linux.

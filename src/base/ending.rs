@@ -7,7 +7,7 @@ use std::rc::Weak;
 use super::EventBase;
 use crate::error::{Error, Result};
 use crate::process;
-use crate::runtime::{generation, signals};
+use crate::runtime::{Ending, generation, signals};
 
 impl EventBase {
     /// Makes the base usable in a forked child, where its events then work independently of
@@ -67,14 +67,16 @@ impl EventBase {
         let result = inner.native().re_init(CALL);
         inner.generation.set(generation());
         drop(record);
+        let mut ending = Ending::default();
         for remains in inner.remains.take() {
-            remains.free(inner);
+            ending.run(|| remains.free(inner));
         }
         for object in inner.inherited.take() {
             if let Some(object) = object.upgrade() {
                 object.disown();
             }
         }
+        ending.finish();
         result
     }
 
@@ -109,17 +111,12 @@ impl EventBase {
         }
         inner.usable(CALL)?;
         inner.at_rest(CALL, "not possible inside a callback; use stop() or exit()")?;
-        let signals = inner
-            .signals
-            .borrow()
-            .values()
-            .filter_map(Weak::upgrade)
-            .collect::<Vec<_>>();
-        for signal in signals {
-            signal.del()?;
+        let added = inner.signals.borrow().values().cloned().collect::<Vec<_>>();
+        for event in added.iter().filter_map(Weak::upgrade) {
+            event.stop();
         }
-        inner.freed.set(true);
-        drop(inner.kept.take());
+        inner.freed.set(true); // first: user code may free the base again from here on
+        inner.drop_kept();
         Ok(())
     }
 }

@@ -8,7 +8,7 @@ use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::ffi::c_int;
-use std::rc::{Rc, Weak};
+use std::rc::Weak;
 use std::{fmt, mem, ptr};
 
 use super::Handle;
@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::ffi;
 use crate::flags::LoopFlags;
 use crate::native::OwnedBase;
-use crate::runtime::{self, LoopScope, generation, signals};
+use crate::runtime::{self, Ending, LoopScope, generation, signals};
 
 /// How many turns a base runs at its end to finish freed objects. A turn serves one priority,
 /// and a stack, such as TLS on a filter on a pair, takes a turn for each layer.
@@ -109,8 +109,8 @@ impl Inner {
         self.native.priorities() / 2
     }
 
-    /// Notes that from now on libevent makes events of its own here at any time, with the
-    /// middle priority of that time.
+    /// Notes that from now on libevent makes events of its own here at any time, or assigns
+    /// some anew, with the middle priority of that time.
     pub(crate) fn expect_events_of_c(&self) {
         self.events_of_c.set(true);
         self.note_priority(self.middle_priority());
@@ -157,6 +157,14 @@ impl Inner {
     /// drop.
     pub(crate) fn let_go(&self, address: usize) -> Option<Box<dyn Any>> {
         self.kept.borrow_mut().remove(&address)
+    }
+
+    /// Drops the handles of detached objects, each of whose destructors may run user code.
+    pub(super) fn drop_kept(&self) {
+        let kept = self.kept.take(); // nothing is borrowed from here on
+        let mut ending = Ending::default();
+        kept.into_values().for_each(|handle| ending.drop(handle));
+        ending.finish();
     }
 
     /// Frees what is left of an object. A forked child that has not called `re_init` must not
@@ -259,10 +267,12 @@ impl Drop for Inner {
         if self.owes_a_turn.get() {
             self.finish();
         }
+        let mut ending = Ending::default();
         for remains in self.remains.take() {
             self.finish();
-            remains.free(self);
+            ending.run(|| remains.free(self));
         }
+        ending.finish();
     }
 }
 
@@ -296,8 +306,8 @@ pub(crate) use Remains as Orphan;
 /// A signal event that is added to a base.
 pub(crate) trait SignalEvent {
     fn signum(&self) -> c_int;
-    /// Deletes it: the signal does again what it did before.
-    fn del(self: Rc<Self>) -> Result<()>;
+    /// Deletes it: the signal does again what it did before. Runs no user code.
+    fn stop(&self);
 }
 
 /// An object that a forked child must give up, because it shares with its parent a resource

@@ -12,6 +12,7 @@ use super::inner::{Callback, Kind, REASONS};
 use super::{Event, check_descriptor_flags, entry};
 use crate::error::{Error, Result};
 use crate::flags::EventFlags;
+use crate::runtime::Ending;
 use crate::{EventBase, base};
 
 impl Event {
@@ -120,8 +121,11 @@ impl Event {
         drop(event);
         self.0.kind.set(kind);
         self.take_base(base);
-        let former = (self.0.slot.set(Some(callback)), self.0.data.take());
-        drop((former, former_base)); // nothing is borrowed: captured values may run user code
+        let mut ending = Ending::default(); // nothing is borrowed: destructors may run user code
+        ending.drop(self.0.slot.set(Some(callback)));
+        ending.drop(self.0.data.take());
+        ending.drop(former_base);
+        ending.finish();
         Ok(())
     }
 

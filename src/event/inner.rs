@@ -13,10 +13,9 @@ use std::rc::Rc;
 use super::Event;
 use super::data::Data;
 use crate::base;
-use crate::error::Result;
 use crate::flags::EventFlags;
 use crate::native::OwnedEvent;
-use crate::runtime::{Slot, signals};
+use crate::runtime::{Ending, Slot, signals};
 
 /// The flags that make an event run, as opposed to those that say how it is registered.
 pub(super) const REASONS: EventFlags = EventFlags::TIMEOUT
@@ -76,8 +75,12 @@ impl base::SignalEvent for Inner {
         Self::signum(self).unwrap_or_default()
     }
 
-    fn del(self: Rc<Self>) -> Result<()> {
-        Event(self).del()
+    fn stop(&self) {
+        let Some(event) = self.native() else { return };
+        let record = signals::lock();
+        event.del_signal("EventBase::free").ok(); // fails only for a base that is none
+        drop((record, event));
+        self.unenlist();
     }
 }
 
@@ -156,6 +159,9 @@ impl Inner {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        self.release();
+        let mut ending = Ending::default();
+        ending.run(|| self.release());
+        ending.drop(self.data.take());
+        ending.finish();
     }
 }

@@ -5,11 +5,11 @@
 
 use std::any::Any;
 use std::cell::RefCell;
-use std::mem::{self, ManuallyDrop};
+use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 
-use super::log;
+use super::{discard, log};
 
 type Payload = Box<dyn Any + Send>;
 
@@ -65,8 +65,7 @@ pub(crate) fn release<T>(base: &impl Loop, last: T) {
     catch(base, || drop(last));
     if waiting.is_some() {
         if let Some(second) = PANIC.take() {
-            let dropped = catch_unwind(AssertUnwindSafe(|| drop(ManuallyDrop::into_inner(second))));
-            dropped.map_err(mem::forget).ok(); // the destructor of a third could go on like this
+            discard(ManuallyDrop::into_inner(second));
         }
         PANIC.set(waiting);
     }

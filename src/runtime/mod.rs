@@ -8,6 +8,7 @@
 //!
 //! Knows `ffi` only: no class, and nothing of `native`.
 
+mod ending;
 pub(crate) mod error;
 mod fork;
 mod generation;
@@ -18,6 +19,7 @@ mod loops;
 pub(crate) mod signals;
 mod slot;
 
+pub(crate) use ending::{Ending, discard};
 pub(crate) use fork::watch_forks;
 pub(crate) use generation::generation;
 pub(crate) use guard::{Loop, guard, panic_waits, release, resume};

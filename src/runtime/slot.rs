@@ -3,6 +3,9 @@
 //! Owns: the closure. Lends C nothing. Runs user code: the closure, in [`Slot::call`].
 
 use std::cell::{Cell, RefCell};
+use std::thread;
+
+use super::discard;
 
 /// A user's closure that may replace or drop its own slot while it runs.
 pub(crate) struct Slot<F: ?Sized> {
@@ -61,6 +64,8 @@ impl<F: ?Sized> Drop for PutBack<'_, F> {
     fn drop(&mut self) {
         if self.slot.edits.get() == self.edits {
             self.slot.f.replace(self.f.take());
+        } else if thread::panicking() {
+            discard(self.f.take()); // a second panic would end the process
         }
     }
 }

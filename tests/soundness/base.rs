@@ -1,15 +1,21 @@
 //! What only bases have: orders of dropping, `free`, priorities, threads.
 
 use std::cell::{Cell, RefCell};
+use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 use std::thread;
 use std::time::Duration;
 
-use php_event::{Error, Event, EventBase, EventConfig, LoopEnd};
+use php_event::{
+    BufferEventOptions, Callbacks, Error, Event, EventBase, EventBufferEvent, EventConfig, LoopEnd,
+};
 use proptest::prelude::*;
+use serde::{Serialize, Serializer};
 
 use crate::{Class, Descriptor, PersistentDescriptor, Timer};
-use test_support::{Drops, OnDrop, base_calls, limited, panic_of, poll, run, run_once};
+use test_support::{
+    Drops, OnDrop, alone, base_calls, limited, panic_of, poll, run, run_once, signals_turn,
+};
 
 /// One of the twenty in `base_and_children_are_dropped_in_any_order`.
 #[derive(Clone, Copy, Debug)]
@@ -389,4 +395,114 @@ fn loop_in_the_destructor_of_a_threads_variable_runs() {
         LATE.set(Some(RunsLate(Some(base))));
     });
     limited(|| thread.join()).unwrap();
+}
+
+/// Ways in which a base lets go of what is detached.
+const ENDS: [(&str, fn(EventBase)); 2] = [
+    ("dropped", |base| drop(base)),
+    ("freed", |base| base.free().unwrap()),
+];
+
+/// A detached event, or a detached buffer event, whose closure calls `captured`.
+fn detach(base: &EventBase, buffer_event: bool, mut captured: impl FnMut() + 'static) {
+    if buffer_event {
+        let (ours, _theirs) = UnixStream::pair().unwrap();
+        let bev = EventBufferEvent::new(base, ours, BufferEventOptions::empty()).unwrap();
+        bev.set_callbacks(Callbacks::new().on_read(move |_| captured()))
+            .unwrap();
+        bev.detach();
+    } else {
+        let timer = Event::timer(base, move |_| captured()).unwrap();
+        timer.add(Some(Duration::from_secs(3600))).unwrap();
+        timer.detach();
+    }
+}
+
+#[test]
+fn detached_objects_all_end_with_their_base_when_destructors_panic() {
+    alone(&[], || {
+        std::panic::set_hook(Box::new(|_| {}));
+        let descriptors = || std::fs::read_dir("/proc/self/fd").unwrap().count();
+        let before = descriptors();
+        for (end, work) in ENDS {
+            let (base, drops) = (EventBase::new().unwrap(), Drops::default());
+            for n in 0..20 {
+                let (token, bomb) = (drops.token(), OnDrop(move || assert!(n % 4 > 1, "bomb")));
+                detach(&base, n % 2 == 0, move || {
+                    token.hold();
+                    bomb.hold();
+                });
+            }
+            let text = panic_of(|| work(base));
+            assert_eq!(text, "bomb", "{end}");
+            assert_eq!(drops.count(), 20, "{end}");
+            assert_eq!(descriptors(), before, "{end}");
+        }
+    });
+}
+
+#[test]
+fn detached_objects_that_hold_their_base_end_when_it_is_freed() {
+    alone(&[], || {
+        let descriptors = || std::fs::read_dir("/proc/self/fd").unwrap().count();
+        let before = descriptors();
+        for buffer_event in [false, true] {
+            let (base, drops) = (EventBase::new().unwrap(), Drops::default());
+            let (token, own) = (drops.token(), base.clone());
+            detach(&base, buffer_event, move || {
+                token.hold();
+                own.stop().unwrap();
+            });
+            base.free().unwrap();
+            assert_eq!(drops.count(), 1);
+            drop(base);
+            assert_eq!(descriptors(), before);
+        }
+    });
+}
+
+#[test]
+fn base_freed_again_in_the_captured_drop_of_a_detached_event_is_freed_once() {
+    let _turn = signals_turn();
+    let (base, freed) = (EventBase::new().unwrap(), Rc::new(Cell::new(false)));
+    let (own, seen) = (RefCell::new(Some(base.clone())), freed.clone());
+    let again = OnDrop(move || {
+        if let Some(base) = own.take() {
+            seen.set(base.free().is_ok());
+        }
+    });
+    let detached = Event::signal(&base, libc::SIGUSR1, move |_, _| again.hold()).unwrap();
+    detached.add(None).unwrap();
+    detached.detach();
+    let other = Event::signal(&base, libc::SIGUSR2, |_, _| {}).unwrap();
+    other.add(None).unwrap();
+    base.free().unwrap();
+    assert!(freed.get());
+    assert!(!other.is_pending());
+}
+
+#[test]
+fn event_whose_closure_and_data_panic_when_dropped_raises_the_first_panic() {
+    struct Data(OnDrop<fn()>);
+    impl Serialize for Data {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            self.0.hold();
+            serializer.serialize_unit()
+        }
+    }
+    let ends: [fn(Event); 3] = [
+        drop,
+        |event| event.free(),
+        |event| {
+            let base = event.base();
+            event.set_timer(&base, |_| {}).unwrap();
+        },
+    ];
+    for end in ends {
+        let base = EventBase::new().unwrap();
+        let closure = OnDrop(|| panic!("closure"));
+        let event = Event::timer(&base, move |_| closure.hold()).unwrap();
+        event.set_data(Data(OnDrop(|| panic!("data"))));
+        assert_eq!(panic_of(|| end(event)), "closure");
+    }
 }

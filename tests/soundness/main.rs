@@ -17,6 +17,7 @@ mod kinds;
 mod listener;
 mod monkey;
 mod signal;
+mod subscriber;
 #[cfg(feature = "openssl")]
 mod tls;
 
@@ -103,6 +104,7 @@ macro_rules! cases {
             panic_in_a_captured_drop_inside_its_own_callback_comes_out_of_the_loop,
             panic_in_a_captured_drop_during_another_callback_comes_out_of_the_loop,
             panic_in_the_callback_and_in_a_captured_drop_passes_the_first_on,
+            panic_after_free_and_in_a_captured_drop_passes_the_first_on,
             panic_whose_payload_panics_when_dropped_does_not_replace_the_first,
             panic_in_a_nested_loop_passes_through_both_loops,
             nested_loop_of_the_same_base_is_refused_and_the_outer_goes_on,
@@ -156,6 +158,7 @@ macro_rules! queued_classes {
                 panic_after_the_handle_was_dropped_frees_it_once,
                 panic_in_a_captured_drop_inside_its_own_callback_comes_out_of_the_loop,
                 panic_in_the_callback_and_in_a_captured_drop_passes_the_first_on,
+                panic_after_free_and_in_a_captured_drop_passes_the_first_on,
                 panic_in_a_nested_loop_passes_through_both_loops,
                 nested_loop_of_the_same_base_is_refused_and_the_outer_goes_on,
                 captured_drop_may_use_the_siblings_and_the_base,
@@ -651,6 +654,24 @@ fn panic_in_the_callback_and_in_a_captured_drop_passes_the_first_on<C: Class>() 
     });
     C::fire(&handle);
     slot.replace(Some(handle));
+    assert_eq!(panic_of(|| run_once(&base)), "first");
+    assert_eq!(drops.count(), 1);
+    assert_eq!(run(&base), LoopEnd::NoEvents);
+}
+
+/// Other than in the case above, the handle outlives the callback, and the captured value
+/// panics during another panic, too.
+fn panic_after_free_and_in_a_captured_drop_passes_the_first_on<C: Class>() {
+    let base = EventBase::new().unwrap();
+    let drops = Drops::default();
+    let (token, second) = (drops.token(), OnDrop(|| panic!("second")));
+    let handle = C::make(&base, move |this| {
+        token.hold();
+        second.hold();
+        C::free(this);
+        panic!("first");
+    });
+    C::fire(&handle);
     assert_eq!(panic_of(|| run_once(&base)), "first");
     assert_eq!(drops.count(), 1);
     assert_eq!(run(&base), LoopEnd::NoEvents);
