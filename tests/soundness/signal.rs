@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, raise};
 use php_event::{Error, Event, EventBase, LoopEnd};
@@ -289,4 +289,24 @@ fn moved_to_another_base_in_its_own_callback_with_calls_owed_runs_there() {
     over_the_loops_frames(|| event.del().unwrap());
     drop(event);
     assert_eq!(drops.count(), 1);
+}
+
+/// 20,000 took half a minute when each end looked at all the others.
+#[test]
+fn many_signal_events_end_in_linear_time() {
+    let _turn = signals_turn();
+    let base = EventBase::new().unwrap();
+    let events: Vec<_> = (0..20_000)
+        .map(|_| {
+            let (event, _calls) = counted(&base, libc::SIGUSR1);
+            event.add_signal(None).unwrap();
+            event
+        })
+        .collect();
+    let start = Instant::now();
+    drop(events);
+    let took = start.elapsed();
+    assert!(took < Duration::from_secs(5), "{took:?}");
+    let (event, _calls) = counted(&EventBase::new().unwrap(), libc::SIGUSR1);
+    event.add_signal(None).unwrap(); // the signals are anyone's again
 }
