@@ -25,4 +25,4 @@ pub(crate) use generation::generation;
 pub(crate) use guard::{Loop, guard, panic_waits, release, resume};
 pub(crate) use lend::{Lent, lend, reclaim, upgrade};
 pub(crate) use loops::{LoopScope, in_loop};
-pub(crate) use slot::Slot;
+pub(crate) use slot::{Called, Slot};

@@ -7,10 +7,22 @@ use std::thread;
 
 use super::discard;
 
+/// What became of a call of a slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Called {
+    /// The closure ran.
+    Ran,
+    /// The closure is running further up the stack, and is not entered again.
+    Busy,
+    /// There is no closure.
+    Unset,
+}
+
 /// A user's closure that may replace or drop its own slot while it runs.
 pub(crate) struct Slot<F: ?Sized> {
     f: RefCell<Option<Box<F>>>,
     edits: Cell<u64>, // `call` puts the closure back only if `set` has not moved this
+    running: Cell<Option<u64>>, // `edits` at the start of the innermost call that is running
 }
 
 impl<F: ?Sized> Slot<F> {
@@ -18,6 +30,7 @@ impl<F: ?Sized> Slot<F> {
         Self {
             f: RefCell::new(Some(f)),
             edits: Cell::new(0),
+            running: Cell::new(None),
         }
     }
 
@@ -26,6 +39,7 @@ impl<F: ?Sized> Slot<F> {
         Self {
             f: RefCell::new(None),
             edits: Cell::new(0),
+            running: Cell::new(None),
         }
     }
 
@@ -37,19 +51,26 @@ impl<F: ?Sized> Slot<F> {
         self.f.replace(f)
     }
 
-    /// Runs the closure with nothing borrowed, and tells whether it ran. A closure that is
-    /// running is not entered again: the inner call does nothing.
-    pub(crate) fn call(&self, run: impl FnOnce(&mut F)) -> bool {
-        let Some(f) = self.f.take() else { return false };
+    /// Runs the closure with nothing borrowed. A closure that is running is not entered again:
+    /// the inner call does nothing.
+    pub(crate) fn call(&self, run: impl FnOnce(&mut F)) -> Called {
+        let edits = self.edits.get();
+        let Some(f) = self.f.take() else {
+            return match self.running.get() == Some(edits) {
+                true => Called::Busy,
+                false => Called::Unset,
+            };
+        };
         let mut taken = PutBack {
             slot: self,
-            edits: self.edits.get(),
+            edits,
+            outer: self.running.replace(Some(edits)),
             f: Some(f),
         };
         if let Some(f) = taken.f.as_mut() {
             run(f);
         }
-        true
+        Called::Ran
     }
 }
 
@@ -57,15 +78,49 @@ impl<F: ?Sized> Slot<F> {
 struct PutBack<'a, F: ?Sized> {
     slot: &'a Slot<F>,
     edits: u64,
+    outer: Option<u64>, // the `running` of the call around this one
     f: Option<Box<F>>,
 }
 
 impl<F: ?Sized> Drop for PutBack<'_, F> {
     fn drop(&mut self) {
+        self.slot.running.set(self.outer);
         if self.slot.edits.get() == self.edits {
             self.slot.f.replace(self.f.take());
         } else if thread::panicking() {
             discard(self.f.take()); // a second panic would end the process
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_slot_is_unset_and_a_running_one_is_busy() {
+        let slot: Slot<dyn FnMut()> = Slot::empty();
+        assert_eq!(slot.call(|f| f()), Called::Unset);
+        drop(slot.set(Some(Box::new(|| ()))));
+        let ran = slot.call(|f| {
+            f();
+            assert_eq!(slot.call(|f| f()), Called::Busy);
+        });
+        assert_eq!(ran, Called::Ran);
+        assert_eq!(slot.call(|f| f()), Called::Ran);
+    }
+
+    #[test]
+    fn a_slot_that_its_running_closure_empties_is_unset_and_a_new_closure_runs() {
+        let slot: Slot<dyn FnMut()> = Slot::new(Box::new(|| ()));
+        let ran = slot.call(|_| {
+            drop(slot.set(None));
+            assert_eq!(slot.call(|f| f()), Called::Unset);
+            drop(slot.set(Some(Box::new(|| ()))));
+            let inner = slot.call(|_| assert_eq!(slot.call(|f| f()), Called::Busy));
+            assert_eq!(inner, Called::Ran);
+        });
+        assert_eq!(ran, Called::Ran);
+        assert_eq!(slot.call(|f| f()), Called::Ran);
     }
 }

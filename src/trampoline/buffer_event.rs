@@ -12,6 +12,7 @@ use super::{guard, panic_waits, release, upgrade};
 use crate::buffer::Side;
 use crate::buffer_event::{self, FilterState};
 use crate::flags::{BufferEventFlags, EventFlags, FilterResult, FlushMode};
+use crate::runtime::Called;
 use crate::{EventBufferEvent, ffi};
 
 /// # Safety
@@ -25,9 +26,12 @@ pub(crate) unsafe extern "C" fn on_bev_read(_bev: *mut ffi::bufferevent, arg: *m
         inner,
         |inner| inner.run_later(EventFlags::READ),
         |this| {
-            let done = this.0.is_stale() || this.0.read.call(|f| f(this));
+            let called = match this.0.is_stale() {
+                true => Called::Ran,
+                false => this.0.read.call(|f| f(this)),
+            };
             this.refill();
-            done
+            called
         },
     );
 }
@@ -82,15 +86,16 @@ pub(crate) unsafe extern "C" fn on_bev_event(
 fn run(
     inner: Rc<buffer_event::Inner>,
     later: impl FnOnce(&buffer_event::Inner),
-    now: impl FnOnce(&EventBufferEvent) -> bool,
+    now: impl FnOnce(&EventBufferEvent) -> Called,
 ) {
     let base = inner.base();
     let this = EventBufferEvent(inner); // may be the last handle: then it goes in `release`
-    let done = Cell::new(!panic_waits());
-    if done.get() {
-        guard(&base, || done.set(now(&this)));
+    let called = Cell::new(Called::Busy);
+    if !panic_waits() {
+        called.set(Called::Ran); // a panic of the closure's own is no reason to call it again
+        guard(&base, || called.set(now(&this)));
     }
-    if !done.get() {
+    if called.get() == Called::Busy {
         later(&this.0);
     }
     release(&base, this);

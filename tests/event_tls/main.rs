@@ -3,6 +3,7 @@
 
 mod bytes;
 mod ending;
+mod matrix;
 mod pairs;
 mod peers;
 mod php_defaults;
