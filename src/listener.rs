@@ -1,42 +1,44 @@
 //! `EventListener`: a listening socket whose connections go to a closure.
 //!
-//! Owns: what [`Inner`] has. Lent to C: one weak count of it, from `make` to its end.
-//! Runs user code: the accept and error closures, through `trampoline`.
-#![allow(unsafe_code)]
+//! Owns: what [`Inner`] has. Lent to C: one weak count of it, until the listener is freed.
+//! Runs user code: the accept and error closures.
+#![allow(unsafe_code)] // hands the listener its socket
 
+mod entry;
 mod inner;
 mod target;
 
 use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
-use std::os::fd::{BorrowedFd, RawFd};
+use std::os::fd::RawFd;
 use std::rc::Rc;
 use std::time::Duration;
-use std::{fmt, io, ptr};
+use std::{fmt, io};
 
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
 use inner::Accept;
-pub(crate) use inner::Inner;
+use inner::Inner;
 pub use target::ListenerTarget;
 
 use crate::address::SocketName;
-use crate::error::{Error, Result, cvt, cvt_p};
+use crate::error::{Error, Result};
 use crate::flags::ListenerFlags;
+use crate::native::evconnlistener::OwnedListener;
+use crate::runtime::{Lent, Slot};
 use crate::stream::Stream;
-use crate::trampoline::{self, Slot};
-use crate::{Event, EventBase, ffi};
+use crate::{Event, EventBase};
 
 /// How long a listener without an error closure pauses when it cannot accept.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// A listening socket whose connections go to a closure.
 ///
-/// A handle is counted: a clone is the same listener, as a PHP variable would be. When the
-/// last handle goes, the listener is freed, as by [`free`](Self::free); inside its own
-/// closure that happens when the closure returns, and what else was waiting to be accepted is
-/// not. The closures get the listener's own handle, so they need not capture one, which
-/// would keep the listener for ever.
+/// A handle is counted: a clone is the same listener, as with a PHP variable. When the last
+/// handle is dropped, the listener is freed, as by [`free`](Self::free). Inside its own closure
+/// that happens when the closure returns, and connections that still wait are not accepted.
+/// The closures get the listener's handle as an argument. Do not capture one: it would keep
+/// the listener for ever.
 ///
 /// PHP: `EventListener`. libevent: `struct evconnlistener`.
 ///
@@ -74,36 +76,38 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// let listener = EventListener::new(&base, keep, ListenerFlags::empty(), -1, "127.0.0.1:0");
 /// ```
 #[derive(Clone)]
+#[must_use = "a listener is freed when its last handle is dropped, and accepts nothing then"]
 #[doc(alias = "evconnlistener")]
 pub struct EventListener(pub(crate) Rc<Inner>);
 
 impl EventListener {
-    /// Makes a listener on an address, or on a socket that it owns from then on.
+    /// Makes a listener on an address, or on a socket that it then owns.
     ///
     /// `callback` runs once for each connection, with the listener, the connection, and the
-    /// peer's IP address and port, which a unix socket's peer does not have. One readiness
-    /// brings all connections that wait, unless the closure disables or frees the listener.
-    /// The connection is the closure's: dropped, it is closed.
+    /// peer's IP address and port; peers on unix sockets have none. The loop accepts all
+    /// connections that wait in one go, unless the closure disables or frees the listener.
+    /// The closure owns the connection, which closes when it is dropped.
     ///
-    /// `target` is text such as `127.0.0.1:80`, `[::]:80` (IPv4 as well, where the system's
-    /// default has it so), `unix:/run/app.sock`, or one of the other forms of
-    /// [`ListenerTarget`]. Port 0 takes any free one; [`get_socket_name`](Self::get_socket_name)
-    /// tells which. A unix path must not exist, and is not removed. For `SO_REUSEPORT` or IPv6
-    /// alone, give a stream of [`stream_socket_server`](crate::stream::stream_socket_server).
+    /// `target` is an [`Address`](crate::Address) as text, such as `127.0.0.1:80`, `[::]:80`
+    /// (which includes IPv4 where that is the system's default) or `unix:/run/app.sock`, or
+    /// another form of [`ListenerTarget`]. Port 0 takes a free one;
+    /// [`get_socket_name`](Self::get_socket_name) returns it. A unix path must not exist, and is
+    /// not removed. For `SO_REUSEPORT`, IPv6 alone or a host name, give a stream made by
+    /// [`stream_socket_server`](crate::stream::stream_socket_server).
     ///
-    /// `backlog` is how many connections wait to be accepted: negative is 128, 0 leaves a
-    /// given socket alone that listens already.
+    /// `backlog` is how many connections wait to be accepted. A negative number is 128; 0
+    /// leaves the backlog of a socket that listens already.
     ///
     /// PHP: `EventListener::__construct`, with `$data` between the callback and the flags,
     /// which a closure captures. libevent: `evconnlistener_new`, `evconnlistener_new_bind`.
-    /// Unlike PHP's, the socket is owned, a given one is always set not to block, a name is
-    /// refused, since to resolve it could block, and so is a port that is no number of 16 bits.
+    /// Unlike PHP, it owns the socket, makes a given one non-blocking, and refuses host names,
+    /// whose lookup could block, and ports above 65535.
     ///
     /// # Errors
-    /// [`Error::Argument`] for an address that cannot be read, a backlog of 0 with one, and
-    /// `OPT_THREADSAFE`; [`Error::Io`] with the address and the cause when it is in use, not
-    /// ours, or not allowed, and for a given socket that cannot listen; [`Error::Freed`],
-    /// [`Error::Forked`]; [`Error::Call`] without memory.
+    /// [`Error::Argument`] for text that is no address, an address with a backlog of 0, and
+    /// `OPT_THREADSAFE`; [`Error::Io`] with the address and the cause when it is in use, not an
+    /// address of this machine, or not allowed, and for a given socket that cannot listen;
+    /// [`Error::Freed`], [`Error::Forked`]; [`Error::Call`] without memory.
     ///
     /// # Examples
     /// ```
@@ -142,8 +146,7 @@ impl EventListener {
         target: ListenerTarget,
     ) -> Result<Self> {
         const CALL: &str = "EventListener::__construct";
-        let base = Rc::clone(base.inner());
-        base.usable(CALL)?;
+        base.inner().usable(CALL)?;
         if flags.contains(ListenerFlags::THREADSAFE) {
             let reason =
                 "OPT_THREADSAFE asks for locks; a listener stays in the thread of its base";
@@ -151,8 +154,7 @@ impl EventListener {
         }
         let (socket, fd) = target.listen(CALL, flags, backlog)?;
         let listener = Self(Rc::new(Inner {
-            raw: Cell::new(ptr::null_mut()),
-            arg: Cell::new(ptr::null_mut()),
+            native: RefCell::default(),
             fd,
             socket: RefCell::new(Some(socket)),
             pause: RefCell::default(),
@@ -161,46 +163,23 @@ impl EventListener {
             accept: Slot::new(callback),
             failure: Slot::new(Box::new(Self::pause)),
             blocking: flags.contains(ListenerFlags::LEAVE_SOCKETS_BLOCKING),
-            base,
+            base: Rc::clone(base.inner()),
         }));
-        listener.hand_to_c(CALL)?;
+        let (inner, lent) = (&listener.0, Lent::new(&listener.0));
+        let base = inner.base.native();
+        let (accept, failure) = (entry::on_accept, entry::on_accept_failure);
+        // SAFETY: `inner` holds the base and the socket for longer than `native`, in which it
+        // keeps the listener; both entry points take their argument for an `Inner`.
+        let native = unsafe { OwnedListener::new(CALL, base, fd, accept, failure, lent) }?;
+        inner.native.replace(Some(native));
+        inner.base.note_priority(inner.base.middle_priority());
         if !flags.contains(ListenerFlags::DISABLED) {
             listener.enable_as(CALL)?;
         }
         Ok(listener)
     }
 
-    fn hand_to_c(&self, call: &'static str) -> Result<()> {
-        let (inner, base) = (&self.0, &self.0.base);
-        let arg = trampoline::lend(inner);
-        // What is accepted does not block and is closed on exec. The start is ours, since
-        // libevent would say nothing of a descriptor that the backend refuses.
-        let flags = ListenerFlags::CLOSE_ON_EXEC | ListenerFlags::DISABLED;
-        // SAFETY: `inner` holds the base and the socket for as long as the listener lives, and
-        // `arg` stays lent until `release` has freed it.
-        let raw = unsafe {
-            ffi::evconnlistener_new(
-                base.raw(),
-                Some(trampoline::on_accept),
-                arg,
-                flags.bits(),
-                0, // it listens already
-                inner.fd,
-            )
-        };
-        let raw = cvt_p(call, raw).inspect_err(|_error| {
-            // SAFETY: lent above, and libevent made no listener that holds it.
-            unsafe { trampoline::reclaim::<Inner>(arg) };
-        })?;
-        inner.raw.set(raw);
-        inner.arg.set(arg);
-        base.note_priority(base.middle_priority());
-        // SAFETY: `raw` is not freed; the entry point gets the `arg` of the other.
-        unsafe { ffi::evconnlistener_set_error_cb(raw, Some(trampoline::on_accept_failure)) };
-        Ok(())
-    }
-
-    /// The number of the socket; none once freed.
+    /// The descriptor number of the socket; `None` after [`free`](Self::free).
     ///
     /// PHP: the property `EventListener::$fd`. libevent: `evconnlistener_get_fd`.
     ///
@@ -216,11 +195,11 @@ impl EventListener {
     #[doc(alias = "EventListener::$fd", alias = "evconnlistener_get_fd")]
     #[must_use]
     pub fn fd(&self) -> Option<RawFd> {
-        (!self.0.raw.get().is_null()).then_some(self.0.fd)
+        self.0.native.borrow().as_ref().map(|_| self.0.fd)
     }
 
-    /// Accepts connections, as a listener does from the start without `OPT_DISABLED`. An
-    /// enabled one stays so.
+    /// Starts to accept connections, as a listener made without `OPT_DISABLED` does at once.
+    /// Does nothing to an enabled listener.
     ///
     /// PHP: `EventListener::enable`. libevent: `evconnlistener_enable`.
     ///
@@ -245,16 +224,14 @@ impl EventListener {
     }
 
     fn enable_as(&self, call: &'static str) -> Result<()> {
-        let raw = self.0.usable(call)?;
+        self.0.usable(call)?.enable(call)?;
         self.0.pause.take();
-        // SAFETY: `raw` is not freed.
-        cvt(call, unsafe { ffi::evconnlistener_enable(raw) })?;
         self.0.enabled.set(true);
         Ok(())
     }
 
-    /// Accepts nothing: connections wait in the system, up to the backlog, and the listener
-    /// does not keep the loop running. A disabled one stays so.
+    /// Stops accepting: connections wait in the system, up to the backlog, and the listener
+    /// does not keep the loop running. Does nothing to a disabled listener.
     ///
     /// PHP: `EventListener::disable`. libevent: `evconnlistener_disable`.
     ///
@@ -275,18 +252,17 @@ impl EventListener {
     #[doc(alias = "EventListener::disable", alias = "evconnlistener_disable")]
     pub fn disable(&self) -> Result<()> {
         const CALL: &str = "EventListener::disable";
-        let raw = self.0.usable(CALL)?;
+        self.0.usable(CALL)?.disable(CALL)?;
         self.0.pause.take();
         self.0.enabled.set(false);
-        // SAFETY: `raw` is not freed.
-        cvt(CALL, unsafe { ffi::evconnlistener_disable(raw) }).map(drop)
+        Ok(())
     }
 
-    /// Gives the listener another closure for its connections. Inside the old one it serves
-    /// the next connection, and the old one is dropped when it returns.
+    /// Replaces the closure for connections. Called inside the old one, the new one gets the
+    /// next connection, and the old one is dropped when it returns.
     ///
-    /// PHP: `EventListener::setCallback`. libevent: `evconnlistener_set_cb`. Unlike PHP's,
-    /// which keeps the data where none is given, it replaces all that the old one captured.
+    /// PHP: `EventListener::setCallback`. libevent: `evconnlistener_set_cb`. Unlike PHP, which
+    /// keeps `$data` when none is given, what the old closure captured is dropped with it.
     ///
     /// # Errors
     /// [`Error::Freed`], [`Error::Forked`].
@@ -310,17 +286,18 @@ impl EventListener {
         Ok(())
     }
 
-    /// Gives the listener a closure for when a connection cannot be accepted, most often
-    /// because the process is out of descriptors.
+    /// Sets a closure that runs when a connection cannot be accepted, most often because the
+    /// process has no descriptor left.
     ///
-    /// In it, [`EventUtil::get_last_socket_errno`](crate::EventUtil::get_last_socket_errno)
-    /// tells why. The connection goes on waiting, so the closure runs again and again, in
-    /// each turn of the loop, unless it disables the listener, until something was closed.
+    /// There, [`EventUtil::get_last_socket_errno`](crate::EventUtil::get_last_socket_errno)
+    /// returns the cause. The connection goes on waiting, so the closure runs in each turn of
+    /// the loop until a descriptor is free, or until it disables the listener.
     ///
-    /// A listener without one logs the first failure, pauses for 100 ms and tries again.
+    /// A listener without such a closure logs the first failure, pauses for 100 ms and tries
+    /// again.
     ///
-    /// PHP: `EventListener::setErrorCallback`. libevent: `evconnlistener_set_error_cb`. PHP's
-    /// listener without one spins, and warns in each turn.
+    /// PHP: `EventListener::setErrorCallback`. libevent: `evconnlistener_set_error_cb`. In PHP,
+    /// a listener without one spins, and warns in each turn.
     ///
     /// # Errors
     /// [`Error::Freed`], [`Error::Forked`].
@@ -350,26 +327,47 @@ impl EventListener {
         Ok(())
     }
 
-    /// What a listener does that was given no closure for it.
+    /// What a listener without an error closure does when accepting fails.
     fn pause(&self) {
         let cause = io::Error::last_os_error();
         if !self.0.failing.replace(true) {
-            tracing::warn!("accepting fails, again after {PAUSE:?}: {cause}");
+            tracing::warn!("accepting fails, next try in {PAUSE:?}: {cause}");
         }
         if self.disable().is_err() {
-            return; // the log's reader freed it
+            return; // the tracing subscriber freed it
         }
         let listener = Rc::downgrade(&self.0);
-        let again = Event::timer(&EventBase::of(&self.0.base), move |_event| {
-            if let Some(inner) = listener.upgrade() {
-                Self(inner).enable().ok();
+        let again = Event::timer(&EventBase::of(&self.0.base), move |timer| {
+            if let Some(inner) = listener.upgrade()
+                && let Err(Error::Call { .. }) = Self(inner).enable()
+            {
+                timer.add(Some(PAUSE)).ok(); // the backend refused: try again
             }
         });
         let added = again.and_then(|timer| timer.add(Some(PAUSE)).map(|()| timer));
         drop(self.0.pause.replace(added.ok()));
     }
 
-    /// The listener's base: the same one that it was made with, for loops, timers and all else.
+    /// The base that the listener belongs to. Unlike [`get_base`](Self::get_base), it is there
+    /// after [`free`](Self::free), too.
+    ///
+    /// Beyond PHP.
+    ///
+    /// # Examples
+    /// ```
+    /// use php_event::{EventBase, EventListener, ListenerFlags};
+    ///
+    /// let base = EventBase::new()?;
+    /// let listener = EventListener::new(&base, |_, _, _| {}, ListenerFlags::empty(), -1, "127.0.0.1:0")?;
+    /// assert_eq!(listener.base(), base);
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
+    #[must_use]
+    pub fn base(&self) -> EventBase {
+        EventBase::of(&self.0.base)
+    }
+
+    /// The base that the listener belongs to.
     ///
     /// PHP: `EventListener::getBase`, whose result does not keep the base alive and may free it
     /// twice. libevent: `evconnlistener_get_base`.
@@ -391,11 +389,11 @@ impl EventListener {
     /// ```
     #[doc(alias = "EventListener::getBase", alias = "evconnlistener_get_base")]
     pub fn get_base(&self) -> Result<EventBase> {
-        self.0.not_freed("EventListener::getBase")?;
+        self.0.native("EventListener::getBase")?;
         Ok(EventBase::of(&self.0.base))
     }
 
-    /// Where the listener is bound: IP address and port, or a path.
+    /// The address that the listener is bound to.
     ///
     /// PHP: `EventListener::getSocketName`, which never fills `$address` and `$port`.
     /// libevent: none; the system's `getsockname`.
@@ -415,16 +413,13 @@ impl EventListener {
     #[doc(alias = "EventListener::getSocketName", alias = "getsockname")]
     pub fn get_socket_name(&self) -> Result<SocketName> {
         const CALL: &str = "EventListener::getSocketName";
-        self.0.not_freed(CALL)?;
-        // SAFETY: the listener owns the socket until it is freed, which it is not.
-        let fd = unsafe { BorrowedFd::borrow_raw(self.0.fd) };
-        SocketName::of(CALL, &fd)
+        SocketName::of(CALL, &self.0.native(CALL)?.socket())
     }
 
-    /// Frees the listener: it stops listening, its closures and its socket are dropped, and
-    /// every later call answers [`Error::Freed`]. In one of its own closures that one is
-    /// dropped when it returns. A socket that has other owners stays open. Freeing twice is
-    /// harmless.
+    /// Frees the listener: it stops accepting, its closures and its socket are dropped, and
+    /// later calls return [`Error::Freed`]. Called inside one of its closures, that closure is
+    /// dropped when it returns. A socket with other owners stays open. Does nothing the second
+    /// time.
     ///
     /// PHP: `EventListener::free`. libevent: `evconnlistener_free`.
     ///
@@ -464,8 +459,13 @@ impl Serialize for EventListener {
 
 impl fmt::Debug for EventListener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let native = self.0.native.borrow();
+        let raw: &dyn fmt::Debug = match &*native {
+            Some(native) => native,
+            None => &"freed",
+        };
         f.debug_struct("EventListener")
-            .field("raw", &self.0.raw.get())
+            .field("raw", raw)
             .field("fd", &self.fd())
             .finish_non_exhaustive()
     }

@@ -4,7 +4,6 @@
 mod buffer_event;
 mod dns;
 mod http;
-mod listener;
 
 pub(crate) use buffer_event::{
     on_bev_event, on_bev_read, on_bev_write, on_filter_input, on_filter_output,
@@ -14,7 +13,6 @@ pub(crate) use http::{
     on_accept_error, on_answer, on_answer_error, on_answer_head, on_bufferevent, on_client_close,
     on_client_input, on_client_turn, on_close, on_complete, on_input, on_request, on_turn,
 };
-pub(crate) use listener::{on_accept, on_accept_failure};
 
 pub(crate) use crate::runtime::{Slot, lend, reclaim};
 use crate::runtime::{guard, panic_waits, release, upgrade};

@@ -9,7 +9,7 @@ use std::cell::{Cell, RefCell};
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -721,4 +721,43 @@ fn a_thousand_connections_leave_no_descriptor_behind() {
         drop(listener);
         assert_eq!((calls.get(), descriptors()), (1_000, before));
     });
+}
+
+/// The backend may refuse to watch the socket again, as epoll does at a limit of the system.
+#[test]
+#[allow(unsafe_code)]
+fn refused_after_a_pause_it_pauses_again() {
+    let base = EventBase::new().unwrap();
+    let listener = failing(&base);
+    run_once(&base); // accepting fails
+    let calls = Rc::new(Cell::new(0));
+    let count = calls.clone();
+    listener
+        .set_error_callback(move |this: &EventListener| {
+            count.set(count.get() + 1);
+            this.disable().unwrap();
+        })
+        .unwrap();
+    let number = listener.fd().unwrap();
+    let file = File::open("/dev/null").unwrap(); // which epoll refuses
+    // SAFETY: the number is the listener's, and open.
+    let socket = unsafe { BorrowedFd::borrow_raw(number) };
+    let socket = socket.try_clone_to_owned().unwrap();
+    // SAFETY: the number stands for the file until the second `dup2`.
+    assert_eq!(unsafe { libc::dup2(file.as_raw_fd(), number) }, number);
+    run_once(&base); // the pause is over
+    assert_eq!(calls.get(), 0);
+    // SAFETY: the number stands for the listener's socket again.
+    assert_eq!(unsafe { libc::dup2(socket.as_raw_fd(), number) }, number);
+    run(&base);
+    assert_eq!(calls.get(), 1);
+}
+
+#[test]
+fn its_base_is_known_after_it_was_freed_too() {
+    let base = EventBase::new().unwrap();
+    let (listener, _address, _accepted) = keeping(&base, NO_FLAGS);
+    listener.free();
+    assert_eq!(listener.base(), base);
+    assert!(listener.get_base().is_err());
 }

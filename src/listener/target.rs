@@ -1,6 +1,6 @@
 //! [`ListenerTarget`]: what a listener listens on.
 //!
-//! Owns: the socket that it was given, or the one that it bound, until the listener has it.
+//! Owns: the socket that it was given or made, until the listener takes it.
 //! Lent to C: nothing. Runs user code: the `AsFd` of a given socket, once.
 
 use std::net::{SocketAddr, TcpListener};
@@ -15,12 +15,12 @@ use crate::error::{Error, Result};
 use crate::flags::ListenerFlags;
 use crate::stream::Stream;
 
-/// What an [`EventListener`](crate::EventListener) listens on: an address that it is to bind,
-/// or a socket that it is to own.
+/// What an [`EventListener`](crate::EventListener) listens on: an address that it binds, or a
+/// socket that it owns.
 ///
-/// An address is text, `ip:port`, `[v6]:port` or `unix:PATH`, or a [`SocketAddr`]. A socket is
-/// a [`Stream`], a [`TcpListener`], a [`UnixListener`], an [`OwnedFd`], or by
-/// [`socket`](Self::socket) anything else that owns one.
+/// An address is text, an [`Address`] or a [`SocketAddr`]. A socket is a [`Stream`], a
+/// [`TcpListener`], a [`UnixListener`], an [`OwnedFd`], or, with [`socket`](Self::socket),
+/// anything else that owns one.
 ///
 /// PHP: the argument `$target` of `EventListener::__construct`.
 ///
@@ -43,8 +43,8 @@ enum Kind {
 }
 
 impl ListenerTarget {
-    /// A socket that is bound, or listens already, of any type that owns one. Share it with an
-    /// `Rc`.
+    /// A socket that is bound, or listens already, of any type that owns one. An `Rc` shares
+    /// it.
     ///
     /// # Examples
     /// ```
@@ -62,7 +62,7 @@ impl ListenerTarget {
         Self(Kind::Socket(Box::new(socket)))
     }
 
-    /// Makes the socket listen. Its number is asked for once.
+    /// Makes the socket listen. Asks a given socket for its descriptor once.
     pub(super) fn listen(
         self,
         call: &'static str,
@@ -117,7 +117,7 @@ fn bind(
     bound.map_err(|error| named(call, text, &error))
 }
 
-/// Sees to it that a socket listens and that accepting does not block.
+/// Makes a given socket listen and not block.
 fn prepare(socket: &dyn AsFd, backlog: i32) -> io::Result<RawFd> {
     let fd = socket.as_fd();
     let socket = SockRef::from(&fd);
@@ -148,21 +148,21 @@ fn parse(call: &'static str, text: &str) -> Result<Address> {
 }
 
 impl From<&str> for ListenerTarget {
-    /// An address: `ip:port`, `[v6]:port`, `unix:PATH`.
+    /// An [`Address`] as text.
     fn from(address: &str) -> Self {
         Self(Kind::Text(address.to_owned()))
     }
 }
 
 impl From<String> for ListenerTarget {
-    /// An address: `ip:port`, `[v6]:port`, `unix:PATH`.
+    /// An [`Address`] as text.
     fn from(address: String) -> Self {
         Self(Kind::Text(address))
     }
 }
 
 impl From<&String> for ListenerTarget {
-    /// An address: `ip:port`, `[v6]:port`, `unix:PATH`.
+    /// An [`Address`] as text.
     fn from(address: &String) -> Self {
         Self(Kind::Text(address.clone()))
     }

@@ -8,6 +8,7 @@ pub(crate) mod bufferevent;
 #[cfg(feature = "openssl")]
 pub(crate) mod bufferevent_ssl;
 pub(crate) mod evbuffer;
+pub(crate) mod evconnlistener;
 mod event;
 mod event_base;
 mod event_config;

@@ -222,7 +222,7 @@ fn flags_and_backlogs_that_fit_no_address_are_refused() {
     }
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     let unknown = ListenerFlags::from_bits_retain(1 << 20);
-    on(&base, unknown, -1, "127.0.0.1:0").unwrap(); // as in PHP
+    drop(on(&base, unknown, -1, "127.0.0.1:0").unwrap()); // as in PHP
 }
 
 /// PHP's listener would wait in the second accept for ever: its socket blocks.
