@@ -31,7 +31,7 @@ use inner::Link;
 pub(crate) use inner::{Inner, Kind, Native};
 pub use limits::RateLimit;
 #[cfg(feature = "openssl")]
-pub(crate) use tls::{accept_native, connect_native};
+pub(crate) use tls::accept_native;
 
 use crate::EventBase;
 use crate::error::{Error, Result};

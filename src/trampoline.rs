@@ -10,8 +10,7 @@ pub(crate) use buffer_event::{
 };
 pub(crate) use dns::{on_ipv4_answer, on_ipv6_answer};
 pub(crate) use http::{
-    on_accept_error, on_answer, on_answer_error, on_answer_head, on_bufferevent, on_client_close,
-    on_client_input, on_client_turn, on_close, on_complete, on_input, on_request, on_turn,
+    on_accept_error, on_bufferevent, on_close, on_complete, on_input, on_request, on_turn,
 };
 
 pub(crate) use crate::runtime::{Slot, lend, reclaim};

@@ -60,14 +60,6 @@ pub(crate) fn with_port(mut address: SocketAddr, port: u16) -> SocketAddr {
     address
 }
 
-/// The IP address as text: with its zone, without a port and brackets.
-pub(crate) fn ip_text(address: &SocketAddr) -> String {
-    match address {
-        SocketAddr::V6(v6) if v6.scope_id() != 0 => format!("{}%{}", v6.ip(), v6.scope_id()),
-        _ => address.ip().to_string(),
-    }
-}
-
 fn ip(text: &str) -> Result<Option<SocketAddr>, Reason> {
     let bare = match text.strip_prefix('[') {
         None => text,

@@ -171,7 +171,17 @@ fn a_name_has_every_address_of_it_once() {
 }
 
 mod hosts {
-    use super::super::host::{Host, LABEL_MAX, NAME_MAX, ip_text};
+    use std::net::SocketAddr;
+
+    use super::super::host::{Host, LABEL_MAX, NAME_MAX};
+
+    /// The IP address as text: with its zone, without a port and brackets.
+    fn ip_text(address: &SocketAddr) -> String {
+        match address {
+            SocketAddr::V6(v6) if v6.scope_id() != 0 => format!("{}%{}", v6.ip(), v6.scope_id()),
+            _ => address.ip().to_string(),
+        }
+    }
 
     fn name(host: &str) -> (String, bool) {
         match Host::parse(host) {

@@ -123,6 +123,17 @@ impl EventBufferEvent {
         self.expect_connected(call)
     }
 
+    /// Takes a socket that is connecting. The event callback tells what comes of it.
+    pub(crate) fn take_connecting(
+        &self,
+        call: &'static str,
+        socket: impl AsFd + 'static,
+    ) -> Result<()> {
+        self.set_socket(call, socket)?;
+        self.0.link.set(Link::Begun);
+        self.expect_connected(call)
+    }
+
     /// Has libevent tell when its descriptor, which is connecting, is connected.
     pub(super) fn expect_connected(&self, call: &'static str) -> Result<()> {
         let expects = self.with(call, |view| view.expect_connected(call))?;

@@ -95,20 +95,6 @@ pub(crate) fn accept_native(
     cvt_p(CALL, raw)
 }
 
-/// A client's bufferevent with TLS and without a descriptor, for evhttp: it frees the session
-/// and closes the descriptor with itself.
-pub(crate) fn connect_native(
-    call: &'static str,
-    base: &base::Inner,
-    context: &EventSslContext,
-    host: &str,
-) -> Result<*mut ffi::bufferevent> {
-    let session = Session::new(context.connecting(call, Some(host))?);
-    // SAFETY: evhttp, which takes the bufferevent, ends before `base`.
-    let raw = unsafe { bufferevent_ssl::owning(base.raw(), session, SslState::Connecting) };
-    cvt_p(call, raw)
-}
-
 impl EventBufferEvent {
     /// Makes a buffer event that speaks TLS on a connected socket.
     ///

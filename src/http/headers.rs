@@ -74,29 +74,6 @@ pub(super) unsafe fn append(
     cvt(call, rc).map(drop)
 }
 
-/// Appends copies of all headers of one list to another.
-///
-/// # Safety
-/// As for [`all`], for both.
-pub(super) unsafe fn copy(
-    call: &'static str,
-    from: *mut ffi::evkeyvalq,
-    to: *mut ffi::evkeyvalq,
-) -> Result<()> {
-    // SAFETY: the caller's duty.
-    let mut next = unsafe { (*from).tqh_first };
-    while !next.is_null() {
-        // SAFETY: an entry of the list, or the null at its end.
-        let entry = unsafe { &*next };
-        // SAFETY: the caller's duty; libevent copies both texts.
-        cvt(call, unsafe {
-            ffi::evhttp_add_header(to, entry.key, entry.value)
-        })?;
-        next = entry.next.tqe_next;
-    }
-    Ok(())
-}
-
 /// Removes the first header of that name; tells whether there was one.
 ///
 /// # Safety

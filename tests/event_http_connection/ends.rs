@@ -1,6 +1,7 @@
 //! Requests and connections that end while something is under way.
 
 use std::cell::RefCell;
+use std::io::ErrorKind;
 use std::rc::Rc;
 
 use php_event::{Error, EventBase, EventHttpConnection, EventHttpRequest, HttpError, LoopEnd};
@@ -131,7 +132,10 @@ fn cancelled_after_its_failure_and_before_the_call_it_is_not_told() {
     connection.make_request(&first, GET, "/").unwrap();
     connection.make_request(&silent, GET, "/").unwrap();
     run(&base);
-    assert_eq!(first.error(), Some(HttpError::NotConnected));
+    assert_eq!(
+        first.error(),
+        Some(HttpError::NotConnected(ErrorKind::ConnectionRefused))
+    );
     assert_eq!(silent.error(), Some(HttpError::Cancelled));
 }
 
@@ -300,7 +304,10 @@ fn panic_in_a_completion_callback_breaks_the_loop_at_once() {
     assert_eq!(text, "out of the callback");
     assert!(base.got_stop());
     assert_eq!(log.take(), [""; 0]);
-    assert_eq!(bad.error(), Some(HttpError::NotConnected));
+    assert_eq!(
+        bad.error(),
+        Some(HttpError::NotConnected(ErrorKind::ConnectionRefused))
+    );
     run(&base);
     assert_eq!(log.take(), ["second 0"]);
     connection.make_request(&bad, GET, "/").unwrap(); // its closure is still there

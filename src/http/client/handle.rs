@@ -2,10 +2,10 @@
 //!
 //! Owns, lends to C: nothing of its own. Runs no user code.
 
-use std::rc::Rc;
 use std::time::Duration;
 
-use super::{ClientConnection, EventHttpConnection, connection, line};
+use super::{ClientConnection, EventHttpConnection, connection};
+use crate::address::numeric_ip;
 use crate::error::{Error, Result};
 use crate::flags::HttpMethods;
 use crate::{EventBase, EventDnsBase, EventHttpRequest};
@@ -13,19 +13,19 @@ use crate::{EventBase, EventDnsBase, EventHttpRequest};
 impl EventHttpConnection {
     /// Makes a client's connection, which connects with its first request.
     ///
-    /// A numeric address goes without a DNS base. A name is looked up with each new connection;
-    /// its addresses are tried one after the other. Nothing blocks.
+    /// A numeric address needs no DNS base. A name is looked up for each new connection; its
+    /// addresses are tried one after the other. `unix:PATH`, with port 0, is a unix socket. Nothing
+    /// blocks.
     ///
-    /// Other than in PHP there are limits from the start: 64 KiB for an answer's head, 64 MiB
-    /// for its body.
+    /// Unlike PHP, limits apply by default: 64 KiB for an answer's head, 64 MiB for its body.
     ///
-    /// PHP: `EventHttpConnection::__construct` without a context.
+    /// PHP: `EventHttpConnection::__construct` without a context, which knows no unix sockets.
     /// libevent: `evhttp_connection_base_new`.
     ///
     /// # Errors
     /// [`Error::Argument`] for a name without a DNS base, where PHP blocks, for one with a control
-    /// byte, for port 0, and for a DNS base on another event base; [`Error::Freed`],
-    /// [`Error::Forked`] for the base; [`Error::Call`] without memory.
+    /// byte, for port 0 of a host, another port of a unix socket, and a DNS base on another event
+    /// base; [`Error::Freed`], [`Error::Forked`] for the base; [`Error::Call`] without memory.
     ///
     /// # Examples
     /// ```
@@ -63,16 +63,16 @@ impl EventHttpConnection {
 
     /// Makes a client's connection that speaks TLS, which connects with its first request.
     ///
-    /// The server hears the name, and its certificate must be for it, or for the address where
-    /// that is numeric, unless the context says otherwise. What fails in the handshake is
-    /// [`HttpError::NotConnected`](crate::HttpError::NotConnected).
+    /// The server is told the name, and its certificate must be for it, or for the address where
+    /// that is numeric, unless the context says otherwise. A handshake that fails ends the request
+    /// with [`HttpError::Tls`](crate::HttpError::Tls), which has the TLS library's reason.
     ///
-    /// PHP: `EventHttpConnection::__construct` with a context, which tells and compares no name.
+    /// PHP: `EventHttpConnection::__construct` with a context, which sends and compares no name.
     /// libevent: `evhttp_connection_base_bufferevent_new`, `bufferevent_openssl_socket_new`.
     ///
     /// # Errors
     /// [`Error::State`] when the context is for servers; [`Error::Argument`] for what can be no
-    /// host's name; otherwise as [`new`](Self::new).
+    /// host's name, such as a unix socket; otherwise as [`new`](Self::new).
     ///
     /// # Examples
     /// ```
@@ -101,27 +101,33 @@ impl EventHttpConnection {
     }
 
     /// Makes a request: it is sent when those before it have their answers. The connection is
-    /// made where there is none, and kept for the next request where the server keeps it.
+    /// made where there is none, and kept for the next request if the server keeps it.
     ///
     /// The URI is a path, a whole URI for a proxy, or for `OPTIONS` a `*`. `Host` and, where
     /// there is a body or the method is one that has a body, `Content-Length` are added unless
     /// they were set. The body, of `POST`, `PUT`, `PATCH`, `DELETE` and `OPTIONS`, is what is in
-    /// the request's output buffer. Redirects are not followed. A request that is over may be
+    /// the request's output buffer. With `Expect: 100-continue` the body waits for the server to
+    /// ask for it, but at most a second. Redirects are not followed. A request that is over may be
     /// made again, over this or another connection: it keeps its headers, and loses its answer
     /// and its body, which has gone out.
     ///
-    /// The closure is never called before this returns. An answer whose length is not certain
-    /// (two lengths, a coding other than `chunked`) is refused.
+    /// The closure is never called before this returns. The answer is read as strictly as
+    /// [`EventHttp`](crate::EventHttp) reads requests: one whose length is not certain (two
+    /// lengths, a coding other than `chunked`, malformed chunks) is refused. It is also read while
+    /// the request is still being sent; if it is complete before, the connection is closed.
+    /// Interim answers (1xx) are skipped, up to 100 of them, and trailer fields are dropped.
     ///
     /// PHP: `EventHttpConnection::makeRequest`, which checks nothing, adds no `Host` and drops a
-    /// body of other methods than `POST` and `PUT`. libevent: `evhttp_make_request`.
+    /// body of other methods than `POST` and `PUT`. libevent: `evhttp_make_request`, which this
+    /// does not use.
     ///
     /// # Errors
     /// [`Error::Argument`] for anything but one method, for `CONNECT`, for a URI with blanks or
     /// bytes that must be escaped, for a body of `GET`, `HEAD` or `TRACE`, for headers that
     /// contradict the body, and for a server's request; [`Error::State`] when the request is
-    /// under way, and for a name without a name server; [`Error::Call`] when the local address
-    /// cannot be used; [`Error::Freed`] for the request or the base; [`Error::Forked`].
+    /// under way, and for a name without a name server; [`Error::Io`] when no socket can be made,
+    /// or bound to the local address; [`Error::Freed`] for the request or the base;
+    /// [`Error::Forked`].
     ///
     /// # Examples
     /// ```
@@ -148,17 +154,12 @@ impl EventHttpConnection {
     ) -> Result<()> {
         const CALL: &str = "EventHttpConnection::makeRequest";
         let client = self.client(CALL)?;
-        let Some(asking) = req.0.asking() else {
+        let Some(request) = req.0.client() else {
             return Err(Error::argument(CALL, "a server's request cannot be made"));
         };
-        asking.at_rest(CALL)?;
-        let (headers, body) = asking.outgoing(CALL)?;
-        let authority = client.authority();
-        let checked = line::checked(CALL, r#type, uri, &headers, body, &authority)?;
-        asking.depart(CALL, &req.0, &self.0, checked)?;
-        client.queue.borrow_mut().push_back(Rc::clone(&req.0));
-        let begun = client.advance(CALL, &self.0, Some(&req.0));
-        begun.inspect_err(|_| asking.stay(&req.0))
+        request.begin(CALL, &self.0, r#type, uri, &client.authority())?;
+        let made = client.make(&self.0, &req.0);
+        made.inspect_err(|_| request.take_back())
     }
 
     /// The connection's base.
@@ -209,11 +210,9 @@ impl EventHttpConnection {
     pub fn set_local_address(&self, address: &str) -> Result<()> {
         const CALL: &str = "EventHttpConnection::setLocalAddress";
         let client = self.client(CALL)?;
-        let ip = address
-            .parse()
-            .map_err(|_| Error::argument(CALL, format!("{address:?} is no numeric address")))?;
-        client.check_local(CALL, ip)?;
-        client.set(&self.0, |settings| settings.local_address = Some(ip));
+        let local = numeric_ip(CALL, address)?;
+        client.check_local(CALL, &local)?;
+        client.set(|settings| settings.local_address = Some(local));
         Ok(())
     }
 
@@ -239,7 +238,7 @@ impl EventHttpConnection {
     )]
     pub fn set_local_port(&self, port: u16) -> Result<()> {
         let client = self.client("EventHttpConnection::setLocalPort")?;
-        client.set(&self.0, |settings| settings.local_port = port);
+        client.set(|settings| settings.local_port = port);
         Ok(())
     }
 
@@ -266,7 +265,7 @@ impl EventHttpConnection {
     )]
     pub fn set_max_headers_size(&self, max_size: Option<usize>) -> Result<()> {
         let client = self.client("EventHttpConnection::setMaxHeadersSize")?;
-        client.set(&self.0, |settings| settings.headers_max = max_size);
+        client.set(|settings| settings.headers_max = max_size);
         Ok(())
     }
 
@@ -306,7 +305,7 @@ impl EventHttpConnection {
     )]
     pub fn set_max_body_size(&self, max_size: Option<usize>) -> Result<()> {
         let client = self.client("EventHttpConnection::setMaxBodySize")?;
-        client.set(&self.0, |settings| settings.body_max = max_size);
+        client.set(|settings| settings.body_max = max_size);
         Ok(())
     }
 
@@ -335,7 +334,7 @@ impl EventHttpConnection {
     )]
     pub fn set_retries(&self, retries: Option<u32>) -> Result<()> {
         let client = self.client("EventHttpConnection::setRetries")?;
-        client.set(&self.0, |settings| settings.retries = retries);
+        client.set(|settings| settings.retries = retries);
         Ok(())
     }
 
@@ -358,7 +357,7 @@ impl EventHttpConnection {
     #[doc(alias = "evhttp_connection_set_initial_retry_tv")]
     pub fn set_retry_delay(&self, delay: Duration) -> Result<()> {
         let client = self.client("EventHttpConnection::setRetryDelay")?;
-        client.set(&self.0, |settings| settings.retry_first = delay);
+        client.set(|settings| settings.retry_first = delay);
         Ok(())
     }
 

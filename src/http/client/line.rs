@@ -2,20 +2,17 @@
 //!
 //! Owns, lends to C: nothing. Runs no user code.
 //!
-//! evhttp writes what it is given: a method that it does not know becomes `NULL`, a URI may end
-//! the line, and a body without a length is the next request to the server. So all of it is
-//! checked before C hears of it.
+//! What would end the request line early, or leave the body's length open, is refused: the
+//! server would take the rest for another request.
 
-use std::ffi::CString;
-
-use crate::error::{Error, Result, c_text};
+use crate::error::{Error, Result};
 use crate::flags::HttpMethods;
 
 /// A request line that was checked.
 #[derive(Clone, Debug)]
 pub(crate) struct Line {
     pub(crate) method: HttpMethods,
-    pub(crate) uri: CString,
+    pub(crate) uri: String,
     /// The host that is asked, without its port.
     pub(crate) host: String,
 }
@@ -54,7 +51,7 @@ pub(crate) fn checked(
     if method == HttpMethods::CONNECT {
         return refused("CONNECT is not possible: its answer turns the connection into a tunnel");
     }
-    let uri_for_c = checked_uri(call, method, uri)?;
+    check_uri(call, method, uri)?;
     if body > 0 && !MAY_HAVE_BODY.contains(method) {
         return refused("the method's requests have no body, but the output buffer has bytes");
     }
@@ -88,13 +85,13 @@ pub(crate) fn checked(
     }
     let line = Line {
         method,
-        uri: uri_for_c,
+        uri: uri.to_owned(),
         host: without_port(&host.unwrap_or_default()).to_owned(),
     };
     Ok((line, framing))
 }
 
-fn checked_uri(call: &'static str, method: HttpMethods, uri: &str) -> Result<CString> {
+fn check_uri(call: &'static str, method: HttpMethods, uri: &str) -> Result<()> {
     let refused = |hint: &str| Err(Error::argument(call, format!("the URI {uri:?} {hint}")));
     if !uri.bytes().all(|byte| byte.is_ascii_graphic()) {
         return refused("has a blank, a control byte or one beyond ASCII: percent-encode it");
@@ -103,7 +100,7 @@ fn checked_uri(call: &'static str, method: HttpMethods, uri: &str) -> Result<CSt
     if !(uri.starts_with('/') || asterisk || authority_of(uri).is_some()) {
         return refused("is no path: it begins with a slash, or is a whole URI with a host");
     }
-    c_text(call, "URI", uri)
+    Ok(())
 }
 
 /// Host and port of a whole URI.

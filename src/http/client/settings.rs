@@ -1,21 +1,17 @@
-//! What a client's connections have from their beginning on.
+//! What a client's connections have from their start.
 //!
 //! Owns, lends to C: nothing. Runs no user code.
-#![allow(unsafe_code)]
 
-use std::ffi::CString;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use crate::error::{Result, c_text};
-use crate::{MAX_TIMEOUT, base, ffi};
+use http_framing::Limits;
+
+use crate::address::with_port;
 
 /// Bytes of an answer's head, and of its body, until the user says otherwise.
 const HEADERS_MAX: usize = 64 * 1024;
 const BODY_MAX: usize = 64 * 1024 * 1024;
-
-/// What may come beside head and body: the sizes of chunks, and what one read brings.
-const READ_AHEAD: usize = 64 * 1024;
 
 /// How long a server may be silent until the user says otherwise: libevent's own time.
 const SILENCE_MAX: Duration = Duration::from_secs(50);
@@ -24,6 +20,10 @@ const SILENCE_MAX: Duration = Duration::from_secs(50);
 const RETRY_FIRST: Duration = Duration::from_secs(2);
 const RETRY_MAX: Duration = Duration::from_secs(3600);
 
+/// How long a body waits for the server's `100 Continue`. Servers that ignore `Expect` never
+/// send one (RFC 9110 §10.1.1); one second is what curl waits.
+const CONTINUE_MAX: Duration = Duration::from_secs(1);
+
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Settings {
     pub(super) headers_max: Option<usize>,
@@ -31,7 +31,7 @@ pub(super) struct Settings {
     pub(super) silence_max: Option<Duration>,
     pub(super) retries: Option<u32>, // `None` is for ever
     pub(super) retry_first: Duration,
-    pub(super) local_address: Option<IpAddr>,
+    pub(super) local_address: Option<SocketAddr>, // with any port
     pub(super) local_port: u16,
 }
 
@@ -50,50 +50,63 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// # Safety
-    /// `raw` is a live connection.
-    pub(super) unsafe fn apply(&self, raw: *mut ffi::evhttp_connection) {
-        let limit = |size: Option<usize>| size.and_then(|size| size.try_into().ok()).unwrap_or(-1);
-        // SAFETY: the caller's duty, here and below.
-        unsafe { ffi::evhttp_connection_set_max_headers_size(raw, limit(self.headers_max)) };
-        // SAFETY: as above.
-        unsafe { ffi::evhttp_connection_set_max_body_size(raw, limit(self.body_max)) };
-        let time = base::timeval(self.silence_max.unwrap_or(MAX_TIMEOUT)); // null is 50 seconds
-        // SAFETY: as above; libevent copies the time.
-        unsafe { ffi::evhttp_connection_set_timeout_tv(raw, &time) };
+    pub(super) fn limits(&self) -> Limits {
+        Limits {
+            header_size: self.headers_max.unwrap_or(usize::MAX),
+            body_size: self.body_max.map_or(u64::MAX, |size| size as u64),
+        }
     }
 
-    /// How much may wait to be read: more than any answer within the limits needs.
-    pub(super) fn input_max(&self) -> usize {
-        let limits = self.headers_max.zip(self.body_max);
-        limits.map_or(usize::MAX, |(headers, body)| {
-            headers.saturating_add(body).saturating_add(READ_AHEAD)
-        })
-    }
-
+    /// The pause before a retry; the first one is number 0.
     pub(super) fn pause(&self, attempt: u32) -> Duration {
         let factor = 1_u32.checked_shl(attempt).unwrap_or(u32::MAX);
         self.retry_first.saturating_mul(factor).min(RETRY_MAX)
     }
 
-    /// # Safety
-    /// `raw` is live, and was not connected yet.
-    pub(super) unsafe fn bind(&self, raw: *mut ffi::evhttp_connection, to: IpAddr) -> Result<()> {
-        let any = match to {
-            IpAddr::V4(_) => IpAddr::from(Ipv4Addr::UNSPECIFIED),
-            IpAddr::V6(_) => IpAddr::from(Ipv6Addr::UNSPECIFIED),
+    /// How long a body waits for `100 Continue`: well below the time for an answer.
+    pub(super) fn continue_wait(&self) -> Duration {
+        self.silence_max
+            .map_or(CONTINUE_MAX, |time| CONTINUE_MAX.min(time / 2))
+    }
+
+    /// What a socket that connects to `peer` is bound to, if to anything.
+    pub(super) fn local(&self, peer: SocketAddr) -> Option<SocketAddr> {
+        let any = match peer {
+            SocketAddr::V4(_) => SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
+            SocketAddr::V6(_) => SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)),
         };
-        let local = match (self.local_address, self.local_port) {
-            (Some(ip), _) => ip,
-            (None, 0) => return Ok(()),
-            (None, _) => any,
+        match (self.local_address, self.local_port) {
+            (None, 0) => None,
+            (address, port) => Some(with_port(address.unwrap_or(any), port)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retries_wait_twice_as_long_each_time_and_an_hour_at_most() {
+        let settings = Settings::default();
+        let pauses = [0, 1, 2, 10, 11, 31, 32, u32::MAX].map(|n| settings.pause(n).as_secs());
+        assert_eq!(pauses, [2, 4, 8, 2048, 3600, 3600, 3600, 3600]);
+    }
+
+    #[test]
+    fn a_body_waits_for_less_than_the_whole_time_for_an_answer() {
+        let wait = |silence_max| {
+            let settings = Settings {
+                silence_max,
+                ..Settings::default()
+            };
+            settings.continue_wait()
         };
-        let call = "EventHttpConnection::makeRequest";
-        let local: CString = c_text(call, "address", local.to_string())?;
-        // SAFETY: the caller's duty; libevent copies the text.
-        unsafe { ffi::evhttp_connection_set_local_address(raw, local.as_ptr()) };
-        // SAFETY: the caller's duty.
-        unsafe { ffi::evhttp_connection_set_local_port(raw, self.local_port) };
-        Ok(())
+        assert_eq!(wait(None), CONTINUE_MAX);
+        assert_eq!(wait(Some(Duration::from_secs(2))), CONTINUE_MAX);
+        assert_eq!(
+            wait(Some(Duration::from_millis(100))),
+            Duration::from_millis(50)
+        );
     }
 }
