@@ -129,6 +129,14 @@ impl EventBuffer {
         Self(Rc::new(Inner::Lent { lender, side }))
     }
 
+    /// The buffer for one call, whose change runs no callbacks: another object lends it on.
+    pub(crate) fn view(&self, call: &'static str) -> Result<BufferView<'_>> {
+        match &*self.0 {
+            Inner::Own(own) => Ok(own.view(call)),
+            Inner::Lent { lender, side } => lender.view(call, *side),
+        }
+    }
+
     fn is_lent(&self) -> bool {
         matches!(&*self.0, Inner::Lent { .. })
     }

@@ -16,8 +16,9 @@ use crate::error::{Error, Result};
 use crate::flags::{HeaderSide, HttpMethods};
 use crate::http::request::{self, Role};
 use crate::http::{EventHttpConnection, connection};
+use crate::native::evbuffer::BufferView;
 use crate::runtime::Slot;
-use crate::{EventHttpRequest, base, ffi};
+use crate::{EventHttpRequest, base};
 
 pub(crate) type Callback = dyn FnMut(Option<&EventHttpRequest>);
 
@@ -227,13 +228,13 @@ impl ClientRequest {
         EventBuffer::lent(Rc::clone(request) as Rc<dyn Lender>, side)
     }
 
-    pub(crate) fn evbuffer(&self, call: &'static str, side: Side) -> Result<*mut ffi::evbuffer> {
+    /// What [`buffer`](Self::buffer) lends.
+    pub(crate) fn view(&self, call: &'static str, side: Side) -> Result<BufferView<'_>> {
         self.changeable(call)?;
-        let half = match side {
-            Side::Input => &self.input,
-            Side::Output => &self.output,
-        };
-        half.body.with_files(call, |raw| raw)
+        match side {
+            Side::Input => self.input.body.view(call),
+            Side::Output => self.output.body.view(call),
+        }
     }
 
     /// Takes the request back if it is under way.
