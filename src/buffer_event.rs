@@ -408,6 +408,24 @@ impl EventBufferEvent {
         }
     }
 
+    /// The base that the buffer event belongs to.
+    ///
+    /// Beyond PHP. libevent: `bufferevent_get_base`.
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{BufferEventOptions, EventBase, EventBufferEvent};
+    /// let base = EventBase::new()?;
+    /// let (bev, _peer) = EventBufferEvent::create_pair(&base, BufferEventOptions::empty())?;
+    /// assert_eq!(bev.base(), base);
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
+    #[doc(alias = "bufferevent_get_base")]
+    #[must_use]
+    pub fn base(&self) -> EventBase {
+        EventBase::of(&self.0.base())
+    }
+
     /// Frees the object: no callback runs any more, what was not written is discarded, the
     /// socket closes unless it is shared, and every later call answers [`Error::Freed`].
     ///
