@@ -196,7 +196,13 @@ impl<'a> BufferView<'a> {
 
     /// Refuses a frozen end. libevent does not tell whether the front of an empty buffer is.
     pub(crate) fn unfrozen(&self, end: End) -> Result<()> {
-        if self.is_read_only() {
+        // libevent freezes the far ends of a buffer event only on sockets and pairs; with TLS it
+        // has given OpenSSL a part of the output, which must not go away.
+        let far_end = matches!(
+            (end, self.access),
+            (End::Back, Access::Input) | (End::Front, Access::Output)
+        );
+        if far_end || self.is_read_only() {
             return Err(self.frozen(end));
         }
         let rc = match end {

@@ -355,3 +355,85 @@ fn file_is_sent_through_tls() {
     assert_eq!(sha256(&got.borrow()), sha256(&bytes));
     drop((server, client));
 }
+
+/// OpenSSL has begun to write the front of the output: bytes taken away there would be missing
+/// in the middle of what the peer gets, without an error.
+#[test]
+fn output_cannot_lose_bytes_that_openssl_has_begun_to_write() {
+    let size = 8 << 20; // more than the sockets buffer
+    for wire in WIRES {
+        let base = EventBase::new().unwrap();
+        let (server, client) = World::new().connect(&base, wire, NO_OPTIONS);
+        let (data, got) = (numbered(size), Rc::new(RefCell::new(Vec::new())));
+        server.write(&data).unwrap();
+        client.disable(Event::READ).unwrap();
+        client.enable(Event::READ).unwrap();
+        let (all, started) = (got.clone(), Rc::new(Cell::new(false)));
+        let start = started.clone();
+        let takes = Callbacks::new().on_read(move |bev| {
+            start.set(true);
+            bev.disable(Event::READ).unwrap(); // lets the sockets fill up
+            all.borrow_mut()
+                .extend(bev.read(usize::MAX).unwrap().unwrap_or_default());
+        });
+        client.set_callbacks(takes).unwrap();
+        for _ in 0..200 {
+            test_support::poll(&base);
+        }
+        assert!(started.get(), "{wire:?}");
+        let (input, output) = (client.input(), server.output());
+        // A filter passes all of it on to the output of the one below.
+        assert_eq!(output.length() > 0, wire == Wire::Sockets, "{wire:?}");
+        let scratch = php_event::EventBuffer::new().unwrap();
+        scratch.add("x").unwrap();
+        for (call, result) in [
+            ("drain", output.drain(8)),
+            ("prepend", output.prepend("x")),
+            ("prepend_buffer", output.prepend_buffer(&scratch)),
+            ("read", read_some(&output)),
+            ("add", input.add("x")),
+            ("add_buffer to the input", input.add_buffer(&scratch)),
+        ] {
+            let error = result.expect_err(call).to_string();
+            assert!(error.contains("this buffer"), "{wire:?} {call}: {error}");
+        }
+        assert_eq!(scratch.length(), 1);
+        let all = got.clone();
+        let takes = Callbacks::new().on_read(move |bev| {
+            all.borrow_mut()
+                .extend(bev.read(usize::MAX).unwrap().unwrap_or_default());
+            if all.borrow().len() == size {
+                bev.free();
+            }
+        });
+        client.set_callbacks(takes).unwrap();
+        client.enable(Event::READ).unwrap();
+        server
+            .set_callbacks(Callbacks::new().on_event(|bev, _| bev.free()))
+            .unwrap();
+        run(&base);
+        assert!(*got.borrow() == data, "{wire:?}: {}", got.borrow().len());
+    }
+}
+
+/// Takes bytes in every way that moves them: an empty buffer has none to refuse.
+fn read_some(output: &php_event::EventBuffer) -> php_event::Result<()> {
+    let other = php_event::EventBuffer::new()?;
+    let refused = [
+        output.read(8).map(drop),
+        other.append_from(output, 8).map(drop),
+        other.add_buffer(output),
+    ];
+    if output.length() == 0 {
+        return output.drain(1);
+    }
+    refused.into_iter().find(Result::is_err).unwrap_or(Ok(()))?;
+    unreachable!("bytes were taken");
+}
+
+/// Bytes in which every word differs.
+fn numbered(size: usize) -> Vec<u8> {
+    (0..size / 8)
+        .flat_map(|n| format!("{n:08}").into_bytes())
+        .collect()
+}
