@@ -128,7 +128,8 @@ impl EventConfig {
                 "STARTUP_IOCP is for Windows, which this library does not support",
             ));
         }
-        self.0.set_flags(CALL, flags & BaseFlags::all())
+        let passed_on = BaseFlags::all() - BaseFlags::EPOLL_USE_CHANGELIST;
+        self.0.set_flags(CALL, flags & passed_on)
     }
 
     /// Makes the loop look for new events after `max_interval` or `max_callbacks` callbacks,

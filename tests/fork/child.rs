@@ -120,18 +120,10 @@ pub(crate) fn succeeds(pid: Pid) {
     assert_eq!(reap(pid), Exit::Code(0), "the child's panic is above");
 }
 
-/// One base of each backend, and of epoll with its list of changes.
+/// One base of each backend.
 pub(crate) fn bases() -> Vec<EventBase> {
-    let config = EventConfig::new().unwrap();
-    config.set_flags(EventBase::EPOLL_USE_CHANGELIST).unwrap();
-    let changelist = EventBase::with_config(&config).unwrap();
     let methods = Event::get_supported_methods();
-    let mut bases = methods
-        .iter()
-        .map(|name| base_with(name))
-        .collect::<Vec<_>>();
-    bases.push(changelist);
-    bases
+    methods.iter().map(|name| base_with(name)).collect()
 }
 
 /// Waits until an event is active, runs all that are, and fails when that takes too long.

@@ -11,7 +11,7 @@ use php_event::stream::{
     Stream, StreamContext, fclose, fread, fwrite, stream_set_blocking, stream_socket_accept,
     stream_socket_client, stream_socket_get_name, stream_socket_server,
 };
-use php_event::{Error, Event, EventBase, EventFlags, LoopEnd, MAX_TIMEOUT};
+use php_event::{Error, Event, EventBase, EventConfig, EventFlags, LoopEnd, MAX_TIMEOUT};
 
 use crate::{Class, Timer};
 use test_support::{
@@ -695,4 +695,38 @@ fn data_whose_drop_panics_is_replaced_and_the_event_is_usable() {
     assert_eq!(panic_of(|| event.free()), "data");
     assert_eq!((calls.get(), drops.count()), (1, 1));
     event.free();
+}
+
+/// With libevent's list of changes, the end of an event reached epoll only after its source was
+/// closed: the duplicate kept it registered, and the next file with the number was called.
+#[test]
+fn changelist_flag_leaves_no_event_of_a_closed_duplicate() {
+    let config = EventConfig::new().unwrap();
+    config.set_flags(EventBase::EPOLL_USE_CHANGELIST).unwrap();
+    let base = EventBase::with_config(&config).unwrap();
+    let (mut ours, theirs) = pair();
+    let (_duplicate, number) = (theirs.try_clone().unwrap(), theirs.as_raw_fd());
+    let event = Event::new(&base, theirs, Event::READ | Event::PERSIST, |_, _, _| {}).unwrap();
+    event.add(None).unwrap();
+    poll(&base);
+    drop(event);
+    let (a, b) = pair();
+    let (silent, _peer) = if a.as_raw_fd() == number {
+        (a, b)
+    } else {
+        (b, a)
+    };
+    let calls = Rc::new(Cell::new(0));
+    let count = calls.clone();
+    let what = Event::READ | Event::PERSIST;
+    let event = Event::new(&base, silent, what, move |_, _, _| {
+        count.set(count.get() + 1)
+    });
+    let event = event.unwrap();
+    event.add(None).unwrap();
+    ours.write_all(b"for the duplicate").unwrap();
+    for _ in 0..10 {
+        poll(&base);
+    }
+    assert_eq!(calls.get(), 0);
 }
