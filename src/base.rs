@@ -9,6 +9,7 @@ mod inner;
 mod run;
 
 use std::fs::File;
+use std::os::fd::AsRawFd;
 use std::rc::Rc;
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
@@ -98,7 +99,8 @@ impl EventBase {
     /// PHP: `EventBase::__construct` with a config. libevent: `event_base_new_with_config`.
     ///
     /// # Errors
-    /// As [`new`](Self::new); [`Error::Call`] when no backend meets the config.
+    /// As [`new`](Self::new); [`Error::Call`] when no backend meets the config;
+    /// [`Error::State`] when only `select` does, and the descriptors below 1,024 are in use.
     ///
     /// # Examples
     /// ```
@@ -122,8 +124,19 @@ impl EventBase {
         let room = (0..DESCRIPTORS_OF_A_BASE)
             .map(|_| File::open("/dev/null"))
             .collect::<Result<Vec<_>, _>>();
-        drop(room.map_err(|error| Error::io(CALL, error))?);
+        let room = room.map_err(|error| Error::io(CALL, error))?;
+        let highest = room.iter().map(AsRawFd::as_raw_fd).max().unwrap_or(0);
+        drop(room);
         let native = OwnedBase::new(CALL, config.map(EventConfig::native))?;
+        if native
+            .descriptor_limit()
+            .is_some_and(|limit| highest >= limit)
+        {
+            return Err(Error::State {
+                call: CALL,
+                reason: "the descriptors that select can watch are in use; allow the base epoll or poll",
+            });
+        }
         Ok(Self::of(&Rc::new(Inner::new(native))))
     }
 
@@ -144,7 +157,7 @@ impl EventBase {
         &self.0.inner
     }
 
-    /// The backend's name: `epoll`, `poll`, `select`, or `epoll (with changelist)`.
+    /// The backend's name: `epoll`, `poll` or `select` on Linux.
     ///
     /// PHP: `EventBase::getMethod`. libevent: `event_base_get_method`.
     ///

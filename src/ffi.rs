@@ -14,6 +14,18 @@ unsafe extern "C" {
     pub(crate) fn RAND_poll() -> std::ffi::c_int;
 }
 
+// Declared once more, for a fatal error that unwinds.
+#[allow(
+    unsafe_code,
+    reason = "libevent-sys declares both as functions that don't unwind"
+)]
+unsafe extern "C-unwind" {
+    pub(crate) fn event_base_new_with_config(config: *const event_config) -> *mut event_base;
+    pub(crate) fn event_set_fatal_callback(
+        callback: Option<unsafe extern "C-unwind" fn(std::ffi::c_int)>,
+    );
+}
+
 /// The bytes that C points to, where C gives null for none.
 ///
 /// # Safety

@@ -8,6 +8,7 @@ use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::ffi::c_int;
+use std::os::fd::RawFd;
 use std::rc::Weak;
 use std::{fmt, mem, ptr};
 
@@ -84,6 +85,22 @@ impl Inner {
             });
         }
         Ok(())
+    }
+
+    /// Refuses a descriptor that the backend cannot watch: `select` has room for the numbers
+    /// below 1,024, and the C library ends the process at a higher one.
+    pub(crate) fn watchable(&self, call: &'static str, fd: RawFd) -> Result<()> {
+        let Some(limit) = self.native.descriptor_limit() else {
+            return Ok(());
+        };
+        if fd < limit {
+            return Ok(());
+        }
+        let reason = format!(
+            "select cannot watch descriptor {fd}, only those below {limit}: allow the base epoll or poll, \
+             or lower the limit of descriptors (ulimit -n)"
+        );
+        Err(Error::argument(call, reason))
     }
 
     /// Refuses what must not happen in a callback of this base.

@@ -6,7 +6,7 @@
 
 use std::ffi::{CStr, c_int, c_short, c_void};
 use std::fmt;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{BorrowedFd, RawFd};
 use std::ptr::{self, NonNull};
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -121,13 +121,21 @@ impl<T> OwnedEvent<T> {
         set != 0
     }
 
+    /// The event's descriptor, or -1.
+    pub(crate) fn descriptor(&self) -> RawFd {
+        // SAFETY: `self` owns the event.
+        unsafe { ffi::event_get_fd(self.raw.as_ptr()) }
+    }
+
+    /// The flags that the event was made with.
+    pub(crate) fn flags(&self) -> EventFlags {
+        // SAFETY: `self` owns the event.
+        EventFlags::from_bits_retain(unsafe { ffi::event_get_events(self.raw.as_ptr()) })
+    }
+
     /// The type of the event's file, as `S_IFREG`, if it has one.
     pub(crate) fn file_type(&self) -> Option<libc::mode_t> {
-        // SAFETY: `self` owns the event.
-        let fd = unsafe { ffi::event_get_fd(self.raw.as_ptr()) };
-        if fd < 0 {
-            return None;
-        }
+        let fd = Some(self.descriptor()).filter(|fd| *fd >= 0)?;
         // SAFETY: the file of `fd` stays open while `self` lives, as `new` asks.
         let fd = unsafe { BorrowedFd::borrow_raw(fd) };
         Some(fstat(fd).ok()?.st_mode & libc::S_IFMT)

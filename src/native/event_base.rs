@@ -6,37 +6,50 @@
 
 use std::cell::Cell;
 use std::ffi::CStr;
+use std::os::fd::RawFd;
 use std::ptr::{self, NonNull};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::{OwnedConfig, timeval};
 use crate::ffi;
 use crate::flags::{EventFeatures, LoopFlags};
-use crate::runtime::error::{Result, cvt, cvt_owned};
-use crate::runtime::signals;
+use crate::runtime::error::{Error, Result, cvt, cvt_owned};
+use crate::runtime::{log, signals};
 
 /// An `event_base`, freed with this. What is made on it is freed before.
 #[derive(Debug)]
 pub(crate) struct OwnedBase {
     raw: NonNull<ffi::event_base>,
     leaked: Cell<bool>,
+    selects: bool, // the backend is `select`
 }
 
 impl OwnedBase {
     /// The most priorities that a base can have.
     pub(crate) const PRIORITIES_MAX: i32 = ffi::EVENT_MAX_PRIORITIES.cast_signed() - 1;
 
+    /// Fails with the system's error when a descriptor is missing, where libevent alone would
+    /// end the process; what it had opened by then, two descriptors, stays open.
     pub(crate) fn new(call: &'static str, config: Option<&OwnedConfig>) -> Result<Self> {
-        let raw = match config {
-            // SAFETY: takes nothing.
-            None => unsafe { ffi::event_base_new() },
-            // SAFETY: `config` owns its `event_config`, which libevent only reads.
-            Some(config) => unsafe { ffi::event_base_new_with_config(config.raw()) },
+        let empty;
+        let config = match config {
+            Some(config) => config,
+            None => {
+                empty = OwnedConfig::new(call)?;
+                &empty
+            }
         };
-        Ok(Self {
+        // SAFETY: `config` owns its `event_config`, which libevent only reads. If it has no
+        // descriptor left for the signal pair, this unwinds, and nobody uses the base.
+        let new = || unsafe { ffi::event_base_new_with_config(config.raw()) };
+        let raw = log::catch_fatal(new).map_err(|source| Error::io(call, source))?;
+        let mut base = Self {
             raw: cvt_owned(call, raw)?,
             leaked: Cell::new(false),
-        })
+            selects: false,
+        };
+        base.selects = base.method() == "select";
+        Ok(base)
     }
 
     /// For what is made on the base.
@@ -55,6 +68,12 @@ impl OwnedBase {
         // SAFETY: the name is a constant of the backend.
         let name = unsafe { CStr::from_ptr(name) };
         name.to_str().unwrap_or("unknown")
+    }
+
+    /// The first descriptor number that the backend cannot watch, if there is one.
+    pub(crate) fn descriptor_limit(&self) -> Option<RawFd> {
+        let limit = RawFd::try_from(libc::FD_SETSIZE).unwrap_or(RawFd::MAX);
+        self.selects.then_some(limit)
     }
 
     pub(crate) fn features(&self) -> EventFeatures {
@@ -162,5 +181,39 @@ impl Drop for OwnedBase {
         // SAFETY: made in `new`, freed only here. Each object on the base counts on what owns
         // this, so it has been freed.
         unsafe { ffi::event_base_free(self.raw()) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::os::fd::AsRawFd;
+
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    use test_support::alone;
+
+    use super::OwnedBase;
+    use crate::runtime::error::Error;
+    use crate::runtime::log;
+
+    /// `EventBase` looks for room first, but another thread may take it in between.
+    #[test]
+    fn no_descriptor_for_the_signal_pair_is_an_error_not_an_abort() {
+        alone(&[], || {
+            log::install();
+            let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+            for room in [1, 2] {
+                let lowest_free = File::open("/dev/null").unwrap().as_raw_fd().cast_unsigned();
+                let limit = u64::from(lowest_free) + room;
+                setrlimit(Resource::RLIMIT_NOFILE, limit, hard).unwrap();
+                let error = OwnedBase::new("a test", None).unwrap_err();
+                let Error::Io { source, .. } = error else {
+                    panic!("{room}: {error}");
+                };
+                assert_eq!(source.raw_os_error(), Some(libc::EMFILE), "{room}");
+                setrlimit(Resource::RLIMIT_NOFILE, soft, hard).unwrap();
+                OwnedBase::new("a test", None).unwrap();
+            }
+        });
     }
 }

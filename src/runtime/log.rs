@@ -8,8 +8,12 @@
 
 use std::cell::{Cell, RefCell};
 use std::ffi::{CStr, c_char, c_int};
-use std::io::Write as _;
+use std::io::{self, Write as _};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::process;
 use std::sync::Once;
+
+use nix::errno::Errno;
 
 use crate::ffi;
 
@@ -19,6 +23,7 @@ const PARKED_MAX: usize = 32;
 thread_local! {
     static PARKED: RefCell<Parked> = const { RefCell::new(Parked { fresh: Vec::new(), rest: Vec::new() }) };
     static ANY: Cell<bool> = const { Cell::new(false) };
+    static CATCHING: Cell<bool> = const { Cell::new(false) };
 }
 
 /// What libevent said.
@@ -45,7 +50,7 @@ pub(crate) fn install() {
     INSTALLED.call_once(|| {
         // SAFETY: `on_log` is a function of this crate, never unloaded, and calls no libevent.
         unsafe { ffi::event_set_log_callback(Some(on_log)) };
-        // SAFETY: `on_fatal` is a function of this crate, and does not return.
+        // SAFETY: `on_fatal` is a function of this crate; it aborts, or unwinds to `catch_fatal`.
         unsafe { ffi::event_set_fatal_callback(Some(on_fatal)) };
     });
 }
@@ -127,14 +132,37 @@ unsafe extern "C" fn on_log(severity: c_int, text: *const c_char) {
     park(level, &text);
 }
 
+/// Runs a C call; a fatal error in it comes back as the system's error.
+///
+/// libevent would end the process after its callback returns. The callback unwinds instead,
+/// through C frames: what these own leaks, and the caller uses nothing that they worked on.
+/// Where the C library was built without unwind tables, or panics abort, the process ends.
+pub(crate) fn catch_fatal<T>(call: impl FnOnce() -> T) -> io::Result<T> {
+    let before = CATCHING.replace(true);
+    let caught = catch_unwind(AssertUnwindSafe(call));
+    CATCHING.set(before);
+    caught.map_err(|payload| match payload.downcast::<Fatal>() {
+        Ok(fatal) => fatal.0.into(),
+        Err(payload) => resume_unwind(payload),
+    })
+}
+
+/// What unwinds to [`catch_fatal`].
+struct Fatal(Errno);
+
 /// libevent cannot go on: tells why and aborts, where libevent alone would end the process
 /// with an ordinary exit code.
 ///
 /// # Safety
 /// Registered only with `event_set_fatal_callback`.
-unsafe extern "C" fn on_fatal(code: c_int) {
+unsafe extern "C-unwind" fn on_fatal(code: c_int) {
+    let cause = Errno::last();
+    if CATCHING.get() && cfg!(panic = "unwind") {
+        take_cause();
+        resume_unwind(Box::new(Fatal(cause)));
+    }
     let words = last_words();
     let words = words.as_deref().unwrap_or("no cause given");
-    let _ = writeln!(std::io::stderr(), "libevent: fatal error {code}: {words}");
-    std::process::abort();
+    let _ = writeln!(io::stderr(), "libevent: fatal error {code}: {words}");
+    process::abort();
 }
