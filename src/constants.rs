@@ -34,6 +34,33 @@ class_consts!(Event: EventFlags {
     PERSIST = PERSIST "EV_PERSIST",
     ET = ET "EV_ET",
 });
+
+impl Event {
+    /// The peer has closed its side, which is reported without a read: see
+    /// [`EventFlags::CLOSED`]. A server learns so that a client has gone while it works on the
+    /// request, without taking bytes that it does not want yet.
+    ///
+    /// Beyond PHP. libevent: `EV_CLOSED`.
+    ///
+    /// # Examples
+    /// ```
+    /// use php_event::{Event, EventBase};
+    /// use std::os::unix::net::UnixStream;
+    ///
+    /// let base = EventBase::new()?;
+    /// let (client, server) = UnixStream::pair()?;
+    /// let gone = Event::new(&base, server, Event::CLOSED, |_server, what, _event| {
+    ///     assert_eq!(what, Event::CLOSED);
+    /// })?;
+    /// gone.add(None)?;
+    /// drop(client);
+    /// base.dispatch()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[doc(alias = "EV_CLOSED")]
+    pub const CLOSED: EventFlags = EventFlags::CLOSED;
+}
+
 class_consts!(EventBase: LoopFlags {
     LOOP_ONCE = ONCE "EVLOOP_ONCE",
     LOOP_NONBLOCK = NONBLOCK "EVLOOP_NONBLOCK",

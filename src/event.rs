@@ -22,7 +22,7 @@ pub(crate) use inner::Inner;
 use inner::{Callback, Kind};
 
 use crate::error::{Error, Result};
-use crate::flags::EventFlags;
+use crate::flags::{EventFeatures, EventFlags};
 use crate::native::{self, OwnedEvent};
 use crate::runtime::{Ending, Lent, Slot};
 use crate::{EventBase, base, process};
@@ -101,8 +101,9 @@ impl Event {
     /// PHP makes with `TIMEOUT | PERSIST` is a [`timer`](Self::timer) that adds itself again.
     ///
     /// # Errors
-    /// [`Error::Argument`] for `TIMEOUT` and `SIGNAL`, and for bits that are not in the
-    /// constants; [`Error::Freed`], [`Error::Forked`]; [`Error::Call`] without memory.
+    /// [`Error::Argument`] for `TIMEOUT` and `SIGNAL`, for bits that are not in the constants,
+    /// for `CLOSED` with a backend that does not report it, and for a descriptor that `select`
+    /// cannot watch; [`Error::Freed`], [`Error::Forked`]; [`Error::Call`] without memory.
     ///
     /// # Examples
     /// ```
@@ -306,7 +307,8 @@ impl Event {
         what: EventFlags,
         callback: Box<Callback>,
     ) -> Result<Self> {
-        check_descriptor_flags(call, what)?;
+        base.usable(call)?;
+        check_descriptor(call, base, fd, what)?;
         Self::make(call, base, Kind::Descriptor, fd, what, callback)
     }
 
@@ -402,17 +404,42 @@ impl Event {
     }
 }
 
-fn check_descriptor_flags(call: &'static str, what: EventFlags) -> Result<()> {
+/// Refuses flags that don't go with a descriptor, and what the backend cannot watch.
+fn check_descriptor(
+    call: &'static str,
+    base: &base::Inner,
+    fd: RawFd,
+    what: EventFlags,
+) -> Result<()> {
     let reason: Cow<'static, str> = if what.contains(EventFlags::TIMEOUT) {
         "TIMEOUT would make the event deaf to its source; give the time to Event::add, or use Event::timer".into()
     } else if what.contains(EventFlags::SIGNAL) {
         "SIGNAL does not go with a source; use Event::signal".into()
-    } else if EventFlags::all().contains(what) {
-        return Ok(());
-    } else {
+    } else if !EventFlags::all().contains(what) {
         format!("{:#x} has bits that are no flags of Event", what.bits()).into()
+    } else {
+        return check_backend(call, base, fd, what);
     };
     Err(Error::argument(call, reason))
+}
+
+/// Refuses what the base's backend cannot watch.
+fn check_backend(
+    call: &'static str,
+    base: &base::Inner,
+    fd: RawFd,
+    what: EventFlags,
+) -> Result<()> {
+    let native = base.native();
+    if what.contains(EventFlags::CLOSED) && !native.features().contains(EventFeatures::EARLY_CLOSE)
+    {
+        let reason = format!(
+            "{} does not report CLOSED: use epoll or poll, or wait for READ and read to the end",
+            native.method()
+        );
+        return Err(Error::argument(call, reason));
+    }
+    base.watchable(call, fd)
 }
 
 impl PartialEq for Event {

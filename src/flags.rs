@@ -55,6 +55,9 @@ bitflags::bitflags! {
         const PERSIST = ffi::EV_PERSIST as c_short;
         /// Edge-triggered: one call for each arrival, if the backend supports it.
         const ET = ffi::EV_ET as c_short;
+        /// The peer has closed its side, which is reported without a read. Needs a backend with
+        /// [`EventFeatures::EARLY_CLOSE`]: epoll or poll. PHP has no constant for it.
+        const CLOSED = ffi::EV_CLOSED as c_short;
     }
 
     /// How [`EventBase::loop`](crate::EventBase::loop) runs.
@@ -93,8 +96,10 @@ bitflags::bitflags! {
         const STARTUP_IOCP = ffi::event_base_config_flag_EVENT_BASE_FLAG_STARTUP_IOCP;
         /// Read the clock each time instead of once in each turn of the loop.
         const NO_CACHE_TIME = ffi::event_base_config_flag_EVENT_BASE_FLAG_NO_CACHE_TIME;
-        /// epoll: gather changes and tell the kernel once a turn. Unsafe to combine with
-        /// descriptors that another process holds a copy of: their events can outlive them.
+        /// Accepted, without effect. libevent would gather changes and tell epoll once a turn,
+        /// but then a dropped event of a descriptor that has a duplicate, made by `try_clone`
+        /// or a fork, outlives it and fires for the next file with its number. The environment
+        /// variable `EVENT_EPOLL_USE_CHANGELIST` of libevent has that effect still.
         const EPOLL_USE_CHANGELIST = ffi::event_base_config_flag_EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST;
         /// Timers finer than a millisecond, at the cost of a system call.
         const PRECISE_TIMER = ffi::event_base_config_flag_EVENT_BASE_FLAG_PRECISE_TIMER;

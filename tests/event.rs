@@ -16,7 +16,7 @@ use php_event::stream::{StreamContext, stream_socket_server};
 use php_event::{Error, Event, EventBase, EventConfig, EventFlags, LoopEnd, MAX_TIMEOUT, Result};
 use serde_json::{json, to_string};
 use test_support::{
-    NEVER, NOW, Seen, alone, ms, new_base, noting, poll, precise_base, run, run_as,
+    NEVER, NOW, Seen, alone, base_with, ms, new_base, noting, poll, precise_base, run, run_as,
 };
 
 /// Signals belong to the whole process: one test at a time has them.
@@ -507,7 +507,11 @@ fn activation_with_other_flags_is_refused() {
     let base = new_base();
     let (timer, signal) = (silent_timer(&base), silent_signal(&base, Signal::SIGUSR1));
     for (event, what, word) in [
-        (&timer, EventFlags::empty(), "READ, WRITE and TIMEOUT"),
+        (
+            &timer,
+            EventFlags::empty(),
+            "READ, WRITE, CLOSED and TIMEOUT",
+        ),
         (&timer, Event::PERSIST, "PERSIST"),
         (&timer, Event::READ | Event::ET, "ET"),
         (&timer, Event::SIGNAL, "SIGNAL"),
@@ -546,6 +550,43 @@ fn an_edge_triggered_event_is_called_once_for_each_arrival_with_et() {
         run_as(&base, EventBase::LOOP_NONBLOCK);
         assert_eq!(seen.take(), expected);
     }
+}
+
+#[test]
+fn closed_reports_that_the_peer_closed_and_leaves_its_bytes_unread() {
+    for base in ["epoll", "poll"].map(base_with) {
+        let (mut ours, theirs) = pair();
+        let what = Event::CLOSED | Event::PERSIST;
+        let seen = Seen::new();
+        let event = watch(&base, theirs, what, &seen);
+        event.add(None).unwrap();
+        assert!(event.pending(Event::CLOSED) && !event.pending(Event::READ));
+        ours.write_all(b"unread").unwrap();
+        assert_eq!(poll(&base), LoopEnd::Passed);
+        assert_eq!(seen.take(), []);
+        drop(ours);
+        assert_eq!(poll(&base), LoopEnd::Passed);
+        assert_eq!(seen.take(), [Event::CLOSED]);
+        event.del().unwrap();
+        event.active(Event::CLOSED).unwrap();
+        poll(&base);
+        assert_eq!(seen.take(), [Event::CLOSED]);
+    }
+}
+
+#[test]
+fn closed_is_refused_where_the_backend_does_not_report_it() {
+    let (base, other) = (base_with("select"), new_base());
+    let refused = |result: Result<()>| {
+        let error = result.unwrap_err();
+        assert!(matches!(error, Error::Argument { .. }), "{error}");
+        assert!(error.to_string().contains("select does not"), "{error}");
+    };
+    let ignore = |_: &UnixStream, _: EventFlags, _: &Event| {};
+    refused(Event::new(&base, pair().0, Event::CLOSED, ignore).map(drop));
+    let event = Event::new(&other, pair().0, Event::CLOSED, ignore).unwrap();
+    refused(base.set(&event));
+    refused(event.set(&base, pair().0, Event::CLOSED | Event::READ, ignore));
 }
 
 #[test]

@@ -1,22 +1,28 @@
 //! `EventBase`: how loops run and end, priorities, times, and what a freed base answers.
+#![allow(
+    unsafe_code,
+    reason = "a descriptor of a certain number is made by hand"
+)]
 
 use std::cell::Cell;
 use std::fs::File;
 use std::io::Write as _;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
+use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use php_event::{
     BufferEventOptions, Error, Event, EventBase, EventBufferEvent, EventConfig, EventFeatures,
-    LoopEnd, LoopFlags, RateLimit, Result,
+    EventFlags, LoopEnd, LoopFlags, RateLimit, Result,
 };
 use test_support::{
-    NEVER, NOW, Seen, alone, limited, ms, new_base, noting, poll, precise_base, run, run_as,
+    NEVER, NOW, Seen, alone, base_with, limited, ms, new_base, noting, poll, precise_base, run,
+    run_as,
 };
 
 const BOTH: LoopFlags = EventBase::LOOP_ONCE.union(EventBase::LOOP_NONBLOCK);
@@ -119,6 +125,62 @@ fn no_descriptor_left_for_a_base_is_an_error_not_an_abort() {
         );
         setrlimit(Resource::RLIMIT_NOFILE, soft, hard).unwrap();
         EventBase::new().unwrap();
+    });
+}
+
+/// The number of a descriptor that `select` has no room for.
+const HIGH: i32 = 1024;
+
+/// Sees to it that there may be descriptors past what `select` can watch.
+fn allow_high_descriptors() {
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+    setrlimit(Resource::RLIMIT_NOFILE, soft.max(hard.min(2048)), hard).unwrap();
+}
+
+#[test]
+fn a_descriptor_that_select_cannot_watch_is_refused() {
+    alone(&[], || {
+        allow_high_descriptors();
+        let (select, epoll) = (base_with("select"), base_with("epoll"));
+        let (ours, _theirs) = UnixStream::pair().unwrap();
+        let high = || {
+            let number = fcntl(&ours, FcntlArg::F_DUPFD_CLOEXEC(HIGH)).unwrap();
+            // SAFETY: `fcntl` made the descriptor for us.
+            unsafe { OwnedFd::from_raw_fd(number) }
+        };
+        let refused = |result: Result<()>| {
+            let error = result.unwrap_err();
+            assert!(matches!(error, Error::Argument { .. }), "{error}");
+            assert!(error.to_string().contains("descriptor 1024"), "{error}");
+        };
+        let ignore = |_: &OwnedFd, _: EventFlags, _: &Event| {};
+        refused(Event::new(&select, high(), Event::READ, ignore).map(drop));
+        let timer = noting(&select, &Seen::new(), "timer");
+        refused(timer.set(&select, high(), Event::READ, ignore));
+        let event = Event::new(&epoll, high(), Event::WRITE, ignore).unwrap();
+        refused(select.set(&event));
+        event.add(None).unwrap();
+        assert_eq!(run(&epoll), LoopEnd::NoEvents);
+    });
+}
+
+#[test]
+fn a_select_base_without_descriptors_that_it_can_watch_is_an_error() {
+    alone(&[], || {
+        allow_high_descriptors();
+        let mut taken = vec![File::open("/dev/null").unwrap()];
+        while taken.last().unwrap().as_raw_fd() < HIGH {
+            taken.push(File::open("/dev/null").unwrap());
+        }
+        let config = EventConfig::new().unwrap();
+        config.avoid_method("epoll").unwrap();
+        config.avoid_method("poll").unwrap();
+        let error = EventBase::with_config(&config).unwrap_err();
+        assert!(matches!(error, Error::State { .. }), "{error}");
+        assert!(error.to_string().contains("epoll or poll"), "{error}");
+        assert!(EventBase::new().is_ok());
+        drop(taken);
+        assert!(EventBase::with_config(&config).is_ok());
     });
 }
 

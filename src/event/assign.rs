@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::rc::Rc;
 
 use super::inner::{Callback, Kind, REASONS};
-use super::{Event, check_descriptor_flags, entry};
+use super::{Event, check_backend, check_descriptor, entry};
 use crate::error::{Error, Result};
 use crate::flags::EventFlags;
 use crate::runtime::Ending;
@@ -53,8 +53,9 @@ impl Event {
         F: FnMut(&S, EventFlags, &Event) + 'static,
     {
         const CALL: &str = "Event::set";
-        check_descriptor_flags(CALL, what)?;
         let fd = source.as_fd().as_raw_fd();
+        base.inner().usable(CALL)?;
+        check_descriptor(CALL, base.inner(), fd, what)?;
         let callback = move |event: &Event, what: EventFlags| callback(&source, what, event);
         self.assign(CALL, base, Kind::Descriptor, fd, what, Box::new(callback))
     }
@@ -157,7 +158,8 @@ impl EventBase {
     /// PHP: `EventBase::set`. libevent: `event_base_set`.
     ///
     /// # Errors
-    /// [`Error::State`] while the event is pending; [`Error::Freed`], [`Error::Forked`].
+    /// [`Error::State`] while the event is pending; [`Error::Argument`] when this base's
+    /// backend cannot watch its source; [`Error::Freed`], [`Error::Forked`].
     ///
     /// # Examples
     /// ```
@@ -176,6 +178,9 @@ impl EventBase {
         base.usable(CALL)?;
         event.idle(CALL)?;
         let (native, _former_base) = event.usable(CALL)?;
+        if event.0.kind.get() == Kind::Descriptor {
+            check_backend(CALL, base, native.descriptor(), native.flags())?;
+        }
         // SAFETY: `take_base` keeps the base for longer than the event.
         unsafe { native.set_base(CALL, base.native()) }?;
         drop(native);

@@ -21,6 +21,7 @@ use crate::runtime::{Ending, Slot, signals};
 pub(super) const REASONS: EventFlags = EventFlags::TIMEOUT
     .union(EventFlags::READ)
     .union(EventFlags::WRITE)
+    .union(EventFlags::CLOSED)
     .union(EventFlags::SIGNAL);
 
 pub(super) type Callback = dyn FnMut(&Event, EventFlags);

@@ -241,8 +241,8 @@ impl Event {
         Ok(())
     }
 
-    /// Whether the event is pending for any of `flags`: `READ`, `WRITE` and `SIGNAL` as added,
-    /// `TIMEOUT` with a timeout. An event that is active and has not run yet counts as pending.
+    /// Whether the event is pending for any of `flags`: `READ`, `WRITE`, `CLOSED` and
+    /// `SIGNAL` as added, `TIMEOUT` with a timeout. An event that is active and has not run yet counts as pending.
     ///
     /// PHP: `Event::pending`. libevent: `event_pending`. A freed event is never pending;
     /// PHP crashes.
@@ -293,8 +293,8 @@ impl Event {
     /// Beyond PHP. libevent: `event_active`.
     ///
     /// # Errors
-    /// [`Error::Argument`] unless `what` consists of `READ`, `WRITE` and `TIMEOUT`, and for a
-    /// signal event: send the signal with [`process::kill`](crate::process::kill) instead;
+    /// [`Error::Argument`] unless `what` consists of `READ`, `WRITE`, `CLOSED` and `TIMEOUT`,
+    /// and for a signal event: send the signal with [`process::kill`](crate::process::kill) instead;
     /// [`Error::Freed`], [`Error::Forked`].
     ///
     /// # Examples
@@ -312,11 +312,11 @@ impl Event {
     pub fn active(&self, what: EventFlags) -> Result<()> {
         const CALL: &str = "Event::active";
         let (event, _base) = self.usable(CALL)?;
-        let possible = EventFlags::READ | EventFlags::WRITE | EventFlags::TIMEOUT;
+        let possible = REASONS - EventFlags::SIGNAL;
         if what.is_empty() || !possible.contains(what) {
             return Err(Error::argument(
                 CALL,
-                format!("{what:?} given; it takes READ, WRITE and TIMEOUT"),
+                format!("{what:?} given; it takes READ, WRITE, CLOSED and TIMEOUT"),
             ));
         }
         if self.0.signum().is_some() {
