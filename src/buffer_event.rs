@@ -165,6 +165,7 @@ impl EventBufferEvent {
             Some(source) => prepare(CALL, &**source)?,
             None => -1,
         };
+        base.watchable(CALL, fd)?;
         // SAFETY: `from_native` keeps `base` and `source` until `Inner::release`.
         let owned = unsafe { OwnedBufferEvent::socket(CALL, base.native(), fd, for_c) }?;
         let native = Native {

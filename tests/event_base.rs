@@ -7,7 +7,8 @@
 use std::cell::Cell;
 use std::fs::File;
 use std::io::Write as _;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::net::TcpListener;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
@@ -18,7 +19,8 @@ use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use php_event::{
     BufferEventOptions, Error, Event, EventBase, EventBufferEvent, EventConfig, EventFeatures,
-    EventFlags, LoopEnd, LoopFlags, RateLimit, Result,
+    EventFlags, EventHttp, EventListener, ListenerFlags, ListenerTarget, LoopEnd, LoopFlags,
+    RateLimit, Result,
 };
 use test_support::{
     NEVER, NOW, Seen, alone, base_with, limited, ms, new_base, noting, poll, precise_base, run,
@@ -143,11 +145,13 @@ fn a_descriptor_that_select_cannot_watch_is_refused() {
         allow_high_descriptors();
         let (select, epoll) = (base_with("select"), base_with("epoll"));
         let (ours, _theirs) = UnixStream::pair().unwrap();
-        let high = || {
-            let number = fcntl(&ours, FcntlArg::F_DUPFD_CLOEXEC(HIGH)).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let duplicate = |source: BorrowedFd<'_>| {
+            let number = fcntl(source, FcntlArg::F_DUPFD_CLOEXEC(HIGH)).unwrap();
             // SAFETY: `fcntl` made the descriptor for us.
             unsafe { OwnedFd::from_raw_fd(number) }
         };
+        let high = || duplicate(ours.as_fd());
         let refused = |result: Result<()>| {
             let error = result.unwrap_err();
             assert!(matches!(error, Error::Argument { .. }), "{error}");
@@ -157,6 +161,13 @@ fn a_descriptor_that_select_cannot_watch_is_refused() {
         refused(Event::new(&select, high(), Event::READ, ignore).map(drop));
         let timer = noting(&select, &Seen::new(), "timer");
         refused(timer.set(&select, high(), Event::READ, ignore));
+        let plain = BufferEventOptions::empty();
+        refused(EventBufferEvent::new(&select, high(), plain).map(drop));
+        let http = EventHttp::new(&select).unwrap();
+        refused(http.accept(duplicate(listener.as_fd())));
+        let (none, target) = (ListenerFlags::empty(), duplicate(listener.as_fd()));
+        let target = ListenerTarget::socket(target);
+        refused(EventListener::new(&select, |_, _, _| {}, none, -1, target).map(drop));
         let event = Event::new(&epoll, high(), Event::WRITE, ignore).unwrap();
         refused(select.set(&event));
         event.add(None).unwrap();

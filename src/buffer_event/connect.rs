@@ -144,6 +144,7 @@ impl EventBufferEvent {
     /// Gives libevent a descriptor, in the place of none.
     pub(super) fn set_socket(&self, call: &'static str, socket: impl AsFd + 'static) -> Result<()> {
         let fd = socket.as_fd().as_raw_fd();
+        self.0.base().watchable(call, fd)?;
         let before = self.0.source.replace(Some(Box::new(socket)));
         drop(before); // none, or another hold on the same
         // SAFETY: the source has the descriptor, and only `close` and `release` drop it.

@@ -190,6 +190,7 @@ impl EventBufferEvent {
             Some(source) => prepare(CALL, &**source)?,
             None => -1,
         };
+        base.watchable(CALL, fd)?;
         // SAFETY: `from_native` keeps `base`, `source` and `tls` until `Inner::release`.
         let owned = base.calling(|| unsafe {
             bufferevent_ssl::on_socket(CALL, base.native(), fd, &tls.session, state, for_c)

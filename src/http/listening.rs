@@ -71,6 +71,7 @@ impl Listening {
         socket: Box<dyn AsFd>,
     ) -> Result<Self> {
         let fd = socket.as_fd().as_raw_fd();
+        base.watchable(call, fd)?;
         // Not to be closed by libevent: `socket` is. Its callback is set below.
         let flags = ffi::LEV_OPT_CLOSE_ON_EXEC;
         // SAFETY: the caller's `base` lives, and `socket` keeps the descriptor open.
