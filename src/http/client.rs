@@ -351,8 +351,10 @@ impl ClientConnection {
             }
             State::Ready(bev) => self.close(conn, &bev),
             State::Busy(mut exchange) if is_only_writing => {
-                exchange.stop_sending(os_error.kind());
-                self.state.replace(State::Busy(exchange));
+                match exchange.stop_sending(os_error.kind()) {
+                    Ok(()) => drop(self.state.replace(State::Busy(exchange))),
+                    Err(error) => self.end_exchange(conn, *exchange, Err(error)),
+                }
             }
             State::Busy(mut exchange) => {
                 let reason = failure(&exchange.bev, what, os_error);

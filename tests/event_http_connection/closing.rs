@@ -2,8 +2,9 @@
 
 use php_event::{EventBase, EventHttpConnection, EventHttpRequest};
 
-use crate::server::{Peer, Server, cue, refusing};
-use crate::{GET, Log, connect, noting, request, until_stopped};
+use super::over::{answering, connect, serve};
+use crate::server::{Peer, cue, refusing};
+use crate::{GET, Log, noting, request, until_stopped};
 use test_support::{Drops, run, run_once};
 
 fn watch(connection: &EventHttpConnection, log: &Log) {
@@ -17,7 +18,7 @@ fn watch(connection: &EventHttpConnection, log: &Log) {
 fn server_that_closes_behind_its_answer_is_told_of_before_the_answer() {
     for head in ["Connection: close\r\nContent-Length: 0\r\n", ""] {
         let base = EventBase::new().unwrap();
-        let server = Server::answering(format!("HTTP/1.1 200 OK\r\n{head}\r\n"));
+        let server = answering(format!("HTTP/1.1 200 OK\r\n{head}\r\n"));
         let (connection, log) = (connect(&base, server.port()), Log::default());
         watch(&connection, &log);
         let request = noting(&log, "answer");
@@ -33,7 +34,7 @@ fn server_that_closes_behind_its_answer_is_told_of_before_the_answer() {
 #[test]
 fn failed_request_is_told_of_after_the_close() {
     let base = EventBase::new().unwrap();
-    let server = Server::answering("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\na");
+    let server = answering("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\na");
     let (connection, log) = (connect(&base, server.port()), Log::default());
     watch(&connection, &log);
     connection
@@ -47,7 +48,7 @@ fn failed_request_is_told_of_after_the_close() {
 fn server_that_leaves_an_idle_connection_is_told_of() {
     let base = EventBase::new().unwrap();
     let (go, wait) = cue();
-    let server = Server::new(move |listener| {
+    let server = serve(move |listener| {
         let mut peer = Peer::accept(&listener);
         peer.read_request();
         peer.reply("");
@@ -93,7 +94,7 @@ fn connection_that_never_came_about_does_not_close() {
 fn cancelled_request_closes_its_connection() {
     let base = EventBase::new().unwrap();
     let (go, wait) = cue();
-    let server = Server::new(move |listener| {
+    let server = serve(move |listener| {
         let mut peer = Peer::accept(&listener);
         peer.read_request();
         go.send(()).unwrap();
@@ -124,7 +125,7 @@ fn pass_soon(base: &EventBase) {
 #[test]
 fn connected_and_dropped_the_closure_goes_without_a_call() {
     let base = EventBase::new().unwrap();
-    let server = Server::new(|listener| {
+    let server = serve(|listener| {
         let mut peer = Peer::accept(&listener);
         peer.read_request();
         peer.reply("");
@@ -151,7 +152,7 @@ fn connected_and_dropped_the_closure_goes_without_a_call() {
 #[test]
 fn dropped_inside_its_close_callback_tells_of_nothing_more() {
     let base = EventBase::new().unwrap();
-    let server = Server::answering("HTTP/1.1 200 OK\r\n\r\nabc");
+    let server = answering("HTTP/1.1 200 OK\r\n\r\nabc");
     let (connection, drops) = (connect(&base, server.port()), Drops::default());
     let held = std::rc::Rc::new(std::cell::RefCell::new(None));
     let (own, token, log) = (held.clone(), drops.token(), Log::default());
@@ -190,7 +191,7 @@ fn replaced_close_callback_is_dropped_at_once() {
 #[test]
 fn request_made_inside_the_close_callback_goes_over_a_new_connection() {
     let base = EventBase::new().unwrap();
-    let server = Server::new(|listener| {
+    let server = serve(|listener| {
         for name in ["a", "b"] {
             let mut peer = Peer::accept(&listener);
             assert!(peer.read_request().starts_with(&format!("GET /{name} ")));

@@ -6,8 +6,9 @@ use std::rc::Rc;
 
 use php_event::{Error, EventBase, EventHttpConnection, EventHttpRequest, HttpError, LoopEnd};
 
+use super::over::{answering, connect, serve};
 use crate::server::{Peer, Server, cue, refusing};
-use crate::{GET, Log, connect, limited, noting, request, until_stopped};
+use crate::{GET, Log, limited, noting, request, until_stopped};
 use test_support::{Bomb, Drops, panic_of, run, run_once};
 
 /// A server that reads a request, says so, and answers when it is told to, if ever.
@@ -17,7 +18,7 @@ fn waiting() -> (
     std::sync::mpsc::Sender<()>,
 ) {
     let ((asked, got), (go, wait)) = (cue(), cue());
-    let server = Server::new(move |listener| {
+    let server = serve(move |listener| {
         let mut peer = Peer::accept(&listener);
         peer.read_request();
         asked.send(()).ok();
@@ -41,7 +42,7 @@ fn until_asked(base: &EventBase, asked: &std::sync::mpsc::Receiver<()>) {
 #[test]
 fn dropped_request_completes_and_is_freed() {
     let base = EventBase::new().unwrap();
-    let server = Server::answering("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+    let server = answering("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
     let connection = connect(&base, server.port());
     let (drops, log) = (Drops::default(), Log::default());
     let (token, note) = (drops.token(), log.clone());
@@ -61,7 +62,7 @@ fn dropped_request_completes_and_is_freed() {
 #[test]
 fn freed_under_way_it_is_not_told_and_the_next_goes_on() {
     let base = EventBase::new().unwrap();
-    let server = Server::new(|listener| {
+    let server = serve(|listener| {
         assert_eq!(Peer::accept(&listener).read_request(), ""); // the first was on its way
         let mut peer = Peer::accept(&listener);
         assert!(peer.read_request().starts_with("GET /3 "));
@@ -143,7 +144,7 @@ fn cancelled_after_its_failure_and_before_the_call_it_is_not_told() {
 fn cancelled_request_may_be_made_again() {
     let base = EventBase::new().unwrap();
     let (server, asked, go) = waiting();
-    let other = Server::answering("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+    let other = answering("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
     let connection = connect(&base, server.port());
     let (request, told) = request(&base);
     connection.make_request(&request, GET, "/").unwrap();
@@ -253,7 +254,7 @@ fn request_freed_inside_its_own_callback_is_freed_when_that_returns() {
 #[test]
 fn chain_of_requests_is_made_inside_the_callbacks() {
     let base = EventBase::new().unwrap();
-    let server = Server::new(|listener| {
+    let server = serve(|listener| {
         let mut peer = Peer::accept(&listener);
         for _ in 0..5 {
             peer.read_request();
@@ -337,7 +338,7 @@ fn panic_in_a_captured_drop_loses_no_other_answer() {
 #[test]
 fn panic_in_a_close_callback_loses_no_answer() {
     let base = EventBase::new().unwrap();
-    let server = Server::answering("HTTP/1.1 200 OK\r\n\r\nabc");
+    let server = answering("HTTP/1.1 200 OK\r\n\r\nabc");
     let (connection, log) = (connect(&base, server.port()), Log::default());
     connection.set_close_callback(|_| panic!("closed")).unwrap();
     connection

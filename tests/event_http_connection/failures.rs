@@ -3,10 +3,11 @@
 use std::io::ErrorKind;
 use std::time::Duration;
 
-use php_event::{EventBase, EventHttpConnection, EventHttpRequest, HttpError};
+use php_event::{EventBase, EventHttpRequest, HttpError};
 
-use crate::server::{Peer, Server, refusing};
-use crate::{GET, Log, Told, answered_with, connect, exchange, noting, request, until_stopped};
+use super::over::{answered_with, answering, connect, connect_to, exchange, serve};
+use crate::server::{Peer, refusing};
+use crate::{GET, Log, Told, noting, request, until_stopped};
 use test_support::limited;
 
 const TOO_LONG: (Told, Option<HttpError>) = (Told::Null, Some(HttpError::TooLong));
@@ -43,7 +44,7 @@ fn body_ends_by_its_length_its_chunks_or_the_connection() {
 fn body_without_a_length_is_read_whatever_the_connection_header_says() {
     for connection in ["keep-alive", "Upgrade", "close, x"] {
         let base = EventBase::new().unwrap();
-        let server = Server::answering(format!(
+        let server = answering(format!(
             "HTTP/1.1 200 OK\r\nConnection: {connection}\r\nX: y\r\n\r\nabc"
         ));
         let conn = connect(&base, server.port());
@@ -81,7 +82,7 @@ fn bytes_behind_the_length_are_not_part_of_the_body() {
 fn bytes_behind_an_answer_are_not_the_next_one() {
     let base = EventBase::new().unwrap();
     let smuggled = "HTTP/1.1 500 Smuggled\r\nContent-Length: 0\r\n\r\n";
-    let server = Server::new(move |listener| {
+    let server = serve(move |listener| {
         let mut peer = Peer::accept(&listener);
         peer.read_request();
         let head = "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\na";
@@ -110,7 +111,7 @@ fn bytes_behind_an_answer_are_not_the_next_one() {
 #[test]
 fn interim_answers_are_skipped_and_the_connection_stays() {
     let base = EventBase::new().unwrap();
-    let server = Server::new(|listener| {
+    let server = serve(|listener| {
         let mut peer = Peer::accept(&listener);
         peer.read_request();
         peer.write("HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n");
@@ -137,7 +138,7 @@ fn interim_answers_are_skipped_and_the_connection_stays() {
 #[test]
 fn unasked_continue_is_skipped() {
     let base = EventBase::new().unwrap();
-    let server = Server::new(|listener| {
+    let server = serve(|listener| {
         let mut peer = Peer::accept(&listener);
         peer.read_request();
         let last = "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc";
@@ -235,7 +236,7 @@ fn limited_to(
     bytes: impl AsRef<[u8]>,
 ) -> (Told, Option<HttpError>) {
     let base = EventBase::new().unwrap();
-    let server = Server::answering(bytes);
+    let server = answering(bytes);
     let connection = connect(&base, server.port());
     connection.set_max_headers_size(headers).unwrap();
     connection.set_max_body_size(body).unwrap();
@@ -335,7 +336,7 @@ fn last_retry_fails_all_that_wait() {
 #[test]
 fn unreachable_address_gives_an_object_without_a_code_from_the_loop() {
     let base = EventBase::new().unwrap();
-    let connection = EventHttpConnection::new(&base, None, "255.255.255.255", 80).unwrap();
+    let connection = connect_to(&base, None, "255.255.255.255", 80);
     for retries in [0, 1] {
         connection.set_retries(Some(retries)).unwrap();
         connection
@@ -358,7 +359,7 @@ fn unreachable_address_gives_an_object_without_a_code_from_the_loop() {
 fn silence_gives_null_when_the_time_is_over() {
     for bytes in ["", "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\na"] {
         let base = EventBase::new().unwrap();
-        let server = Server::new(move |listener| {
+        let server = serve(move |listener| {
             let mut peer = Peer::accept(&listener);
             peer.read_request();
             peer.write(bytes);
@@ -380,7 +381,7 @@ fn silence_gives_null_when_the_time_is_over() {
 #[test]
 fn failure_of_one_request_does_not_harm_the_next() {
     let base = EventBase::new().unwrap();
-    let server = Server::new(|listener| {
+    let server = serve(|listener| {
         for answer in [
             "nonsense\r\n\r\n",
             "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nb",
@@ -408,7 +409,7 @@ fn failure_of_one_request_does_not_harm_the_next() {
 #[test]
 fn failed_request_may_be_made_again() {
     let base = EventBase::new().unwrap();
-    let server = Server::new(|listener| {
+    let server = serve(|listener| {
         let mut peer = Peer::accept(&listener);
         peer.read_request();
         drop(peer);

@@ -1,21 +1,47 @@
 //! `EventHttpConnection` as a client, and the requests that it makes, against scripted servers
 //! on loopback and our own `EventHttp`.
 
-mod closing;
-mod ends;
-mod failures;
-mod names;
-mod requests;
+#![allow(clippy::duplicate_mod, reason = "each case is run over each transport")]
+
 mod server;
-mod settings;
+mod transport;
+mod unix;
+
+/// The cases over plain TCP.
+#[path = "."]
+mod tcp {
+    const OVER: crate::transport::Transport = crate::transport::Transport::Tcp;
+
+    mod answers;
+    mod closing;
+    mod ends;
+    mod failures;
+    mod names;
+    mod over;
+    mod requests;
+    mod settings;
+}
+
+/// The same over TLS.
+#[cfg(feature = "openssl")]
+#[path = "."]
+mod tls {
+    const OVER: crate::transport::Transport = crate::transport::Transport::Tls;
+
+    mod answers;
+    mod closing;
+    mod ends;
+    mod failures;
+    mod names;
+    mod over;
+    mod requests;
+    mod settings;
+}
 
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use php_event::{
-    EventBase, EventHttpConnection, EventHttpRequest, HeaderSide, HttpError, HttpMethods,
-};
-use server::Server;
+use php_event::{EventBase, EventHttpRequest, HeaderSide, HttpMethods};
 use test_support::limited;
 
 const GET: HttpMethods = EventHttpRequest::CMD_GET;
@@ -41,10 +67,6 @@ impl Log {
     fn take(&self) -> Vec<String> {
         self.0.take()
     }
-}
-
-fn connect(base: &EventBase, port: u16) -> EventHttpConnection {
-    EventHttpConnection::new(base, None, "127.0.0.1", port).unwrap()
 }
 
 /// A request that stops the loop and keeps what it was told.
@@ -87,22 +109,4 @@ fn until_stopped(base: &EventBase) {
         limited(|| base.dispatch()).unwrap(),
         php_event::LoopEnd::Stop
     );
-}
-
-/// Makes one request of a server that answers with `bytes` and then closes; what the callback
-/// was told, and why.
-fn answered_with(bytes: impl AsRef<[u8]>) -> (Told, Option<HttpError>) {
-    exchange(GET, bytes)
-}
-
-fn exchange(method: HttpMethods, bytes: impl AsRef<[u8]>) -> (Told, Option<HttpError>) {
-    let base = EventBase::new().unwrap();
-    let server = Server::answering(bytes);
-    let connection = connect(&base, server.port());
-    let (request, told) = request(&base);
-    connection.make_request(&request, method, "/").unwrap();
-    until_stopped(&base);
-    let told = told.take();
-    assert_eq!(told.len(), 1);
-    (told[0].clone(), request.error())
 }

@@ -1,10 +1,9 @@
 //! Names, which are looked up through a DNS base.
 
-use php_event::{
-    DnsError, DnsFlags, EventBase, EventDnsBase, EventHttpConnection, EventHttpRequest, HttpError,
-};
+use php_event::{DnsError, DnsFlags, EventBase, EventDnsBase, EventHttpRequest, HttpError};
 
-use crate::server::{Peer, Server};
+use super::over::{connect_to, serve};
+use crate::server::Peer;
 use crate::{GET, Log, Told, noting, request, until_stopped};
 use test_support::dns::{Reply, Server as NameServer};
 use test_support::run;
@@ -20,9 +19,9 @@ fn dns(base: &EventBase, server: &NameServer) -> EventDnsBase {
 fn name_is_resolved_and_its_addresses_are_tried_one_after_the_other() {
     let addresses = ["255.255.255.255", "127.0.0.9", "127.0.0.1"].map(|ip| ip.parse().unwrap());
     let names = NameServer::always(Reply::Addresses(addresses.to_vec()));
-    let server = Server::new(|listener| {
+    let server = serve(|listener| {
         let mut peer = Peer::accept(&listener);
-        let port = listener.local_addr().unwrap().port();
+        let port = listener.local_addr().port();
         let request = peer.read_request();
         assert!(
             request.contains(&format!("\r\nHost: web.test.:{port}\r\n")),
@@ -33,8 +32,7 @@ fn name_is_resolved_and_its_addresses_are_tried_one_after_the_other() {
     });
     let base = EventBase::new().unwrap();
     let dns = dns(&base, &names);
-    let connection =
-        EventHttpConnection::new(&base, Some(&dns), "web.test.", server.port()).unwrap();
+    let connection = connect_to(&base, Some(&dns), "web.test.", server.port());
     drop(dns); // the connection keeps it
     let (request, told) = request(&base);
     connection.make_request(&request, GET, "/").unwrap();
@@ -52,7 +50,7 @@ fn name_that_does_not_exist_fails_all_that_wait_from_the_loop() {
     let names = NameServer::always(Reply::Code(3));
     let base = EventBase::new().unwrap();
     let dns = dns(&base, &names);
-    let connection = EventHttpConnection::new(&base, Some(&dns), "no.test.", 80).unwrap();
+    let connection = connect_to(&base, Some(&dns), "no.test.", 80);
     let log = Log::default();
     let (last, told) = request(&base);
     connection
@@ -74,7 +72,7 @@ fn silent_name_server_fails_within_the_connections_time() {
     let names = NameServer::always(Reply::Silence);
     let base = EventBase::new().unwrap();
     let dns = dns(&base, &names);
-    let connection = EventHttpConnection::new(&base, Some(&dns), "slow.test.", 80).unwrap();
+    let connection = connect_to(&base, Some(&dns), "slow.test.", 80);
     let time = std::time::Duration::from_millis(50);
     connection.set_timeout(Some(time)).unwrap();
     let (request, told) = request(&base);
@@ -93,7 +91,7 @@ fn cancelled_or_dropped_during_the_lookup_nothing_is_told() {
     let base = EventBase::new().unwrap();
     let dns = dns(&base, &names);
     let request = EventHttpRequest::new(|_| panic!("called")).unwrap();
-    let connection = EventHttpConnection::new(&base, Some(&dns), "a.test.", 80).unwrap();
+    let connection = connect_to(&base, Some(&dns), "a.test.", 80);
     connection.make_request(&request, GET, "/").unwrap();
     request.cancel().unwrap();
     connection.make_request(&request, GET, "/").unwrap();
@@ -107,7 +105,7 @@ fn cancelled_or_dropped_during_the_lookup_nothing_is_told() {
 fn dns_base_without_a_server_is_an_error_at_once() {
     let base = EventBase::new().unwrap();
     let dns = EventDnsBase::new(&base, DnsFlags::empty()).unwrap();
-    let connection = EventHttpConnection::new(&base, Some(&dns), "a.test.", 80).unwrap();
+    let connection = connect_to(&base, Some(&dns), "a.test.", 80);
     let request = EventHttpRequest::new(|_| panic!("called")).unwrap();
     let error = connection.make_request(&request, GET, "/").unwrap_err();
     assert!(error.to_string().contains("no name server"), "{error}");

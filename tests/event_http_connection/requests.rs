@@ -1,16 +1,16 @@
 //! What is sent, what is refused before, and what comes back.
 
-use php_event::{
-    Error, EventBase, EventBuffer, EventHttp, EventHttpConnection, EventHttpRequest, HttpMethods,
-};
+use php_event::{Error, EventBase, EventBuffer, EventHttpRequest, HttpMethods};
 
-use crate::server::{Peer, Server};
-use crate::{GET, Log, OUT, POST, Told, body, connect, noting, request, until_stopped};
+use super::OVER;
+use super::over::{answering, connect, serve};
+use crate::server::{Listener, Peer};
+use crate::{GET, Log, OUT, POST, Told, body, noting, request, until_stopped};
 
 /// What `prepare` makes goes out as, and the server answers 200.
 fn sent(method: HttpMethods, uri: &'static str, prepare: impl FnOnce(&EventHttpRequest)) -> String {
     let (text, out) = std::sync::mpsc::channel();
-    let server = Server::new(move |listener| {
+    let server = serve(move |listener| {
         let mut peer = Peer::accept(&listener);
         text.send(peer.read_request()).unwrap();
         peer.reply("");
@@ -84,10 +84,11 @@ fn empty_bodies_have_a_length_where_a_body_is_expected() {
 
 #[test]
 fn ipv6_host_has_brackets() {
-    let Ok(listener) = std::net::TcpListener::bind("[::1]:0") else {
+    let Ok(socket) = std::net::TcpListener::bind("[::1]:0") else {
         return; // a machine without IPv6
     };
-    let port = listener.local_addr().unwrap().port();
+    let listener = Listener::new(socket, OVER);
+    let port = listener.local_addr().port();
     let thread = std::thread::spawn(move || {
         let mut peer = Peer::accept(&listener);
         let request = peer.read_request();
@@ -96,7 +97,7 @@ fn ipv6_host_has_brackets() {
         request
     });
     let base = EventBase::new().unwrap();
-    let connection = EventHttpConnection::new(&base, None, "::1", port).unwrap();
+    let connection = OVER.connection(&base, None, "::1", port).unwrap();
     let (request, told) = request(&base);
     connection.make_request(&request, GET, "/").unwrap();
     assert_eq!(request.get_host().unwrap().as_deref(), Some("[::1]"));
@@ -166,7 +167,7 @@ fn what_would_not_be_one_request_is_refused() {
 fn names_ports_and_foreign_dns_bases_are_refused() {
     let base = EventBase::new().unwrap();
     let refused = |address: &str, port| {
-        let error = EventHttpConnection::new(&base, None, address, port).unwrap_err();
+        let error = OVER.connection(&base, None, address, port).unwrap_err();
         assert_eq!(error.call(), "EventHttpConnection::__construct");
         assert!(matches!(error, Error::Argument { .. }), "{error}");
     };
@@ -178,10 +179,10 @@ fn names_ports_and_foreign_dns_bases_are_refused() {
     refused("127.0.0.1", 0);
     let other = EventBase::new().unwrap();
     let dns = php_event::EventDnsBase::new(&other, php_event::DnsFlags::empty()).unwrap();
-    assert!(EventHttpConnection::new(&base, Some(&dns), "a.test", 80).is_err());
+    assert!(OVER.connection(&base, Some(&dns), "a.test", 80).is_err());
     let dns = php_event::EventDnsBase::new(&base, php_event::DnsFlags::empty()).unwrap();
-    assert!(EventHttpConnection::new(&base, Some(&dns), "a\r\nX: y", 80).is_err());
-    assert!(EventHttpConnection::new(&base, Some(&dns), "a\0", 80).is_err());
+    assert!(OVER.connection(&base, Some(&dns), "a\r\nX: y", 80).is_err());
+    assert!(OVER.connection(&base, Some(&dns), "a\0", 80).is_err());
 }
 
 /// §12.1, the column of a fresh client object, where PHP crashes.
@@ -228,7 +229,7 @@ fn fresh_request_answers_every_getter() {
 #[test]
 fn answered_request_answers_every_getter() {
     let base = EventBase::new().unwrap();
-    let server = Server::answering(
+    let server = answering(
         "HTTP/1.1 201 Made\r\nX-A: 1\r\nx-a:  2\r\nSet-Cookie: a\r\nSet-Cookie: b\r\n\
          Content-Length: 3\r\n\r\nabc",
     );
@@ -298,7 +299,7 @@ fn under_way_a_request_cannot_be_changed_or_made() {
 #[test]
 fn several_requests_go_one_after_the_other_over_one_connection() {
     let base = EventBase::new().unwrap();
-    let server = Server::new(|listener| {
+    let server = serve(|listener| {
         let mut peer = Peer::accept(&listener);
         for name in ["a", "b", "c"] {
             assert!(peer.read_request().starts_with(&format!("GET /{name} ")));
@@ -328,7 +329,7 @@ fn several_requests_go_one_after_the_other_over_one_connection() {
 #[test]
 fn finished_request_may_be_made_again_and_has_nothing_of_its_former_answer() {
     let base = EventBase::new().unwrap();
-    let server = Server::new(|listener| {
+    let server = serve(|listener| {
         let mut peer = Peer::accept(&listener);
         let first = peer.read_request();
         assert!(first.ends_with("X-Own: 1\r\nHost: h\r\nContent-Length: 5\r\n\r\nfirst"));
@@ -366,7 +367,7 @@ fn finished_request_may_be_made_again_and_has_nothing_of_its_former_answer() {
 #[test]
 fn servers_request_cannot_be_made() {
     let base = EventBase::new().unwrap();
-    let http = EventHttp::new(&base).unwrap();
+    let http = OVER.http(&base);
     let port = http.bind("127.0.0.1", 0).unwrap().port();
     let connection = connect(&base, port);
     let (other, log) = (connection.clone(), Log::default());
@@ -394,7 +395,7 @@ fn servers_request_cannot_be_made() {
 #[test]
 fn expected_continue_sends_the_body_when_the_server_asks_for_it() {
     let base = EventBase::new().unwrap();
-    let server = Server::new(|listener| {
+    let server = serve(|listener| {
         let mut peer = Peer::accept(&listener);
         peer.read_request();
         assert!(peer.pending_is_empty());
@@ -418,7 +419,7 @@ fn expected_continue_sends_the_body_when_the_server_asks_for_it() {
 #[test]
 fn body_that_was_not_wanted_ends_the_connection() {
     let base = EventBase::new().unwrap();
-    let server = Server::new(|listener| {
+    let server = serve(|listener| {
         let mut peer = Peer::accept(&listener);
         peer.read_request();
         peer.write("HTTP/1.1 417 No\r\nContent-Length: 0\r\n\r\n");

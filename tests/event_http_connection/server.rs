@@ -1,41 +1,66 @@
 //! A server in a thread that follows a script.
 
 use std::io::{Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, JoinHandle};
 
 use test_support::{LIMIT, limited};
+
+use crate::transport::Transport;
 
 pub(crate) struct Server {
     port: u16,
     thread: Option<JoinHandle<()>>,
 }
 
+/// Where a script accepts.
+pub(crate) struct Listener {
+    socket: TcpListener,
+    over: Transport,
+}
+
 /// One connection, as the script sees it.
 pub(crate) struct Peer {
-    stream: TcpStream,
+    stream: Box<dyn Stream>,
     pending: Vec<u8>,
+}
+
+/// What carries the bytes.
+pub(crate) trait Stream: Read + Write {
+    /// Says that nothing more comes.
+    fn end_writing(&mut self);
+
+    fn socket(&self) -> &TcpStream;
+}
+
+impl Stream for TcpStream {
+    fn end_writing(&mut self) {
+        self.shutdown(Shutdown::Write).ok();
+    }
+
+    fn socket(&self) -> &TcpStream {
+        self
+    }
+}
+
+impl Listener {
+    pub(crate) fn new(socket: TcpListener, over: Transport) -> Self {
+        Self { socket, over }
+    }
+
+    pub(crate) fn local_addr(&self) -> SocketAddr {
+        self.socket.local_addr().unwrap()
+    }
 }
 
 impl Server {
     /// Runs a script.
-    pub(crate) fn new(script: impl FnOnce(TcpListener) + Send + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
+    pub(crate) fn new(over: Transport, script: impl FnOnce(Listener) + Send + 'static) -> Self {
+        let listener = Listener::new(TcpListener::bind("127.0.0.1:0").unwrap(), over);
+        let port = listener.local_addr().port();
         let thread = Some(thread::spawn(move || script(listener)));
         Self { port, thread }
-    }
-
-    /// Reads one request, answers with `bytes`, and closes.
-    pub(crate) fn answering(bytes: impl AsRef<[u8]>) -> Self {
-        let bytes = bytes.as_ref().to_vec();
-        Self::new(move |listener| {
-            let mut peer = Peer::accept(&listener);
-            peer.read_request();
-            peer.write(&bytes);
-            peer.end();
-        })
     }
 
     pub(crate) fn port(&self) -> u16 {
@@ -49,12 +74,12 @@ impl Server {
 }
 
 impl Peer {
-    pub(crate) fn accept(listener: &TcpListener) -> Self {
-        let (stream, _) = listener.accept().unwrap();
+    pub(crate) fn accept(listener: &Listener) -> Self {
+        let (stream, _) = listener.socket.accept().unwrap();
         stream.set_read_timeout(Some(LIMIT)).unwrap();
         stream.set_nodelay(true).unwrap();
         Self {
-            stream,
+            stream: listener.over.accepted(stream),
             pending: Vec::new(),
         }
     }
@@ -106,8 +131,36 @@ impl Peer {
         std::mem::replace(&mut self.pending, rest)
     }
 
+    /// The head of the next request; its body stays unread.
+    pub(crate) fn read_head(&mut self) -> String {
+        let head = loop {
+            if let Some(end) = self.pending.windows(4).position(|w| w == b"\r\n\r\n") {
+                let rest = self.pending.split_off(end + 4);
+                break std::mem::replace(&mut self.pending, rest);
+            }
+            let mut piece = [0; 256];
+            let n = self.stream.read(&mut piece).unwrap();
+            assert_ne!(n, 0, "the client closed");
+            self.pending.extend_from_slice(&piece[..n]);
+        };
+        String::from_utf8(head).unwrap()
+    }
+
     pub(crate) fn write(&mut self, bytes: impl AsRef<[u8]>) {
-        self.stream.write_all(bytes.as_ref()).ok(); // the client may be done with us
+        self.try_write(bytes); // the client may be done with us
+    }
+
+    /// Tells whether the client still takes it.
+    pub(crate) fn try_write(&mut self, bytes: impl AsRef<[u8]>) -> bool {
+        self.stream.write_all(bytes.as_ref()).is_ok()
+    }
+
+    /// Closes so that the client's system sees a reset.
+    pub(crate) fn reset(self) {
+        let linger = Some(std::time::Duration::ZERO);
+        socket2::SockRef::from(self.stream.socket())
+            .set_linger(linger)
+            .unwrap();
     }
 
     pub(crate) fn reply(&mut self, body: &str) {
@@ -120,7 +173,7 @@ impl Peer {
     /// Says that nothing more comes, and waits for the client's end: a close with unread bytes
     /// would be a reset.
     pub(crate) fn end(mut self) {
-        self.stream.shutdown(Shutdown::Write).ok();
+        self.stream.end_writing();
         self.await_close();
     }
 

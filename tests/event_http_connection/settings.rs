@@ -5,8 +5,10 @@ use std::time::{Duration, Instant};
 
 use php_event::{Error, EventBase, HttpError};
 
-use crate::server::{Peer, Server, refusing};
-use crate::{GET, Log, Told, connect, noting, request, until_stopped};
+use super::OVER;
+use super::over::{connect, serve};
+use crate::server::{Listener, Peer, refusing};
+use crate::{GET, Log, Told, noting, request, until_stopped};
 use test_support::run;
 
 /// §20.1: PHP's `getPeer` fills nothing.
@@ -107,7 +109,7 @@ fn local_address_that_cannot_be_used_is_an_error_and_the_request_is_as_before() 
 #[test]
 fn setters_on_a_connection_that_is_there_take_effect() {
     let base = EventBase::new().unwrap();
-    let server = Server::new(|listener| {
+    let server = serve(|listener| {
         let mut peer = Peer::accept(&listener);
         peer.read_request();
         peer.reply("abc");
@@ -178,7 +180,7 @@ fn retry_finds_a_server_that_has_come() {
     assert_eq!(told.take(), []);
     socket.listen(8).unwrap();
     let thread = std::thread::spawn(move || {
-        let mut peer = Peer::accept(&socket.into());
+        let mut peer = Peer::accept(&Listener::new(socket.into(), OVER));
         let request = peer.read_request();
         peer.reply("at last");
         peer.end();

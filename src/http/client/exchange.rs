@@ -16,6 +16,7 @@ use super::message::{Headers, method_of};
 use super::request::{Answer, ClientRequest};
 use super::settings::Settings;
 use crate::error::Result;
+use crate::flags::EventFlags;
 use crate::http::request;
 use crate::{Event, EventBufferEvent};
 
@@ -113,8 +114,11 @@ impl Exchange {
     }
 
     /// Writing has failed: from now on there is only the answer to wait for.
-    pub(super) fn stop_sending(&mut self, reason: io::ErrorKind) {
+    pub(super) fn stop_sending(&mut self, reason: io::ErrorKind) -> Result<(), HttpError> {
         self.sending = Sending::Failed(reason);
+        // With TLS libevent has stopped reading, too.
+        let enabled = self.bev.enable(EventFlags::READ);
+        enabled.map_err(|_| HttpError::Broken(reason))
     }
 
     /// Whether part of the request was written since the last call.
