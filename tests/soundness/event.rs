@@ -3,7 +3,8 @@
 use std::cell::{Cell, RefCell};
 use std::fs::File;
 use std::io::{Read, Write};
-use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -729,4 +730,105 @@ fn changelist_flag_leaves_no_event_of_a_closed_duplicate() {
         poll(&base);
     }
     assert_eq!(calls.get(), 0);
+}
+
+/// A socket that does something whenever it is asked for its descriptor.
+struct Meddling {
+    socket: UnixStream,
+    asked: Rc<Cell<u32>>,
+    work: Box<dyn Fn()>,
+}
+
+impl Meddling {
+    fn new(work: impl Fn() + 'static) -> (Self, Rc<Cell<u32>>) {
+        let asked = Rc::new(Cell::new(0));
+        let this = Self {
+            socket: pair().0,
+            asked: asked.clone(),
+            work: Box::new(work),
+        };
+        (this, asked)
+    }
+}
+
+impl AsFd for Meddling {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.asked.set(self.asked.get() + 1);
+        (self.work)();
+        self.socket.as_fd()
+    }
+}
+
+#[test]
+fn source_is_asked_for_its_descriptor_once() {
+    let base = EventBase::new().unwrap();
+    let (source, asked) = Meddling::new(|| {});
+    let event = Event::new(&base, source, Event::WRITE, |_, _, _| {}).unwrap();
+    for _ in 0..2 {
+        event.add(None).unwrap();
+        poll(&base);
+    }
+    let (source, again) = Meddling::new(|| {});
+    event
+        .set(&base, source, Event::WRITE, |_, _, _| {})
+        .unwrap();
+    event.add(None).unwrap();
+    event.del().unwrap();
+    drop(event);
+    assert_eq!((asked.get(), again.get()), (1, 1));
+}
+
+#[test]
+fn source_that_frees_the_event_or_the_base_when_asked_is_harmless() {
+    let base = EventBase::new().unwrap();
+    let event = Event::timer(&base, |_| {}).unwrap();
+    let own = event.clone();
+    let (source, _) = Meddling::new(move || own.free());
+    let error = event
+        .set(&base, source, Event::READ, |_, _, _| {})
+        .unwrap_err();
+    assert!(
+        matches!(
+            error,
+            Error::Freed {
+                object: "event",
+                ..
+            }
+        ),
+        "{error}"
+    );
+
+    let event = Event::timer(&base, |_| {}).unwrap();
+    let (own, of) = (event.clone(), base.clone());
+    let (source, _) = Meddling::new(move || own.set_timer(&of, |_| {}).unwrap());
+    event
+        .set(&base, source, Event::WRITE, |_, _, _| {})
+        .unwrap();
+    event.add(None).unwrap();
+    assert_eq!(run(&base), LoopEnd::NoEvents);
+
+    let (source, _) = Meddling::new(|| panic!("asked"));
+    assert_eq!(
+        panic_of(|| event.set(&base, source, Event::READ, |_, _, _| {})),
+        "asked"
+    );
+    event.add(None).unwrap(); // on its former source
+    assert_eq!(run(&base), LoopEnd::NoEvents);
+
+    for set in [false, true] {
+        let base = EventBase::new().unwrap();
+        let event = Event::timer(&base, |_| {}).unwrap();
+        let own = base.clone();
+        let (source, _) = Meddling::new(move || own.free().unwrap());
+        let result = if set {
+            event.set(&base, source, Event::READ, |_, _, _| {})
+        } else {
+            Event::new(&base, source, Event::READ, |_, _, _| {}).map(drop)
+        };
+        let error = result.unwrap_err();
+        assert!(
+            matches!(error, Error::Freed { object: "base", .. }),
+            "{error}"
+        );
+    }
 }
