@@ -111,7 +111,10 @@ impl EventBase {
         }
         inner.usable(CALL)?;
         inner.at_rest(CALL, "not possible inside a callback; use stop() or exit()")?;
-        let added = inner.signals.borrow().values().cloned().collect::<Vec<_>>();
+        let signals = inner.signals.borrow();
+        let added = signals.values().map(|added| added.event.clone());
+        let added = added.collect::<Vec<_>>();
+        drop(signals);
         for event in added.iter().filter_map(Weak::upgrade) {
             event.stop();
         }

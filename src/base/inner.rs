@@ -31,7 +31,7 @@ pub(crate) struct Inner {
     pub(super) handle: RefCell<Weak<Handle>>, // what the public handles share, while there is one
     pub(super) top_priority: Cell<i32>,       // no event of this base ever had a higher number
     pub(super) events_of_c: Cell<bool>,       // libevent makes events of its own here at any time
-    pub(super) signals: RefCell<HashMap<usize, Weak<dyn SignalEvent>>>, // the added ones, by address
+    pub(super) signals: RefCell<HashMap<usize, Added>>, // signal events, by address
     pub(super) kept: RefCell<HashMap<usize, Box<dyn Any>>>, // handles of detached objects, by address
     owes_a_turn: Cell<bool>, // the loop has freed objects to finish, see `Inner::drop`
     pub(super) remains: RefCell<Vec<Box<dyn Remains>>>,
@@ -212,41 +212,35 @@ impl Inner {
         call: &'static str,
         record: &mut signals::Record,
         address: usize,
-        event: Weak<dyn SignalEvent>,
-        signum: c_int,
+        added: Added,
     ) -> Result<()> {
         record.claim(call, self.address())?;
-        if self.signals.borrow_mut().insert(address, event).is_none() {
+        let signum = added.signum;
+        if self.signals.borrow_mut().insert(address, added).is_none() {
             record.take(signum);
         }
         Ok(())
     }
 
     /// Notes that the signal event at `address` is not added any more.
-    pub(crate) fn remove_signal(
-        &self,
-        record: &mut signals::Record,
-        address: usize,
-        signum: c_int,
-    ) {
-        if self.signals.borrow_mut().remove(&address).is_some() {
-            record.give_back(self.address(), signum);
+    pub(crate) fn remove_signal(&self, record: &mut signals::Record, address: usize) {
+        if let Some(added) = self.signals.borrow_mut().remove(&address) {
+            record.give_back(self.address(), added.signum);
         }
     }
 
-    /// In a child: takes the signals of this base's added events again, for `re_init`.
+    /// In a child: takes the signals of this base's added events again, for `re_init`. Those
+    /// that were dropped count, too, until they are freed.
     pub(super) fn retake_signals(
         &self,
         call: &'static str,
         record: &mut signals::Record,
     ) -> Result<()> {
-        let added = self.signals.borrow();
-        if !added.is_empty() {
+        let signals = self.signals.borrow();
+        if !signals.is_empty() {
             record.claim(call, self.address())?;
         }
-        for event in added.values().filter_map(Weak::upgrade) {
-            record.take(event.signum());
-        }
+        signals.values().for_each(|added| record.take(added.signum));
         Ok(())
     }
 
@@ -321,8 +315,12 @@ pub(crate) trait Remains {
 pub(crate) use Remains as Orphan;
 
 /// A signal event that is added to a base.
+pub(crate) struct Added {
+    pub(crate) signum: c_int,
+    pub(crate) event: Weak<dyn SignalEvent>,
+}
+
 pub(crate) trait SignalEvent {
-    fn signum(&self) -> c_int;
     /// Deletes it: the signal does again what it did before. Runs no user code.
     fn stop(&self);
 }

@@ -48,7 +48,7 @@ pub(crate) struct Inner {
 struct Remains {
     event: OwnedEvent<Inner>,
     address: usize, // identifies the event at its base
-    signum: Option<c_int>,
+    is_signal: bool,
     closure: Option<Box<Callback>>, // owns the source, whose number must stay taken
 }
 
@@ -57,13 +57,13 @@ impl base::Remains for Remains {
         let Self {
             event,
             address,
-            signum,
+            is_signal,
             closure,
         } = *self;
-        if let Some(signum) = signum {
+        if is_signal {
             let mut record = signals::lock();
             drop(event);
-            base.remove_signal(&mut record, address, signum);
+            base.remove_signal(&mut record, address);
         } else {
             drop(event);
         }
@@ -72,10 +72,6 @@ impl base::Remains for Remains {
 }
 
 impl base::SignalEvent for Inner {
-    fn signum(&self) -> c_int {
-        Self::signum(self).unwrap_or_default()
-    }
-
     fn stop(&self) {
         let Some(event) = self.native() else { return };
         let record = signals::lock();
@@ -125,12 +121,9 @@ impl Inner {
 
     /// Takes the event off its base's list of added signal events.
     pub(super) fn unenlist(&self) {
-        if self.enlisted.replace(false)
-            && let Some(signum) = self.signum()
-        {
+        if self.enlisted.replace(false) {
             let mut record = signals::lock();
-            self.base()
-                .remove_signal(&mut record, self.address(), signum);
+            self.base().remove_signal(&mut record, self.address());
         }
     }
 
@@ -151,7 +144,7 @@ impl Inner {
         let remains = Remains {
             event,
             address: self.address(),
-            signum: self.signum(),
+            is_signal: self.signum().is_some(),
             closure: self.slot.set(None),
         };
         self.base().end(remains);

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::inner::{Kind, REASONS};
 use super::{Event, Inner};
-use crate::base;
+use crate::base::{self, Added};
 use crate::error::{Error, Result};
 use crate::flags::EventFlags;
 use crate::log;
@@ -69,8 +69,12 @@ impl Event {
         base: &base::Inner,
     ) -> Result<()> {
         let mut record = signals::lock();
-        let (address, weak) = (self.0.address(), Rc::downgrade(&self.0));
-        base.add_signal(call, &mut record, address, weak, signum)?;
+        let this = Rc::downgrade(&self.0);
+        let added = Added {
+            signum,
+            event: this,
+        };
+        base.add_signal(call, &mut record, self.0.address(), added)?;
         self.0.enlisted.set(true);
         let result = event.add(call, timeout);
         drop(record);

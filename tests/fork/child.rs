@@ -15,7 +15,7 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, raise};
 use nix::unistd::{ForkResult, alarm};
 use php_event::process::{Exit, Fork, Pid, Wait, Waited, fork, wait};
-use php_event::{Event, EventBase, EventConfig, LoopEnd};
+use php_event::{Event, EventBase, LoopEnd};
 
 use test_support::{Drops, base_with, pair};
 

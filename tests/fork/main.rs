@@ -81,6 +81,8 @@ const CASES: &[(&str, fn())] = cases![
     orphans_are_freed_by_re_init_and_keep_their_sources_open_until_then,
     foreign_orphans_of_a_base_that_is_dropped_too_are_kept_for_ever,
     signal_event_dropped_in_a_child_gives_the_signal_back_at_re_init,
+    signal_event_dropped_in_a_child_leaves_the_signal_to_another,
+    signals_of_a_re_initialized_child_have_their_former_effect_in_its_own_children,
     signal_to_a_child_before_re_init_has_its_former_effect,
     signals_that_a_child_took_otherwise_stay_taken_in_its_own_children,
     signals_after_re_init_go_to_the_process_that_they_are_sent_to,
@@ -417,6 +419,53 @@ fn signal_event_dropped_in_a_child_gives_the_signal_back_at_re_init() {
             succeeds(child);
             drop(event.take());
             set_disposition(Signal::SIGUSR2, &former);
+        }
+    }
+}
+
+fn signal_event_dropped_in_a_child_leaves_the_signal_to_another() {
+    for how in How::BOTH {
+        for base in bases() {
+            let heard = Rc::new(Cell::new(0));
+            let count = heard.clone();
+            let stays = Event::signal(&base, libc::SIGUSR2, move |_, _| count.set(count.get() + 1));
+            let stays = stays.unwrap();
+            let goes = Event::signal(&base, libc::SIGUSR2, |_, _| panic!("it was dropped"));
+            let goes = Cell::new(Some(goes.unwrap()));
+            stays.add(None).unwrap();
+            let lent = goes.take().unwrap();
+            lent.add(None).unwrap();
+            goes.set(Some(lent));
+            let child = how.child(|| {
+                drop(goes.take());
+                base.re_init().unwrap();
+                let other = EventBase::new().unwrap();
+                let rival = Event::signal(&other, libc::SIGUSR1, |_, _| {}).unwrap();
+                assert!(rival.add(None).is_err(), "`stays` has the signals");
+                raise(Signal::SIGUSR2).unwrap();
+                run_once(&base);
+                assert_eq!(heard.get(), 1);
+                stays.del().unwrap();
+                rival.add(None).unwrap();
+            });
+            succeeds(child);
+        }
+    }
+}
+
+/// libevent's handler, left in place, would write the signal into the pipe of the child.
+fn signals_of_a_re_initialized_child_have_their_former_effect_in_its_own_children() {
+    for how in How::BOTH {
+        for base in bases() {
+            let watch = Watch::new(base);
+            let child = how.child(|| {
+                watch.base.re_init().unwrap();
+                let grandchild = how.child(|| raise(Signal::SIGUSR1).unwrap());
+                assert_eq!(reap(grandchild).to_string(), "SIGUSR1");
+                poll(&watch.base);
+                assert_eq!(watch.heard.take(), [""; 0], "the child's base got it");
+            });
+            succeeds(child);
         }
     }
 }
