@@ -301,3 +301,59 @@ pub fn signal_name(signum: c_int) -> String {
         |signal| signal.as_str().to_owned(),
     )
 }
+
+/// Whether the process ignores a signal, for example because `nohup` started it so.
+///
+/// A signal event overrides that while it is pending, so a program that respects what it
+/// inherits asks before it adds one.
+///
+/// PHP: `pcntl_signal_get_handler`, which would answer `SIG_IGN`.
+///
+/// # Errors
+/// [`Error::Io`] when there is no such signal.
+///
+/// # Examples
+/// ```
+/// use php_event::process::signal_is_ignored;
+///
+/// assert!(!signal_is_ignored(15)?);
+/// assert!(signal_is_ignored(0).is_err());
+/// # Ok::<(), php_event::EventException>(())
+/// ```
+#[doc(alias = "pcntl_signal_get_handler")]
+pub fn signal_is_ignored(signum: c_int) -> Result<bool> {
+    const CALL: &str = "pcntl_signal_get_handler";
+    let mut action = std::mem::MaybeUninit::<libc::sigaction>::uninit();
+    // SAFETY: without a new action the call only writes to `action`, which this frame owns.
+    let asked = unsafe { libc::sigaction(signum, std::ptr::null(), action.as_mut_ptr()) };
+    if asked != 0 {
+        return Err(Error::io(CALL, io::Error::last_os_error()));
+    }
+    // SAFETY: the call succeeded, so it has written all of `action`.
+    let action = unsafe { action.assume_init() };
+    Ok(action.sa_sigaction == libc::SIG_IGN)
+}
+
+/// Gives free memory of the allocator back to the system. True when some was given back.
+///
+/// A server that held much for a while calls this afterwards: the allocator keeps freed memory
+/// for the next request otherwise. With glibc this is `malloc_trim(0)`, which walks the free
+/// lists: call it seldom. Elsewhere it does nothing.
+///
+/// PHP: `gc_mem_caches`, which does the same for Zend's memory manager.
+///
+/// # Examples
+/// ```
+/// drop(vec![0u8; 1 << 20]);
+/// php_event::process::gc_mem_caches();
+/// ```
+#[doc(alias = "malloc_trim")]
+pub fn gc_mem_caches() -> bool {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    {
+        // SAFETY: it takes the allocator's own locks, and touches only memory that is free.
+        unsafe { libc::malloc_trim(0) == 1 }
+    }
+    #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+    false
+}
