@@ -71,11 +71,6 @@ struct BroadcastArgs {
     /// each other client of its process); everyone
     #[arg(long, env = "EVENT_HTTPD_DELIVER", default_value = "others")]
     deliver: Deliver,
-
-    /// How many bytes of messages, each counted once, and of unfinished request bodies may wait in
-    /// a worker; above that the slowest readers are cut off, or senders get 503
-    #[arg(long, value_name = "SIZE", env = "EVENT_HTTPD_MAX_QUEUE_TOTAL", default_value = "256MiB", value_parser = size)]
-    max_queue_total: usize,
 }
 
 /// The options of `isolation`.
@@ -156,6 +151,12 @@ pub(crate) struct ServerArgs {
     /// How many bytes may wait for a peer that does not read before the server stops reading from it
     #[arg(long, value_name = "SIZE", env = "EVENT_HTTPD_MAX_QUEUE", default_value = "4MiB", value_parser = size)]
     pub(crate) max_queue: usize,
+
+    /// How many bytes may wait in a worker for all its peers: shared ones count once, unfinished
+    /// requests too; above that, the peers for which most waits are cut off [default: a quarter of
+    /// the memory for all workers together, at most 1GiB for each]
+    #[arg(long, value_name = "SIZE", env = "EVENT_HTTPD_MAX_QUEUE_TOTAL", value_parser = size)]
+    pub(crate) max_queue_total: Option<usize>,
 
     /// How long open requests may take after SIGTERM or SIGINT
     #[arg(long, value_name = "TIME", env = "EVENT_HTTPD_GRACE", default_value = "5s", value_parser = time)]
@@ -239,17 +240,13 @@ impl Cli {
 
     fn into_command(self) -> Command {
         match self.command {
-            CommandLine::Serve(args) => Command::Server(Config::new(Program::Serve, args, None)),
+            CommandLine::Serve(args) => Command::Server(Config::new(Program::Serve, args)),
             CommandLine::Broadcast { server, broadcast } => {
                 let program = Program::Broadcast {
                     framing: broadcast.framing,
                     deliver: broadcast.deliver,
                 };
-                Command::Server(Config::new(
-                    program,
-                    server,
-                    Some(broadcast.max_queue_total),
-                ))
+                Command::Server(Config::new(program, server))
             }
             CommandLine::Isolation(args) => Command::Isolation(args.into()),
         }

@@ -8,6 +8,7 @@ use clap::ValueEnum;
 
 use crate::answer::FieldLine;
 use crate::cli::{IsolationArgs, LogArgs, ServerArgs};
+use crate::system;
 use http_framing::Limits;
 
 /// The most bytes that one read takes. All connections of a worker share the buffer.
@@ -122,7 +123,7 @@ pub struct Config {
     idle_timeout: Duration,
     limits: Limits,
     max_queue: usize,
-    max_queue_total: Option<usize>,
+    max_queue_total: usize,
     grace: Duration,
     echo: bool,
     workers: Option<usize>,
@@ -133,7 +134,7 @@ pub struct Config {
 
 impl Config {
     /// The settings that the arguments of a command make.
-    pub(crate) fn new(program: Program, args: ServerArgs, max_queue_total: Option<usize>) -> Self {
+    pub(crate) fn new(program: Program, args: ServerArgs) -> Self {
         Self {
             program,
             listen: args.listen,
@@ -151,7 +152,9 @@ impl Config {
                 body_size: u64::try_from(args.max_body_size).unwrap_or(u64::MAX),
             },
             max_queue: args.max_queue,
-            max_queue_total,
+            max_queue_total: args
+                .max_queue_total
+                .unwrap_or_else(|| default_queue_total(args.workers)),
             grace: args.grace,
             echo: args.echo,
             workers: args.workers,
@@ -227,9 +230,9 @@ impl Config {
         self.max_queue
     }
 
-    /// How many bytes may wait for all peers of a worker together; `None` is no limit.
+    /// How many bytes may wait for all peers of a worker together.
     #[must_use]
-    pub fn max_queue_total(&self) -> Option<usize> {
+    pub fn max_queue_total(&self) -> usize {
         self.max_queue_total
     }
 
@@ -276,6 +279,20 @@ impl Config {
             .saturating_add(HEAD)
             .saturating_add(headers)
     }
+}
+
+/// The part of the memory there is that may wait for peers, in all workers together.
+const QUEUE_SHARE: usize = 4;
+
+/// The least and the most that the default of `--max-queue-total` is.
+const QUEUE_TOTAL_MIN: usize = 16 << 20;
+const QUEUE_TOTAL_MAX: usize = 1 << 30;
+
+/// The default of `--max-queue-total`, which follows the memory there is.
+fn default_queue_total(workers: Option<usize>) -> usize {
+    let memory = system::memory().unwrap_or(QUEUE_TOTAL_MAX);
+    let share = memory / QUEUE_SHARE / workers.unwrap_or(1).max(1);
+    share.clamp(QUEUE_TOTAL_MIN, QUEUE_TOTAL_MAX)
 }
 
 /// How and how much is logged.

@@ -49,6 +49,7 @@ struct State {
     outbox: Outbox,
     queued: bool,         // the worker will send the outbox at the end of this turn
     waiting: usize,       // bytes that the socket had no room for, as the worker counts them
+    overhead: usize,      // memory beside shared buffers and body, as the worker counts it
     write: Option<Event>, // while the socket has no room
     deadline: Deadline,
 }
@@ -82,7 +83,9 @@ impl Stage {
 enum Decoding {
     /// As they arrive.
     Running,
-    /// Not before the outbox is empty: it is full.
+    /// Not before the next turn of the loop: the budget of this one is spent.
+    Yielded,
+    /// Not before the outbox is empty.
     OutboxFull,
 }
 
@@ -104,6 +107,7 @@ impl Connection {
                 outbox: Outbox::default(),
                 queued: false,
                 waiting: 0,
+                overhead: 0,
                 write: None,
                 deadline: Deadline::default(),
             }),
@@ -179,6 +183,9 @@ impl Connection {
     }
 
     fn readable(self: &Rc<Self>) {
+        if self.state.borrow().decoding == Decoding::Yielded {
+            return; // it goes on with what it has read first
+        }
         let mut buffer = self.worker.read_buffer();
         match (&self.stream).read(&mut buffer) {
             Ok(0) => self.close(),
@@ -208,7 +215,7 @@ impl Connection {
 
     /// The worker holds senders back, or no longer does. Deadlines start anew then, because the
     /// peer was not read meanwhile.
-    pub(crate) fn held(&self, hold: bool) {
+    pub(crate) fn senders_held(&self, hold: bool) {
         self.update_reading();
         if !hold {
             self.update_deadline(Instant::now(), true);
@@ -223,7 +230,7 @@ impl Connection {
             let answers_wait = self.worker.takes() == Takes::Requests && state.write.is_some();
             state.stage != Stage::Closed
                 && !answers_wait
-                && state.decoding == Decoding::Running
+                && state.decoding != Decoding::OutboxFull
                 && !self.worker.is_holding_senders()
         };
         let done = match (on, read.is_pending()) {
@@ -265,6 +272,27 @@ impl Connection {
         });
     }
 
+    /// The memory that would be free without this connection, if it shares none.
+    pub(crate) fn held(&self) -> usize {
+        let state = self.state.borrow();
+        state.outbox.len() + state.unread.len() + state.body.len()
+    }
+
+    /// Counts the memory that only this connection uses.
+    fn count_memory(&self) {
+        let state = &mut *self.state.borrow_mut();
+        let overhead = state.unread.len() + state.outbox.overhead();
+        let before = mem::replace(&mut state.overhead, overhead);
+        self.worker.account().subtract(before);
+        self.worker.account().add(overhead);
+    }
+
+    /// Drops the body that has arrived.
+    fn drop_body(&self, state: &mut State) {
+        let body = mem::take(&mut state.body);
+        self.worker.release_body(body.len());
+    }
+
     /// Whether the peer has not received everything yet.
     pub(crate) fn is_owed(&self) -> bool {
         !matches!(self.state.borrow().stage, Stage::Lingering | Stage::Closed)
@@ -297,12 +325,14 @@ impl Connection {
         if let Some(read) = self.read.get() {
             read.free();
         }
-        let (outbox, body) = {
+        let (outbox, unread) = {
             let state = &mut *self.state.borrow_mut();
-            (mem::take(&mut state.outbox), mem::take(&mut state.body))
+            self.drop_body(state);
+            (mem::take(&mut state.outbox), mem::take(&mut state.unread))
         };
-        self.worker.release_body(body.len());
-        drop((write, outbox)); // frees what waited now, not with the last handle
+        drop((write, outbox, unread)); // frees what waited now, not with the last handle
+        self.count_memory();
+        self.worker.note_freed();
         true
     }
 }

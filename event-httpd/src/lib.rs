@@ -15,6 +15,7 @@
 
 mod answer;
 mod app;
+mod buffer;
 mod bus;
 mod cli;
 mod config;
@@ -27,6 +28,7 @@ mod listener;
 mod log;
 mod master;
 mod outbox;
+mod system;
 mod worker;
 
 pub use answer::{FieldLine, FieldLineError};

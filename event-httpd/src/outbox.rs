@@ -3,7 +3,9 @@
 use std::collections::VecDeque;
 use std::io::{self, IoSlice, Write};
 use std::ops::Range;
-use std::rc::{Rc, Weak};
+use std::rc::Rc;
+
+use crate::buffer::Buffer;
 
 /// The most parts in one system call: Linux takes no more (IOV_MAX).
 const SLICES: usize = 1024;
@@ -14,15 +16,15 @@ const FEW: usize = 64;
 /// A range of a buffer that many peers may share.
 #[derive(Clone, Debug)]
 pub(crate) struct Part {
-    bytes: Rc<[u8]>,
+    buffer: Rc<Buffer>,
     range: Range<usize>,
 }
 
 impl Part {
     /// The first `length` bytes of a buffer, or all of it if it is shorter.
-    pub(crate) fn first(bytes: Rc<[u8]>, length: usize) -> Self {
-        let range = 0..length.min(bytes.len());
-        Self { bytes, range }
+    pub(crate) fn first(buffer: Rc<Buffer>, length: usize) -> Self {
+        let range = 0..length.min(buffer.len());
+        Self { buffer, range }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -32,56 +34,18 @@ impl Part {
     /// Whether both are ranges of the same buffer.
     #[cfg(test)]
     pub(crate) fn shares_with(&self, other: &Self) -> bool {
-        Rc::ptr_eq(&self.bytes, &other.bytes)
+        Rc::ptr_eq(&self.buffer, &other.buffer)
     }
 
     fn as_slice(&self) -> &[u8] {
-        self.bytes.get(self.range.clone()).unwrap_or_default()
+        self.buffer.get(self.range.clone()).unwrap_or_default()
     }
 }
 
-impl From<Rc<[u8]>> for Part {
-    fn from(bytes: Rc<[u8]>) -> Self {
-        let length = bytes.len();
-        Self::first(bytes, length)
-    }
-}
-
-impl From<Vec<u8>> for Part {
-    fn from(bytes: Vec<u8>) -> Self {
-        Rc::<[u8]>::from(bytes).into()
-    }
-}
-
-/// The messages that some reader has not received yet, oldest first, and the memory they take.
-///
-/// A message that no reader waits for is freed once all older ones are. Until then it counts.
-#[derive(Debug, Default)]
-pub(crate) struct Backlog {
-    messages: VecDeque<(Weak<[u8]>, usize)>,
-    bytes: usize,
-}
-
-impl Backlog {
-    pub(crate) fn add(&mut self, message: &Rc<[u8]>) {
-        self.bytes(); // frees what no reader waits for
-        let newest = self.messages.back().map(|(newest, _)| newest.as_ptr());
-        if newest.is_none_or(|newest| !std::ptr::addr_eq(newest, Rc::as_ptr(message))) {
-            self.bytes += message.len();
-            self.messages
-                .push_back((Rc::downgrade(message), message.len()));
-        }
-    }
-
-    /// The memory that the messages take.
-    pub(crate) fn bytes(&mut self) -> usize {
-        while let Some((oldest, length)) = self.messages.front()
-            && oldest.strong_count() == 0
-        {
-            self.bytes = self.bytes.saturating_sub(*length);
-            self.messages.pop_front();
-        }
-        self.bytes
+impl From<Rc<Buffer>> for Part {
+    fn from(buffer: Rc<Buffer>) -> Self {
+        let length = buffer.len();
+        Self::first(buffer, length)
     }
 }
 
@@ -112,6 +76,11 @@ impl Outbox {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.length == 0
+    }
+
+    /// The memory that the queue itself takes, without the buffers.
+    pub(crate) fn overhead(&self) -> usize {
+        self.parts.len() * size_of::<Part>()
     }
 
     /// Writes as much as the target takes, and returns how much that was. The rest stays.
@@ -201,32 +170,13 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_message_counts_until_the_last_reader_has_it_and_all_older_ones_have_gone() {
-        let mut backlog = Backlog::default();
-        let [first, second] = [[0; 10], [1; 10]].map(Rc::<[u8]>::from);
-        let readers = [&first, &first, &second].map(Rc::clone);
-        for message in [&first, &first, &second] {
-            backlog.add(message);
-        }
-        assert_eq!(backlog.bytes(), 20, "a message counts once");
-        drop(second);
-        let [one, other, of_second] = readers;
-        drop(of_second);
-        assert_eq!(backlog.bytes(), 20, "the first keeps the second");
-        drop((first, one));
-        assert_eq!(backlog.bytes(), 20);
-        drop(other);
-        assert_eq!(backlog.bytes(), 0);
-    }
-
     fn filled(parts: usize) -> (Outbox, Vec<u8>) {
         let mut outbox = Outbox::default();
         let mut all = Vec::new();
         for n in 0..parts {
             let bytes = format!("<part {n}>").into_bytes();
             all.extend_from_slice(&bytes);
-            outbox.push(bytes.into());
+            outbox.push(Buffer::uncounted(bytes).into());
         }
         (outbox, all)
     }
@@ -271,7 +221,7 @@ mod tests {
 
     #[test]
     fn the_first_bytes_of_a_buffer_are_a_part_of_their_own() {
-        let whole: Rc<[u8]> = Rc::from(*b"head body");
+        let whole = Buffer::uncounted(b"head body".to_vec());
         let mut outbox = Outbox::default();
         outbox.push(Part::first(Rc::clone(&whole), 5));
         outbox.push(Part::first(whole, 100));

@@ -9,7 +9,9 @@ mod clock;
 mod delivery;
 mod echo;
 mod life;
+mod memory;
 mod timeouts;
+mod turn;
 
 use std::cell::{RefCell, RefMut};
 use std::rc::Rc;
@@ -27,7 +29,10 @@ pub(crate) use clock::http_date;
 use delivery::Delivery;
 use echo::Echo;
 use life::Life;
+use memory::Memory;
 use timeouts::Timeouts;
+pub(crate) use turn::Budget;
+use turn::Turn;
 
 /// An event loop and what lives on it. Connections and events hold the worker, so
 /// [`Worker::run`] takes them apart when it ends.
@@ -42,6 +47,8 @@ pub(crate) struct Worker {
     timeouts: Timeouts,
     clock: Clock,
     echo: Echo,
+    memory: Memory,
+    turn: Turn,
     scratch: Scratch,
 }
 
@@ -68,6 +75,8 @@ impl Worker {
             timeouts: Timeouts::new(Instant::now()),
             clock: Clock::new(config.date()),
             echo: Echo::new(config.echo()),
+            memory: Memory::new(config.max_queue_total()),
+            turn: Turn::default(),
             scratch: Scratch {
                 buffer: RefCell::new(vec![0; READ_BUFFER].into()),
                 batch: RefCell::default(),
@@ -77,7 +86,9 @@ impl Worker {
         worker
             .timeouts
             .set_timer(worker.timer(Self::expire_deadlines)?);
-        worker.delivery.set_sender(worker.timer(Self::send_queued)?);
+        worker.delivery.set_sender(worker.timer(Self::end_turn)?);
+        worker.turn.set_timer(worker.timer(Self::next_turn)?);
+        worker.memory.set_timer(worker.timer(Self::trim_memory)?);
         Ok(worker)
     }
 
@@ -168,7 +179,7 @@ mod tests {
         fn answer(&self, worker: &Rc<Worker>, _: Request<'_>) -> Part {
             assert!(self.0.replace(true), "the first request");
             worker.base().exit(None).unwrap();
-            b"an answer".to_vec().into()
+            worker.buffer(b"an answer".to_vec()).into()
         }
     }
 

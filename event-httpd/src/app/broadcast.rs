@@ -26,19 +26,19 @@ impl Broadcast {
         }
     }
 
-    fn encode(&self, body: &[u8], date: Option<&str>) -> Rc<[u8]> {
+    fn encode(&self, body: &[u8], date: Option<&str>) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(body.len() + 256);
         let length = u64::try_from(body.len()).unwrap_or(u64::MAX);
         answer_head(&mut bytes, true, length, date, &self.headers);
         bytes.extend_from_slice(body);
-        bytes.into()
+        bytes
     }
 
     fn pass_on(&self, worker: &Rc<Worker>, from: u64, body: &[u8], date: Option<&str>) {
         if body.is_empty() {
             return; // as in the tutorial's program
         }
-        let message = self.encode(body, date);
+        let message = worker.buffer(self.encode(body, date));
         worker.counters().messages.add(1);
         match self.deliver {
             Deliver::Others => {
@@ -71,7 +71,7 @@ impl App for Broadcast {
         self.pass_on(worker, request.from, request.body, request.date);
         let mut answer = Vec::new();
         accepted(&mut answer, request.keep_alive, request.date);
-        answer.into()
+        worker.buffer(answer).into()
     }
 
     fn received(&self, worker: &Rc<Worker>, received: Received<'_>) {

@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use super::{App, Request, Takes};
 use crate::answer::{FieldLine, answer_head};
+use crate::buffer::{Account, Buffer};
 use crate::outbox::Part;
 use crate::worker::Worker;
 use php_event::Event;
@@ -28,7 +29,7 @@ struct Answers {
 }
 
 struct Answer {
-    bytes: Rc<[u8]>,
+    bytes: Rc<Buffer>,
     head: usize, // length of the head
 }
 
@@ -50,14 +51,20 @@ impl Status {
         })
     }
 
-    fn encode(&self, table: &[u8], keep_alive: bool, date: Option<&str>) -> Answer {
+    fn encode(
+        &self,
+        table: &[u8],
+        account: &Rc<Account>,
+        keep_alive: bool,
+        date: Option<&str>,
+    ) -> Answer {
         let mut bytes = Vec::with_capacity(table.len() + 256);
         let length = u64::try_from(table.len()).unwrap_or(u64::MAX);
         answer_head(&mut bytes, keep_alive, length, date, &self.headers);
         let head = bytes.len();
         bytes.extend_from_slice(table);
         Answer {
-            bytes: bytes.into(),
+            bytes: Buffer::new(bytes, account),
             head,
         }
     }
@@ -82,13 +89,13 @@ impl App for Status {
         self.changed.set(true);
     }
 
-    fn answer(&self, _worker: &Rc<Worker>, request: Request<'_>) -> Part {
-        self.current(request)
+    fn answer(&self, worker: &Rc<Worker>, request: Request<'_>) -> Part {
+        self.current(worker.account(), request)
     }
 }
 
 impl Status {
-    fn current(&self, request: Request<'_>) -> Part {
+    fn current(&self, account: &Rc<Account>, request: Request<'_>) -> Part {
         let date = request.date;
         let answers = &mut *self.answers.borrow_mut();
         if self.changed.take() {
@@ -106,8 +113,8 @@ impl Status {
         } else {
             &mut answers.closing
         };
-        let answer =
-            answer.get_or_insert_with(|| self.encode(&answers.table, request.keep_alive, date));
+        let answer = answer
+            .get_or_insert_with(|| self.encode(&answers.table, account, request.keep_alive, date));
         let length = if request.head_only {
             answer.head
         } else {
@@ -129,6 +136,10 @@ mod tests {
         body: &[],
         date: None,
     };
+
+    fn current(status: &Status, request: Request<'_>) -> Part {
+        status.current(&Rc::default(), request)
+    }
 
     fn dated(date: &str) -> Request<'_> {
         Request {
@@ -157,7 +168,7 @@ mod tests {
         });
         events[0].set_data(base.clone());
         assert_eq!(
-            text(&status.current(KEPT)),
+            text(&current(&status, KEPT)),
             "HTTP/1.1 200 OK\r\nAccept: application/json, text/plain, */*\r\nConnection: keep-alive\r\n\
              Content-Length:65\r\n\r\n{\"5\":{\"pending\":true,\"data\":{}},\"6\":{\"pending\":true,\"data\":null}}"
         );
@@ -167,21 +178,19 @@ mod tests {
     fn an_answer_is_encoded_again_only_when_the_table_or_the_date_has_changed() {
         let base = EventBase::new().unwrap();
         let status = Status::new(Vec::new());
-        let first = status
-            .current(dated("one"))
-            .shares_with(&status.current(dated("one")));
-        assert!(first, "an unchanged table shares its bytes");
-        let before = status.current(dated("one"));
+        let before = current(&status, dated("one"));
+        let same = before.shares_with(&current(&status, dated("one")));
+        assert!(same, "an unchanged table shares its bytes");
         assert!(
-            !before.shares_with(&status.current(dated("two"))),
+            !before.shares_with(&current(&status, dated("two"))),
             "another date"
         );
-        let before = status.current(dated("two"));
+        let before = current(&status, dated("two"));
         status.opened(5, &Event::timer(&base, |_event| {}).unwrap());
-        let after = status.current(dated("two"));
+        let after = current(&status, dated("two"));
         assert!(!before.shares_with(&after) && text(&after).contains("\"5\""));
         status.closed(5);
-        assert!(text(&status.current(KEPT)).ends_with("\r\n\r\n{}"));
+        assert!(text(&current(&status, KEPT)).ends_with("\r\n\r\n{}"));
     }
 
     #[test]
@@ -193,7 +202,7 @@ mod tests {
             ..KEPT
         };
         assert_eq!(
-            text(&status.current(request)),
+            text(&current(&status, request)),
             "HTTP/1.1 200 OK\r\nAccept: application/json, text/plain, */*\r\nConnection: close\r\n\
              Content-Length:2\r\nX-One: 1\r\n\r\n"
         );

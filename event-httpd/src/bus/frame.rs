@@ -3,8 +3,6 @@
 //! Bytes in, values out. A frame that is out of order, unknown or too long breaks the line: both
 //! ends run the same program, so only a fault can have caused it.
 
-use std::rc::Rc;
-
 /// Length (8 bytes), number (8 bytes), kind (1 byte), little-endian.
 const HEADER: usize = 17;
 
@@ -47,7 +45,7 @@ pub(crate) fn header(kind: Kind, number: u64, payload: usize) -> Vec<u8> {
 }
 
 /// A frame: what it is, and its payload.
-pub(crate) type Frame = (Kind, Rc<[u8]>);
+pub(crate) type Frame = (Kind, Vec<u8>);
 
 /// Why the rest of a line cannot be read.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -111,7 +109,7 @@ impl Frames {
         let Some(payload) = rest.get(..size) else {
             return Ok(None);
         };
-        let payload = payload.into();
+        let payload = payload.to_vec();
         self.next += 1;
         self.start += HEADER + size;
         if self.start == self.bytes.len() {

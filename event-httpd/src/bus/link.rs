@@ -7,7 +7,8 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use super::frame::{Frames, Kind, header};
-use crate::outbox::{Outbox, Part};
+use crate::buffer::Buffer;
+use crate::outbox::Outbox;
 use php_event::stream::{Stream, stream_set_blocking};
 use php_event::{Event, EventBase, Result};
 
@@ -20,7 +21,7 @@ const READ_BUFFER: usize = 64 << 10;
 /// What a line reports to its owner. No borrow of the line is held meanwhile.
 pub(super) enum Incoming {
     /// A frame arrived.
-    Frame(Kind, Rc<[u8]>),
+    Frame(Kind, Vec<u8>),
     /// All frames of one read were reported.
     ReadDone,
     /// The queue has room again, or is empty.
@@ -94,14 +95,17 @@ impl Link {
     }
 
     /// Queues a frame; [`flush`](Self::flush) sends it.
-    pub(super) fn queue(&self, kind: Kind, payload: Rc<[u8]>) {
+    pub(super) fn queue(&self, kind: Kind, payload: Option<Rc<Buffer>>) {
         if self.state.get() != State::Open {
             return;
         }
         let number = self.sent.replace(self.sent.get() + 1);
+        let length = payload.as_ref().map_or(0, |payload| payload.len());
         let mut queue = self.queue.borrow_mut();
-        queue.push(header(kind, number, payload.len()).into());
-        queue.push(Part::from(payload));
+        queue.push(Buffer::uncounted(header(kind, number, length)).into());
+        if let Some(payload) = payload {
+            queue.push(payload.into());
+        }
     }
 
     pub(super) fn is_full(&self) -> bool {
@@ -115,7 +119,7 @@ impl Link {
     /// Asks the other end for a sign of life.
     pub(super) fn ping(self: &Rc<Self>) {
         self.await_sign();
-        self.queue(Kind::Ping, Rc::default());
+        self.queue(Kind::Ping, None);
         self.flush();
     }
 

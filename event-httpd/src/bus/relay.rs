@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::frame::Kind;
 use super::link::{Incoming, Link};
+use crate::buffer::Buffer;
 use php_event::process::Pid;
 use php_event::stream::Stream;
 use php_event::{Event, EventBase, Result};
@@ -112,7 +113,7 @@ impl Relay {
 
     fn incoming(self: &Rc<Self>, pid: Pid, incoming: Incoming) {
         match incoming {
-            Incoming::Frame(Kind::Message, payload) => self.relay(pid, &payload),
+            Incoming::Frame(Kind::Message, payload) => self.relay(pid, &Buffer::uncounted(payload)),
             Incoming::Frame(Kind::Ready, _) => (self.notify)(pid, WorkerMessage::Ready),
             Incoming::Frame(Kind::Retire, _) => (self.notify)(pid, WorkerMessage::Retire),
             Incoming::Frame(Kind::Ping | Kind::Pong, _) => {}
@@ -124,11 +125,11 @@ impl Relay {
         }
     }
 
-    fn relay(&self, from: Pid, payload: &Rc<[u8]>) {
+    fn relay(&self, from: Pid, payload: &Rc<Buffer>) {
         self.relayed.set(self.relayed.get() + 1);
         for (pid, link) in self.links.borrow().iter() {
             if *pid != from {
-                link.queue(Kind::Message, Rc::clone(payload));
+                link.queue(Kind::Message, Some(Rc::clone(payload)));
             }
         }
     }

@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use super::frame::Kind;
 use super::link::{Incoming, Link};
+use crate::buffer::Buffer;
 use php_event::stream::Stream;
 use php_event::{EventBase, Result};
 
@@ -16,7 +17,7 @@ pub(crate) struct Uplink {
 /// What the bus reports to its worker.
 pub(crate) enum Notice {
     /// Another worker published this.
-    Message(Rc<[u8]>),
+    Message(Vec<u8>),
     /// The queue has room again, or is empty.
     Room,
     /// The line is closed, so the master has ended.
@@ -34,7 +35,7 @@ impl Uplink {
         let handler = Box::new(move |link: &Rc<Link>, incoming| match incoming {
             Incoming::Frame(Kind::Message, payload) => notify(Notice::Message(payload)),
             Incoming::Frame(Kind::Ping, _) => {
-                link.queue(Kind::Pong, Rc::default());
+                link.queue(Kind::Pong, None);
                 link.flush();
             }
             Incoming::Frame(..) | Incoming::ReadDone => {}
@@ -57,13 +58,13 @@ impl Uplink {
     }
 
     fn send(&self, kind: Kind) {
-        self.link.queue(kind, Rc::default());
+        self.link.queue(kind, None);
         self.link.flush();
     }
 
     /// Queues a message for all other workers; [`flush`](Self::flush) sends it.
-    pub(crate) fn publish(&self, message: Rc<[u8]>) {
-        self.link.queue(Kind::Message, message);
+    pub(crate) fn publish(&self, message: Rc<Buffer>) {
+        self.link.queue(Kind::Message, Some(message));
     }
 
     /// Sends what is queued, as far as there is room.

@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::{Connection, Decoding, Stage, State};
 use crate::app::{Request, Takes};
 use crate::outbox::Part;
-use crate::worker::http_date;
+use crate::worker::{Budget, http_date};
 use http_framing::{Item, Method, Refusal, Status, response};
 
 const TOO_MANY_BODIES: Refusal = Refusal::new(
@@ -39,26 +39,52 @@ impl Connection {
     /// allows.
     pub(super) fn serve(self: &Rc<Self>, mut fresh: &[u8]) {
         let before = self.worker.counters().requests.get();
+        let mut budget = self.worker.budget();
         loop {
-            self.decode(fresh);
+            self.decode(fresh, &mut budget);
             fresh = &[];
-            if !self.flush() || self.is_decoding() {
+            if !self.flush() || self.state.borrow().decoding != Decoding::OutboxFull {
                 break;
             }
         }
-        if !self.is_decoding() {
-            self.update_reading();
+        if self.state.borrow().decoding != Decoding::Running {
+            self.suspend();
         }
         let answered = self.worker.counters().requests.get() != before;
         self.update_deadline(Instant::now(), answered);
     }
 
-    fn is_decoding(&self) -> bool {
-        self.state.borrow().decoding == Decoding::Running
+    /// Arranges when decoding goes on: in the next turn, or when the outbox is empty.
+    fn suspend(self: &Rc<Self>) {
+        {
+            let state = &mut *self.state.borrow_mut();
+            if !state.outbox.is_empty() {
+                state.decoding = Decoding::OutboxFull;
+            }
+            if state.decoding == Decoding::OutboxFull || state.stage == Stage::Closed {
+                // `outbox_emptied` goes on
+            } else if self.worker.go_on_next_turn(Rc::clone(self)) {
+                return;
+            } else {
+                state.decoding = Decoding::Running; // what is unread goes on with the next read
+            }
+        }
+        self.update_reading();
+    }
+
+    /// Goes on decoding in the next turn.
+    pub(crate) fn go_on(self: &Rc<Self>) {
+        self.guarded(|connection| {
+            let yielded = connection.state.borrow().decoding == Decoding::Yielded;
+            if yielded {
+                connection.state.borrow_mut().decoding = Decoding::Running;
+                connection.serve(&[]);
+            }
+        });
     }
 
     /// Puts answers into the worker's batch until the bytes are used up or the queue is full.
-    fn decode(self: &Rc<Self>, fresh: &[u8]) {
+    fn decode(self: &Rc<Self>, fresh: &[u8], budget: &mut Budget) {
         let mut left = mem::take(&mut self.state.borrow_mut().unread);
         let input = if left.is_empty() {
             fresh
@@ -66,22 +92,30 @@ impl Connection {
             left.extend_from_slice(fresh);
             &left
         };
-        let used = self.decode_all(input);
+        let used = self.decode_all(input, budget);
         let unread = if left.is_empty() {
             input.get(used..).unwrap_or_default().to_vec()
         } else {
             left.drain(..used);
             if left.is_empty() { Vec::new() } else { left }
         };
-        self.state.borrow_mut().unread = unread;
+        let (had, has) = {
+            let state = &mut *self.state.borrow_mut();
+            state.unread = unread;
+            (state.overhead > 0, !state.unread.is_empty())
+        };
+        if had || has {
+            self.count_memory();
+            self.worker.limit_memory();
+        }
     }
 
     /// Returns how many bytes of `input` were used.
-    fn decode_all(self: &Rc<Self>, input: &[u8]) -> usize {
+    fn decode_all(self: &Rc<Self>, input: &[u8], budget: &mut Budget) -> usize {
         let mut rest = input;
         loop {
             // No borrow is held while the app answers: it may queue a message to this peer.
-            let answer = match self.step(&mut rest) {
+            let answer = match self.step(&mut rest, *budget) {
                 Step::Next => continue,
                 Step::Wait => break,
                 Step::Write(part) => part,
@@ -93,13 +127,15 @@ impl Connection {
                     date: None,
                 }),
             };
+            budget.spend(answer.len());
+            self.worker.spend(answer.len());
             self.worker.batch().borrow_mut().push(answer);
         }
         input.len() - rest.len()
     }
 
     /// Takes one item off the front of `rest`.
-    fn step(&self, rest: &mut &[u8]) -> Step {
+    fn step(&self, rest: &mut &[u8], budget: Budget) -> Step {
         let state = &mut *self.state.borrow_mut();
         if !state.stage.is_open() {
             state.decoding = Decoding::Running;
@@ -108,6 +144,10 @@ impl Connection {
         let unsent = self.worker.batch().borrow().len() + state.outbox.len();
         if unsent >= self.worker.config().max_queue() {
             state.decoding = Decoding::OutboxFull;
+            return Step::Wait;
+        }
+        if budget.is_spent() && !rest.is_empty() {
+            state.decoding = Decoding::Yielded;
             return Step::Wait;
         }
         state.decoding = Decoding::Running;
@@ -128,7 +168,7 @@ impl Connection {
                     keep_alive: head.keep_alive,
                 });
                 if head.expects_continue && rest.is_empty() {
-                    return Step::Write(response::CONTINUE.to_vec().into());
+                    return Step::Write(self.worker.buffer(response::CONTINUE.to_vec()).into());
                 }
             }
             Item::Body(part) if self.worker.takes() == Takes::Bodies => {
@@ -175,6 +215,7 @@ impl Connection {
         tracing::debug!(peer = self.peer(), "refused: {refusal}");
         self.worker.counters().refusals.add(1);
         state.stage = Stage::LastThenLinger;
+        self.drop_body(state);
         let head_only = head_only
             || state
                 .request
@@ -182,7 +223,7 @@ impl Connection {
                 .is_some_and(|request| request.head_only);
         let mut bytes = Vec::new();
         response::refusal(&mut bytes, refusal, &http_date(), head_only);
-        bytes.into()
+        self.worker.buffer(bytes).into()
     }
 
     /// Answers with an error status, and ends the connection.

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use super::{Connection, Decoding, Stage};
 use crate::app::Takes;
+use crate::buffer::Buffer;
 use php_event::Event;
 use php_event::stream::stream_socket_shutdown;
 
@@ -19,6 +20,8 @@ impl Connection {
         if behind {
             self.state.borrow_mut().outbox.append(&mut batch);
             self.worker.batch().replace(batch); // keeps its memory
+            self.count_memory();
+            self.worker.limit_memory();
             return false; // `send_queued` or `write_outbox` continues
         }
         if let Err(error) = batch.write_to(&self.stream) {
@@ -32,11 +35,13 @@ impl Connection {
         }
         self.state.borrow_mut().outbox = batch;
         self.wait_for_room();
+        self.count_memory();
+        self.worker.limit_memory();
         false
     }
 
     /// Queues a message, to be sent at the end of this turn of the loop.
-    pub(crate) fn queue(self: &Rc<Self>, message: &Rc<[u8]>) {
+    pub(crate) fn queue(self: &Rc<Self>, message: &Rc<Buffer>) {
         let first = {
             let state = &mut *self.state.borrow_mut();
             if !state.stage.is_open() {
@@ -101,7 +106,11 @@ impl Connection {
         let waited = write.is_some();
         let was_full = decoding == Decoding::OutboxFull;
         drop((write, outbox)); // frees their memory: the peer may never be slow again
-        self.note_waiting();
+        if waited {
+            self.note_waiting();
+            self.count_memory();
+            self.worker.note_freed();
+        }
         if waited || was_full {
             self.update_reading();
         }
@@ -154,6 +163,7 @@ impl Connection {
     fn check_lag(&self) {
         let limit = self.worker.config().max_queue();
         self.note_waiting();
+        self.count_memory();
         if self.worker.takes() != Takes::Requests && self.waiting() > limit {
             self.cut_off("the reader lags past --max-queue");
         }

@@ -111,12 +111,10 @@ impl Worker {
     /// exceed their limit.
     pub(crate) fn take_body(&self, bytes: usize) -> bool {
         let total = self.admission.body_bytes.get() + bytes;
-        let fits = self
-            .config
-            .max_queue_total()
-            .is_none_or(|limit| total <= limit);
+        let fits = total <= self.config.max_queue_total();
         if fits {
             self.admission.body_bytes.set(total);
+            self.account().add(bytes);
         }
         fits
     }
@@ -125,5 +123,6 @@ impl Worker {
     pub(crate) fn release_body(&self, bytes: usize) {
         let total = self.admission.body_bytes.get();
         self.admission.body_bytes.set(total.saturating_sub(bytes));
+        self.account().subtract(bytes);
     }
 }

@@ -1,13 +1,12 @@
 //! Messages: from the app and the bus to the connections and the bus.
 
 use std::cell::{Cell, OnceCell, RefCell};
-use std::cmp::Reverse;
 use std::rc::Rc;
 
 use super::Worker;
+use crate::buffer::Buffer;
 use crate::bus::Uplink;
 use crate::connection::Connection;
-use crate::outbox::Backlog;
 use php_event::Event;
 
 /// What waits to be sent, and the event that sends it.
@@ -17,7 +16,6 @@ pub(super) struct Delivery {
     sender: OnceCell<Event>, // made active once a turn, when something is queued
     scheduled: Cell<bool>,
     queued: RefCell<Vec<Rc<Connection>>>,
-    backlog: RefCell<Backlog>,
     waiting: Cell<usize>, // bytes in all outboxes that their sockets had no room for
     holding_senders: Cell<bool>,
 }
@@ -52,7 +50,7 @@ impl Delivery {
 
     /// Makes the sending event active. It runs behind everything that is active in this turn, so
     /// messages that arrived together leave together.
-    fn send_soon(&self) {
+    pub(super) fn end_turn_soon(&self) {
         if !self.scheduled.replace(true)
             && let Some(sender) = self.sender.get()
             && let Err(error) = sender.active(Event::TIMEOUT)
@@ -64,8 +62,7 @@ impl Delivery {
 
 impl Worker {
     /// Queues a message to every connection but one. It is sent at the end of this turn.
-    pub(crate) fn deliver(&self, message: &Rc<[u8]>, except: Option<u64>) {
-        self.delivery.backlog.borrow_mut().add(message);
+    pub(crate) fn deliver(&self, message: &Rc<Buffer>, except: Option<u64>) {
         self.admission.for_each(|id, connection| {
             if Some(id) != except {
                 connection.queue(message);
@@ -74,20 +71,19 @@ impl Worker {
     }
 
     /// Queues a message to one connection. It is sent at the end of this turn.
-    pub(crate) fn deliver_to(&self, id: u64, message: &Rc<[u8]>) {
-        self.delivery.backlog.borrow_mut().add(message);
+    pub(crate) fn deliver_to(&self, id: u64, message: &Rc<Buffer>) {
         if let Some(connection) = self.admission.get(id) {
             connection.queue(message);
         }
     }
 
     /// Sends a message to the clients of the other workers.
-    pub(crate) fn publish(&self, message: Rc<[u8]>) {
+    pub(crate) fn publish(&self, message: Rc<Buffer>) {
         let Some(uplink) = self.delivery.uplink() else {
             return;
         };
         uplink.publish(message);
-        self.delivery.send_soon();
+        self.delivery.end_turn_soon();
         if uplink.is_full() {
             self.hold_senders(true);
         }
@@ -97,7 +93,7 @@ impl Worker {
     fn hold_senders(&self, hold: bool) {
         if self.delivery.holding_senders.replace(hold) != hold {
             self.admission
-                .for_each(|_id, connection| connection.held(hold));
+                .for_each(|_id, connection| connection.senders_held(hold));
         }
     }
 
@@ -117,7 +113,13 @@ impl Worker {
     /// Notes a connection with something to send at the end of this turn.
     pub(crate) fn note_queued(&self, connection: Rc<Connection>) {
         self.delivery.queued.borrow_mut().push(connection);
-        self.delivery.send_soon();
+        self.delivery.end_turn_soon();
+    }
+
+    /// Runs behind everything else in this turn of the loop.
+    pub(super) fn end_turn(self: &Rc<Self>) {
+        self.turn.reset();
+        self.send_queued();
     }
 
     /// Sends what was queued in this turn.
@@ -133,7 +135,7 @@ impl Worker {
         if let Some(uplink) = self.delivery.uplink() {
             uplink.flush();
         }
-        self.cut_off_the_slowest();
+        self.limit_memory();
         self.resume_senders(); // the bus may have taken everything at once
     }
 
@@ -141,26 +143,5 @@ impl Worker {
     pub(crate) fn note_waiting(&self, before: usize, now: usize) {
         let waiting = &self.delivery.waiting;
         waiting.set((waiting.get() + now).saturating_sub(before));
-    }
-
-    /// Keeps what waits for all readers within `--max-queue-total` by cutting off those that lag
-    /// most. A message counts once, however many readers still wait for it.
-    fn cut_off_the_slowest(&self) {
-        let Some(limit) = self.config.max_queue_total() else {
-            return;
-        };
-        let exceeds = || self.delivery.backlog.borrow_mut().bytes() > limit;
-        if !exceeds() {
-            return;
-        }
-        let mut readers = self.admission.all();
-        readers.retain(|reader| reader.waiting() > 0);
-        readers.sort_by_key(|reader| Reverse(reader.waiting()));
-        for reader in readers {
-            reader.cut_off("all readers together lag past --max-queue-total");
-            if !exceeds() {
-                break;
-            }
-        }
     }
 }

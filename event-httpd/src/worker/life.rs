@@ -53,7 +53,7 @@ impl Worker {
 
     fn notified(self: &Rc<Self>, notice: Notice) {
         match notice {
-            Notice::Message(message) => self.deliver(&message, None),
+            Notice::Message(message) => self.deliver(&self.buffer(message), None),
             Notice::Room => self.resume_senders(),
             Notice::Lost => {
                 tracing::warn!("the line to the master is closed: ending");
@@ -84,6 +84,7 @@ impl Worker {
     fn take_apart(&self) {
         self.drop_acceptor();
         self.delivery.take_queued();
+        self.turn.take_yielded();
         let left = self.admission.take_all();
         let open = left
             .iter()

@@ -1,0 +1,127 @@
+//! What one turn of the loop may do for its connections, so that none of them waits long.
+
+use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::Worker;
+use crate::connection::Connection;
+use php_event::Event;
+
+/// Bytes of answers after which the remaining connections of a turn get one answer each.
+const TURN_BYTES: usize = 1 << 20;
+
+/// Requests of one connection answered in a turn, and bytes of their answers.
+const REQUESTS: usize = 64;
+const BYTES: usize = 256 << 10;
+
+/// What an answer costs beside its bytes.
+const ANSWER_COST: usize = 1 << 10;
+
+/// What has been done in the current turn, and the connections that go on in the next.
+#[derive(Default)]
+pub(super) struct Turn {
+    spent: Cell<usize>,
+    yielded: RefCell<VecDeque<Rc<Connection>>>,
+    next: OnceCell<Event>, // a timer that is due at once: it fires in the next turn
+}
+
+/// What one connection may still do in this turn.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Budget {
+    requests: usize,
+    bytes: usize,
+}
+
+impl Budget {
+    /// Counts an answer of that many bytes.
+    pub(crate) fn spend(&mut self, bytes: usize) {
+        self.requests = self.requests.saturating_sub(1);
+        self.bytes = self.bytes.saturating_sub(bytes);
+    }
+
+    pub(crate) fn is_spent(self) -> bool {
+        self.requests == 0 || self.bytes == 0
+    }
+}
+
+impl Turn {
+    pub(super) fn set_timer(&self, timer: Event) {
+        self.next.get_or_init(|| timer);
+    }
+
+    fn is_spent(&self) -> bool {
+        self.spent.get() >= TURN_BYTES
+    }
+
+    /// Begins anew.
+    pub(super) fn reset(&self) {
+        self.spent.set(0);
+    }
+
+    /// Drops the handles of connections that would go on in the next turn.
+    pub(super) fn take_yielded(&self) {
+        drop(self.yielded.take());
+    }
+}
+
+impl Worker {
+    /// What a connection may do in this turn: at least one answer.
+    pub(crate) fn budget(&self) -> Budget {
+        Budget {
+            requests: if self.turn.is_spent() { 1 } else { REQUESTS },
+            bytes: BYTES,
+        }
+    }
+
+    /// Counts answers of a connection, with that many bytes together.
+    pub(crate) fn spend(&self, bytes: usize) {
+        self.turn
+            .spent
+            .set(self.turn.spent.get() + bytes + ANSWER_COST);
+        if self.turn.is_spent() {
+            self.delivery.end_turn_soon();
+        }
+    }
+
+    /// Has a connection go on in the next turn. False when that is not possible.
+    pub(crate) fn go_on_next_turn(&self, connection: Rc<Connection>) -> bool {
+        let armed = self
+            .turn
+            .next
+            .get()
+            .is_some_and(|next| next.is_pending() || next.add(Some(Duration::ZERO)).is_ok());
+        if armed {
+            self.turn.yielded.borrow_mut().push_back(connection);
+        }
+        armed
+    }
+
+    /// Goes on with connections that had spent their budget, as long as this turn's lasts.
+    pub(super) fn next_turn(self: &Rc<Self>) {
+        let yielded = self.turn.yielded.borrow().len();
+        for _ in 0..yielded {
+            let next = self.turn.yielded.borrow_mut().pop_front();
+            let Some(connection) = next else { break };
+            connection.go_on();
+            if self.turn.is_spent() {
+                break;
+            }
+        }
+        if !self.turn.yielded.borrow().is_empty()
+            && let Some(next) = self.turn.next.get()
+            && let Err(error) = next.add(Some(Duration::ZERO))
+        {
+            tracing::error!("{error}");
+            self.close_yielded();
+        }
+    }
+
+    /// Ends the connections that cannot go on.
+    fn close_yielded(&self) {
+        for connection in self.turn.yielded.take() {
+            connection.cut_off("the server cannot go on with it");
+        }
+    }
+}
