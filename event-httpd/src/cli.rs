@@ -162,8 +162,8 @@ pub(crate) struct ServerArgs {
     #[arg(long, value_name = "TIME", env = "EVENT_HTTPD_GRACE", default_value = "5s", value_parser = time)]
     pub(crate) grace: Duration,
 
-    /// Print received bytes to standard output, as the tutorial does; if nobody reads the output,
-    /// the server waits
+    /// Print received bytes to standard output, as the tutorial does; what nobody reads is dropped
+    /// beyond 1MiB
     #[arg(long, env = "EVENT_HTTPD_ECHO", value_parser = BoolishValueParser::new())]
     pub(crate) echo: bool,
 

@@ -2,6 +2,8 @@
 
 use std::cell::Cell;
 
+use crate::log;
+
 /// A number that only grows.
 #[derive(Debug, Default)]
 pub(crate) struct Counter(Cell<u64>);
@@ -54,6 +56,7 @@ impl Counters {
             timeouts = self.timeouts.get(),
             panics = self.panics.get(),
             pauses = self.pauses.get(),
+            log_dropped = log::dropped(),
             "counters"
         );
     }

@@ -28,6 +28,7 @@ mod listener;
 mod log;
 mod master;
 mod outbox;
+mod output;
 mod system;
 mod worker;
 
@@ -38,7 +39,7 @@ pub use config::{
     Program,
 };
 pub use error::{ServerError, StartFailure};
-pub use log::start as start_log;
+pub use log::{finish as finish_log, start as start_log};
 
 use listener::Listening;
 use worker::Worker;

@@ -1,7 +1,6 @@
 //! `event-httpd`: parse, start logging, run, exit code.
 #![forbid(unsafe_code)]
 
-use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use event_httpd::Cli;
@@ -15,11 +14,10 @@ fn main() -> ExitCode {
         }
     };
     event_httpd::start_log(command.log());
-    match event_httpd::run(command) {
+    let result = event_httpd::run(command);
+    event_httpd::finish_log(result.as_ref().err().map(|error| error as _));
+    match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            writeln!(io::stderr(), "event-httpd: {error}").ok(); // a closed stderr changes nothing
-            ExitCode::FAILURE
-        }
+        Err(_) => ExitCode::FAILURE,
     }
 }

@@ -19,6 +19,7 @@ use crate::config::Config;
 use crate::counters::Counter;
 use crate::error::{ServerError, StartFailure};
 use crate::listener::Listening;
+use crate::log;
 use crate::worker::Worker;
 use php_event::process::{self, Exit, Fork, Pid, Wait, Waited};
 use php_event::stream::{Stream, stream_socket_pair};
@@ -106,6 +107,7 @@ pub(crate) fn serve(
 /// Runs a worker in its own process.
 fn work(config: Config, start: Start, max_connections: usize) -> Result<(), ServerError> {
     let number = start.slot + 1;
+    log::forked();
     name_thread(&format!("httpd worker {number}"));
     let _span = tracing::info_span!("worker", number).entered();
     if !die_with(start.master) {

@@ -74,7 +74,7 @@ impl Worker {
             delivery: Delivery::default(),
             timeouts: Timeouts::new(Instant::now()),
             clock: Clock::new(config.date()),
-            echo: Echo::new(config.echo()),
+            echo: Echo::default(),
             memory: Memory::new(config.max_queue_total()),
             turn: Turn::default(),
             scratch: Scratch {
@@ -130,11 +130,6 @@ impl Worker {
     /// The answers of the current read that are not written yet.
     pub(crate) fn batch(&self) -> &RefCell<Outbox> {
         &self.scratch.batch
-    }
-
-    /// Prints received bytes, if the operator wants it.
-    pub(crate) fn echo(&self, bytes: &[u8]) {
-        self.echo.print(bytes);
     }
 
     /// The app's answer to a request.

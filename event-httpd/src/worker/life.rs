@@ -69,6 +69,7 @@ impl Worker {
     /// The library's, when an event cannot be made or the loop fails.
     pub(crate) fn run(self: &Rc<Self>, listener: Stream, ready: impl FnOnce()) -> Result<()> {
         let signals = self.handle_signals()?;
+        self.start_echo()?;
         self.start_accepting(listener)?;
         if let Some(uplink) = self.delivery.uplink() {
             uplink.send_ready();
@@ -85,6 +86,7 @@ impl Worker {
         self.drop_acceptor();
         self.delivery.take_queued();
         self.turn.take_yielded();
+        self.echo.finish();
         let left = self.admission.take_all();
         let open = left
             .iter()

@@ -1,8 +1,14 @@
 //! What the options add: header lines, dates, the echo, log formats.
 
+use std::io::Read as _;
 use std::process::Stdio;
+use std::thread;
 
-use super::support_http::{Client, GET, Response, Server, event_httpd, printed, table, until};
+use nix::sys::signal::Signal;
+
+use super::support_http::{
+    Address, Client, GET, Process, Response, Server, event_httpd, printed, table, until,
+};
 
 #[track_caller]
 fn first_answer(server: &Server) -> Response {
@@ -164,5 +170,79 @@ fn the_text_log_has_no_escapes_where_there_is_no_terminal() {
     let (_, log) = server.stop();
     for line in log {
         assert!(!line.contains('\x1b'), "{line:?}");
+    }
+}
+
+/// Starts a server whose stderr is a pipe that nobody reads, and which logs every connection.
+fn with_unread_log(options: &[&str]) -> (Process, std::io::PipeReader, Address) {
+    let directory = tempfile::tempdir().unwrap().keep();
+    let path = directory.join("socket");
+    let listen = format!("unix:{}", path.display());
+    let mut arguments = vec!["serve", "-v", "--listen", &listen];
+    arguments.extend(options);
+    let mut command = event_httpd(arguments);
+    let (reader, writer) = std::io::pipe().unwrap();
+    command.stderr(writer);
+    let process = Process::spawn(command);
+    until("the server listens", || path.exists().then_some(()));
+    (process, reader, Address::Unix(path))
+}
+
+#[test]
+fn a_log_that_nobody_reads_does_not_hold_the_server_up_and_dropped_lines_are_told() {
+    for format in ["text", "json"] {
+        let (mut process, mut reader, address) = with_unread_log(&["--log-format", format]);
+        for _ in 0..2000 {
+            Client::connect(&address).unwrap().ask(); // two lines of 100 bytes each
+        }
+        process.signal(Signal::SIGTERM);
+        let log = thread::spawn(move || {
+            let mut log = String::new();
+            reader.read_to_string(&mut log).map(|_count| log)
+        });
+        assert_eq!(process.end().code(), Some(0), "{format}");
+        drop(process);
+        let log = log.join().unwrap().unwrap();
+        let told = "log lines were dropped: nobody read them";
+        assert!(log.contains(told), "{format}: {}", log.len());
+        assert!(log.lines().count() > 400, "what fits is there: {log}");
+        if format == "json" {
+            for line in log.lines() {
+                serde_json::from_str::<serde_json::Value>(line).expect(line);
+            }
+        }
+    }
+}
+
+#[test]
+fn an_echo_that_nobody_reads_does_not_hold_the_server_up_and_dropped_bytes_are_told() {
+    for workers in [&[][..], &["--workers", "1"]] {
+        let mut options = vec!["serve", "--echo", "--listen", "127.0.0.1:0"];
+        options.extend(workers);
+        let mut command = event_httpd(options);
+        let (mut reader, writer) = std::io::pipe().unwrap();
+        command.stdout(writer);
+        let server = Server::run(command);
+        let mut client = server.connect();
+        let request = [
+            b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n".as_slice(),
+            &[b'x'; 100_000],
+        ]
+        .concat();
+        for _ in 0..40 {
+            client.send(&request);
+            assert_eq!(client.answer().status, 200);
+        }
+        server.line("--echo has dropped ");
+        drop(client);
+        let printed = thread::spawn(move || {
+            let mut printed = Vec::new();
+            reader.read_to_end(&mut printed).map(|_count| printed)
+        });
+        let (status, _log) = server.stop();
+        assert_eq!(status.code(), Some(0));
+        let printed = printed.join().unwrap().unwrap();
+        assert!(printed.len() > 1 << 20, "{} were printed", printed.len());
+        assert!(printed.starts_with(b"POST / HTTP/1.1\r\n"));
     }
 }
