@@ -20,7 +20,7 @@ use std::time::Duration;
 use std::{ffi, process, thread};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signal::Signal;
 
 use crate::config::Isolation;
 use crate::error::ServerError;
@@ -89,8 +89,6 @@ impl Parent {
     /// Makes the events before the first fork: a process that was started with SIGCHLD ignored
     /// would not learn of its children, and SIGTERM must not wait until all are forked.
     fn new() -> Result<Self, ServerError> {
-        let handled = [Signal::SIGCHLD, Signal::SIGTERM, Signal::SIGINT];
-        SigSet::from_iter(handled).thread_unblock().ok(); // cannot fail for a valid set
         let base = EventBase::new()?;
         let ended_by = Rc::new(Cell::new(None));
         let ends = |signum| {

@@ -29,6 +29,7 @@ mod log;
 mod master;
 mod outbox;
 mod output;
+mod signals;
 mod system;
 mod worker;
 
@@ -51,6 +52,7 @@ use worker::Worker;
 /// worker starts; [`ServerError::Fork`] when a child cannot be forked; [`ServerError::Output`]
 /// when standard output cannot be written; [`ServerError::Event`] when libevent fails.
 pub fn run(command: Command) -> Result<(), ServerError> {
+    signals::unblock();
     match command {
         Command::Server(config) => serve(config),
         Command::Isolation(settings) => isolation::run(settings),

@@ -10,9 +10,9 @@ mod slot;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signal::Signal;
 
 use crate::bus::{Relay, WorkerMessage};
 use crate::config::Config;
@@ -20,6 +20,7 @@ use crate::counters::Counter;
 use crate::error::{ServerError, StartFailure};
 use crate::listener::Listening;
 use crate::log;
+use crate::signals;
 use crate::worker::Worker;
 use php_event::process::{self, Exit, Fork, Pid, Wait, Waited};
 use php_event::stream::{Stream, stream_socket_pair};
@@ -57,7 +58,19 @@ enum Life {
     /// Starts no more workers, and waits for their connections to end.
     Draining,
     /// As [`Draining`](Self::Draining), within the grace period.
-    Stopping,
+    Stopping {
+        /// When the grace period began.
+        since: Instant,
+    },
+}
+
+/// How the master stops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stop {
+    /// When all connections have ended.
+    Drain,
+    /// Within the grace period.
+    WithinGrace,
 }
 
 /// What the master counts.
@@ -116,7 +129,7 @@ fn work(config: Config, start: Start, max_connections: usize) -> Result<(), Serv
     let worker = Worker::new(config, max_connections)?;
     worker.join(start.line)?;
     worker.run(start.listener, || {
-        watched_signals().thread_unblock().ok(); // the worker has its own signal events now
+        signals::unblock(); // the worker has its own signal events now
         tracing::debug!("accepting");
     })?;
     Ok(())
@@ -164,17 +177,20 @@ impl Master {
         let deadline =
             self.timer(|master| master.kill_all("did not end within the grace period"))?;
         self.deadline.get_or_init(|| deadline);
-        let stop = |master: &Rc<Self>| master.stop(Life::Stopping);
+        let stop = |master: &Rc<Self>| master.stop(Stop::WithinGrace);
         let signals = [
             self.signal(Signal::SIGCHLD, Self::reap)?,
             self.signal(Signal::SIGTERM, stop)?,
             self.signal(Signal::SIGINT, stop)?,
-            self.signal(Signal::SIGQUIT, |master| master.stop(Life::Draining))?,
-            self.signal(Signal::SIGHUP, Self::replace_all)?,
+            self.signal(Signal::SIGQUIT, |master| master.stop(Stop::Drain))?,
             self.signal(Signal::SIGUSR2, Self::replace_all)?,
             self.signal(Signal::SIGUSR1, Self::log_counters)?,
         ];
         self.signals.borrow_mut().extend(signals);
+        if !signals::ignores_hangup() {
+            let hangup = self.signal(Signal::SIGHUP, Self::replace_all)?;
+            self.signals.borrow_mut().push(hangup);
+        }
         Ok(())
     }
 
@@ -287,7 +303,7 @@ impl Master {
             return Ok(None); // stopping
         };
         let master = process::getpid();
-        watched_signals().thread_block().ok(); // the child must not lose one before it has its events
+        signals::block(); // the child must not lose one before it has its events
         let forked = stream_socket_pair().and_then(|pair| Ok((pair, process::fork()?)));
         let parent = match forked {
             Ok(((_ours, line), Fork::Child)) => {
@@ -303,7 +319,7 @@ impl Master {
             Ok(((ours, _line), Fork::Parent(pid))) => Ok((ours, pid)),
             Err(error) => Err(error),
         };
-        watched_signals().thread_unblock().ok();
+        signals::unblock();
         match parent {
             Ok((ours, pid)) => self.started(slot, pid, ours),
             Err(error) => {
@@ -349,7 +365,9 @@ impl Master {
                 let number = process.slot() + 1;
                 tracing::info!("worker {number}: process {pid} takes over from {former}");
             }
-            self.send(former, Signal::SIGTERM);
+            if !self.relay.get().is_some_and(|relay| relay.replace(former)) {
+                self.send(former, Signal::SIGTERM); // it has no line any more
+            }
         }
         self.replace_next(); // if no process has to end first
         if self.processes.serving() >= self.slots.len() && !self.announced.replace(true) {
@@ -376,7 +394,7 @@ impl Master {
         if failed >= FAILED_STARTS_MAX && self.processes.serving() == 0 {
             self.failure
                 .replace(Some(ServerError::Workers { failed, last }));
-            return self.stop(Life::Stopping);
+            return self.stop(Stop::WithinGrace);
         }
         let delay = slot.count_failure();
         if !delay.is_zero() {
@@ -492,35 +510,46 @@ impl Master {
 /// Stopping.
 impl Master {
     /// Passes the signal on to all workers, and kills those that outlast the grace period.
-    fn stop(self: &Rc<Self>, life: Life) {
-        match (self.life.get(), life) {
-            (Life::Stopping, Life::Stopping) => {
-                return self.kill_all("has to end at once");
+    fn stop(self: &Rc<Self>, how: Stop) {
+        let next = match how {
+            Stop::Drain => Life::Draining,
+            Stop::WithinGrace => Life::Stopping {
+                since: Instant::now(),
+            },
+        };
+        match (self.life.get(), how) {
+            (Life::Stopping { since }, Stop::WithinGrace) => {
+                if signals::counts_again(since) {
+                    self.kill_all("has to end at once");
+                }
+                return;
             }
             (Life::Running, _) => {
                 tracing::info!(workers = self.processes.len(), "stopping");
                 self.listening.close();
-                self.life.set(life);
+                self.life.set(next);
             }
-            (Life::Draining, Life::Stopping) => self.life.set(life),
-            (Life::Draining | Life::Stopping, _) => {}
+            (Life::Draining, Stop::WithinGrace) => self.life.set(next),
+            (Life::Draining | Life::Stopping { .. }, Stop::Drain) => {}
         }
         for slot in &self.slots {
             if let Err(error) = slot.cancel() {
                 tracing::error!("{error}");
             }
         }
-        let signal = match life {
-            Life::Stopping => Signal::SIGTERM,
-            Life::Draining | Life::Running => Signal::SIGQUIT,
+        let signal = match how {
+            Stop::WithinGrace => Signal::SIGTERM,
+            Stop::Drain => Signal::SIGQUIT,
         };
         for pid in self.processes.pids() {
             self.send(pid, signal);
         }
-        if let (Life::Stopping, Some(deadline)) = (life, self.deadline.get())
+        if how == Stop::WithinGrace
+            && let Some(deadline) = self.deadline.get()
             && let Err(error) = deadline.add(Some(self.config.grace() + PATIENCE))
         {
             tracing::error!("{error}");
+            self.kill_all("cannot be given its grace period");
         }
         if self.is_over() {
             self.leave_loop();
@@ -533,12 +562,6 @@ impl Master {
             self.send(pid, Signal::SIGKILL);
         }
     }
-}
-
-/// The signals that the master and the workers have events for.
-fn watched_signals() -> SigSet {
-    use Signal::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
-    SigSet::from_iter([SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2])
 }
 
 /// Names the process for `ps -L` and `top`, where the system can.

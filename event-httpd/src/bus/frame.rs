@@ -19,6 +19,8 @@ pub(crate) enum Kind {
     Ready,
     /// The worker has served its number of requests, and asks to be replaced.
     Retire,
+    /// The master has replaced the worker, which has to end.
+    Replaced,
 }
 
 impl Kind {
@@ -29,6 +31,7 @@ impl Kind {
             Self::Pong,
             Self::Ready,
             Self::Retire,
+            Self::Replaced,
         ]
         .into_iter()
         .find(|kind| *kind as u8 == byte)
@@ -131,12 +134,13 @@ fn take_u64(bytes: &[u8]) -> (u64, &[u8]) {
 mod tests {
     use super::*;
 
-    const KINDS: [Kind; 5] = [
+    const KINDS: [Kind; 6] = [
         Kind::Message,
         Kind::Ping,
         Kind::Pong,
         Kind::Ready,
         Kind::Retire,
+        Kind::Replaced,
     ];
 
     fn stream() -> Vec<u8> {
@@ -160,10 +164,10 @@ mod tests {
         let bytes = stream();
         let whole = KINDS
             .into_iter()
-            .zip([0, 10, 20, 30, 40])
+            .zip([0, 10, 20, 30, 40, 50])
             .collect::<Vec<_>>();
         for step in 1..=bytes.len() {
-            let mut frames = Frames::new(40);
+            let mut frames = Frames::new(50);
             let mut got = Vec::new();
             for cut in bytes.chunks(step) {
                 frames.extend(cut);

@@ -108,6 +108,11 @@ impl Link {
         }
     }
 
+    /// Whether the other end still reads.
+    pub(super) fn is_open(&self) -> bool {
+        self.state.get() == State::Open
+    }
+
     pub(super) fn is_full(&self) -> bool {
         self.queue.borrow().len() >= FULL
     }

@@ -106,6 +106,17 @@ impl Relay {
         }
     }
 
+    /// Tells a worker that another has its slot. False when it has no line.
+    pub(crate) fn replace(&self, pid: Pid) -> bool {
+        let link = self.links.borrow().get(&pid).cloned();
+        let Some(link) = link.filter(|link| link.is_open()) else {
+            return false;
+        };
+        link.queue(Kind::Replaced, None);
+        link.flush();
+        true
+    }
+
     /// How many messages were passed on.
     pub(crate) fn relayed(&self) -> u64 {
         self.relayed.get()
@@ -116,7 +127,7 @@ impl Relay {
             Incoming::Frame(Kind::Message, payload) => self.relay(pid, &Buffer::uncounted(payload)),
             Incoming::Frame(Kind::Ready, _) => (self.notify)(pid, WorkerMessage::Ready),
             Incoming::Frame(Kind::Retire, _) => (self.notify)(pid, WorkerMessage::Retire),
-            Incoming::Frame(Kind::Ping | Kind::Pong, _) => {}
+            Incoming::Frame(Kind::Ping | Kind::Pong | Kind::Replaced, _) => {}
             Incoming::ReadDone | Incoming::Room => {
                 self.flush();
                 self.update_reading();

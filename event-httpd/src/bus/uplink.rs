@@ -20,6 +20,8 @@ pub(crate) enum Notice {
     Message(Vec<u8>),
     /// The queue has room again, or is empty.
     Room,
+    /// Another worker has this worker's slot.
+    Replaced,
     /// The line is closed, so the master has ended.
     Lost,
 }
@@ -38,6 +40,7 @@ impl Uplink {
                 link.queue(Kind::Pong, None);
                 link.flush();
             }
+            Incoming::Frame(Kind::Replaced, _) => notify(Notice::Replaced),
             Incoming::Frame(..) | Incoming::ReadDone => {}
             Incoming::Room => notify(Notice::Room),
             Incoming::Closed => notify(Notice::Lost),

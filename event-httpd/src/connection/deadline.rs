@@ -64,7 +64,7 @@ impl Connection {
             deadline.waits_for = waits_for;
             let time = match waits_for {
                 WaitsFor::Request if self.worker.takes() == Takes::Reads => None, // may be silent for days
-                WaitsFor::Request if self.worker.is_stopping() => Some(FIRST_REQUEST),
+                WaitsFor::Request if self.worker.is_ending() => Some(FIRST_REQUEST),
                 WaitsFor::Head => Some(config.header_timeout()),
                 WaitsFor::Request | WaitsFor::Body | WaitsFor::Room => Some(config.idle_timeout()),
                 WaitsFor::Close => Some(LINGER),

@@ -2,9 +2,12 @@
 
 use std::cell::Cell;
 use std::rc::Rc;
+use std::time::{Duration, Instant};
 
 use super::Worker;
+use crate::app::Takes;
 use crate::bus::{Notice, Uplink};
+use crate::signals;
 use php_event::stream::Stream;
 use php_event::{Event, Result};
 
@@ -18,10 +21,15 @@ enum Stage {
     Serving,
     /// Accepts connections until the master has replaced it.
     Retiring,
+    /// Was replaced. Keeps the connections that receive messages, within the grace period.
+    Replaced,
     /// Ends when its last connection has ended.
     Draining,
     /// As [`Draining`](Self::Draining), within the grace period.
-    Stopping,
+    Stopping {
+        /// When the grace period began.
+        since: Instant,
+    },
 }
 
 impl Default for Life {
@@ -55,6 +63,7 @@ impl Worker {
         match notice {
             Notice::Message(message) => self.deliver(&self.buffer(message), None),
             Notice::Room => self.resume_senders(),
+            Notice::Replaced => self.replaced(),
             Notice::Lost => {
                 tracing::warn!("the line to the master is closed: ending");
                 self.leave();
@@ -92,7 +101,12 @@ impl Worker {
             .iter()
             .filter(|connection| connection.is_owed())
             .count();
-        if open > 0 {
+        if open > 0 && self.life.0.get() == Stage::Replaced {
+            tracing::info!(
+                open,
+                "the grace period is over: receivers have to connect again"
+            );
+        } else if open > 0 {
             tracing::warn!(
                 open,
                 "connections were cut off at the end of the grace period"
@@ -113,14 +127,17 @@ impl Worker {
             })?;
             event.add(None).map(|()| event)
         };
-        Ok(vec![
+        let mut signals = vec![
             on(libc::SIGTERM, Self::stop)?,
             on(libc::SIGINT, Self::interrupt)?,
             on(libc::SIGQUIT, Self::drain)?,
-            on(libc::SIGHUP, Self::hang_up)?,
             on(libc::SIGUSR1, |worker| worker.log_counters())?,
             on(libc::SIGUSR2, Self::refuse_reload)?,
-        ])
+        ];
+        if !signals::ignores_hangup() {
+            signals.push(on(libc::SIGHUP, Self::hang_up)?);
+        }
+        Ok(signals)
     }
 
     /// Whether a master decides for this worker. Terminals and service managers signal the whole
@@ -150,12 +167,37 @@ impl Worker {
 
     /// Whether the worker takes no more requests than those that have begun.
     pub(crate) fn is_stopping(&self) -> bool {
+        self.life.0.get() >= Stage::Replaced
+    }
+
+    /// Whether connections without an open request end.
+    pub(crate) fn is_ending(&self) -> bool {
         self.life.0.get() >= Stage::Draining
+    }
+
+    /// Leaves the slot to the worker that has taken over. Requests end as in [`stop`](Self::stop);
+    /// connections that receive messages stay, and receive them, until the grace period is over.
+    fn replaced(self: &Rc<Self>) {
+        if self.takes() == Takes::Requests {
+            return self.stop();
+        }
+        if self.is_stopping() {
+            return;
+        }
+        self.life.0.set(Stage::Replaced);
+        let grace = self.config.grace();
+        tracing::info!(
+            open = self.open_connections(),
+            "replaced: stopping within {grace:?}, or when all connections have ended"
+        );
+        self.stop_accepting();
+        self.leave_if_done();
+        self.leave_after(grace);
     }
 
     /// Stops accepting, and ends when all connections have ended.
     fn drain(self: &Rc<Self>) {
-        if !self.is_stopping() {
+        if !self.is_ending() {
             tracing::info!(
                 open = self.open_connections(),
                 "stopping when all connections have ended"
@@ -168,16 +210,23 @@ impl Worker {
     /// Stops accepting, and gives open requests the grace period. A second call ends the worker
     /// at once, unless a master counts the calls.
     fn stop(self: &Rc<Self>) {
-        if self.life.0.replace(Stage::Stopping) == Stage::Stopping {
-            if !self.has_master() {
+        if let Stage::Stopping { since } = self.life.0.get() {
+            if !self.has_master() && signals::counts_again(since) {
                 tracing::info!("asked to stop again: ending at once");
                 self.leave();
             }
             return;
         }
+        self.life.0.set(Stage::Stopping {
+            since: Instant::now(),
+        });
         let grace = self.config.grace();
         tracing::info!(open = self.open_connections(), "stopping within {grace:?}");
         self.end_connections();
+        self.leave_after(grace);
+    }
+
+    fn leave_after(&self, grace: Duration) {
         if let Err(error) = self.base.exit(Some(grace)) {
             tracing::error!("{error}");
             self.leave();

@@ -1,11 +1,14 @@
 //! SIGTERM, SIGINT, and the time between asking and ending; SIGUSR1.
 
 use std::io::ErrorKind;
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
-use super::support_http::{Client, GET, LIMIT, Server, narrow, raise_descriptor_limit, until};
+use super::support_http::{
+    Client, GET, LIMIT, Server, event_httpd, narrow, raise_descriptor_limit, shell, until,
+};
 
 /// Waits until the server takes no connections any more.
 #[track_caller]
@@ -204,7 +207,7 @@ fn the_grace_ends_what_does_not_end_itself() {
 }
 
 #[test]
-fn a_second_signal_ends_it_at_once() {
+fn a_second_signal_after_a_second_ends_it_at_once() {
     for (first, second) in [
         (Signal::SIGTERM, Signal::SIGTERM),
         (Signal::SIGINT, Signal::SIGINT),
@@ -217,12 +220,50 @@ fn a_second_signal_ends_it_at_once() {
         idle.ask();
         server.process().signal(first);
         idle.expect_close();
-        client.expect_silence(Duration::from_millis(100));
+        server.process().signal(second); // the same request to stop, on another way
+        client.expect_silence(Duration::from_millis(1000));
         assert!(!server.has_ended(), "the grace is not over");
         server.process().signal(second);
         client.rest();
         let (status, _) = server.end();
         assert_eq!(status.code(), Some(0), "{first} and {second}");
+    }
+}
+
+#[test]
+fn a_hangup_ignored_from_the_start_stays_ignored() {
+    for command in ["serve", "broadcast --framing http"] {
+        let script = format!("trap '' HUP; set -- {command} \"$@\";");
+        let mut shell = shell(&script);
+        shell.args(["--listen", "127.0.0.1:0"]);
+        let mut server = Server::run(shell);
+        let mut client = server.connect();
+        server.process().signal(Signal::SIGHUP);
+        client.send("POST / HTTP/1.0\r\nContent-Length: 1\r\n\r\nx");
+        assert!([200, 202].contains(&client.answer().status));
+        assert!(!server.has_ended());
+        let (status, _log) = server.stop();
+        assert_eq!(status.code(), Some(0));
+    }
+}
+
+#[test]
+fn signals_blocked_at_the_start_are_handled() {
+    let blocked = "TERM,INT,QUIT,HUP,USR1,USR2,CHLD";
+    for command in [&["serve"][..], &["broadcast"], &["serve", "--workers", "1"]] {
+        for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGQUIT] {
+            let inner = event_httpd(command.iter().copied());
+            let mut env = std::process::Command::new("env");
+            env.arg(format!("--block-signal={blocked}"))
+                .arg(inner.get_program())
+                .args(inner.get_args())
+                .args(["--listen", "127.0.0.1:0"])
+                .stderr(Stdio::piped());
+            let server = Server::run(env);
+            server.process().signal(signal);
+            let (status, _log) = server.end();
+            assert_eq!(status.code(), Some(0), "{command:?} {signal}");
+        }
     }
 }
 

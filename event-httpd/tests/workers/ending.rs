@@ -1,11 +1,12 @@
 //! How a server with workers ends.
 
+use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
 use super::support_broadcast::{
-    Peer, children, every_worker, gone, kill_if_there, message, spread, start, steady, stop,
+    Peer, children, every_worker, gone, kill, kill_if_there, message, spread, start, steady, stop,
 };
 use super::support_http::{GET, Server, until};
 
@@ -96,7 +97,7 @@ fn sigterm_waits_for_open_requests_no_longer_than_the_grace() {
 }
 
 #[test]
-fn a_second_signal_ends_it_at_once() {
+fn a_second_signal_after_a_second_ends_it_at_once() {
     for (first, stops) in [(Signal::SIGTERM, 1), (Signal::SIGQUIT, 2)] {
         let (server, _peers) = with_half_requests(&["--grace", "60s"]);
         server.process().signal(first);
@@ -107,9 +108,32 @@ fn a_second_signal_ends_it_at_once() {
             server.lines("worker{number=1}: stopping within", 1);
             server.lines("worker{number=2}: stopping within", 1);
         }
+        thread::sleep(Duration::from_secs(1));
         server.process().signal(Signal::SIGTERM);
         assert_ends(server, Duration::from_secs(5));
     }
+}
+
+/// GNU `timeout` sends SIGTERM to its child, and then to the whole group.
+#[test]
+fn sigterm_to_the_master_and_at_once_to_the_group_gives_requests_their_grace() {
+    let (server, mut peers) = with_half_requests(&["--grace", "60s"]);
+    server.process().signal(Signal::SIGTERM);
+    let workers = children(server.process().id());
+    for _ in 0..2 {
+        server.process().signal(Signal::SIGTERM);
+        for worker in &workers {
+            kill(worker.pid, Signal::SIGTERM);
+        }
+    }
+    server.lines("stopping within", 2);
+    for peer in &mut peers {
+        peer.send(&GET[20..]);
+        let answer = String::from_utf8(peer.rest()).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    }
+    let log = assert_ends(server, Duration::from_secs(5));
+    assert!(!log.iter().any(|line| line.contains("killing")), "{log:?}");
 }
 
 #[test]

@@ -6,10 +6,10 @@ use nix::sys::signal::Signal;
 
 use super::load::under_load;
 use super::support_broadcast::{
-    Peer, Sighting, children, every_worker, kill, message, pattern, spread, start, steady, stop,
-    worker_of,
+    ACCEPTED, Family, Peer, Sighting, children, every_worker, kill, message, pattern, post, spread,
+    start, steady, stop, worker_of,
 };
-use super::support_http::{GET, until};
+use super::support_http::{GET, Server, shell, until};
 
 #[test]
 fn under_a_load_of_new_connections_none_is_refused_or_reset_by_a_reload() {
@@ -125,10 +125,73 @@ fn what_waits_for_a_client_of_a_replaced_worker_is_delivered() {
     groups[0][0].send(&body);
     assert!(groups[1][0].messages(body.len()).concat() == body);
     server.process().signal(Signal::SIGHUP);
-    groups[1][0].expect_close();
+    server.line(&format!("takes over from {}", family.pid(1)));
+    groups.remove(0);
+    server.line(&format!("takes over from {}", family.pid(2)));
     assert!(slow.messages(body.len()).concat() == body);
-    slow.expect_close();
+    drop((groups, slow));
     every_worker(&server, 2, Some(&family));
+}
+
+#[test]
+fn receivers_of_a_replaced_worker_get_messages_until_the_grace_is_over() {
+    for framing in ["raw", "http"] {
+        let options = ["--workers", "2", "--grace", "3s", "--framing", framing];
+        let server = start("broadcast", &options);
+        let family = every_worker(&server, 2, None);
+        let mut groups = spread(&server, 2, 2);
+        server.process().signal(Signal::SIGHUP);
+        server.line(&format!("takes over from {}", family.pid(1)));
+        let replaced = Instant::now();
+        let send = |peer: &mut Peer, text: &str| match framing {
+            "raw" => peer.send(text),
+            _ => {
+                peer.send(post(text));
+                peer.expect(ACCEPTED);
+            }
+        };
+        let mut new = until("a client of the new worker", || {
+            let peer = Peer::connect(&server);
+            (worker_of(&server, &peer) == Family::of(&server).pid(1)).then_some(peer)
+        });
+        send(&mut new, "from the new worker");
+        for peer in groups.iter_mut().flatten() {
+            peer.expect(&message("from the new worker"));
+        }
+        send(&mut groups[1][0], "from the other worker");
+        groups[0][0].expect(&message("from the other worker"));
+        groups[0][1].expect(&message("from the other worker"));
+        groups[0][0].expect_close();
+        assert!(replaced.elapsed() >= Duration::from_secs(2), "{framing}");
+        drop((new, groups));
+        every_worker(&server, 2, Some(&family));
+    }
+}
+
+#[test]
+fn a_replaced_worker_ends_when_its_last_receiver_has_left() {
+    let server = start("broadcast", &["--workers", "2", "--grace", "1h"]);
+    let family = every_worker(&server, 2, None);
+    let groups = spread(&server, 2, 1);
+    server.process().signal(Signal::SIGHUP);
+    server.line("replaced: stopping within 3600s");
+    drop(groups);
+    every_worker(&server, 2, Some(&family));
+}
+
+#[test]
+fn a_hangup_ignored_from_the_start_replaces_no_worker() {
+    let mut command = shell("trap '' HUP;");
+    command.args(["serve", "--workers", "1", "--listen", "127.0.0.1:0"]);
+    let server = Server::run(command);
+    let family = every_worker(&server, 1, None);
+    server.process().signal(Signal::SIGHUP);
+    kill(family.pid(1), Signal::SIGHUP);
+    server.process().signal(Signal::SIGUSR1);
+    server.line("counters of the master");
+    assert!(!server.log().iter().any(|line| line.contains("replacing")));
+    server.process().signal(Signal::SIGUSR2);
+    every_worker(&server, 1, Some(&family));
 }
 
 #[test]
