@@ -41,7 +41,7 @@ use crate::flags::BufferEventFlags;
 use crate::{Event, EventBufferEvent, EventDnsBase, Lookup, base, runtime};
 
 pub use error::HttpError;
-use exchange::{Exchange, Progress};
+use exchange::{Connection, Exchange, Progress};
 use notes::{Note, Notes};
 pub(crate) use request::ClientRequest;
 use settings::Settings;
@@ -262,14 +262,14 @@ impl ClientConnection {
         }
         match self.state.take() {
             State::Closed => return self.connect(call, conn),
-            State::Ready(bev) => self.send(conn, bev),
+            State::Ready(bev) => self.send(conn, bev, Connection::Kept),
             busy => drop(self.state.replace(busy)),
         }
         Ok(())
     }
 
     /// Sends the first request in the queue.
-    fn send(&self, conn: &Rc<connection::Inner>, bev: EventBufferEvent) {
+    fn send(&self, conn: &Rc<connection::Inner>, bev: EventBufferEvent, age: Connection) {
         let Some(request) = self.queue.borrow_mut().pop_front() else {
             drop(self.state.replace(State::Ready(bev)));
             return;
@@ -283,7 +283,7 @@ impl ClientConnection {
             timer.add(Some(settings.continue_wait()))?;
             Ok(timer)
         };
-        match Exchange::begin(bev, request, &settings, wait) {
+        match Exchange::begin(bev, age, request, &settings, wait) {
             Ok(exchange) => {
                 self.state.replace(State::Busy(Box::new(exchange)));
                 self.expect_a_sign();
@@ -391,6 +391,13 @@ impl ClientConnection {
         exchange: Exchange,
         outcome: Result<Progress, HttpError>,
     ) {
+        if let Err(error) = &outcome
+            && exchange.may_be_repeated(error)
+        {
+            self.queue.borrow_mut().push_front(exchange.request);
+            self.close(conn, &exchange.bev);
+            return;
+        }
         let (bev, request) = (exchange.bev, exchange.request);
         let (outcome, keep_alive) = match outcome {
             Ok(Progress::Complete { answer, keep_alive }) => (Ok(answer), keep_alive),

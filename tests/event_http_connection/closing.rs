@@ -4,7 +4,7 @@ use php_event::{EventBase, EventHttpConnection, EventHttpRequest};
 
 use super::over::{answering, connect, serve};
 use crate::server::{Peer, cue, refusing};
-use crate::{GET, Log, noting, request, until_stopped};
+use crate::{GET, Log, POST, Told, noting, request, until_stopped};
 use test_support::{Drops, run, run_once};
 
 fn watch(connection: &EventHttpConnection, log: &Log) {
@@ -218,5 +218,117 @@ fn request_made_inside_the_close_callback_goes_over_a_new_connection() {
     );
     drop(connection);
     run_once(&base);
+    server.done();
+}
+
+/// Closes the kept connection when the next request comes, as a server does that has closed it
+/// just before, and answers what comes over a new one.
+fn closing_when_asked_again() -> crate::server::Server {
+    serve(|listener| {
+        let mut peer = Peer::accept(&listener);
+        peer.read_request();
+        peer.reply("first");
+        peer.read_request();
+        drop(peer);
+        let mut peer = Peer::accept(&listener);
+        if !peer.read_request().is_empty() {
+            peer.reply("again");
+        }
+        peer.end();
+    })
+}
+
+#[test]
+fn request_over_a_kept_connection_that_has_just_closed_is_sent_once_more() {
+    let base = EventBase::new().unwrap();
+    let server = closing_when_asked_again();
+    let (connection, log) = (connect(&base, server.port()), Log::default());
+    watch(&connection, &log);
+    connection
+        .make_request(&noting(&log, "first"), GET, "/")
+        .unwrap();
+    let (second, told) = request(&base);
+    connection.make_request(&second, GET, "/").unwrap();
+    until_stopped(&base);
+    assert_eq!(log.take(), ["first 200", "closed"]);
+    assert_eq!(told.take(), [Told::Answer(200, "again".to_owned())]);
+    drop(connection);
+    server.done();
+}
+
+/// Nobody can tell whether the server has done it already.
+#[test]
+fn post_over_a_kept_connection_that_has_just_closed_is_not_sent_twice() {
+    let base = EventBase::new().unwrap();
+    let server = closing_when_asked_again();
+    let (connection, log) = (connect(&base, server.port()), Log::default());
+    connection
+        .make_request(&noting(&log, "first"), GET, "/")
+        .unwrap();
+    let (second, told) = request(&base);
+    connection.make_request(&second, POST, "/").unwrap();
+    until_stopped(&base);
+    assert_eq!(told.take(), [Told::Null]);
+    drop(connection);
+    connect_and_leave(server.port());
+    server.done();
+}
+
+/// Lets the script above end.
+fn connect_and_leave(port: u16) {
+    drop(std::net::TcpStream::connect(("127.0.0.1", port)).unwrap());
+}
+
+/// They would be taken for the answer to the next request.
+#[test]
+fn bytes_that_nobody_asked_for_end_the_connection() {
+    let base = EventBase::new().unwrap();
+    let (go, wait) = cue();
+    let server = serve(move |listener| {
+        let mut peer = Peer::accept(&listener);
+        peer.read_request();
+        peer.reply("");
+        wait.recv().unwrap();
+        peer.write("HTTP/1.1 200 Smuggled\r\nContent-Length: 1\r\n\r\n!");
+        assert!(peer.await_close());
+        let mut peer = Peer::accept(&listener);
+        peer.read_request();
+        peer.reply("own");
+        peer.end();
+    });
+    let (connection, log) = (connect(&base, server.port()), Log::default());
+    watch(&connection, &log);
+    let (request, told) = request(&base);
+    connection.make_request(&request, GET, "/").unwrap();
+    until_stopped(&base);
+    go.send(()).unwrap();
+    run(&base);
+    assert_eq!(log.take(), ["closed"]);
+    connection.make_request(&request, GET, "/").unwrap();
+    until_stopped(&base);
+    let answer = |body: &str| Told::Answer(200, body.to_owned());
+    assert_eq!(told.take(), [answer(""), answer("own")]);
+    drop(connection);
+    server.done();
+}
+
+#[test]
+fn request_that_asks_for_the_close_is_the_last_of_its_connection() {
+    let base = EventBase::new().unwrap();
+    let server = serve(|listener| {
+        let mut peer = Peer::accept(&listener);
+        peer.read_request();
+        peer.reply("");
+        assert!(peer.await_close());
+    });
+    let (connection, log) = (connect(&base, server.port()), Log::default());
+    watch(&connection, &log);
+    let request = noting(&log, "answer");
+    request
+        .add_header("Connection", "x, Close", crate::OUT)
+        .unwrap();
+    connection.make_request(&request, GET, "/").unwrap();
+    run(&base);
+    assert_eq!(log.take(), ["closed", "answer 200"]);
     server.done();
 }

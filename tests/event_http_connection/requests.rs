@@ -136,6 +136,7 @@ fn what_would_not_be_one_request_is_refused() {
     ] {
         refused(GET, uri, "percent-encode");
     }
+    refused(GET, "/a#b", "fragment");
     for uri in ["", "a", "*", "?a", "://a", "http:///a"] {
         refused(GET, uri, "no path");
     }

@@ -11,6 +11,7 @@ use nix::errno::Errno;
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use super::error::HttpError;
+use super::exchange::Connection;
 use super::{CALL, ClientConnection, Host, State, with_client};
 use crate::address::{self, Address, begin_connect, with_port};
 use crate::dns::Outcome;
@@ -200,7 +201,7 @@ impl ClientConnection {
         self.expect_nothing();
         self.retries.set(0);
         self.addresses.take();
-        self.send(conn, bev);
+        self.send(conn, bev, Connection::Fresh);
     }
 
     /// An attempt has failed: tries the next address, tries again later, or gives up.

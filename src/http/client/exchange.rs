@@ -23,6 +23,7 @@ use crate::{Event, EventBufferEvent};
 pub(super) struct Exchange {
     pub(super) bev: EventBufferEvent,
     pub(super) request: Rc<request::Inner>,
+    connection: Connection,
     decoder: ResponseDecoder,
     /// Part of a head, or of a chunk's size: never more than the limits allow.
     undecoded: Vec<u8>,
@@ -30,6 +31,14 @@ pub(super) struct Exchange {
     /// How much waited to be written when [`has_written`](Self::has_written) last looked.
     unwritten: usize,
     reading: Reading,
+}
+
+/// How old the connection was when the request began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Connection {
+    Fresh,
+    /// It was kept after another request: the server may have closed it meanwhile.
+    Kept,
 }
 
 /// How far the request has been sent.
@@ -44,6 +53,8 @@ enum Sending {
 
 /// How far the answer has been read.
 enum Reading {
+    /// Nothing has come.
+    Nothing,
     /// No final head has come.
     Head,
     Body {
@@ -68,6 +79,7 @@ impl Exchange {
     /// that ends this.
     pub(super) fn begin(
         bev: EventBufferEvent,
+        connection: Connection,
         request: Rc<request::Inner>,
         settings: &Settings,
         wait: impl FnOnce() -> Result<Event>,
@@ -94,10 +106,11 @@ impl Exchange {
             unwritten: bev.output().length(),
             bev,
             request,
+            connection,
             decoder,
             undecoded: Vec::new(),
             sending,
-            reading: Reading::Head,
+            reading: Reading::Nothing,
         })
     }
 
@@ -121,6 +134,23 @@ impl Exchange {
         enabled.map_err(|_| HttpError::Broken(reason))
     }
 
+    /// Whether the request may be sent once more, over a new connection (RFC 9112 §9.3.1): the
+    /// server closed a kept one before it answered anything, and may have done so before it knew
+    /// of the request.
+    pub(super) fn may_be_repeated(&self, error: &HttpError) -> bool {
+        let is_lost = matches!(
+            error,
+            HttpError::Eof | HttpError::Broken(_) | HttpError::Tls(_)
+        );
+        is_lost
+            && self.connection == Connection::Kept
+            && matches!(self.reading, Reading::Nothing)
+            && self
+                .request
+                .client()
+                .is_some_and(ClientRequest::is_repeatable)
+    }
+
     /// Whether part of the request was written since the last call.
     pub(super) fn has_written(&mut self) -> bool {
         let before = self.unwritten;
@@ -132,6 +162,9 @@ impl Exchange {
     pub(super) fn read(&mut self) -> Result<Progress, HttpError> {
         let bytes = self.bev.read(usize::MAX).map_err(|_| HttpError::Buffer)?;
         let bytes = bytes.unwrap_or_default();
+        if matches!(self.reading, Reading::Nothing) && !bytes.is_empty() {
+            self.reading = Reading::Head;
+        }
         if self.undecoded.is_empty() {
             self.undecoded = bytes;
         } else {

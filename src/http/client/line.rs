@@ -15,6 +15,7 @@ pub(crate) struct Line {
     pub(crate) uri: String,
     /// The host that is asked, without its port.
     pub(crate) host: String,
+    pub(crate) has_body: bool,
 }
 
 /// The headers that are added to the user's.
@@ -87,6 +88,7 @@ pub(crate) fn checked(
         method,
         uri: uri.to_owned(),
         host: without_port(&host.unwrap_or_default()).to_owned(),
+        has_body: body > 0,
     };
     Ok((line, framing))
 }
@@ -95,6 +97,9 @@ fn check_uri(call: &'static str, method: HttpMethods, uri: &str) -> Result<()> {
     let refused = |hint: &str| Err(Error::argument(call, format!("the URI {uri:?} {hint}")));
     if !uri.bytes().all(|byte| byte.is_ascii_graphic()) {
         return refused("has a blank, a control byte or one beyond ASCII: percent-encode it");
+    }
+    if uri.contains('#') {
+        return refused("has a fragment (#), which is never sent: leave it out");
     }
     let asterisk = uri == "*" && method == HttpMethods::OPTIONS;
     if !(uri.starts_with('/') || asterisk || authority_of(uri).is_some()) {

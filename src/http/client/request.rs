@@ -301,6 +301,20 @@ impl ClientRequest {
         self.output.headers.find(name).is_some()
     }
 
+    /// Whether sending the request twice does the same as sending it once (RFC 9110 §9.2.2), and
+    /// no body has gone out that would be missing.
+    pub(super) fn is_repeatable(&self) -> bool {
+        const IDEMPOTENT: HttpMethods = HttpMethods::GET
+            .union(HttpMethods::HEAD)
+            .union(HttpMethods::PUT)
+            .union(HttpMethods::DELETE)
+            .union(HttpMethods::OPTIONS)
+            .union(HttpMethods::TRACE);
+        let line = self.line.borrow();
+        line.as_ref()
+            .is_some_and(|line| IDEMPOTENT.contains(line.method) && !line.has_body)
+    }
+
     /// Where the answer's body is collected.
     pub(super) fn received(&self) -> &EventBuffer {
         &self.input.body
