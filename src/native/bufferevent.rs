@@ -248,7 +248,7 @@ impl<T> BufferEventPlace<T> {
     /// second. A borrowed one has only the second.
     pub(crate) fn take(&self) -> Option<(Option<OwnedBufferEvent>, Option<Lent<T>>)> {
         let raw = self.raw.take()?;
-        let owned = self.is_owned.then_some(OwnedBufferEvent { raw });
+        let owned = self.is_owned.then(|| OwnedBufferEvent { raw });
         Some((owned, self.lent.take()))
     }
 }
