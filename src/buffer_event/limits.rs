@@ -126,7 +126,12 @@ impl EventBufferEvent {
             let reason = format!("low mark {low} above high mark {high}: nothing could reach it");
             return Err(Error::argument(CALL, reason));
         }
-        let most = isize::MAX as usize; // libevent counts the room that is left in this type
+        // libevent counts the room that is left in these types.
+        let most = match self.0.kind {
+            #[cfg(feature = "openssl")]
+            Kind::Tls | Kind::TlsFilter => i32::MAX as usize,
+            _ => isize::MAX as usize,
+        };
         let (low, high) = (low.min(most), high.min(most));
         self.with(CALL, |view| view.set_watermark(events, low, high))?;
         if high != 0 && events.contains(EventFlags::READ) {

@@ -16,6 +16,9 @@ use crate::native::ssl::error_text;
 /// OpenSSL's number for an end of the stream without a `close_notify`.
 const UNEXPECTED_EOF: i32 = 294;
 
+/// OpenSSL's number for its TLS part (`ERR_LIB_SSL`).
+const SSL_LIBRARY: i32 = 20;
+
 /// Most OpenSSL errors kept per connection: the first ones, which name the cause.
 const ERRORS_MAX: usize = 16;
 
@@ -28,13 +31,24 @@ impl Tls {
         if self.allows_dirty_shutdown.get() && !found.is_empty() && found.iter().all(is_end) {
             return true;
         }
-        if !found.is_empty() {
-            self.closing.set(Closing::Failed);
+        self.fail(found);
+        false
+    }
+
+    /// Notes that a filter's peer has ended without `close_notify`: OpenSSL has not seen it.
+    pub(super) fn note_truncation(&self) {
+        let error = ffi::openssl::ERR_PACK(SSL_LIBRARY, 0, UNEXPECTED_EOF);
+        self.fail(vec![error]);
+    }
+
+    fn fail(&self, found: Vec<c_ulong>) {
+        if found.is_empty() {
+            return;
         }
+        self.closing.set(Closing::Failed);
         let mut errors = self.errors.borrow_mut();
         let room = ERRORS_MAX.saturating_sub(errors.len());
         errors.extend(found.into_iter().take(room));
-        false
     }
 }
 

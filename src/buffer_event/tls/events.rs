@@ -31,14 +31,42 @@ impl Inner {
         if what.contains(BufferEventFlags::ERROR) && tls.collect(view.tls()) {
             what = what.difference(BufferEventFlags::ERROR) | BufferEventFlags::EOF;
         }
-        match self.kind {
-            Kind::TlsFilter => tls.without_end_below(what),
-            _ => Some(what),
+        if self.kind == Kind::TlsFilter {
+            if what == BufferEventFlags::ERROR && !tls.session.received_close_notify() {
+                tls.note_truncation(); // the one below has ended
+            }
+            what = tls.without_end_below(what)?;
+        }
+        Some(what)
+    }
+
+    /// Disables the direction that has ended or timed out, as libevent does on a socket. With
+    /// TLS it only stops waiting, and goes on with a timeout again and again.
+    fn disable_ended(&self, what: BufferEventFlags) {
+        let end = BufferEventFlags::EOF | BufferEventFlags::ERROR | BufferEventFlags::TIMEOUT;
+        if !what.intersects(end) {
+            return;
+        }
+        let mut ended = EventFlags::empty();
+        ended.set(EventFlags::READ, what.contains(BufferEventFlags::READING));
+        ended.set(EventFlags::WRITE, what.contains(BufferEventFlags::WRITING));
+        if ended.is_empty() {
+            // The handshake, or what is below a filter.
+            ended = match what.contains(BufferEventFlags::EOF) {
+                true => EventFlags::READ,
+                false => EventFlags::READ | EventFlags::WRITE,
+            };
+        }
+        if let Ok(view) = self.usable("") {
+            view.disable("", ended).ok(); // it only takes events out of the backend
         }
     }
 
     /// Resumes writing after the peer's `close_notify`: libevent stops both directions there.
     pub(crate) fn write_on(&self, what: BufferEventFlags) {
+        if self.tls.borrow().is_some() {
+            self.disable_ended(what);
+        }
         let half = BufferEventFlags::READING | BufferEventFlags::EOF;
         let (true, Ok(view)) = (what == half, self.usable("")) else {
             return;
