@@ -11,6 +11,8 @@ use std::rc::Rc;
 
 use openssl::ssl::SslContext;
 
+#[cfg(doc)]
+use crate::Error;
 use crate::error::Result;
 use options::Options;
 use settings::{Defaults, Kind, Settings};

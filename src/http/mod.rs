@@ -27,6 +27,8 @@ pub use client::HttpError;
 pub use connection::EventHttpConnection;
 pub use request::EventHttpRequest;
 
+#[cfg(doc)]
+use crate::Error;
 use crate::EventBase;
 use crate::address::{numeric_ip, with_port};
 use crate::error::Result;

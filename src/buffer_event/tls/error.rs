@@ -8,6 +8,8 @@ use std::ffi::c_ulong;
 use super::super::EventBufferEvent;
 use super::Tls;
 use super::close::Closing;
+#[cfg(doc)]
+use crate::Error;
 use crate::error::Result;
 use crate::ffi;
 use crate::native::bufferevent_ssl::TlsBufferEvent;
