@@ -1,14 +1,14 @@
 //! A client's end of a connection: requests that wait, the one that is under way, and what
 //! closures are to be told.
 //!
-//! Owns: a buffer event while there is a connection, or one is being made; the requests that are
-//! under way; two timers.
+//! Owns: a buffer event while there is a connection or one is being made; the requests that are
+//! under way; a timer.
 //! Lent to C: what these lend. Runs user code: none here. The buffer event's callbacks only note
 //! what happened, and [`notes`] tells it in a turn of its own.
 //!
-//! libevent's own HTTP client is not used: see DESIGN of `http_framing` for how strictly answers
-//! are read. One request at a time is sent over a connection, and its answer is read while the
-//! request is being written.
+//! libevent's own HTTP client is not used: it leaves the framing of answers open, and cannot be
+//! mended from outside. One request at a time is sent over a connection, and its answer is read,
+//! by [`http_framing::ResponseDecoder`], while the request is being written.
 
 mod connecting;
 mod error;
@@ -19,6 +19,7 @@ mod message;
 mod notes;
 mod request;
 mod settings;
+mod target;
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::VecDeque;
@@ -28,14 +29,8 @@ use std::net::SocketAddr;
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
-use socket2::SockAddr;
-
 use super::connection::End;
 use super::{EventHttpConnection, connection, request as requests};
-#[cfg(feature = "openssl")]
-use crate::EventSslContext;
-#[cfg(feature = "openssl")]
-use crate::error::Error;
 use crate::error::Result;
 use crate::flags::BufferEventFlags;
 use crate::{Event, EventBufferEvent, EventDnsBase, Lookup, base, runtime};
@@ -45,15 +40,12 @@ use exchange::{Connection, Exchange, Progress};
 use notes::{Note, Notes};
 pub(crate) use request::ClientRequest;
 use settings::Settings;
+use target::Target;
 
 const CALL: &str = "EventHttpConnection::makeRequest";
 
 pub(crate) struct ClientConnection {
-    address: String, // as it was given
-    port: u16,
-    host: Host,
-    #[cfg(feature = "openssl")]
-    context: OnceCell<EventSslContext>, // none: it speaks no TLS
+    target: Target,
     settings: Cell<Settings>,
     state: RefCell<State>,
     queue: RefCell<VecDeque<Rc<requests::Inner>>>,
@@ -62,13 +54,6 @@ pub(crate) struct ClientConnection {
     silence: OnceCell<Event>,                 // ends what takes too long
     notes: Notes,
     generation: Cell<u32>, // the process that made the connection
-}
-
-/// Whom to connect to.
-enum Host {
-    Address(SocketAddr),
-    Name(EventDnsBase),
-    Unix(SockAddr),
 }
 
 /// What the client is doing. The request that a connection is made for is the first in the queue.
@@ -99,8 +84,8 @@ impl connection::Inner {
         port: u16,
     ) -> Result<Rc<Self>> {
         base.usable(call)?;
-        let host = Host::checked(call, base, dns, address, port)?;
-        let client = ClientConnection::new(address, port, host);
+        let target = Target::checked(call, base, dns, address, port)?;
+        let client = ClientConnection::new(target);
         let inner = Rc::new(Self::new(base, End::Client(client)));
         if let Some(client) = inner.client() {
             client.notes.prepare(call, &inner)?;
@@ -137,13 +122,9 @@ fn with_client(
 }
 
 impl ClientConnection {
-    fn new(address: &str, port: u16, host: Host) -> Self {
+    fn new(target: Target) -> Self {
         Self {
-            address: address.to_owned(),
-            port,
-            host,
-            #[cfg(feature = "openssl")]
-            context: OnceCell::new(),
+            target,
             settings: Cell::default(),
             state: RefCell::default(),
             queue: RefCell::default(),
@@ -155,44 +136,8 @@ impl ClientConnection {
         }
     }
 
-    /// Whom requests go to, as `Host` has it.
-    fn authority(&self) -> String {
-        let host = match &self.host {
-            Host::Address(SocketAddr::V6(address)) => format!("[{}]", address.ip()),
-            host => host.name(&self.address),
-        };
-        if matches!(self.host, Host::Unix(_)) {
-            return host;
-        }
-        let usual = if self.speaks_tls() { 443 } else { 80 };
-        match self.port {
-            port if port == usual => host,
-            port => format!("{host}:{port}"),
-        }
-    }
-
-    fn speaks_tls(&self) -> bool {
-        #[cfg(feature = "openssl")]
-        return self.context.get().is_some();
-        #[cfg(not(feature = "openssl"))]
-        false
-    }
-
-    /// Has the connections that are made from now on speak TLS with the host that was given.
-    #[cfg(feature = "openssl")]
-    fn speak_tls(&self, call: &'static str, context: &EventSslContext) -> Result<()> {
-        if matches!(self.host, Host::Unix(_)) {
-            let reason = "a unix socket has no name that a certificate could have";
-            return Err(Error::argument(call, reason));
-        }
-        let name = self.host.name(&self.address);
-        context.connecting(call, Some(&name))?; // so that what is wrong shows here
-        self.context.set(context.clone()).ok(); // there is none: called once, by `with_ssl`
-        Ok(())
-    }
-
     pub(super) fn peer(&self) -> (String, u16) {
-        (self.address.clone(), self.port)
+        self.target.peer()
     }
 
     fn set(&self, change: impl FnOnce(&mut Settings)) {

@@ -6,92 +6,27 @@
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::time::Duration;
 
 use nix::errno::Errno;
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use super::error::HttpError;
 use super::exchange::Connection;
-use super::{CALL, ClientConnection, Host, State, with_client};
-use crate::address::{self, Address, begin_connect, with_port};
+use super::target::Host;
+use super::{CALL, ClientConnection, State, with_client};
+use crate::address::{begin_connect, with_port};
 use crate::dns::Outcome;
 use crate::error::{Error, Result};
-#[cfg(feature = "openssl")]
-use crate::flags::SslState;
-use crate::flags::{AddressFamily, BufferEventOptions, EventFlags};
-use crate::http::{connection, headers};
-use crate::{
-    Callbacks, Event, EventBase, EventBufferEvent, EventDnsBase, LookupOptions, base, runtime,
-};
-
-impl Host {
-    pub(super) fn checked(
-        call: &'static str,
-        base: &Rc<base::Inner>,
-        dns: Option<&EventDnsBase>,
-        address: &str,
-        port: u16,
-    ) -> Result<Self> {
-        let refused = |reason: String| Err(Error::argument(call, reason));
-        if address
-            .get(..5)
-            .is_some_and(|start| start.eq_ignore_ascii_case("unix:"))
-        {
-            if port != 0 {
-                return refused(format!("{address:?} has no ports: give 0"));
-            }
-            let path = address.parse::<Address>().map_err(|error| error.of(call))?;
-            return match path.for_system() {
-                Ok(path) => Ok(Self::Unix(path)),
-                Err(error) => refused(format!("{address:?}: {error}")),
-            };
-        }
-        if port == 0 {
-            return refused("there is no port 0 to connect to".to_owned());
-        }
-        match (address::Host::parse_ip(address), dns) {
-            (Err(error), _) => Err(error.of(call)),
-            (Ok(Some(ip)), _) => Ok(Self::Address(address::with_port(ip, port))),
-            (Ok(None), Some(dns)) if dns.is_on(base) => {
-                headers::check_line(call, "host name", address.as_bytes())?;
-                Ok(Self::Name(dns.clone()))
-            }
-            (Ok(None), Some(_)) => refused("the DNS base is of another event base".to_owned()),
-            (Ok(None), None) => refused(format!(
-                "{address:?} is no IP address; give one, or a DNS base for a name"
-            )),
-        }
-    }
-
-    /// The host as `Host` has it, and as the server's certificate must have it: an address
-    /// without its zone, which means nothing to anybody else.
-    pub(super) fn name(&self, given: &str) -> String {
-        match self {
-            Self::Address(address) => address.ip().to_string(),
-            Self::Name(_) => given.to_owned(),
-            Self::Unix(_) => "localhost".to_owned(),
-        }
-    }
-}
+use crate::flags::{AddressFamily, EventFlags};
+use crate::http::connection;
+use crate::{Callbacks, Event, EventBase, EventBufferEvent, EventDnsBase, LookupOptions, runtime};
 
 impl ClientConnection {
-    /// Refuses a local address from which the server cannot be reached.
-    pub(super) fn check_local(&self, call: &'static str, local: &SocketAddr) -> Result<()> {
-        match &self.host {
-            Host::Address(peer) if peer.is_ipv4() != local.is_ipv4() => {
-                let (local, peer) = (local.ip(), peer.ip());
-                let reason = format!("{local} is of another IP version than {peer}");
-                Err(Error::argument(call, reason))
-            }
-            Host::Unix(_) => Err(Error::argument(call, "a unix socket has no IP address")),
-            _ => Ok(()),
-        }
-    }
-
     /// Begins to make a connection. What cannot be begun is an error; a server that cannot be
     /// reached is told from the loop.
     pub(super) fn connect(&self, call: &'static str, conn: &Rc<connection::Inner>) -> Result<()> {
-        let address = match &self.host {
+        let address = match &self.target.host {
             Host::Address(address) => (*address).into(),
             Host::Unix(address) => address.clone(),
             Host::Name(dns) => {
@@ -134,7 +69,7 @@ impl ClientConnection {
     /// A buffer event that is not connected, with the callbacks of this connection.
     fn buffer_event(&self, conn: &Rc<connection::Inner>) -> Result<EventBufferEvent> {
         let base = EventBase::of(conn.base());
-        let bev = self.unconnected(&base)?;
+        let bev = self.target.unconnected(&base)?;
         let (read, event) = (Rc::downgrade(conn), Rc::downgrade(conn));
         let callbacks = Callbacks::new()
             .on_read(move |_bev| with_client(&read, Self::readable))
@@ -145,18 +80,6 @@ impl ClientConnection {
         bev.set_callbacks(callbacks)?;
         bev.enable(EventFlags::READ)?;
         Ok(bev)
-    }
-
-    fn unconnected(&self, base: &EventBase) -> Result<EventBufferEvent> {
-        let options = BufferEventOptions::empty();
-        #[cfg(feature = "openssl")]
-        if let Some(context) = self.context.get() {
-            let bev =
-                EventBufferEvent::ssl_unconnected(base, context, SslState::Connecting, options)?;
-            bev.set_ssl_host(&self.host.name(&self.address))?;
-            return Ok(bev);
-        }
-        EventBufferEvent::unconnected(base, options)
     }
 
     fn look_up(
@@ -179,7 +102,7 @@ impl ClientConnection {
         let callback = move |outcome| {
             with_client(&weak, |client, conn| client.looked_up(conn, outcome));
         };
-        let lookup = dns.resolve_as(call, &self.address, options, Box::new(callback))?;
+        let lookup = dns.resolve_as(call, &self.target.address, options, Box::new(callback))?;
         self.state.replace(State::Resolving(lookup));
         Ok(())
     }
@@ -188,7 +111,7 @@ impl ClientConnection {
         drop(self.state.take());
         match outcome {
             Ok(found) => {
-                let found = found.into_iter().map(|ip| with_port(ip, self.port));
+                let found = found.into_iter().map(|ip| with_port(ip, self.target.port));
                 self.addresses.replace(found.collect());
                 self.proceed(conn);
             }
@@ -226,7 +149,7 @@ impl ClientConnection {
         self.fail_all(&error); // as libevent does: there is nobody to send them to
     }
 
-    fn pause(&self, conn: &Rc<connection::Inner>, time: std::time::Duration) -> Result<Event> {
+    fn pause(&self, conn: &Rc<connection::Inner>, time: Duration) -> Result<Event> {
         let weak = Rc::downgrade(conn);
         let timer = Event::timer_on(CALL, conn.base(), move |_timer| {
             with_client(&weak, |client, conn| {

@@ -95,7 +95,7 @@ impl EventHttpConnection {
         const CALL: &str = "EventHttpConnection::__construct";
         let inner = connection::Inner::of_client(CALL, base.inner(), dns_base, address, port)?;
         if let Some(client) = inner.client() {
-            client.speak_tls(CALL, context)?;
+            client.target.speak_tls(CALL, context)?;
         }
         Ok(Self(inner))
     }
@@ -159,7 +159,7 @@ impl EventHttpConnection {
         let Some(request) = req.0.client() else {
             return Err(Error::argument(CALL, "a server's request cannot be made"));
         };
-        request.begin(CALL, &self.0, r#type, uri, &client.authority())?;
+        request.begin(CALL, &self.0, r#type, uri, &client.target.authority())?;
         let made = client.make(&self.0, &req.0);
         made.inspect_err(|_| request.take_back())
     }
@@ -213,7 +213,7 @@ impl EventHttpConnection {
         const CALL: &str = "EventHttpConnection::setLocalAddress";
         let client = self.client(CALL)?;
         let local = numeric_ip(CALL, address)?;
-        client.check_local(CALL, &local)?;
+        client.target.check_local(CALL, &local)?;
         client.set(|settings| settings.local_address = Some(local));
         Ok(())
     }
