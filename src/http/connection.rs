@@ -1,7 +1,7 @@
 //! `EventHttpConnection`: a connection, of a client or of a server's requests.
 //!
 //! Owns: its close closure, and what its [`End`] says.
-//! Lent to C: what its [`End`] lends. Runs user code: the close closure, through `trampoline`.
+//! Lent to C: what its [`End`] lends. Runs user code: the close closure.
 
 use std::cell::Cell;
 use std::ffi::c_void;

@@ -14,6 +14,7 @@ mod tcp {
 
     mod answers;
     mod closing;
+    mod closures;
     mod ends;
     mod failures;
     mod names;
@@ -30,6 +31,7 @@ mod tls {
 
     mod answers;
     mod closing;
+    mod closures;
     mod ends;
     mod failures;
     mod names;

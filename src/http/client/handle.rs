@@ -192,9 +192,9 @@ impl EventHttpConnection {
     /// connection. libevent: `evhttp_connection_set_local_address`.
     ///
     /// # Errors
-    /// [`Error::Argument`] for what is no numeric address, where PHP blocks, and for one of the
-    /// other IP version than the server's; [`Error::State`] for a server's connection;
-    /// [`Error::Freed`], [`Error::Forked`] for the base.
+    /// [`Error::Argument`] for text that is not an IP address, where PHP blocks, for an address of
+    /// another IP version than the server's, and for a unix socket; [`Error::State`] for a
+    /// server's connection; [`Error::Freed`], [`Error::Forked`] for the base.
     ///
     /// # Examples
     /// ```
@@ -244,9 +244,10 @@ impl EventHttpConnection {
         Ok(())
     }
 
-    /// Sets how many bytes the first line and the headers of an answer may have together; more
-    /// is [`HttpError::InvalidHeader`](crate::HttpError::InvalidHeader). `None` is no limit; at
-    /// first 64 KiB.
+    /// Sets how many bytes the first line and the headers of an answer may have together, line
+    /// ends included; a longer head is
+    /// [`HttpError::InvalidHeader`](crate::HttpError::InvalidHeader). `None` is no limit; the
+    /// default is 64 KiB. Applies from the next request on.
     ///
     /// PHP: `EventHttpConnection::setMaxHeadersSize`.
     /// libevent: `evhttp_connection_set_max_headers_size`.
@@ -271,8 +272,9 @@ impl EventHttpConnection {
         Ok(())
     }
 
-    /// Sets how many bytes an answer's body may have; more is
-    /// [`HttpError::TooLong`](crate::HttpError::TooLong). `None` is no limit; at first 64 MiB.
+    /// Sets how many bytes an answer's body may have; a longer one is
+    /// [`HttpError::TooLong`](crate::HttpError::TooLong). `None` is no limit; the default is
+    /// 64 MiB. Applies from the next request on.
     ///
     /// PHP: `EventHttpConnection::setMaxBodySize`.
     /// libevent: `evhttp_connection_set_max_body_size`.
@@ -311,12 +313,12 @@ impl EventHttpConnection {
         Ok(())
     }
 
-    /// Sets how often connecting is tried again when the server cannot be reached; `None` is
-    /// for ever, PHP's −1. At first never.
+    /// Sets how often a connection that could not be made is tried again; `None` is without end,
+    /// PHP's −1. The default is not at all. A TLS handshake that failed is not tried again.
     ///
-    /// The first retry comes after 2 seconds, or what
-    /// [`set_retry_delay`](Self::set_retry_delay) says, each later one after twice the time of
-    /// the one before, an hour at most.
+    /// The first retry comes after 2 seconds, or after the time that
+    /// [`set_retry_delay`](Self::set_retry_delay) sets; each later one waits twice as long as the
+    /// one before, up to an hour.
     ///
     /// PHP: `EventHttpConnection::setRetries`. libevent: `evhttp_connection_set_retries`.
     ///

@@ -352,9 +352,9 @@ impl EventHttpRequest {
     ///
     /// The closure is called once for each time the request is made, always from the loop: with
     /// the request when the answer is complete, and also, with a response code of 0, when no
-    /// connection could be made; with `None` when it failed otherwise. [`error`](Self::error)
-    /// says why. While it is under way its connection keeps the request: the handle may be
-    /// dropped, and the closure is called all the same.
+    /// connection could be made; with `None` when the request failed otherwise.
+    /// [`error`](Self::error) says why. The connection keeps a request that is under way: the
+    /// handle may be dropped, and the closure is called all the same.
     ///
     /// PHP: `EventHttpRequest::__construct`. libevent: `evhttp_request_new`.
     ///
