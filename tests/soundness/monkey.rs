@@ -1,8 +1,9 @@
-//! Handles of every class, used, swapped, freed and dropped by chance: at the top, inside
-//! every closure, and inside the destructors of what the closures captured.
+//! Handles of every class, used, swapped, freed and dropped at random: at the top level, inside
+//! every closure, and inside the destructors of what the closures captured. TLS, signals and
+//! wakers of other threads are among them.
 //!
-//! A run is told by its seed. Which call answers `Err` does not matter here; what does is
-//! that none crashes, that no closure is kept, and that a panic comes out where it should.
+//! The seed determines a run. Which call answers `Err` does not matter here; what matters is
+//! that none crashes, that no closure leaks, and that a panic comes out where it should.
 
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -10,14 +11,15 @@ use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use fastrand::Rng;
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, raise};
 use php_event::{
     AddressFamily, BufferEventOptions, Callbacks, DnsFlags, Event, EventBase, EventBuffer,
     EventBufferEvent, EventDnsBase, EventException, EventHttp, EventHttpConnection,
     EventHttpRequest, EventListener, FilterResult, Filters, FlushMode, HttpMethods, ListenerFlags,
-    Lookup, LookupOptions,
+    Lookup, LookupOptions, Waker,
 };
 
-use test_support::limited;
+use test_support::{limited, pair, set_disposition, signals_turn};
 
 const ADDRESS: &str = "127.0.0.1";
 
@@ -32,7 +34,10 @@ enum Thing {
     Conn(EventHttpConnection),
     Dns(EventDnsBase),
     Lookup(Lookup),
+    Waker(Waker),
 }
+
+const SIGNALS: [Signal; 2] = [Signal::SIGUSR1, Signal::SIGUSR2];
 
 /// The handles, and what chooses among them.
 struct Cage {
@@ -175,7 +180,7 @@ impl Cage {
 
     /// What concerns the bases, and handles that change places.
     fn stir(&self) -> Done {
-        match self.below(12) {
+        match self.below(13) {
             0..=3 => {
                 let mut things = self.things.borrow_mut();
                 let count = things.len();
@@ -197,6 +202,7 @@ impl Cage {
             }
             9 => self.base().free(),
             10 => self.base().exit(None),
+            11 => self.base().priority_init(1 + self.below(4) as i32),
             _ => {
                 self.bases.borrow_mut().swap(0, 1);
                 Ok(())
@@ -236,7 +242,7 @@ impl Cage {
 
     fn make(self: &Rc<Self>) -> Done {
         let (base, tail) = (self.base(), self.tail());
-        match self.below(10) {
+        match self.below(14) {
             0 => {
                 let event = Event::timer(&base, move |_| tail.wag())?;
                 event.add_timer(Some(Duration::ZERO))?;
@@ -318,6 +324,36 @@ impl Cage {
                     bev.connect_host(None, ADDRESS, port, AddressFamily::INET)?;
                 }
             }
+            10 => {
+                let what = [Event::READ, Event::WRITE, Event::CLOSED][self.below(3)];
+                let (one, other) = pair();
+                let event = Event::new(&base, one, what | Event::PERSIST, move |_, _, event| {
+                    let _peer = &other;
+                    tail.wag();
+                    event.del().ok(); // what is ready stays so
+                })?;
+                event.add(None)?;
+                self.keep(Thing::Event(event));
+            }
+            11 => {
+                let signal = SIGNALS[self.below(2)];
+                let event = Event::signal(&base, signal as i32, move |_, _| tail.wag())?;
+                self.keep(Thing::Event(event.clone()));
+                event.add(None)?;
+            }
+            12 => {
+                let (event, waker) = Event::waker(&base, move |_| tail.wag())?;
+                event.add(None)?;
+                self.keep(Thing::Event(event));
+                self.keep(Thing::Waker(waker));
+            }
+            #[cfg(feature = "openssl")]
+            13 => {
+                for bev in tls::pair_of(&base, self.below(2) == 0)? {
+                    bev.set_callbacks(self.callbacks())?;
+                    self.keep(Thing::Bev(bev));
+                }
+            }
             _ => {
                 let buffer = EventBuffer::new()?;
                 buffer.add([b'x'; 600])?;
@@ -335,7 +371,7 @@ impl Cage {
 
     fn touch(self: &Rc<Self>, thing: Thing) -> Done {
         match thing {
-            Thing::Event(event) => match self.below(5) {
+            Thing::Event(event) => match self.below(9) {
                 0 => event.add_timer(Some(Duration::ZERO)),
                 1 => event.del(),
                 2 => event.active(Event::TIMEOUT),
@@ -343,6 +379,13 @@ impl Cage {
                     let tail = self.tail();
                     event.set_timer(&self.base(), move |_| tail.wag())
                 }
+                5 => {
+                    event.detach();
+                    Ok(())
+                }
+                6 => event.set_priority(self.below(3) as _),
+                7 => event.add(None),
+                8 => raise(SIGNALS[self.below(2)]).map_err(|error| unreachable!("{error}")),
                 _ => {
                     event.free();
                     Ok(())
@@ -378,6 +421,10 @@ impl Cage {
                 }
                 _ => conn.set_timeout(Some(Duration::from_millis(1))),
             },
+            Thing::Waker(waker) => match self.below(2) {
+                0 => waker.wake(),
+                _ => std::thread::spawn(move || waker.wake()).join().unwrap(),
+            },
             Thing::Dns(dns) => dns.add_search("x"),
             Thing::Lookup(lookup) => {
                 lookup.cancel();
@@ -387,7 +434,7 @@ impl Cage {
     }
 
     fn touch_bev(self: &Rc<Self>, bev: &EventBufferEvent) -> Done {
-        match self.below(14) {
+        match self.below(18) {
             0 | 1 => bev.enable(Event::READ | Event::WRITE),
             2 => bev.disable(Event::READ | Event::WRITE),
             3 | 4 => bev.write([b'z'; 300]),
@@ -404,6 +451,15 @@ impl Cage {
                 Ok(())
             }
             12 => bev.close(),
+            14 => bev.set_priority(self.below(3) as _),
+            15 => {
+                bev.clone().detach();
+                Ok(())
+            }
+            #[cfg(feature = "openssl")]
+            16 => bev.ssl_shutdown(),
+            #[cfg(feature = "openssl")]
+            17 => bev.ssl_error().map(|_| ()),
             _ => {
                 bev.free();
                 Ok(())
@@ -479,8 +535,83 @@ fn episode(seed: u64) {
     assert_eq!(clear(&cage), 0, "closures kept, seed {seed}");
 }
 
+/// What the process does on the signals while the monkey has them.
+struct Ignored([SigAction; 2]);
+
+impl Ignored {
+    fn new() -> Self {
+        let ignore = SigAction::new(SigHandler::SigIgn, SaFlags::empty(), SigSet::empty());
+        Self(SIGNALS.map(|signal| set_disposition(signal, &ignore)))
+    }
+}
+
+impl Drop for Ignored {
+    fn drop(&mut self) {
+        for (signal, former) in SIGNALS.iter().zip(&self.0) {
+            set_disposition(*signal, former);
+        }
+    }
+}
+
+#[cfg(feature = "openssl")]
+mod tls {
+    use php_event::{
+        BufferEventOptions, Event, EventBase, EventBufferEvent, EventException, EventSslContext,
+    };
+    use test_support::pair;
+    use test_support::tls::{Folder, Identity};
+
+    thread_local! {
+        static CONTEXTS: [EventSslContext; 2] = contexts();
+    }
+
+    fn contexts() -> [EventSslContext; 2] {
+        let folder = Folder::new();
+        let files = Identity::self_signed(&["localhost"]).save(&folder, "server");
+        let certificate = (EventSslContext::OPT_LOCAL_CERT, files.both.as_path().into());
+        let unverified = (EventSslContext::OPT_VERIFY_PEER, false.into());
+        [
+            EventSslContext::new(EventSslContext::TLS_SERVER_METHOD, &[certificate]).unwrap(),
+            EventSslContext::new(EventSslContext::TLS_CLIENT_METHOD, &[unverified]).unwrap(),
+        ]
+    }
+
+    /// A server and a client that talk to each other, on sockets or on top of a pair.
+    pub(super) fn pair_of(
+        base: &EventBase,
+        filters: bool,
+    ) -> Result<[EventBufferEvent; 2], EventException> {
+        let options = BufferEventOptions::CLOSE_ON_FREE;
+        let (server, client) = (
+            EventBufferEvent::SSL_ACCEPTING,
+            EventBufferEvent::SSL_CONNECTING,
+        );
+        let [for_server, for_client] = CONTEXTS.with(Clone::clone);
+        let bevs = if filters {
+            let (one, other) = EventBufferEvent::create_pair(base, BufferEventOptions::empty())?;
+            [
+                EventBufferEvent::create_ssl_filter(&one, &for_server, server, options)?,
+                EventBufferEvent::create_ssl_filter(&other, &for_client, client, options)?,
+            ]
+        } else {
+            let (one, other) = pair();
+            [
+                EventBufferEvent::ssl_socket(base, one, &for_server, server, options)?,
+                EventBufferEvent::ssl_socket(base, other, &for_client, client, options)?,
+            ]
+        };
+        for bev in &bevs {
+            bev.write("hello")?;
+            bev.enable(Event::READ | Event::WRITE)?;
+        }
+        Ok(bevs)
+    }
+}
+
 #[test]
 fn handles_of_every_class_used_at_random_crash_nothing_and_keep_no_closure() {
+    let _turn = signals_turn();
+    let _ignored = Ignored::new();
     let first = std::env::var("MONKEY_SEED").map_or(1, |seed| seed.parse().unwrap());
     let count = std::env::var("MONKEY_COUNT").map_or(6, |count| count.parse().unwrap());
     for seed in first..first + count {
