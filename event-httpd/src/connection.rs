@@ -215,7 +215,7 @@ impl Connection {
 
     /// The worker holds senders back, or no longer does. Deadlines start anew then, because the
     /// peer was not read meanwhile.
-    pub(crate) fn senders_held(&self, hold: bool) {
+    pub(crate) fn senders_held(self: &Rc<Self>, hold: bool) {
         self.update_reading();
         if !hold {
             self.update_deadline(Instant::now(), true);
@@ -223,7 +223,7 @@ impl Connection {
     }
 
     /// Reads, unless too much waits to be written or the worker holds senders back.
-    fn update_reading(&self) {
+    pub(crate) fn update_reading(self: &Rc<Self>) {
         let Some(read) = self.read.get() else { return };
         let on = {
             let state = self.state.borrow();
@@ -240,6 +240,7 @@ impl Connection {
         };
         if let Err(error) = done {
             tracing::error!(peer = self.peer(), "{error}");
+            return self.worker.retry_reading(Rc::clone(self));
         }
         self.worker.app().changed();
     }

@@ -43,10 +43,11 @@ pub(crate) struct Counters {
 
 impl Counters {
     /// Logs all of them in one line.
-    pub(crate) fn log(&self, open: usize, queue_bytes: usize) {
+    pub(crate) fn log(&self, open: usize, accepting: bool, queue_bytes: usize) {
         tracing::info!(
             connections = self.connections.get(),
             open,
+            accepting,
             requests = self.requests.get(),
             messages = self.messages.get(),
             deliveries = self.deliveries.get(),

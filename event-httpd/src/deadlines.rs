@@ -89,6 +89,11 @@ impl Deadlines {
         self.entries.set(buckets.values().map(Vec::len).sum());
     }
 
+    /// The timer could not be set: the next entry sets it.
+    pub(crate) fn disarm(&self) {
+        self.armed.set(None);
+    }
+
     /// The next time of the timer, after the entries of [`expired`](Self::expired) were handled.
     pub(crate) fn next(&self, now: Instant) -> Option<Duration> {
         let first = *self.buckets.borrow().first_key_value()?.0;
@@ -134,6 +139,17 @@ mod tests {
         assert_eq!(deadlines.enter(4, 2, began), Some(TICK * 2));
         assert_eq!(ids(deadlines.expired(began + TICK * 2)), [4]);
         assert_eq!(deadlines.next(began + TICK * 2), Some(TICK * 8));
+    }
+
+    #[test]
+    fn a_timer_that_could_not_be_set_is_set_by_the_next_entry() {
+        let began = Instant::now();
+        let deadlines = Deadlines::new(began);
+        assert_eq!(deadlines.enter(1, 10, began), Some(TICK * 10));
+        deadlines.disarm();
+        assert_eq!(deadlines.enter(2, 20, began), Some(TICK * 20));
+        deadlines.disarm();
+        assert_eq!(deadlines.next(began), Some(TICK * 10));
     }
 
     #[test]

@@ -402,6 +402,7 @@ impl Master {
         }
         if let Err(error) = slot.schedule(delay) {
             tracing::error!("{error}");
+            self.start_soon(number);
         }
     }
 }

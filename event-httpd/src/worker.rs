@@ -10,6 +10,7 @@ mod delivery;
 mod echo;
 mod life;
 mod memory;
+mod retry;
 mod timeouts;
 mod turn;
 
@@ -30,6 +31,7 @@ use delivery::Delivery;
 use echo::Echo;
 use life::Life;
 use memory::Memory;
+use retry::Retry;
 use timeouts::Timeouts;
 pub(crate) use turn::Budget;
 use turn::Turn;
@@ -49,6 +51,7 @@ pub(crate) struct Worker {
     echo: Echo,
     memory: Memory,
     turn: Turn,
+    retry: Retry,
     scratch: Scratch,
 }
 
@@ -77,6 +80,7 @@ impl Worker {
             echo: Echo::default(),
             memory: Memory::new(config.max_queue_total()),
             turn: Turn::default(),
+            retry: Retry::default(),
             scratch: Scratch {
                 buffer: RefCell::new(vec![0; READ_BUFFER].into()),
                 batch: RefCell::default(),
@@ -87,6 +91,7 @@ impl Worker {
             .timeouts
             .set_timer(worker.timer(Self::expire_deadlines)?);
         worker.delivery.set_sender(worker.timer(Self::end_turn)?);
+        worker.retry.set_timer(worker.timer(Self::retry_all)?);
         worker.turn.set_timer(worker.timer(Self::next_turn)?);
         worker.memory.set_timer(worker.timer(Self::trim_memory)?);
         Ok(worker)

@@ -176,6 +176,7 @@ impl Relay {
         let since = now.saturating_duration_since(self.last_beat.replace(now));
         let overslept = since > 2 * self.interval(); // this process or the machine was stopped
         for (pid, link) in self.links() {
+            link.set_reading(!self.paused.get()); // the system may have refused it before
             let cannot_show = !link.is_reading() && link.is_empty();
             if overslept || cannot_show {
                 link.note_sign();

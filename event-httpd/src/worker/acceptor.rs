@@ -126,17 +126,34 @@ impl Acceptor {
         worker.app().changed();
     }
 
-    /// Accepts again after a pause; called when there may be room.
+    /// Accepts again after a pause; called when there may be room. Where the system refuses, the
+    /// pause goes on, and the next try follows.
     pub(super) fn resume(&self) {
-        let (Some(event), Some(worker)) = (self.event.get(), self.worker.upgrade()) else {
+        let (Some(event), Some(timer), Some(worker)) =
+            (self.event.get(), self.retry.get(), self.worker.upgrade())
+        else {
             return;
         };
-        if self.paused.replace(false) {
-            if let Err(error) = event.add(None) {
-                tracing::error!("{error}");
-            }
-            worker.app().changed();
+        if !self.paused.get() {
+            return;
         }
+        match event.add(None) {
+            Ok(()) => {
+                self.paused.set(false);
+                worker.app().changed();
+            }
+            Err(error) => {
+                tracing::error!("accepting stays paused, and is tried again: {error}");
+                if let Err(error) = timer.add(Some(RETRY)) {
+                    tracing::error!("{error}"); // a connection that closes tries again
+                }
+            }
+        }
+    }
+
+    /// Whether it accepts.
+    pub(super) fn is_accepting(&self) -> bool {
+        !self.paused.get()
     }
 
     /// Accepts everything that is queued, unless accepting pauses.

@@ -64,6 +64,14 @@ impl Worker {
         self.open_connections() >= self.admission.max_connections
     }
 
+    /// Whether new connections are accepted.
+    pub(super) fn is_accepting(&self) -> bool {
+        let acceptors = self.admission.acceptor.borrow();
+        acceptors
+            .as_ref()
+            .is_some_and(|acceptor| acceptor.is_accepting())
+    }
+
     /// Starts to accept connections.
     pub(super) fn start_accepting(self: &Rc<Self>, listener: Stream) -> Result<()> {
         let acceptor = Acceptor::start(self, listener)?;

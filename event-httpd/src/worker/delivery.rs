@@ -55,6 +55,7 @@ impl Delivery {
             && let Some(sender) = self.sender.get()
             && let Err(error) = sender.active(Event::TIMEOUT)
         {
+            self.scheduled.set(false); // whatever is queued next tries again
             tracing::error!("{error}");
         }
     }

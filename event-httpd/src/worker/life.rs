@@ -95,6 +95,7 @@ impl Worker {
         self.drop_acceptor();
         self.delivery.take_queued();
         self.turn.take_yielded();
+        self.retry.take();
         self.echo.finish();
         let left = self.admission.take_all();
         let open = left
@@ -273,7 +274,10 @@ impl Worker {
     }
 
     fn log_counters(&self) {
-        self.counters
-            .log(self.open_connections(), self.delivery.waiting());
+        self.counters.log(
+            self.open_connections(),
+            self.is_accepting(),
+            self.delivery.waiting(),
+        );
     }
 }

@@ -35,7 +35,8 @@ impl Timeouts {
         if let (Some(timer), Some(_)) = (self.timer.get(), after)
             && let Err(error) = timer.add(after)
         {
-            tracing::error!("deadlines are not kept: {error}");
+            self.deadlines.disarm();
+            tracing::error!("deadlines wait for the next one: {error}");
         }
     }
 }

@@ -5,6 +5,7 @@ use std::net::Shutdown;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::support_broadcast::{Trace, arguments, traced};
 use super::support_http::{Client, GET, LIMIT, Server, narrow, shell, until};
 
 const MIB: usize = 1 << 20;
@@ -243,4 +244,57 @@ fn at_the_descriptor_limit_accepting_pauses_and_resumes() {
         let (status, _) = server.stop();
         assert_eq!(status.code(), Some(0));
     }
+}
+
+/// How the listener's event comes back after a pause, in calls of epoll_ctl: which descriptor it
+/// is, and which call of all adds it again.
+fn resuming_call(trace: &Trace) -> usize {
+    until("the listener is watched again", || {
+        let text = std::fs::read_to_string(trace.file()).ok()?;
+        let removed = text
+            .lines()
+            .position(|line| line.contains("EPOLL_CTL_DEL"))?;
+        let line = text.lines().nth(removed)?;
+        let listener = line
+            .split_once("EPOLL_CTL_DEL, ")?
+            .1
+            .split([',', ')'])
+            .next()?;
+        let again = format!("EPOLL_CTL_ADD, {listener},");
+        let calls = text.lines().skip(removed);
+        Some(removed + calls.take_while(|line| !line.contains(&again)).count() + 1)
+            .filter(|_| text.lines().skip(removed).any(|line| line.contains(&again)))
+    })
+}
+
+/// Fills a server that takes two connections, and frees a place again.
+fn pause_and_resume(server: &Server) {
+    let mut clients = [server.connect(), server.connect()];
+    clients.iter_mut().for_each(|client| drop(client.ask()));
+    let waiting = server.connect();
+    server.line("accepting pauses");
+    drop(waiting);
+    drop(clients);
+}
+
+#[test]
+fn a_refusal_to_watch_the_listener_again_only_delays_accepting() {
+    let start = |inject: &[&str], trace: &Trace| {
+        let strace = [&["-e", "trace=epoll_ctl"], inject].concat();
+        let options = arguments("serve", &["--max-connections", "2"]);
+        Server::run(traced(&strace, &trace.file(), options))
+    };
+    let trace = Trace::new();
+    let server = start(&[], &trace);
+    pause_and_resume(&server);
+    let number = resuming_call(&trace);
+    server.stop();
+    // Three refusals in a row, each followed by another try.
+    let last = number + 2;
+    let inject = format!("inject=epoll_ctl:error=ENOMEM:when={number}..{last}");
+    let trace = Trace::new();
+    let server = start(&["-e", &inject], &trace);
+    pause_and_resume(&server);
+    server.line("accepting stays paused, and is tried again");
+    assert_eq!(server.connect().ask().status, 200);
 }

@@ -118,15 +118,15 @@ fn a_second_signal_after_a_second_ends_it_at_once() {
 #[test]
 fn sigterm_to_the_master_and_at_once_to_the_group_gives_requests_their_grace() {
     let (server, mut peers) = with_half_requests(&["--grace", "60s"]);
-    server.process().signal(Signal::SIGTERM);
     let workers = children(server.process().id());
-    for _ in 0..2 {
-        server.process().signal(Signal::SIGTERM);
-        for worker in &workers {
-            kill(worker.pid, Signal::SIGTERM);
-        }
-    }
+    server.process().signal(Signal::SIGTERM);
     server.lines("stopping within", 2);
+    server.process().signal(Signal::SIGTERM);
+    for worker in &workers {
+        kill(worker.pid, Signal::SIGTERM);
+    }
+    server.process().signal(Signal::SIGUSR1);
+    server.line("counters of the master"); // it has handled the others by then
     for peer in &mut peers {
         peer.send(&GET[20..]);
         let answer = String::from_utf8(peer.rest()).unwrap();
