@@ -28,8 +28,13 @@ use php_event::{Event, EventBase};
 use processes::{Processes, State, WorkerProcess};
 use slot::Slot;
 
-/// When this many workers in a row fail before one accepts, and none serves, the master gives up.
+/// When this many workers in a row fail before one accepts, and none serves, the master gives up,
+/// unless one has served not long ago.
 const FAILED_STARTS_MAX: u32 = 5;
+
+/// How long after a worker has served the master goes on trying: what worked lately fails because
+/// of something that may pass, such as a full process table.
+const CONFIDENCE: Duration = Duration::from_secs(60);
 
 /// How long workers have after their own grace period before they are killed.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -92,6 +97,7 @@ struct Master {
     to_start: RefCell<VecDeque<usize>>,
     to_replace: RefCell<VecDeque<Pid>>,
     failed_starts: Cell<u32>, // in a row, in all slots, since a worker last accepted
+    last_served: Cell<Option<Instant>>, // when a worker became ready, or one that was ready ended
     announced: Cell<bool>,
     life: Cell<Life>,
     failure: RefCell<Option<ServerError>>,
@@ -146,6 +152,7 @@ impl Master {
             to_start: RefCell::new((0..workers).collect()),
             to_replace: RefCell::default(),
             failed_starts: Cell::new(0),
+            last_served: Cell::new(None),
             announced: Cell::new(false),
             life: Cell::new(Life::Running),
             failure: RefCell::default(),
@@ -360,6 +367,7 @@ impl Master {
             return; // it has been reaped already
         };
         self.failed_starts.set(0);
+        self.last_served.set(Some(Instant::now()));
         for former in former {
             if let Some(process) = self.processes.get(former) {
                 let number = process.slot() + 1;
@@ -391,7 +399,11 @@ impl Master {
             return;
         };
         let failed = self.failed_starts.get();
-        if failed >= FAILED_STARTS_MAX && self.processes.serving() == 0 {
+        let served_lately = self
+            .last_served
+            .get()
+            .is_some_and(|served| served.elapsed() < CONFIDENCE);
+        if failed >= FAILED_STARTS_MAX && self.processes.serving() == 0 && !served_lately {
             self.failure
                 .replace(Some(ServerError::Workers { failed, last }));
             return self.stop(Stop::WithinGrace);
@@ -432,6 +444,9 @@ impl Master {
             relay.disconnect(pid); // its last messages still reach the others
         }
         let Some(process) = process else { return };
+        if process.served() {
+            self.last_served.set(Some(Instant::now()));
+        }
         let number = process.slot() + 1;
         if self.is_stopping() || process.state() == State::Leaving {
             tracing::info!("worker {number} (process {pid}) ended: {exit}");

@@ -10,7 +10,7 @@ use super::support_broadcast::{
     Family, Peer, Trace, arguments, children, every_worker, gone, kill, message, pattern, post,
     spread, start, stop, traced, until_gone, worker_of,
 };
-use super::support_http::{GET, output, until};
+use super::support_http::{GET, Server, output, until};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -245,6 +245,26 @@ fn workers_that_die_at_start_end_the_master_which_says_why() {
             assert!(start.elapsed() >= Duration::from_millis(700));
         }
     }
+}
+
+#[test]
+fn forks_that_fail_for_a_while_do_not_end_a_master_whose_worker_served() {
+    let forks = "clone,clone3,fork,vfork";
+    let (calls, inject) = (
+        format!("trace={forks}"),
+        format!("inject={forks}:error=EAGAIN:when=2..7"),
+    );
+    let trace = Trace::new();
+    let options = arguments("serve", &["--workers", "1"]);
+    let strace = ["-e", &calls, "-e", &inject];
+    let server = Server::run(traced(&strace, &trace.file(), options));
+    let first = every_worker(&server, 1, None);
+    kill(first.pid(1), Signal::SIGKILL);
+    server.lines("worker 1 cannot be started", 6);
+    every_worker(&server, 1, Some(&first));
+    let mut peer = Peer::connect(&server);
+    peer.send(GET);
+    peer.message();
 }
 
 #[test]
