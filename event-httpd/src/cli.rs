@@ -136,7 +136,8 @@ pub(crate) struct ServerArgs {
     pub(crate) header_timeout: Duration,
 
     /// How long a connection may wait for its next request, a body may take to arrive, and a
-    /// peer may leave its answer unread
+    /// peer may leave its answer unread; where bodies are kept, each --header-timeout must bring
+    /// 4KiB
     #[arg(long, value_name = "TIME", env = "EVENT_HTTPD_IDLE_TIMEOUT", default_value = "75s", value_parser = positive_time)]
     pub(crate) idle_timeout: Duration,
 

@@ -15,7 +15,7 @@ use std::io::{self, Read as _};
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::{Rc, Weak};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::app::Takes;
 use crate::outbox::Outbox;
@@ -25,6 +25,9 @@ use http_framing::{Decoder, Phase, Refusal, Status};
 use php_event::stream::{Stream, stream_socket_get_name};
 use php_event::{Event, EventFlags, Result};
 use requests::Pending;
+
+/// A body of which nothing has arrived for this long has stalled: it makes room for others first.
+const STALLED: Duration = Duration::from_secs(1);
 
 const PANICKED: Refusal = Refusal::new(
     Status::InternalServerError,
@@ -45,7 +48,8 @@ struct State {
     decoding: Decoding,
     unread: Vec<u8>, // read from the socket, not decoded yet
     request: Option<Pending>,
-    body: Vec<u8>, // of that request, if the app takes bodies
+    body: Vec<u8>,       // of that request, if the app takes bodies
+    body_grown: Instant, // when the last part of it arrived
     outbox: Outbox,
     queued: bool,         // the worker will send the outbox at the end of this turn
     waiting: usize,       // bytes that the socket had no room for, as the worker counts them
@@ -104,6 +108,7 @@ impl Connection {
                 unread: Vec::new(),
                 request: None,
                 body: Vec::new(),
+                body_grown: now,
                 outbox: Outbox::default(),
                 queued: false,
                 waiting: 0,
@@ -277,6 +282,13 @@ impl Connection {
     pub(crate) fn held(&self) -> usize {
         let state = self.state.borrow();
         state.outbox.len() + state.unread.len() + state.body.len()
+    }
+
+    /// Whether the unfinished body of a request has stalled, and its length; `None` without one.
+    pub(crate) fn body(&self) -> Option<(bool, usize)> {
+        let state = self.state.borrow();
+        let stalled = state.body_grown.elapsed() >= STALLED;
+        (!state.body.is_empty()).then_some((stalled, state.body.len()))
     }
 
     /// Counts the memory that only this connection uses.

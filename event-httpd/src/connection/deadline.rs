@@ -30,7 +30,19 @@ const BODY_LATE: Refusal = Refusal::new(
 pub(super) struct Deadline {
     waits_for: WaitsFor,
     due: Option<Instant>,
+    body: Option<BodyPace>,
     entered: Option<Instant>, // what the live entry is for
+}
+
+/// The bytes of a body that must arrive within each `--header-timeout`, where bodies are kept: a
+/// body that trickles holds memory for nothing.
+const BODY_STEP: usize = 4 << 10;
+
+/// How fast a body arrives.
+#[derive(Clone, Copy, Debug)]
+struct BodyPace {
+    end: Instant,  // when all of it is due
+    length: usize, // at the last step
 }
 
 /// What a connection waits for. Each has its own deadline.
@@ -70,6 +82,17 @@ impl Connection {
                 WaitsFor::Close => Some(LINGER),
             };
             deadline.due = time.map(|time| now + time);
+            deadline.body = None;
+        }
+        if waits_for == WaitsFor::Body && self.worker.takes() == Takes::Bodies {
+            let pace = deadline.body.get_or_insert(BodyPace {
+                end: now + config.idle_timeout(),
+                length: 0,
+            });
+            if pace.length == 0 || state.body.len() >= pace.length + BODY_STEP {
+                pace.length = state.body.len().max(1);
+                deadline.due = Some(pace.end.min(now + config.header_timeout()));
+            }
         }
         if let Some(due) = deadline.due
             && deadline.entered.is_none_or(|entered| due < entered)

@@ -102,7 +102,8 @@ impl Connection {
         let (had, has) = {
             let state = &mut *self.state.borrow_mut();
             state.unread = unread;
-            (state.overhead > 0, !state.unread.is_empty())
+            let has = !state.unread.is_empty() || !state.body.is_empty();
+            (state.overhead > 0, has)
         };
         if had || has {
             self.count_memory();
@@ -172,10 +173,12 @@ impl Connection {
                 }
             }
             Item::Body(part) if self.worker.takes() == Takes::Bodies => {
-                if !self.worker.take_body(part.len()) {
+                let length = state.body.len() + part.len();
+                if !self.worker.take_body(self.id(), length, part.len()) {
                     return Step::Write(self.refusal(state, &TOO_MANY_BODIES, false));
                 }
                 state.body.extend_from_slice(part);
+                state.body_grown = Instant::now();
             }
             Item::Body(_) => {}
             Item::End => {
@@ -224,6 +227,18 @@ impl Connection {
         let mut bytes = Vec::new();
         response::refusal(&mut bytes, refusal, &http_date(), head_only);
         self.worker.buffer(bytes).into()
+    }
+
+    /// Refuses a request whose body has to make room for others. It uses neither the batch nor
+    /// the read buffer, which another connection may be using.
+    pub(crate) fn refuse_body(self: &Rc<Self>) {
+        {
+            let state = &mut *self.state.borrow_mut();
+            let part = self.refusal(state, &TOO_MANY_BODIES, false);
+            state.outbox.push(part);
+            state.queued = true;
+        }
+        self.worker.note_queued(Rc::clone(self));
     }
 
     /// Answers with an error status, and ends the connection.

@@ -1,6 +1,7 @@
 //! Who is connected, and whether another may come.
 
 use std::cell::{Cell, RefCell};
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -9,6 +10,9 @@ use super::acceptor::Acceptor;
 use crate::connection::Connection;
 use php_event::Result;
 use php_event::stream::Stream;
+
+/// The part of `--max-queue-total` that unfinished request bodies may take.
+const BODY_SHARE: usize = 2;
 
 /// The open connections, the acceptor, and their limits.
 pub(super) struct Admission {
@@ -115,16 +119,44 @@ impl Worker {
         }
     }
 
-    /// Counts part of a request's body. False when the bodies that are not complete would
-    /// exceed their limit.
-    pub(crate) fn take_body(&self, bytes: usize) -> bool {
-        let total = self.admission.body_bytes.get() + bytes;
-        let fits = total <= self.config.max_queue_total();
-        if fits {
-            self.admission.body_bytes.set(total);
-            self.account().add(bytes);
+    /// Counts part of the body of a request; `length` is the body with it. False when the bodies
+    /// that are not complete would exceed their limit, and no other has to make room.
+    ///
+    /// The state of the connection is borrowed meanwhile.
+    pub(crate) fn take_body(&self, id: u64, length: usize, bytes: usize) -> bool {
+        let limit = self.config.max_queue_total() / BODY_SHARE;
+        let fits = || self.admission.body_bytes.get() + bytes <= limit;
+        if !fits() {
+            self.make_room_for_body(id, length, limit - limit / 8);
         }
-        fits
+        if !fits() {
+            return false;
+        }
+        let total = self.admission.body_bytes.get() + bytes;
+        self.admission.body_bytes.set(total);
+        self.account().add(bytes);
+        true
+    }
+
+    /// Refuses other bodies until `target` bytes are left: those that stalled first, and larger
+    /// ones before smaller ones. One that arrives steadily stays unless it is the larger.
+    #[cold]
+    fn make_room_for_body(&self, id: u64, length: usize, target: usize) {
+        let mut others = Vec::new();
+        self.admission.for_each(|other, connection| {
+            if other != id
+                && let Some((stalled, length)) = connection.body()
+            {
+                others.push((stalled, length, Rc::clone(connection)));
+            }
+        });
+        others.sort_by_key(|(stalled, length, _)| Reverse((*stalled, *length)));
+        for (stalled, other, connection) in others {
+            if self.admission.body_bytes.get() <= target || !stalled && other <= length {
+                break;
+            }
+            connection.refuse_body();
+        }
     }
 
     /// A body is complete, or its connection has closed.

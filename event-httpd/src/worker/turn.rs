@@ -13,7 +13,7 @@ use php_event::Event;
 const TURN_BYTES: usize = 1 << 20;
 
 /// Requests of one connection answered in a turn, and bytes of their answers.
-const REQUESTS: usize = 64;
+const REQUESTS: usize = 512;
 const BYTES: usize = 256 << 10;
 
 /// What an answer costs beside its bytes.

@@ -1,8 +1,9 @@
 //! `--framing http`: the body of a request is a message.
 
+use std::thread;
 use std::time::Duration;
 
-use super::support_broadcast::{ACCEPTED, Peer, broadcast, joined, message, post};
+use super::support_broadcast::{ACCEPTED, Peer, broadcast, join, joined, message, pattern, post};
 use super::support_http::Server;
 
 const WHILE: Duration = Duration::from_millis(200);
@@ -273,4 +274,61 @@ fn counters_tell_requests_and_messages_apart() {
     for part in [" requests=2 ", " messages=1 ", " deliveries=1 "] {
         assert!(last.contains(part), "{part} in {last}");
     }
+}
+
+/// A request whose body lacks its last bytes, `missing` of them.
+fn unfinished(length: usize, missing: usize) -> Vec<u8> {
+    let head = format!(
+        "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n",
+        length + missing
+    );
+    [head.into_bytes(), pattern(b'u', length)].concat()
+}
+
+#[test]
+fn stalled_bodies_make_room_for_those_that_arrive() {
+    let options = ["--framing", "http", "--max-queue-total", "8MiB"];
+    let server = broadcast(&options);
+    let [mut reader] = joined(&server);
+    let mut stalled = join(&server, 8);
+    for (peer, length) in stalled
+        .iter_mut()
+        .zip([1000, 900, 800, 700, 500, 50, 40, 30])
+    {
+        peer.send(unfinished(length << 10, 1));
+    }
+    thread::sleep(Duration::from_millis(1500)); // they have stalled by then
+    let [mut honest] = joined(&server);
+    for round in 0..20 {
+        let body = pattern(b'a' + round, 100 << 10);
+        honest.send(post(&body));
+        honest.expect(ACCEPTED);
+        reader.expect(&message(&body));
+    }
+    let refused = String::from_utf8(stalled[0].rest()).unwrap();
+    assert!(refused.starts_with("HTTP/1.1 503 "), "{refused}");
+    // The smallest is still there, and is a message when it is complete.
+    assert_eq!(stalled[7].messages(20 * (100 << 10)).len(), 20);
+    stalled[7].send("!");
+    stalled[7].expect(ACCEPTED);
+}
+
+#[test]
+fn a_body_that_trickles_is_refused_and_one_that_keeps_its_pace_is_not() {
+    let options = ["--framing", "http", "--header-timeout", "600ms"];
+    let server = broadcast(&options);
+    let [mut slow, mut steady] = joined(&server);
+    slow.send(unfinished(10 << 10, 1000));
+    let length = 40 << 10;
+    steady.send(format!(
+        "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n"
+    ));
+    for part in pattern(b's', length).chunks(4 << 10) {
+        steady.send(part);
+        thread::sleep(Duration::from_millis(200));
+        slow.try_send("x").ok();
+    }
+    steady.expect(ACCEPTED);
+    let refused = String::from_utf8(slow.rest()).unwrap();
+    assert!(refused.contains("HTTP/1.1 408 "), "{refused}");
 }

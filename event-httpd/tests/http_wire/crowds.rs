@@ -88,7 +88,8 @@ fn a_peer_that_pipelines_much_is_answered_in_turns_with_the_others() {
     let server = Server::run(traced(&strace, &trace.file(), options));
     let mut peer = server.connect();
     let mut other = server.connect();
-    (peer.ask(), other.ask());
+    peer.ask();
+    other.ask();
     let stopped = stop(server.process().id());
     const REQUESTS: usize = 2000;
     peer.send(GET.repeat(REQUESTS));
