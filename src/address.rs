@@ -16,7 +16,7 @@ use std::{fmt, io};
 
 use socket2::SockAddr;
 
-pub(crate) use host::{Host, check_name, with_port};
+pub(crate) use host::{Host, NAME_MAX, check_name, with_port};
 pub(crate) use socket::{ListenOptions, begin_connect, connect, connecting};
 pub use socket_name::SocketName;
 

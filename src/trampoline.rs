@@ -2,13 +2,11 @@
 #![allow(unsafe_code)]
 
 mod buffer_event;
-mod dns;
 mod http;
 
 pub(crate) use buffer_event::{
     on_bev_event, on_bev_read, on_bev_write, on_filter_input, on_filter_output,
 };
-pub(crate) use dns::{on_ipv4_answer, on_ipv6_answer};
 pub(crate) use http::{
     on_accept_error, on_bufferevent, on_close, on_complete, on_input, on_request, on_turn,
 };

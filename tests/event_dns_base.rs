@@ -11,6 +11,8 @@ mod files;
 mod lookup;
 #[path = "event_dns_base/servers.rs"]
 mod servers;
+#[path = "event_dns_base/tcp.rs"]
+mod tcp;
 
 use std::cell::RefCell;
 use std::net::IpAddr;
@@ -60,10 +62,7 @@ fn dns_with(base: &EventBase, server: &Server) -> EventDnsBase {
 }
 
 fn of(family: AddressFamily) -> LookupOptions {
-    LookupOptions {
-        family,
-        ..LookupOptions::default()
-    }
+    LookupOptions::new().family(family)
 }
 
 fn ipv4() -> LookupOptions {
@@ -71,10 +70,7 @@ fn ipv4() -> LookupOptions {
 }
 
 fn within(timeout: Duration) -> LookupOptions {
-    LookupOptions {
-        timeout,
-        ..LookupOptions::default()
-    }
+    LookupOptions::new().timeout(timeout)
 }
 
 /// Turns the loop until `count` lookups have told what they came to.
@@ -205,6 +201,7 @@ fn handles_are_the_same_dns_base() {
     let (dns, other) = (new_dns(&base), new_dns(&base));
     let clone = dns.clone();
     assert!(clone == dns && dns != other);
+    assert_eq!(dns.base(), base);
     clone.add_nameserver_ip("192.0.2.1").unwrap();
     assert_eq!((dns.count_nameservers(), other.count_nameservers()), (1, 0));
     assert!(format!("{dns:?}").contains("nameservers: 1"), "{dns:?}");
@@ -260,10 +257,10 @@ fn a_server_that_no_socket_can_be_had_for_is_an_error() {
     dns.set_option("bind-to", "192.0.2.77").unwrap();
     let error = refused(
         dns.add_nameserver_ip("192.0.2.1"),
-        "EventDnsBase::addNameserverIp failed: ",
-        "192.0.2.1",
+        "EventDnsBase::addNameserverIp: 192.0.2.1:53: ",
+        "Cannot assign requested address",
     );
-    assert!(matches!(error, Error::Call { .. }));
+    assert!(matches!(error, Error::Io { .. }));
     assert_eq!(dns.count_nameservers(), 0);
     dns.add_nameserver_ip("127.0.0.1").unwrap(); // not bound, as documented
 }

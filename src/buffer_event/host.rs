@@ -126,10 +126,8 @@ impl EventBufferEvent {
             None => dns::resolve_address(CALL, &base, hostname, family, found)?,
             Some(dns) if dns.is_on(&base) => {
                 let timeout = self.0.write_timeout.get();
-                let options = LookupOptions {
-                    family,
-                    timeout: timeout.unwrap_or(LookupOptions::default().timeout),
-                };
+                let mut options = LookupOptions::new().family(family);
+                options.timeout = timeout.unwrap_or(options.timeout);
                 dns.resolve_as(CALL, hostname, options, found)?
             }
             Some(_) => {

@@ -1,14 +1,13 @@
 //! [`DnsError`]: why a lookup found no address.
+//!
+//! Owns, lends to C: nothing. Runs no user code.
 
-use std::ffi::c_int;
 use std::net::SocketAddr;
-
-use crate::ffi;
 
 /// Why a lookup found no address.
 ///
-/// PHP: the text of `EventBufferEvent::getDnsErrorString`. libevent: `DNS_ERR_NOTEXIST` and
-/// its sisters.
+/// PHP: the text of `EventBufferEvent::getDnsErrorString`. libevent: `DNS_ERR_NOTEXIST` and the
+/// like.
 ///
 /// # Examples
 /// ```
@@ -28,16 +27,15 @@ pub enum DnsError {
     #[doc(alias = "DNS_ERR_NODATA")]
     #[error("the name has no address of that family")]
     NoAddress,
-    /// The lookup's time was over, or no server answered any of the tries.
+    /// The lookup's time was over, or no server answered in time.
     #[doc(alias = "DNS_ERR_TIMEOUT")]
     #[error("no answer came in time")]
     Timeout,
-    /// The server has a trouble of its own. libevent asks again, and calls it a
-    /// [`Timeout`](Self::Timeout) in the end.
+    /// The server failed to find an answer.
     #[doc(alias = "DNS_ERR_SERVERFAILED")]
     #[error("the name server failed")]
     ServerFailed,
-    /// The server does not want to answer.
+    /// The server refuses to answer.
     #[doc(alias = "DNS_ERR_REFUSED")]
     #[error("the name server refused to answer")]
     Refused,
@@ -49,15 +47,21 @@ pub enum DnsError {
     #[doc(alias = "DNS_ERR_FORMAT")]
     #[error("the name server could not read the query")]
     Format,
-    /// The answer was too long for a datagram. libevent does not ask again over TCP.
+    /// The answer is too long for a datagram, and the server does not answer over TCP.
     #[doc(alias = "DNS_ERR_TRUNCATED")]
-    #[error("the answer was cut, being too long for a datagram")]
+    #[error("the answer is too long for a datagram, and the name server does not answer over TCP")]
     Truncated,
     /// The answer makes no sense.
     #[doc(alias = "DNS_ERR_UNKNOWN")]
     #[error("the answer makes no sense")]
     Malformed,
-    /// The [`EventDnsBase`](crate::EventDnsBase) went before the answer came.
+    /// Nothing listens at the address of any server, or no way leads there.
+    #[error("no name server could be reached")]
+    Unreachable,
+    /// The process has no descriptor or memory left for the query.
+    #[error("no descriptor or memory is left for a query")]
+    NoSocket,
+    /// The [`EventDnsBase`](crate::EventDnsBase) was dropped before the answer came.
     #[doc(alias = "DNS_ERR_SHUTDOWN")]
     #[error("the DNS base was dropped")]
     Shutdown,
@@ -67,25 +71,8 @@ pub enum DnsError {
 pub(crate) type Outcome = Result<Vec<SocketAddr>, DnsError>;
 
 impl DnsError {
-    /// What a callback's error number means; 0 is none.
-    pub(super) fn of(result: c_int) -> Result<(), Self> {
-        Err(match result.cast_unsigned() {
-            ffi::DNS_ERR_NONE => return Ok(()),
-            ffi::DNS_ERR_FORMAT => Self::Format,
-            ffi::DNS_ERR_SERVERFAILED => Self::ServerFailed,
-            ffi::DNS_ERR_NOTEXIST => Self::NotFound,
-            ffi::DNS_ERR_NOTIMPL => Self::NotImplemented,
-            ffi::DNS_ERR_REFUSED => Self::Refused,
-            ffi::DNS_ERR_TRUNCATED => Self::Truncated,
-            ffi::DNS_ERR_TIMEOUT => Self::Timeout,
-            ffi::DNS_ERR_SHUTDOWN | ffi::DNS_ERR_CANCEL => Self::Shutdown,
-            ffi::DNS_ERR_NODATA => Self::NoAddress,
-            _ => Self::Malformed,
-        })
-    }
-
-    /// Which of two failures says more of why there is no address: one that may be over when
-    /// asked again, before one that is an answer.
+    /// Which of the failures of two queries to report: one that may pass, rather than one that is
+    /// an answer.
     pub(super) fn worse(self, other: Self) -> Self {
         let rank = |error| match error {
             Self::NoAddress => 0,
@@ -103,29 +90,6 @@ impl DnsError {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn every_number_of_libevents_has_its_error() {
-        let numbers = [
-            (ffi::DNS_ERR_FORMAT, DnsError::Format),
-            (ffi::DNS_ERR_SERVERFAILED, DnsError::ServerFailed),
-            (ffi::DNS_ERR_NOTEXIST, DnsError::NotFound),
-            (ffi::DNS_ERR_NOTIMPL, DnsError::NotImplemented),
-            (ffi::DNS_ERR_REFUSED, DnsError::Refused),
-            (ffi::DNS_ERR_TRUNCATED, DnsError::Truncated),
-            (ffi::DNS_ERR_UNKNOWN, DnsError::Malformed),
-            (ffi::DNS_ERR_TIMEOUT, DnsError::Timeout),
-            (ffi::DNS_ERR_SHUTDOWN, DnsError::Shutdown),
-            (ffi::DNS_ERR_CANCEL, DnsError::Shutdown),
-            (ffi::DNS_ERR_NODATA, DnsError::NoAddress),
-            (12345, DnsError::Malformed),
-        ];
-        for (number, error) in numbers {
-            assert_eq!(DnsError::of(number.cast_signed()), Err(error));
-        }
-        assert_eq!(DnsError::of(0), Ok(()));
-        assert_eq!(DnsError::of(-1), Err(DnsError::Malformed));
-    }
 
     #[test]
     fn the_failure_that_says_more_wins_in_either_order() {

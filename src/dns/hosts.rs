@@ -1,7 +1,5 @@
 //! The names of hosts files.
 //!
-//! libevent has a list of its own, which only `evdns_getaddrinfo` looks at.
-//!
 //! Owns: the names and their addresses. Lends to C: nothing. Runs no user code.
 
 use std::collections::HashMap;
@@ -14,9 +12,9 @@ use crate::address::Host;
 pub(super) struct Hosts(HashMap<String, Vec<SocketAddr>>);
 
 impl Hosts {
-    /// Adds what a file says. A line that does not begin with an address says nothing.
-    pub(super) fn add(&mut self, file: &[u8]) {
-        for line in String::from_utf8_lossy(file).lines() {
+    /// Adds the names of a file. A line that does not begin with an address is passed over.
+    pub(super) fn add(&mut self, file: &str) {
+        for line in file.split(['\n', '\r']) {
             let line = line.split('#').next().unwrap_or_default();
             let mut words = line.split_ascii_whitespace();
             let Some(Ok(Some(address))) = words.next().map(Host::parse_ip) else {
@@ -26,7 +24,7 @@ impl Hosts {
         }
     }
 
-    /// Adds what is true on every host, where there is no file that says so.
+    /// Adds the names that every host has, for want of a file.
     pub(super) fn add_localhost(&mut self) {
         self.add_one("localhost", (Ipv4Addr::LOCALHOST, 0).into());
         self.add_one("localhost", (Ipv6Addr::LOCALHOST, 0).into());
@@ -64,7 +62,7 @@ mod tests {
     fn names_of_a_file_have_its_addresses_in_order() {
         let mut hosts = Hosts::default();
         hosts.add(
-            b"# a comment\n\
+            "# a comment\n\
               192.0.2.1 one uno\tUN. # odin\r\n\
               \t2001:db8::1   one\n\
               192.0.2.2 one#uno\n\
@@ -73,7 +71,7 @@ mod tests {
               fe80::1%lo link # with its interface\n\
               fe80::1%nonesuch0 two\n\
               192.0.2.4\n\
-              \xff\xfe two\n\
+              \u{fffd}\u{fffd} two\n\
               192.0.2.5 last",
         );
         assert_eq!(
@@ -92,8 +90,8 @@ mod tests {
     #[test]
     fn a_second_file_adds_to_the_first() {
         let mut hosts = Hosts::default();
-        hosts.add(b"192.0.2.1 one");
-        hosts.add(b"192.0.2.2 one\n192.0.2.1 one"); // what is there already stays where it is
+        hosts.add("192.0.2.1 one");
+        hosts.add("192.0.2.2 one\n192.0.2.1 one"); // what is there already stays where it is
         hosts.add_localhost();
         assert_eq!(found(&hosts, "one").unwrap(), "192.0.2.1 192.0.2.2 ");
         assert_eq!(found(&hosts, "LocalHost").unwrap(), "127.0.0.1 ::1 ");

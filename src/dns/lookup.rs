@@ -1,68 +1,85 @@
-//! [`Lookup`]: one name that is being asked for.
+//! [`Lookup`]: one host that is being looked up.
 //!
-//! Owns: the user's closure, until it is called or the last handle goes; a timer, which is
-//! the lookup's deadline and the place from which the closure is called.
-//! Lent to C: a number, no memory. libevent keeps it for as long as it works on a query, which
-//! may be longer than anything here lives; what it answers then finds nobody.
-//! Runs user code: the closure, from the timer's callback; what the closure captured, where
-//! the last handle is dropped.
-#![allow(unsafe_code)]
+//! Owns: the user's closure, until it is called or the last handle goes; its queries; a timer,
+//! which is the lookup's deadline and calls the closure. Lent to C: nothing of its own.
+//! Runs user code: the closure, from the timer's callback; destructors of what the closure
+//! captured, where the last handle is dropped.
 
 use std::cell::{Cell, OnceCell, RefCell};
-use std::collections::HashMap;
-use std::ffi::{CStr, c_char, c_int, c_void};
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::ptr;
+use std::collections::VecDeque;
+use std::fmt;
 use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
-use std::{fmt, mem};
 
 use super::Inner;
 use super::error::{DnsError, Outcome};
-use crate::error::{Error, Result};
+use super::message::Family;
+use super::query::Query;
+use crate::error::Result;
 use crate::flags::AddressFamily;
-use crate::{Event, MAX_TIMEOUT, base, ffi, trampoline};
+use crate::{Event, MAX_TIMEOUT, base};
 
 pub(crate) type Callback = dyn FnOnce(Outcome);
 
-thread_local! {
-    // What C's numbers stand for.
-    static PENDING: RefCell<HashMap<usize, Weak<Pending>>> = RefCell::default();
-    static LAST_KEY: Cell<usize> = const { Cell::new(0) };
-}
-
-/// How a name is looked up.
+/// How a host is looked up.
 ///
 /// # Examples
 /// ```
 /// use php_event::{AddressFamily, LookupOptions};
 /// use std::time::Duration;
 ///
-/// let options = LookupOptions { family: AddressFamily::INET, ..LookupOptions::default() };
+/// let options = LookupOptions::new().family(AddressFamily::INET);
 /// assert_eq!(options.timeout, Duration::from_secs(10));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+#[non_exhaustive]
 pub struct LookupOptions {
-    /// Which addresses are asked for: `INET`, `INET6`, or with `UNSPEC` both. The default.
+    /// Which addresses are asked for: `INET`, `INET6`, or both with `UNSPEC`, the default.
     pub family: AddressFamily,
-    /// When the lookup ends with [`DnsError::Timeout`], whatever libevent still hopes for.
-    /// 10 seconds by default; longer than [`MAX_TIMEOUT`] is that.
+    /// When the lookup ends with [`DnsError::Timeout`]: after 10 seconds by default, after
+    /// [`MAX_TIMEOUT`] at most.
     pub timeout: Duration,
 }
 
-impl Default for LookupOptions {
-    fn default() -> Self {
+impl LookupOptions {
+    /// Addresses of both families, within 10 seconds.
+    ///
+    /// # Examples
+    /// ```
+    /// use php_event::{AddressFamily, LookupOptions};
+    /// assert_eq!(LookupOptions::new().family, AddressFamily::UNSPEC);
+    /// ```
+    pub const fn new() -> Self {
         Self {
             family: AddressFamily::UNSPEC,
             timeout: Duration::from_secs(10),
         }
     }
+
+    /// Sets which addresses are asked for.
+    pub const fn family(mut self, family: AddressFamily) -> Self {
+        self.family = family;
+        self
+    }
+
+    /// Sets when the lookup ends with [`DnsError::Timeout`].
+    pub const fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
 }
 
-/// A name that is being looked up, see [`EventDnsBase::resolve`](crate::EventDnsBase::resolve).
+impl Default for LookupOptions {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A host that is being looked up, see [`EventDnsBase::resolve`](crate::EventDnsBase::resolve).
 ///
-/// A handle is counted: a clone is the same lookup. When the last handle goes before the
-/// answer came, the lookup is cancelled and its closure is dropped without a call.
+/// A handle is counted: a clone is the same lookup. When the last handle is dropped before the
+/// answer has come, the lookup is cancelled, and its closure is dropped without a call.
 ///
 /// Beyond PHP.
 ///
@@ -89,8 +106,8 @@ impl Lookup {
         Self(pending)
     }
 
-    /// Ends the lookup without calling its closure, which is dropped. Nothing happens when it
-    /// was called already, or is running.
+    /// Ends the lookup and drops its closure without a call. Does nothing when the closure was
+    /// called, or is running.
     ///
     /// Beyond PHP. libevent: `evdns_cancel_request`.
     ///
@@ -110,9 +127,9 @@ impl Lookup {
         self.0.withdraw();
         let callback = self.0.callback.take();
         if let Some(timer) = self.0.timer.get() {
-            timer.del().ok(); // it fails where no loop would call it either
+            timer.del().ok(); // it fails only where no loop would call it
         }
-        drop(callback); // no borrow is held: what it captured may run user code
+        drop(callback); // which may run user code; nothing is borrowed
     }
 
     /// Whether the closure is still to be called.
@@ -143,43 +160,28 @@ impl Eq for Lookup {}
 impl fmt::Debug for Lookup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Lookup")
-            .field("key", &self.0.key)
             .field("pending", &self.is_pending())
             .finish_non_exhaustive()
     }
 }
 
-/// Either of C's functions that send a query.
-type Resolve = unsafe extern "C" fn(
-    *mut ffi::evdns_base,
-    *const c_char,
-    c_int,
-    ffi::evdns_callback_type,
-    *mut c_void,
-) -> *mut ffi::evdns_request;
-
-/// Which addresses one query asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Family {
-    Ipv4,
-    Ipv6,
-}
-
-/// How far one family's query is.
-enum Query {
-    Unasked,
-    Asked(*mut ffi::evdns_request), // C frees it after it has called back
-    Answered(Outcome),
+/// What has come of one family.
+enum Asked {
+    Not,
+    Waiting(#[allow(dead_code, reason = "held, not read")] Rc<Query>),
+    Done(Outcome),
 }
 
 /// What the handles of a lookup share.
 pub(crate) struct Pending {
-    key: usize,
-    dns: Weak<Inner>, // whom the queries belong to, if there are any
+    dns: Weak<Inner>, // whose servers are asked, if any
     deadline: Instant,
     timer: OnceCell<Event>,
     callback: RefCell<Option<Box<Callback>>>,
-    queries: RefCell<[Query; 2]>, // in the order of `Family`
+    family: AddressFamily,
+    names: RefCell<VecDeque<String>>, // that are not asked for yet
+    exists: Cell<bool>,               // one of the names is there, without an address
+    asked: RefCell<[Asked; 2]>,       // for the present name, in the order of `Family`
     outcome: RefCell<Option<Outcome>>,
 }
 
@@ -188,21 +190,22 @@ impl Pending {
         call: &'static str,
         base: &Rc<base::Inner>,
         dns: Weak<Inner>,
-        timeout: Duration,
+        options: LookupOptions,
         callback: Box<Callback>,
     ) -> Result<Rc<Self>> {
-        let timeout = timeout.min(MAX_TIMEOUT);
+        let timeout = options.timeout.min(MAX_TIMEOUT);
         let now = Instant::now();
         let this = Rc::new(Self {
-            key: LAST_KEY.get() + 1,
             dns,
             deadline: now.checked_add(timeout).unwrap_or(now),
             timer: OnceCell::new(),
             callback: RefCell::new(Some(callback)),
-            queries: RefCell::new([Query::Unasked, Query::Unasked]),
+            family: options.family,
+            names: RefCell::default(),
+            exists: Cell::new(false),
+            asked: RefCell::new([Asked::Not, Asked::Not]),
             outcome: RefCell::default(),
         });
-        LAST_KEY.set(this.key);
         let weak = Rc::downgrade(&this);
         let timer = Event::timer_on(call, base, move |_timer| {
             if let Some(this) = weak.upgrade() {
@@ -214,67 +217,71 @@ impl Pending {
         Ok(this)
     }
 
-    /// Sends the queries; their answers come from the loop.
-    pub(super) fn ask(
-        self: &Rc<Self>,
-        call: &'static str,
-        raw: *mut ffi::evdns_base,
-        name: &CStr,
-        flags: c_int,
-        family: AddressFamily,
-    ) -> Result<()> {
-        let registered = PENDING.try_with(|pending| {
-            pending.borrow_mut().insert(self.key, Rc::downgrade(self));
-        });
-        registered.ok(); // where the thread ends no loop will run either
-        for asked in [Family::Ipv4, Family::Ipv6] {
-            if !asked.belongs_to(family) {
-                continue;
-            }
-            let (resolve, callback): (Resolve, ffi::evdns_callback_type) = match asked {
-                Family::Ipv4 => (
-                    ffi::evdns_base_resolve_ipv4,
-                    Some(trampoline::on_ipv4_answer),
-                ),
-                Family::Ipv6 => (
-                    ffi::evdns_base_resolve_ipv6,
-                    Some(trampoline::on_ipv6_answer),
-                ),
-            };
-            let key = ptr::without_provenance_mut(self.key);
-            // SAFETY: `raw` is not closed, which the caller checked, and C copies the name.
-            // The argument is a number, behind which nobody looks.
-            let request = unsafe { resolve(raw, name.as_ptr(), flags, callback, key) };
-            if request.is_null() {
-                let cause = "the name is too long with a domain of the search list";
-                return Err(Error::Call {
-                    call,
-                    cause: Some(cause.into()),
-                });
-            }
-            self.queries.borrow_mut()[asked as usize] = Query::Asked(request);
-        }
-        Ok(())
+    /// Asks for the names one after the other, until one has an address.
+    pub(super) fn ask(self: &Rc<Self>, dns: &Rc<Inner>, names: VecDeque<String>) {
+        self.names.replace(names);
+        dns.register(self);
+        self.ask_next(dns);
     }
 
-    /// C's answer to one of the queries. It does not call back again.
-    pub(crate) fn answered(&self, family: Family, result: c_int, addresses: &[u8]) {
-        if self.outcome.borrow().is_some() {
-            return; // the DNS base was closed, and this had been scheduled before
-        }
-        let answer = DnsError::of(result).and_then(|()| some(family.read(addresses)));
-        let found = answer.is_ok();
-        let waiting = {
-            let mut queries = self.queries.borrow_mut();
-            queries[family as usize] = Query::Answered(answer);
-            queries.iter().any(|query| matches!(query, Query::Asked(_)))
+    /// Asks for the next name in each family.
+    fn ask_next(self: &Rc<Self>, dns: &Rc<Inner>) {
+        let Some(name) = self.names.borrow_mut().pop_front() else {
+            let failure = if self.exists.get() {
+                DnsError::NoAddress
+            } else {
+                DnsError::NotFound
+            };
+            return self.conclude(Err(failure));
         };
-        if !waiting {
-            self.conclude(self.merged());
-        } else if let (true, Some(dns), Some(timer)) = (found, self.dns.upgrade(), self.timer.get())
+        let families = Family::BOTH.into_iter();
+        let families = families.filter(|family| family.belongs_to(self.family));
+        let queries = families.map(|family| (family, Query::new(dns, self, &name, family)));
+        let queries = queries.collect::<Vec<_>>();
         {
-            let left = self.deadline.saturating_duration_since(Instant::now());
-            timer.add(Some(left.min(dns.allow_skew.get()))).ok(); // the loop of its base is running
+            let mut asked = self.asked.borrow_mut();
+            *asked = [Asked::Not, Asked::Not];
+            for (family, query) in &queries {
+                asked[*family as usize] = Asked::Waiting(Rc::clone(query));
+            }
+        }
+        for (_family, query) in queries {
+            query.start(dns); // it may be answered inside
+        }
+    }
+
+    /// A query has ended.
+    pub(super) fn answered(self: &Rc<Self>, family: Family, answer: Outcome) {
+        if self.outcome.borrow().is_some() {
+            return;
+        }
+        let found = answer.is_ok();
+        let (query, waiting) = {
+            let mut asked = self.asked.borrow_mut();
+            let query = std::mem::replace(&mut asked[family as usize], Asked::Done(answer));
+            let waiting = asked.iter().any(|one| matches!(one, Asked::Waiting(_)));
+            (query, waiting)
+        };
+        drop(query);
+        let Some(dns) = self.dns.upgrade() else {
+            return;
+        };
+        if waiting {
+            if found && let Some(timer) = self.timer.get() {
+                let left = self.deadline.saturating_duration_since(Instant::now());
+                let skew = dns.settings.borrow().allow_skew;
+                timer.add(Some(left.min(skew))).ok(); // the loop of its base is running
+            }
+            return;
+        }
+        match self.merged() {
+            // No other name stands in for one that could not be asked for: it may be another host.
+            Err(failure @ (DnsError::NotFound | DnsError::NoAddress)) => {
+                self.exists
+                    .set(self.exists.get() || failure == DnsError::NoAddress);
+                self.ask_next(&dns);
+            }
+            outcome => self.conclude(outcome),
         }
     }
 
@@ -282,8 +289,9 @@ impl Pending {
     pub(super) fn conclude(&self, outcome: Outcome) {
         if self.callback.borrow().is_some() && self.outcome.borrow().is_none() {
             self.outcome.replace(Some(outcome));
+            self.withdraw();
             if let Some(timer) = self.timer.get() {
-                timer.active(Event::TIMEOUT).ok(); // it fails where no loop would call it either
+                timer.active(Event::TIMEOUT).ok(); // it fails only where no loop would call it
             }
         }
     }
@@ -298,17 +306,17 @@ impl Pending {
         }
     }
 
-    /// What the queries have brought so far: IPv4 before IPv6, as libevent has it.
+    /// What the queries for the present name have brought so far, IPv4 first.
     fn merged(&self) -> Outcome {
         let (mut addresses, mut failure) = (Vec::new(), None::<DnsError>);
-        for query in self.queries.borrow().iter() {
-            match query {
-                Query::Unasked => {}
-                Query::Answered(Ok(found)) => addresses.extend(found),
-                Query::Answered(Err(error)) => {
+        for asked in self.asked.borrow().iter() {
+            match asked {
+                Asked::Not => {}
+                Asked::Done(Ok(found)) => addresses.extend(found),
+                Asked::Done(Err(error)) => {
                     failure = Some(failure.map_or(*error, |first| first.worse(*error)));
                 }
-                Query::Asked(_) => failure = Some(DnsError::Timeout),
+                Asked::Waiting(_) => failure = Some(DnsError::Timeout),
             }
         }
         match failure {
@@ -317,22 +325,14 @@ impl Pending {
         }
     }
 
-    /// Takes back from C what it has not answered.
+    /// Withdraws what has not been answered.
     fn withdraw(&self) {
-        PENDING
-            .try_with(|pending| pending.borrow_mut().remove(&self.key))
-            .ok();
-        let queries = self.queries.replace([Query::Unasked, Query::Unasked]);
-        let Some(raw) = self.dns.upgrade().and_then(|dns| dns.raw_here()) else {
-            return; // it was closed, or will be, and then forgets its queries
-        };
-        for query in queries {
-            if let Query::Asked(request) = query {
-                // SAFETY: the DNS base is not closed, and C frees a request only after it has
-                // called back, which takes it out of `queries`.
-                unsafe { ffi::evdns_cancel_request(raw, request) };
-            }
+        let asked = self.asked.replace([Asked::Not, Asked::Not]);
+        self.names.take();
+        if let Some(dns) = self.dns.upgrade() {
+            dns.unregister(self);
         }
+        drop(asked);
     }
 }
 
@@ -342,59 +342,11 @@ impl Drop for Pending {
     }
 }
 
-impl Family {
-    pub(super) fn belongs_to(self, family: AddressFamily) -> bool {
-        match self {
-            Self::Ipv4 => family != AddressFamily::INET6,
-            Self::Ipv6 => family != AddressFamily::INET,
-        }
-    }
-
-    /// How many bytes an address has.
-    pub(crate) fn length(self) -> usize {
-        match self {
-            Self::Ipv4 => mem::size_of::<Ipv4Addr>(),
-            Self::Ipv6 => mem::size_of::<Ipv6Addr>(),
-        }
-    }
-
-    fn read(self, addresses: &[u8]) -> Vec<SocketAddr> {
-        match self {
-            Self::Ipv4 => {
-                let (addresses, _rest) = addresses.as_chunks::<4>();
-                addresses.iter().map(|bytes| (*bytes, 0).into()).collect()
-            }
-            Self::Ipv6 => {
-                let (addresses, _rest) = addresses.as_chunks::<16>();
-                addresses.iter().map(|bytes| (*bytes, 0).into()).collect()
-            }
-        }
-    }
-}
-
 /// No addresses are a failure.
-pub(super) fn some(addresses: Vec<SocketAddr>) -> Outcome {
+pub(super) fn some(addresses: Vec<std::net::SocketAddr>) -> Outcome {
     if addresses.is_empty() {
         Err(DnsError::NoAddress)
     } else {
         Ok(addresses)
     }
-}
-
-/// The lookup that a number of C's stands for, if it is still pending.
-pub(crate) fn find(key: usize) -> Option<Rc<Pending>> {
-    let found = PENDING.try_with(|pending| pending.borrow().get(&key)?.upgrade());
-    found.ok().flatten()
-}
-
-/// The lookups of a DNS base that is on its way out.
-pub(super) fn of(dns: *const Inner) -> Vec<Rc<Pending>> {
-    let all = PENDING.try_with(|pending| {
-        let pending = pending.borrow();
-        let alive = pending.values().filter_map(Weak::upgrade);
-        alive
-            .filter(|lookup| ptr::eq(lookup.dns.as_ptr(), dns))
-            .collect()
-    });
-    all.unwrap_or_default()
 }

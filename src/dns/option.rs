@@ -1,73 +1,190 @@
-//! The options that libevent 2.1 knows, and which values it can use. It ignores a name that
-//! it does not know, cuts numbers silently, and cannot say what it did.
+//! The options of a DNS base: their names in `resolv.conf`, and the values that they take.
 //!
-//! Owns, lends to C: nothing. Runs no user code.
+//! Owns: the values. Lends to C: nothing. Runs no user code.
 
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use crate::address::Host;
 use crate::error::{Error, Result};
+use crate::flags::DnsOptions;
 
-use super::name::server_address;
-
-/// The option that libevent keeps for `evdns_getaddrinfo`, in whose place a lookup waits.
-pub(super) const ALLOW_SKEW: &str = "getaddrinfo-allow-skew";
-
-/// What kind of value an option takes.
-enum Takes {
-    Number(i32, i32),
-    Seconds,
-    Address,
-}
-
-const KNOWN: [(&str, Takes); 11] = [
-    ("ndots", Takes::Number(0, i32::MAX)),
-    ("timeout", Takes::Seconds),
-    (ALLOW_SKEW, Takes::Seconds),
-    ("max-timeouts", Takes::Number(1, 255)),
-    ("max-inflight", Takes::Number(1, 65_000)),
-    ("attempts", Takes::Number(0, 255)),
-    ("randomize-case", Takes::Number(0, 1)),
-    ("bind-to", Takes::Address),
-    ("initial-probe-timeout", Takes::Seconds),
-    ("so-rcvbuf", Takes::Number(0, i32::MAX)),
-    ("so-sndbuf", Takes::Number(0, i32::MAX)),
-];
-
-/// The shortest time that libevent takes.
+/// The shortest time that an option takes.
 const SHORTEST: f64 = 0.001;
 
-/// The name without the colon that it may have in a `resolv.conf`, if the value can be used.
-pub(super) fn check<'a>(call: &'static str, option: &'a str, value: &str) -> Result<&'a str> {
-    let name = option.strip_suffix(':').unwrap_or(option);
-    let Some((_, takes)) = KNOWN.iter().find(|(known, _)| *known == name) else {
-        let names = KNOWN.map(|(name, _)| name).join(", ");
-        let reason = format!("{option:?} is no option; there are {names}");
-        return Err(Error::argument(call, reason));
-    };
-    let (usable, wanted) = match *takes {
-        Takes::Number(min, max) => (
-            value.parse().is_ok_and(|n| (min..=max).contains(&n)),
-            format!("a whole number from {min} to {max}"),
-        ),
-        Takes::Seconds => (
-            seconds(value).is_some(),
-            format!("a number of seconds, at least {SHORTEST}"),
-        ),
-        Takes::Address => (
-            server_address(value).is_ok(),
-            "an address such as 192.0.2.1 or [2001:db8::1]:5353".to_owned(),
-        ),
-    };
-    if usable {
-        Ok(name)
-    } else {
-        let reason = format!("{name} is {wanted}, and not {value:?}");
-        Err(Error::argument(call, reason))
+/// What queries go by.
+#[derive(Clone, Debug)]
+pub(super) struct Settings {
+    /// How many dots make a name be asked for as it is before the search list is tried.
+    pub(super) ndots: u32,
+    /// How long an answer is waited for.
+    pub(super) timeout: Duration,
+    /// How long the second family is waited for when the first has addresses.
+    pub(super) allow_skew: Duration,
+    /// How many queries in a row a server may leave unanswered.
+    pub(super) max_timeouts: u8,
+    /// How many queries are out at once.
+    pub(super) max_inflight: usize,
+    /// How often a query is sent.
+    pub(super) attempts: u32,
+    /// Whether names are written in random case.
+    pub(super) randomize_case: bool,
+    /// The address that queries come from.
+    pub(super) bind_to: Option<SocketAddr>,
+    /// How long a server is passed over that failed.
+    pub(super) probe: Duration,
+    /// Bytes of the receive buffer; 0 is the system's default.
+    pub(super) receive_buffer: usize,
+    /// Bytes of the send buffer; 0 is the system's default.
+    pub(super) send_buffer: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            ndots: 1,
+            timeout: Duration::from_secs(5),
+            allow_skew: Duration::from_secs(3),
+            max_timeouts: 3,
+            max_inflight: 64,
+            attempts: 3,
+            randomize_case: true,
+            bind_to: None,
+            probe: Duration::from_secs(10),
+            receive_buffer: 0,
+            send_buffer: 0,
+        }
     }
 }
 
-/// A time as libevent reads it, where it can be used.
-pub(super) fn seconds(value: &str) -> Option<Duration> {
+/// A value that an option takes.
+enum Takes {
+    Number(u32, u32, fn(&mut Settings, u32)),
+    Seconds(fn(&mut Settings, Duration)),
+    Address(fn(&mut Settings, SocketAddr)),
+}
+
+/// An option: its name, the flag that takes it from a `resolv.conf`, and its value.
+type Known = (&'static str, DnsOptions, Takes);
+
+const MAX: u32 = i32::MAX.cast_unsigned();
+
+const KNOWN: [Known; 11] = [
+    (
+        "ndots",
+        DnsOptions::SEARCH,
+        Takes::Number(0, MAX, |settings, n| settings.ndots = n),
+    ),
+    (
+        "timeout",
+        DnsOptions::MISC,
+        Takes::Seconds(|settings, time| settings.timeout = time),
+    ),
+    (
+        "getaddrinfo-allow-skew",
+        DnsOptions::MISC,
+        Takes::Seconds(|settings, time| settings.allow_skew = time),
+    ),
+    (
+        "max-timeouts",
+        DnsOptions::MISC,
+        Takes::Number(1, 255, |settings, n| settings.max_timeouts = n as u8),
+    ),
+    (
+        "max-inflight",
+        DnsOptions::MISC,
+        Takes::Number(1, 65_000, |settings, n| settings.max_inflight = n as usize),
+    ),
+    (
+        "attempts",
+        DnsOptions::MISC,
+        Takes::Number(0, 255, |settings, n| settings.attempts = n),
+    ),
+    (
+        "randomize-case",
+        DnsOptions::MISC,
+        Takes::Number(0, 1, |settings, n| settings.randomize_case = n == 1),
+    ),
+    (
+        "bind-to",
+        DnsOptions::NAMESERVERS,
+        Takes::Address(|settings, address| settings.bind_to = Some(address)),
+    ),
+    (
+        "initial-probe-timeout",
+        DnsOptions::MISC,
+        Takes::Seconds(|settings, time| settings.probe = time),
+    ),
+    (
+        "so-rcvbuf",
+        DnsOptions::MISC,
+        Takes::Number(0, MAX, |settings, n| settings.receive_buffer = n as usize),
+    ),
+    (
+        "so-sndbuf",
+        DnsOptions::MISC,
+        Takes::Number(0, MAX, |settings, n| settings.send_buffer = n as usize),
+    ),
+];
+
+impl Settings {
+    /// Sets an option by its name, with or without the colon that follows it in a `resolv.conf`.
+    pub(super) fn set(&mut self, call: &'static str, option: &str, value: &str) -> Result<()> {
+        let name = option.strip_suffix(':').unwrap_or(option);
+        let Some((_, _, takes)) = KNOWN.iter().find(|(known, ..)| *known == name) else {
+            let names = KNOWN.each_ref().map(|(name, ..)| *name).join(", ");
+            let reason = format!("{option:?} is no option; there are {names}");
+            return Err(Error::argument(call, reason));
+        };
+        self.take(takes, value).map_err(|wanted| {
+            let reason = format!("{name} is {wanted}, and not {value:?}");
+            Error::argument(call, reason)
+        })
+    }
+
+    /// Sets an option of a file, if `flags` include it and its value can be used.
+    pub(super) fn set_from_file(&mut self, flags: DnsOptions, option: &str, value: &str) {
+        let known = KNOWN.iter().find(|(known, ..)| *known == option);
+        if let Some((_, needs, takes)) = known
+            && flags.contains(*needs)
+        {
+            self.take(takes, value).ok();
+        }
+    }
+
+    /// Takes a value, or says which values there are.
+    fn take(&mut self, takes: &Takes, value: &str) -> Result<(), String> {
+        match takes {
+            Takes::Number(min, max, set) => {
+                let number = value.parse().ok().filter(|n| (*min..=*max).contains(n));
+                let wanted = || format!("a whole number from {min} to {max}");
+                set(self, number.ok_or_else(wanted)?);
+            }
+            Takes::Seconds(set) => {
+                let wanted = || format!("a number of seconds, at least {SHORTEST}");
+                set(self, seconds(value).ok_or_else(wanted)?);
+            }
+            Takes::Address(set) => {
+                let address = Host::parse_ip(value).ok().flatten();
+                let wanted = || "an IP address such as 192.0.2.1, without a port".to_owned();
+                set(self, address.ok_or_else(wanted)?);
+            }
+        }
+        Ok(())
+    }
+
+    /// Where queries to `server` come from, unless the system chooses. Servers on this host are
+    /// asked from this host's own addresses.
+    pub(super) fn source_for(&self, server: SocketAddr) -> Option<SocketAddr> {
+        let loopback = match server.ip() {
+            IpAddr::V4(ip) => ip.is_loopback(),
+            IpAddr::V6(ip) => ip.is_loopback(),
+        };
+        self.bind_to.filter(|_| !loopback)
+    }
+}
+
+fn seconds(value: &str) -> Option<Duration> {
     let seconds = value.parse::<f64>().ok()?;
     if (SHORTEST..=f64::from(i32::MAX)).contains(&seconds) {
         Duration::try_from_secs_f64(seconds).ok()
@@ -76,22 +193,13 @@ pub(super) fn seconds(value: &str) -> Option<Duration> {
     }
 }
 
-/// What the `options` lines of a `resolv.conf` say of [`ALLOW_SKEW`], the last of them.
-pub(super) fn allow_skew(file: &[u8]) -> Option<Duration> {
-    let text = String::from_utf8_lossy(file);
-    let options = text.lines().filter_map(|line| {
-        let mut words = line.split([' ', '\t']).filter(|word| !word.is_empty());
-        (words.next() == Some("options")).then_some(words)
-    });
-    options
-        .flatten()
-        .filter_map(|word| seconds(word.strip_prefix(ALLOW_SKEW)?.strip_prefix(':')?))
-        .next_back()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn check(option: &str, value: &str) -> Result<()> {
+        Settings::default().set("f", option, value)
+    }
 
     #[test]
     fn every_option_takes_what_it_can_use_with_and_without_a_colon() {
@@ -103,20 +211,23 @@ mod tests {
             ("max-inflight", "65000"),
             ("attempts", "0"),
             ("randomize-case", "1"),
-            ("bind-to", "127.0.0.1:53"),
+            ("bind-to", "127.0.0.1"),
             ("initial-probe-timeout", "1e3"),
             ("so-rcvbuf", "65536"),
             ("so-sndbuf", "0"),
         ];
-        assert_eq!(values.map(|(name, _)| name), KNOWN.map(|(name, _)| name));
+        assert_eq!(
+            values.map(|(name, _)| name),
+            KNOWN.each_ref().map(|(name, ..)| *name)
+        );
         for (name, value) in values {
-            assert_eq!(check("f", name, value).unwrap(), name);
-            assert_eq!(check("f", &format!("{name}:"), value).unwrap(), name);
+            check(name, value).unwrap();
+            check(&format!("{name}:"), value).unwrap();
         }
     }
 
     #[test]
-    fn what_libevent_would_cut_or_misread_is_refused() {
+    fn a_value_out_of_its_range_is_refused() {
         let values = [
             ("ndots", ["-1", "", "1x", "2147483648", "1.5"]),
             ("timeout", ["0", "-1", "nan", "inf", "1e300"]),
@@ -127,11 +238,11 @@ mod tests {
             ("randomize-case", ["2", "-1", "yes", "", "01x"]),
             (
                 "bind-to",
-                ["", "localhost", "1.2.3.4:0", "::1:", "1.2.3.4:99999"],
+                ["", "localhost", "1.2.3.4:0", "::1:", "1.2.3.4:53"],
             ),
         ];
         for (name, value) in values.iter().flat_map(|(n, values)| values.map(|v| (n, v))) {
-            let error = check("f", name, value).unwrap_err().to_string();
+            let error = check(name, value).unwrap_err().to_string();
             assert!(error.starts_with(&format!("f: {name} is a")), "{error}");
             assert!(error.ends_with(&format!("not {value:?}")), "{error}");
         }
@@ -148,7 +259,7 @@ mod tests {
             "timeout::",
             "max-probe-timeout",
         ] {
-            let error = check("f", name, "1").unwrap_err().to_string();
+            let error = check(name, "1").unwrap_err().to_string();
             assert!(
                 error.starts_with(&format!("f: {name:?} is no option")),
                 "{error}"
@@ -161,22 +272,18 @@ mod tests {
     }
 
     #[test]
-    fn the_last_skew_of_a_resolv_conf_counts() {
-        let skew = |text: &str| allow_skew(text.as_bytes());
-        assert_eq!(
-            skew("options ndots:2 getaddrinfo-allow-skew:1.5"),
-            Some(Duration::from_millis(1500))
-        );
-        let twice = "options\tgetaddrinfo-allow-skew:1\n#\noptions getaddrinfo-allow-skew:2 x\n";
-        assert_eq!(skew(twice), Some(Duration::from_secs(2)));
-        for none in [
-            "",
-            "#options getaddrinfo-allow-skew:1",
-            "options getaddrinfo-allow-skew:0",
-            "options getaddrinfo-allow-skew",
-            "search getaddrinfo-allow-skew:1",
-        ] {
-            assert_eq!(skew(none), None, "{none:?}");
-        }
+    fn options_of_a_file_are_taken_by_their_flags_and_bad_ones_passed_over() {
+        let mut settings = Settings::default();
+        let all = DnsOptions::ALL;
+        settings.set_from_file(all, "getaddrinfo-allow-skew", "1.5");
+        assert_eq!(settings.allow_skew, Duration::from_millis(1500));
+        settings.set_from_file(all, "getaddrinfo-allow-skew", "0");
+        settings.set_from_file(all, "rotate", "");
+        settings.set_from_file(DnsOptions::SEARCH, "getaddrinfo-allow-skew", "2");
+        assert_eq!(settings.allow_skew, Duration::from_millis(1500));
+        settings.set_from_file(DnsOptions::MISC, "ndots", "5");
+        assert_eq!(settings.ndots, 1);
+        settings.set_from_file(DnsOptions::SEARCH, "ndots", "5");
+        assert_eq!(settings.ndots, 5);
     }
 }

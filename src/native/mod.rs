@@ -13,6 +13,7 @@ mod event;
 mod event_base;
 mod event_config;
 pub(crate) mod evutil;
+mod random;
 mod rate_bucket;
 #[cfg(feature = "openssl")]
 pub(crate) mod ssl;
@@ -21,6 +22,7 @@ mod time;
 pub(crate) use event::{OwnedEvent, supported_methods};
 pub(crate) use event_base::OwnedBase;
 pub(crate) use event_config::OwnedConfig;
+pub(crate) use random::random;
 pub(crate) use rate_bucket::RateBucket;
 pub use time::MAX_TIMEOUT;
 pub(crate) use time::timeval;

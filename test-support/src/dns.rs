@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::io::{Read, Write};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
@@ -50,6 +51,12 @@ pub enum Reply {
     Garbage,
     /// An answer that says it was cut.
     Truncated,
+    /// The addresses, in an answer whose question is in small letters.
+    SmallLetters(Vec<IpAddr>),
+    /// The addresses of another name, which the name is an alias of.
+    Alias(String, Vec<IpAddr>),
+    /// Only the other name that the name is an alias of.
+    AliasAlone(String),
     /// The addresses, when [`Server::release`] is called.
     Held(Vec<IpAddr>),
 }
@@ -152,8 +159,47 @@ impl Query {
                 vec![answer]
             }
             Reply::Truncated => vec![self.head(0x0200, 0)],
+            Reply::SmallLetters(addresses) => {
+                let mut answer = self.addresses(addresses);
+                answer[12..12 + self.question.len()].make_ascii_lowercase();
+                vec![answer]
+            }
+            Reply::Alias(name, addresses) => vec![self.alias(name, addresses)],
+            Reply::AliasAlone(name) => vec![self.alias(name, &[])],
         }
     }
+
+    fn alias(&self, name: &str, addresses: &[IpAddr]) -> Vec<u8> {
+        let labels = name
+            .split('.')
+            .map(|label| [&[label.len() as u8], label.as_bytes()].concat());
+        let name = [labels.collect::<Vec<_>>().concat(), vec![0]].concat();
+        let mut answer = self.head(0, 1 + addresses.len());
+        answer.extend([0xc0, 12, 0, 5, 0, 1, 0, 0, 0, 60]);
+        answer.extend((name.len() as u16).to_be_bytes());
+        answer.extend(&name);
+        let of_owner = self.addresses(addresses);
+        for record in of_owner[12 + self.question.len()..].chunks(16) {
+            answer.extend(&name);
+            answer.extend(&record[2..]); // without the pointer to the question
+        }
+        answer
+    }
+}
+
+/// What is done with a query over TCP.
+#[derive(Clone, Debug)]
+pub enum TcpReply {
+    /// What a datagram would hold.
+    Whole(Reply),
+    /// The same, byte by byte.
+    InPieces(Reply),
+    /// A length, and then the end before as many bytes.
+    Short,
+    /// The end.
+    Close,
+    /// Nothing, while the connection stays.
+    Silence,
 }
 
 /// A name server. It ends with this.
@@ -161,7 +207,8 @@ pub struct Server {
     address: SocketAddr,
     asked: Arc<Mutex<Vec<Query>>>,
     askers: Arc<Mutex<BTreeSet<u16>>>,
-    thread: Option<JoinHandle<()>>,
+    threads: Vec<JoinHandle<()>>,
+    asked_over_tcp: Arc<Mutex<Vec<Query>>>,
 }
 
 const RELEASE: &[u8] = b"release";
@@ -170,7 +217,10 @@ const STOP: &[u8] = b"stop";
 impl Server {
     /// Answers each query as `script` says.
     pub fn new(script: impl FnMut(&Query) -> Reply + Send + 'static) -> Self {
-        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        Self::on(UdpSocket::bind("127.0.0.1:0").unwrap(), script)
+    }
+
+    fn on(socket: UdpSocket, script: impl FnMut(&Query) -> Reply + Send + 'static) -> Self {
         let address = socket.local_addr().unwrap();
         let (asked, askers) = (Arc::default(), Arc::default());
         let (queries, ports) = (Arc::clone(&asked), Arc::clone(&askers));
@@ -179,8 +229,36 @@ impl Server {
             address,
             asked,
             askers,
-            thread: Some(thread),
+            threads: vec![thread],
+            asked_over_tcp: Arc::default(),
         }
+    }
+
+    /// Answers each datagram as `script` says, and each query over TCP as `tcp` does.
+    pub fn with_tcp(
+        script: impl FnMut(&Query) -> Reply + Send + 'static,
+        tcp: impl FnMut(&Query) -> TcpReply + Send + 'static,
+    ) -> Self {
+        let (socket, listener) = loop {
+            let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+            if let Ok(listener) = TcpListener::bind(socket.local_addr().unwrap()) {
+                break (socket, listener);
+            }
+        };
+        let mut server = Self::on(socket, script);
+        let queries = Arc::clone(&server.asked_over_tcp);
+        let thread = thread::spawn(move || serve_tcp(&listener, &queries, tcp));
+        server.threads.push(thread);
+        server
+    }
+
+    /// The names and kinds that were asked for over TCP since the last look, in order.
+    pub fn asked_over_tcp(&self) -> Vec<(String, Kind)> {
+        let asked = std::mem::take(&mut *self.asked_over_tcp.lock().unwrap());
+        asked
+            .into_iter()
+            .map(|query| (query.name, query.kind))
+            .collect()
     }
 
     /// Gives every query the same reply.
@@ -214,9 +292,13 @@ impl Server {
         limited(|| {
             loop {
                 // The kernel gives its table in pieces, between which it may change.
-                let mut sockets = udp_sockets();
-                sockets.retain(|(port, inode)| ports.contains(port) && is_open(*inode));
-                if sockets.len() == ports.len() {
+                let open = || {
+                    let mut sockets = udp_sockets();
+                    sockets.retain(|(port, inode)| ports.contains(port) && is_open(*inode));
+                    sockets
+                };
+                let sockets = open();
+                if sockets == open() {
                     return Sockets(sockets.into_iter().map(|(_, inode)| inode).collect());
                 }
             }
@@ -237,9 +319,14 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.tell(STOP);
-        let ended = self.thread.take().unwrap().join();
-        if !thread::panicking() {
-            ended.unwrap();
+        if self.threads.len() > 1 {
+            TcpStream::connect(self.address).ok(); // without a query it stops, if it has not
+        }
+        for thread in self.threads.drain(..) {
+            let ended = thread.join();
+            if !thread::panicking() {
+                ended.unwrap();
+            }
         }
     }
 }
@@ -302,6 +389,42 @@ fn serve(
                     held.push((query.addresses(&addresses), from));
                 }
             }
+        }
+    }
+}
+
+/// Stops at a connection that ends without a query.
+fn serve_tcp(
+    listener: &TcpListener,
+    queries: &Mutex<Vec<Query>>,
+    mut script: impl FnMut(&Query) -> TcpReply,
+) {
+    let mut open = Vec::new();
+    loop {
+        let (mut connection, _) = listener.accept().unwrap();
+        let mut length = [0; 2];
+        if connection.read_exact(&mut length).is_err() {
+            return;
+        }
+        let mut packet = vec![0; u16::from_be_bytes(length).into()];
+        connection.read_exact(&mut packet).unwrap();
+        let query = Query::parse(&packet).expect("no query over TCP");
+        queries.lock().unwrap().push(query.clone());
+        let message = |reply: &Reply| {
+            let message = query.packets(reply).concat();
+            [&(message.len() as u16).to_be_bytes(), &message[..]].concat()
+        };
+        match script(&query) {
+            TcpReply::Whole(reply) => drop(connection.write_all(&message(&reply))),
+            TcpReply::InPieces(reply) => {
+                connection.set_nodelay(true).unwrap();
+                for byte in message(&reply) {
+                    connection.write_all(&[byte]).ok(); // whoever asked may be gone
+                }
+            }
+            TcpReply::Short => drop(connection.write_all(&[0, 100, 1, 2, 3])),
+            TcpReply::Close => {}
+            TcpReply::Silence => open.push(connection),
         }
     }
 }

@@ -283,7 +283,7 @@ fn the_search_list_may_change_while_a_lookup_uses_it() {
 }
 
 #[test]
-fn the_longest_name_and_a_domain_that_makes_it_too_long_end_in_an_answer() {
+fn a_domain_that_makes_a_name_too_long_is_passed_over() {
     let base = EventBase::new().unwrap();
     let server = Server::always(Reply::Code(3));
     let dns = dns_with(&base, &server);
@@ -294,11 +294,131 @@ fn the_longest_name_and_a_domain_that_makes_it_too_long_end_in_an_answer() {
         Err(DnsError::NotFound)
     );
     dns.add_search(&longest).unwrap();
-    assert_eq!(
-        found(&base, &dns, &longest, ipv4()),
-        Err(DnsError::NotFound)
-    );
-    let too_long = dns.resolve("host", LookupOptions::default(), |_| {});
-    let error = refused(too_long, "EventDnsBase::resolve failed: ", "too long");
-    assert!(matches!(error, Error::Call { .. }));
+    server.asked();
+    for host in [&longest, "host"] {
+        assert_eq!(found(&base, &dns, host, ipv4()), Err(DnsError::NotFound));
+        assert_eq!(server.asked(), [(host.to_owned(), Kind::A)]);
+    }
+}
+
+/// libevent#1702: "google.a.b.c" had an IPv6 address, and "google", another host, one of IPv4.
+#[test]
+fn one_name_of_the_search_list_has_the_addresses_of_both_families() {
+    let base = EventBase::new().unwrap();
+    let server = Server::new(|query| match &*query.name {
+        "six.a.b.c" => Reply::Addresses(ips(&["fd00::1"])),
+        "six" => Reply::Addresses(ips(&["192.0.2.99"])),
+        "four.b.c" => Reply::Addresses(ips(&["192.0.2.1"])),
+        "four.c" => Reply::Addresses(ips(&["2001:db8::99"])),
+        "odd.a.b.c" if query.kind == Kind::A => Reply::Code(3),
+        "odd.a.b.c" => Reply::Addresses(ips(&["fd00::1"])),
+        "odd" => Reply::Addresses(ips(&["192.0.2.99"])),
+        "empty.a.b.c" => Reply::Code(0),
+        _ => Reply::Code(3),
+    });
+    let dns = dns_with(&base, &server);
+    for domain in ["c", "b.c", "a.b.c"] {
+        dns.add_search(domain).unwrap();
+    }
+    let found = |host: &str, options| found(&base, &dns, host, options);
+    assert_eq!(found("six", LookupOptions::new()), Ok(ips(&["fd00::1"])));
+    assert_eq!(found("odd", LookupOptions::new()), Ok(ips(&["fd00::1"])));
+    assert_eq!(found("four", LookupOptions::new()), Ok(ips(&["192.0.2.1"])));
+    assert_eq!(found("six", ipv4()), Ok(ips(&["192.0.2.99"]))); // only one family is wanted
+    let empty = found("empty", LookupOptions::new());
+    assert_eq!(empty, Err(DnsError::NoAddress)); // one of the names exists
+    assert_eq!(found("none", LookupOptions::new()), Err(DnsError::NotFound));
+}
+
+#[test]
+fn a_name_that_could_not_be_asked_for_ends_the_search() {
+    let base = EventBase::new().unwrap();
+    let server = Server::new(|query| match &*query.name {
+        "host.one.example" => Reply::Code(2),
+        _ => Reply::Addresses(ips(&["192.0.2.99"])), // another host
+    });
+    let dns = dns_with(&base, &server);
+    dns.add_search("one.example").unwrap();
+    let outcome = found(&base, &dns, "host", LookupOptions::new());
+    assert_eq!(outcome, Err(DnsError::ServerFailed));
+}
+
+#[test]
+fn files_of_windows_are_read() {
+    let base = EventBase::new().unwrap();
+    let server = Server::always(Reply::Code(3));
+    for (start, end) in [
+        ("", "\r\n"),
+        ("\u{feff}", "\n"),
+        ("\u{feff}", "\r\n"),
+        ("", "\r"),
+    ] {
+        let dns = new_dns(&base);
+        let lines = ["192.0.2.7 printer desk", "", "192.0.2.8 scanner"];
+        let (_directory, path) = file(&format!("{start}{}{end}", lines.join(end)));
+        dns.load_hosts(path).unwrap();
+        for (host, ip) in [
+            ("printer", "192.0.2.7"),
+            ("desk", "192.0.2.7"),
+            ("scanner", "192.0.2.8"),
+        ] {
+            assert_eq!(found(&base, &dns, host, ipv4()), Ok(ips(&[ip])));
+        }
+        let server_line = format!("nameserver {}", server.address());
+        let lines = [
+            &*server_line,
+            "search one.example",
+            "options ndots:2 attempts:1",
+        ];
+        let (_directory, path) = file(&format!("{start}{}{end}", lines.join(end)));
+        dns.parse_resolv_conf(EventDnsBase::OPTIONS_ALL, path)
+            .unwrap();
+        found(&base, &dns, "a.host", ipv4()).unwrap_err();
+        let names = server.asked().into_iter().map(|(name, _)| name);
+        assert_eq!(names.collect::<Vec<_>>(), ["a.host.one.example", "a.host"]);
+    }
+}
+
+#[test]
+fn a_file_of_utf_16_is_refused_with_the_cause() {
+    let base = EventBase::new().unwrap();
+    let dns = new_dns(&base);
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("file");
+    let text = "nameserver 192.0.2.1\n";
+    let little = text.encode_utf16().flat_map(u16::to_le_bytes);
+    let big = text.encode_utf16().flat_map(u16::to_be_bytes);
+    for bytes in [
+        [0xff, 0xfe].into_iter().chain(little).collect::<Vec<_>>(),
+        [0xfe, 0xff].into_iter().chain(big).collect(),
+    ] {
+        fs::write(&path, bytes).unwrap();
+        refused(dns.load_hosts(&path), LOAD, "UTF-16");
+        let parsed = dns.parse_resolv_conf(EventDnsBase::OPTIONS_ALL, &path);
+        refused(parsed, PARSE, "UTF-16");
+    }
+}
+
+#[test]
+fn a_zone_of_a_hosts_file_comes_with_the_address() {
+    let base = EventBase::new().unwrap();
+    let dns = new_dns(&base);
+    let (_directory, path) = file("fe80::7%lo printer");
+    dns.load_hosts(path).unwrap();
+    let lo = nix::net::if_::if_nametoindex("lo").unwrap();
+    for host in ["printer", "fe80::7%lo", "[fe80::7%lo]"] {
+        assert_eq!(
+            found(&base, &dns, host, of(AddressFamily::UNSPEC)),
+            Ok(ips(&["fe80::7"]))
+        );
+        let told = Rc::new(RefCell::new(None));
+        let note = told.clone();
+        let lookup = dns.resolve_port(host, 80, LookupOptions::new(), move |found| {
+            note.replace(Some(found));
+        });
+        run(&base);
+        let expected = format!("[fe80::7%{lo}]:80").parse().unwrap();
+        assert_eq!(told.take(), Some(Ok(vec![expected])), "{host}");
+        drop(lookup);
+    }
 }

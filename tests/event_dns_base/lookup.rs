@@ -223,7 +223,6 @@ fn the_second_family_in_time_is_taken_too() {
     assert_eq!(outcomes, [Ok(ips(&["192.0.2.1", "2001:db8::1"]))]);
 }
 
-/// libevent would give up after the skew, though there is nothing yet that it could report.
 #[test]
 fn a_family_that_failed_first_does_not_hurry_the_other() {
     let base = EventBase::new().unwrap();
@@ -270,7 +269,6 @@ fn silence_ends_at_the_deadline_and_the_query_is_withdrawn() {
         assert_eq!(outcome, Err(DnsError::Timeout));
         assert!(start.elapsed() >= Duration::from_millis(at_least));
     }
-    // libevent would go on for 15 seconds, and this loop with it
     assert_eq!(run(&base), LoopEnd::NoEvents);
     assert!(
         start.elapsed() < Duration::from_secs(10),

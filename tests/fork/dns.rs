@@ -32,10 +32,7 @@ impl Answered {
         dns.add_nameserver_ip(&address).unwrap();
         let told = Rc::new(RefCell::new(Vec::new()));
         let note = told.clone();
-        let options = LookupOptions {
-            family: AddressFamily::INET,
-            ..LookupOptions::default()
-        };
+        let options = LookupOptions::new().family(AddressFamily::INET);
         let lookup = dns.resolve("a.test", options, move |outcome| {
             note.borrow_mut().push(outcome)
         });

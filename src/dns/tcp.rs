@@ -1,0 +1,93 @@
+//! A DNS question over TCP: its length and the message out, the same in.
+//!
+//! Owns: the bytes of both. Lends to C: nothing. Runs no user code.
+
+use std::io::{self, Read, Write};
+
+use socket2::Socket;
+
+use crate::flags::EventFlags;
+
+/// What a conversation has come to.
+pub(super) enum Progress {
+    /// The socket must be ready for what the conversation wants.
+    Blocked,
+    /// The message has come.
+    Message(Vec<u8>),
+}
+
+/// One question over one connection.
+pub(super) struct Conversation {
+    out: Vec<u8>,
+    sent: usize,
+    input: Vec<u8>,
+}
+
+impl Conversation {
+    pub(super) fn new(message: &[u8]) -> Self {
+        let length = u16::try_from(message.len()).unwrap_or(u16::MAX); // a query is short
+        Self {
+            out: [&length.to_be_bytes()[..], message].concat(),
+            sent: 0,
+            input: Vec::new(),
+        }
+    }
+
+    /// What the socket must be ready for.
+    pub(super) fn wants(&self) -> EventFlags {
+        if self.sent < self.out.len() {
+            EventFlags::WRITE
+        } else {
+            EventFlags::READ
+        }
+    }
+
+    /// Writes and reads what the socket is ready for.
+    pub(super) fn advance(&mut self, socket: &Socket) -> io::Result<Progress> {
+        loop {
+            let step = if self.sent < self.out.len() {
+                self.send(socket)
+            } else {
+                self.receive(socket)
+            };
+            match step {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    return Ok(Progress::Blocked);
+                }
+                Err(error) => return Err(error),
+            }
+            if let Some(message) = self.message() {
+                return Ok(Progress::Message(message.to_vec()));
+            }
+        }
+    }
+
+    fn send(&mut self, mut socket: &Socket) -> io::Result<()> {
+        self.sent += socket.write(&self.out[self.sent..])?;
+        Ok(())
+    }
+
+    /// Reads no more than the message that the length announces.
+    fn receive(&mut self, mut socket: &Socket) -> io::Result<()> {
+        let before = self.input.len();
+        let whole = self.announced().map_or(2, |length| 2 + length);
+        self.input.resize(whole, 0);
+        let n = socket.read(&mut self.input[before..]);
+        self.input.truncate(before + *n.as_ref().unwrap_or(&0));
+        match n {
+            Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
+            n => n.map(drop),
+        }
+    }
+
+    fn announced(&self) -> Option<usize> {
+        let length = self.input.first_chunk::<2>()?;
+        Some(u16::from_be_bytes(*length).into())
+    }
+
+    fn message(&self) -> Option<&[u8]> {
+        self.input.get(2..2 + self.announced()?)
+    }
+}

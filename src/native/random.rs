@@ -1,0 +1,21 @@
+//! Random bytes from the system.
+#![allow(unsafe_code)]
+
+use std::io;
+
+use nix::errno::Errno;
+
+/// Fills an array with bytes that nobody can predict. At most 256 of them come in one call.
+pub(crate) fn random<const N: usize>() -> io::Result<[u8; N]> {
+    const { assert!(N <= 256) };
+    let mut bytes = [0; N];
+    loop {
+        // SAFETY: the system writes at most `N` bytes to `bytes`.
+        let n = unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), N, 0) };
+        match Errno::result(n) {
+            Ok(n) if n.cast_unsigned() == N => return Ok(bytes),
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
