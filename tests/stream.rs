@@ -251,7 +251,7 @@ fn every_address_of_a_name_is_listened_on_with_one_port() {
     assert_eq!(servers.len(), all.len());
     for (server, name) in servers.iter().zip(&names) {
         let client = connect(name).unwrap();
-        accept(server);
+        drop(accept(server));
         drop(client);
     }
     let taken = format!("localhost:{}", port(&names[0]));
@@ -339,8 +339,8 @@ fn a_backlog_is_how_many_wait_beside_the_next() {
             let next = stream_socket_client(&unix.uri(), SHORT, &StreamContext::default());
             assert_eq!(next.unwrap_err().kind(), ErrorKind::TimedOut, "{backlog}");
             assert!(start.elapsed() >= SHORT - MILLISECOND);
-            accept(&listener);
-            connect(&unix.uri()).unwrap();
+            drop(accept(&listener));
+            drop(connect(&unix.uri()).unwrap());
         }
     }
 }
@@ -372,7 +372,7 @@ fn no_delay_is_handed_on_by_the_listener_to_each_connection() {
         let uri = format!("{}{tcp_nodelay}", unix.uri()); // on a unix socket it changes nothing
         let listener = stream_socket_server(&uri, &context).unwrap();
         let _client = stream_socket_client(&uri, PATIENCE, &context).unwrap();
-        accept(&listener);
+        drop(accept(&listener));
     }
 }
 
@@ -470,7 +470,7 @@ fn no_descriptor_left_for_a_client_is_an_error_and_the_client_waits_on() {
         let error = stream_socket_accept(&listener, Duration::ZERO).unwrap_err();
         assert!(error.to_string().contains("Too many open files"), "{error}");
         setrlimit(Resource::RLIMIT_NOFILE, soft, hard).unwrap();
-        stream_socket_accept(&listener, Duration::ZERO).unwrap();
+        drop(stream_socket_accept(&listener, Duration::ZERO).unwrap());
     });
 }
 
@@ -818,7 +818,7 @@ fn a_closed_listener_is_released_with_its_last_holder() {
     );
     assert_eq!(poll(&base), LoopEnd::Passed); // it is no end that the event would report
     event.free();
-    listen_with(&taken, options()).unwrap();
+    drop(listen_with(&taken, options()).unwrap());
 }
 
 #[test]
@@ -863,8 +863,8 @@ fn a_stream_is_taken_by_value_where_rust_wants_a_reader_or_a_writer() {
     }
     let ((mut ours, theirs), (out, mut result)) = (connection(), connection());
     ours.write_all(b"he").unwrap();
-    ours.write_vectored(&[IoSlice::new(b"ll"), IoSlice::new(b"o")])
-        .unwrap();
+    let slices = [IoSlice::new(b"ll"), IoSlice::new(b"o")];
+    assert_eq!(ours.write_vectored(&slices).unwrap(), 3);
     ours.flush().unwrap();
     drop(ours);
     assert_eq!(copy(theirs, out).unwrap(), 5);
@@ -888,5 +888,5 @@ fn the_descriptor_is_taken_out_of_the_last_handle_alone() {
     drop(socket);
     assert!(fread(&theirs, 10).unwrap().is_empty());
     fclose(&theirs).unwrap();
-    theirs.into_fd().expect_err("it is closed");
+    drop(theirs.into_fd().expect_err("it is closed"));
 }
