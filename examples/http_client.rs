@@ -1,8 +1,8 @@
 //! An HTTP client, with TLS and without: makes a request and prints the answer.
 //!
 //! `cargo run --example http_client example.com 80 /`, and with TLS
-//! `cargo run --example http_client example.com 443 / tls`. In place of `tls` the file of the
-//! authority's certificate may be given, if it is none of the system's.
+//! `cargo run --example http_client example.com 443 / tls`. Instead of `tls`, give the file of an
+//! authority's certificate to trust that one and not the system's.
 
 use std::net::IpAddr;
 use std::process::exit;

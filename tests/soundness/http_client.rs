@@ -19,6 +19,10 @@ thread_local! {
 /// A request, with the connection that it is made over.
 pub(crate) struct Completion;
 
+/// The same with TLS, to an address that the system refuses at once.
+#[cfg(feature = "openssl")]
+pub(crate) struct TlsCompletion;
+
 /// Both of them: dropping a request alone does not end it, dropping its connection does.
 pub(crate) struct Both {
     request: EventHttpRequest,
@@ -44,46 +48,78 @@ fn refusing() -> (socket2::Socket, u16) {
     (socket, port)
 }
 
+/// A request whose closure is the callback, and its connection.
+fn make(connection: EventHttpConnection, mut callback: impl FnMut(&Handle) + 'static) -> Handle {
+    Handle(Rc::new_cyclic(|both: &Weak<Both>| {
+        let both = Weak::clone(both);
+        let told = move |answer: Option<&EventHttpRequest>| {
+            assert!(answer.is_some());
+            if let Some(both) = both.upgrade() {
+                callback(&Handle(both));
+            }
+        };
+        Both {
+            request: EventHttpRequest::new(told).unwrap(),
+            connection,
+        }
+    }))
+}
+
+fn fire(handle: &Handle) {
+    let Both {
+        request,
+        connection,
+    } = &*handle.0;
+    connection
+        .make_request(request, EventHttpRequest::CMD_GET, "/")
+        .unwrap();
+}
+
+/// The methods that do not depend on the connection.
+macro_rules! of_request {
+    () => {
+        fn fire(handle: &Handle) {
+            fire(handle);
+        }
+
+        fn disarm(handle: &Handle) {
+            handle.0.request.cancel().unwrap();
+        }
+
+        fn free(handle: &Handle) {
+            handle.0.request.free();
+        }
+
+        /// A request's closure stays the one that it was made with.
+        fn replace(_: &Handle, _: &EventBase, _: impl FnMut(&Handle) + 'static) -> bool {
+            false
+        }
+    };
+}
+
 impl Class for Completion {
     type Handle = Handle;
 
-    fn make(base: &EventBase, mut callback: impl FnMut(&Handle) + 'static) -> Handle {
+    fn make(base: &EventBase, callback: impl FnMut(&Handle) + 'static) -> Handle {
         let port = REFUSING.with(|(_, port)| *port);
-        Handle(Rc::new_cyclic(|both: &Weak<Both>| {
-            let both = Weak::clone(both);
-            let told = move |answer: Option<&EventHttpRequest>| {
-                assert!(answer.is_some());
-                if let Some(both) = both.upgrade() {
-                    callback(&Handle(both));
-                }
-            };
-            Both {
-                request: EventHttpRequest::new(told).unwrap(),
-                connection: EventHttpConnection::new(base, None, "127.0.0.1", port).unwrap(),
-            }
-        }))
+        let connection = EventHttpConnection::new(base, None, "127.0.0.1", port).unwrap();
+        make(connection, callback)
     }
 
-    fn fire(handle: &Handle) {
-        let Both {
-            request,
-            connection,
-        } = &*handle.0;
-        connection
-            .make_request(request, EventHttpRequest::CMD_GET, "/")
-            .unwrap();
+    of_request!();
+}
+
+#[cfg(feature = "openssl")]
+impl Class for TlsCompletion {
+    type Handle = Handle;
+
+    fn make(base: &EventBase, callback: impl FnMut(&Handle) + 'static) -> Handle {
+        use php_event::EventSslContext;
+        let context = EventSslContext::new(EventSslContext::TLS_CLIENT_METHOD, &[]).unwrap();
+        let nowhere = "255.255.255.255";
+        let connection = EventHttpConnection::with_ssl(base, None, nowhere, 443, &context);
+        make(connection.unwrap(), callback)
     }
 
-    fn disarm(handle: &Handle) {
-        handle.0.request.cancel().unwrap();
-    }
-
-    fn free(handle: &Handle) {
-        handle.0.request.free();
-    }
-
-    /// A request's closure stays the one that it was made with.
-    fn replace(_: &Handle, _: &EventBase, _: impl FnMut(&Handle) + 'static) -> bool {
-        false
-    }
+    of_request!();
 }

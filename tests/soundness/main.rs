@@ -28,6 +28,8 @@ use std::sync::MutexGuard;
 
 use buffer_event::{BufferEnd, BufferRead, BufferWrite, QueuedEnd, QueuedRead, QueuedWrite};
 use http_client::Completion;
+#[cfg(feature = "openssl")]
+use http_client::TlsCompletion;
 use kinds::{Descriptor, PersistentDescriptor, PersistentTimer, SignalThrice, Timer};
 use listener::{Accept, Failure};
 use php_event::{EventBase, LoopEnd};
@@ -176,6 +178,11 @@ queued_classes! {
 #[cfg(feature = "openssl")]
 queued_classes! {
     tls_error: TlsError,
+}
+
+#[cfg(feature = "openssl")]
+classes! {
+    https_completion: TlsCompletion,
 }
 
 /// Handles that callbacks reach without counting on them.
