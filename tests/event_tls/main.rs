@@ -4,6 +4,7 @@
 mod bytes;
 mod ending;
 mod matrix;
+mod monkey;
 mod pairs;
 mod peers;
 mod php_defaults;
