@@ -58,6 +58,12 @@ impl Session {
         self.0.is_init_finished()
     }
 
+    /// Whether the handshake succeeded, even if the session has failed since: an error makes
+    /// [`is_established`](Self::is_established) false.
+    pub(crate) fn was_established(&self) -> bool {
+        self.0.peer_finished(&mut []) > 0
+    }
+
     /// Sends `close_notify`. To be called until it is [`Notify::Done`] and not again: OpenSSL
     /// takes the next call for a wish to read the peer's.
     pub(crate) fn send_close_notify(&self) -> Notify {

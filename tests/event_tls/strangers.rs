@@ -359,3 +359,133 @@ fn client_sends_the_server_name_that_it_was_given() {
         assert_eq!(seen.of("client"), [CONNECTED, EOF]);
     }
 }
+
+/// A peer that uses OpenSSL itself, in a thread: it asks, ends its direction, and reads on.
+fn asks_and_half_closes(
+    mut stream: openssl::ssl::SslStream<UnixStream>,
+    shuts_socket: bool,
+) -> Vec<u8> {
+    stream.write_all(b"question").unwrap();
+    let sent = stream.shutdown().unwrap();
+    assert_eq!(sent, openssl::ssl::ShutdownResult::Sent);
+    if shuts_socket {
+        stream
+            .get_ref()
+            .shutdown(std::net::Shutdown::Write)
+            .unwrap();
+    }
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap(); // up to our `close_notify`
+    answer
+}
+
+#[test]
+fn openssl_peer_that_half_closes_gets_the_whole_answer() {
+    const SIZE: usize = 2 << 20;
+    for (is_server, shuts_socket) in [(true, false), (true, true), (false, false), (false, true)] {
+        let base = EventBase::new().unwrap();
+        let world = World::new();
+        let identity = world.authority.sign(&["localhost"]);
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let (context, state) = match is_server {
+            true => (world.server(), EventBufferEvent::SSL_ACCEPTING),
+            false => (world.client(), EventBufferEvent::SSL_CONNECTING),
+        };
+        let tls = EventBufferEvent::ssl_socket(&base, ours, &context, state, NO_OPTIONS).unwrap();
+        if !is_server {
+            tls.set_ssl_host("localhost").unwrap();
+        }
+        let trusted = world.authority.0.cert.clone();
+        let peer = std::thread::spawn(move || {
+            use openssl::ssl::{SslAcceptor, SslConnector, SslMethod};
+            let stream = if is_server {
+                let mut builder = SslConnector::builder(SslMethod::tls_client()).unwrap();
+                builder.cert_store_mut().add_cert(trusted).unwrap();
+                builder.build().connect("localhost", theirs).unwrap()
+            } else {
+                let method = SslMethod::tls_server();
+                let mut builder = SslAcceptor::mozilla_intermediate_v5(method).unwrap();
+                builder.set_certificate(&identity.cert).unwrap();
+                builder.set_private_key(&identity.key).unwrap();
+                builder.build().accept(theirs).unwrap()
+            };
+            asks_and_half_closes(stream, shuts_socket)
+        });
+        let seen = Seen::default();
+        let (note, answered) = (seen.clone(), Rc::new(Cell::new(false)));
+        let done = answered.clone();
+        let answers = Callbacks::new()
+            .on_event(move |bev, what| {
+                note.add("ours", what);
+                if what == EOF {
+                    assert_eq!(bev.read(9).unwrap().as_deref(), Some(&b"question"[..]));
+                    bev.write(vec![b'a'; SIZE]).unwrap();
+                    answered.set(true);
+                }
+            })
+            .on_write(move |bev| {
+                if done.get() {
+                    bev.free(); // sends `close_notify`
+                }
+            });
+        tls.set_callbacks(answers).unwrap();
+        tls.enable(Event::READ).unwrap();
+        run(&base);
+        let answer = peer.join().unwrap();
+        assert_eq!(answer.len(), SIZE, "{is_server} {shuts_socket}");
+        assert_eq!(
+            seen.of("ours"),
+            [CONNECTED, EOF],
+            "{is_server} {shuts_socket}"
+        );
+    }
+}
+
+/// An end in the middle of a handshake is a failure, whatever an end may be afterwards.
+#[test]
+fn end_in_the_middle_of_a_handshake_is_an_error_even_if_dirty_shutdown_is_allowed() {
+    for wire in [Wire::Sockets, Wire::FiltersOnSockets] {
+        for state in [
+            EventBufferEvent::SSL_ACCEPTING,
+            EventBufferEvent::SSL_CONNECTING,
+        ] {
+            let base = EventBase::new().unwrap();
+            let world = World::new();
+            let context = match state == EventBufferEvent::SSL_ACCEPTING {
+                true => world.server(),
+                false => world.client(),
+            };
+            let (socket, peer) = UnixStream::pair().unwrap();
+            let tls = if wire == Wire::Sockets {
+                EventBufferEvent::ssl_socket(&base, socket, &context, state, NO_OPTIONS).unwrap()
+            } else {
+                let under = EventBufferEvent::new(&base, socket, NO_OPTIONS).unwrap();
+                EventBufferEvent::create_ssl_filter(&under, &context, state, NO_OPTIONS).unwrap()
+            };
+            tls.set_allow_ssl_dirty_shutdown(true).unwrap();
+            let told: Rc<RefCell<Vec<_>>> = Rc::default();
+            let note = told.clone();
+            let events = Callbacks::new().on_event(move |bev, what| {
+                let reason = bev.ssl_error().unwrap().unwrap_or_default();
+                note.borrow_mut().push((what, reason));
+                bev.free();
+            });
+            tls.set_callbacks(events).unwrap();
+            tls.enable(Event::READ).unwrap();
+            peer.shutdown(std::net::Shutdown::Write).unwrap();
+            run(&base);
+            let told = told.take();
+            let [(what, reason)] = &told[..] else {
+                panic!("{wire:?} {state:?}: {told:?}");
+            };
+            assert!(
+                what.contains(EventBufferEvent::ERROR),
+                "{wire:?} {state:?}: {what:?}"
+            );
+            assert!(
+                reason.contains("unexpected eof"),
+                "{wire:?} {state:?}: {reason}"
+            );
+        }
+    }
+}

@@ -30,7 +30,8 @@ impl Tls {
     pub(super) fn collect(&self, bev: TlsBufferEvent<'_>) -> bool {
         let found = bev.take_errors();
         let is_end = |error: &c_ulong| ffi::openssl::ERR_GET_REASON(*error) == UNEXPECTED_EOF;
-        if self.allows_dirty_shutdown.get() && !found.is_empty() && found.iter().all(is_end) {
+        let allowed = self.allows_dirty_shutdown.get() && self.session.was_established();
+        if allowed && !found.is_empty() && found.iter().all(is_end) {
             return true;
         }
         self.fail(found);

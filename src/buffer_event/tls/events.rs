@@ -32,6 +32,9 @@ impl Inner {
             what = what.difference(BufferEventFlags::ERROR) | BufferEventFlags::EOF;
         }
         if self.kind == Kind::TlsFilter {
+            if what == BufferEventFlags::EOF && !tls.session.was_established() {
+                what = BufferEventFlags::ERROR; // however an end may be afterwards
+            }
             if what == BufferEventFlags::ERROR && !tls.session.received_close_notify() {
                 tls.note_truncation(); // the one below has ended
             }
