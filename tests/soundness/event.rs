@@ -814,6 +814,7 @@ fn source_that_frees_the_event_or_the_base_when_asked_is_harmless() {
     );
     event.add(None).unwrap(); // on its former source
     assert_eq!(run(&base), LoopEnd::NoEvents);
+    event.free(); // the source holds it
 
     for set in [false, true] {
         let base = EventBase::new().unwrap();
