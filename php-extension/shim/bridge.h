@@ -1,0 +1,201 @@
+/* What the two halves of the extension exchange: C owns everything of Zend's, Rust everything of
+ * libevent's. src/bridge.rs declares the same.
+ *
+ * No Zend function that allocates, warns, throws or runs user code is called while a Rust frame
+ * is on the stack, except inside bridge_call, which catches what would jump over it. */
+#ifndef PHP_EVENT_BRIDGE_H
+#define PHP_EVENT_BRIDGE_H
+
+#include <php.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#define BRIDGE_ARGUMENTS 8
+#define BRIDGE_SLOTS 6
+
+typedef enum {
+	BRIDGE_UNSET,      /* not given; in a result: void */
+	BRIDGE_NULL,
+	BRIDGE_FALSE,
+	BRIDGE_TRUE,
+	BRIDGE_LONG,       /* as.number */
+	BRIDGE_DOUBLE,     /* as.fraction */
+	BRIDGE_STRING,     /* as.text, length */
+	BRIDGE_ARRAY,      /* as.entries, length */
+	BRIDGE_OBJECT,     /* an argument: as.object, whose class has been checked */
+	BRIDGE_DESCRIPTOR, /* an argument: as.number, and in n a bridge_origin */
+	BRIDGE_ZVAL,       /* an argument of any type, or a callable: as.zval */
+	BRIDGE_NEW,        /* a result: a new object of class n with as.handle */
+	BRIDGE_SELF,       /* a result: the object of as.object */
+	BRIDGE_SLOT,       /* a result: a copy of slot n of as.object; null if that is empty */
+	BRIDGE_DATA,       /* a result: a copy of the property `data` of as.object */
+	BRIDGE_ITEM,       /* a result: element `length` of the list in slot n of as.object */
+	BRIDGE_SOCKET      /* a result: a Socket object that owns the descriptor as.number */
+} bridge_kind;
+
+/* Where a descriptor comes from. */
+typedef enum {
+	BRIDGE_NO_DESCRIPTOR, /* null, or nothing that has one */
+	BRIDGE_OF_STREAM,
+	BRIDGE_OF_INT,
+	BRIDGE_OF_SOCKET,
+	BRIDGE_OF_DEAD_SOCKET /* closed, or with an error stored */
+} bridge_origin;
+
+struct bridge_object;
+struct bridge_entry;
+
+typedef struct bridge_value {
+	uint32_t kind;
+	uint32_t n;
+	union {
+		int64_t number;
+		double fraction;
+		const char *text;
+		struct bridge_entry *entries;
+		struct bridge_object *object;
+		void *handle;
+		zval *zval;
+	} as;
+	size_t length;
+} bridge_value;
+
+/* An element of an array; a key of kind BRIDGE_UNSET appends. */
+typedef struct bridge_entry {
+	bridge_value key;
+	bridge_value value;
+} bridge_entry;
+
+typedef enum {
+	BRIDGE_NO_ERROR,
+	BRIDGE_WARNING,
+	BRIDGE_EXCEPTION,       /* Exception */
+	BRIDGE_EVENT_EXCEPTION, /* EventException */
+	BRIDGE_PHP_ERROR,       /* Error */
+	BRIDGE_TYPE_ERROR,      /* TypeError about the argument `argument` */
+	BRIDGE_VALUE_ERROR      /* ValueError about the argument `argument` */
+} bridge_error_kind;
+
+/* What is to happen to a slot after the call. */
+typedef struct bridge_keep {
+	uint32_t slot;
+	uint32_t how;     /* bridge_how */
+	uint32_t argument; /* counted from 0 */
+} bridge_keep;
+
+typedef enum {
+	BRIDGE_KEEP,   /* the slot gets a copy of the argument */
+	BRIDGE_APPEND, /* the list in the slot gets a copy at its end; null where it was not given */
+	BRIDGE_CLEAR,
+	BRIDGE_SET_DATA /* the property `data` gets a copy; null where it was not given */
+} bridge_how;
+
+/* One call of a method: filled by C, answered by Rust, carried out by C. */
+typedef struct bridge_frame {
+	struct bridge_object *self; /* null for a static method */
+	void *handle;               /* of self; null before its constructor and after free() */
+	uint32_t argc;
+	bridge_value argv[BRIDGE_ARGUMENTS];
+
+	bridge_value result;
+	bridge_value out[BRIDGE_ARGUMENTS]; /* for arguments by reference; BRIDGE_UNSET leaves one */
+	uint32_t kept;
+	bridge_keep keep[BRIDGE_ARGUMENTS];
+	uint32_t error; /* bridge_error_kind */
+	uint32_t argument;
+	const char *message;
+	size_t message_length;
+	uint32_t constructed; /* set: `made` is the handle of self from now on */
+	void *made;
+	uint32_t memory; /* names what Rust keeps of the answer until bridge_forget; 0 for nothing */
+} bridge_frame;
+
+/* An object of one of the extension's classes. Every zval that belongs to it is in a slot or in a
+ * property, where the collector sees it; Rust knows the object by its address alone. */
+typedef struct bridge_object {
+	void *handle;
+	uint32_t class_id;
+	zval slot[BRIDGE_SLOTS];
+	zend_object std;
+} bridge_object;
+
+static inline bridge_object *bridge_object_of(zend_object *object)
+{
+	return (bridge_object *)((char *)object - XtOffsetOf(bridge_object, std));
+}
+
+/* In Rust. */
+void php_event_method(uint32_t method, bridge_frame *frame);
+void php_event_bind(void *handle, struct bridge_object *object);
+void php_event_free(uint32_t class_id, void *handle);
+bool php_event_is_pending(uint32_t class_id, void *handle);
+bool php_event_read_property(uint32_t property, bridge_object *object, bridge_frame *frame);
+bool php_event_write_property(uint32_t property, bridge_object *object, bridge_frame *frame);
+void php_event_forget(uint32_t memory);
+void php_event_request_shutdown(void);
+const char *php_event_libevent_version(void);
+const char *php_event_openssl_version(void);
+int64_t php_event_openssl_number(void);
+
+/* In C, for Rust: the only way into user code. */
+typedef enum {
+	BRIDGE_CALLED,
+	BRIDGE_THREW,       /* an exception is under way */
+	BRIDGE_BAILED_OUT,  /* the script ends: bridge_finish goes on with that */
+	BRIDGE_NOT_CALLABLE /* a warning said so */
+} bridge_called;
+
+uint32_t bridge_call(bridge_object *object, uint32_t slot, int64_t item, uint32_t argc,
+                     const bridge_value *argv);
+
+/* In C, for C. */
+typedef enum {
+	PARAM_LONG, PARAM_DOUBLE, PARAM_BOOL, PARAM_STRING, PARAM_ARRAY, PARAM_MIXED,
+	PARAM_CALLABLE, PARAM_UNCHECKED_CALLABLE, PARAM_DESCRIPTOR, PARAM_TARGET, PARAM_OBJECT,
+	PARAM_SOCKET, PARAM_OUT
+} bridge_param_type;
+
+typedef struct bridge_param {
+	uint8_t type;
+	bool nullable;
+	uint32_t class_id; /* of PARAM_OBJECT */
+} bridge_param;
+
+typedef struct bridge_method {
+	uint32_t number;
+	uint32_t required;
+	uint32_t total;
+	const bridge_param *params;
+} bridge_method;
+
+typedef struct bridge_property {
+	const char *name;
+	uint32_t number;
+	uint32_t slot; /* in the properties table */
+	bool writable;
+	bool real; /* an ordinary property, which PHP itself reads and writes */
+} bridge_property;
+
+typedef struct bridge_class {
+	const char *name;
+	const bridge_property *properties;
+	uint32_t property_count;
+	bool serializable;
+} bridge_class;
+
+extern const bridge_class bridge_classes[];
+extern zend_class_entry *bridge_entries[];
+
+void bridge_invoke(const bridge_method *method, zend_execute_data *execute_data,
+                   zval *return_value);
+void bridge_register_classes(void);
+void bridge_startup_objects(void);
+void bridge_to_zval(zval *to, const bridge_value *from);
+bool bridge_descriptor(zval *of, bridge_value *to);
+void bridge_raise(bridge_frame *frame);
+void bridge_finish(void);
+void bridge_begin_request(void);
+zend_object *bridge_create_object(zend_class_entry *entry);
+void bridge_setup_class(zend_class_entry *entry, uint32_t class_id);
+
+#endif

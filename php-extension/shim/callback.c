@@ -1,0 +1,104 @@
+/* User code under Rust frames: called inside zend_try, so that nothing jumps over them. */
+#include "bridge.h"
+#include "compat.h"
+
+#include <zend_exceptions.h>
+
+/* The script is ending: a bailout was caught in bridge_call, and goes on in bridge_finish as soon
+ * as Rust has returned. */
+ZEND_TLS bool bailed_out;
+ZEND_TLS bool in_request;
+
+void bridge_begin_request(void)
+{
+	bailed_out = false;
+	in_request = true;
+}
+
+void bridge_finish(void)
+{
+	if (bailed_out) {
+		bailed_out = false;
+		zend_bailout();
+	}
+}
+
+static void warn_of_exception(void)
+{
+	zend_object *exception = EG(exception);
+
+	if (!zend_is_unwind_exit(exception) && !zend_is_graceful_exit(exception)) {
+		php_error_docref(NULL, E_WARNING, "Breaking the loop due to exception %s",
+			ZSTR_VAL(exception->ce->name));
+	}
+}
+
+static zval *callable_in(bridge_object *object, uint32_t slot, int64_t item)
+{
+	zval *place = &object->slot[slot];
+
+	if (item < 0) {
+		return Z_ISUNDEF_P(place) ? NULL : place;
+	}
+	return Z_TYPE_P(place) == IS_ARRAY ? zend_hash_index_find(Z_ARRVAL_P(place), (zend_ulong)item) : NULL;
+}
+
+/* Calls the callable in a slot, or element `item` of the list in it. */
+uint32_t bridge_call(bridge_object *object, uint32_t slot, int64_t item, uint32_t argc,
+                     const bridge_value *argv)
+{
+	zend_execute_data *volatile frame = EG(current_execute_data);
+	volatile uint32_t result = BRIDGE_CALLED;
+	zval arguments[BRIDGE_ARGUMENTS], callable, returned;
+	zval *place = callable_in(object, slot, item);
+
+	if (bailed_out || !in_request) {
+		return BRIDGE_BAILED_OUT;
+	}
+	if (EG(exception)) {
+		return BRIDGE_THREW;
+	}
+	if (!place) {
+		return BRIDGE_NOT_CALLABLE;
+	}
+	ZVAL_UNDEF(&returned);
+	ZVAL_COPY(&callable, place); /* the slot may be replaced meanwhile */
+	GC_ADDREF(&object->std);     /* and the object released */
+	zend_try {
+		for (uint32_t n = 0; n < argc; n++) {
+			bridge_to_zval(&arguments[n], &argv[n]);
+		}
+		if (!zend_is_callable(&callable, 0, NULL)) {
+			php_error_docref(NULL, E_WARNING, "The callback of %s is not callable any more",
+				ZSTR_VAL(object->std.ce->name));
+			result = BRIDGE_NOT_CALLABLE;
+		} else {
+			call_user_function(NULL, NULL, &callable, &returned, argc, arguments);
+		}
+		if (EG(exception)) {
+			result = BRIDGE_THREW;
+			warn_of_exception();
+		}
+		zval_ptr_dtor(&returned);
+		for (uint32_t n = 0; n < argc; n++) {
+			zval_ptr_dtor(&arguments[n]);
+		}
+		zval_ptr_dtor(&callable);
+		OBJ_RELEASE(&object->std);
+		if (EG(exception)) {
+			result = BRIDGE_THREW; /* a destructor threw */
+		}
+	} zend_catch {
+		/* What was held goes with the request, as always after a bailout. */
+		EG(current_execute_data) = frame;
+		bailed_out = true;
+		result = BRIDGE_BAILED_OUT;
+	} zend_end_try();
+	return result;
+}
+
+void php_event_end_request(void)
+{
+	in_request = false;
+	bailed_out = false;
+}

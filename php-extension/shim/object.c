@@ -1,0 +1,258 @@
+/* The objects: their creation, properties, and what the collector sees of them. */
+#include "bridge.h"
+#include "compat.h"
+
+#include <zend_exceptions.h>
+
+#include "classes.h"
+
+static zend_object_handlers handlers;
+
+static const bridge_class *class_of(const bridge_object *object)
+{
+	return &bridge_classes[object->class_id];
+}
+
+static const bridge_property *find_property(const bridge_object *object, const char *name, size_t length)
+{
+	const bridge_class *class = class_of(object);
+
+	for (uint32_t n = 0; n < class->property_count; n++) {
+		const bridge_property *property = &class->properties[n];
+		if (!property->real && strlen(property->name) == length && memcmp(property->name, name, length) == 0) {
+			return property;
+		}
+	}
+	return NULL;
+}
+
+zend_object *bridge_create_object(zend_class_entry *entry)
+{
+	bridge_object *object = zend_object_alloc(sizeof(bridge_object), entry);
+	const zend_class_entry *internal = entry;
+
+	while (internal->type == ZEND_USER_CLASS && internal->parent) {
+		internal = internal->parent;
+	}
+	object->handle = NULL;
+	object->class_id = 0;
+	for (uint32_t n = 0; n < CLASS_COUNT; n++) {
+		if (bridge_entries[n] == internal) {
+			object->class_id = n;
+		}
+	}
+	for (uint32_t n = 0; n < BRIDGE_SLOTS; n++) {
+		ZVAL_UNDEF(&object->slot[n]);
+	}
+	zend_object_std_init(&object->std, entry);
+	object_properties_init(&object->std, entry);
+	object->std.handlers = &handlers;
+	return &object->std;
+}
+
+static void free_object(zend_object *std)
+{
+	bridge_object *object = bridge_object_of(std);
+	void *handle = object->handle;
+
+	object->handle = NULL;
+	if (handle) {
+		php_event_free(object->class_id, handle);
+	}
+	for (uint32_t n = 0; n < BRIDGE_SLOTS; n++) {
+		zval former;
+		ZVAL_COPY_VALUE(&former, &object->slot[n]);
+		ZVAL_UNDEF(&object->slot[n]);
+		zval_ptr_dtor(&former);
+	}
+	zend_object_std_dtor(std);
+}
+
+/* What is pending may still call: it hides its callables, so that a cycle with its own closure
+ * lives until it has fired, as programs expect. After that the collector finds the cycle. */
+static HashTable *get_gc(zend_object *std, zval **table, int *count)
+{
+	bridge_object *object = bridge_object_of(std);
+	zend_get_gc_buffer *buffer = zend_get_gc_buffer_create();
+
+	if (!object->handle || !php_event_is_pending(object->class_id, object->handle)) {
+		for (uint32_t n = 0; n < BRIDGE_SLOTS; n++) {
+			zend_get_gc_buffer_add_zval(buffer, &object->slot[n]);
+		}
+		for (int n = 0; n < std->ce->default_properties_count; n++) {
+			zend_get_gc_buffer_add_zval(buffer, &std->properties_table[n]);
+		}
+	}
+	zend_get_gc_buffer_use(buffer, table, count);
+	return std->properties;
+}
+
+/* Reads what Rust answers for a property. */
+static void read_virtual(bridge_object *object, const bridge_property *property, zval *to)
+{
+	bridge_frame frame = {0};
+
+	frame.self = object;
+	frame.handle = object->handle;
+	if (php_event_read_property(property->number, object, &frame)) {
+		bridge_to_zval(to, &frame.result);
+		/* The same buffer object each time. */
+		if (frame.kept && Z_TYPE_P(to) == IS_OBJECT) {
+			ZVAL_COPY(&object->slot[frame.keep[0].slot], to);
+		}
+	} else {
+		ZVAL_NULL(to);
+	}
+	bridge_raise(&frame);
+}
+
+static zval *read_property(zend_object *std, zend_string *name, int type, void **cache, zval *to)
+{
+	const bridge_property *property = find_property(bridge_object_of(std), ZSTR_VAL(name), ZSTR_LEN(name));
+
+	if (!property) {
+		return zend_std_read_property(std, name, type, cache, to);
+	}
+	read_virtual(bridge_object_of(std), property, to);
+	return to;
+}
+
+static zval *write_property(zend_object *std, zend_string *name, zval *value, void **cache)
+{
+	bridge_object *object = bridge_object_of(std);
+	const bridge_property *property = find_property(object, ZSTR_VAL(name), ZSTR_LEN(name));
+	bridge_frame frame = {0};
+
+	if (!property) {
+		return zend_std_write_property(std, name, value, cache);
+	}
+	if (!property->writable) {
+		zend_throw_error(NULL, "Cannot write property %s::$%s", ZSTR_VAL(std->ce->name), property->name);
+		return value;
+	}
+	frame.self = object;
+	frame.handle = object->handle;
+	frame.argc = 1;
+	ZVAL_DEREF(value);
+	switch (Z_TYPE_P(value)) {
+		case IS_STRING:
+			frame.argv[0].kind = BRIDGE_STRING;
+			frame.argv[0].as.text = Z_STRVAL_P(value);
+			frame.argv[0].length = Z_STRLEN_P(value);
+			break;
+		case IS_FALSE: case IS_TRUE:
+			frame.argv[0].kind = Z_TYPE_P(value) == IS_TRUE ? BRIDGE_TRUE : BRIDGE_FALSE;
+			break;
+		case IS_NULL: frame.argv[0].kind = BRIDGE_NULL; break;
+		case IS_LONG: case IS_DOUBLE:
+			frame.argv[0].kind = BRIDGE_LONG;
+			frame.argv[0].as.number = zval_get_long(value);
+			break;
+		default: frame.argv[0].kind = BRIDGE_ZVAL; break;
+	}
+	php_event_write_property(property->number, object, &frame);
+	bridge_raise(&frame);
+	return value;
+}
+
+/* No reference to a virtual property: PHP reads it and writes it back instead. */
+static zval *property_pointer(zend_object *std, zend_string *name, int type, void **cache)
+{
+	if (find_property(bridge_object_of(std), ZSTR_VAL(name), ZSTR_LEN(name))) {
+		return NULL;
+	}
+	return zend_std_get_property_ptr_ptr(std, name, type, cache);
+}
+
+static int has_property(zend_object *std, zend_string *name, int check, void **cache)
+{
+	const bridge_property *property = find_property(bridge_object_of(std), ZSTR_VAL(name), ZSTR_LEN(name));
+	zval value;
+	int has;
+
+	if (!property) {
+		return zend_std_has_property(std, name, check, cache);
+	}
+	read_virtual(bridge_object_of(std), property, &value);
+	switch (check) {
+		case ZEND_PROPERTY_EXISTS: has = 1; break;
+		case ZEND_PROPERTY_NOT_EMPTY: has = zend_is_true(&value); break;
+		default: has = Z_TYPE(value) != IS_NULL; break;
+	}
+	zval_ptr_dtor(&value);
+	return has;
+}
+
+static void unset_property(zend_object *std, zend_string *name, void **cache)
+{
+	const bridge_property *property = find_property(bridge_object_of(std), ZSTR_VAL(name), ZSTR_LEN(name));
+
+	if (property) {
+		zend_throw_error(NULL, "Cannot unset property %s::$%s", ZSTR_VAL(std->ce->name), property->name);
+		return;
+	}
+	zend_std_unset_property(std, name, cache);
+}
+
+/* var_dump, json_encode and foreach see present values. */
+static HashTable *get_properties(zend_object *std)
+{
+	bridge_object *object = bridge_object_of(std);
+	const bridge_class *class = class_of(object);
+
+	for (uint32_t n = 0; n < class->property_count; n++) {
+		const bridge_property *property = &class->properties[n];
+		zval value, former, *place;
+		if (property->real) {
+			continue;
+		}
+		read_virtual(object, property, &value);
+		place = OBJ_PROP_NUM(std, property->slot);
+		ZVAL_COPY_VALUE(&former, place);
+		ZVAL_COPY_VALUE(place, &value);
+		zval_ptr_dtor(&former);
+	}
+	return zend_std_get_properties(std);
+}
+
+static int refuse_serialize(zval *object, unsigned char **buffer, size_t *length, zend_serialize_data *data)
+{
+	(void)buffer; (void)length; (void)data;
+	zend_throw_exception_ex(bridge_entries[CLASS_EventException], 0,
+		"%s instances are not serializable", ZSTR_VAL(Z_OBJCE_P(object)->name));
+	return FAILURE;
+}
+
+static int refuse_unserialize(zval *object, zend_class_entry *entry, const unsigned char *buffer,
+                              size_t length, zend_unserialize_data *data)
+{
+	(void)object; (void)buffer; (void)length; (void)data;
+	zend_throw_exception_ex(bridge_entries[CLASS_EventException], 0,
+		"%s instances cannot be unserialized", ZSTR_VAL(entry->name));
+	return FAILURE;
+}
+
+void bridge_startup_objects(void)
+{
+	memcpy(&handlers, &std_object_handlers, sizeof handlers);
+	handlers.offset = XtOffsetOf(bridge_object, std);
+	handlers.free_obj = free_object;
+	handlers.get_gc = get_gc;
+	handlers.read_property = read_property;
+	handlers.write_property = write_property;
+	handlers.get_property_ptr_ptr = property_pointer;
+	handlers.has_property = has_property;
+	handlers.unset_property = unset_property;
+	handlers.get_properties = get_properties;
+	handlers.clone_obj = NULL;
+}
+
+void bridge_setup_class(zend_class_entry *entry, uint32_t class_id)
+{
+	if (class_id == CLASS_EventException) {
+		return; /* an ordinary PHP object */
+	}
+	entry->create_object = bridge_create_object;
+	entry->serialize = refuse_serialize;
+	entry->unserialize = refuse_unserialize;
+}

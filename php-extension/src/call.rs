@@ -1,0 +1,328 @@
+//! One call of a method, as the classes see it: arguments in, an answer out.
+
+use std::ptr::NonNull;
+use std::rc::Rc;
+use std::time::Duration;
+
+use crate::bridge::RawObject;
+use crate::object::{Held, Identity, Object};
+
+/// An argument, read by the rules of the parameter's type.
+#[derive(Clone)]
+pub(crate) enum Argument<'a> {
+    /// It was not given.
+    Unset,
+    Null,
+    Bool(bool),
+    Int(i64),
+    Float(f64),
+    String(&'a [u8]),
+    Array(Vec<(Argument<'a>, Argument<'a>)>),
+    /// An object of the extension's; without a value before its constructor.
+    Object(Option<Held>),
+    /// Something with a descriptor.
+    Descriptor(Descriptor),
+    /// A callable, or data of any type, which C keeps.
+    Other,
+}
+
+/// A descriptor, and what PHP knows it by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Descriptor {
+    /// Of a stream: callbacks get the stream.
+    Stream(i32),
+    /// A number, which callbacks get again.
+    Number(i32),
+    /// Of a `Socket`: callbacks get the number, as under PECL.
+    Socket(i32),
+    /// Of a `Socket` that is closed or has failed.
+    Dead,
+}
+
+impl Descriptor {
+    /// The number; none of a dead socket.
+    pub(crate) fn number(self) -> Option<i32> {
+        match self {
+            Self::Stream(number) | Self::Number(number) | Self::Socket(number) => Some(number),
+            Self::Dead => None,
+        }
+    }
+}
+
+impl Argument<'_> {
+    /// What C found, with the number of its origin.
+    pub(crate) fn descriptor(number: i32, origin: u32) -> Self {
+        match origin {
+            1 => Self::Descriptor(Descriptor::Stream(number)),
+            2 => Self::Descriptor(Descriptor::Number(number)),
+            3 => Self::Descriptor(Descriptor::Socket(number)),
+            4 => Self::Descriptor(Descriptor::Dead),
+            _ => Self::Null,
+        }
+    }
+
+    /// Whether it was left out or is null.
+    pub(crate) fn is_null(&self) -> bool {
+        matches!(self, Self::Unset | Self::Null)
+    }
+}
+
+/// A key of an array.
+pub(crate) enum Key {
+    /// The next free number.
+    Next,
+    Int(i64),
+    String(Vec<u8>),
+}
+
+/// What PHP gets.
+pub(crate) enum Value {
+    Void,
+    Null,
+    Bool(bool),
+    Int(i64),
+    Float(f64),
+    String(Vec<u8>),
+    Array(Vec<(Key, Value)>),
+    /// A new object with this value.
+    New(Held),
+    /// An object that is there.
+    Object(Identity),
+    /// What a slot of an object holds.
+    Slot(Identity, u32),
+    /// What a property of an object holds, by its place in the class's list.
+    Data(Identity, u32),
+    /// An element of the list in a slot.
+    Item(Identity, u32, usize),
+    /// A `Socket` that owns the descriptor.
+    Socket(i32),
+}
+
+impl Value {
+    pub(crate) fn text(text: impl AsRef<[u8]>) -> Self {
+        Self::String(text.as_ref().to_vec())
+    }
+
+    /// A list of texts.
+    pub(crate) fn list<T: AsRef<[u8]>>(texts: impl IntoIterator<Item = T>) -> Self {
+        let texts = texts.into_iter().map(|text| (Key::Next, Self::text(text)));
+        Self::Array(texts.collect())
+    }
+}
+
+/// What becomes of a slot or property when Rust has returned.
+pub(crate) enum Keep {
+    Argument { slot: u32, argument: u32 },
+    Append { slot: u32, argument: u32 },
+    Clear { slot: u32 },
+    Data { property: u32, argument: u32 },
+}
+
+/// Why a call failed.
+pub(crate) enum Failure {
+    /// A warning; the method returns false.
+    Warning(String),
+    /// A warning; the method returns something else.
+    WarningAnd(String, Value),
+    /// `Exception`.
+    Exception(String),
+    /// `EventException`.
+    EventException(String),
+    /// `Error`.
+    Error(String),
+    /// `TypeError` about an argument, counted from 1: "must be …".
+    Type(u32, String),
+    /// `ValueError` about an argument, counted from 1.
+    Value(u32, String),
+}
+
+impl Failure {
+    /// What the method returns.
+    pub(crate) fn value(&self) -> Value {
+        match self {
+            Self::Warning(_) => Value::Bool(false),
+            Self::WarningAnd(_, value) => match value {
+                Value::Null => Value::Null,
+                Value::Int(number) => Value::Int(*number),
+                Value::Bool(truth) => Value::Bool(*truth),
+                _ => Value::Void,
+            },
+            _ => Value::Void,
+        }
+    }
+
+    /// The kind's number in C, the argument and the message.
+    pub(crate) fn parts(self) -> (u32, u32, String) {
+        match self {
+            Self::Warning(text) | Self::WarningAnd(text, _) => (1, 0, text),
+            Self::Exception(text) => (2, 0, text),
+            Self::EventException(text) => (3, 0, text),
+            Self::Error(text) => (4, 0, text),
+            Self::Type(argument, text) => (5, argument, text),
+            Self::Value(argument, text) => (6, argument, text),
+        }
+    }
+}
+
+/// A failed call of the library is a warning with its reason.
+impl From<php_event::Error> for Failure {
+    fn from(error: php_event::Error) -> Self {
+        Self::Warning(error.reason().to_string())
+    }
+}
+
+/// One call of a method.
+pub(crate) struct Call<'a> {
+    held: Option<Held>,
+    identity: Identity,
+    arguments: Vec<Argument<'a>>,
+    pub(crate) keep: Vec<Keep>,
+    pub(crate) out: Vec<(usize, Value)>,
+    pub(crate) constructed: Option<Held>,
+    pub(crate) warning: Option<String>,
+}
+
+impl<'a> Call<'a> {
+    pub(crate) fn new(
+        object: Option<NonNull<RawObject>>,
+        held: Option<Held>,
+        arguments: Vec<Argument<'a>>,
+    ) -> Self {
+        let identity = held.as_ref().map_or_else(Identity::default, |held| held.identity().clone());
+        identity.set(object);
+        Self {
+            held,
+            identity,
+            arguments,
+            keep: Vec::new(),
+            out: Vec::new(),
+            constructed: None,
+            warning: None,
+        }
+    }
+
+    /// The object that the method is called on; for a static method one without an address, which
+    /// a new object may get.
+    pub(crate) fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// The value of the object that the method is called on.
+    ///
+    /// # Errors
+    /// An `Error`, when its constructor was never called.
+    pub(crate) fn this<T: Object>(&self) -> Result<Rc<T>, Failure> {
+        let value = self.held.as_ref().and_then(Held::value);
+        value.ok_or_else(not_constructed)
+    }
+
+    /// The object's value, or none before its constructor.
+    pub(crate) fn this_if_constructed<T: Object>(&self) -> Option<Rc<T>> {
+        self.held.as_ref().and_then(Held::value)
+    }
+
+    pub(crate) fn argument(&self, n: usize) -> &Argument<'a> {
+        self.arguments.get(n).unwrap_or(&Argument::Unset)
+    }
+
+    pub(crate) fn given(&self, n: usize) -> bool {
+        !matches!(self.argument(n), Argument::Unset)
+    }
+
+    /// The value of an argument that is an object of the extension's.
+    ///
+    /// # Errors
+    /// An `Error`, when its constructor was never called.
+    pub(crate) fn object<T: Object>(&self, n: usize) -> Result<Rc<T>, Failure> {
+        self.optional_object(n)?.ok_or_else(not_constructed)
+    }
+
+    /// The same where the argument may be null or left out.
+    pub(crate) fn optional_object<T: Object>(&self, n: usize) -> Result<Option<Rc<T>>, Failure> {
+        match self.argument(n) {
+            Argument::Object(held) => {
+                let value = held.as_ref().and_then(Held::value);
+                value.map(Some).ok_or_else(not_constructed)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    pub(crate) fn int(&self, n: usize) -> Option<i64> {
+        match self.argument(n) {
+            Argument::Int(number) => Some(*number),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn float(&self, n: usize) -> Option<f64> {
+        match self.argument(n) {
+            Argument::Float(number) => Some(*number),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn bool(&self, n: usize) -> Option<bool> {
+        match self.argument(n) {
+            Argument::Bool(truth) => Some(*truth),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn bytes(&self, n: usize) -> Option<&'a [u8]> {
+        match self.argument(n) {
+            Argument::String(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// A text argument. Bytes that are no UTF-8 have no meaning for what takes these.
+    ///
+    /// # Errors
+    /// A warning that says so.
+    pub(crate) fn text(&self, n: usize) -> Result<Option<&'a str>, Failure> {
+        let text = self.bytes(n).map(std::str::from_utf8).transpose();
+        text.map_err(|_| Failure::Warning(format!("Argument #{} is not valid UTF-8", n + 1)))
+    }
+
+    /// The descriptor of an argument; none for null.
+    pub(crate) fn descriptor(&self, n: usize) -> Option<Descriptor> {
+        match self.argument(n) {
+            Argument::Descriptor(descriptor) => Some(*descriptor),
+            _ => None,
+        }
+    }
+
+    /// Makes this the value of the constructed object, and keeps it a copy of the identity.
+    pub(crate) fn construct(&mut self, object: impl Object) -> Result<Value, Failure> {
+        self.constructed = Some(Held::new(&self.identity, object));
+        Ok(Value::Void)
+    }
+
+    /// Puts a copy of an argument into a slot, where the collector sees it.
+    pub(crate) fn keep(&mut self, slot: u32, argument: u32) {
+        self.keep.push(Keep::Argument { slot, argument });
+    }
+
+    /// True, or false with a warning.
+    ///
+    /// # Errors
+    /// The warning.
+    pub(crate) fn done<T>(&self, result: php_event::Result<T>) -> Result<Value, Failure> {
+        result?;
+        Ok(Value::Bool(true))
+    }
+}
+
+fn not_constructed() -> Failure {
+    Failure::Error("The object was not constructed: call parent::__construct() first".to_owned())
+}
+
+/// Seconds as the library takes them: what is below a microsecond, not finite or negative is now.
+pub(crate) fn seconds(seconds: f64) -> Duration {
+    if seconds.is_finite() && seconds > 0.0 {
+        Duration::try_from_secs_f64(seconds).unwrap_or(php_event::MAX_TIMEOUT)
+    } else {
+        Duration::ZERO
+    }
+}

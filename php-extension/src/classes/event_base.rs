@@ -1,0 +1,129 @@
+//! `EventBase`.
+
+use std::rc::Rc;
+use std::time::UNIX_EPOCH;
+
+use php_event::{EventBase, EventConfig, LoopFlags};
+
+use super::event::EventValue;
+use crate::bridge::Class;
+use crate::call::{Call, Failure, Value, seconds};
+use crate::object::Object;
+
+impl Object for EventBase {
+    fn class(&self) -> Class {
+        Class::EventBase
+    }
+}
+
+/// `__construct(?EventConfig $cfg = null)`
+pub(crate) fn construct(call: &mut Call) -> Result<Value, Failure> {
+    let base = match call.optional_object::<EventConfig>(0)? {
+        Some(config) => EventBase::with_config(&config),
+        None => EventBase::new(),
+    };
+    match base {
+        Ok(base) => call.construct(base),
+        Err(error) => Err(Failure::EventException(error.reason().into_owned())),
+    }
+}
+
+/// `getMethod(): string`
+pub(crate) fn get_method(call: &mut Call) -> Result<Value, Failure> {
+    let base = this(call)?;
+    Ok(Value::text(base.get_method()))
+}
+
+/// `getFeatures(): int`
+pub(crate) fn get_features(call: &mut Call) -> Result<Value, Failure> {
+    let base = this(call)?;
+    Ok(Value::Int(base.get_features().bits().into()))
+}
+
+/// `priorityInit(int $n_priorities): bool`
+pub(crate) fn priority_init(call: &mut Call) -> Result<Value, Failure> {
+    let base = this(call)?;
+    let priorities = i32::try_from(call.int(0).unwrap_or(0)).unwrap_or(i32::MAX);
+    call.done(base.priority_init(priorities))
+}
+
+/// `loop(int $flags = -1): bool`
+pub(crate) fn r#loop(call: &mut Call) -> Result<Value, Failure> {
+    let base = this(call)?;
+    let flags = match call.int(0) {
+        None | Some(-1) => LoopFlags::empty(),
+        Some(flags) => LoopFlags::from_bits_retain(i32::try_from(flags & 0xff).unwrap_or(0)),
+    };
+    call.done(base.r#loop(flags))
+}
+
+/// `dispatch(): bool`
+pub(crate) fn dispatch(call: &mut Call) -> Result<Value, Failure> {
+    let base = this(call)?;
+    call.done(base.dispatch())
+}
+
+/// `exit(float $timeout = 0): bool`
+pub(crate) fn exit(call: &mut Call) -> Result<Value, Failure> {
+    let base = this(call)?;
+    let timeout = call.float(0).filter(|timeout| *timeout != -1.0);
+    call.done(base.exit(timeout.map(seconds)))
+}
+
+/// `set(Event $event): bool`
+pub(crate) fn set(call: &mut Call) -> Result<Value, Failure> {
+    let base = this(call)?;
+    let event = call.object::<EventValue>(0)?.event()?;
+    call.done(base.set(&event))
+}
+
+/// `stop(): bool`
+pub(crate) fn stop(call: &mut Call) -> Result<Value, Failure> {
+    let base = this(call)?;
+    call.done(base.stop())
+}
+
+/// `gotStop(): bool`
+pub(crate) fn got_stop(call: &mut Call) -> Result<Value, Failure> {
+    Ok(Value::Bool(this(call)?.got_stop()))
+}
+
+/// `gotExit(): bool`
+pub(crate) fn got_exit(call: &mut Call) -> Result<Value, Failure> {
+    Ok(Value::Bool(this(call)?.got_exit()))
+}
+
+/// `getTimeOfDayCached(): float`
+pub(crate) fn get_time_of_day_cached(call: &mut Call) -> Result<Value, Failure> {
+    let time = this(call)?.get_time_of_day_cached()?;
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    Ok(Value::Float(since.as_secs_f64()))
+}
+
+/// `reInit(): bool`
+pub(crate) fn re_init(call: &mut Call) -> Result<Value, Failure> {
+    let base = this(call)?;
+    call.done(base.re_init())
+}
+
+/// `free(): void`
+pub(crate) fn free(call: &mut Call) -> Result<Value, Failure> {
+    this(call)?.free()?;
+    Ok(Value::Void)
+}
+
+/// `updateCacheTime(): bool`
+pub(crate) fn update_cache_time(call: &mut Call) -> Result<Value, Failure> {
+    let base = this(call)?;
+    call.done(base.update_cache_time())
+}
+
+/// `resume(): bool`
+pub(crate) fn resume(call: &mut Call) -> Result<Value, Failure> {
+    let base = this(call)?;
+    call.done(base.resume())
+}
+
+fn this(call: &Call) -> Result<Rc<EventBase>, Failure> {
+    call.this()
+}

@@ -1,0 +1,30 @@
+//! The classes, a file for each, as PECL has them.
+
+pub(crate) mod event;
+pub(crate) mod event_base;
+pub(crate) mod event_buffer;
+pub(crate) mod event_buffer_event;
+pub(crate) mod event_config;
+pub(crate) mod event_dns_base;
+pub(crate) mod event_exception;
+pub(crate) mod event_http;
+pub(crate) mod event_http_connection;
+pub(crate) mod event_http_request;
+pub(crate) mod event_listener;
+pub(crate) mod event_ssl_context;
+pub(crate) mod event_util;
+
+use crate::call::{Call, Failure, Value};
+
+/// Answers the read of a property that is no ordinary one.
+pub(crate) fn read_property(name: &str, call: &mut Call) -> Result<Value, Failure> {
+    match name {
+        "Event::pending" => Ok(event::pending_property(call)),
+        _ => Ok(Value::Null),
+    }
+}
+
+/// Answers the assignment to a property that is no ordinary one.
+pub(crate) fn write_property(_name: &str, _call: &mut Call) -> Result<Value, Failure> {
+    Ok(Value::Void)
+}
