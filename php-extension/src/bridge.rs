@@ -11,6 +11,7 @@
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::ffi::{CString, c_char, c_void};
+use std::os::fd::BorrowedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 use std::sync::LazyLock;
@@ -590,4 +591,12 @@ pub(crate) fn lent_event(
             callback(what, event);
         })
     }
+}
+
+/// Runs `work` on a descriptor that PHP lends for the length of this call.
+pub(crate) fn lend<T>(descriptor: i32, work: impl FnOnce(BorrowedFd<'_>) -> T) -> T {
+    // SAFETY: not negative, since C refuses such numbers. The argument of the running method keeps
+    // a stream or socket open; a bare number is the program's word that it is open, and a wrong
+    // one makes the system call fail.
+    work(unsafe { BorrowedFd::borrow_raw(descriptor) })
 }

@@ -1,43 +1,137 @@
-//! `EventUtil`.
+//! `EventUtil`: static methods alone.
 
-use crate::call::{Call, Failure, Value};
+use std::os::unix::ffi::OsStringExt as _;
+use std::time::Duration;
 
-/// `__construct()`
+use php_event::{EventUtil, SocketLevel, SocketName, SocketOption, SocketOptionValue};
+
+use crate::bridge;
+use crate::call::{Argument, Call, Descriptor, Failure, Value};
+
+/// `private __construct()`
 pub(crate) fn construct(_call: &mut Call) -> Result<Value, Failure> {
-    Err(Failure::Error("EventUtil::__construct is not there yet".to_owned()))
+    Ok(Value::Void)
 }
 
 /// `static getLastSocketErrno(?Socket $socket = null): int|false`
-pub(crate) fn get_last_socket_errno(_call: &mut Call) -> Result<Value, Failure> {
-    Err(Failure::Error("EventUtil::getLastSocketErrno is not there yet".to_owned()))
+pub(crate) fn get_last_socket_errno(call: &mut Call) -> Result<Value, Failure> {
+    if call.descriptor(0) == Some(Descriptor::Dead) {
+        return Ok(Value::Bool(false));
+    }
+    Ok(Value::Int(EventUtil::get_last_socket_errno().into()))
 }
 
 /// `static getLastSocketError(mixed $socket = null): string|false`
-pub(crate) fn get_last_socket_error(_call: &mut Call) -> Result<Value, Failure> {
-    Err(Failure::Error("EventUtil::getLastSocketError is not there yet".to_owned()))
+pub(crate) fn get_last_socket_error(call: &mut Call) -> Result<Value, Failure> {
+    if call.descriptor(0) == Some(Descriptor::Dead) {
+        return Ok(Value::Bool(false));
+    }
+    Ok(Value::text(EventUtil::get_last_socket_error()))
 }
 
 /// `static sslRandPoll(): bool`
-pub(crate) fn ssl_rand_poll(_call: &mut Call) -> Result<Value, Failure> {
-    Err(Failure::Error("EventUtil::sslRandPoll is not there yet".to_owned()))
+pub(crate) fn ssl_rand_poll(call: &mut Call) -> Result<Value, Failure> {
+    call.done(EventUtil::ssl_rand_poll())
 }
 
 /// `static getSocketName(mixed $socket, mixed &$address, mixed &$port = null): bool`
-pub(crate) fn get_socket_name(_call: &mut Call) -> Result<Value, Failure> {
-    Err(Failure::Error("EventUtil::getSocketName is not there yet".to_owned()))
+///
+/// Fills both, which PECL 3.1.5 means to and does not.
+pub(crate) fn get_socket_name(call: &mut Call) -> Result<Value, Failure> {
+    let Some(descriptor) = call.descriptor(0).and_then(Descriptor::number) else {
+        return Ok(Value::Bool(false));
+    };
+    let name = bridge::lend(descriptor, |fd| EventUtil::get_socket_name(&fd))?;
+    put_name(call, name);
+    Ok(Value::Bool(true))
+}
+
+/// Puts a name into the arguments `$address` and `$port`, which come after the first.
+pub(crate) fn put_name(call: &mut Call, name: SocketName) {
+    let first = usize::from(call.descriptor(0).is_some());
+    match name {
+        SocketName::Ip(address) => {
+            call.out.push((first, Value::text(address.ip().to_string())));
+            call.out.push((first + 1, Value::Int(address.port().into())));
+        }
+        SocketName::Path(path) => {
+            call.out.push((first, Value::String(path.into_os_string().into_vec())));
+        }
+        SocketName::Abstract(name) => {
+            call.out.push((first, Value::String([b"\0", &*name].concat())));
+        }
+        _ => call.out.push((first, Value::text(""))),
+    }
 }
 
 /// `static getSocketFd(mixed $socket): int`
-pub(crate) fn get_socket_fd(_call: &mut Call) -> Result<Value, Failure> {
-    Err(Failure::Error("EventUtil::getSocketFd is not there yet".to_owned()))
+pub(crate) fn get_socket_fd(call: &mut Call) -> Result<Value, Failure> {
+    let descriptor = call.descriptor(0).and_then(Descriptor::number);
+    Ok(Value::Int(descriptor.unwrap_or(-1).into()))
 }
 
 /// `static setSocketOption(mixed $socket, int $level, int $optname, mixed $optval): bool`
-pub(crate) fn set_socket_option(_call: &mut Call) -> Result<Value, Failure> {
-    Err(Failure::Error("EventUtil::setSocketOption is not there yet".to_owned()))
+pub(crate) fn set_socket_option(call: &mut Call) -> Result<Value, Failure> {
+    let Some(descriptor) = call.descriptor(0).and_then(Descriptor::number) else {
+        return Ok(Value::Bool(false));
+    };
+    let number = |n| i32::try_from(call.int(n).unwrap_or(-1)).unwrap_or(-1);
+    let (level, option) = (SocketLevel::from(number(1)), SocketOption::from(number(2)));
+    let value = value(call.argument(3), option)?;
+    let set = bridge::lend(descriptor, |fd| EventUtil::set_socket_option(&fd, level, option, value));
+    call.done(set)
+}
+
+fn value(given: &Argument<'_>, option: SocketOption) -> Result<SocketOptionValue, Failure> {
+    let seconds = |of: &str| match given {
+        Argument::Array(entries) => {
+            let entry = entries.iter().find(|(key, _)| {
+                matches!(key, Argument::String(name) if *name == of.as_bytes())
+            });
+            entry.and_then(|(_, value)| integer(value))
+        }
+        _ => None,
+    };
+    let missing = |key: &str| Failure::Warning(format!("no key \"{key}\" passed in optval"));
+    if option == EventUtil::SO_LINGER {
+        let on = seconds("l_onoff").ok_or_else(|| missing("l_onoff"))?;
+        let time = seconds("l_linger").ok_or_else(|| missing("l_linger"))?;
+        let time = Duration::from_secs(u64::try_from(time).unwrap_or(0));
+        return Ok(SocketOptionValue::Linger((on != 0).then_some(time)));
+    }
+    if option == EventUtil::SO_RCVTIMEO || option == EventUtil::SO_SNDTIMEO {
+        let whole = seconds("sec").ok_or_else(|| missing("sec"))?;
+        let micros = seconds("usec").ok_or_else(|| missing("usec"))?;
+        let time = Duration::from_secs(u64::try_from(whole).unwrap_or(0))
+            + Duration::from_micros(u64::try_from(micros).unwrap_or(0));
+        return Ok(SocketOptionValue::Timeout(time));
+    }
+    let number = integer(given).unwrap_or(0);
+    Ok(SocketOptionValue::Int(i32::try_from(number).unwrap_or(i32::MAX)))
+}
+
+/// A value as PHP makes an int of it.
+fn integer(value: &Argument<'_>) -> Option<i64> {
+    match value {
+        Argument::Int(number) => Some(*number),
+        Argument::Bool(truth) => Some((*truth).into()),
+        #[expect(clippy::cast_possible_truncation, reason = "PHP cuts fractions, too")]
+        Argument::Float(number) => Some(*number as i64),
+        Argument::String(text) => {
+            let digits = std::str::from_utf8(text).ok()?.trim();
+            Some(digits.parse().unwrap_or(0))
+        }
+        Argument::Null => Some(0),
+        _ => None,
+    }
 }
 
 /// `static createSocket(int $fd): Socket|false`
-pub(crate) fn create_socket(_call: &mut Call) -> Result<Value, Failure> {
-    Err(Failure::Error("EventUtil::createSocket is not there yet".to_owned()))
+///
+/// The `Socket` owns the descriptor from now on.
+pub(crate) fn create_socket(call: &mut Call) -> Result<Value, Failure> {
+    match call.int(0).and_then(|number| i32::try_from(number).ok()) {
+        Some(number) if number >= 0 => Ok(Value::Socket(number)),
+        _ => Err(Failure::Warning("Invalid descriptor: give a number from 0 on".to_owned())),
+    }
 }

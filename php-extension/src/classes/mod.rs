@@ -20,6 +20,8 @@ use crate::call::{Call, Failure, Value};
 pub(crate) fn read_property(name: &str, call: &mut Call) -> Result<Value, Failure> {
     match name {
         "Event::pending" => Ok(event::pending_property(call)),
+        "EventBuffer::length" => Ok(event_buffer::length_property(call)),
+        "EventBuffer::contiguous_space" => Ok(event_buffer::contiguous_space_property(call)),
         _ => Ok(Value::Null),
     }
 }
