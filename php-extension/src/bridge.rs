@@ -11,7 +11,7 @@
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::ffi::{CString, c_char, c_void};
-use std::os::fd::BorrowedFd;
+use std::os::fd::{BorrowedFd, FromRawFd as _, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 use std::sync::LazyLock;
@@ -599,4 +599,11 @@ pub(crate) fn lend<T>(descriptor: i32, work: impl FnOnce(BorrowedFd<'_>) -> T) -
     // a stream or socket open; a bare number is the program's word that it is open, and a wrong
     // one makes the system call fail.
     work(unsafe { BorrowedFd::borrow_raw(descriptor) })
+}
+
+/// Closes a descriptor that was given to PHP and that PHP did not take.
+pub(crate) fn close(descriptor: i32) {
+    // SAFETY: `accept` made it and gave it to nobody but a callback that did not run or threw, as
+    // under PECL, which closes it then, too.
+    drop(unsafe { OwnedFd::from_raw_fd(descriptor) });
 }

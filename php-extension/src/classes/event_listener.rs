@@ -1,43 +1,177 @@
 //! `EventListener`.
 
-use crate::call::{Call, Failure, Value};
+use std::net::SocketAddr;
+use std::os::fd::IntoRawFd as _;
+
+use php_event::stream::Stream;
+use php_event::{EventBase, EventListener, ListenerFlags, ListenerTarget};
+
+use super::event_util::name_values;
+use crate::bridge::{self, Class};
+use crate::call::{Argument, Call, Descriptor, Failure, Key, Value};
+use crate::object::{Called, Held, Identity, Object};
+
+/// The slots of a listener.
+const CALLBACK: u32 = 1;
+const DATA: u32 = 2;
+const ERROR_CALLBACK: u32 = 3;
+const SOCKET: u32 = 0;
+
+impl Object for EventListener {
+    fn class(&self) -> Class {
+        Class::EventListener
+    }
+
+    fn is_pending(&self) -> bool {
+        self.fd().is_some()
+    }
+}
 
 /// `__construct(EventBase $base, callable $cb, mixed $data, int $flags, int $backlog, mixed $target)`
-pub(crate) fn construct(_call: &mut Call) -> Result<Value, Failure> {
-    Err(Failure::Error("EventListener::__construct is not there yet".to_owned()))
+pub(crate) fn construct(call: &mut Call) -> Result<Value, Failure> {
+    let base = call.object::<EventBase>(0)?;
+    let flags = i64::from(u32::MAX) & call.int(3).unwrap_or(0);
+    // Locks and inherited descriptors have no meaning here, and unknown bits none anywhere.
+    let flags = u32::try_from(flags).unwrap_or(0);
+    let flags = ListenerFlags::from_bits_truncate(flags) & !ListenerFlags::THREADSAFE;
+    let backlog = i32::try_from(call.int(4).unwrap_or(-1)).unwrap_or(i32::MAX);
+    let target = target(call)?;
+    let identity = call.identity().clone();
+    let accepted = move |listener: &EventListener, stream, peer| {
+        accept(&identity, listener, stream, peer);
+    };
+    match EventListener::new(&base, accepted, flags, backlog, target) {
+        Ok(listener) => {
+            call.keep(CALLBACK, 1);
+            call.keep(DATA, 2);
+            call.keep(SOCKET, 5);
+            call.construct(listener)
+        }
+        Err(error) => Err(Failure::Exception(error.reason().into_owned())),
+    }
+}
+
+/// What the listener listens on: an address, or a socket, of which it gets a descriptor of its own.
+fn target(call: &Call) -> Result<ListenerTarget, Failure> {
+    match call.argument(5) {
+        Argument::String(address) => {
+            let address = String::from_utf8_lossy(address);
+            // PECL takes the prefix in any case.
+            let unix = address.get(..5).filter(|prefix| prefix.eq_ignore_ascii_case("unix:"));
+            Ok(match unix.and_then(|prefix| address.get(prefix.len()..)) {
+                Some(path) => ListenerTarget::from(format!("unix:{path}")),
+                None => ListenerTarget::from(address.into_owned()),
+            })
+        }
+        Argument::Descriptor(descriptor) => {
+            let number = descriptor.number().filter(|_| *descriptor != Descriptor::Dead);
+            let dead = || Failure::Exception("The socket is closed, or has failed".to_owned());
+            let number = number.ok_or_else(dead)?;
+            let own = bridge::lend(number, |fd| fd.try_clone_to_owned());
+            own.map(ListenerTarget::from)
+                .map_err(|error| Failure::Exception(error.to_string()))
+        }
+        _ => Err(Failure::Exception("Give an address or a socket".to_owned())),
+    }
+}
+
+/// A connection goes to PHP as a number, which the callback owns.
+fn accept(identity: &Identity, listener: &EventListener, stream: Stream, peer: Option<SocketAddr>) {
+    let Ok(descriptor) = stream.into_fd() else {
+        return;
+    };
+    let number = descriptor.into_raw_fd();
+    let address = peer.map_or(Value::Null, |peer| {
+        let ip = Value::text(peer.ip().to_string());
+        let port = Value::Int(peer.port().into());
+        Value::Array(vec![(Key::Next, ip), (Key::Next, port)])
+    });
+    let arguments = vec![
+        Value::Object(identity.clone()),
+        Value::Int(number.into()),
+        address,
+        Value::Slot(identity.clone(), DATA),
+    ];
+    match identity.call(CALLBACK, arguments) {
+        Called::Returned => {}
+        // Nobody has it: it is closed, where PECL leaves it open.
+        Called::NotCallable => bridge::close(number),
+        Called::Ended => {
+            bridge::close(number);
+            listener.disable().ok();
+            stop(listener);
+        }
+    }
+}
+
+fn stop(listener: &EventListener) {
+    if let Ok(base) = listener.get_base() {
+        base.stop().ok();
+    }
 }
 
 /// `free(): void`
-pub(crate) fn free(_call: &mut Call) -> Result<Value, Failure> {
-    Err(Failure::Error("EventListener::free is not there yet".to_owned()))
+pub(crate) fn free(call: &mut Call) -> Result<Value, Failure> {
+    if let Some(listener) = call.this_if_constructed::<EventListener>() {
+        listener.free();
+    }
+    Ok(Value::Void)
 }
 
 /// `enable(): bool`
-pub(crate) fn enable(_call: &mut Call) -> Result<Value, Failure> {
-    Err(Failure::Error("EventListener::enable is not there yet".to_owned()))
+pub(crate) fn enable(call: &mut Call) -> Result<Value, Failure> {
+    let listener = call.this::<EventListener>()?;
+    call.done(listener.enable())
 }
 
 /// `disable(): bool`
-pub(crate) fn disable(_call: &mut Call) -> Result<Value, Failure> {
-    Err(Failure::Error("EventListener::disable is not there yet".to_owned()))
+pub(crate) fn disable(call: &mut Call) -> Result<Value, Failure> {
+    let listener = call.this::<EventListener>()?;
+    call.done(listener.disable())
 }
 
 /// `setCallback(callable $cb, mixed $arg = null): void`
-pub(crate) fn set_callback(_call: &mut Call) -> Result<Value, Failure> {
-    Err(Failure::Error("EventListener::setCallback is not there yet".to_owned()))
+///
+/// Without `$arg` the data stays.
+pub(crate) fn set_callback(call: &mut Call) -> Result<Value, Failure> {
+    call.this::<EventListener>()?;
+    call.keep(CALLBACK, 0);
+    if !call.argument(1).is_null() {
+        call.keep(DATA, 1);
+    }
+    Ok(Value::Void)
 }
 
 /// `setErrorCallback(callable $cb): void`
-pub(crate) fn set_error_callback(_call: &mut Call) -> Result<Value, Failure> {
-    Err(Failure::Error("EventListener::setErrorCallback is not there yet".to_owned()))
+pub(crate) fn set_error_callback(call: &mut Call) -> Result<Value, Failure> {
+    let listener = call.this::<EventListener>()?;
+    let identity = call.identity().clone();
+    listener.set_error_callback(move |listener| {
+        let arguments = vec![Value::Object(identity.clone()), Value::Slot(identity.clone(), DATA)];
+        if identity.call(ERROR_CALLBACK, arguments) == Called::Ended {
+            listener.disable().ok();
+            stop(listener);
+        }
+    })?;
+    call.keep(ERROR_CALLBACK, 0);
+    Ok(Value::Void)
 }
 
 /// `getBase(): EventBase`
-pub(crate) fn get_base(_call: &mut Call) -> Result<Value, Failure> {
-    Err(Failure::Error("EventListener::getBase is not there yet".to_owned()))
+pub(crate) fn get_base(call: &mut Call) -> Result<Value, Failure> {
+    let base = call.this::<EventListener>()?.get_base()?;
+    Ok(Value::New(Held::new(&Identity::default(), base)))
 }
 
 /// `getSocketName(mixed &$address, mixed &$port): bool`
-pub(crate) fn get_socket_name(_call: &mut Call) -> Result<Value, Failure> {
-    Err(Failure::Error("EventListener::getSocketName is not there yet".to_owned()))
+pub(crate) fn get_socket_name(call: &mut Call) -> Result<Value, Failure> {
+    let name = call.this::<EventListener>()?.get_socket_name()?;
+    call.out.extend(name_values(name).into_iter().enumerate());
+    Ok(Value::Bool(true))
+}
+
+/// The property `fd`.
+pub(crate) fn fd_property(call: &Call) -> Value {
+    let fd = call.this_if_constructed::<EventListener>().and_then(|listener| listener.fd());
+    fd.map_or(Value::Null, |fd| Value::Int(fd.into()))
 }

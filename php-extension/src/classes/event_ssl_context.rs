@@ -1,18 +1,133 @@
-//! `EventSslContext`.
+//! `EventSslContext`, with PHP's defaults: nothing is verified unless asked.
 
-use crate::call::{Call, Failure, Value};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+
+use php_event::{EventSslContext, SslMethod, SslOption, SslValue, SslVersion};
+
+use crate::bridge::Class;
+use crate::call::{Argument, Call, Failure, Value};
+use crate::object::Object;
+
+impl Object for EventSslContext {
+    fn class(&self) -> Class {
+        Class::EventSslContext
+    }
+}
+
+const METHODS: [SslMethod; 6] = [
+    SslMethod::TlsClient,
+    SslMethod::TlsServer,
+    SslMethod::Tlsv11Client,
+    SslMethod::Tlsv11Server,
+    SslMethod::Tlsv12Client,
+    SslMethod::Tlsv12Server,
+];
+
+const OPTIONS: [SslOption; 17] = [
+    SslOption::LocalCert,
+    SslOption::LocalPk,
+    SslOption::Passphrase,
+    SslOption::CaFile,
+    SslOption::CaPath,
+    SslOption::AllowSelfSigned,
+    SslOption::VerifyPeer,
+    SslOption::VerifyDepth,
+    SslOption::Ciphers,
+    SslOption::NoSslv2,
+    SslOption::NoSslv3,
+    SslOption::NoTlsv1,
+    SslOption::NoTlsv1_1,
+    SslOption::NoTlsv1_2,
+    SslOption::CipherServerPreference,
+    SslOption::RequireClientCert,
+    SslOption::VerifyClientOnce,
+];
+
+const VERSIONS: [SslVersion; 5] = [
+    SslVersion::Ssl3,
+    SslVersion::Tls1,
+    SslVersion::Tls1_1,
+    SslVersion::Tls1_2,
+    SslVersion::Tls1_3,
+];
 
 /// `__construct(int $method, array $options)`
-pub(crate) fn construct(_call: &mut Call) -> Result<Value, Failure> {
-    Err(Failure::Error("EventSslContext::__construct is not there yet".to_owned()))
+pub(crate) fn construct(call: &mut Call) -> Result<Value, Failure> {
+    let number = call.int(0).unwrap_or(0);
+    let Some(method) = METHODS.into_iter().find(|method| i64::from(method.number()) == number) else {
+        return Err(Failure::EventException(format!("{number} is no method of this OpenSSL")));
+    };
+    let mut options = Vec::new();
+    if let Argument::Array(entries) = call.argument(1) {
+        for (key, value) in entries {
+            // PECL ignores keys that are names.
+            if let Argument::Int(number) = key {
+                options.push((option(*number)?, value_of(value)));
+            }
+        }
+    }
+    match EventSslContext::with_php_defaults(method, &options) {
+        Ok(context) => call.construct(context),
+        Err(error) => Err(Failure::EventException(error.reason().into_owned())),
+    }
+}
+
+fn option(number: i64) -> Result<SslOption, Failure> {
+    let option = OPTIONS.into_iter().find(|option| i64::from(option.number()) == number);
+    let unknown = || Failure::EventException(format!("{number} is no option: give EventSslContext::OPT_*"));
+    option.ok_or_else(unknown)
+}
+
+fn value_of(value: &Argument<'_>) -> SslValue {
+    match value {
+        Argument::Int(number) => SslValue::Int(*number),
+        Argument::String(text) => SslValue::Text(OsStr::from_bytes(text).to_owned()),
+        Argument::Bool(truth) => SslValue::Bool(*truth),
+        _ => SslValue::Bool(false),
+    }
 }
 
 /// `setMinProtoVersion(int $proto): bool`
-pub(crate) fn set_min_proto_version(_call: &mut Call) -> Result<Value, Failure> {
-    Err(Failure::Error("EventSslContext::setMinProtoVersion is not there yet".to_owned()))
+pub(crate) fn set_min_proto_version(call: &mut Call) -> Result<Value, Failure> {
+    let context = call.this::<EventSslContext>()?;
+    let version = version(call.int(0))?;
+    call.done(context.set_min_proto_version(version))
 }
 
 /// `setMaxProtoVersion(int $proto): bool`
-pub(crate) fn set_max_proto_version(_call: &mut Call) -> Result<Value, Failure> {
-    Err(Failure::Error("EventSslContext::setMaxProtoVersion is not there yet".to_owned()))
+pub(crate) fn set_max_proto_version(call: &mut Call) -> Result<Value, Failure> {
+    let context = call.this::<EventSslContext>()?;
+    let version = version(call.int(0))?;
+    call.done(context.set_max_proto_version(version))
+}
+
+fn version(number: Option<i64>) -> Result<SslVersion, Failure> {
+    let version = VERSIONS.into_iter().find(|version| Some(i64::from(version.number())) == number);
+    let unknown = || Failure::Warning("Unknown protocol version: give EventSslContext::*_VERSION".to_owned());
+    version.ok_or_else(unknown)
+}
+
+/// The properties `local_cert` and `local_pk`.
+pub(crate) fn path_property(call: &Call, is_key: bool) -> Value {
+    let context = call.this_if_constructed::<EventSslContext>();
+    let path = context.and_then(|context| match is_key {
+        true => context.local_pk(),
+        false => context.local_cert(),
+    });
+    path.map_or(Value::Null, |path| Value::text(path.as_os_str().as_bytes()))
+}
+
+/// An assignment to one of them, which loads the file.
+pub(crate) fn set_path_property(call: &mut Call, is_key: bool) -> Result<Value, Failure> {
+    let context = call.this::<EventSslContext>()?;
+    let Some(path) = call.bytes(0) else {
+        return Err(Failure::Warning("The path of a PEM file is expected".to_owned()));
+    };
+    let path = OsStr::from_bytes(path);
+    match is_key {
+        true => context.set_local_pk(path)?,
+        false => context.set_local_cert(path)?,
+    }
+    Ok(Value::Void)
 }

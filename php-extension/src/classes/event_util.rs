@@ -42,25 +42,21 @@ pub(crate) fn get_socket_name(call: &mut Call) -> Result<Value, Failure> {
         return Ok(Value::Bool(false));
     };
     let name = bridge::lend(descriptor, |fd| EventUtil::get_socket_name(&fd))?;
-    put_name(call, name);
+    let values = name_values(name).into_iter().enumerate();
+    call.out.extend(values.map(|(n, value)| (n + 1, value)));
     Ok(Value::Bool(true))
 }
 
-/// Puts a name into the arguments `$address` and `$port`, which come after the first.
-pub(crate) fn put_name(call: &mut Call, name: SocketName) {
-    let first = usize::from(call.descriptor(0).is_some());
+/// A socket's name as PHP's `$address`, and `$port` where it has one.
+pub(crate) fn name_values(name: SocketName) -> Vec<Value> {
     match name {
         SocketName::Ip(address) => {
-            call.out.push((first, Value::text(address.ip().to_string())));
-            call.out.push((first + 1, Value::Int(address.port().into())));
+            let port = Value::Int(address.port().into());
+            vec![Value::text(address.ip().to_string()), port]
         }
-        SocketName::Path(path) => {
-            call.out.push((first, Value::String(path.into_os_string().into_vec())));
-        }
-        SocketName::Abstract(name) => {
-            call.out.push((first, Value::String([b"\0", &*name].concat())));
-        }
-        _ => call.out.push((first, Value::text(""))),
+        SocketName::Path(path) => vec![Value::String(path.into_os_string().into_vec())],
+        SocketName::Abstract(name) => vec![Value::String([b"\0", &*name].concat())],
+        _ => vec![Value::text("")],
     }
 }
 

@@ -20,6 +20,9 @@ use crate::call::{Call, Failure, Value};
 pub(crate) fn read_property(name: &str, call: &mut Call) -> Result<Value, Failure> {
     match name {
         "Event::pending" => Ok(event::pending_property(call)),
+        "EventListener::fd" => Ok(event_listener::fd_property(call)),
+        "EventSslContext::local_cert" => Ok(event_ssl_context::path_property(call, false)),
+        "EventSslContext::local_pk" => Ok(event_ssl_context::path_property(call, true)),
         "EventBuffer::length" => Ok(event_buffer::length_property(call)),
         "EventBuffer::contiguous_space" => Ok(event_buffer::contiguous_space_property(call)),
         _ => Ok(Value::Null),
@@ -27,6 +30,10 @@ pub(crate) fn read_property(name: &str, call: &mut Call) -> Result<Value, Failur
 }
 
 /// Answers the assignment to a property that is no ordinary one.
-pub(crate) fn write_property(_name: &str, _call: &mut Call) -> Result<Value, Failure> {
-    Ok(Value::Void)
+pub(crate) fn write_property(name: &str, call: &mut Call) -> Result<Value, Failure> {
+    match name {
+        "EventSslContext::local_cert" => event_ssl_context::set_path_property(call, false),
+        "EventSslContext::local_pk" => event_ssl_context::set_path_property(call, true),
+        _ => Ok(Value::Void),
+    }
 }
