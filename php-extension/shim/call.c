@@ -289,6 +289,7 @@ void bridge_invoke(const bridge_method *method, zend_execute_data *execute_data,
 			ZEND_TRY_ASSIGN_REF_TMP(ZEND_CALL_ARG(execute_data, n + 1), &value);
 		}
 	}
+	bridge_release();
 	bridge_raise(&frame);
 	bridge_finish();
 }

@@ -157,10 +157,38 @@ static bool stream_descriptor(zval *of, bridge_value *to)
 	return true;
 }
 
-/* Reads what has a descriptor; false after an exception. */
+void *bridge_hold(zval *value)
+{
+	zval *held = malloc(sizeof *held);
+
+	if (!held) {
+		abort(); /* as PHP does without memory for itself */
+	}
+	ZVAL_COPY(held, value);
+	return held;
+}
+
+/* Lets go of what Rust gave up, and closes what it owned. No Rust frame is on the stack. */
+void bridge_release(void)
+{
+	bool close = false;
+	zval *held;
+
+	while ((held = php_event_next_released(&close))) {
+		if (close && Z_TYPE_P(held) == IS_RESOURCE) {
+			zend_list_close(Z_RES_P(held));
+		}
+		zval_ptr_dtor(held);
+		free(held);
+	}
+}
+
+/* Reads what has a descriptor; false after an exception. The zval goes along, as a
+ * number in `length`, for bridge_hold. */
 bool bridge_descriptor(zval *of, bridge_value *to)
 {
 	to->kind = BRIDGE_DESCRIPTOR;
+	to->length = (size_t)of;
 	to->as.number = -1;
 	to->n = BRIDGE_NO_DESCRIPTOR;
 	switch (Z_TYPE_P(of)) {

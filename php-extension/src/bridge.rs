@@ -11,12 +11,12 @@
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::ffi::{CString, c_char, c_void};
-use std::os::fd::{BorrowedFd, FromRawFd as _, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, FromRawFd as _, OwnedFd, RawFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
 use std::sync::LazyLock;
 
-use crate::call::{Argument, Call, Failure, Keep, Key, Value};
+use crate::call::{Argument, Call, Descriptor, Failure, Keep, Key, Value};
 use crate::classes;
 use crate::object::{Called, Held, Identity};
 
@@ -125,6 +125,7 @@ pub(crate) struct RawFrame {
 
 unsafe extern "C" {
     fn bridge_module() -> *mut ModuleEntry;
+    fn bridge_hold(value: *mut c_void) -> *mut c_void;
     fn bridge_call(
         object: *mut RawObject,
         slot: u32,
@@ -139,6 +140,8 @@ thread_local! {
     static MEMORY: RefCell<Memory> = RefCell::default();
     /// The handles that no PHP object has yet: those that are left at the end of a request belong
     /// to objects that a bailout kept from being made.
+    /// What is held no longer, and whether it is to be closed, until C takes it.
+    static RELEASED: RefCell<Vec<(*mut c_void, bool)>> = const { RefCell::new(Vec::new()) };
     static UNBOUND: RefCell<HashSet<*mut c_void>> = RefCell::default();
 }
 
@@ -325,7 +328,8 @@ unsafe fn argument<'a>(raw: &RawValue) -> Argument<'a> {
         DESCRIPTOR => {
             // SAFETY: the kind says which member C wrote.
             let number = unsafe { raw.payload.number };
-            Argument::descriptor(i32::try_from(number).unwrap_or(-1), raw.n)
+            let lender = Lender(ptr::with_exposed_provenance_mut(raw.length));
+            Argument::descriptor(i32::try_from(number).unwrap_or(-1), raw.n, lender)
         }
         ZVAL => Argument::Other,
         _ => Argument::Unset,
@@ -601,9 +605,77 @@ pub(crate) fn lend<T>(descriptor: i32, work: impl FnOnce(BorrowedFd<'_>) -> T) -
     work(unsafe { BorrowedFd::borrow_raw(descriptor) })
 }
 
-/// Closes a descriptor that was given to PHP and that PHP did not take.
+/// Closes a descriptor that PHP has given up, or did not take.
 pub(crate) fn close(descriptor: i32) {
-    // SAFETY: `accept` made it and gave it to nobody but a callback that did not run or threw, as
-    // under PECL, which closes it then, too.
+    // SAFETY: a number that a program gave with OPT_CLOSE_ON_FREE, or that a listener made for a
+    // callback that did not run or threw: nobody else closes it.
     drop(unsafe { OwnedFd::from_raw_fd(descriptor) });
+}
+
+/// The PHP value that a descriptor argument was read from.
+#[derive(Clone, Copy)]
+pub(crate) struct Lender(*mut c_void);
+
+/// A descriptor of PHP's, held open by a count of the stream or socket that it belongs to.
+pub(crate) struct LentSocket {
+    number: RawFd,
+    held: *mut c_void,
+    end: End,
+}
+
+/// What becomes of a lent descriptor when its last user goes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// PHP keeps it.
+    Leave,
+    /// Its stream is closed.
+    CloseStream,
+    /// It was a bare number, which is owned.
+    CloseNumber,
+}
+
+impl LentSocket {
+    /// None for a dead socket.
+    pub(crate) fn new(descriptor: Descriptor, lender: &Lender, close: bool) -> Option<Self> {
+        let number = descriptor.number()?;
+        let end = match (close, descriptor) {
+            (false, _) => End::Leave,
+            (true, Descriptor::Number(_)) => End::CloseNumber,
+            (true, _) => End::CloseStream,
+        };
+        // SAFETY: the argument's value, which C keeps for the length of the call.
+        let held = unsafe { bridge_hold(lender.0) };
+        Some(Self { number, held, end })
+    }
+}
+
+impl AsFd for LentSocket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        // SAFETY: not negative, since C refuses such numbers; `held` keeps a stream or socket open,
+        // unless the program closes it itself, as `lent_event` says.
+        unsafe { BorrowedFd::borrow_raw(self.number) }
+    }
+}
+
+impl Drop for LentSocket {
+    fn drop(&mut self) {
+        if self.end == End::CloseNumber {
+            close(self.number);
+        }
+        let close = self.end == End::CloseStream;
+        // Not here: a Rust frame is on the stack, and closing a stream may run PHP code.
+        RELEASED.with_borrow_mut(|released| released.push((self.held, close)));
+    }
+}
+
+/// # Safety
+/// Called by C, which owns what it gets.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn php_event_next_released(close: *mut bool) -> *mut c_void {
+    let Some((held, closes)) = RELEASED.with_borrow_mut(Vec::pop) else {
+        return ptr::null_mut();
+    };
+    // SAFETY: C's own variable.
+    unsafe { *close = closes };
+    held
 }

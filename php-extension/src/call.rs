@@ -4,7 +4,7 @@ use std::ptr::NonNull;
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::bridge::RawObject;
+use crate::bridge::{LentSocket, Lender, RawObject};
 use crate::object::{Held, Identity, Object};
 
 /// An argument, read by the rules of the parameter's type.
@@ -20,8 +20,8 @@ pub(crate) enum Argument<'a> {
     Array(Vec<(Argument<'a>, Argument<'a>)>),
     /// An object of the extension's; without a value before its constructor.
     Object(Option<Held>),
-    /// Something with a descriptor.
-    Descriptor(Descriptor),
+    /// Something with a descriptor, and what it belongs to.
+    Descriptor(Descriptor, Lender),
     /// A callable, or data of any type, which C keeps.
     Other,
 }
@@ -51,14 +51,15 @@ impl Descriptor {
 
 impl Argument<'_> {
     /// What C found, with the number of its origin.
-    pub(crate) fn descriptor(number: i32, origin: u32) -> Self {
-        match origin {
-            1 => Self::Descriptor(Descriptor::Stream(number)),
-            2 => Self::Descriptor(Descriptor::Number(number)),
-            3 => Self::Descriptor(Descriptor::Socket(number)),
-            4 => Self::Descriptor(Descriptor::Dead),
-            _ => Self::Null,
-        }
+    pub(crate) fn descriptor(number: i32, origin: u32, lender: Lender) -> Self {
+        let descriptor = match origin {
+            1 => Descriptor::Stream(number),
+            2 => Descriptor::Number(number),
+            3 => Descriptor::Socket(number),
+            4 => Descriptor::Dead,
+            _ => return Self::Null,
+        };
+        Self::Descriptor(descriptor, lender)
     }
 
     /// Whether it was left out or is null.
@@ -288,8 +289,24 @@ impl<'a> Call<'a> {
     /// The descriptor of an argument; none for null.
     pub(crate) fn descriptor(&self, n: usize) -> Option<Descriptor> {
         match self.argument(n) {
-            Argument::Descriptor(descriptor) => Some(*descriptor),
+            Argument::Descriptor(descriptor, _) => Some(*descriptor),
             _ => None,
+        }
+    }
+
+    /// A descriptor that holds its stream or socket open; `close` closes that at the end. None for
+    /// null.
+    ///
+    /// # Errors
+    /// A warning, when it is a dead socket.
+    pub(crate) fn lent_socket(&self, n: usize, close: bool) -> Result<Option<LentSocket>, Failure> {
+        match self.argument(n) {
+            Argument::Descriptor(descriptor, lender) => {
+                let dead = || Failure::Warning("The socket is closed, or has failed".to_owned());
+                let socket = LentSocket::new(*descriptor, lender, close);
+                socket.map(Some).ok_or_else(dead)
+            }
+            _ => Ok(None),
         }
     }
 

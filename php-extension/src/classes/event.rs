@@ -200,7 +200,7 @@ fn kind_of(call: &Call, what: i64) -> Result<(Kind, EventFlags), Failure> {
             return Err(Failure::EventException(text.to_owned()));
         }
         let number = match call.argument(1) {
-            Argument::Descriptor(descriptor) => descriptor.number().unwrap_or(-1),
+            Argument::Descriptor(descriptor, _) => descriptor.number().unwrap_or(-1),
             _ => -1,
         };
         let once = !flags.contains(EventFlags::PERSIST);

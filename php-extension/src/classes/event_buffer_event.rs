@@ -1,143 +1,416 @@
 //! `EventBufferEvent`.
 
-use crate::call::{Call, Failure, Value};
+use std::cell::Cell;
+use std::rc::Rc;
 
-/// `__construct(EventBase $base, mixed $socket = null, int $options = 0, ?callable $readcb = null, ?callable $writecb = null, ?callable $eventcb = null, mixed $arg = null)`
-pub(crate) fn construct(_call: &mut Call) -> Result<Value, Failure> {
-    Err(Failure::Error("EventBufferEvent::__construct is not there yet".to_owned()))
+use php_event::{
+    AddressFamily, BufferEventFlags, BufferEventOptions, Callbacks, EventBase, EventBuffer,
+    EventBufferEvent, EventDnsBase, EventFlags, EventSslContext, SslState,
+};
+
+use crate::bridge::Class;
+use crate::call::{Argument, Call, Failure, Keep, Key, Value, seconds};
+use crate::object::{Called, Held, Identity, Object};
+
+/// The slots: what is under a TLS filter, the callables and their argument, and the objects that
+/// the properties `input` and `output` give.
+const UNDER: u32 = 0;
+const READ: u32 = 1;
+const WRITE: u32 = 2;
+const EVENT: u32 = 3;
+const ARGUMENT: u32 = 4;
+const INPUT: u32 = 5;
+const OUTPUT: u32 = 6;
+
+/// What stands behind an `EventBufferEvent`.
+pub(crate) struct BufferEventValue {
+    pub(crate) bev: EventBufferEvent,
+    has_input: Cell<bool>,
+    has_output: Cell<bool>,
+}
+
+impl BufferEventValue {
+    pub(crate) fn new(bev: EventBufferEvent) -> Self {
+        Self {
+            bev,
+            has_input: Cell::new(false),
+            has_output: Cell::new(false),
+        }
+    }
+}
+
+impl Object for BufferEventValue {
+    fn class(&self) -> Class {
+        Class::EventBufferEvent
+    }
+
+    /// Whether a callback may come: it reads, or has something to write.
+    fn is_pending(&self) -> bool {
+        let reads = self.bev.get_enabled().is_ok_and(|enabled| enabled.contains(EventFlags::READ));
+        reads || self.bev.get_output().is_ok_and(|output| output.length() > 0)
+    }
+}
+
+/// `__construct(EventBase $base, mixed $socket = null, int $options = 0, ?callable $readcb = null,
+/// ?callable $writecb = null, ?callable $eventcb = null, mixed $arg = null)`
+pub(crate) fn construct(call: &mut Call) -> Result<Value, Failure> {
+    let base = call.object::<EventBase>(0)?;
+    let options = options(call.int(2));
+    let close = options.contains(BufferEventOptions::CLOSE_ON_FREE);
+    let bev = match call.lent_socket(1, close)? {
+        Some(socket) => EventBufferEvent::new(&base, socket, options),
+        None => EventBufferEvent::unconnected(&base, options),
+    };
+    let bev = bev.map_err(|error| Failure::EventException(error.reason().into_owned()))?;
+    bev.set_callbacks(callbacks(call, 3, call.identity()))?;
+    keep_callbacks(call, 3);
+    call.construct(BufferEventValue::new(bev))
+}
+
+/// The options that mean something here: locks do not.
+fn options(given: Option<i64>) -> BufferEventOptions {
+    let bits = i32::try_from(given.unwrap_or(0) & 0xff).unwrap_or(0);
+    let options = bits.try_into().map(BufferEventOptions::from_bits_truncate);
+    options.unwrap_or(BufferEventOptions::empty()) & !BufferEventOptions::THREADSAFE
+}
+
+/// The library's callbacks for those of three arguments that are not null.
+fn callbacks(call: &Call, first: usize, identity: &Identity) -> Callbacks {
+    let mut callbacks = Callbacks::new();
+    if !call.argument(first).is_null() {
+        let identity = identity.clone();
+        callbacks = callbacks.on_read(move |bev| data(&identity, READ, bev));
+    }
+    if !call.argument(first + 1).is_null() {
+        let identity = identity.clone();
+        callbacks = callbacks.on_write(move |bev| data(&identity, WRITE, bev));
+    }
+    if !call.argument(first + 2).is_null() {
+        let identity = identity.clone();
+        callbacks = callbacks.on_event(move |bev, events| happened(&identity, bev, events));
+    }
+    callbacks
+}
+
+fn data(identity: &Identity, slot: u32, bev: &EventBufferEvent) {
+    let arguments = vec![Value::Object(identity.clone()), argument(identity)];
+    finish(identity.call(slot, arguments), bev);
+}
+
+fn happened(identity: &Identity, bev: &EventBufferEvent, events: BufferEventFlags) {
+    let events = Value::Int(events.bits().into());
+    let arguments = vec![Value::Object(identity.clone()), events, argument(identity)];
+    finish(identity.call(EVENT, arguments), bev);
+}
+
+fn argument(identity: &Identity) -> Value {
+    Value::Slot(identity.clone(), ARGUMENT)
+}
+
+/// The loop ends when a callback threw; the buffer event stays as it is.
+fn finish(called: Called, bev: &EventBufferEvent) {
+    if called == Called::Ended {
+        bev.base().stop().ok();
+    }
+}
+
+/// Puts the callables and their argument where the collector sees them. Without an argument the
+/// former one stays.
+fn keep_callbacks(call: &mut Call, first: u32) {
+    for (slot, argument) in [(READ, first), (WRITE, first + 1), (EVENT, first + 2)] {
+        if call.argument(argument as usize).is_null() {
+            call.keep.push(Keep::Clear { slot });
+        } else {
+            call.keep(slot, argument);
+        }
+    }
+    if !call.argument(first as usize + 3).is_null() {
+        call.keep(ARGUMENT, first + 3);
+    }
 }
 
 /// `free(): void`
-pub(crate) fn free(_call: &mut Call) -> Result<Value, Failure> {
-    Err(Failure::Error("EventBufferEvent::free is not there yet".to_owned()))
+pub(crate) fn free(call: &mut Call) -> Result<Value, Failure> {
+    if let Some(this) = call.this_if_constructed::<BufferEventValue>() {
+        this.bev.free();
+        for slot in [UNDER, READ, WRITE, EVENT, ARGUMENT] {
+            call.keep.push(Keep::Clear { slot });
+        }
+    }
+    Ok(Value::Void)
 }
 
 /// `close(): void`
-pub(crate) fn close(_call: &mut Call) -> Result<Value, Failure> {
-    Err(Failure::Error("EventBufferEvent::close is not there yet".to_owned()))
+///
+/// True, or false without a descriptor; PECL declares void, and returns it, too.
+pub(crate) fn close(call: &mut Call) -> Result<Value, Failure> {
+    let this = call.this::<BufferEventValue>()?;
+    this.bev.close().ok();
+    Ok(Value::Void)
 }
 
 /// `connect(string $addr): bool`
-pub(crate) fn connect(_call: &mut Call) -> Result<Value, Failure> {
-    Err(Failure::Error("EventBufferEvent::connect is not there yet".to_owned()))
+pub(crate) fn connect(call: &mut Call) -> Result<Value, Failure> {
+    let bev = this(call)?;
+    let address = call.text(0)?.unwrap_or_default();
+    call.done(bev.connect(address))
 }
 
 /// `connectHost(?EventDnsBase $dns_base, string $hostname, int $port, int $family = 0): bool`
-pub(crate) fn connect_host(_call: &mut Call) -> Result<Value, Failure> {
-    Err(Failure::Error("EventBufferEvent::connectHost is not there yet".to_owned()))
+pub(crate) fn connect_host(call: &mut Call) -> Result<Value, Failure> {
+    let bev = this(call)?;
+    let dns = call.optional_object::<EventDnsBase>(0)?;
+    let host = call.text(1)?.unwrap_or_default();
+    let Some(port) = call.int(2).and_then(|port| u16::try_from(port).ok()) else {
+        return Err(Failure::Warning("Invalid port: give a number from 1 to 65535".to_owned()));
+    };
+    let family = i32::try_from(call.int(3).unwrap_or(0)).unwrap_or(-1);
+    let family = AddressFamily::from(family);
+    call.done(bev.connect_host(dns.as_deref(), host, port, family))
 }
 
 /// `getDnsErrorString(): string`
-pub(crate) fn get_dns_error_string(_call: &mut Call) -> Result<Value, Failure> {
-    Err(Failure::Error("EventBufferEvent::getDnsErrorString is not there yet".to_owned()))
+pub(crate) fn get_dns_error_string(call: &mut Call) -> Result<Value, Failure> {
+    let text = this(call)?.get_dns_error_string()?;
+    Ok(Value::text(text.unwrap_or_default()))
 }
 
 /// `setCallbacks(?callable $readcb, ?callable $writecb, ?callable $eventcb, mixed $arg = null): void`
-pub(crate) fn set_callbacks(_call: &mut Call) -> Result<Value, Failure> {
-    Err(Failure::Error("EventBufferEvent::setCallbacks is not there yet".to_owned()))
+pub(crate) fn set_callbacks(call: &mut Call) -> Result<Value, Failure> {
+    let bev = this(call)?;
+    bev.set_callbacks(callbacks(call, 0, call.identity()))?;
+    keep_callbacks(call, 0);
+    Ok(Value::Void)
 }
 
 /// `enable(int $events): bool`
-pub(crate) fn enable(_call: &mut Call) -> Result<Value, Failure> {
-    Err(Failure::Error("EventBufferEvent::enable is not there yet".to_owned()))
+pub(crate) fn enable(call: &mut Call) -> Result<Value, Failure> {
+    let bev = this(call)?;
+    let events = events(call.int(0));
+    call.done(bev.enable(events))
 }
 
 /// `disable(int $events): bool`
-pub(crate) fn disable(_call: &mut Call) -> Result<Value, Failure> {
-    Err(Failure::Error("EventBufferEvent::disable is not there yet".to_owned()))
+pub(crate) fn disable(call: &mut Call) -> Result<Value, Failure> {
+    let bev = this(call)?;
+    let events = events(call.int(0));
+    call.done(bev.disable(events))
+}
+
+fn events(given: Option<i64>) -> EventFlags {
+    let bits = i16::try_from(given.unwrap_or(0) & 6).unwrap_or(0);
+    EventFlags::from_bits_retain(bits)
 }
 
 /// `getEnabled(): int`
-pub(crate) fn get_enabled(_call: &mut Call) -> Result<Value, Failure> {
-    Err(Failure::Error("EventBufferEvent::getEnabled is not there yet".to_owned()))
+pub(crate) fn get_enabled(call: &mut Call) -> Result<Value, Failure> {
+    let enabled = this(call)?.get_enabled()?;
+    Ok(Value::Int(enabled.bits().into()))
 }
 
 /// `getInput(): EventBuffer`
-pub(crate) fn get_input(_call: &mut Call) -> Result<Value, Failure> {
-    Err(Failure::Error("EventBufferEvent::getInput is not there yet".to_owned()))
+pub(crate) fn get_input(call: &mut Call) -> Result<Value, Failure> {
+    let buffer = this(call)?.get_input()?;
+    Ok(view(buffer))
 }
 
 /// `getOutput(): EventBuffer`
-pub(crate) fn get_output(_call: &mut Call) -> Result<Value, Failure> {
-    Err(Failure::Error("EventBufferEvent::getOutput is not there yet".to_owned()))
+pub(crate) fn get_output(call: &mut Call) -> Result<Value, Failure> {
+    let buffer = this(call)?.get_output()?;
+    Ok(view(buffer))
+}
+
+/// A new object for a buffer that a connection has.
+pub(crate) fn view(buffer: EventBuffer) -> Value {
+    Value::New(Held::new(&Identity::default(), buffer))
 }
 
 /// `setWatermark(int $events, int $lowmark, int $highmark): void`
-pub(crate) fn set_watermark(_call: &mut Call) -> Result<Value, Failure> {
-    Err(Failure::Error("EventBufferEvent::setWatermark is not there yet".to_owned()))
+pub(crate) fn set_watermark(call: &mut Call) -> Result<Value, Failure> {
+    let bev = this(call)?;
+    let mark = |n| usize::try_from(call.int(n).unwrap_or(0)).unwrap_or(0);
+    bev.set_watermark(events(call.int(0)), mark(1), mark(2))?;
+    Ok(Value::Void)
 }
 
 /// `write(string $data): bool`
-pub(crate) fn write(_call: &mut Call) -> Result<Value, Failure> {
-    Err(Failure::Error("EventBufferEvent::write is not there yet".to_owned()))
+pub(crate) fn write(call: &mut Call) -> Result<Value, Failure> {
+    let bev = this(call)?;
+    call.done(bev.write(call.bytes(0).unwrap_or_default()))
 }
 
 /// `writeBuffer(EventBuffer $buf): bool`
-pub(crate) fn write_buffer(_call: &mut Call) -> Result<Value, Failure> {
-    Err(Failure::Error("EventBufferEvent::writeBuffer is not there yet".to_owned()))
+pub(crate) fn write_buffer(call: &mut Call) -> Result<Value, Failure> {
+    let bev = this(call)?;
+    let buffer = call.object::<EventBuffer>(0)?;
+    call.done(bev.write_buffer(&buffer))
 }
 
 /// `read(int $size): ?string`
-pub(crate) fn read(_call: &mut Call) -> Result<Value, Failure> {
-    Err(Failure::Error("EventBufferEvent::read is not there yet".to_owned()))
+pub(crate) fn read(call: &mut Call) -> Result<Value, Failure> {
+    let bev = this(call)?;
+    let size = usize::try_from(call.int(0).unwrap_or(0)).unwrap_or(0);
+    let bytes = bev.read(size)?.filter(|bytes| !bytes.is_empty());
+    Ok(bytes.map_or(Value::Null, Value::String))
 }
 
 /// `readBuffer(EventBuffer $buf): bool`
-pub(crate) fn read_buffer(_call: &mut Call) -> Result<Value, Failure> {
-    Err(Failure::Error("EventBufferEvent::readBuffer is not there yet".to_owned()))
+pub(crate) fn read_buffer(call: &mut Call) -> Result<Value, Failure> {
+    let bev = this(call)?;
+    let buffer = call.object::<EventBuffer>(0)?;
+    call.done(bev.read_buffer(&buffer))
 }
 
 /// `static createPair(EventBase $base, int $options = 0): array|false`
-pub(crate) fn create_pair(_call: &mut Call) -> Result<Value, Failure> {
-    Err(Failure::Error("EventBufferEvent::createPair is not there yet".to_owned()))
+pub(crate) fn create_pair(call: &mut Call) -> Result<Value, Failure> {
+    let base = call.object::<EventBase>(0)?;
+    let (one, other) = EventBufferEvent::create_pair(&base, options(call.int(1)))?;
+    let halves = [one, other].map(|half| (Key::Next, new_object(half)));
+    Ok(Value::Array(halves.into()))
+}
+
+/// A new object for a buffer event.
+pub(crate) fn new_object(bev: EventBufferEvent) -> Value {
+    Value::New(Held::new(&Identity::default(), BufferEventValue::new(bev)))
 }
 
 /// `setPriority(int $priority): bool`
-pub(crate) fn set_priority(_call: &mut Call) -> Result<Value, Failure> {
-    Err(Failure::Error("EventBufferEvent::setPriority is not there yet".to_owned()))
+pub(crate) fn set_priority(call: &mut Call) -> Result<Value, Failure> {
+    let bev = this(call)?;
+    let priority = i32::try_from(call.int(0).unwrap_or(-1)).unwrap_or(-1);
+    Ok(Value::Bool(bev.set_priority(priority).is_ok()))
 }
 
 /// `setTimeouts(float $timeout_read, float $timeout_write): bool`
-pub(crate) fn set_timeouts(_call: &mut Call) -> Result<Value, Failure> {
-    Err(Failure::Error("EventBufferEvent::setTimeouts is not there yet".to_owned()))
+pub(crate) fn set_timeouts(call: &mut Call) -> Result<Value, Failure> {
+    let bev = this(call)?;
+    let time = |n| call.float(n).filter(|time| *time != 0.0).map(seconds);
+    call.done(bev.set_timeouts(time(0), time(1)))
 }
 
-/// `static createSslFilter(EventBufferEvent $unnderlying, EventSslContext $ctx, int $state, int $options = 0): EventBufferEvent`
-pub(crate) fn create_ssl_filter(_call: &mut Call) -> Result<Value, Failure> {
-    Err(Failure::Error("EventBufferEvent::createSslFilter is not there yet".to_owned()))
+fn state(given: Option<i64>) -> Result<SslState, Failure> {
+    let states = [SslState::Connecting, SslState::Accepting];
+    let state = states.into_iter().find(|state| Some(*state as i64) == given);
+    state.ok_or_else(|| Failure::Warning("Invalid state: give SSL_CONNECTING or SSL_ACCEPTING".to_owned()))
 }
 
-/// `static sslSocket(EventBase $base, mixed $socket, EventSslContext $ctx, int $state, int $options = 0): EventBufferEvent`
-pub(crate) fn ssl_socket(_call: &mut Call) -> Result<Value, Failure> {
-    Err(Failure::Error("EventBufferEvent::sslSocket is not there yet".to_owned()))
+/// `static createSslFilter(EventBufferEvent $unnderlying, EventSslContext $ctx, int $state,
+/// int $options = 0): EventBufferEvent`
+pub(crate) fn create_ssl_filter(call: &mut Call) -> Result<Value, Failure> {
+    let under = call.object::<BufferEventValue>(0)?;
+    let context = call.object::<EventSslContext>(1)?;
+    let state = state(call.int(2))?;
+    let options = options(call.int(3));
+    let bev = EventBufferEvent::create_ssl_filter(&under.bev, &context, state, options)?;
+    call.keep(UNDER, 0);
+    Ok(new_object(bev))
+}
+
+/// `static sslSocket(EventBase $base, mixed $socket, EventSslContext $ctx, int $state,
+/// int $options = 0): EventBufferEvent`
+pub(crate) fn ssl_socket(call: &mut Call) -> Result<Value, Failure> {
+    let base = call.object::<EventBase>(0)?;
+    let context = call.object::<EventSslContext>(2)?;
+    let state = state(call.int(3))?;
+    let options = options(call.int(4));
+    let close = options.contains(BufferEventOptions::CLOSE_ON_FREE);
+    let bev = match call.lent_socket(1, close)? {
+        Some(socket) => EventBufferEvent::ssl_socket(&base, socket, &context, state, options)?,
+        None => EventBufferEvent::ssl_unconnected(&base, &context, state, options)?,
+    };
+    Ok(new_object(bev))
 }
 
 /// `sslError(): string`
-pub(crate) fn ssl_error(_call: &mut Call) -> Result<Value, Failure> {
-    Err(Failure::Error("EventBufferEvent::sslError is not there yet".to_owned()))
+pub(crate) fn ssl_error(call: &mut Call) -> Result<Value, Failure> {
+    let error = this(call)?.ssl_error()?;
+    Ok(error.map_or(Value::Bool(false), Value::text))
 }
 
 /// `sslRenegotiate(): void`
-pub(crate) fn ssl_renegotiate(_call: &mut Call) -> Result<Value, Failure> {
-    Err(Failure::Error("EventBufferEvent::sslRenegotiate is not there yet".to_owned()))
+///
+/// TLS has no use for it any more, and this OpenSSL none at all.
+pub(crate) fn ssl_renegotiate(call: &mut Call) -> Result<Value, Failure> {
+    this(call)?;
+    Ok(Value::Void)
 }
 
 /// `sslGetCipherInfo(): string`
-pub(crate) fn ssl_get_cipher_info(_call: &mut Call) -> Result<Value, Failure> {
-    Err(Failure::Error("EventBufferEvent::sslGetCipherInfo is not there yet".to_owned()))
+pub(crate) fn ssl_get_cipher_info(call: &mut Call) -> Result<Value, Failure> {
+    text_or_false(this(call)?.ssl_get_cipher_info()?)
 }
 
 /// `sslGetCipherName(): string`
-pub(crate) fn ssl_get_cipher_name(_call: &mut Call) -> Result<Value, Failure> {
-    Err(Failure::Error("EventBufferEvent::sslGetCipherName is not there yet".to_owned()))
+pub(crate) fn ssl_get_cipher_name(call: &mut Call) -> Result<Value, Failure> {
+    text_or_false(this(call)?.ssl_get_cipher_name()?)
 }
 
 /// `sslGetCipherVersion(): string`
-pub(crate) fn ssl_get_cipher_version(_call: &mut Call) -> Result<Value, Failure> {
-    Err(Failure::Error("EventBufferEvent::sslGetCipherVersion is not there yet".to_owned()))
+pub(crate) fn ssl_get_cipher_version(call: &mut Call) -> Result<Value, Failure> {
+    text_or_false(this(call)?.ssl_get_cipher_version()?)
 }
 
 /// `sslGetProtocol(): string`
-pub(crate) fn ssl_get_protocol(_call: &mut Call) -> Result<Value, Failure> {
-    Err(Failure::Error("EventBufferEvent::sslGetProtocol is not there yet".to_owned()))
+pub(crate) fn ssl_get_protocol(call: &mut Call) -> Result<Value, Failure> {
+    text_or_false(this(call)?.ssl_get_protocol()?)
+}
+
+fn text_or_false(text: Option<String>) -> Result<Value, Failure> {
+    Ok(text.map_or(Value::Bool(false), Value::text))
+}
+
+/// The properties.
+pub(crate) fn property(call: &mut Call, name: &str) -> Value {
+    let Some(this) = call.this_if_constructed::<BufferEventValue>() else {
+        return Value::Null;
+    };
+    match name {
+        "fd" => this.bev.fd().map_or(Value::Null, |fd| Value::Int(fd.into())),
+        "input" => same_buffer(call, &this.has_input, INPUT, || this.bev.get_input()),
+        "output" => same_buffer(call, &this.has_output, OUTPUT, || this.bev.get_output()),
+        "allow_ssl_dirty_shutdown" => Value::Bool(this.bev.allow_ssl_dirty_shutdown()),
+        _ => Value::Null, // `priority` reads null under PECL
+    }
+}
+
+/// The buffer object that a slot has, or a new one for it; null after `free`.
+fn same_buffer(
+    call: &mut Call,
+    has: &Cell<bool>,
+    slot: u32,
+    buffer: impl FnOnce() -> php_event::Result<EventBuffer>,
+) -> Value {
+    let Ok(buffer) = buffer() else {
+        return Value::Null;
+    };
+    if has.replace(true) {
+        return Value::Slot(call.identity().clone(), slot);
+    }
+    call.keep(slot, 0);
+    view(buffer)
+}
+
+/// An assignment to a property.
+pub(crate) fn set_property(call: &mut Call, name: &str) -> Result<Value, Failure> {
+    let Some(this) = call.this_if_constructed::<BufferEventValue>() else {
+        return Ok(Value::Void);
+    };
+    match (name, call.argument(0)) {
+        ("priority", Argument::Int(priority)) => {
+            // PECL says nothing of a wrong one.
+            this.bev.set_priority(i32::try_from(*priority).unwrap_or(-1)).ok();
+        }
+        ("allow_ssl_dirty_shutdown", value) => {
+            let allow = matches!(value, Argument::Bool(true))
+                || matches!(value, Argument::Int(number) if *number != 0);
+            this.bev.set_allow_ssl_dirty_shutdown(allow)?;
+        }
+        _ => {}
+    }
+    Ok(Value::Void)
+}
+
+fn this(call: &Call) -> Result<EventBufferEvent, Failure> {
+    let this: Rc<BufferEventValue> = call.this()?;
+    Ok(this.bev.clone())
 }

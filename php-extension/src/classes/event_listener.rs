@@ -63,7 +63,7 @@ fn target(call: &Call) -> Result<ListenerTarget, Failure> {
                 None => ListenerTarget::from(address.into_owned()),
             })
         }
-        Argument::Descriptor(descriptor) => {
+        Argument::Descriptor(descriptor, _) => {
             let number = descriptor.number().filter(|_| *descriptor != Descriptor::Dead);
             let dead = || Failure::Exception("The socket is closed, or has failed".to_owned());
             let number = number.ok_or_else(dead)?;

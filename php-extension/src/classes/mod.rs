@@ -25,7 +25,10 @@ pub(crate) fn read_property(name: &str, call: &mut Call) -> Result<Value, Failur
         "EventSslContext::local_pk" => Ok(event_ssl_context::path_property(call, true)),
         "EventBuffer::length" => Ok(event_buffer::length_property(call)),
         "EventBuffer::contiguous_space" => Ok(event_buffer::contiguous_space_property(call)),
-        _ => Ok(Value::Null),
+        _ => match name.strip_prefix("EventBufferEvent::") {
+            Some(property) => Ok(event_buffer_event::property(call, property)),
+            None => Ok(Value::Null),
+        },
     }
 }
 
@@ -34,6 +37,9 @@ pub(crate) fn write_property(name: &str, call: &mut Call) -> Result<Value, Failu
     match name {
         "EventSslContext::local_cert" => event_ssl_context::set_path_property(call, false),
         "EventSslContext::local_pk" => event_ssl_context::set_path_property(call, true),
-        _ => Ok(Value::Void),
+        _ => match name.strip_prefix("EventBufferEvent::") {
+            Some(property) => event_buffer_event::set_property(call, property),
+            None => Ok(Value::Void),
+        },
     }
 }
