@@ -133,8 +133,7 @@ bool php_event_read_property(uint32_t property, bridge_object *object, bridge_fr
 bool php_event_write_property(uint32_t property, bridge_object *object, bridge_frame *frame);
 void php_event_forget(uint32_t memory);
 void php_event_request_shutdown(void);
-/* What Rust holds no longer, one by one; null when there is no more. */
-void *php_event_next_released(bool *close);
+
 const char *php_event_libevent_version(void);
 const char *php_event_openssl_version(void);
 int64_t php_event_openssl_number(void);
@@ -149,6 +148,9 @@ typedef enum {
 
 /* Holds what a descriptor belongs to. No memory of Zend's is asked for: Rust frames may be there. */
 void *bridge_hold(zval *value);
+
+/* Lets go of it, and closes it if it is a stream. What that runs cannot jump over Rust frames. */
+void bridge_release(void *held, bool close);
 
 uint32_t bridge_call(bridge_object *object, uint32_t slot, int64_t item, uint32_t argc,
                      const bridge_value *argv);
@@ -197,7 +199,6 @@ void bridge_register_classes(void);
 void bridge_startup_objects(void);
 void bridge_to_zval(zval *to, const bridge_value *from);
 bool bridge_descriptor(zval *of, bridge_value *to);
-void bridge_release(void);
 void bridge_raise(bridge_frame *frame);
 void bridge_finish(void);
 void bridge_begin_request(void);

@@ -66,6 +66,7 @@ static bool read_object(zval *from, const bridge_param *param, uint32_t number, 
 	if (Z_TYPE_P(from) == IS_OBJECT && instanceof_function(Z_OBJCE_P(from), entry)) {
 		to->kind = BRIDGE_OBJECT;
 		to->as.object = bridge_object_of(Z_OBJ_P(from));
+		to->length = (size_t)from; /* for bridge_hold */
 		return true;
 	}
 	if (param->nullable) {
@@ -289,7 +290,6 @@ void bridge_invoke(const bridge_method *method, zend_execute_data *execute_data,
 			ZEND_TRY_ASSIGN_REF_TMP(ZEND_CALL_ARG(execute_data, n + 1), &value);
 		}
 	}
-	bridge_release();
 	bridge_raise(&frame);
 	bridge_finish();
 }

@@ -97,6 +97,23 @@ uint32_t bridge_call(bridge_object *object, uint32_t slot, int64_t item, uint32_
 	return result;
 }
 
+void bridge_release(void *held, bool close)
+{
+	zend_execute_data *volatile frame = EG(current_execute_data);
+	zval *value = held;
+
+	zend_try {
+		if (close && Z_TYPE_P(value) == IS_RESOURCE) {
+			zend_list_close(Z_RES_P(value));
+		}
+		zval_ptr_dtor(value);
+	} zend_catch {
+		EG(current_execute_data) = frame;
+		bailed_out = true;
+	} zend_end_try();
+	free(value);
+}
+
 void php_event_end_request(void)
 {
 	in_request = false;

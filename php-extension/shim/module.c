@@ -32,7 +32,6 @@ static PHP_RSHUTDOWN_FUNCTION(event)
 	(void)type; (void)module_number;
 	php_event_end_request();
 	php_event_request_shutdown();
-	bridge_release();
 	return SUCCESS;
 }
 

@@ -58,7 +58,6 @@ static void free_object(zend_object *std)
 	object->handle = NULL;
 	if (handle) {
 		php_event_free(object->class_id, handle);
-		bridge_release();
 	}
 	for (uint32_t n = 0; n < BRIDGE_SLOTS; n++) {
 		zval former;

@@ -168,21 +168,6 @@ void *bridge_hold(zval *value)
 	return held;
 }
 
-/* Lets go of what Rust gave up, and closes what it owned. No Rust frame is on the stack. */
-void bridge_release(void)
-{
-	bool close = false;
-	zval *held;
-
-	while ((held = php_event_next_released(&close))) {
-		if (close && Z_TYPE_P(held) == IS_RESOURCE) {
-			zend_list_close(Z_RES_P(held));
-		}
-		zval_ptr_dtor(held);
-		free(held);
-	}
-}
-
 /* Reads what has a descriptor; false after an exception. The zval goes along, as a
  * number in `length`, for bridge_hold. */
 bool bridge_descriptor(zval *of, bridge_value *to)

@@ -126,6 +126,7 @@ pub(crate) struct RawFrame {
 unsafe extern "C" {
     fn bridge_module() -> *mut ModuleEntry;
     fn bridge_hold(value: *mut c_void) -> *mut c_void;
+    fn bridge_release(held: *mut c_void, close: bool);
     fn bridge_call(
         object: *mut RawObject,
         slot: u32,
@@ -140,8 +141,6 @@ thread_local! {
     static MEMORY: RefCell<Memory> = RefCell::default();
     /// The handles that no PHP object has yet: those that are left at the end of a request belong
     /// to objects that a bailout kept from being made.
-    /// What is held no longer, and whether it is to be closed, until C takes it.
-    static RELEASED: RefCell<Vec<(*mut c_void, bool)>> = const { RefCell::new(Vec::new()) };
     static UNBOUND: RefCell<HashSet<*mut c_void>> = RefCell::default();
 }
 
@@ -322,8 +321,9 @@ unsafe fn argument<'a>(raw: &RawValue) -> Argument<'a> {
             let object = unsafe { raw.payload.object };
             // SAFETY: C has checked the class; the argument holds the object.
             let handle = unsafe { (*object).handle };
+            let lender = Lender(ptr::with_exposed_provenance_mut(raw.length));
             // SAFETY: the handle of an object that is there.
-            Argument::Object(unsafe { Held::of_raw(handle) })
+            Argument::Object(unsafe { Held::of_raw(handle) }, lender)
         }
         DESCRIPTOR => {
             // SAFETY: the kind says which member C wrote.
@@ -616,66 +616,63 @@ pub(crate) fn close(descriptor: i32) {
 #[derive(Clone, Copy)]
 pub(crate) struct Lender(*mut c_void);
 
+/// A count of a PHP value.
+pub(crate) struct HeldValue {
+    held: *mut c_void,
+    /// Whether a stream is closed when this goes.
+    close: bool,
+}
+
+impl HeldValue {
+    pub(crate) fn new(lender: &Lender, close: bool) -> Self {
+        // SAFETY: the value of an argument, which C keeps for the length of the call.
+        let held = unsafe { bridge_hold(lender.0) };
+        Self { held, close }
+    }
+}
+
+impl Drop for HeldValue {
+    fn drop(&mut self) {
+        // SAFETY: what `new` got, given back once.
+        unsafe { bridge_release(self.held, self.close) };
+    }
+}
+
 /// A descriptor of PHP's, held open by a count of the stream or socket that it belongs to.
 pub(crate) struct LentSocket {
     number: RawFd,
-    held: *mut c_void,
-    end: End,
-}
-
-/// What becomes of a lent descriptor when its last user goes.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum End {
-    /// PHP keeps it.
-    Leave,
-    /// Its stream is closed.
-    CloseStream,
-    /// It was a bare number, which is owned.
-    CloseNumber,
+    /// Whether it was a bare number that is owned.
+    owned: bool,
+    _held: HeldValue,
 }
 
 impl LentSocket {
-    /// None for a dead socket.
+    /// None for a dead socket. With `close` the stream, or the bare number, is closed when the last
+    /// user of the descriptor goes.
     pub(crate) fn new(descriptor: Descriptor, lender: &Lender, close: bool) -> Option<Self> {
         let number = descriptor.number()?;
-        let end = match (close, descriptor) {
-            (false, _) => End::Leave,
-            (true, Descriptor::Number(_)) => End::CloseNumber,
-            (true, _) => End::CloseStream,
-        };
-        // SAFETY: the argument's value, which C keeps for the length of the call.
-        let held = unsafe { bridge_hold(lender.0) };
-        Some(Self { number, held, end })
+        let owned = close && matches!(descriptor, Descriptor::Number(_));
+        let _held = HeldValue::new(lender, close);
+        Some(Self {
+            number,
+            owned,
+            _held,
+        })
     }
 }
 
 impl AsFd for LentSocket {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        // SAFETY: not negative, since C refuses such numbers; `held` keeps a stream or socket open,
-        // unless the program closes it itself, as `lent_event` says.
+        // SAFETY: not negative, since C refuses such numbers; the held value keeps a stream or
+        // socket open, unless the program closes it itself, as `lent_event` says.
         unsafe { BorrowedFd::borrow_raw(self.number) }
     }
 }
 
 impl Drop for LentSocket {
     fn drop(&mut self) {
-        if self.end == End::CloseNumber {
+        if self.owned {
             close(self.number);
         }
-        let close = self.end == End::CloseStream;
-        // Not here: a Rust frame is on the stack, and closing a stream may run PHP code.
-        RELEASED.with_borrow_mut(|released| released.push((self.held, close)));
     }
-}
-
-/// # Safety
-/// Called by C, which owns what it gets.
-#[unsafe(no_mangle)]
-unsafe extern "C" fn php_event_next_released(close: *mut bool) -> *mut c_void {
-    let Some((held, closes)) = RELEASED.with_borrow_mut(Vec::pop) else {
-        return ptr::null_mut();
-    };
-    // SAFETY: C's own variable.
-    unsafe { *close = closes };
-    held
 }

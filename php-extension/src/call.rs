@@ -4,7 +4,7 @@ use std::ptr::NonNull;
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::bridge::{LentSocket, Lender, RawObject};
+use crate::bridge::{HeldValue, LentSocket, Lender, RawObject};
 use crate::object::{Held, Identity, Object};
 
 /// An argument, read by the rules of the parameter's type.
@@ -19,7 +19,7 @@ pub(crate) enum Argument<'a> {
     String(&'a [u8]),
     Array(Vec<(Argument<'a>, Argument<'a>)>),
     /// An object of the extension's; without a value before its constructor.
-    Object(Option<Held>),
+    Object(Option<Held>, Lender),
     /// Something with a descriptor, and what it belongs to.
     Descriptor(Descriptor, Lender),
     /// A callable, or data of any type, which C keeps.
@@ -241,11 +241,19 @@ impl<'a> Call<'a> {
     /// The same where the argument may be null or left out.
     pub(crate) fn optional_object<T: Object>(&self, n: usize) -> Result<Option<Rc<T>>, Failure> {
         match self.argument(n) {
-            Argument::Object(held) => {
+            Argument::Object(held, _) => {
                 let value = held.as_ref().and_then(Held::value);
                 value.map(Some).ok_or_else(not_constructed)
             }
             _ => Ok(None),
+        }
+    }
+
+    /// A count of an argument that is an object.
+    pub(crate) fn hold(&self, n: usize) -> Option<HeldValue> {
+        match self.argument(n) {
+            Argument::Object(_, lender) => Some(HeldValue::new(lender, false)),
+            _ => None,
         }
     }
 

@@ -1,58 +1,176 @@
 //! `EventHttp`.
 
-use crate::call::{Call, Failure, Value};
+use std::cell::Cell;
+use std::time::Duration;
+
+use php_event::{EventBase, EventHttp, EventHttpRequest, EventSslContext, HttpMethods};
+
+use super::event_http_request;
+use crate::bridge::Class;
+use crate::call::{Call, Failure, Keep, Value};
+use crate::object::{Called, Identity, Object};
+
+/// The slots: the callables of all paths and their data, as lists, so that a path's are found by
+/// a number; the default's are elements of the same lists.
+const CALLBACKS: u32 = 1;
+const DATA: u32 = 2;
+
+/// The most bytes of a request's head, where PECL has no limit: no real client sends as many, and
+/// an endless head must not fill the memory.
+const HEADERS_MAX: usize = 1 << 20;
+
+/// What stands behind an `EventHttp`.
+pub(crate) struct HttpValue {
+    http: EventHttp,
+    base: EventBase,
+    /// How many elements the lists of callables and data have.
+    callbacks: Cell<usize>,
+}
+
+impl Object for HttpValue {
+    fn class(&self) -> Class {
+        Class::EventHttp
+    }
+
+    fn is_pending(&self) -> bool {
+        !self.http.bound_addresses().is_empty()
+    }
+}
 
 /// `__construct(EventBase $base, ?EventSslContext $ctx = null)`
-pub(crate) fn construct(_call: &mut Call) -> Result<Value, Failure> {
-    Err(Failure::Error("EventHttp::__construct is not there yet".to_owned()))
+pub(crate) fn construct(call: &mut Call) -> Result<Value, Failure> {
+    let base = call.object::<EventBase>(0)?;
+    let http = match call.optional_object::<EventSslContext>(1)? {
+        Some(context) => EventHttp::with_ssl(&base, &context),
+        None => EventHttp::new(&base),
+    };
+    let http = http.map_err(|error| Failure::EventException(error.reason().into_owned()))?;
+    http.set_max_headers_size(Some(HEADERS_MAX))?;
+    http.set_max_body_size(None)?;
+    call.construct(HttpValue {
+        http,
+        base: (*base).clone(),
+        callbacks: Cell::new(0),
+    })
 }
 
 /// `accept(mixed $socket): bool`
-pub(crate) fn accept(_call: &mut Call) -> Result<Value, Failure> {
-    Err(Failure::Error("EventHttp::accept is not there yet".to_owned()))
+pub(crate) fn accept(call: &mut Call) -> Result<Value, Failure> {
+    let this = call.this::<HttpValue>()?;
+    match call.lent_socket(0, true)? {
+        Some(socket) => call.done(this.http.accept(socket)),
+        None => Ok(Value::Bool(false)),
+    }
 }
 
 /// `bind(string $address, int $port): bool`
-pub(crate) fn bind(_call: &mut Call) -> Result<Value, Failure> {
-    Err(Failure::Error("EventHttp::bind is not there yet".to_owned()))
+pub(crate) fn bind(call: &mut Call) -> Result<Value, Failure> {
+    let this = call.this::<HttpValue>()?;
+    let address = call.text(0)?.unwrap_or_default();
+    let Some(port) = call.int(1).and_then(|port| u16::try_from(port).ok()) else {
+        return Err(Failure::Warning("Invalid port: give a number from 0 to 65535".to_owned()));
+    };
+    call.done(this.http.bind(address, port))
 }
 
 /// `setCallback(string $path, callable $cb, mixed $arg = null): bool`
-pub(crate) fn set_callback(_call: &mut Call) -> Result<Value, Failure> {
-    Err(Failure::Error("EventHttp::setCallback is not there yet".to_owned()))
+pub(crate) fn set_callback(call: &mut Call) -> Result<Value, Failure> {
+    let this = call.this::<HttpValue>()?;
+    let path = call.text(0)?.unwrap_or_default();
+    this.http.set_callback(path, this.route(call.identity()))?;
+    this.keep(call, 1);
+    Ok(Value::Bool(true))
 }
 
 /// `setDefaultCallback(callable $cb, mixed $arg = null): void`
-pub(crate) fn set_default_callback(_call: &mut Call) -> Result<Value, Failure> {
-    Err(Failure::Error("EventHttp::setDefaultCallback is not there yet".to_owned()))
+pub(crate) fn set_default_callback(call: &mut Call) -> Result<Value, Failure> {
+    let this = call.this::<HttpValue>()?;
+    this.http.set_default_callback(this.route(call.identity()))?;
+    this.keep(call, 0);
+    Ok(Value::Void)
+}
+
+impl HttpValue {
+    /// A closure that calls the callable which is the next in the list.
+    fn route(&self, identity: &Identity) -> impl FnMut(&EventHttpRequest) + 'static {
+        let (identity, base, n) = (identity.clone(), self.base.clone(), self.callbacks.get());
+        move |request| {
+            let request = event_http_request::new_object(request.clone());
+            let arguments = vec![request, Value::Item(identity.clone(), DATA, n)];
+            if identity.call_item(CALLBACKS, n, arguments) == Called::Ended {
+                base.stop().ok();
+            }
+        }
+    }
+
+    /// Appends the arguments from this one on, a callable and its data, to the lists.
+    fn keep(&self, call: &mut Call, first: u32) {
+        call.keep.push(Keep::Append {
+            slot: CALLBACKS,
+            argument: first,
+        });
+        call.keep.push(Keep::Append {
+            slot: DATA,
+            argument: first + 1,
+        });
+        self.callbacks.set(self.callbacks.get() + 1);
+    }
 }
 
 /// `setAllowedMethods(int $methods): void`
-pub(crate) fn set_allowed_methods(_call: &mut Call) -> Result<Value, Failure> {
-    Err(Failure::Error("EventHttp::setAllowedMethods is not there yet".to_owned()))
+pub(crate) fn set_allowed_methods(call: &mut Call) -> Result<Value, Failure> {
+    let this = call.this::<HttpValue>()?;
+    this.http.set_allowed_methods(methods(call.int(0)))?;
+    Ok(Value::Void)
+}
+
+/// The methods of a number of `EventHttpRequest::CMD_*` bits.
+pub(crate) fn methods(given: Option<i64>) -> HttpMethods {
+    let bits = u16::try_from(given.unwrap_or(0) & 0xffff).unwrap_or(0);
+    HttpMethods::from_bits_truncate(bits.into())
+}
+
+/// A limit: −1 is none.
+pub(crate) fn limit(given: Option<i64>) -> Option<usize> {
+    given.and_then(|limit| usize::try_from(limit).ok())
 }
 
 /// `setMaxBodySize(int $value): void`
-pub(crate) fn set_max_body_size(_call: &mut Call) -> Result<Value, Failure> {
-    Err(Failure::Error("EventHttp::setMaxBodySize is not there yet".to_owned()))
+pub(crate) fn set_max_body_size(call: &mut Call) -> Result<Value, Failure> {
+    let this = call.this::<HttpValue>()?;
+    this.http.set_max_body_size(limit(call.int(0)))?;
+    Ok(Value::Void)
 }
 
 /// `setMaxHeadersSize(int $value): void`
-pub(crate) fn set_max_headers_size(_call: &mut Call) -> Result<Value, Failure> {
-    Err(Failure::Error("EventHttp::setMaxHeadersSize is not there yet".to_owned()))
+pub(crate) fn set_max_headers_size(call: &mut Call) -> Result<Value, Failure> {
+    let this = call.this::<HttpValue>()?;
+    this.http.set_max_headers_size(limit(call.int(0)))?;
+    Ok(Value::Void)
 }
 
 /// `setTimeout(int $value): void`
-pub(crate) fn set_timeout(_call: &mut Call) -> Result<Value, Failure> {
-    Err(Failure::Error("EventHttp::setTimeout is not there yet".to_owned()))
+pub(crate) fn set_timeout(call: &mut Call) -> Result<Value, Failure> {
+    let this = call.this::<HttpValue>()?;
+    this.http.set_timeout(whole_seconds(call.int(0)))?;
+    Ok(Value::Void)
+}
+
+/// A time in whole seconds; 0 and less is none.
+pub(crate) fn whole_seconds(given: Option<i64>) -> Option<Duration> {
+    let seconds = given.and_then(|seconds| u64::try_from(seconds).ok());
+    seconds.filter(|seconds| *seconds > 0).map(Duration::from_secs)
 }
 
 /// `addServerAlias(string $alias): bool`
-pub(crate) fn add_server_alias(_call: &mut Call) -> Result<Value, Failure> {
-    Err(Failure::Error("EventHttp::addServerAlias is not there yet".to_owned()))
+pub(crate) fn add_server_alias(call: &mut Call) -> Result<Value, Failure> {
+    let this = call.this::<HttpValue>()?;
+    call.done(this.http.add_server_alias(call.text(0)?.unwrap_or_default()))
 }
 
 /// `removeServerAlias(string $alias): bool`
-pub(crate) fn remove_server_alias(_call: &mut Call) -> Result<Value, Failure> {
-    Err(Failure::Error("EventHttp::removeServerAlias is not there yet".to_owned()))
+pub(crate) fn remove_server_alias(call: &mut Call) -> Result<Value, Failure> {
+    let this = call.this::<HttpValue>()?;
+    let was_there = this.http.remove_server_alias(call.text(0)?.unwrap_or_default())?;
+    Ok(Value::Bool(was_there))
 }

@@ -1,58 +1,155 @@
 //! `EventHttpConnection`.
 
-use crate::call::{Call, Failure, Value};
+use std::rc::Rc;
 
-/// `__construct(EventBase $base, ?EventDnsBase $dns_base, string $address, int $port, ?EventSslContext $ctx = null)`
-pub(crate) fn construct(_call: &mut Call) -> Result<Value, Failure> {
-    Err(Failure::Error("EventHttpConnection::__construct is not there yet".to_owned()))
+use php_event::{
+    EventBase, EventDnsBase, EventHttpConnection, EventSslContext,
+};
+
+use super::event_http::{limit, methods, whole_seconds};
+use super::event_http_request::RequestValue;
+use crate::bridge::Class;
+use crate::call::{Call, Failure, Value};
+use crate::object::{Called, Held, Identity, Object};
+
+/// The slots: the event base, the close callback and its data.
+const BASE: u32 = 0;
+const CALLBACK: u32 = 1;
+const DATA: u32 = 2;
+
+/// What stands behind an `EventHttpConnection`.
+pub(crate) struct ConnectionValue {
+    connection: EventHttpConnection,
+    /// Whether it is a server's, which `getConnection` gave.
+    is_view: bool,
+}
+
+impl Object for ConnectionValue {
+    fn class(&self) -> Class {
+        Class::EventHttpConnection
+    }
+}
+
+/// A new object for the connection of a server's request.
+pub(crate) fn new_object(connection: EventHttpConnection) -> Value {
+    let is_view = true;
+    let value = ConnectionValue { connection, is_view };
+    Value::New(Held::new(&Identity::default(), value))
+}
+
+/// `__construct(EventBase $base, ?EventDnsBase $dns_base, string $address, int $port,
+/// ?EventSslContext $ctx = null)`
+pub(crate) fn construct(call: &mut Call) -> Result<Value, Failure> {
+    let base = call.object::<EventBase>(0)?;
+    let dns = call.optional_object::<EventDnsBase>(1)?;
+    let address = call.text(2)?.unwrap_or_default();
+    let port = u16::try_from(call.int(3).unwrap_or(0)).unwrap_or(0);
+    let connection = match call.optional_object::<EventSslContext>(4)? {
+        Some(context) => {
+            EventHttpConnection::with_ssl(&base, dns.as_deref(), address, port, &context)
+        }
+        None => EventHttpConnection::new(&base, dns.as_deref(), address, port),
+    };
+    let connection = connection.map_err(|error| Failure::EventException(error.reason().into_owned()))?;
+    call.keep(BASE, 0);
+    call.construct(ConnectionValue {
+        connection,
+        is_view: false,
+    })
 }
 
 /// `getBase(): EventBase|false`
-pub(crate) fn get_base(_call: &mut Call) -> Result<Value, Failure> {
-    Err(Failure::Error("EventHttpConnection::getBase is not there yet".to_owned()))
+pub(crate) fn get_base(call: &mut Call) -> Result<Value, Failure> {
+    match call.this::<ConnectionValue>()?.is_view {
+        true => Ok(Value::Bool(false)),
+        false => Ok(Value::Slot(call.identity().clone(), BASE)),
+    }
 }
 
 /// `getPeer(mixed &$address, mixed &$port): void`
-pub(crate) fn get_peer(_call: &mut Call) -> Result<Value, Failure> {
-    Err(Failure::Error("EventHttpConnection::getPeer is not there yet".to_owned()))
+///
+/// Fills both, which PECL 3.1.5 means to and does not.
+pub(crate) fn get_peer(call: &mut Call) -> Result<Value, Failure> {
+    let (address, port) = this(call)?.get_peer()?;
+    call.out.push((0, Value::text(address)));
+    call.out.push((1, Value::Int(port.into())));
+    Ok(Value::Void)
 }
 
 /// `setLocalAddress(string $address): void`
-pub(crate) fn set_local_address(_call: &mut Call) -> Result<Value, Failure> {
-    Err(Failure::Error("EventHttpConnection::setLocalAddress is not there yet".to_owned()))
+pub(crate) fn set_local_address(call: &mut Call) -> Result<Value, Failure> {
+    this(call)?.set_local_address(call.text(0)?.unwrap_or_default())?;
+    Ok(Value::Void)
 }
 
 /// `setLocalPort(int $port): void`
-pub(crate) fn set_local_port(_call: &mut Call) -> Result<Value, Failure> {
-    Err(Failure::Error("EventHttpConnection::setLocalPort is not there yet".to_owned()))
+pub(crate) fn set_local_port(call: &mut Call) -> Result<Value, Failure> {
+    let connection = this(call)?;
+    let Some(port) = call.int(0).and_then(|port| u16::try_from(port).ok()) else {
+        return Err(Failure::Warning("Invalid port: give a number from 0 to 65535".to_owned()));
+    };
+    connection.set_local_port(port)?;
+    Ok(Value::Void)
 }
 
 /// `setTimeout(int $timeout): void`
-pub(crate) fn set_timeout(_call: &mut Call) -> Result<Value, Failure> {
-    Err(Failure::Error("EventHttpConnection::setTimeout is not there yet".to_owned()))
+pub(crate) fn set_timeout(call: &mut Call) -> Result<Value, Failure> {
+    this(call)?.set_timeout(whole_seconds(call.int(0)))?;
+    Ok(Value::Void)
 }
 
 /// `setMaxHeadersSize(int $max_size): void`
-pub(crate) fn set_max_headers_size(_call: &mut Call) -> Result<Value, Failure> {
-    Err(Failure::Error("EventHttpConnection::setMaxHeadersSize is not there yet".to_owned()))
+pub(crate) fn set_max_headers_size(call: &mut Call) -> Result<Value, Failure> {
+    this(call)?.set_max_headers_size(limit(call.int(0)))?;
+    Ok(Value::Void)
 }
 
 /// `setMaxBodySize(int $max_size): void`
-pub(crate) fn set_max_body_size(_call: &mut Call) -> Result<Value, Failure> {
-    Err(Failure::Error("EventHttpConnection::setMaxBodySize is not there yet".to_owned()))
+pub(crate) fn set_max_body_size(call: &mut Call) -> Result<Value, Failure> {
+    this(call)?.set_max_body_size(limit(call.int(0)))?;
+    Ok(Value::Void)
 }
 
 /// `setRetries(int $retries): void`
-pub(crate) fn set_retries(_call: &mut Call) -> Result<Value, Failure> {
-    Err(Failure::Error("EventHttpConnection::setRetries is not there yet".to_owned()))
+///
+/// −1 tries for ever.
+pub(crate) fn set_retries(call: &mut Call) -> Result<Value, Failure> {
+    let retries = call.int(0).and_then(|retries| u32::try_from(retries).ok());
+    this(call)?.set_retries(retries)?;
+    Ok(Value::Void)
 }
 
 /// `makeRequest(EventHttpRequest $req, int $type, string $uri): ?bool`
-pub(crate) fn make_request(_call: &mut Call) -> Result<Value, Failure> {
-    Err(Failure::Error("EventHttpConnection::makeRequest is not there yet".to_owned()))
+pub(crate) fn make_request(call: &mut Call) -> Result<Value, Failure> {
+    let connection = this(call)?;
+    let request = call.object::<RequestValue>(0)?;
+    let uri = call.text(2)?.unwrap_or_default();
+    connection.make_request(&request.request, methods(call.int(1)), uri)?;
+    let former = request.held.replace(call.hold(0));
+    drop(former);
+    Ok(Value::Bool(true))
 }
 
 /// `setCloseCallback(callable $callback, mixed $data = null): void`
-pub(crate) fn set_close_callback(_call: &mut Call) -> Result<Value, Failure> {
-    Err(Failure::Error("EventHttpConnection::setCloseCallback is not there yet".to_owned()))
+///
+/// Without `$data` the former data stay.
+pub(crate) fn set_close_callback(call: &mut Call) -> Result<Value, Failure> {
+    let connection = this(call)?;
+    let identity = call.identity().clone();
+    connection.set_close_callback(move |connection| {
+        let arguments = vec![Value::Object(identity.clone()), Value::Slot(identity.clone(), DATA)];
+        if identity.call(CALLBACK, arguments) == Called::Ended {
+            connection.base().stop().ok();
+        }
+    })?;
+    call.keep(CALLBACK, 0);
+    if !call.argument(1).is_null() {
+        call.keep(DATA, 1);
+    }
+    Ok(Value::Void)
+}
+
+fn this(call: &Call) -> Result<EventHttpConnection, Failure> {
+    let this: Rc<ConnectionValue> = call.this()?;
+    Ok(this.connection.clone())
 }

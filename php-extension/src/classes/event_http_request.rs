@@ -1,118 +1,229 @@
-//! `EventHttpRequest`.
+//! `EventHttpRequest`, of a server and of a client.
 
-use crate::call::{Call, Failure, Value};
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use php_event::{EventBuffer, EventHttpRequest, HeaderSide};
+
+use super::{event_buffer_event, event_http_connection};
+use crate::bridge::{Class, HeldValue};
+use crate::call::{Call, Failure, Key, Value};
+use crate::object::{Held, Identity, Object};
+
+/// The slots of a client's request.
+const CALLBACK: u32 = 1;
+const DATA: u32 = 2;
+
+/// What stands behind an `EventHttpRequest`.
+pub(crate) struct RequestValue {
+    pub(crate) request: EventHttpRequest,
+    /// The object itself, while a connection has the request: it completes without a variable.
+    pub(crate) held: Rc<RefCell<Option<HeldValue>>>,
+}
+
+impl Object for RequestValue {
+    fn class(&self) -> Class {
+        Class::EventHttpRequest
+    }
+
+    fn is_pending(&self) -> bool {
+        self.held.borrow().is_some()
+    }
+}
+
+/// A new object for a server's request.
+pub(crate) fn new_object(request: EventHttpRequest) -> Value {
+    let held = Rc::default();
+    Value::New(Held::new(&Identity::default(), RequestValue { request, held }))
+}
 
 /// `__construct(callable $callback, mixed $data = null)`
-pub(crate) fn construct(_call: &mut Call) -> Result<Value, Failure> {
-    Err(Failure::Error("EventHttpRequest::__construct is not there yet".to_owned()))
+pub(crate) fn construct(call: &mut Call) -> Result<Value, Failure> {
+    let held = Rc::<RefCell<Option<HeldValue>>>::default();
+    let (identity, mine) = (call.identity().clone(), Rc::clone(&held));
+    let request = EventHttpRequest::new(move |answer| {
+        let hold = mine.take(); // until the callback has returned
+        let request = match answer {
+            Some(_) => Value::Object(identity.clone()),
+            None => Value::Null,
+        };
+        // The loop goes on after an exception, until another callback or its end, as under PECL.
+        identity.call(CALLBACK, vec![request, Value::Slot(identity.clone(), DATA)]);
+        drop(hold);
+    });
+    let request = request.map_err(|error| Failure::EventException(error.reason().into_owned()))?;
+    call.keep(CALLBACK, 0);
+    call.keep(DATA, 1);
+    call.construct(RequestValue { request, held })
 }
 
 /// `free(): void`
+///
+/// PECL needs it against a leak. Here it does nothing that the end of the object would not do.
 pub(crate) fn free(_call: &mut Call) -> Result<Value, Failure> {
-    Err(Failure::Error("EventHttpRequest::free is not there yet".to_owned()))
+    Ok(Value::Void)
 }
 
 /// `getCommand(): int`
-pub(crate) fn get_command(_call: &mut Call) -> Result<Value, Failure> {
-    Err(Failure::Error("EventHttpRequest::getCommand is not there yet".to_owned()))
+pub(crate) fn get_command(call: &mut Call) -> Result<Value, Failure> {
+    Ok(Value::Int(i64::from(this(call)?.get_command()?.bits())))
 }
 
 /// `getHost(): string`
-pub(crate) fn get_host(_call: &mut Call) -> Result<Value, Failure> {
-    Err(Failure::Error("EventHttpRequest::getHost is not there yet".to_owned()))
+pub(crate) fn get_host(call: &mut Call) -> Result<Value, Failure> {
+    Ok(text(this(call)?.get_host()?))
 }
 
 /// `getUri(): string`
-pub(crate) fn get_uri(_call: &mut Call) -> Result<Value, Failure> {
-    Err(Failure::Error("EventHttpRequest::getUri is not there yet".to_owned()))
+pub(crate) fn get_uri(call: &mut Call) -> Result<Value, Failure> {
+    Ok(text(this(call)?.get_uri()?))
+}
+
+/// PECL ends the process where there is none of these.
+fn text(text: Option<String>) -> Value {
+    Value::text(text.unwrap_or_default())
 }
 
 /// `getResponseCode(): int`
-pub(crate) fn get_response_code(_call: &mut Call) -> Result<Value, Failure> {
-    Err(Failure::Error("EventHttpRequest::getResponseCode is not there yet".to_owned()))
+pub(crate) fn get_response_code(call: &mut Call) -> Result<Value, Failure> {
+    Ok(Value::Int(this(call)?.get_response_code()?.into()))
 }
 
 /// `getInputHeaders(): array`
-pub(crate) fn get_input_headers(_call: &mut Call) -> Result<Value, Failure> {
-    Err(Failure::Error("EventHttpRequest::getInputHeaders is not there yet".to_owned()))
+pub(crate) fn get_input_headers(call: &mut Call) -> Result<Value, Failure> {
+    Ok(headers(this(call)?.get_input_headers()?))
 }
 
 /// `getOutputHeaders(): array`
-pub(crate) fn get_output_headers(_call: &mut Call) -> Result<Value, Failure> {
-    Err(Failure::Error("EventHttpRequest::getOutputHeaders is not there yet".to_owned()))
+pub(crate) fn get_output_headers(call: &mut Call) -> Result<Value, Failure> {
+    Ok(headers(this(call)?.get_output_headers()?))
+}
+
+fn headers(headers: Vec<(String, String)>) -> Value {
+    let entries = headers.into_iter().map(|(name, value)| {
+        (Key::String(name.into_bytes()), Value::String(value.into_bytes()))
+    });
+    Value::Array(entries.collect())
 }
 
 /// `getInputBuffer(): EventBuffer`
-pub(crate) fn get_input_buffer(_call: &mut Call) -> Result<Value, Failure> {
-    Err(Failure::Error("EventHttpRequest::getInputBuffer is not there yet".to_owned()))
+pub(crate) fn get_input_buffer(call: &mut Call) -> Result<Value, Failure> {
+    Ok(event_buffer_event::view(this(call)?.get_input_buffer()))
 }
 
 /// `getOutputBuffer(): EventBuffer`
-pub(crate) fn get_output_buffer(_call: &mut Call) -> Result<Value, Failure> {
-    Err(Failure::Error("EventHttpRequest::getOutputBuffer is not there yet".to_owned()))
+pub(crate) fn get_output_buffer(call: &mut Call) -> Result<Value, Failure> {
+    Ok(event_buffer_event::view(this(call)?.get_output_buffer()))
 }
 
 /// `getBufferEvent(): ?EventBufferEvent`
-pub(crate) fn get_buffer_event(_call: &mut Call) -> Result<Value, Failure> {
-    Err(Failure::Error("EventHttpRequest::getBufferEvent is not there yet".to_owned()))
+pub(crate) fn get_buffer_event(call: &mut Call) -> Result<Value, Failure> {
+    let bev = this(call)?.get_buffer_event();
+    Ok(bev.map_or(Value::Null, event_buffer_event::new_object))
 }
 
 /// `getConnection(): ?EventHttpConnection`
-pub(crate) fn get_connection(_call: &mut Call) -> Result<Value, Failure> {
-    Err(Failure::Error("EventHttpRequest::getConnection is not there yet".to_owned()))
+pub(crate) fn get_connection(call: &mut Call) -> Result<Value, Failure> {
+    let connection = this(call)?.get_connection();
+    Ok(connection.map_or(Value::Null, event_http_connection::new_object))
 }
 
 /// `closeConnection(): void`
-pub(crate) fn close_connection(_call: &mut Call) -> Result<Value, Failure> {
-    Err(Failure::Error("EventHttpRequest::closeConnection is not there yet".to_owned()))
+pub(crate) fn close_connection(call: &mut Call) -> Result<Value, Failure> {
+    this(call)?.close_connection()?;
+    Ok(Value::Void)
 }
 
 /// `sendError(int $error, ?string $reason = null): void`
-pub(crate) fn send_error(_call: &mut Call) -> Result<Value, Failure> {
-    Err(Failure::Error("EventHttpRequest::sendError is not there yet".to_owned()))
+pub(crate) fn send_error(call: &mut Call) -> Result<Value, Failure> {
+    let request = this(call)?;
+    request.send_error(code(call), call.text(1)?)?;
+    Ok(Value::Void)
 }
 
 /// `sendReply(int $code, string $reason, ?EventBuffer $buf = null): void`
-pub(crate) fn send_reply(_call: &mut Call) -> Result<Value, Failure> {
-    Err(Failure::Error("EventHttpRequest::sendReply is not there yet".to_owned()))
-}
-
-/// `sendReplyChunk(EventBuffer $buf): void`
-pub(crate) fn send_reply_chunk(_call: &mut Call) -> Result<Value, Failure> {
-    Err(Failure::Error("EventHttpRequest::sendReplyChunk is not there yet".to_owned()))
-}
-
-/// `sendReplyEnd(): void`
-pub(crate) fn send_reply_end(_call: &mut Call) -> Result<Value, Failure> {
-    Err(Failure::Error("EventHttpRequest::sendReplyEnd is not there yet".to_owned()))
+pub(crate) fn send_reply(call: &mut Call) -> Result<Value, Failure> {
+    let request = this(call)?;
+    let reason = call.text(1)?.unwrap_or_default();
+    let body = call.optional_object::<EventBuffer>(2)?;
+    request.send_reply(code(call), reason, body.as_deref())?;
+    Ok(Value::Void)
 }
 
 /// `sendReplyStart(int $code, string $reason): void`
-pub(crate) fn send_reply_start(_call: &mut Call) -> Result<Value, Failure> {
-    Err(Failure::Error("EventHttpRequest::sendReplyStart is not there yet".to_owned()))
+pub(crate) fn send_reply_start(call: &mut Call) -> Result<Value, Failure> {
+    let request = this(call)?;
+    request.send_reply_start(code(call), call.text(1)?.unwrap_or_default())?;
+    Ok(Value::Void)
+}
+
+/// A status that is out of range stays so.
+fn code(call: &Call) -> u16 {
+    u16::try_from(call.int(0).unwrap_or(0)).unwrap_or(0)
+}
+
+/// `sendReplyChunk(EventBuffer $buf): void`
+pub(crate) fn send_reply_chunk(call: &mut Call) -> Result<Value, Failure> {
+    let request = this(call)?;
+    let buffer = call.object::<EventBuffer>(0)?;
+    request.send_reply_chunk(&buffer)?;
+    Ok(Value::Void)
+}
+
+/// `sendReplyEnd(): void`
+pub(crate) fn send_reply_end(call: &mut Call) -> Result<Value, Failure> {
+    this(call)?.send_reply_end()?;
+    Ok(Value::Void)
 }
 
 /// `cancel(): void`
-pub(crate) fn cancel(_call: &mut Call) -> Result<Value, Failure> {
-    Err(Failure::Error("EventHttpRequest::cancel is not there yet".to_owned()))
+pub(crate) fn cancel(call: &mut Call) -> Result<Value, Failure> {
+    let this = call.this::<RequestValue>()?;
+    this.request.cancel()?;
+    drop(this.held.take());
+    Ok(Value::Void)
 }
 
 /// `addHeader(string $key, string $value, int $type): bool`
-pub(crate) fn add_header(_call: &mut Call) -> Result<Value, Failure> {
-    Err(Failure::Error("EventHttpRequest::addHeader is not there yet".to_owned()))
+pub(crate) fn add_header(call: &mut Call) -> Result<Value, Failure> {
+    let request = this(call)?;
+    let name = call.text(0)?.unwrap_or_default();
+    let value = call.bytes(1).unwrap_or_default();
+    call.done(request.add_header(name, value, side(call.int(2))))
 }
 
 /// `clearHeaders(): void`
-pub(crate) fn clear_headers(_call: &mut Call) -> Result<Value, Failure> {
-    Err(Failure::Error("EventHttpRequest::clearHeaders is not there yet".to_owned()))
+pub(crate) fn clear_headers(call: &mut Call) -> Result<Value, Failure> {
+    this(call)?.clear_headers()?;
+    Ok(Value::Void)
 }
 
 /// `removeHeader(string $key, int $type): bool`
-pub(crate) fn remove_header(_call: &mut Call) -> Result<Value, Failure> {
-    Err(Failure::Error("EventHttpRequest::removeHeader is not there yet".to_owned()))
+pub(crate) fn remove_header(call: &mut Call) -> Result<Value, Failure> {
+    let request = this(call)?;
+    let name = call.text(0)?.unwrap_or_default();
+    Ok(Value::Bool(request.remove_header(name, side(call.int(1)))?))
 }
 
 /// `findHeader(string $key, int $type): ?string`
-pub(crate) fn find_header(_call: &mut Call) -> Result<Value, Failure> {
-    Err(Failure::Error("EventHttpRequest::findHeader is not there yet".to_owned()))
+pub(crate) fn find_header(call: &mut Call) -> Result<Value, Failure> {
+    let request = this(call)?;
+    if !(0..=3).contains(&call.int(1).unwrap_or(-1)) {
+        return Err(Failure::Warning("Invalid type: give INPUT_HEADER or OUTPUT_HEADER".to_owned()));
+    }
+    let found = request.find_header(call.text(0)?.unwrap_or_default(), side(call.int(1)))?;
+    Ok(found.map_or(Value::Null, Value::text))
+}
+
+/// 2 is output, all else input.
+fn side(given: Option<i64>) -> HeaderSide {
+    match given {
+        Some(2) => HeaderSide::Output,
+        _ => HeaderSide::Input,
+    }
+}
+
+fn this(call: &Call) -> Result<EventHttpRequest, Failure> {
+    let this: Rc<RequestValue> = call.this()?;
+    Ok(this.request.clone())
 }
