@@ -139,7 +139,7 @@ pub(crate) fn set_close_callback(call: &mut Call) -> Result<Value, Failure> {
     connection.set_close_callback(move |connection| {
         let arguments = vec![Value::Object(identity.clone()), Value::Slot(identity.clone(), DATA)];
         if identity.call(CALLBACK, arguments) == Called::Ended {
-            connection.base().stop().ok();
+            connection.get_base().stop().ok();
         }
     })?;
     call.keep(CALLBACK, 0);
