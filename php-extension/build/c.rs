@@ -19,6 +19,15 @@ const UNCHECKED: [(&str, &str); 6] = [
 /// The parameters of type `mixed` that take whatever has a descriptor.
 const DESCRIPTORS: [&str; 2] = ["fd", "socket"];
 
+/// The classes that PECL lets be serialized: their properties alone are.
+const SERIALIZABLE: [&str; 5] = [
+    "Event",
+    "EventBuffer",
+    "EventBufferEvent",
+    "EventException",
+    "EventSslContext",
+];
+
 pub(crate) fn header(api: &Api) -> String {
     let mut text = "/* The classes' numbers. Generated. */\n".to_owned();
     for (id, class) in api.classes.iter().enumerate() {
@@ -185,6 +194,7 @@ fn param_entry(api: &Api, class: &Class, method: &Method, param: &Param) -> Resu
         "callable" => "PARAM_CALLABLE",
         "Socket" => "PARAM_SOCKET",
         "mixed" if param.name == "target" => "PARAM_TARGET",
+        "mixed" if class.name == "Event" && param.name == "fd" => "PARAM_EVENT_SOURCE",
         "mixed" if DESCRIPTORS.contains(&param.name.as_str()) => "PARAM_DESCRIPTOR",
         // Data may be of any type, and is kept as it is.
         "mixed" if ["arg", "data"].contains(&param.name.as_str()) => "PARAM_UNCHECKED_CALLABLE",
@@ -249,7 +259,8 @@ fn class_table(api: &Api) -> String {
             false => format!("properties_{}", class.name),
         };
         let count = class.properties.len();
-        let _ = writeln!(text, "\t{{ \"{}\", {list}, {count}, false }},", class.name);
+        let serializable = SERIALIZABLE.contains(&class.name.as_str());
+        let _ = writeln!(text, "\t{{ \"{}\", {list}, {count}, {serializable} }},", class.name);
     }
     text += "};\n\n";
     text

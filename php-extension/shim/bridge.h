@@ -13,6 +13,10 @@
 #define BRIDGE_ARGUMENTS 8
 #define BRIDGE_SLOTS 8
 
+/* Bits of an event's mask. */
+#define BRIDGE_TIMEOUT 1
+#define BRIDGE_SIGNAL 8
+
 typedef enum {
 	BRIDGE_UNSET,      /* not given; in a result: void */
 	BRIDGE_NULL,
@@ -159,7 +163,7 @@ uint32_t bridge_call(bridge_object *object, uint32_t slot, int64_t item, uint32_
 typedef enum {
 	PARAM_LONG, PARAM_DOUBLE, PARAM_BOOL, PARAM_STRING, PARAM_ARRAY, PARAM_MIXED,
 	PARAM_CALLABLE, PARAM_UNCHECKED_CALLABLE, PARAM_DESCRIPTOR, PARAM_TARGET, PARAM_OBJECT,
-	PARAM_SOCKET, PARAM_OUT
+	PARAM_SOCKET, PARAM_EVENT_SOURCE, PARAM_OUT
 } bridge_param_type;
 
 typedef struct bridge_param {
@@ -199,7 +203,7 @@ void bridge_register_classes(void);
 void bridge_startup_objects(void);
 void bridge_to_zval(zval *to, const bridge_value *from);
 bool bridge_descriptor(zval *of, bridge_value *to);
-void bridge_raise(bridge_frame *frame);
+void bridge_raise(bridge_frame *frame, zend_execute_data *execute_data);
 void bridge_finish(void);
 void bridge_begin_request(void);
 zend_object *bridge_create_object(zend_class_entry *entry);

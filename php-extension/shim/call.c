@@ -182,6 +182,25 @@ static bool read_argument(zval *from, const bridge_param *param, uint32_t number
 	}
 }
 
+/* What `Event` waits for depends on the argument behind it, its mask: a timeout takes whatever is
+ * given for nothing, a signal takes a number. */
+static bool read_event_source(zval *from, const bridge_value *mask, bridge_value *to)
+{
+	zend_long what = mask->kind == BRIDGE_LONG ? (zend_long)mask->as.number : -1;
+
+	ZVAL_DEREF(from);
+	if (what != -1 && what & (BRIDGE_SIGNAL | BRIDGE_TIMEOUT)) {
+		to->kind = BRIDGE_LONG;
+		to->as.number = what & BRIDGE_SIGNAL ? zval_get_long(from) : -1;
+		return true;
+	}
+	if (Z_TYPE_P(from) == IS_NULL && what == -1) {
+		to->kind = BRIDGE_NULL;
+		return true;
+	}
+	return bridge_descriptor(from, to);
+}
+
 /* False after an exception. */
 static bool read_arguments(const bridge_method *method, zend_execute_data *execute_data,
                            bridge_frame *frame)
@@ -193,8 +212,14 @@ static bool read_arguments(const bridge_method *method, zend_execute_data *execu
 		return false;
 	}
 	frame->argc = given;
-	for (uint32_t n = 0; n < given; n++) {
+	for (uint32_t n = given; n-- > 0;) { /* the mask before the source */
 		zval *argument = ZEND_CALL_ARG(execute_data, n + 1);
+		if (method->params[n].type == PARAM_EVENT_SOURCE) {
+			if (!read_event_source(argument, &frame->argv[n + 1], &frame->argv[n])) {
+				return false;
+			}
+			continue;
+		}
 		if (!read_argument(argument, &method->params[n], n + 1, &frame->argv[n]) || EG(exception)) {
 			return false;
 		}
@@ -290,6 +315,6 @@ void bridge_invoke(const bridge_method *method, zend_execute_data *execute_data,
 			ZEND_TRY_ASSIGN_REF_TMP(ZEND_CALL_ARG(execute_data, n + 1), &value);
 		}
 	}
-	bridge_raise(&frame);
+	bridge_raise(&frame, execute_data);
 	bridge_finish();
 }

@@ -103,7 +103,7 @@ static void read_virtual(bridge_object *object, const bridge_property *property,
 	} else {
 		ZVAL_NULL(to);
 	}
-	bridge_raise(&frame);
+	bridge_raise(&frame, NULL);
 }
 
 static zval *read_property(zend_object *std, zend_string *name, int type, void **cache, zval *to)
@@ -151,7 +151,7 @@ static zval *write_property(zend_object *std, zend_string *name, zval *value, vo
 		default: frame.argv[0].kind = BRIDGE_ZVAL; break;
 	}
 	php_event_write_property(property->number, object, &frame);
-	bridge_raise(&frame);
+	bridge_raise(&frame, NULL);
 	return value;
 }
 
@@ -253,6 +253,8 @@ void bridge_setup_class(zend_class_entry *entry, uint32_t class_id)
 		return; /* an ordinary PHP object */
 	}
 	entry->create_object = bridge_create_object;
-	entry->serialize = refuse_serialize;
-	entry->unserialize = refuse_unserialize;
+	if (!bridge_classes[class_id].serializable) {
+		entry->serialize = refuse_serialize;
+		entry->unserialize = refuse_unserialize;
+	}
 }

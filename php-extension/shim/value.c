@@ -107,8 +107,20 @@ void bridge_to_zval(zval *to, const bridge_value *from)
 	}
 }
 
+/* The type of an argument, as PHP's errors name it. */
+static const char *given(zend_execute_data *execute_data, uint32_t number)
+{
+	zval *argument = execute_data ? ZEND_CALL_ARG(execute_data, number) : NULL;
+
+	if (!argument) {
+		return "nothing";
+	}
+	ZVAL_DEREF(argument);
+	return Z_TYPE_P(argument) == IS_OBJECT ? ZSTR_VAL(Z_OBJCE_P(argument)->name) : zend_zval_type_name(argument);
+}
+
 /* The copy is Zend's, so that it goes with the request if raising it ends the script. */
-void bridge_raise(bridge_frame *frame)
+void bridge_raise(bridge_frame *frame, zend_execute_data *execute_data)
 {
 	uint32_t kind = frame->error;
 	char *message;
@@ -126,7 +138,10 @@ void bridge_raise(bridge_frame *frame)
 			case BRIDGE_EVENT_EXCEPTION:
 				zend_throw_exception(bridge_entries[CLASS_EventException], message, 0);
 				break;
-			case BRIDGE_TYPE_ERROR: zend_argument_type_error(frame->argument, "%s", message); break;
+			case BRIDGE_TYPE_ERROR:
+				zend_argument_type_error(frame->argument, "%s, %s given", message,
+					given(execute_data, frame->argument));
+				break;
 			case BRIDGE_VALUE_ERROR: zend_argument_value_error(frame->argument, "%s", message); break;
 			default: zend_throw_error(NULL, "%s", message); break;
 		}

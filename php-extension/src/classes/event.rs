@@ -7,7 +7,7 @@ use std::time::Duration;
 use php_event::{Event, EventBase, EventFlags};
 
 use crate::bridge::{self, Class};
-use crate::call::{Argument, Call, Descriptor, Failure, Keep, Value, seconds};
+use crate::call::{Call, Descriptor, Failure, Keep, Value, seconds};
 use crate::object::{Called, Held, Identity, Object};
 
 /// The slots of an event: its descriptor and its callable. Its data is the property `data`.
@@ -199,10 +199,7 @@ fn kind_of(call: &Call, what: i64) -> Result<(Kind, EventFlags), Failure> {
             let text = "SIGNAL cannot be combined with READ or WRITE";
             return Err(Failure::EventException(text.to_owned()));
         }
-        let number = match call.argument(1) {
-            Argument::Descriptor(descriptor, _) => descriptor.number().unwrap_or(-1),
-            _ => -1,
-        };
+        let number = i32::try_from(call.int(1).unwrap_or(-1)).unwrap_or(-1);
         let once = !flags.contains(EventFlags::PERSIST);
         return Ok((Kind::Signal { number, once }, flags));
     }

@@ -1,6 +1,7 @@
 //! `EventBufferEvent`.
 
 use std::cell::Cell;
+use std::net::{IpAddr, ToSocketAddrs as _};
 use std::rc::Rc;
 
 use php_event::{
@@ -166,7 +167,25 @@ pub(crate) fn connect_host(call: &mut Call) -> Result<Value, Failure> {
     };
     let family = i32::try_from(call.int(3).unwrap_or(0)).unwrap_or(-1);
     let family = AddressFamily::from(family);
+    if dns.is_none() && host.parse::<IpAddr>().is_err() {
+        let address = look_up(host, port, family)?;
+        return call.done(bev.connect_host(None, &address.to_string(), port, AddressFamily::UNSPEC));
+    }
     call.done(bev.connect_host(dns.as_deref(), host, port, family))
+}
+
+/// Looks a name up without a DNS base, and blocks meanwhile, as PECL does.
+fn look_up(host: &str, port: u16, family: AddressFamily) -> Result<IpAddr, Failure> {
+    let found = (host, port).to_socket_addrs();
+    let found = found.map_err(|error| Failure::Warning(format!("Cannot resolve {host}: {error}")))?;
+    let mut addresses = found.map(|address| address.ip());
+    let fits = |ip: &IpAddr| match family {
+        AddressFamily::INET => ip.is_ipv4(),
+        AddressFamily::INET6 => ip.is_ipv6(),
+        _ => true,
+    };
+    let none = || Failure::Warning(format!("{host} has no address of this family"));
+    addresses.find(fits).ok_or_else(none)
 }
 
 /// `getDnsErrorString(): string`

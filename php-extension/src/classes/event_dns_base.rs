@@ -1,6 +1,7 @@
 //! `EventDnsBase`.
 
 use std::ffi::OsStr;
+use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt as _;
 
 use php_event::{DnsFlags, DnsOptions, EventBase, EventDnsBase};
@@ -44,7 +45,11 @@ pub(crate) fn parse_resolv_conf(call: &mut Call) -> Result<Value, Failure> {
         return Err(Failure::Warning("Invalid flags: give EventDnsBase::OPTION_* constants".to_owned()));
     };
     let path = OsStr::from_bytes(call.bytes(1).unwrap_or_default());
-    call.done(dns.parse_resolv_conf(flags, path))
+    let parsed = dns.parse_resolv_conf(flags, path);
+    if parsed.as_ref().is_err_and(|error| error.kind() == ErrorKind::NotFound) {
+        return Err(Failure::Warning("Failed to open file".to_owned()));
+    }
+    call.done(parsed)
 }
 
 /// `addNameserverIp(string $ip): bool`
