@@ -27,8 +27,11 @@ enum Kind {
     Timeout { periodic: bool },
     /// `Event::timer`: `cb($arg)`
     Timer,
-    /// `cb($signum, $arg)`; without `PERSIST` it is deleted when it fires.
-    Signal { number: i32, once: bool },
+    /// `Event::signal`: `cb($signum, $arg)`, each time.
+    Signal(i32),
+    /// `SIGNAL` in the constructor: `cb($signum, $what, $arg)`; without `PERSIST` it is deleted
+    /// when it fires.
+    SignalMask { number: i32, once: bool },
 }
 
 /// What stands behind an `Event`.
@@ -85,7 +88,10 @@ impl EventValue {
                 timeout(base, every, identity.clone())?
             }
             Kind::Timer => elapse(base, identity.clone())?,
-            Kind::Signal { number, once } => catch(base, number, once, identity.clone())?,
+            Kind::Signal(number) => catch(base, number, identity.clone())?,
+            Kind::SignalMask { number, once } => {
+                catch_as_event(base, number, once, identity.clone())?
+            }
         };
         Ok(Self {
             event: RefCell::new(Some(event)),
@@ -139,7 +145,13 @@ fn elapse(base: &EventBase, identity: Identity) -> php_event::Result<Event> {
     Event::timer(base, move |event| fire(&identity, event, vec![data(&identity)]))
 }
 
-fn catch(
+fn catch(base: &EventBase, number: i32, identity: Identity) -> php_event::Result<Event> {
+    Event::signal(base, number, move |signum, event| {
+        fire(&identity, event, vec![Value::Int(signum.into()), data(&identity)]);
+    })
+}
+
+fn catch_as_event(
     base: &EventBase,
     number: i32,
     once: bool,
@@ -149,7 +161,8 @@ fn catch(
         if once {
             event.del().ok();
         }
-        fire(&identity, event, vec![Value::Int(signum.into()), data(&identity)]);
+        let what = Value::Int(EventFlags::SIGNAL.bits().into());
+        fire(&identity, event, vec![Value::Int(signum.into()), what, data(&identity)]);
     })
 }
 
@@ -201,7 +214,7 @@ fn kind_of(call: &Call, what: i64) -> Result<(Kind, EventFlags), Failure> {
         }
         let number = i32::try_from(call.int(1).unwrap_or(-1)).unwrap_or(-1);
         let once = !flags.contains(EventFlags::PERSIST);
-        return Ok((Kind::Signal { number, once }, flags));
+        return Ok((Kind::SignalMask { number, once }, flags));
     }
     if flags.contains(EventFlags::TIMEOUT) {
         let periodic = flags.contains(EventFlags::PERSIST);
@@ -322,8 +335,7 @@ pub(crate) fn timer(call: &mut Call) -> Result<Value, Failure> {
 /// `static signal(EventBase $base, int $signum, callable $cb, mixed $arg = null): Event`
 pub(crate) fn signal(call: &mut Call) -> Result<Value, Failure> {
     let number = i32::try_from(call.int(1).unwrap_or(-1)).unwrap_or(-1);
-    let once = false;
-    new_event(call, Kind::Signal { number, once }, 2)
+    new_event(call, Kind::Signal(number), 2)
 }
 
 /// A new event whose callable and data are arguments.
