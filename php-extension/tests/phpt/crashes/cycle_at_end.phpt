@@ -1,0 +1,10 @@
+--TEST--
+Objects in cycles at the end of the script
+--FILE--
+<?php
+$base = new EventBase;
+$bev = new EventBufferEvent($base, null, 0, function () use (&$bev, $base) {}); $bev->setCallbacks(fn () => $bev, null, null, $bev);
+$e = Event::timer($base, function () use (&$e, $base) {}); $e->data = $e; $e->add(10);
+echo "end\n";
+?>
+--EXPECT--

@@ -1,0 +1,10 @@
+--TEST--
+An event whose callback frees it and throws
+--FILE--
+<?php
+$base = new EventBase;
+$e = Event::timer($base, function () use (&$e) { $e = null; throw new Exception('gone'); });
+$e->add(0);
+try { $base->loop(); } catch (Exception $x) { echo $x->getMessage(), "\n"; }
+?>
+--EXPECT--

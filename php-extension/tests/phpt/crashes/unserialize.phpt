@@ -1,0 +1,12 @@
+--TEST--
+What unserialize makes has no native part, and says so
+--FILE--
+<?php
+foreach (['EventBase', 'EventConfig', 'EventHttp', 'EventHttpConnection', 'EventHttpRequest', 'EventDnsBase', 'EventListener'] as $class) {
+    try { var_dump(@unserialize('O:' . strlen($class) . ':"' . $class . '":0:{}')); } catch (Throwable $x) { echo get_class($x), "\n"; }
+}
+$b = unserialize('O:11:"EventBuffer":0:{}'); try { $b->add('x'); } catch (Error $x) { echo $x->getMessage(), "\n"; }
+$e = unserialize('O:5:"Event":0:{}'); var_dump($e->pending); try { $e->add(1); } catch (Error $x) { echo $x->getMessage(), "\n"; }
+$base = new EventBase; try { serialize(new EventDnsBase($base, 0)); } catch (EventException $x) { echo $x->getMessage(), "\n"; }
+?>
+--EXPECT--
