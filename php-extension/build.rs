@@ -32,7 +32,9 @@ fn run() -> Result<(), String> {
     println!("cargo::rerun-if-changed=build");
     println!("cargo::rerun-if-changed={API}");
     println!("cargo::rerun-if-env-changed=PHP_CONFIG");
-    let out = env::var_os("OUT_DIR").map(PathBuf::from).ok_or("cargo sets no OUT_DIR")?;
+    let out = env::var_os("OUT_DIR")
+        .map(PathBuf::from)
+        .ok_or("cargo sets no OUT_DIR")?;
     let text = fs::read_to_string(API).map_err(|error| format!("{API}: {error}"))?;
     let api = api::Api::parse(&text).map_err(|error| format!("{API}: {error}"))?;
     write(&out, "classes.h", &c::header(&api))?;

@@ -73,7 +73,12 @@ impl Api {
     /// Every property with its class, in the order of their numbers.
     pub(crate) fn properties(&self) -> impl Iterator<Item = (&Class, &Property)> {
         let all = self.classes.iter();
-        all.flat_map(|class| class.properties.iter().map(move |property| (class, property)))
+        all.flat_map(|class| {
+            class
+                .properties
+                .iter()
+                .map(move |property| (class, property))
+        })
     }
 }
 

@@ -57,7 +57,12 @@ pub(crate) fn source(api: &Api) -> Result<String, String> {
     Ok(text)
 }
 
-fn method_table(api: &Api, class: &Class, method: &Method, number: usize) -> Result<String, String> {
+fn method_table(
+    api: &Api,
+    class: &Class,
+    method: &Method,
+    number: usize,
+) -> Result<String, String> {
     let id = format!("{}_{}", class.name, method.name);
     let required = method.params.iter().filter(|param| !param.optional).count();
     let mut text = arginfo(method, &id, required)?;
@@ -73,6 +78,9 @@ fn method_table(api: &Api, class: &Class, method: &Method, number: usize) -> Res
         false => format!("params_{id}"),
     };
     let total = method.params.len();
+    // PECL declares a parameter that it does not take.
+    let is_lock = class.name == "EventBuffer" && ["lock", "unlock"].contains(&method.name.as_str());
+    let required = if is_lock { 0 } else { required };
     let _ = write!(
         text,
         "static const bridge_method method_{id} = {{ {number}, {required}, {total}, {params} }};\n\
@@ -100,7 +108,10 @@ fn arginfo(method: &Method, id: &str, required: usize) -> Result<String, String>
                 "ZEND_ARG_TYPE_INFO_WITH_DEFAULT_VALUE({by_ref}, {name}, {code}, {nullable}, {default:?})"
             ),
             (None, None) => {
-                format!("ZEND_ARG_OBJ_INFO({by_ref}, {name}, {}, {nullable})", param.kind)
+                format!(
+                    "ZEND_ARG_OBJ_INFO({by_ref}, {name}, {}, {nullable})",
+                    param.kind
+                )
             }
             (None, Some(default)) => format!(
                 "ZEND_ARG_OBJ_INFO_WITH_DEFAULT_VALUE({by_ref}, {name}, {}, {nullable}, {default:?})",
@@ -183,7 +194,9 @@ fn param_entry(api: &Api, class: &Class, method: &Method, param: &Param) -> Resu
         _ if param.by_ref => "PARAM_OUT",
         "bool" => "PARAM_BOOL",
         // PECL declares an int here, and takes a fraction of seconds.
-        "int" if at == ("EventConfig", "setMaxDispatchInterval") && param.name == "max_interval" => {
+        "int"
+            if at == ("EventConfig", "setMaxDispatchInterval") && param.name == "max_interval" =>
+        {
             "PARAM_DOUBLE"
         }
         "int" => "PARAM_LONG",
@@ -260,14 +273,19 @@ fn class_table(api: &Api) -> String {
         };
         let count = class.properties.len();
         let serializable = SERIALIZABLE.contains(&class.name.as_str());
-        let _ = writeln!(text, "\t{{ \"{}\", {list}, {count}, {serializable} }},", class.name);
+        let _ = writeln!(
+            text,
+            "\t{{ \"{}\", {list}, {count}, {serializable} }},",
+            class.name
+        );
     }
     text += "};\n\n";
     text
 }
 
 fn registration(api: &Api) -> Result<String, String> {
-    let mut text = "void bridge_register_classes(void)\n{\n\tzend_class_entry entry, *made;\n".to_owned();
+    let mut text =
+        "void bridge_register_classes(void)\n{\n\tzend_class_entry entry, *made;\n".to_owned();
     for (id, class) in api.classes.iter().enumerate() {
         let name = &class.name;
         let parent = match class.parent.as_deref() {

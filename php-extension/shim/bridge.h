@@ -76,8 +76,7 @@ typedef enum {
 	BRIDGE_EXCEPTION,       /* Exception */
 	BRIDGE_EVENT_EXCEPTION, /* EventException */
 	BRIDGE_PHP_ERROR,       /* Error */
-	BRIDGE_TYPE_ERROR,      /* TypeError about the argument `argument` */
-	BRIDGE_VALUE_ERROR      /* ValueError about the argument `argument` */
+	BRIDGE_TYPE_ERROR       /* TypeError about the argument `argument` */
 } bridge_error_kind;
 
 /* What is to happen to a slot after the call. */

@@ -142,7 +142,6 @@ void bridge_raise(bridge_frame *frame, zend_execute_data *execute_data)
 				zend_argument_type_error(frame->argument, "%s, %s given", message,
 					given(execute_data, frame->argument));
 				break;
-			case BRIDGE_VALUE_ERROR: zend_argument_value_error(frame->argument, "%s", message); break;
 			default: zend_throw_error(NULL, "%s", message); break;
 		}
 	}

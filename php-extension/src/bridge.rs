@@ -184,19 +184,19 @@ impl Storage {
                     ..RawValue::of(NEW)
                 }
             }
-            Value::Object(of) => of.raw().map_or(RawValue::of(NULL), |object| at(SELF, 0, object)),
-            Value::Slot(of, slot) => {
-                of.raw().map_or(RawValue::of(NULL), |object| at(SLOT, slot, object))
-            }
-            Value::Data(of, property) => {
-                of.raw().map_or(RawValue::of(NULL), |object| at(DATA, property, object))
-            }
-            Value::Item(of, slot, item) => {
-                of.raw().map_or(RawValue::of(NULL), |object| RawValue {
-                    length: item,
-                    ..at(ITEM, slot, object)
-                })
-            }
+            Value::Object(of) => of
+                .raw()
+                .map_or(RawValue::of(NULL), |object| at(SELF, 0, object)),
+            Value::Slot(of, slot) => of
+                .raw()
+                .map_or(RawValue::of(NULL), |object| at(SLOT, slot, object)),
+            Value::Data(of, property) => of
+                .raw()
+                .map_or(RawValue::of(NULL), |object| at(DATA, property, object)),
+            Value::Item(of, slot, item) => of.raw().map_or(RawValue::of(NULL), |object| RawValue {
+                length: item,
+                ..at(ITEM, slot, object)
+            }),
             Value::Socket(descriptor) => RawValue {
                 payload: Payload {
                     number: descriptor.into(),
@@ -223,10 +223,6 @@ impl Storage {
         let entries = entries.into_iter().map(|(key, value)| RawEntry {
             key: match key {
                 Key::Next => RawValue::of(UNSET),
-                Key::Int(number) => RawValue {
-                    payload: Payload { number },
-                    ..RawValue::of(LONG)
-                },
                 Key::String(text) => self.text(text),
             },
             value: self.value(value),
@@ -342,7 +338,10 @@ pub(crate) fn call(of: &Identity, slot: u32, item: Option<usize>, values: Vec<Va
         return Called::NotCallable;
     };
     let mut storage = Storage::default();
-    let values: Vec<RawValue> = values.into_iter().map(|value| storage.value(value)).collect();
+    let values: Vec<RawValue> = values
+        .into_iter()
+        .map(|value| storage.value(value))
+        .collect();
     let item = item.and_then(|item| i64::try_from(item).ok()).unwrap_or(-1);
     let argc = u32::try_from(values.len()).unwrap_or(0);
     // SAFETY: an identity gives the address only while the object is there, and C holds it
@@ -407,10 +406,7 @@ fn answer(frame: &mut RawFrame, call: &mut Call, result: Result<Value, Failure>)
 ///
 /// # Safety
 /// `frame` is a frame of C's whose call has not returned.
-unsafe fn answered(
-    frame: *mut RawFrame,
-    work: impl FnOnce(&mut Call) -> Result<Value, Failure>,
-) {
+unsafe fn answered(frame: *mut RawFrame, work: impl FnOnce(&mut Call) -> Result<Value, Failure>) {
     // SAFETY: C's frame, which nobody else uses during the call.
     let frame = unsafe { &mut *frame };
     let given = frame.argv.iter().take(frame.argc as usize);
@@ -421,7 +417,9 @@ unsafe fn answered(
     let mut call = Call::new(NonNull::new(frame.object), held, arguments);
     let result = catch_unwind(AssertUnwindSafe(|| work(&mut call)));
     let result = result.unwrap_or_else(|_panic| {
-        Err(Failure::Error("php-event: internal error (a panic in Rust)".to_owned()))
+        Err(Failure::Error(
+            "php-event: internal error (a panic in Rust)".to_owned(),
+        ))
     });
     answer(frame, &mut call, result);
 }
@@ -521,7 +519,8 @@ extern "C" fn php_event_request_shutdown() {
 #[unsafe(no_mangle)]
 extern "C" fn php_event_libevent_version() -> *const c_char {
     static TEXT: LazyLock<CString> = LazyLock::new(|| {
-        let [major, minor, patch, _] = php_event::EventUtil::libevent_version_number().to_be_bytes();
+        let [major, minor, patch, _] =
+            php_event::EventUtil::libevent_version_number().to_be_bytes();
         CString::new(format!("{major}.{minor}.{patch}")).unwrap_or_default()
     });
     TEXT.as_ptr()

@@ -4,7 +4,7 @@ use std::ptr::NonNull;
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::bridge::{HeldValue, LentSocket, Lender, RawObject};
+use crate::bridge::{HeldValue, Lender, LentSocket, RawObject};
 use crate::object::{Held, Identity, Object};
 
 /// An argument, read by the rules of the parameter's type.
@@ -72,7 +72,6 @@ impl Argument<'_> {
 pub(crate) enum Key {
     /// The next free number.
     Next,
-    Int(i64),
     String(Vec<u8>),
 }
 
@@ -133,8 +132,6 @@ pub(crate) enum Failure {
     Error(String),
     /// `TypeError` about an argument, counted from 1: "must be …".
     Type(u32, String),
-    /// `ValueError` about an argument, counted from 1.
-    Value(u32, String),
 }
 
 impl Failure {
@@ -160,7 +157,6 @@ impl Failure {
             Self::EventException(text) => (3, 0, text),
             Self::Error(text) => (4, 0, text),
             Self::Type(argument, text) => (5, argument, text),
-            Self::Value(argument, text) => (6, argument, text),
         }
     }
 }
@@ -189,7 +185,9 @@ impl<'a> Call<'a> {
         held: Option<Held>,
         arguments: Vec<Argument<'a>>,
     ) -> Self {
-        let identity = held.as_ref().map_or_else(Identity::default, |held| held.identity().clone());
+        let identity = held
+            .as_ref()
+            .map_or_else(Identity::default, |held| held.identity().clone());
         identity.set(object);
         Self {
             held,
@@ -224,10 +222,6 @@ impl<'a> Call<'a> {
 
     pub(crate) fn argument(&self, n: usize) -> &Argument<'a> {
         self.arguments.get(n).unwrap_or(&Argument::Unset)
-    }
-
-    pub(crate) fn given(&self, n: usize) -> bool {
-        !matches!(self.argument(n), Argument::Unset)
     }
 
     /// The value of an argument that is an object of the extension's.

@@ -1,37 +1,37 @@
 //! Runs the `.phpt` files beside this file under the extension, with PHP's own runner.
 
+mod support;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs};
 
-/// The extension that cargo has just built: beside this test program.
-fn extension() -> PathBuf {
-    let test = env::current_exe().unwrap();
-    let folder = test.parent().unwrap();
-    let library = folder.join("libphp_event_extension.so");
-    assert!(library.is_file(), "{} was not built", library.display());
-    library
-}
+use support::{extension, root};
 
 /// PHP's runner of `.phpt` files, which comes with its headers.
 fn runner() -> PathBuf {
     let php_config = env::var("PHP_CONFIG").unwrap_or_else(|_| "php-config".to_owned());
-    let output = Command::new(php_config).arg("--prefix").output().unwrap();
+    let output = Command::new(&php_config).arg("--prefix").output().unwrap();
     let prefix = PathBuf::from(String::from_utf8(output.stdout).unwrap().trim());
-    let output = Command::new("php-config").arg("--phpapi").output().unwrap();
+    let output = Command::new(&php_config).arg("--phpapi").output().unwrap();
     let api = String::from_utf8(output.stdout).unwrap().trim().to_owned();
     let places = [
-        prefix.join("lib/php").join(&api).join("build/run-tests.php"),
+        prefix
+            .join("lib/php")
+            .join(&api)
+            .join("build/run-tests.php"),
         prefix.join("lib/php/build/run-tests.php"),
         prefix.join("lib64/php/build/run-tests.php"),
     ];
     let found = places.iter().find(|place| place.is_file());
-    found.unwrap_or_else(|| panic!("no run-tests.php in {places:?}")).clone()
+    found
+        .unwrap_or_else(|| panic!("no run-tests.php in {places:?}"))
+        .clone()
 }
 
 #[test]
 fn every_phpt_file_passes() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/phpt");
+    let folder = root().join("tests/phpt");
     let copy = Path::new(env!("CARGO_TARGET_TMPDIR")).join("phpt");
     // The runner writes beside the tests what they printed: not into the source tree.
     fs::remove_dir_all(&copy).ok();
@@ -47,14 +47,19 @@ fn every_phpt_file_passes() {
         .env("NO_INTERACTION", "1");
     let output = command.output().unwrap();
     let printed = String::from_utf8_lossy(&output.stdout);
-    let passed = printed.lines().find(|line| line.starts_with("Tests passed"));
+    let passed = printed
+        .lines()
+        .find(|line| line.starts_with("Tests passed"));
     println!("{}", passed.unwrap_or_default());
     assert!(output.status.success(), "{printed}");
     assert!(passed.is_some(), "no test ran: {printed}");
 }
 
 fn php() -> String {
-    let output = Command::new("php").args(["-n", "-r", "echo PHP_BINARY;"]).output().unwrap();
+    let output = Command::new("php")
+        .args(["-n", "-r", "echo PHP_BINARY;"])
+        .output()
+        .unwrap();
     String::from_utf8(output.stdout).unwrap()
 }
 

@@ -137,17 +137,27 @@ fn timeout(
             event.add(every.get()).ok(); // first, as PHP's: the callback may delete it
         }
         let what = Value::Int(EventFlags::TIMEOUT.bits().into());
-        fire(&identity, event, vec![Value::Int(-1), what, data(&identity)]);
+        fire(
+            &identity,
+            event,
+            vec![Value::Int(-1), what, data(&identity)],
+        );
     })
 }
 
 fn elapse(base: &EventBase, identity: Identity) -> php_event::Result<Event> {
-    Event::timer(base, move |event| fire(&identity, event, vec![data(&identity)]))
+    Event::timer(base, move |event| {
+        fire(&identity, event, vec![data(&identity)])
+    })
 }
 
 fn catch(base: &EventBase, number: i32, identity: Identity) -> php_event::Result<Event> {
     Event::signal(base, number, move |signum, event| {
-        fire(&identity, event, vec![Value::Int(signum.into()), data(&identity)]);
+        fire(
+            &identity,
+            event,
+            vec![Value::Int(signum.into()), data(&identity)],
+        );
     })
 }
 
@@ -162,7 +172,11 @@ fn catch_as_event(
             event.del().ok();
         }
         let what = Value::Int(EventFlags::SIGNAL.bits().into());
-        fire(&identity, event, vec![Value::Int(signum.into()), what, data(&identity)]);
+        fire(
+            &identity,
+            event,
+            vec![Value::Int(signum.into()), what, data(&identity)],
+        );
     })
 }
 
@@ -221,9 +235,9 @@ fn kind_of(call: &Call, what: i64) -> Result<(Kind, EventFlags), Failure> {
         return Ok((Kind::Timeout { periodic }, flags));
     }
     match call.descriptor(1) {
-        Some(Descriptor::Dead) | None => {
-            Err(Failure::Warning("The socket is closed, or has failed".to_owned()))
-        }
+        Some(Descriptor::Dead) | None => Err(Failure::Warning(
+            "The socket is closed, or has failed".to_owned(),
+        )),
         Some(descriptor) => Ok((Kind::Descriptor(descriptor), flags)),
     }
 }
@@ -294,7 +308,10 @@ pub(crate) fn get_supported_methods(_call: &mut Call) -> Result<Value, Failure> 
 /// `add(float $timeout = -1): bool`
 pub(crate) fn add(call: &mut Call) -> Result<Value, Failure> {
     let this = call.this::<EventValue>()?;
-    let timeout = call.float(0).filter(|timeout| *timeout != -1.0).map(seconds);
+    let timeout = call
+        .float(0)
+        .filter(|timeout| *timeout != -1.0)
+        .map(seconds);
     if timeout.is_some() {
         this.interval.set(timeout);
     }
@@ -318,7 +335,9 @@ pub(crate) fn set_priority(call: &mut Call) -> Result<Value, Failure> {
 pub(crate) fn pending(call: &mut Call) -> Result<Value, Failure> {
     let event = call.this::<EventValue>()?.event()?;
     let flags = i16::try_from(call.int(0).unwrap_or(0) & KNOWN).unwrap_or(0);
-    Ok(Value::Bool(event.pending(EventFlags::from_bits_retain(flags))))
+    Ok(Value::Bool(
+        event.pending(EventFlags::from_bits_retain(flags)),
+    ))
 }
 
 /// `removeTimer(): bool`
@@ -358,7 +377,12 @@ pub(crate) fn set_timer(call: &mut Call) -> Result<Value, Failure> {
     if this.event()?.is_pending() {
         return Err(Failure::Warning("Can't modify pending event".to_owned()));
     }
-    this.replace(EventValue::make(&base, Kind::Timer, EventFlags::empty(), call.identity())?);
+    this.replace(EventValue::make(
+        &base,
+        Kind::Timer,
+        EventFlags::empty(),
+        call.identity(),
+    )?);
     call.keep(CALLBACK, 1);
     call.keep.push(Keep::Data {
         property: DATA,
@@ -389,6 +413,8 @@ pub(crate) fn del_signal(call: &mut Call) -> Result<Value, Failure> {
 
 /// The property `pending`: null when the event was freed or never made.
 pub(crate) fn pending_property(call: &Call) -> Value {
-    let event = call.this_if_constructed::<EventValue>().and_then(|this| this.event().ok());
+    let event = call
+        .this_if_constructed::<EventValue>()
+        .and_then(|this| this.event().ok());
     event.map_or(Value::Null, |event| Value::Bool(event.is_pending()))
 }

@@ -101,7 +101,9 @@ pub(crate) fn append_from(call: &mut Call) -> Result<Value, Failure> {
 pub(crate) fn expand(call: &mut Call) -> Result<Value, Failure> {
     let buffer = call.this::<EventBuffer>()?;
     let length = call.int(0).and_then(|length| usize::try_from(length).ok());
-    Ok(Value::Bool(length.is_some_and(|length| buffer.expand(length).is_ok())))
+    Ok(Value::Bool(
+        length.is_some_and(|length| buffer.expand(length).is_ok()),
+    ))
 }
 
 /// `drain(int $len): bool`
@@ -109,7 +111,9 @@ pub(crate) fn expand(call: &mut Call) -> Result<Value, Failure> {
 /// A negative number drains all.
 pub(crate) fn drain(call: &mut Call) -> Result<Value, Failure> {
     let buffer = call.this::<EventBuffer>()?;
-    Ok(succeeded(buffer.drain(at_most(call.int(0), buffer.length()))))
+    Ok(succeeded(
+        buffer.drain(at_most(call.int(0), buffer.length())),
+    ))
 }
 
 /// `copyout(string &$data, int $max_bytes): int`
@@ -203,7 +207,9 @@ pub(crate) fn length_property(call: &Call) -> Value {
 /// The property `contiguous_space`.
 pub(crate) fn contiguous_space_property(call: &Call) -> Value {
     let buffer = call.this_if_constructed::<EventBuffer>();
-    buffer.map_or(Value::Null, |buffer| Value::Int(count(buffer.contiguous_space())))
+    buffer.map_or(Value::Null, |buffer| {
+        Value::Int(count(buffer.contiguous_space()))
+    })
 }
 
 /// PECL says nothing of a frozen end: false alone.
@@ -225,7 +231,9 @@ fn count(number: usize) -> i64 {
 fn start(call: &mut Call, n: usize, buffer: &EventBuffer) -> usize {
     let start = usize::try_from(call.int(n).unwrap_or(0)).unwrap_or(0);
     if start > buffer.length() {
-        call.warning = Some(format!("Invalid start position {start}: the buffer is shorter"));
+        call.warning = Some(format!(
+            "Invalid start position {start}: the buffer is shorter"
+        ));
         return 0;
     }
     start
@@ -243,7 +251,9 @@ fn eol_style(number: Option<i64>) -> Option<EolStyle> {
         EventBuffer::EOL_LF,
         EventBuffer::EOL_NUL,
     ];
-    styles.into_iter().find(|style| Some(*style as i64) == number)
+    styles
+        .into_iter()
+        .find(|style| Some(*style as i64) == number)
 }
 
 /// Runs `work` on the number of the first argument; none for a dead socket.

@@ -47,8 +47,15 @@ impl Object for BufferEventValue {
 
     /// Whether a callback may come: it reads, or has something to write.
     fn is_pending(&self) -> bool {
-        let reads = self.bev.get_enabled().is_ok_and(|enabled| enabled.contains(EventFlags::READ));
-        reads || self.bev.get_output().is_ok_and(|output| output.length() > 0)
+        let reads = self
+            .bev
+            .get_enabled()
+            .is_ok_and(|enabled| enabled.contains(EventFlags::READ));
+        reads
+            || self
+                .bev
+                .get_output()
+                .is_ok_and(|output| output.length() > 0)
     }
 }
 
@@ -71,8 +78,7 @@ pub(crate) fn construct(call: &mut Call) -> Result<Value, Failure> {
 /// The options that mean something here: locks do not.
 fn options(given: Option<i64>) -> BufferEventOptions {
     let bits = i32::try_from(given.unwrap_or(0) & 0xff).unwrap_or(0);
-    let options = bits.try_into().map(BufferEventOptions::from_bits_truncate);
-    options.unwrap_or(BufferEventOptions::empty()) & !BufferEventOptions::THREADSAFE
+    BufferEventOptions::from_bits_truncate(bits) & !BufferEventOptions::THREADSAFE
 }
 
 /// The library's callbacks for those of three arguments that are not null.
@@ -163,13 +169,20 @@ pub(crate) fn connect_host(call: &mut Call) -> Result<Value, Failure> {
     let dns = call.optional_object::<EventDnsBase>(0)?;
     let host = call.text(1)?.unwrap_or_default();
     let Some(port) = call.int(2).and_then(|port| u16::try_from(port).ok()) else {
-        return Err(Failure::Warning("Invalid port: give a number from 1 to 65535".to_owned()));
+        return Err(Failure::Warning(
+            "Invalid port: give a number from 1 to 65535".to_owned(),
+        ));
     };
     let family = i32::try_from(call.int(3).unwrap_or(0)).unwrap_or(-1);
     let family = AddressFamily::from(family);
     if dns.is_none() && host.parse::<IpAddr>().is_err() {
         let address = look_up(host, port, family)?;
-        return call.done(bev.connect_host(None, &address.to_string(), port, AddressFamily::UNSPEC));
+        return call.done(bev.connect_host(
+            None,
+            &address.to_string(),
+            port,
+            AddressFamily::UNSPEC,
+        ));
     }
     call.done(bev.connect_host(dns.as_deref(), host, port, family))
 }
@@ -177,7 +190,8 @@ pub(crate) fn connect_host(call: &mut Call) -> Result<Value, Failure> {
 /// Looks a name up without a DNS base, and blocks meanwhile, as PECL does.
 fn look_up(host: &str, port: u16, family: AddressFamily) -> Result<IpAddr, Failure> {
     let found = (host, port).to_socket_addrs();
-    let found = found.map_err(|error| Failure::Warning(format!("Cannot resolve {host}: {error}")))?;
+    let found =
+        found.map_err(|error| Failure::Warning(format!("Cannot resolve {host}: {error}")))?;
     let mut addresses = found.map(|address| address.ip());
     let fits = |ip: &IpAddr| match family {
         AddressFamily::INET => ip.is_ipv4(),
@@ -309,8 +323,12 @@ pub(crate) fn set_timeouts(call: &mut Call) -> Result<Value, Failure> {
 
 fn state(given: Option<i64>) -> Result<SslState, Failure> {
     let states = [SslState::Connecting, SslState::Accepting];
-    let state = states.into_iter().find(|state| Some(*state as i64) == given);
-    state.ok_or_else(|| Failure::Warning("Invalid state: give SSL_CONNECTING or SSL_ACCEPTING".to_owned()))
+    let state = states
+        .into_iter()
+        .find(|state| Some(*state as i64) == given);
+    state.ok_or_else(|| {
+        Failure::Warning("Invalid state: give SSL_CONNECTING or SSL_ACCEPTING".to_owned())
+    })
 }
 
 /// `static createSslFilter(EventBufferEvent $unnderlying, EventSslContext $ctx, int $state,
@@ -384,7 +402,10 @@ pub(crate) fn property(call: &mut Call, name: &str) -> Value {
         return Value::Null;
     };
     match name {
-        "fd" => this.bev.fd().map_or(Value::Null, |fd| Value::Int(fd.into())),
+        "fd" => this
+            .bev
+            .fd()
+            .map_or(Value::Null, |fd| Value::Int(fd.into())),
         "input" => same_buffer(call, &this.has_input, INPUT, || this.bev.get_input()),
         "output" => same_buffer(call, &this.has_output, OUTPUT, || this.bev.get_output()),
         "allow_ssl_dirty_shutdown" => Value::Bool(this.bev.allow_ssl_dirty_shutdown()),
@@ -417,7 +438,9 @@ pub(crate) fn set_property(call: &mut Call, name: &str) -> Result<Value, Failure
     match (name, call.argument(0)) {
         ("priority", Argument::Int(priority)) => {
             // PECL says nothing of a wrong one.
-            this.bev.set_priority(i32::try_from(*priority).unwrap_or(-1)).ok();
+            this.bev
+                .set_priority(i32::try_from(*priority).unwrap_or(-1))
+                .ok();
         }
         ("allow_ssl_dirty_shutdown", value) => {
             let allow = matches!(value, Argument::Bool(true))

@@ -55,5 +55,7 @@ pub(crate) fn set_flags(call: &mut Call) -> Result<Value, Failure> {
 
 /// The low bits of a number, as C takes them.
 fn bits<T: TryFrom<i64> + Default>(number: Option<i64>) -> T {
-    number.and_then(|number| T::try_from(number & 0x7fff_ffff).ok()).unwrap_or_default()
+    number
+        .and_then(|number| T::try_from(number & 0x7fff_ffff).ok())
+        .unwrap_or_default()
 }

@@ -29,7 +29,9 @@ pub(crate) fn construct(call: &mut Call) -> Result<Value, Failure> {
     };
     let flags = i32::try_from(flags).ok().and_then(DnsFlags::from_bits);
     let Some(flags) = flags else {
-        return Err(Failure::EventException("Invalid initialization flags".to_owned()));
+        return Err(Failure::EventException(
+            "Invalid initialization flags".to_owned(),
+        ));
     };
     match EventDnsBase::new(&base, flags) {
         Ok(dns) => call.construct(dns),
@@ -42,11 +44,16 @@ pub(crate) fn parse_resolv_conf(call: &mut Call) -> Result<Value, Failure> {
     let dns = call.this::<EventDnsBase>()?;
     let flags = call.int(0).and_then(|flags| i32::try_from(flags).ok());
     let Some(flags) = flags.and_then(DnsOptions::from_bits) else {
-        return Err(Failure::Warning("Invalid flags: give EventDnsBase::OPTION_* constants".to_owned()));
+        return Err(Failure::Warning(
+            "Invalid flags: give EventDnsBase::OPTION_* constants".to_owned(),
+        ));
     };
     let path = OsStr::from_bytes(call.bytes(1).unwrap_or_default());
     let parsed = dns.parse_resolv_conf(flags, path);
-    if parsed.as_ref().is_err_and(|error| error.kind() == ErrorKind::NotFound) {
+    if parsed
+        .as_ref()
+        .is_err_and(|error| error.kind() == ErrorKind::NotFound)
+    {
         return Err(Failure::Warning("Failed to open file".to_owned()));
     }
     call.done(parsed)
@@ -84,7 +91,10 @@ pub(crate) fn set_search_ndots(call: &mut Call) -> Result<Value, Failure> {
     let dns = call.this::<EventDnsBase>()?;
     let ndots = call.int(0).unwrap_or(0);
     let Ok(ndots) = u32::try_from(ndots) else {
-        return Err(Failure::WarningAnd(format!("{ndots} is no number of dots"), Value::Null));
+        return Err(Failure::WarningAnd(
+            format!("{ndots} is no number of dots"),
+            Value::Null,
+        ));
     };
     dns.set_search_ndots(ndots)?;
     Ok(Value::Void)

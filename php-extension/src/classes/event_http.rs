@@ -68,7 +68,9 @@ pub(crate) fn bind(call: &mut Call) -> Result<Value, Failure> {
     let this = call.this::<HttpValue>()?;
     let address = call.text(0)?.unwrap_or_default();
     let Some(port) = call.int(1).and_then(|port| u16::try_from(port).ok()) else {
-        return Err(Failure::Warning("Invalid port: give a number from 0 to 65535".to_owned()));
+        return Err(Failure::Warning(
+            "Invalid port: give a number from 0 to 65535".to_owned(),
+        ));
     };
     call.done(this.http.bind(address, port))
 }
@@ -85,7 +87,8 @@ pub(crate) fn set_callback(call: &mut Call) -> Result<Value, Failure> {
 /// `setDefaultCallback(callable $cb, mixed $arg = null): void`
 pub(crate) fn set_default_callback(call: &mut Call) -> Result<Value, Failure> {
     let this = call.this::<HttpValue>()?;
-    this.http.set_default_callback(this.route(call.identity()))?;
+    this.http
+        .set_default_callback(this.route(call.identity()))?;
     this.keep(call, 0);
     Ok(Value::Void)
 }
@@ -159,18 +162,25 @@ pub(crate) fn set_timeout(call: &mut Call) -> Result<Value, Failure> {
 /// A time in whole seconds; 0 and less is none.
 pub(crate) fn whole_seconds(given: Option<i64>) -> Option<Duration> {
     let seconds = given.and_then(|seconds| u64::try_from(seconds).ok());
-    seconds.filter(|seconds| *seconds > 0).map(Duration::from_secs)
+    seconds
+        .filter(|seconds| *seconds > 0)
+        .map(Duration::from_secs)
 }
 
 /// `addServerAlias(string $alias): bool`
 pub(crate) fn add_server_alias(call: &mut Call) -> Result<Value, Failure> {
     let this = call.this::<HttpValue>()?;
-    call.done(this.http.add_server_alias(call.text(0)?.unwrap_or_default()))
+    call.done(
+        this.http
+            .add_server_alias(call.text(0)?.unwrap_or_default()),
+    )
 }
 
 /// `removeServerAlias(string $alias): bool`
 pub(crate) fn remove_server_alias(call: &mut Call) -> Result<Value, Failure> {
     let this = call.this::<HttpValue>()?;
-    let was_there = this.http.remove_server_alias(call.text(0)?.unwrap_or_default())?;
+    let was_there = this
+        .http
+        .remove_server_alias(call.text(0)?.unwrap_or_default())?;
     Ok(Value::Bool(was_there))
 }

@@ -2,9 +2,7 @@
 
 use std::rc::Rc;
 
-use php_event::{
-    EventBase, EventDnsBase, EventHttpConnection, EventSslContext,
-};
+use php_event::{EventBase, EventDnsBase, EventHttpConnection, EventSslContext};
 
 use super::event_http::{limit, methods, whole_seconds};
 use super::event_http_request::RequestValue;
@@ -33,7 +31,10 @@ impl Object for ConnectionValue {
 /// A new object for the connection of a server's request.
 pub(crate) fn new_object(connection: EventHttpConnection) -> Value {
     let is_view = true;
-    let value = ConnectionValue { connection, is_view };
+    let value = ConnectionValue {
+        connection,
+        is_view,
+    };
     Value::New(Held::new(&Identity::default(), value))
 }
 
@@ -50,7 +51,8 @@ pub(crate) fn construct(call: &mut Call) -> Result<Value, Failure> {
         }
         None => EventHttpConnection::new(&base, dns.as_deref(), address, port),
     };
-    let connection = connection.map_err(|error| Failure::EventException(error.reason().into_owned()))?;
+    let connection =
+        connection.map_err(|error| Failure::EventException(error.reason().into_owned()))?;
     call.keep(BASE, 0);
     call.construct(ConnectionValue {
         connection,
@@ -86,7 +88,9 @@ pub(crate) fn set_local_address(call: &mut Call) -> Result<Value, Failure> {
 pub(crate) fn set_local_port(call: &mut Call) -> Result<Value, Failure> {
     let connection = this(call)?;
     let Some(port) = call.int(0).and_then(|port| u16::try_from(port).ok()) else {
-        return Err(Failure::Warning("Invalid port: give a number from 0 to 65535".to_owned()));
+        return Err(Failure::Warning(
+            "Invalid port: give a number from 0 to 65535".to_owned(),
+        ));
     };
     connection.set_local_port(port)?;
     Ok(Value::Void)
@@ -137,7 +141,10 @@ pub(crate) fn set_close_callback(call: &mut Call) -> Result<Value, Failure> {
     let connection = this(call)?;
     let identity = call.identity().clone();
     connection.set_close_callback(move |connection| {
-        let arguments = vec![Value::Object(identity.clone()), Value::Slot(identity.clone(), DATA)];
+        let arguments = vec![
+            Value::Object(identity.clone()),
+            Value::Slot(identity.clone(), DATA),
+        ];
         if identity.call(CALLBACK, arguments) == Called::Ended {
             connection.get_base().stop().ok();
         }

@@ -34,7 +34,10 @@ impl Object for RequestValue {
 /// A new object for a server's request.
 pub(crate) fn new_object(request: EventHttpRequest) -> Value {
     let held = Rc::default();
-    Value::New(Held::new(&Identity::default(), RequestValue { request, held }))
+    Value::New(Held::new(
+        &Identity::default(),
+        RequestValue { request, held },
+    ))
 }
 
 /// `__construct(callable $callback, mixed $data = null)`
@@ -101,7 +104,10 @@ pub(crate) fn get_output_headers(call: &mut Call) -> Result<Value, Failure> {
 
 fn headers(headers: Vec<(String, String)>) -> Value {
     let entries = headers.into_iter().map(|(name, value)| {
-        (Key::String(name.into_bytes()), Value::String(value.into_bytes()))
+        (
+            Key::String(name.into_bytes()),
+            Value::String(value.into_bytes()),
+        )
     });
     Value::Array(entries.collect())
 }
@@ -209,7 +215,9 @@ pub(crate) fn remove_header(call: &mut Call) -> Result<Value, Failure> {
 pub(crate) fn find_header(call: &mut Call) -> Result<Value, Failure> {
     let request = this(call)?;
     if !(0..=3).contains(&call.int(1).unwrap_or(-1)) {
-        return Err(Failure::Warning("Invalid type: give INPUT_HEADER or OUTPUT_HEADER".to_owned()));
+        return Err(Failure::Warning(
+            "Invalid type: give INPUT_HEADER or OUTPUT_HEADER".to_owned(),
+        ));
     }
     let found = request.find_header(call.text(0)?.unwrap_or_default(), side(call.int(1)))?;
     Ok(found.map_or(Value::Null, Value::text))

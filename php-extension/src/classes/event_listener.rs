@@ -57,14 +57,18 @@ fn target(call: &Call) -> Result<ListenerTarget, Failure> {
         Argument::String(address) => {
             let address = String::from_utf8_lossy(address);
             // PECL takes the prefix in any case.
-            let unix = address.get(..5).filter(|prefix| prefix.eq_ignore_ascii_case("unix:"));
+            let unix = address
+                .get(..5)
+                .filter(|prefix| prefix.eq_ignore_ascii_case("unix:"));
             Ok(match unix.and_then(|prefix| address.get(prefix.len()..)) {
                 Some(path) => ListenerTarget::from(format!("unix:{path}")),
                 None => ListenerTarget::from(address.into_owned()),
             })
         }
         Argument::Descriptor(descriptor, _) => {
-            let number = descriptor.number().filter(|_| *descriptor != Descriptor::Dead);
+            let number = descriptor
+                .number()
+                .filter(|_| *descriptor != Descriptor::Dead);
             let dead = || Failure::Exception("The socket is closed, or has failed".to_owned());
             let number = number.ok_or_else(dead)?;
             let own = bridge::lend(number, |fd| fd.try_clone_to_owned());
@@ -147,7 +151,10 @@ pub(crate) fn set_error_callback(call: &mut Call) -> Result<Value, Failure> {
     let listener = call.this::<EventListener>()?;
     let identity = call.identity().clone();
     listener.set_error_callback(move |listener| {
-        let arguments = vec![Value::Object(identity.clone()), Value::Slot(identity.clone(), DATA)];
+        let arguments = vec![
+            Value::Object(identity.clone()),
+            Value::Slot(identity.clone(), DATA),
+        ];
         if identity.call(ERROR_CALLBACK, arguments) == Called::Ended {
             listener.disable().ok();
             stop(listener);
@@ -172,6 +179,8 @@ pub(crate) fn get_socket_name(call: &mut Call) -> Result<Value, Failure> {
 
 /// The property `fd`.
 pub(crate) fn fd_property(call: &Call) -> Value {
-    let fd = call.this_if_constructed::<EventListener>().and_then(|listener| listener.fd());
+    let fd = call
+        .this_if_constructed::<EventListener>()
+        .and_then(|listener| listener.fd());
     fd.map_or(Value::Null, |fd| Value::Int(fd.into()))
 }

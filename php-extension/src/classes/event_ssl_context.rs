@@ -55,8 +55,13 @@ const VERSIONS: [SslVersion; 5] = [
 /// `__construct(int $method, array $options)`
 pub(crate) fn construct(call: &mut Call) -> Result<Value, Failure> {
     let number = call.int(0).unwrap_or(0);
-    let Some(method) = METHODS.into_iter().find(|method| i64::from(method.number()) == number) else {
-        return Err(Failure::EventException(format!("{number} is no method of this OpenSSL")));
+    let Some(method) = METHODS
+        .into_iter()
+        .find(|method| i64::from(method.number()) == number)
+    else {
+        return Err(Failure::EventException(format!(
+            "{number} is no method of this OpenSSL"
+        )));
     };
     let mut options = Vec::new();
     if let Argument::Array(entries) = call.argument(1) {
@@ -74,8 +79,14 @@ pub(crate) fn construct(call: &mut Call) -> Result<Value, Failure> {
 }
 
 fn option(number: i64) -> Result<SslOption, Failure> {
-    let option = OPTIONS.into_iter().find(|option| i64::from(option.number()) == number);
-    let unknown = || Failure::EventException(format!("{number} is no option: give EventSslContext::OPT_*"));
+    let option = OPTIONS
+        .into_iter()
+        .find(|option| i64::from(option.number()) == number);
+    let unknown = || {
+        Failure::EventException(format!(
+            "{number} is no option: give EventSslContext::OPT_*"
+        ))
+    };
     option.ok_or_else(unknown)
 }
 
@@ -103,8 +114,11 @@ pub(crate) fn set_max_proto_version(call: &mut Call) -> Result<Value, Failure> {
 }
 
 fn version(number: Option<i64>) -> Result<SslVersion, Failure> {
-    let version = VERSIONS.into_iter().find(|version| Some(i64::from(version.number())) == number);
-    let unknown = || Failure::Warning("Unknown protocol version: give EventSslContext::*_VERSION".to_owned());
+    let version = VERSIONS
+        .into_iter()
+        .find(|version| Some(i64::from(version.number())) == number);
+    let unknown =
+        || Failure::Warning("Unknown protocol version: give EventSslContext::*_VERSION".to_owned());
     version.ok_or_else(unknown)
 }
 
@@ -122,7 +136,9 @@ pub(crate) fn path_property(call: &Call, is_key: bool) -> Value {
 pub(crate) fn set_path_property(call: &mut Call, is_key: bool) -> Result<Value, Failure> {
     let context = call.this::<EventSslContext>()?;
     let Some(path) = call.bytes(0) else {
-        return Err(Failure::Warning("The path of a PEM file is expected".to_owned()));
+        return Err(Failure::Warning(
+            "The path of a PEM file is expected".to_owned(),
+        ));
     };
     let path = OsStr::from_bytes(path);
     match is_key {

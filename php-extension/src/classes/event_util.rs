@@ -74,16 +74,18 @@ pub(crate) fn set_socket_option(call: &mut Call) -> Result<Value, Failure> {
     let number = |n| i32::try_from(call.int(n).unwrap_or(-1)).unwrap_or(-1);
     let (level, option) = (SocketLevel::from(number(1)), SocketOption::from(number(2)));
     let value = value(call.argument(3), option)?;
-    let set = bridge::lend(descriptor, |fd| EventUtil::set_socket_option(&fd, level, option, value));
+    let set = bridge::lend(descriptor, |fd| {
+        EventUtil::set_socket_option(&fd, level, option, value)
+    });
     call.done(set)
 }
 
 fn value(given: &Argument<'_>, option: SocketOption) -> Result<SocketOptionValue, Failure> {
     let seconds = |of: &str| match given {
         Argument::Array(entries) => {
-            let entry = entries.iter().find(|(key, _)| {
-                matches!(key, Argument::String(name) if *name == of.as_bytes())
-            });
+            let entry = entries
+                .iter()
+                .find(|(key, _)| matches!(key, Argument::String(name) if *name == of.as_bytes()));
             entry.and_then(|(_, value)| integer(value))
         }
         _ => None,
@@ -103,7 +105,9 @@ fn value(given: &Argument<'_>, option: SocketOption) -> Result<SocketOptionValue
         return Ok(SocketOptionValue::Timeout(time));
     }
     let number = integer(given).unwrap_or(0);
-    Ok(SocketOptionValue::Int(i32::try_from(number).unwrap_or(i32::MAX)))
+    Ok(SocketOptionValue::Int(
+        i32::try_from(number).unwrap_or(i32::MAX),
+    ))
 }
 
 /// A value as PHP makes an int of it.
@@ -128,6 +132,8 @@ fn integer(value: &Argument<'_>) -> Option<i64> {
 pub(crate) fn create_socket(call: &mut Call) -> Result<Value, Failure> {
     match call.int(0).and_then(|number| i32::try_from(number).ok()) {
         Some(number) if number >= 0 => Ok(Value::Socket(number)),
-        _ => Err(Failure::Warning("Invalid descriptor: give a number from 0 on".to_owned())),
+        _ => Err(Failure::Warning(
+            "Invalid descriptor: give a number from 0 on".to_owned(),
+        )),
     }
 }

@@ -7,3 +7,7 @@ $e = Event::timer($base, function () use (&$base) { var_dump(@$base->free(), @$b
 $e->add(0); $base->loop(); echo "alive\n";
 ?>
 --EXPECT--
+bool(false)
+bool(false)
+base gone
+alive

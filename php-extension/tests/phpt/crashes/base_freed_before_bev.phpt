@@ -6,3 +6,5 @@ $base = new EventBase; $bev = new EventBufferEvent($base, null, EventBufferEvent
 $base->free(); $bev->free(); var_dump($bev->fd, $bev->input);
 ?>
 --EXPECT--
+NULL
+NULL

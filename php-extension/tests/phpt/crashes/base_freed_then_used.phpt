@@ -8,3 +8,16 @@ try { new EventBufferEvent($base); } catch (EventException $x) { echo "refused\n
 var_dump(@Event::timer($base, function () {}));
 ?>
 --EXPECT--
+bool(false)
+bool(false)
+int(11)
+bool(false)
+bool(false)
+bool(false)
+bool(false)
+bool(false)
+bool(false)
+bool(false)
+bool(false)
+refused
+bool(false)

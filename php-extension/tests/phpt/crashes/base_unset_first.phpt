@@ -11,3 +11,9 @@ var_dump($e->pending, $e->del(), $bev->getEnabled(), $l->disable(), $l->getBase(
 echo "end\n";
 ?>
 --EXPECT--
+bool(true)
+bool(true)
+int(4)
+bool(true)
+bool(true)
+end

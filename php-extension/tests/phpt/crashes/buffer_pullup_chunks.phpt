@@ -8,3 +8,9 @@ $c = new EventBuffer; $c->add(str_repeat("a", 4096 - 24));
 var_dump(strlen($c->pullup(-1)), $c->pullup(100000), $c->pullup(0));
 ?>
 --EXPECT--
+string(11) "hello world"
+string(11) "hello world"
+int(11)
+int(4072)
+NULL
+NULL

@@ -11,3 +11,7 @@ foreach ([-1, -2, PHP_INT_MIN] as $count) {
 var_dump(strlen($b->read(-2)));
 ?>
 --EXPECT--
+bool(true)
+bool(true)
+bool(true)
+int(100000)

@@ -9,3 +9,4 @@ for ($n = 0; $n < 3; $n++) $one->setCallbacks(null, null, null);
 $other->write('x'); $one->enable(Event::READ); $base->loop(EventBase::LOOP_ONCE | EventBase::LOOP_NONBLOCK); echo "end\n";
 ?>
 --EXPECT--
+end

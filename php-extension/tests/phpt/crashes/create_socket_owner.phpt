@@ -5,3 +5,4 @@ EventUtil::createSocket refuses what is no descriptor
 var_dump(@EventUtil::createSocket(-1));
 ?>
 --EXPECT--
+bool(false)

@@ -8,3 +8,4 @@ $e = Event::timer($base, function () use (&$e, $base) {}); $e->data = $e; $e->ad
 echo "end\n";
 ?>
 --EXPECT--
+end

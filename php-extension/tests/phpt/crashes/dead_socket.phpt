@@ -8,3 +8,5 @@ set_error_handler(function ($n, $m) { echo $m, "\n"; return true; });
 $e = new Event(new EventBase, $s, Event::READ, function () {}); var_dump($e->pending);
 ?>
 --EXPECT--
+Event::__construct(): The socket is closed, or has failed
+NULL

@@ -7,3 +7,12 @@ var_dump($e->pending, $e->data, @$e->pending(1), @$e->setPriority(0), @$e->setTi
 $e->free();
 ?>
 --EXPECT--
+NULL
+NULL
+bool(false)
+bool(false)
+bool(false)
+bool(false)
+bool(false)
+bool(false)
+bool(false)

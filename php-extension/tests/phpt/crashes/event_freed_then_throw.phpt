@@ -7,4 +7,7 @@ $e = Event::timer($base, function () use (&$e) { $e = null; throw new Exception(
 $e->add(0);
 try { $base->loop(); } catch (Exception $x) { echo $x->getMessage(), "\n"; }
 ?>
---EXPECT--
+--EXPECTF--
+
+Warning: EventBase::loop(): Breaking the loop due to exception Exception in %s on line %d
+gone

@@ -8,3 +8,5 @@ try { $e->set($base, null, Event::READ); } catch (Exception $x) { echo get_class
 fwrite($b, 'x'); $e->add(); $base->loop();
 ?>
 --EXPECT--
+Exception
+old

@@ -7,3 +7,5 @@ $base = new EventBase; $e = new Event($base, $a, Event::READ, function () { echo
 var_dump(@$e->setTimer($base, function () {})); fwrite($b, 'x'); $base->loop();
 ?>
 --EXPECT--
+bool(false)
+read

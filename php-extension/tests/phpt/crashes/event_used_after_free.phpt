@@ -7,3 +7,12 @@ var_dump($e->pending, $e->data, @$e->pending(1), @$e->setPriority(0), @$e->remov
 $e->data = 5; echo json_encode($e), "\n";
 ?>
 --EXPECT--
+NULL
+NULL
+bool(false)
+bool(false)
+bool(false)
+bool(false)
+bool(false)
+bool(false)
+{"pending":null,"data":5}

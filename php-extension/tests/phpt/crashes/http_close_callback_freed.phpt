@@ -8,3 +8,4 @@ $r = new EventHttpRequest(function () { echo "completed\n"; }); $r->addHeader('H
 $c->makeRequest($r, EventHttpRequest::CMD_GET, '/'); $base->exit(0.05); $base->loop(); unset($c); echo "end\n";
 ?>
 --EXPECT--
+end

@@ -6,3 +6,5 @@ function make() { $base = new EventBase; return new EventHttpConnection($base, n
 $c = make(); var_dump($c->getBase() instanceof EventBase); unset($c); echo "end\n";
 ?>
 --EXPECT--
+bool(true)
+end

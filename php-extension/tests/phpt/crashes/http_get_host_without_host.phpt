@@ -10,3 +10,6 @@ $r = new Event($base, $c, Event::READ, function ($c) use ($base) { echo strtok(f
 $r->add(5); $base->loop();
 ?>
 --EXPECT--
+string(0) ""
+string(5) "/host"
+HTTP/1.0 200 OK

@@ -11,3 +11,4 @@ $r->addHeader('Host', 'x', EventHttpRequest::OUTPUT_HEADER);
 $c->makeRequest($r, EventHttpRequest::CMD_GET, '/'); $r->free(); unset($r); $base->loop();
 ?>
 --EXPECT--
+int(204)

@@ -12,3 +12,8 @@ var_dump(@$kept[0]->getUri(), @$kept[0]->sendReply(200, 'again'), $kept[1]->leng
 @$kept[3]->getPeer($a, $p); echo "alive\n";
 ?>
 --EXPECT--
+bool(false)
+bool(false)
+int(0)
+bool(false)
+alive

@@ -7,3 +7,6 @@ $input = $one->getInput(); $one->free(); $base->loop(EventBase::LOOP_ONCE | Even
 var_dump($input->length, @$input->add('x'), $input->read(10));
 ?>
 --EXPECT--
+int(0)
+bool(false)
+NULL

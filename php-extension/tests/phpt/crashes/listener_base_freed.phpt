@@ -6,3 +6,6 @@ $base = new EventBase; $l = new EventListener($base, function () {}, null, Event
 $same = $l->getBase(); $same->free(); var_dump(@$base->loop(), @$l->enable()); unset($base, $same, $l); echo "end\n";
 ?>
 --EXPECT--
+bool(false)
+bool(false)
+end

@@ -7,3 +7,5 @@ $l = new EventListener($base, function ($l, $fd) use ($base) { echo "accepted\n"
 $c = stream_socket_client("tcp://$name"); $base->loop(); echo "end\n";
 ?>
 --EXPECT--
+accepted
+end

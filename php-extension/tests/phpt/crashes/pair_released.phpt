@@ -7,3 +7,4 @@ for ($n = 0; $n < 2000; $n++) { $pair = EventBufferEvent::createPair($base); $r 
 var_dump(memory_get_usage() - $before < 10000);
 ?>
 --EXPECT--
+bool(true)

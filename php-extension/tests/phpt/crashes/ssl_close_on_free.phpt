@@ -13,3 +13,6 @@ foreach ([EventBufferEvent::OPT_CLOSE_ON_FREE, 0] as $options) {
 unset($ctx); echo "end\n";
 ?>
 --EXPECT--
+bool(true)
+bool(true)
+end

@@ -8,3 +8,8 @@ foreach ([[EventSslContext::OPT_LOCAL_CERT => 5], [EventSslContext::OPT_LOCAL_CE
 try { new EventSslContext(1, []); } catch (EventException $x) { echo "refused\n"; }
 ?>
 --EXPECT--
+refused
+refused
+refused
+refused
+refused

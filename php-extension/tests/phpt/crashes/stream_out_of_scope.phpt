@@ -7,3 +7,5 @@ function watch($base) { [$a, $b] = stream_socket_pair(STREAM_PF_UNIX, STREAM_SOC
 [$e, $b] = watch($base); fwrite($b, 'hello'); $base->loop();
 ?>
 --EXPECT--
+bool(true)
+string(5) "hello"

@@ -11,3 +11,13 @@ foreach (['add' => ['x'], 'read' => [1], 'drain' => [1], 'expand' => [1], 'pullu
 $b = new EventBuffer; try { $b->addBuffer($m); } catch (Error $x) { echo $x->getMessage(), "\n"; }
 ?>
 --EXPECT--
+NULL
+The object was not constructed: call parent::__construct() first
+The object was not constructed: call parent::__construct() first
+The object was not constructed: call parent::__construct() first
+The object was not constructed: call parent::__construct() first
+The object was not constructed: call parent::__construct() first
+The object was not constructed: call parent::__construct() first
+The object was not constructed: call parent::__construct() first
+The object was not constructed: call parent::__construct() first
+The object was not constructed: call parent::__construct() first

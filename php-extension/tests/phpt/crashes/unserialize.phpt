@@ -10,3 +10,14 @@ $e = unserialize('O:5:"Event":0:{}'); var_dump($e->pending); try { $e->add(1); }
 $base = new EventBase; try { serialize(new EventDnsBase($base, 0)); } catch (EventException $x) { echo $x->getMessage(), "\n"; }
 ?>
 --EXPECT--
+bool(false)
+bool(false)
+bool(false)
+bool(false)
+bool(false)
+bool(false)
+bool(false)
+The object was not constructed: call parent::__construct() first
+NULL
+The object was not constructed: call parent::__construct() first
+EventDnsBase instances are not serializable

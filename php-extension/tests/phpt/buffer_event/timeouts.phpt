@@ -1,0 +1,10 @@
+--TEST--
+Read and write time-outs
+--FILE--
+<?php
+$base = new EventBase; [$a, $b] = EventBufferEvent::createPair($base); $a->setCallbacks(null, null, function ($a, $what) { var_dump($what, $a->getEnabled()); }); var_dump($a->setTimeouts(0.02, 0)); $a->enable(Event::READ); $base->loop();
+?>
+--EXPECT--
+bool(true)
+int(65)
+int(4)

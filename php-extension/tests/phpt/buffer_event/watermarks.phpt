@@ -1,0 +1,10 @@
+--TEST--
+Watermarks
+--FILE--
+<?php
+$base = new EventBase; [$a, $b] = EventBufferEvent::createPair($base); $a->setWatermark(Event::READ, 5, 0); $a->setCallbacks(function ($a) { var_dump($a->read(100)); }, null, null); $a->enable(Event::READ);
+$b->write('abc'); $base->loop(); echo "-\n"; $b->write('de'); $base->loop();
+?>
+--EXPECT--
+-
+string(5) "abcde"

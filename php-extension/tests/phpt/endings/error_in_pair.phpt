@@ -1,0 +1,24 @@
+--TEST--
+error in the callback of a pair
+--FILE--
+<?php
+register_shutdown_function(function () { echo "shutdown\n"; });
+$base = new EventBase;
+$f = function () { echo "called\n"; undefined_function(); };
+[$a, $b] = EventBufferEvent::createPair($base); $a->setCallbacks($f, null, null); $a->enable(Event::READ); $b->write("x");
+$late = Event::timer($base, function () { echo "late\n"; }); $late->add(0.05);
+$base->loop();
+echo "not reached\n";
+?>
+--EXPECTF--
+called
+
+Warning: EventBase::loop(): Breaking the loop due to exception Error in %s on line %d
+
+Fatal error: Uncaught Error: Call to undefined function undefined_function() in %s:%d
+Stack trace:
+#0 [internal function]: {closure}(Object(EventBufferEvent), NULL)
+#1 %s(7): EventBase->loop()
+#2 {main}
+  thrown in %s on line %d
+shutdown

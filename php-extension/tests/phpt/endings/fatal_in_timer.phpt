@@ -1,0 +1,17 @@
+--TEST--
+fatal in the callback of a timer
+--FILE--
+<?php
+register_shutdown_function(function () { echo "shutdown\n"; });
+$base = new EventBase;
+$f = function () { echo "called\n"; trigger_error("stop", E_USER_ERROR); };
+$e = Event::timer($base, $f); $e->add(0);
+$late = Event::timer($base, function () { echo "late\n"; }); $late->add(0.05);
+$base->loop();
+echo "not reached\n";
+?>
+--EXPECTF--
+called
+
+Fatal error: stop in %s on line %d
+shutdown

@@ -1,0 +1,17 @@
+--TEST--
+memory in the callback of a descriptor
+--FILE--
+<?php
+register_shutdown_function(function () { echo "shutdown\n"; });
+$base = new EventBase;
+$f = function () { echo "called\n"; ini_set("memory_limit", "4M"); str_repeat("x", 100000000); };
+[$a, $b] = stream_socket_pair(STREAM_PF_UNIX, STREAM_SOCK_STREAM, 0); fwrite($b, "x"); $e = new Event($base, $a, Event::READ, $f); $e->add();
+$late = Event::timer($base, function () { echo "late\n"; }); $late->add(0.05);
+$base->loop();
+echo "not reached\n";
+?>
+--EXPECTF--
+called
+
+Fatal error: Allowed memory size of 4194304 bytes exhausted (tried to allocate 100003840 bytes) in %s on line %d
+shutdown

@@ -1,0 +1,17 @@
+--TEST--
+memory in the callback of a pair
+--FILE--
+<?php
+register_shutdown_function(function () { echo "shutdown\n"; });
+$base = new EventBase;
+$f = function () { echo "called\n"; ini_set("memory_limit", "4M"); str_repeat("x", 100000000); };
+[$a, $b] = EventBufferEvent::createPair($base); $a->setCallbacks($f, null, null); $a->enable(Event::READ); $b->write("x");
+$late = Event::timer($base, function () { echo "late\n"; }); $late->add(0.05);
+$base->loop();
+echo "not reached\n";
+?>
+--EXPECTF--
+called
+
+Fatal error: Allowed memory size of 4194304 bytes exhausted (tried to allocate 100003840 bytes) in %s on line %d
+shutdown
