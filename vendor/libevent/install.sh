@@ -7,7 +7,7 @@ set -eu
 
 usage() {
     cat <<'END'
-usage: install.sh [--tests] [--bundled] [--coverage]
+usage: install.sh [--tests] [--bundled] [--php] [--coverage]
 
 Installs what the build needs with apt, dnf, apk, pacman or brew, as root or through sudo:
 a C compiler, pkg-config, libevent (2.1.12 or newer, below 2.2) and OpenSSL.
@@ -15,6 +15,7 @@ a C compiler, pkg-config, libevent (2.1.12 or newer, below 2.2) and OpenSSL.
   --tests     also the programs that the tests run: curl, ab, wrk, nc, openssl, valgrind,
               strace, ps
   --bundled   also what the features `bundled` and `bindgen` need: cmake and libclang
+  --php       also what the PHP extension needs: php and its headers
   --coverage  also what .ci/coverage needs: an llvm-cov as new as rustc's LLVM
   --help      print this help
 END
@@ -77,6 +78,10 @@ list_missing() {
         have cmake || echo cmake
         has_libclang || echo libclang
     fi
+    if [ "$php" = yes ]; then
+        have php || echo php
+        have "${PHP_CONFIG:-php-config}" || echo php-headers
+    fi
     [ "$coverage" = no ] || has_llvm || echo llvm
     [ "$tests" = yes ] || return 0
     have curl || echo curl
@@ -121,6 +126,11 @@ packages() {
             dnf:nc) echo nmap-ncat ;;
             pacman:nc) echo openbsd-netcat ;;
             brew:nc) echo netcat ;;
+            apt:php) echo php-cli ;;
+            dnf:php) echo php-cli ;;
+            apt:php-headers | apk:php-headers) echo php-dev ;;
+            dnf:php-headers) echo php-devel ;;
+            *:php-headers) echo php ;;
             apt:ps) echo procps ;;
             apt:llvm) echo "llvm-$llvm" ;;
             apk:llvm) echo "llvm$llvm" ;;
@@ -177,11 +187,13 @@ judge_libevent() {
 
 tests=no
 bundled=no
+php=no
 coverage=no
 for argument in "$@"; do
     case $argument in
         --tests) tests=yes ;;
         --bundled) bundled=yes ;;
+        --php) php=yes ;;
         --coverage) coverage=yes ;;
         -h | --help)
             usage

@@ -1,0 +1,16 @@
+#!/bin/sh
+# Runs the tests of Revolt's EventDriver under our extension: revolt.sh CHECKOUT
+#
+# CHECKOUT is a checkout of revoltphp/event-loop; phpunit comes from the system's packages.
+# Three of the tests watch standard input, which epoll can only do with a pipe or a terminal.
+[ $# -eq 1 ] || { sed -n '2,5s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+. "$(dirname "$0")/common.sh"
+checkout=$(cd "$1" && pwd)
+export CLASSES="Revolt\\EventLoop\\ $checkout/src/EventLoop
+Revolt\\EventLoop\\ $checkout/test
+Revolt\\ $checkout/src"
+export FUNCTIONS="$checkout/src/functions.php"
+cd "$checkout"
+mkfifo "$scratch/input"
+php -d "extension=$extension" "$(command -v phpunit)" --no-configuration \
+    --bootstrap "$here/php-extension/ci/autoload.php" test/Driver/EventDriverTest.php 0<>"$scratch/input"
