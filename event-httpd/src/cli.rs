@@ -4,20 +4,25 @@
 
 mod values;
 
+use std::env;
 use std::io::{self, Write as _};
 use std::time::Duration;
 
 use clap::builder::BoolishValueParser;
-use clap::{Args, Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
 
 use crate::answer::FieldLine;
-use crate::config::{Command, Config, Deliver, Framing, Listen, LogFormat, Program};
-use values::{bus_timeout, positive_time, seconds, size, time, workers};
+use crate::config::{Command, Config, ConfigError, Deliver, Framing, Listen, LogFormat, Program};
+use nix::sys::stat::Mode;
+use nix::unistd::Gid;
+use values::{bus_timeout, group, mode, positive_time, size, time, verbosity, workers};
 
 /// A server written on PHP's event extension in Rust.
 ///
 /// Each option has an environment variable: EVENT_HTTPD_ and the option's name, such as
-/// EVENT_HTTPD_LISTEN. The command line wins. SIGTERM and SIGINT stop the server within --grace,
+/// EVENT_HTTPD_LISTEN. The command line wins. Times are seconds, or have a unit: 10, 10s, 1500ms.
+/// SIGTERM and SIGINT stop the server within --grace,
 /// a second one at once. SIGQUIT waits until all connections have ended. SIGUSR1 logs the
 /// counters. SIGHUP and SIGUSR2 replace the workers one at a time; without workers, SIGHUP stops
 /// the server.
@@ -80,12 +85,12 @@ pub(crate) struct IsolationArgs {
     #[arg(long, value_name = "N", env = "EVENT_HTTPD_CHILDREN", default_value_t = 5, value_parser = clap::value_parser!(u32).range(..=10_000))]
     pub(crate) children: u32,
 
-    /// The longest time that a child sleeps, in seconds or as 1500ms; the shortest is a second
-    #[arg(long, value_name = "TIME", env = "EVENT_HTTPD_MAX_SLEEP", default_value = "10", value_parser = seconds)]
+    /// The longest time that a child sleeps, such as 10 (seconds) or 1500ms; the shortest is a second
+    #[arg(long, value_name = "TIME", env = "EVENT_HTTPD_MAX_SLEEP", default_value = "10", value_parser = time)]
     pub(crate) max_sleep: Duration,
 
-    /// How long the parent waits after each child, in seconds or as 1500ms
-    #[arg(long, value_name = "TIME", env = "EVENT_HTTPD_INTERVAL", default_value = "3", value_parser = seconds)]
+    /// How long the parent waits after each child, such as 3 (seconds) or 1500ms
+    #[arg(long, value_name = "TIME", env = "EVENT_HTTPD_INTERVAL", default_value = "3", value_parser = time)]
     pub(crate) interval: Duration,
 
     #[command(flatten)]
@@ -95,7 +100,8 @@ pub(crate) struct IsolationArgs {
 /// The options that `serve` and `broadcast` share.
 #[derive(Args, Debug)]
 pub(crate) struct ServerArgs {
-    /// Where to listen: HOST:PORT, an IPv6 address in brackets, or unix:PATH; port 0 takes a free one
+    /// Where to listen: HOST:PORT, an IPv6 address in brackets, or unix:PATH; a name stands for all
+    /// its addresses, port 0 for a free one
     #[arg(
         long,
         value_name = "ADDR",
@@ -103,6 +109,14 @@ pub(crate) struct ServerArgs {
         default_value = "127.0.0.1:9999"
     )]
     pub(crate) listen: Listen,
+
+    /// The mode of the unix socket's file, in octal, such as 0660 [default: what the umask allows]
+    #[arg(long, value_name = "MODE", env = "EVENT_HTTPD_SOCKET_MODE", value_parser = mode)]
+    pub(crate) socket_mode: Option<Mode>,
+
+    /// The group of the unix socket's file, by name or number
+    #[arg(long, value_name = "GROUP", env = "EVENT_HTTPD_SOCKET_GROUP", value_parser = group)]
+    pub(crate) socket_group: Option<Gid>,
 
     /// How many connections may wait to be accepted; the system may allow fewer
     #[arg(long, value_name = "N", env = "EVENT_HTTPD_BACKLOG", default_value_t = 102_400, value_parser = clap::value_parser!(i32).range(1..))]
@@ -197,7 +211,7 @@ pub(crate) struct LogArgs {
     pub(crate) log_format: LogFormat,
 
     /// Log more: -v each connection, -vv also what libevent reports
-    #[arg(short, long, action = clap::ArgAction::Count, env = "EVENT_HTTPD_VERBOSE")]
+    #[arg(short, long, action = clap::ArgAction::Count, env = "EVENT_HTTPD_VERBOSE", value_parser = verbosity)]
     pub(crate) verbose: u8,
 }
 
@@ -230,26 +244,49 @@ impl Cli {
     /// # Errors
     /// [`CliError`] when they name nothing to run.
     pub fn from_process() -> Result<Command, CliError> {
-        Ok(Self::try_parse()?.into_command())
+        let command = Self::try_parse()?.into_command();
+        Ok(command.map_err(|error| Self::command().error(ErrorKind::ArgumentConflict, error))?)
     }
 
     #[cfg(test)]
     pub(crate) fn parsed_from(arguments: &[&str]) -> Command {
         let name = std::iter::once(&"event-httpd");
-        Self::parse_from(name.chain(arguments)).into_command()
+        Self::parse_from(name.chain(arguments))
+            .into_command()
+            .unwrap()
     }
 
-    fn into_command(self) -> Command {
-        match self.command {
-            CommandLine::Serve(args) => Command::Server(Config::new(Program::Serve, args)),
+    fn into_command(self) -> Result<Command, ConfigError> {
+        Ok(match self.command {
+            CommandLine::Serve(args) => Command::Server(Config::new(Program::Serve, args)?),
             CommandLine::Broadcast { server, broadcast } => {
                 let program = Program::Broadcast {
                     framing: broadcast.framing,
                     deliver: broadcast.deliver,
                 };
-                Command::Server(Config::new(program, server))
+                Command::Server(Config::new(program, server)?)
             }
             CommandLine::Isolation(args) => Command::Isolation(args.into()),
+        })
+    }
+
+    /// Logs a warning for each environment variable that looks like an option's and is not.
+    pub fn warn_of_unknown_variables() {
+        let command = Self::command();
+        let known = command
+            .get_subcommands()
+            .flat_map(clap::Command::get_arguments)
+            .filter_map(|argument| argument.get_env())
+            .collect::<Vec<_>>();
+        for (name, _value) in env::vars_os() {
+            if name.as_encoded_bytes().starts_with(b"EVENT_HTTPD_")
+                && !known.contains(&name.as_os_str())
+            {
+                tracing::warn!(
+                    "{} is not the variable of any option, and has no effect: see --help",
+                    name.to_string_lossy()
+                );
+            }
         }
     }
 }
@@ -272,8 +309,6 @@ fn one_line(error: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
 
     #[test]

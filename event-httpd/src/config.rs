@@ -1,15 +1,19 @@
 //! The checked settings of the server. Nothing outside this file makes or changes them.
 
 use std::fmt;
+use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
 
 use clap::ValueEnum;
+use nix::sys::stat::Mode;
+use nix::unistd::Gid;
 
 use crate::answer::FieldLine;
 use crate::cli::{IsolationArgs, LogArgs, ServerArgs};
 use crate::system;
 use http_framing::Limits;
+use php_event::{Address, AddressError};
 
 /// The most bytes that one read takes. All connections of a worker share the buffer.
 pub(crate) const READ_BUFFER: usize = 64 << 10;
@@ -114,6 +118,8 @@ impl From<IsolationArgs> for Isolation {
 pub struct Config {
     program: Program,
     listen: Listen,
+    socket_mode: Option<Mode>,
+    socket_group: Option<Gid>,
     backlog: i32,
     share_port: bool,
     headers: Vec<FieldLine>,
@@ -134,10 +140,22 @@ pub struct Config {
 
 impl Config {
     /// The settings that the arguments of a command make.
-    pub(crate) fn new(program: Program, args: ServerArgs) -> Self {
-        Self {
+    ///
+    /// # Errors
+    /// [`ConfigError`] when options contradict each other.
+    pub(crate) fn new(program: Program, args: ServerArgs) -> Result<Self, ConfigError> {
+        let has_file = args.listen.path().is_some();
+        if args.socket_mode.is_some() && !has_file {
+            return Err(ConfigError::NoSocketFile("--socket-mode"));
+        }
+        if args.socket_group.is_some() && !has_file {
+            return Err(ConfigError::NoSocketFile("--socket-group"));
+        }
+        Ok(Self {
             program,
             listen: args.listen,
+            socket_mode: args.socket_mode,
+            socket_group: args.socket_group,
             backlog: args.backlog,
             share_port: args.share_port,
             headers: args.headers,
@@ -161,7 +179,7 @@ impl Config {
             worker_max_requests: args.worker_max_requests,
             bus_timeout: args.bus_timeout,
             log: args.log.into(),
-        }
+        })
     }
 
     /// What the server does with its connections.
@@ -174,6 +192,16 @@ impl Config {
     #[must_use]
     pub fn listen(&self) -> &Listen {
         &self.listen
+    }
+
+    /// The mode of the unix socket's file; `None` follows the umask.
+    pub(crate) fn socket_mode(&self) -> Option<Mode> {
+        self.socket_mode
+    }
+
+    /// The group of the unix socket's file; `None` is the group of the process.
+    pub(crate) fn socket_group(&self) -> Option<Gid> {
+        self.socket_group
     }
 
     /// How many connections may wait to be accepted.
@@ -281,6 +309,15 @@ impl Config {
     }
 }
 
+/// Why options do not go together.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The option is about the file of a unix socket, and there is none.
+    #[error("{0} needs a unix socket with a path, as in --listen unix:/run/app.sock")]
+    NoSocketFile(&'static str),
+}
+
 /// The part of the memory there is that may wait for peers, in all workers together.
 const QUEUE_SHARE: usize = 4;
 
@@ -344,36 +381,39 @@ pub enum LogFormat {
 /// # Ok::<(), event_httpd::ListenError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Listen {
-    /// `HOST:PORT`, an IPv6 address in brackets.
-    Tcp(String),
-    /// `unix:PATH`.
-    Unix(String),
-}
+pub struct Listen(Address);
 
-/// Why a text is not an address to listen on.
+/// Why a text is not an address to listen on, and what to write.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum ListenError {
-    /// Nothing follows `unix:`.
-    #[error("unix: needs a path")]
-    NoPath,
-    /// The port is missing or out of range.
-    #[error("needs a port from 0 to 65535, as in 127.0.0.1:9999")]
-    Port,
-    /// The host is missing, or is an IPv6 address without brackets.
-    #[error("write it as IP:PORT, an IPv6 address in brackets: [::1]:9999")]
-    Host,
-}
+#[error("{}", .0.reason())]
+pub struct ListenError(#[from] AddressError);
 
 impl Listen {
     /// The address as the stream functions take it.
     #[must_use]
     pub fn url(&self) -> String {
-        match self {
-            Self::Tcp(host) => format!("tcp://{host}"),
-            Self::Unix(path) => format!("unix://{path}"),
+        self.0.to_string()
+    }
+
+    /// Whether it is a unix socket.
+    #[must_use]
+    pub fn is_unix(&self) -> bool {
+        self.0.is_unix()
+    }
+
+    /// The file of a unix socket.
+    #[must_use]
+    pub fn path(&self) -> Option<&Path> {
+        match &self.0 {
+            Address::Path(path) => Some(path),
+            _ => None,
         }
+    }
+
+    /// The numeric addresses that a name has now; none when the system does not know it.
+    pub(crate) fn resolve(&self) -> Vec<String> {
+        let addresses = self.0.resolve().unwrap_or_default();
+        addresses.iter().map(ToString::to_string).collect()
     }
 }
 
@@ -381,30 +421,12 @@ impl FromStr for Listen {
     type Err = ListenError;
 
     fn from_str(text: &str) -> Result<Self, ListenError> {
-        if let Some(path) = text.strip_prefix("unix:") {
-            return if path.is_empty() {
-                Err(ListenError::NoPath)
-            } else {
-                Ok(Self::Unix(path.to_owned()))
-            };
-        }
-        let (host, port) = text.rsplit_once(':').unwrap_or((text, ""));
-        if port.parse::<u16>().is_err() || !port.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(ListenError::Port);
-        }
-        let bracketed = host.starts_with('[') && host.ends_with(']');
-        if host.is_empty() || host.contains(':') && !bracketed {
-            return Err(ListenError::Host);
-        }
-        Ok(Self::Tcp(text.to_owned()))
+        Ok(Self(text.parse()?))
     }
 }
 
 impl fmt::Display for Listen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Tcp(host) => f.write_str(host),
-            Self::Unix(path) => write!(f, "unix:{path}"),
-        }
+        self.0.fmt(f)
     }
 }

@@ -29,6 +29,7 @@ mod log;
 mod master;
 mod outbox;
 mod output;
+mod port_lock;
 mod signals;
 mod system;
 mod worker;
@@ -36,8 +37,8 @@ mod worker;
 pub use answer::{FieldLine, FieldLineError};
 pub use cli::{Cli, CliError};
 pub use config::{
-    Command, Config, Deliver, Framing, Isolation, Listen, ListenError, LogConfig, LogFormat,
-    Program,
+    Command, Config, ConfigError, Deliver, Framing, Isolation, Listen, ListenError, LogConfig,
+    LogFormat, Program,
 };
 pub use error::{ServerError, StartFailure};
 pub use log::{finish as finish_log, start as start_log};
@@ -60,7 +61,7 @@ pub fn run(command: Command) -> Result<(), ServerError> {
 }
 
 fn serve(config: Config) -> Result<(), ServerError> {
-    let limit = listener::raise_descriptor_limit();
+    let limit = system::raise_descriptor_limit();
     if config.max_connections().is_some_and(|most| most > limit) {
         tracing::warn!("--max-connections is above what the descriptor limit allows: {limit}");
     }
@@ -74,12 +75,10 @@ fn serve(config: Config) -> Result<(), ServerError> {
 /// Serves in this process, without a master.
 fn serve_alone(config: Config, max_connections: usize) -> Result<(), ServerError> {
     let listening = Listening::on(&config, 1)?;
-    let Some(listener) = listening.stream(0) else {
-        return Ok(());
-    };
-    listening.close(); // the worker has the only handle now, and drops it when it stops
+    let listeners = listening.streams(0);
+    listening.close(); // the worker has the only handles now, and drops them when it stops
     let worker = Worker::new(config, max_connections)?;
-    worker.run(listener, || {
+    worker.run(listeners, || {
         tracing::info!(max_connections, "listening on {}", listening.address());
     })?;
     Ok(())

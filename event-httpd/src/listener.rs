@@ -1,43 +1,43 @@
-//! The listening sockets, and the descriptor limit, which bounds the number of clients.
+//! The listening sockets.
 
 use std::cell::RefCell;
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io;
-use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _, chown};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::stat::{Mode, umask};
 use socket2::SockRef;
 
 use crate::config::{Config, Listen};
 use crate::error::ServerError;
+use crate::port_lock::PortLock;
 use php_event::Error;
 use php_event::process::{Pid, getpid};
 use php_event::stream::{
     ContextOptions, Stream, StreamContext, stream_context_create, stream_socket_client,
-    stream_socket_get_name, stream_socket_server,
+    stream_socket_get_name, stream_socket_server, stream_socket_servers,
 };
 
-/// Descriptors that are not clients: the standard streams, the listener, those of libevent.
-const RESERVED: u64 = 16;
-
-/// The listening sockets of one address, and the file of a unix socket.
+/// The listening sockets: for each worker's slot one on each address.
 pub(crate) struct Listening {
-    streams: RefCell<Vec<Stream>>,
-    address: String,
+    slots: RefCell<Vec<Vec<Stream>>>,
+    addresses: Vec<String>,
+    _locks: Vec<PortLock>,     // held as long as the sockets may be joined
     _file: Option<SocketFile>, // removes the file when it drops
 }
 
 /// A unix socket in the file system. The process that made it removes it, unless another server
 /// has replaced it meanwhile.
 struct SocketFile {
-    path: String,
+    path: PathBuf,
     identity: Option<(u64, u64)>, // device and inode
     owner: Pid,
 }
 
 impl SocketFile {
-    fn new(path: &str) -> Self {
+    fn new(path: &Path) -> Self {
         Self {
             path: path.to_owned(),
             identity: identity(path),
@@ -57,102 +57,170 @@ impl Drop for SocketFile {
     }
 }
 
-fn identity(path: &str) -> Option<(u64, u64)> {
+fn identity(path: &Path) -> Option<(u64, u64)> {
     fs::symlink_metadata(path)
         .ok()
         .map(|file| (file.dev(), file.ino()))
 }
 
 impl Listening {
-    /// Binds and listens, with one socket for each of `workers`; they share one on a unix path.
-    ///
-    /// The first socket is bound without `SO_REUSEPORT`, so that a second instance is refused.
-    /// Then it gets the option, so that the sockets of the other workers can join.
+    /// Binds and listens, with one socket on each address for each of `workers`; they share one
+    /// on a unix socket.
     pub(crate) fn on(config: &Config, workers: usize) -> Result<Self, ServerError> {
-        let context = context(config, config.share_port());
+        let failed = |error| listen_error(config.listen(), &error);
+        if config.listen().is_unix() {
+            Self::on_unix(config).map_err(failed)
+        } else {
+            Self::on_tcp(config, workers).map_err(failed)
+        }
+    }
+
+    /// The first socket of an address is bound without `SO_REUSEPORT`, so that a second instance is
+    /// refused. Then it gets the option, so that the sockets of the other workers can join; a lock
+    /// keeps instances with `--share-port` from joining, too.
+    fn on_tcp(config: &Config, workers: usize) -> Result<Self, Error> {
+        let share = config.share_port();
         let url = config.listen().url();
-        let mut bound = stream_socket_server(&url, &context);
-        if let (Listen::Unix(path), Err(error)) = (config.listen(), &bound)
+        if share {
+            refuse_locked(&config.listen().resolve())?;
+        }
+        let first = stream_socket_servers(&url, &context(config, share))?;
+        let name = |stream: &Stream| stream_socket_get_name(stream, false).unwrap_or_default();
+        let addresses = first.iter().map(name).collect::<Vec<_>>();
+        let mut locks = Vec::new();
+        let mut slots = vec![first];
+        if share {
+            refuse_locked(&addresses)?;
+        } else if workers > 1 {
+            locks.extend(addresses.iter().filter_map(|name| PortLock::take(name)));
+        }
+        if workers > 1 {
+            slots.iter().flatten().try_for_each(allow_joining)?;
+            let several = addresses.len() > 1;
+            while slots.len() < workers {
+                let join = |address: &String| {
+                    let options = options(config, true);
+                    let options = if several {
+                        options.ipv6_v6only(true)
+                    } else {
+                        options
+                    };
+                    stream_socket_server(address, &stream_context_create(options))
+                };
+                slots.push(addresses.iter().map(join).collect::<Result<_, _>>()?);
+            }
+        }
+        Ok(Self {
+            slots: RefCell::new(slots),
+            addresses,
+            _locks: locks,
+            _file: None,
+        })
+    }
+
+    fn on_unix(config: &Config) -> Result<Self, Error> {
+        let (listen, context) = (config.listen(), context(config, false));
+        let path = listen.path();
+        let bind = || {
+            // The file must not be open to more than it should be, not even for a moment.
+            let mode = config.socket_mode().map(|mode| umask(!mode & Mode::all()));
+            let bound = stream_socket_server(&listen.url(), &context);
+            if let Some(mode) = mode {
+                umask(mode);
+            }
+            bound
+        };
+        let mut bound = bind();
+        if let (Some(path), Err(error)) = (path, &bound)
             && error.kind() == io::ErrorKind::AddrInUse
             && is_left_over(path)
             && fs::remove_file(path).is_ok()
         {
-            bound = stream_socket_server(&url, &context);
+            bound = bind();
         }
-        let failed = |error| listen_error(config.listen(), &error);
-        let first = bound.map_err(failed)?;
-        match config.listen() {
-            Listen::Unix(path) => Ok(Self {
-                streams: RefCell::new(vec![first]),
-                address: config.listen().to_string(),
-                _file: Some(SocketFile::new(path)),
-            }),
-            Listen::Tcp(host) => {
-                let address = stream_socket_get_name(&first, false).unwrap_or_else(|| host.clone());
-                let mut streams = vec![first];
-                if workers > 1 {
-                    Self::add_sockets(config, &address, workers, &mut streams).map_err(failed)?;
-                }
-                Ok(Self {
-                    streams: RefCell::new(streams),
-                    address,
-                    _file: None,
-                })
-            }
+        let stream = bound?;
+        let file = path.map(SocketFile::new);
+        if let Some(path) = path {
+            set_access(config, path)?;
         }
+        Ok(Self {
+            slots: RefCell::new(vec![vec![stream]]),
+            addresses: vec![listen.to_string()],
+            _locks: Vec::new(),
+            _file: file,
+        })
     }
 
-    fn add_sockets(
-        config: &Config,
-        address: &str,
-        workers: usize,
-        streams: &mut Vec<Stream>,
-    ) -> Result<(), Error> {
-        for first in &*streams {
-            SockRef::from(first)
-                .set_reuse_port(true)
-                .map_err(|source| Error::Io {
-                    call: "setsockopt",
-                    source,
-                })?;
-        }
-        let shared = context(config, true);
-        while streams.len() < workers {
-            streams.push(stream_socket_server(&format!("tcp://{address}"), &shared)?);
-        }
-        Ok(())
+    /// The addresses with the ports that they got, for people.
+    pub(crate) fn address(&self) -> String {
+        self.addresses.join(" and ")
     }
 
-    /// The address with the port that it got.
-    pub(crate) fn address(&self) -> &str {
-        &self.address
-    }
-
-    /// The socket of the worker in that slot; none after [`close`](Self::close).
-    pub(crate) fn stream(&self, slot: usize) -> Option<Stream> {
-        let streams = self.streams.borrow();
-        streams.get(slot).or(streams.first()).cloned()
+    /// The sockets of the worker in that slot; none after [`close`](Self::close).
+    pub(crate) fn streams(&self, slot: usize) -> Vec<Stream> {
+        let slots = self.slots.borrow();
+        slots
+            .get(slot)
+            .or(slots.first())
+            .cloned()
+            .unwrap_or_default()
     }
 
     /// Drops the sockets. When the workers have dropped theirs too, connections are refused.
     pub(crate) fn close(&self) {
-        self.streams.take();
+        self.slots.take();
     }
 }
 
-fn context(config: &Config, so_reuseport: bool) -> StreamContext {
-    let options = ContextOptions::new()
+fn allow_joining(stream: &Stream) -> Result<(), Error> {
+    let set = SockRef::from(stream).set_reuse_port(true);
+    set.map_err(|source| Error::Io {
+        call: "setsockopt",
+        source,
+    })
+}
+
+/// Fails if a server that does not share its port listens on one of the addresses.
+fn refuse_locked(addresses: &[String]) -> Result<(), Error> {
+    if addresses.iter().any(|address| PortLock::is_taken(address)) {
+        return Err(Error::Io {
+            call: "stream_socket_servers",
+            source: io::Error::from_raw_os_error(libc::EADDRINUSE),
+        });
+    }
+    Ok(())
+}
+
+/// Gives the socket's file the group and the mode that the operator wants.
+fn set_access(config: &Config, path: &Path) -> Result<(), Error> {
+    let group = config.socket_group();
+    let owned = group.map_or(Ok(()), |group| chown(path, None, Some(group.as_raw())));
+    let done = owned.and_then(|()| match config.socket_mode() {
+        Some(mode) => fs::set_permissions(path, Permissions::from_mode(mode.bits())),
+        None => Ok(()),
+    });
+    done.map_err(|source| Error::Io {
+        call: "chown",
+        source,
+    })
+}
+
+fn options(config: &Config, so_reuseport: bool) -> ContextOptions {
+    ContextOptions::default()
         .backlog(config.backlog())
         .so_reuseport(so_reuseport)
-        .tcp_nodelay(!matches!(config.listen(), Listen::Unix(_)));
-    stream_context_create(options)
+        .tcp_nodelay(!config.listen().is_unix())
+}
+
+fn context(config: &Config, so_reuseport: bool) -> StreamContext {
+    stream_context_create(options(config, so_reuseport))
 }
 
 /// Whether a server left the socket file behind when it ended: nothing accepts there.
-fn is_left_over(path: &str) -> bool {
+fn is_left_over(path: &Path) -> bool {
     let is_socket = fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket());
     let connected = stream_socket_client(
-        &format!("unix://{path}"),
+        &format!("unix://{}", path.display()),
         Duration::from_secs(1),
         &StreamContext::default(),
     );
@@ -161,12 +229,17 @@ fn is_left_over(path: &str) -> bool {
 
 fn listen_error(listen: &Listen, error: &Error) -> ServerError {
     let text = error.to_string();
-    let prefix = format!("{}: {}: ", error.call(), listen.url());
+    let cause = text
+        .strip_prefix(&format!("{}: ", error.call()))
+        .unwrap_or(&text);
+    let cause = cause
+        .strip_prefix(&format!("{}: ", listen.url()))
+        .unwrap_or(cause);
     ServerError::Listen {
         address: listen.to_string(),
-        cause: text.strip_prefix(&prefix).unwrap_or(&text).to_owned(),
+        cause: cause.to_owned(),
         remedy: match error.kind() {
-            io::ErrorKind::AddrInUse if matches!(listen, Listen::Unix(_)) => {
+            io::ErrorKind::AddrInUse if listen.is_unix() => {
                 "; a server listens there, or the file is not a socket: choose another path"
             }
             io::ErrorKind::AddrInUse => {
@@ -179,17 +252,4 @@ fn listen_error(listen: &Listen, error: &Error) -> ServerError {
             _ => "",
         },
     }
-}
-
-/// Raises the soft descriptor limit to the hard one. Returns how many clients that allows.
-pub(crate) fn raise_descriptor_limit() -> usize {
-    let raised = getrlimit(Resource::RLIMIT_NOFILE).map(|(soft, hard)| {
-        match setrlimit(Resource::RLIMIT_NOFILE, hard, hard) {
-            Ok(()) => hard,
-            Err(_) => soft,
-        }
-    });
-    let limit = raised.unwrap_or(1024);
-    tracing::debug!("descriptor limit: {limit}");
-    usize::try_from(limit.saturating_sub(RESERVED).max(1)).unwrap_or(usize::MAX)
 }

@@ -14,6 +14,7 @@ fn main() -> ExitCode {
         }
     };
     event_httpd::start_log(command.log());
+    Cli::warn_of_unknown_variables();
     let result = event_httpd::run(command);
     event_httpd::finish_log(result.as_ref().err().map(|error| error as _));
     match result {

@@ -50,7 +50,7 @@ enum Role {
 /// What a worker starts with.
 struct Start {
     slot: usize,
-    listener: Stream,
+    listeners: Vec<Stream>,
     line: Stream,
     master: Pid,
 }
@@ -134,7 +134,7 @@ fn work(config: Config, start: Start, max_connections: usize) -> Result<(), Serv
     }
     let worker = Worker::new(config, max_connections)?;
     worker.join(start.line)?;
-    worker.run(start.listener, || {
+    worker.run(start.listeners, || {
         signals::unblock(); // the worker has its own signal events now
         tracing::debug!("accepting");
     })?;
@@ -306,9 +306,10 @@ impl Master {
 impl Master {
     /// Forks a worker for a slot. In the child, returns what the worker starts with.
     fn start(self: &Rc<Self>, slot: usize) -> Result<Option<Start>, ServerError> {
-        let Some(listener) = self.listening.stream(slot) else {
+        let listeners = self.listening.streams(slot);
+        if listeners.is_empty() {
             return Ok(None); // stopping
-        };
+        }
         let master = process::getpid();
         signals::block(); // the child must not lose one before it has its events
         let forked = stream_socket_pair().and_then(|pair| Ok((pair, process::fork()?)));
@@ -318,7 +319,7 @@ impl Master {
                 self.base.re_init()?;
                 return Ok(Some(Start {
                     slot,
-                    listener,
+                    listeners,
                     line,
                     master,
                 }));

@@ -3,7 +3,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use nix::sys::resource::{Resource, getrlimit};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+
+/// Descriptors that are not clients: the standard streams, the listener, those of libevent.
+const RESERVED: u64 = 16;
 
 /// Where Linux mounts the control groups.
 const CGROUPS: &str = "/sys/fs/cgroup";
@@ -54,6 +57,19 @@ fn process_memory() -> Option<usize> {
         usize::try_from(soft).ok()
     });
     limits.min()
+}
+
+/// Raises the soft descriptor limit to the hard one. Returns how many clients that allows.
+pub(crate) fn raise_descriptor_limit() -> usize {
+    let raised = getrlimit(Resource::RLIMIT_NOFILE).map(|(soft, hard)| {
+        match setrlimit(Resource::RLIMIT_NOFILE, hard, hard) {
+            Ok(()) => hard,
+            Err(_) => soft,
+        }
+    });
+    let limit = raised.unwrap_or(1024);
+    tracing::debug!("descriptor limit: {limit}");
+    usize::try_from(limit.saturating_sub(RESERVED).max(1)).unwrap_or(usize::MAX)
 }
 
 #[cfg(test)]

@@ -206,7 +206,7 @@ mod tests {
         let address = listening.address().to_owned();
         let client = thread::spawn(move || [ask(&address), ask(&address)]);
         let worker = Worker::with_app(config, Box::new(Panics(Cell::new(false))), 10).unwrap();
-        worker.run(listening.stream(0).unwrap(), || {}).unwrap();
+        worker.run(listening.streams(0), || {}).unwrap();
         let [first, second] = client.join().unwrap();
         assert!(
             first.starts_with("HTTP/1.1 500 Internal Server Error\r\n"),

@@ -102,13 +102,17 @@ fn a_path_that_can_not_be_is_a_failure_that_names_it() {
     fs::write(&file, "not a socket").unwrap();
     for path in [
         format!("{path}/missing/socket"),
-        format!("{path}/{}", "a".repeat(200)),
         path.to_owned(),
         file.clone(),
     ] {
         assert_failed(&serve(&["--listen", &format!("unix:{path}")]), &[&path]);
     }
     assert_eq!(fs::read_to_string(file).unwrap(), "not a socket");
+    let long = format!("unix:{path}/{}", "a".repeat(200));
+    assert_bad_usage(
+        &serve(&["--listen", &long]),
+        &[&long, "longer than the system allows"],
+    );
 }
 
 #[test]
@@ -173,7 +177,7 @@ fn what_is_no_option_or_command_is_bad_usage() {
 }
 
 /// Values that are none, by option.
-const BAD: [(&str, &[&str]); 11] = [
+const BAD: [(&str, &[&str]); 12] = [
     (
         "listen",
         &[
@@ -185,6 +189,7 @@ const BAD: [(&str, &[&str]); 11] = [
             "::1:80",
             "unix:",
             ":80",
+            "*:80",
         ],
     ),
     ("backlog", &["", "x", "-1", "1.5", "99999999999", "0x10"]),
@@ -194,10 +199,10 @@ const BAD: [(&str, &[&str]); 11] = [
     ),
     (
         "header-timeout",
-        &["", "10", "x", "-1s", "1 parsec", "99999999999999999999s"],
+        &["", "1.5", "x", "-1s", "1 parsec", "99999999999999999999s"],
     ),
-    ("idle-timeout", &["", "75", "soon", "-75s", "7.5.s"]),
-    ("grace", &["", "5", "x", "-5s"]),
+    ("idle-timeout", &["", "+75", "soon", "-75s", "7.5.s"]),
+    ("grace", &["", "5 5", "x", "-5s"]),
     ("max-header-size", &["", "x", "-1", "16 potatoes", "1e99"]),
     (
         "max-body-size",
@@ -217,6 +222,7 @@ const BAD: [(&str, &[&str]); 11] = [
         ],
     ),
     ("log-format", &["", "xml", "TEXT "]),
+    ("socket-mode", &["", "888", "1000", "rw", "-1", "0x1"]),
 ];
 
 #[test]
@@ -489,4 +495,75 @@ fn environment_that_is_not_text_is_no_reason_to_panic() {
     let ended = output(command);
     assert_eq!(ended.status.code(), Some(2), "{ended:?}");
     assert_no_panic(&ended);
+}
+
+#[test]
+fn times_without_a_unit_are_seconds() {
+    for option in [
+        "--grace",
+        "--header-timeout",
+        "--idle-timeout",
+        "--bus-timeout",
+    ] {
+        let mut command = event_httpd(["serve", option, "1", "--listen", "127.0.0.1:0"]);
+        command.env("EVENT_HTTPD_GRACE", "7");
+        if option == "--grace" {
+            command.env_remove("EVENT_HTTPD_GRACE");
+        }
+        let server = Server::run(command);
+        let (_status, log) = server.stop();
+        let grace = if option == "--grace" { "1s" } else { "7s" };
+        let stopping = format!("stopping within {grace}");
+        assert!(log.iter().any(|line| line.contains(&stopping)), "{log:?}");
+    }
+}
+
+#[test]
+fn verbose_in_the_environment_is_a_number_or_yes_or_no() {
+    for (value, connections) in [("true", true), ("1", true), ("0", false), ("false", false)] {
+        let server = started(
+            &["--listen", "127.0.0.1:0"],
+            &[("EVENT_HTTPD_VERBOSE", value)],
+        );
+        server.connect().ask();
+        let (_status, log) = server.stop();
+        let connected = log.iter().any(|line| line.contains(" connected "));
+        assert_eq!(connected, connections, "{value}: {log:?}");
+    }
+    let mut command = event_httpd(["serve"]);
+    command.env("EVENT_HTTPD_VERBOSE", "very");
+    assert_bad_usage(&output(command), &["--verbose", "very", "true or false"]);
+}
+
+#[test]
+fn a_variable_that_no_option_has_is_warned_of() {
+    let listen = ("EVENT_HTTPD_LISTEN", "127.0.0.1:0");
+    let server = started(
+        &[],
+        &[
+            listen,
+            ("EVENT_HTTPD_LISTN", "x"),
+            ("EVENT_HTTPD_FRAMING", "raw"),
+        ],
+    );
+    let (_status, log) = server.stop();
+    let warnings: Vec<&String> = log.iter().filter(|line| line.contains(" WARN ")).collect();
+    assert_eq!(warnings.len(), 1, "{log:?}");
+    assert!(warnings[0].contains("EVENT_HTTPD_LISTN"), "{log:?}");
+}
+
+#[test]
+fn an_address_without_a_host_is_refused_with_what_to_write() {
+    for listen in [":9999", "*:9999"] {
+        let output = serve(&["--listen", listen]);
+        assert_bad_usage(&output, &["--listen", "0.0.0.0:9999", "[::]:9999"]);
+    }
+}
+
+#[test]
+fn options_of_a_socket_file_without_one_are_bad_usage() {
+    for (option, value) in [("--socket-mode", "0660"), ("--socket-group", "0")] {
+        let output = serve(&[option, value]);
+        assert_bad_usage(&output, &[option, "unix:"]);
+    }
 }

@@ -4,6 +4,9 @@ use std::io;
 use std::thread;
 use std::time::Duration;
 
+use nix::sys::stat::Mode;
+use nix::unistd::{Gid, Group};
+
 /// The most workers.
 const MAX_WORKERS: usize = 1024;
 
@@ -16,7 +19,7 @@ const BUS_TIMEOUT_MIN: Duration = Duration::from_millis(100);
 /// Why a text is not the value of its option.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ValueError {
-    #[error("{0}; write it as 10s, 1500ms or 2m")]
+    #[error("{0}; write it as 10, 10s, 1500ms or 2m")]
     Time(#[from] humantime::DurationError),
     #[error("must be more than zero")]
     Zero,
@@ -30,13 +33,25 @@ pub(super) enum ValueError {
     SizeRange,
     #[error("write a number from 1 to 1024, or auto")]
     Workers,
+    #[error("write 0, 1 or 2, or true or false")]
+    Verbosity,
+    #[error("write it in octal, from 0 to 0777, such as 0660")]
+    Mode,
+    #[error("this system has no such group; write its name or number")]
+    Group,
     #[error(transparent)]
     Cores(#[from] io::Error),
 }
 
-/// A time of at most a year, such as `10s`, `1500ms`, `2m 30s`; `0s` is none.
+/// A time of at most a year: seconds, as PHP's `sleep` takes them, or with units, such as `1500ms`
+/// or `2m 30s`.
 pub(super) fn time(text: &str) -> Result<Duration, ValueError> {
-    let time = humantime::parse_duration(text)?;
+    let time = match text.parse::<u32>() {
+        Ok(seconds) if text.bytes().all(|byte| byte.is_ascii_digit()) => {
+            Duration::from_secs(seconds.into())
+        }
+        _ => humantime::parse_duration(text)?,
+    };
     if time > YEAR {
         return Err(ValueError::TooLong);
     }
@@ -61,14 +76,6 @@ pub(super) fn bus_timeout(text: &str) -> Result<Duration, ValueError> {
     Ok(time)
 }
 
-/// A time in seconds, as PHP's `sleep` takes it, or with a unit.
-pub(super) fn seconds(text: &str) -> Result<Duration, ValueError> {
-    match text.parse::<u32>() {
-        Ok(seconds) => time(&format!("{seconds}s")),
-        Err(_) => time(text),
-    }
-}
-
 /// A number of workers, or `auto` for as many as there are cores.
 pub(super) fn workers(text: &str) -> Result<usize, ValueError> {
     if text == "auto" {
@@ -87,4 +94,32 @@ pub(super) fn size(text: &str) -> Result<usize, ValueError> {
         Ok(size) if (64..=1 << 40).contains(&size) => Ok(size),
         _ => Err(ValueError::SizeRange),
     }
+}
+
+/// How often `-v` is given; the environment may also say `true` or `false`.
+pub(super) fn verbosity(text: &str) -> Result<u8, ValueError> {
+    match text.to_ascii_lowercase().as_str() {
+        "" | "false" | "no" | "off" | "n" | "f" => Ok(0),
+        "true" | "yes" | "on" | "y" | "t" => Ok(1),
+        number => number.parse().map_err(|_| ValueError::Verbosity),
+    }
+}
+
+/// The mode of a file, in octal.
+pub(super) fn mode(text: &str) -> Result<Mode, ValueError> {
+    let digits = text.strip_prefix("0o").unwrap_or(text);
+    let octal = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    let bits = u32::from_str_radix(digits, 8).ok().filter(|_| octal);
+    bits.filter(|bits| *bits <= 0o777)
+        .and_then(|bits| Mode::from_bits(bits as libc::mode_t))
+        .ok_or(ValueError::Mode)
+}
+
+/// A group, by name or number.
+pub(super) fn group(text: &str) -> Result<Gid, ValueError> {
+    if let Ok(number) = text.parse::<u32>() {
+        return Ok(Gid::from_raw(number));
+    }
+    let group = Group::from_name(text).map_err(|_| ValueError::Group)?;
+    Ok(group.ok_or(ValueError::Group)?.gid)
 }

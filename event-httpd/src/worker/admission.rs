@@ -18,7 +18,7 @@ const BODY_SHARE: usize = 2;
 pub(super) struct Admission {
     max_connections: usize,
     connections: RefCell<BTreeMap<u64, Rc<Connection>>>,
-    acceptor: RefCell<Option<Rc<Acceptor>>>,
+    acceptors: RefCell<Vec<Rc<Acceptor>>>,
     body_bytes: Cell<usize>, // of request bodies that are not complete
 }
 
@@ -27,7 +27,7 @@ impl Admission {
         Self {
             max_connections,
             connections: RefCell::default(),
-            acceptor: RefCell::default(),
+            acceptors: RefCell::default(),
             body_bytes: Cell::new(0),
         }
     }
@@ -70,31 +70,28 @@ impl Worker {
 
     /// Whether new connections are accepted.
     pub(super) fn is_accepting(&self) -> bool {
-        let acceptors = self.admission.acceptor.borrow();
-        acceptors
-            .as_ref()
-            .is_some_and(|acceptor| acceptor.is_accepting())
+        let acceptors = self.admission.acceptors.borrow();
+        acceptors.iter().any(|acceptor| acceptor.is_accepting())
     }
 
     /// Starts to accept connections.
     pub(super) fn start_accepting(self: &Rc<Self>, listener: Stream) -> Result<()> {
         let acceptor = Acceptor::start(self, listener)?;
-        *self.admission.acceptor.borrow_mut() = Some(acceptor);
+        self.admission.acceptors.borrow_mut().push(acceptor);
         Ok(())
     }
 
     /// Accepts what is queued, and then nothing more.
     pub(super) fn stop_accepting(&self) {
-        let acceptor = self.admission.acceptor.take();
-        if let Some(acceptor) = acceptor {
+        for acceptor in self.admission.acceptors.take() {
             acceptor.drain();
             self.app.closed(acceptor.id());
         }
     }
 
-    /// Drops the acceptor at the end of the worker.
-    pub(super) fn drop_acceptor(&self) {
-        drop(self.admission.acceptor.take());
+    /// Drops the acceptors at the end of the worker.
+    pub(super) fn drop_acceptors(&self) {
+        drop(self.admission.acceptors.take());
     }
 
     /// Takes over an accepted stream.
@@ -112,10 +109,10 @@ impl Worker {
         self.app.closed(id);
         let connection = self.admission.connections.borrow_mut().remove(&id);
         drop(connection); // its callback still holds it
-        let acceptor = self.admission.acceptor.borrow().clone();
-        match acceptor {
-            Some(acceptor) => acceptor.resume(),
-            None => self.leave_if_done(),
+        let acceptors = self.admission.acceptors.borrow();
+        acceptors.iter().for_each(|acceptor| acceptor.resume());
+        if acceptors.is_empty() {
+            self.leave_if_done();
         }
     }
 

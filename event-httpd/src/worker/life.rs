@@ -76,10 +76,12 @@ impl Worker {
     ///
     /// # Errors
     /// The library's, when an event cannot be made or the loop fails.
-    pub(crate) fn run(self: &Rc<Self>, listener: Stream, ready: impl FnOnce()) -> Result<()> {
+    pub(crate) fn run(self: &Rc<Self>, listeners: Vec<Stream>, ready: impl FnOnce()) -> Result<()> {
         let signals = self.handle_signals()?;
         self.start_echo()?;
-        self.start_accepting(listener)?;
+        for listener in listeners {
+            self.start_accepting(listener)?;
+        }
         if let Some(uplink) = self.delivery.uplink() {
             uplink.send_ready();
         }
@@ -92,7 +94,7 @@ impl Worker {
     }
 
     fn take_apart(&self) {
-        self.drop_acceptor();
+        self.drop_acceptors();
         self.delivery.take_queued();
         self.turn.take_yielded();
         self.retry.take();

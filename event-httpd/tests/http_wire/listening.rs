@@ -5,7 +5,9 @@ use std::os::unix::fs::FileTypeExt;
 
 use nix::sys::signal::Signal;
 
-use super::support_http::{Address, GET, LAST, Server, event_httpd, output, table, until};
+use super::support_http::{
+    Address, Client, GET, LAST, Server, event_httpd, output, shell, table, until,
+};
 
 #[test]
 fn port_0_takes_a_free_port_and_names_it() {
@@ -127,6 +129,49 @@ fn a_port_is_shared_only_by_servers_that_both_say_so() {
 fn a_small_backlog_serves_all_the_same() {
     let server = Server::start(&["--backlog", "1"]);
     for _ in 0..50 {
+        server.connect().ask();
+    }
+}
+
+#[test]
+fn a_name_is_listened_on_at_each_of_its_addresses() {
+    use std::net::{SocketAddr, ToSocketAddrs};
+    let known: Vec<SocketAddr> = ("localhost", 0).to_socket_addrs().unwrap().collect();
+    for workers in [&[][..], &["--workers", "2"]] {
+        let options = [workers, &["--listen", "localhost:0"]].concat();
+        let server = Server::start(&options);
+        let line = server.line("listening on ");
+        let port = server.port();
+        for address in &known {
+            let address = SocketAddr::new(address.ip(), port);
+            assert!(
+                line.contains(&address.to_string()),
+                "no {address} in {line}"
+            );
+            let mut client = Client::connect(&Address::Tcp(address)).unwrap();
+            assert_eq!(client.ask().status, 200);
+        }
+    }
+}
+
+#[test]
+fn the_file_of_a_unix_socket_has_the_mode_and_group_that_are_wanted() {
+    use std::os::unix::fs::MetadataExt;
+    let directory = tempfile::tempdir().unwrap();
+    let own = fs::metadata(directory.path()).unwrap().gid();
+    let group = if own == 0 { 7 } else { own };
+    for (index, (umask, mode)) in [("077", 0o666), ("000", 0o600), ("022", 0o660)]
+        .iter()
+        .enumerate()
+    {
+        let path = directory.path().join(index.to_string());
+        let mut command = shell(&format!("umask {umask};"));
+        command.args(["serve", "--listen", &format!("unix:{}", path.display())]);
+        command.args(["--socket-mode", &format!("{mode:o}")]);
+        command.args(["--socket-group", &group.to_string()]);
+        let server = Server::run(command);
+        let file = fs::metadata(&path).unwrap();
+        assert_eq!((file.mode() & 0o777, file.gid()), (*mode, group));
         server.connect().ask();
     }
 }

@@ -26,6 +26,11 @@ fn a_second_instance_is_refused_with_the_address() {
         let server = start("broadcast", first);
         assert_refused(&server, &[]);
         assert_refused(&server, &["--workers", "3"]);
+        assert_refused(&server, &["--share-port"]);
+        assert_refused(&server, &["--share-port", "--workers", "2"]);
+        let address = server.address().to_string();
+        server.stop();
+        start("broadcast", &["--share-port", "--listen", &address]);
     }
     let alone = start("broadcast", &[]);
     assert_refused(&alone, &["--share-port"]);
