@@ -212,3 +212,22 @@ fn a_client_that_goes_on_sending_slowly_reads_its_refusal_whole() {
     }
     refused(&mut client, 413);
 }
+
+#[test]
+fn chunk_extensions_are_taken_by_their_grammar_and_refused_beside_it() {
+    let server = Server::start(&[]);
+    let post = |size_line: &str| {
+        let head = "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n";
+        let mut client = server.connect();
+        client.send(format!("{head}{size_line}\r\nhello\r\n0\r\n\r\n"));
+        client.answer().status
+    };
+    for good in ["5", "5 ;ext=1", "5;a;b = \"c\\\"d\"", "5\t; a=b ; c"] {
+        assert_eq!(post(good), 200, "{good:?}");
+    }
+    for bad in [
+        "5 ", "5;", "5;=x", "5;a=", "5;a=\"b", "5;a b", "5;a=b c", "5;\u{1}",
+    ] {
+        assert_eq!(post(bad), 400, "{bad:?}");
+    }
+}
