@@ -37,8 +37,6 @@ use crate::EventBase;
 use crate::error::{Error, Result};
 use crate::flags::{BufferEventOptions, EventFlags, FlushMode};
 use crate::native::bufferevent::{BufferEventPlace, BufferEventView, OwnedBufferEvent};
-#[cfg(feature = "openssl")]
-pub(crate) use crate::native::bufferevent_ssl::send_close_notify as say_goodbye;
 
 /// A connection whose data the loop reads into one buffer and writes out of another.
 ///

@@ -18,12 +18,12 @@ use std::os::fd::AsFd;
 
 use super::inner::{Kind, Native};
 use super::{EventBufferEvent, check_options, prepare};
-use crate::error::{Error, Result, cvt_p};
+use crate::error::{Error, Result};
 use crate::flags::{BufferEventOptions, EventFlags, SslState};
-use crate::native::bufferevent::BufferEventPlace;
+use crate::native::bufferevent::{BufferEventPlace, OwnedBufferEvent};
 use crate::native::bufferevent_ssl;
 use crate::native::ssl::Session;
-use crate::{EventBase, EventSslContext, base, ffi, runtime};
+use crate::{EventBase, EventSslContext, base, runtime};
 use close::Closing;
 use events::Reported;
 use verify::Role;
@@ -87,12 +87,11 @@ impl Tls {
 pub(crate) fn accept_native(
     base: &base::Inner,
     context: &EventSslContext,
-) -> Result<*mut ffi::bufferevent> {
+) -> Result<OwnedBufferEvent> {
     const CALL: &str = "EventHttp";
     let session = Session::new(context.accepting(CALL)?);
     // SAFETY: evhttp, which takes the bufferevent, ends before `base`.
-    let raw = unsafe { bufferevent_ssl::owning(base.raw(), session, SslState::Accepting) };
-    cvt_p(CALL, raw)
+    unsafe { bufferevent_ssl::owning(CALL, base.native(), session, SslState::Accepting) }
 }
 
 impl EventBufferEvent {

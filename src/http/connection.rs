@@ -4,12 +4,12 @@
 //! Lent to C: what its [`End`] lends. Runs user code: the close closure.
 
 use std::cell::Cell;
-use std::ffi::c_void;
 use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::{client, peer};
+use super::client;
+use super::server_connection::{ServerConnection, checked_timeout};
 use crate::base;
 use crate::error::{Error, Result};
 use crate::runtime::Slot;
@@ -72,7 +72,7 @@ pub(crate) struct Inner {
 /// has its name.
 pub(crate) enum End {
     /// A server's. Only this end knows an `evhttp_connection`.
-    Server(peer::Peer),
+    Server(ServerConnection),
     /// A client's.
     Client(client::ClientConnection),
 }
@@ -99,18 +99,11 @@ impl Inner {
         &self.base
     }
 
-    pub(crate) fn peer(&self) -> &peer::Peer {
-        match &self.end {
-            End::Server(peer) => peer,
-            End::Client(_) => unreachable!("only a server's connections have a peer"),
-        }
-    }
-
     /// Refuses a connection whose base may not be used, and a server's that has ended.
     fn usable(&self, call: &'static str) -> Result<()> {
         self.base.usable(call)?;
         match &self.end {
-            End::Server(peer) => peer.usable(call),
+            End::Server(conn) => conn.usable(call),
             End::Client(_) => Ok(()),
         }
     }
@@ -158,7 +151,7 @@ impl EventHttpConnection {
         const CALL: &str = "EventHttpConnection::getPeer";
         self.0.usable(CALL)?;
         match &self.0.end {
-            End::Server(peer) => peer.peer(CALL),
+            End::Server(conn) => conn.peer(CALL),
             End::Client(client) => Ok(client.peer()),
         }
     }
@@ -192,9 +185,9 @@ impl EventHttpConnection {
     pub fn set_timeout(&self, timeout: Option<Duration>) -> Result<()> {
         const CALL: &str = "EventHttpConnection::setTimeout";
         self.0.usable(CALL)?;
-        peer::checked_timeout(CALL, timeout)?;
+        checked_timeout(CALL, timeout)?;
         match &self.0.end {
-            End::Server(peer) => peer.set_timeout(timeout),
+            End::Server(conn) => conn.set_timeout(timeout),
             End::Client(client) => client.set_timeout(&self.0, timeout),
         }
         Ok(())
@@ -239,16 +232,13 @@ impl EventHttpConnection {
         self.0.wants_close.set(true);
         let former = self.0.slot.set(Some(Box::new(callback)));
         match &self.0.end {
-            End::Server(peer) => peer.look_out(&self.0),
+            End::Server(conn) => conn.watch_for_close(&self.0),
             End::Client(_) => {}
         }
         drop(former); // no borrow is held: captured values may run user code
         Ok(())
     }
 }
-
-/// The count of [`Inner`] that C holds, as an argument of its callbacks.
-pub(super) type Lent = *mut c_void;
 
 impl PartialEq for EventHttpConnection {
     /// Whether both are the same connection, as PHP's `===`.

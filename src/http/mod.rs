@@ -7,19 +7,21 @@
 
 pub(crate) mod client;
 pub(crate) mod connection;
+mod deferred;
+mod entry;
 mod gate;
 mod headers;
 mod listening;
 mod page;
-pub(crate) mod peer;
 mod reply;
 pub(crate) mod request;
 pub(crate) mod server;
+mod server_connection;
 mod server_request;
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -202,7 +204,7 @@ impl EventHttp {
         let server = self.server(CALL)?;
         let ip = numeric_ip(CALL, address)?;
         let (socket, bound) = listening::bound(CALL, with_port(ip, port))?;
-        server.listen(CALL, Box::new(socket))?;
+        server.listen(CALL, (socket.as_raw_fd(), bound), Box::new(socket))?;
         Ok(bound)
     }
 
@@ -228,9 +230,9 @@ impl EventHttp {
     #[doc(alias = "EventHttp::accept", alias = "evhttp_accept_socket")]
     pub fn accept<S: AsFd + 'static>(&self, socket: S) -> Result<()> {
         const CALL: &str = "EventHttp::accept";
-        let server = self.server(CALL)?;
-        listening::checked(CALL, socket.as_fd())?;
-        server.listen(CALL, Box::new(socket))
+        self.server(CALL)?;
+        let checked = listening::checked(CALL, socket.as_fd())?; // asked once: it is user code
+        self.server(CALL)?.listen(CALL, checked, Box::new(socket))
     }
 
     /// The addresses that the server listens on, in the order of [`bind`](Self::bind) and
@@ -432,7 +434,7 @@ impl EventHttp {
     pub fn set_timeout(&self, timeout: Option<Duration>) -> Result<()> {
         const CALL: &str = "EventHttp::setTimeout";
         let server = self.server(CALL)?;
-        peer::checked_timeout(CALL, timeout)?;
+        server_connection::checked_timeout(CALL, timeout)?;
         server.set_timeout(timeout);
         Ok(())
     }

@@ -1,34 +1,25 @@
 //! The pages that a server answers by itself, or for its user, when something went wrong.
 //!
 //! Owns, lends to C: nothing. Runs no user code.
-#![allow(unsafe_code)]
 
 use std::ffi::CString;
-use std::ptr;
 
-use super::headers;
 use http_framing::reason_phrase;
 
-use crate::ffi;
-use crate::flags::HttpMethods;
+use crate::flags::{HeaderSide, HttpMethods};
+use crate::native::evhttp_request::RequestView;
 
-/// Whether an answer of that status has a body (RFC 9110 §6.4.1).
+const CALL: &str = "EventHttp";
+
+/// Whether a reply of that status has a body (RFC 9110 §6.4.1).
 pub(super) fn has_body(method: HttpMethods, code: u16) -> bool {
     method != HttpMethods::HEAD && !matches!(code, 204 | 205 | 304)
 }
 
-/// Answers with a page that gives the reason, or else the status's phrase, and below it a text;
-/// the connection is closed behind it. What fails here fails for want of memory, and the
-/// connection is closed all the same.
-///
-/// # Safety
-/// `raw` is live, belongs to a connection, and has no reply.
-pub(super) unsafe fn send(
-    raw: *mut ffi::evhttp_request,
-    code: u16,
-    reason: Option<&str>,
-    text: Option<&str>,
-) {
+/// Replies with a page that gives the reason, or else the status's phrase, and below it a text;
+/// evhttp closes the connection afterwards. What fails here fails for want of memory, and the
+/// connection is closed all the same. The request has no reply yet.
+pub(super) fn send(request: RequestView<'_>, code: u16, reason: Option<&str>, text: Option<&str>) {
     let reason = reason.unwrap_or_else(|| reason_phrase(code));
     let heading = escaped(reason);
     let text = text.map_or(String::new(), |text| format!("<P>{}</P>\n", escaped(text)));
@@ -36,27 +27,15 @@ pub(super) unsafe fn send(
         "<HTML><HEAD>\n<TITLE>{code} {heading}</TITLE>\n</HEAD><BODY>\n\
          <H1>{heading}</H1>\n{text}</BODY></HTML>\n"
     );
-    // SAFETY: the caller's duty.
-    let output = unsafe { ffi::evhttp_request_get_output_buffer(raw) };
-    // SAFETY: the request's own buffer.
-    unsafe { ffi::evbuffer_drain(output, usize::MAX) };
-    // SAFETY: the caller's duty.
-    let list = unsafe { ffi::evhttp_request_get_output_headers(raw) };
-    // SAFETY: its list.
-    unsafe { ffi::evhttp_clear_headers(list) };
-    // SAFETY: the caller's duty.
-    let method = HttpMethods::from_bits_retain(unsafe { ffi::evhttp_request_get_command(raw) });
-    if has_body(method, code) {
-        // SAFETY: as above; libevent copies the page.
-        unsafe { ffi::evbuffer_add(output, page.as_ptr().cast(), page.len()) };
+    request.output(CALL).drain(usize::MAX).ok();
+    if has_body(request.method(), code) {
+        request.output(CALL).add(page.as_bytes()).ok();
     }
-    for (name, value) in [(c"Content-Type", c"text/html"), (c"Connection", c"close")] {
-        // SAFETY: its list.
-        unsafe { headers::append("EventHttp", list, name, value) }.ok();
-    }
-    let reason = CString::new(reason).unwrap_or_default();
-    // SAFETY: the caller's duty; libevent copies the text.
-    unsafe { ffi::evhttp_send_reply(raw, code.into(), reason.as_ptr(), ptr::null_mut()) };
+    let mut headers = request.headers(HeaderSide::Output);
+    headers.clear();
+    headers.add(CALL, c"Content-Type", c"text/html").ok();
+    headers.add(CALL, c"Connection", c"close").ok();
+    request.send_reply(code, &CString::new(reason).unwrap_or_default());
 }
 
 /// Text for an HTML page.

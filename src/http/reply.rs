@@ -4,18 +4,17 @@
 //!
 //! evhttp puts together what it is given: a second status line, a body that its own length
 //! denies, chunks without a head. So each step is checked before C hears of it.
-#![allow(unsafe_code)]
 
 use std::ffi::CString;
-use std::ptr;
 
 use super::request::Role;
+use super::server_connection::ServerConnection;
 use super::server_request::{Progress, ServerRequest};
 use super::{EventHttpRequest, headers, page};
 use crate::buffer::EventBuffer;
 use crate::error::{Error, Result};
-use crate::ffi;
-use crate::flags::HttpMethods;
+use crate::flags::{HeaderSide, HttpMethods};
+use crate::native::evhttp_request::RequestView;
 
 /// The longest piece that goes out as one chunk: evhttp writes a chunk's size in 32 bits.
 const CHUNK_MAX: usize = 1 << 30;
@@ -23,8 +22,9 @@ const CHUNK_MAX: usize = 1 << 30;
 /// A request whose answer is to be changed.
 struct Answer<'a> {
     call: &'static str,
-    raw: *mut ffi::evhttp_request,
+    native: RequestView<'a>,
     request: &'a ServerRequest,
+    conn: &'a ServerConnection,
 }
 
 impl EventHttpRequest {
@@ -37,15 +37,20 @@ impl EventHttpRequest {
                 reason: "a client's request has no reply; one of a server's callbacks has",
             });
         };
-        let raw = request.usable(call)?;
-        if request.conn.peer().raw().is_null() {
+        let native = request.usable(call)?;
+        let Some(conn) = request.connection_end().filter(|conn| conn.is_open()) else {
             request.give_up();
             return Err(Error::State {
                 call,
                 reason: "the client has gone",
             });
-        }
-        Ok(Answer { call, raw, request })
+        };
+        Ok(Answer {
+            call,
+            native,
+            request,
+            conn,
+        })
     }
 
     /// As [`answer`](Self::answer), of which nothing is out.
@@ -56,7 +61,7 @@ impl EventHttpRequest {
             Progress::Streaming { .. } => {
                 "a reply has begun: go on with send_reply_chunk, end with send_reply_end"
             }
-            Progress::Answered => "the request has its reply already",
+            Progress::Complete => "the request has its reply already",
         };
         Err(Error::State { call, reason })
     }
@@ -108,12 +113,9 @@ impl EventHttpRequest {
         let length = output.length();
         answer.check_headers(code, Some(length))?;
         answer.frame(code, length)?;
-        answer.request.progress.set(Progress::Answered);
-        // SAFETY: `new_answer` gives a live request without a reply; libevent copies the text.
-        unsafe {
-            ffi::evhttp_send_reply(answer.raw, code.into(), reason.as_ptr(), ptr::null_mut());
-        }
-        answer.request.answered();
+        answer.request.progress.set(Progress::Complete);
+        answer.native.send_reply(code, &reason);
+        answer.request.replied(answer.conn);
         Ok(())
     }
 
@@ -187,9 +189,8 @@ impl EventHttpRequest {
             body: page::has_body(answer.method(), code),
             left: announced,
         });
-        answer.request.conn.peer().hold();
-        // SAFETY: `new_answer` gives a live request without a reply; libevent copies the text.
-        unsafe { ffi::evhttp_send_reply_start(answer.raw, code.into(), reason.as_ptr()) };
+        answer.conn.allow_silence();
+        answer.native.send_reply_start(code, &reason);
         answer.chunk(&first, answer.room(first.length())?)
     }
 
@@ -258,16 +259,15 @@ impl EventHttpRequest {
         let answer = self.answer(CALL)?;
         let (body, left) = answer.streaming()?;
         if body && left.is_some_and(|left| left > 0) {
-            answer.request.conn.close();
+            answer.conn.close();
             return Err(Error::State {
                 call: CALL,
                 reason: "the body is shorter than its Content-Length; the connection was closed",
             });
         }
-        answer.request.progress.set(Progress::Answered);
-        // SAFETY: `answer` gives a live request, whose reply has begun.
-        unsafe { ffi::evhttp_send_reply_end(answer.raw) };
-        answer.request.answered();
+        answer.request.progress.set(Progress::Complete);
+        answer.native.send_reply_end();
+        answer.request.replied(answer.conn);
         Ok(())
     }
 
@@ -294,7 +294,7 @@ impl EventHttpRequest {
     pub fn close_connection(&self) -> Result<()> {
         self.0.usable("EventHttpRequest::closeConnection")?;
         match &self.0.role {
-            Role::Server(request) => request.conn.close(),
+            Role::Server(request) => request.close_connection(),
             Role::Client(request) => request.cancel(&self.0),
         }
         Ok(())
@@ -336,14 +336,7 @@ impl EventHttpRequest {
 
 impl Answer<'_> {
     fn method(&self) -> HttpMethods {
-        // SAFETY: `raw` is live.
-        let method = unsafe { ffi::evhttp_request_get_command(self.raw) };
-        HttpMethods::from_bits_retain(method)
-    }
-
-    fn headers(&self) -> *mut ffi::evkeyvalq {
-        // SAFETY: `raw` is live.
-        unsafe { ffi::evhttp_request_get_output_headers(self.raw) }
+        self.native.method()
     }
 
     /// The reason for C, if it may stand on a status line, and the status is a final one.
@@ -358,19 +351,18 @@ impl Answer<'_> {
     /// Refuses headers that would contradict the body, whose length is `None` where it is not
     /// known yet; gives the length that they announce.
     fn check_headers(&self, code: u16, length: Option<usize>) -> Result<Option<u64>> {
-        // SAFETY: the list of a live request.
-        let all = unsafe { headers::all(self.headers()) };
+        let list = self.native.headers(HeaderSide::Output);
         let refused = |reason: &'static str| Err(Error::argument(self.call, reason));
         let mut announced = None;
-        for (name, value) in &all {
-            if name.eq_ignore_ascii_case("Transfer-Encoding") {
+        for (name, value) in list.iter() {
+            if name.eq_ignore_ascii_case(b"Transfer-Encoding") {
                 return refused("Transfer-Encoding was added: a reply is chunked by itself");
             }
-            if !name.eq_ignore_ascii_case("Content-Length") {
+            if !name.eq_ignore_ascii_case(b"Content-Length") {
                 continue;
             }
-            let digits = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
-            match value.parse::<u64>() {
+            let digits = !value.is_empty() && value.iter().all(u8::is_ascii_digit);
+            match headers::text(value).parse::<u64>() {
                 Ok(length) if digits && announced.is_none() => announced = Some(length),
                 Ok(_) if digits => return refused("Content-Length was added twice"),
                 _ => return refused("the Content-Length that was added is no number"),
@@ -394,36 +386,25 @@ impl Answer<'_> {
     fn frame(&self, code: u16, length: usize) -> Result<()> {
         let method = self.method();
         if !page::has_body(method, code) {
-            // SAFETY: `raw` is live.
-            let output = unsafe { ffi::evhttp_request_get_output_buffer(self.raw) };
-            // SAFETY: the request's own buffer.
-            unsafe { ffi::evbuffer_drain(output, length) };
+            self.native.output(self.call).drain(length)?;
         }
         let silent = method == HttpMethods::HEAD && length > 0 && !matches!(code, 204 | 205 | 304);
-        // SAFETY: the list of a live request.
-        if silent && unsafe { headers::find(self.headers(), c"Content-Length") }.is_none() {
-            self.add_length(length)?;
+        let mut list = self.native.headers(HeaderSide::Output);
+        if silent && list.find(c"Content-Length").is_none() {
+            let length = headers::checked_line(self.call, "length", length.to_string())?;
+            list.add(self.call, c"Content-Length", &length)?;
         }
         Ok(())
-    }
-
-    fn add_length(&self, length: usize) -> Result<()> {
-        let length = headers::checked_line(self.call, "length", length.to_string())?;
-        // SAFETY: the list of a live request.
-        unsafe { headers::append(self.call, self.headers(), c"Content-Length", &length) }
     }
 
     /// Has a body without a length end with the connection, to a client that knows no chunks:
     /// if such a one asks to keep the connection, evhttp announces a length of 0 and sends the
     /// body behind it. What the peer asked is looked at for HTTP/1.0 only.
     fn close_behind_body(&self) {
-        // SAFETY: `raw` is live.
-        let asked = unsafe { ffi::evhttp_request_get_input_headers(self.raw) };
-        // SAFETY: its list.
-        let word = unsafe { headers::find(asked, c"Connection") };
-        if word.is_some_and(|word| word.eq_ignore_ascii_case("keep-alive")) {
-            // SAFETY: as above.
-            while unsafe { headers::remove(asked, c"Connection") } {}
+        let mut asked = self.native.headers(HeaderSide::Input);
+        let keeps = |value: &[u8]| value.eq_ignore_ascii_case(b"keep-alive");
+        if asked.find(c"Connection").is_some_and(keeps) {
+            while asked.remove(c"Connection") {}
         }
     }
 
@@ -431,7 +412,7 @@ impl Answer<'_> {
         let reason = match self.request.progress.get() {
             Progress::Streaming { body, left } => return Ok((body, left)),
             Progress::Waiting => "no reply has begun: call send_reply_start first",
-            Progress::Answered => "the request has its reply already",
+            Progress::Complete => "the request has its reply already",
         };
         Err(Error::State {
             call: self.call,
@@ -464,20 +445,17 @@ impl Answer<'_> {
         let part = EventBuffer::new()?;
         while part.append_from(piece, CHUNK_MAX)? > 0 {
             part.change_bytes(self.call, |part| {
-                // SAFETY: `answer` gives a live request, whose reply has begun; libevent empties
-                // the part.
-                unsafe { ffi::evhttp_send_reply_chunk(self.raw, part.raw()) };
+                self.native.send_reply_chunk(&part);
                 Ok(())
             })?;
         }
         Ok(())
     }
 
-    fn fail(&self, code: u16, reason: Option<&str>) {
-        self.request.progress.set(Progress::Answered);
-        // SAFETY: `new_answer` gives a live request of this connection, without a reply.
-        unsafe { page::send(self.raw, code, reason, None) };
-        self.request.answered();
+    fn fail(self, code: u16, reason: Option<&str>) {
+        self.request.progress.set(Progress::Complete);
+        page::send(self.native, code, reason, None);
+        self.request.replied(self.conn);
     }
 }
 

@@ -23,31 +23,31 @@
 //!   request is taken off the connection before the close callback, and belongs to whoever holds
 //!   it; we free it with its last handle, or when a reply to it is tried;
 //! - it is never shown to us: libevent refuses it with an answer of its own, and closes.
-#![allow(unsafe_code)]
-
-#[cfg(feature = "openssl")]
-use std::cell::OnceCell;
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{HashMap, VecDeque};
-use std::ffi::{CStr, c_void};
 use std::net::SocketAddr;
-use std::os::fd::AsFd;
-use std::ptr;
+use std::os::fd::{AsFd, RawFd};
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use super::listening::Listening;
-use super::peer::Scratch;
-use super::{EventHttpRequest, connection, headers, page, peer, request};
+use super::{EventHttpRequest, connection, entry, headers, page, request};
 #[cfg(feature = "openssl")]
 use crate::EventSslContext;
 #[cfg(feature = "openssl")]
 use crate::buffer_event;
 use crate::codec::Status;
-use crate::error::{Error, Result, c_text, cvt, cvt_p};
-use crate::flags::HttpMethods;
-use crate::trampoline::{self, Slot};
-use crate::{Event, base, event, ffi, log};
+use crate::error::{Error, Result, c_text};
+use crate::flags::{EventFlags, HttpMethods};
+use crate::native::OwnedEvent;
+use crate::native::bufferevent::OwnedBufferEvent;
+use crate::native::evhttp::OwnedHttp;
+use crate::native::evhttp_connection::Scratch;
+use crate::native::evhttp_request::{RequestPlace, RequestView};
+use crate::runtime::{Lent, Slot, log};
+use crate::{Event, base, event, ffi};
+
+pub(super) use super::deferred::Deferred;
 
 /// Bytes of a request's head, and of its body, until the user says otherwise: what
 /// `event-httpd` takes.
@@ -76,23 +76,27 @@ pub(super) type Callback = dyn FnMut(&EventHttpRequest);
 pub(crate) struct Route(pub(crate) Slot<Callback>);
 
 pub(crate) struct Inner {
-    raw: Cell<*mut ffi::evhttp>,
-    turn: Cell<*mut ffi::event>, // active while there are chores, added while accepting pauses
-    arg: Cell<*mut c_void>,      // the weak count lent to C
-    pub(crate) base: Rc<base::Inner>, // keeps the base alive longer than `raw`
+    pub(crate) base: Rc<base::Inner>, // dropped after the server and the event
+    http: OnceCell<OwnedHttp<Self>>,  // set by `new`
+    turn: OnceCell<OwnedEvent<Self>>, // set by `new`; runs what is deferred, ends a pause
     sockets: RefCell<Vec<Listening>>,
-    paused: Cell<bool>,
+    paused: Cell<bool>, // accepting waits for `turn`
     routes: RefCell<HashMap<Box<[u8]>, Rc<Route>>>,
     rest: RefCell<Option<Rc<Route>>>,
     methods: Cell<HttpMethods>,
     settings: Cell<Settings>,
-    peers: RefCell<HashMap<*mut ffi::bufferevent, Rc<connection::Inner>>>,
-    chores: RefCell<VecDeque<Chore>>,
-    scratch: Rc<Scratch>,
-    closing: Cell<bool>, // no public handle is left
-    linger: RefCell<Weak<event::Inner>>,
+    connections: RefCell<HashMap<usize, Rc<connection::Inner>>>, // the live ones, by their key
+    deferred: RefCell<VecDeque<Deferred>>,
+    scratch: Rc<RefCell<Scratch>>, // for all gates
+    life: RefCell<Life>,
     #[cfg(feature = "openssl")]
     context: OnceCell<EventSslContext>, // none: the connections speak no TLS
+}
+
+enum Life {
+    Open,
+    /// No public handle is left. While replies are being written the timer keeps the server.
+    Closing(Weak<event::Inner>),
 }
 
 /// What a connection has from its first byte on.
@@ -103,33 +107,15 @@ pub(super) struct Settings {
     pub(super) silence_max: Option<Duration>,
 }
 
-/// What must wait until libevent has returned.
-pub(crate) enum Chore {
-    /// libevent has made its connection around this bufferevent.
-    Adopt(Rc<connection::Inner>),
-    /// The connection is to be closed.
-    Close(Rc<connection::Inner>),
-    /// The connection has ended: its closure is to be called, and dropped.
-    Tell(Rc<connection::Inner>),
-}
-
-impl Chore {
-    fn connection(&self) -> &Rc<connection::Inner> {
-        match self {
-            Self::Adopt(conn) | Self::Close(conn) | Self::Tell(conn) => conn,
-        }
-    }
-}
-
 thread_local! {
-    // libevent gives the callback for accept errors its own pointer and none of ours.
-    static SERVERS: RefCell<HashMap<*mut ffi::evhttp, Weak<Inner>>> = RefCell::default();
+    // libevent passes the callback for failed accepts its own pointer, and no argument of ours.
+    static SERVERS: RefCell<HashMap<usize, Weak<Inner>>> = RefCell::default();
 }
 
-/// The server that libevent means.
-pub(crate) fn by_pointer(http: *mut c_void) -> Option<Rc<Inner>> {
+/// The server with this native one.
+pub(super) fn by_address(http: usize) -> Option<Rc<Inner>> {
     let find = |servers: &RefCell<HashMap<_, Weak<Inner>>>| {
-        servers.borrow().get(&http.cast()).and_then(Weak::upgrade)
+        servers.borrow().get(&http).and_then(Weak::upgrade)
     };
     SERVERS.try_with(find).ok().flatten()
 }
@@ -139,10 +125,9 @@ impl Inner {
         base.usable(call)?;
         log::install();
         let inner = Rc::new(Self {
-            raw: Cell::new(ptr::null_mut()),
-            turn: Cell::new(ptr::null_mut()),
-            arg: Cell::new(ptr::null_mut()),
             base: Rc::clone(base),
+            http: OnceCell::new(),
+            turn: OnceCell::new(),
             sockets: RefCell::default(),
             paused: Cell::new(false),
             routes: RefCell::default(),
@@ -153,59 +138,60 @@ impl Inner {
                 body_max: Some(BODY_MAX),
                 silence_max: Some(SILENCE_MAX),
             }),
-            peers: RefCell::default(),
-            chores: RefCell::default(),
-            scratch: Rc::new(Scratch::new(call)?),
-            closing: Cell::new(false),
-            linger: RefCell::default(),
+            connections: RefCell::default(),
+            deferred: RefCell::default(),
+            scratch: Rc::new(RefCell::new(Scratch::new(call)?)),
+            life: RefCell::new(Life::Open),
             #[cfg(feature = "openssl")]
             context: OnceCell::new(),
         });
-        inner.arg.set(trampoline::lend(&inner));
-        let arg = inner.arg.get();
-        // SAFETY: `inner` holds the base for as long as the server lives.
-        let raw = cvt_p(call, unsafe { ffi::evhttp_new(base.raw()) })?;
-        inner.raw.set(raw);
-        // SAFETY: the base as above; `arg` stays lent until `release` has freed the event.
-        let turn = unsafe { ffi::event_new(base.raw(), -1, 0, Some(trampoline::on_turn), arg) };
-        inner.turn.set(cvt_p(call, turn)?);
-        // SAFETY: `raw` was made above; `arg` stays lent until `release` has freed it.
-        unsafe { ffi::evhttp_set_gencb(raw, Some(trampoline::on_request), arg) };
-        // SAFETY: as above.
-        unsafe { ffi::evhttp_set_bevcb(raw, Some(trampoline::on_bufferevent), arg) };
-        // What evhttp refuses by itself it answers without a bound for what comes meanwhile. So
-        // all methods are let through, those that it does not know as well (bit 15); the limits,
-        // of which it has none unless told, are the gate's.
-        // SAFETY: as above.
-        unsafe { ffi::evhttp_set_allowed_methods(raw, u16::MAX) };
+        // evhttp lets all methods through and has no limits: what it refuses itself it answers
+        // without a bound for what comes meanwhile. The gate and `begin` refuse instead.
+        let http = entry::http(call, base.native(), Lent::new(&inner))?;
+        let turn = entry::turn(call, base.native(), Lent::new(&inner))?;
+        let address = http.address();
+        inner.http.set(http).ok();
+        inner.turn.set(turn).ok();
         base.expect_events_of_c(); // for each connection
         base.owe_a_turn(); // bufferevents are freed by the loop
-        SERVERS.with_borrow_mut(|servers| servers.insert(raw, Rc::downgrade(&inner)));
+        SERVERS.with_borrow_mut(|servers| servers.insert(address, Rc::downgrade(&inner)));
         Ok(inner)
+    }
+
+    /// The native server, which `new` has set.
+    fn http(&self, call: &'static str) -> Result<&OwnedHttp<Self>> {
+        self.http.get().ok_or(Error::Call { call, cause: None })
     }
 
     pub(super) fn settings(&self) -> Settings {
         self.settings.get()
     }
 
-    pub(super) fn scratch(&self) -> &Rc<Scratch> {
+    pub(super) fn scratch(&self) -> &Rc<RefCell<Scratch>> {
         &self.scratch
     }
 
     pub(super) fn is_closing(&self) -> bool {
-        self.closing.get()
+        matches!(*self.life.borrow(), Life::Closing(_))
     }
 
-    pub(super) fn listen(&self, call: &'static str, socket: Box<dyn AsFd>) -> Result<()> {
-        // SAFETY: `raw` is not freed while `self` lives, and `close_down` or `release` ends it.
-        let listening = unsafe { Listening::start(call, &self.base, self.raw.get(), socket) }?;
+    /// Accepts from `socket`, whose descriptor and address were asked for once and checked.
+    pub(super) fn listen(
+        &self,
+        call: &'static str,
+        (fd, address): (RawFd, SocketAddr),
+        socket: Box<dyn AsFd>,
+    ) -> Result<()> {
+        self.base.watchable(call, fd)?;
+        let http = self.http(call)?;
+        let listening = Listening::start(call, &self.base, http, (fd, address), socket)?;
         self.sockets.borrow_mut().push(listening);
         Ok(())
     }
 
     pub(super) fn addresses(&self) -> Vec<SocketAddr> {
         let sockets = self.sockets.borrow();
-        sockets.iter().filter_map(Listening::address).collect()
+        sockets.iter().map(Listening::address).collect()
     }
 
     pub(super) fn route(
@@ -267,43 +253,36 @@ impl Inner {
 
     pub(super) fn add_alias(&self, call: &'static str, alias: &str) -> Result<()> {
         let alias = c_text(call, "alias", alias)?;
-        // SAFETY: `raw` is not freed while `self` lives; libevent copies the name.
-        let rc = unsafe { ffi::evhttp_add_server_alias(self.raw.get(), alias.as_ptr()) };
-        cvt(call, rc).map(drop)
+        self.http(call)?.add_alias(call, &alias)
     }
 
     pub(super) fn remove_alias(&self, call: &'static str, alias: &str) -> Result<bool> {
         let alias = c_text(call, "alias", alias)?;
-        // SAFETY: `raw` is not freed while `self` lives.
-        let rc = unsafe { ffi::evhttp_remove_server_alias(self.raw.get(), alias.as_ptr()) };
-        Ok(rc == 0)
+        Ok(self.http(call)?.remove_alias(&alias))
     }
 }
 
 /// What libevent asks for.
 impl Inner {
-    /// Makes the bufferevent of a connection that libevent has just accepted; null where
-    /// that fails, which `begin` notices.
-    pub(crate) fn bufferevent(self: &Rc<Self>) -> *mut ffi::bufferevent {
-        let bev = self.native();
-        if bev.is_null() {
-            return bev;
+    /// Makes the bufferevent of a connection that libevent has just accepted. Where that fails
+    /// libevent makes one itself, whose requests `begin` refuses.
+    pub(super) fn bufferevent(self: &Rc<Self>) -> Option<*mut ffi::bufferevent> {
+        let (conn, bev) = connection::Inner::of_server(self, self.native().ok()?)?;
+        if let Some(end) = conn.server() {
+            let key = end.key();
+            self.connections.borrow_mut().insert(key, Rc::clone(&conn));
         }
-        // SAFETY: `bev` was made above, and is given to evhttp alone.
-        let conn = unsafe { connection::Inner::of_server(self, bev) };
-        self.peers.borrow_mut().insert(bev, Rc::clone(&conn));
-        self.put_off(Chore::Adopt(conn));
-        bev
+        self.defer(Deferred::Adopt(conn));
+        Some(bev)
     }
 
-    /// A bufferevent without a descriptor: evhttp sets it.
-    fn native(&self) -> *mut ffi::bufferevent {
+    /// A bufferevent without a descriptor, which evhttp sets and closes.
+    fn native(&self) -> Result<OwnedBufferEvent> {
         #[cfg(feature = "openssl")]
         if let Some(context) = self.context.get() {
-            return buffer_event::accept_native(&self.base, context).unwrap_or(ptr::null_mut());
+            return buffer_event::accept_native(&self.base, context);
         }
-        // SAFETY: `self` holds the base. evhttp closes the descriptor.
-        unsafe { ffi::bufferevent_socket_new(self.base.raw(), -1, 0) }
+        entry::bufferevent("EventHttp", self.base.native())
     }
 
     /// Has the connections that are accepted from now on speak TLS.
@@ -314,248 +293,232 @@ impl Inner {
         Ok(())
     }
 
-    /// Meets a complete request: gives it to the caller with the closure that is to answer
-    /// it, or answers it here.
-    ///
-    /// # Safety
-    /// libevent has just shown `raw` to its callback.
-    pub(crate) unsafe fn begin(
+    /// Takes a complete request: returns it with the closure that is to answer it, or answers
+    /// it here.
+    pub(super) fn begin(
         self: &Rc<Self>,
-        raw: *mut ffi::evhttp_request,
+        place: RequestPlace,
     ) -> Option<(EventHttpRequest, Rc<Route>)> {
-        // SAFETY: the caller's duty.
-        let evcon = unsafe { ffi::evhttp_request_get_connection(raw) };
-        // SAFETY: libevent shows requests of live connections only.
-        let bev = unsafe { ffi::evhttp_connection_get_bufferevent(evcon) };
-        let conn = self.peers.borrow().get(&bev).cloned();
+        let request = place.view()?;
+        let key = request.connection_key()?;
+        let conn = self.connections.borrow().get(&key).cloned();
         let Some(conn) = conn else {
-            // SAFETY: as above. libevent made a bufferevent of its own when ours failed, and
-            // nothing has checked what came over it.
-            unsafe { ffi::evhttp_connection_free(evcon) };
+            // libevent made a bufferevent itself when ours failed, and nothing has checked what
+            // came over it.
+            request.free_connection();
             return None;
         };
-        conn.adopt();
-        // SAFETY: `raw` is live, and belongs to `conn`.
-        unsafe { peer::begin(&conn, raw) };
-        let refuse = |code, text: Option<&str>| {
-            // SAFETY: as above.
-            unsafe { page::send(raw, code, None, text) };
-            None
-        };
-        // SAFETY: as above.
-        if let Some(refusal) = unsafe { peer::refused(&conn, raw) } {
+        let end = conn.server()?;
+        end.adopt();
+        end.begin(&request);
+        if let Some(refusal) = end.refused(&request) {
             let code = match refusal.status() {
                 Status::ContentTooLarge => 413,
                 _ => 400,
             };
-            return refuse(code, Some(refusal.reason()));
+            page::send(request, code, None, Some(refusal.reason()));
+            return None;
         }
-        // SAFETY: as above.
-        let method = unsafe { ffi::evhttp_request_get_command(raw) };
-        if !self
-            .methods
-            .get()
-            .contains(HttpMethods::from_bits_retain(method))
-        {
-            return refuse(501, None);
+        if !self.methods.get().contains(request.method()) {
+            page::send(request, 501, None, None);
+            return None;
         }
-        // SAFETY: as above.
-        let path = unsafe { path(raw) };
-        let route = self.routes.borrow().get(path.as_slice()).cloned();
-        let Some(route) = route.or_else(|| self.rest.borrow().clone()) else {
-            // SAFETY: as above.
-            let uri = unsafe { ffi::evhttp_request_get_uri(raw) };
-            // SAFETY: the request's own copy.
-            let uri = unsafe { headers::text(uri) };
-            let uri = uri.unwrap_or_default();
-            return refuse(404, Some(&format!("The server has nothing at {uri}")));
+        let Some(route) = self.find_route(&request) else {
+            let target = request.target().map(headers::text).unwrap_or_default();
+            let text = format!("The server has nothing at {target}");
+            page::send(request, 404, None, Some(&text));
+            return None;
         };
-        // SAFETY: as above.
-        let request = unsafe { request::Inner::of_server(raw, self, &conn) };
+        let request = request::Inner::of_server(place, self, &conn);
         Some((EventHttpRequest(request), route))
     }
 
-    /// The connection ended: `Inner` knows it no longer.
-    pub(super) fn ended(&self, bev: *mut ffi::bufferevent) {
-        let conn = self.peers.borrow_mut().remove(&bev);
+    fn find_route(&self, request: &RequestView<'_>) -> Option<Rc<Route>> {
+        let path = decoded(request.path().unwrap_or_default());
+        let route = self.routes.borrow().get(path.as_slice()).cloned();
+        route.or_else(|| self.rest.borrow().clone())
+    }
+
+    /// The connection ended, and its closure is to be called.
+    pub(super) fn connection_ended(&self, key: usize) {
+        let conn = self.connections.borrow_mut().remove(&key);
         if let Some(conn) = conn {
-            self.put_off(Chore::Tell(conn));
+            self.defer(Deferred::CallBack(conn));
         }
     }
 
     /// Pauses accepting: libevent would try again in each turn, and log it.
-    pub(crate) fn pause(&self) {
+    pub(super) fn pause(&self) {
         log::flush();
         self.accept(false);
         self.paused.set(true);
-        let time = base::timeval(PAUSE);
-        // SAFETY: `turn` is not freed while `self` lives; libevent copies the time.
-        unsafe { ffi::event_add(self.turn.get(), &time) };
+        if let Some(turn) = self.turn.get() {
+            turn.add("EventHttp", Some(PAUSE)).ok();
+        }
     }
 
-    fn accept(&self, on: bool) {
-        for socket in self.sockets.borrow().iter() {
-            // SAFETY: `raw` is not freed while `self` lives.
-            unsafe { socket.accept(on) };
-        }
+    /// Pauses or resumes accepting; returns whether the backend agreed for every socket.
+    fn accept(&self, on: bool) -> bool {
+        let Some(http) = self.http.get() else {
+            return true;
+        };
+        let sockets = self.sockets.borrow();
+        sockets
+            .iter()
+            .fold(true, |agreed, socket| socket.accept(http, on) && agreed)
     }
 }
 
-/// Chores.
+/// What is deferred, and the end.
 impl Inner {
-    pub(super) fn put_off(&self, chore: Chore) {
-        self.chores.borrow_mut().push_back(chore);
+    pub(super) fn defer(&self, deferred: Deferred) {
+        self.deferred.borrow_mut().push_back(deferred);
         self.wake();
     }
 
-    /// Has the loop do the chores.
-    pub(crate) fn wake(&self) {
-        let timeout = ffi::EV_TIMEOUT.try_into().unwrap_or(1);
-        // SAFETY: `turn` is not freed while `self` lives.
-        unsafe { ffi::event_active(self.turn.get(), timeout, 1) };
-    }
-
-    pub(crate) fn next_chore(&self) -> Option<Chore> {
-        self.chores.borrow_mut().pop_front()
-    }
-
-    /// The end of a turn: what the chores have changed is drawn the conclusions from.
-    pub(crate) fn settle(&self) {
-        if self.paused.replace(false) {
-            self.accept(true);
-        }
-        if self.is_closing() && !self.peers.borrow().values().any(|conn| conn.is_asking()) {
-            let linger = self.linger.take().upgrade();
-            linger.map(Event).inspect(Event::free); // `self` is held by the caller
+    /// Has the loop do what is deferred.
+    pub(super) fn wake(&self) {
+        if let Some(turn) = self.turn.get() {
+            turn.activate(EventFlags::TIMEOUT);
         }
     }
 
-    /// An answer is complete, but not written: it keeps a server without handles for a time.
+    pub(super) fn next_deferred(&self) -> Option<Deferred> {
+        self.deferred.borrow_mut().pop_front()
+    }
+
+    /// Ends a turn: resumes accepting, and ends a server that nobody has or waits for.
+    pub(super) fn settle(&self) {
+        if self.paused.replace(false) && !self.accept(true) {
+            self.pause(); // a socket that was not resumed would never accept again
+        }
+        if self.is_closing() && !self.is_replying() {
+            let timer = match &*self.life.borrow() {
+                Life::Closing(timer) => timer.upgrade(),
+                Life::Open => None,
+            };
+            timer.map(Event).inspect(Event::free); // `self` is held by the caller
+        }
+    }
+
+    fn is_replying(&self) -> bool {
+        let connections = self.connections.borrow();
+        connections.values().any(|conn| conn.is_replying())
+    }
+
+    /// A reply is complete, but not written: it keeps a server without handles for a time.
     pub(super) fn linger(self: &Rc<Self>) {
-        if !self.is_closing() || self.linger.borrow().strong_count() > 0 {
-            return;
+        match &*self.life.borrow() {
+            Life::Closing(timer) if timer.strong_count() == 0 => {}
+            _ => return,
         }
         let mut held = Some(Rc::clone(self));
         let callback = move |_event: &Event| drop(held.take());
-        let Ok(event) = Event::timer_on("EventHttp", &self.base, callback) else {
+        let Ok(timer) = Event::timer_on("EventHttp", &self.base, callback) else {
             return;
         };
-        if event.add(Some(LINGER)).is_ok() {
-            self.linger.replace(Rc::downgrade(&event.0));
-            event.detach();
+        if timer.add(Some(LINGER)).is_ok() {
+            self.life.replace(Life::Closing(Rc::downgrade(&timer.0)));
+            timer.detach();
         }
     }
 
     /// The last handle went: nothing new begins.
     pub(super) fn close_down(self: &Rc<Self>) {
-        self.closing.set(true);
+        self.life.replace(Life::Closing(Weak::new()));
         let routes = (self.routes.take(), self.rest.take());
-        if !self.base.is_foreign() {
-            let sockets = self.sockets.take().into_iter();
-            // SAFETY: `raw` is not freed while `self` lives.
-            let sockets = sockets.map(|socket| unsafe { socket.end(self.raw.get()) });
-            drop(sockets.collect::<Vec<_>>()); // no borrow is held: they may be the user's
+        let sockets = self.sockets.take();
+        if self.base.is_foreign() {
+            self.sockets.replace(sockets); // the parent accepts from them
+        } else {
+            let sockets: Vec<_> = match self.http.get() {
+                Some(http) => sockets.into_iter().map(|one| one.end(http)).collect(),
+                None => Vec::new(),
+            };
+            drop(sockets); // no borrow is held: they may be the user's
             self.adopt_all();
-            let peers: Vec<_> = self.peers.borrow().values().cloned().collect();
-            let (asking, idle): (Vec<_>, Vec<_>) =
-                peers.into_iter().partition(|conn| conn.is_asking());
+            let (replying, idle): (Vec<_>, Vec<_>) =
+                self.all().into_iter().partition(|conn| conn.is_replying());
             for conn in idle {
                 conn.close();
             }
-            if !asking.is_empty() {
+            if !replying.is_empty() {
                 self.linger();
             }
         }
         drop(routes); // no borrow is held: captured values may run user code
     }
 
-    /// Has every connection tell us of its end.
+    /// Makes every connection tell of its end.
     fn adopt_all(&self) {
-        let peers: Vec<_> = self.peers.borrow().values().cloned().collect();
-        peers.iter().for_each(|conn| conn.adopt()); // of which one may turn out to have ended
+        self.all().iter().for_each(|conn| conn.adopt()); // of which one may have ended
+    }
+
+    fn all(&self) -> Vec<Rc<connection::Inner>> {
+        self.connections.borrow().values().cloned().collect()
     }
 }
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        let raw = self.raw.get();
-        SERVERS
-            .try_with(|servers| servers.borrow_mut().remove(&raw))
-            .ok();
-        let remains = Remains {
-            raw,
-            turn: self.turn.get(),
-            arg: self.arg.get(),
-            sockets: self.sockets.take(),
-            peers: self.peers.take(),
-            chores: self.chores.take(),
-        };
-        if self.base.is_foreign() {
-            self.base.adopt(Box::new(remains));
-        } else {
-            remains.free();
+        let http = self.http.take();
+        if let Some(http) = &http {
+            let address = http.address();
+            SERVERS
+                .try_with(|servers| servers.borrow_mut().remove(&address))
+                .ok();
         }
+        self.base.end(Remains {
+            http,
+            turn: self.turn.take(),
+            sockets: self.sockets.take(),
+            connections: self.connections.take(),
+            deferred: self.deferred.take(),
+        });
     }
 }
 
 /// What C must be told to free.
 struct Remains {
-    raw: *mut ffi::evhttp,
-    turn: *mut ffi::event,
-    arg: *mut c_void,
+    http: Option<OwnedHttp<Inner>>,
+    turn: Option<OwnedEvent<Inner>>,
     sockets: Vec<Listening>,
-    peers: HashMap<*mut ffi::bufferevent, Rc<connection::Inner>>,
-    chores: VecDeque<Chore>,
+    connections: HashMap<usize, Rc<connection::Inner>>,
+    deferred: VecDeque<Deferred>,
 }
 
-impl Remains {
-    fn free(self) {
-        for conn in self.peers.values() {
+impl base::Remains for Remains {
+    fn free(self: Box<Self>, _base: &base::Inner) {
+        for conn in self.connections.values().filter_map(|conn| conn.server()) {
             conn.prepare_for_end();
         }
-        if !self.turn.is_null() {
-            // SAFETY: made by `event_new`, freed only here.
-            unsafe { ffi::event_free(self.turn) };
-        }
-        if !self.raw.is_null() {
-            // SAFETY: made by `evhttp_new`, freed only here. No frame of libevent that would
-            // use it is below us, see the head of this file; `peers` is what it tells of the end.
-            unsafe { ffi::evhttp_free(self.raw) };
-        }
-        // SAFETY: libevent has forgotten `arg`.
-        unsafe { trampoline::reclaim::<Inner>(self.arg) };
+        drop(self.turn);
+        drop(self.http); // tells `connections` of their end
         drop(self.sockets); // libevent has let go of them
-        // Handles keep connections that have ended, but not what was to be called then.
-        let told = self.chores.iter().map(Chore::connection);
-        for conn in told.chain(self.peers.values()) {
+        // Handles keep connections that have ended, but not the closure that was to be called.
+        let told = self.deferred.iter().map(Deferred::connection);
+        for conn in told.chain(self.connections.values()) {
             drop(conn.take_callback());
         }
     }
 }
 
-impl base::Orphan for Remains {
-    fn free(self: Box<Self>, _base: &base::Inner) {
-        Self::free(*self);
+impl connection::Inner {
+    pub(super) fn adopt(&self) {
+        if let Some(conn) = self.server() {
+            conn.adopt();
+        }
     }
-}
 
-/// The request's path with its escapes decoded, as it is compared with routes.
-///
-/// # Safety
-/// `raw` is live.
-unsafe fn path(raw: *mut ffi::evhttp_request) -> Vec<u8> {
-    // SAFETY: the caller's duty.
-    let uri = unsafe { ffi::evhttp_request_get_evhttp_uri(raw) };
-    if uri.is_null() {
-        return Vec::new();
+    pub(super) fn close(&self) {
+        if let Some(conn) = self.server() {
+            conn.close();
+        }
     }
-    // SAFETY: the request's own, not null.
-    let path = unsafe { ffi::evhttp_uri_get_path(uri) };
-    if path.is_null() {
-        return Vec::new();
+
+    fn is_replying(&self) -> bool {
+        self.server().is_some_and(|conn| conn.is_replying())
     }
-    // SAFETY: libevent's C string, which lives as long as the request.
-    decoded(unsafe { CStr::from_ptr(path) }.to_bytes())
 }
 
 /// Replaces `%` and two hexadecimal digits by the byte they stand for; leaves what is none.

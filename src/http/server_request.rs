@@ -1,35 +1,34 @@
-//! The server's role of a request: the native request, and how far its answer is.
+//! The server's role of a request: the native request, and how far its reply is.
 //!
-//! Owns: nothing of C's. The native request is evhttp's, which frees it when its answer is
-//! written or its connection ends; one whose peer went before its answer is ours to free.
-//! Lends nothing to C, runs no user code.
-#![allow(unsafe_code)]
+//! Owns: the native request once its peer has gone without a reply. All others are evhttp's,
+//! which frees them when their reply is written or their connection ends.
+//! Lends C nothing, runs no user code.
 
 use std::cell::Cell;
-use std::ptr;
 use std::rc::Rc;
 
 use super::request::{self, Role, freed};
+use super::server_connection::ServerConnection;
 use super::{connection, headers, page, server};
 use crate::buffer::Side;
 use crate::error::{Error, Result};
 use crate::flags::{HeaderSide, HttpMethods};
-use crate::native::evbuffer::{Access, BufferView};
-use crate::runtime::error::cvt_owned;
-use crate::{EventBufferEvent, base, ffi};
+use crate::native::evbuffer::BufferView;
+use crate::native::evhttp_request::{OwnedRequest, RequestPlace, RequestView};
+use crate::{EventBufferEvent, base};
 
 /// A request that a server was sent.
 pub(crate) struct ServerRequest {
-    raw: Cell<*mut ffi::evhttp_request>, // null once evhttp has freed it, or has it back
-    server: Rc<server::Inner>,           // keeps the `evhttp` alive, whose the native request is
-    pub(super) conn: Rc<connection::Inner>,
+    pub(super) place: RequestPlace,
+    server: Rc<server::Inner>, // keeps the native server, whose the request is
+    conn: Rc<connection::Inner>,
     pub(super) progress: Cell<Progress>,
 }
 
-/// How far the answer is.
+/// How far the reply is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Progress {
-    /// No answer yet.
+    /// No reply yet.
     Waiting,
     /// The head is out, the end is not.
     Streaming {
@@ -38,71 +37,62 @@ pub(super) enum Progress {
         /// What is missing of the length that the head announces.
         left: Option<u64>,
     },
-    /// The answer is complete.
-    Answered,
+    /// The reply is complete.
+    Complete,
 }
 
 impl request::Inner {
-    /// The request that a server was just shown.
-    ///
-    /// # Safety
-    /// `raw` is live, and belongs to `conn`.
-    pub(super) unsafe fn of_server(
-        raw: *mut ffi::evhttp_request,
+    /// The request that evhttp has just shown to `server`.
+    pub(super) fn of_server(
+        place: RequestPlace,
         server: &Rc<server::Inner>,
         conn: &Rc<connection::Inner>,
     ) -> Rc<Self> {
         let request = Rc::new(Self::new(Role::Server(ServerRequest {
-            raw: Cell::new(raw),
+            place,
             server: Rc::clone(server),
             conn: Rc::clone(conn),
             progress: Cell::new(Progress::Waiting),
         })));
-        conn.peer().set_current(&request);
+        if let Some(conn) = conn.server() {
+            conn.set_request(&request);
+        }
         request
+    }
+
+    /// After the closure that got the request: watches for the end of its peer, if a close
+    /// callback is set.
+    pub(super) fn watch_for_close(&self) {
+        if let Some(request) = self.server()
+            && let Some(conn) = request.conn.server()
+        {
+            conn.watch_for_close(&request.conn);
+        }
     }
 }
 
 /// What the class asks of its role.
 impl ServerRequest {
     /// The native request, if C may be called with it.
-    pub(super) fn usable(&self, call: &'static str) -> Result<*mut ffi::evhttp_request> {
+    pub(super) fn usable(&self, call: &'static str) -> Result<RequestView<'_>> {
         self.server.base.usable(call)?;
-        let raw = self.raw.get();
-        if raw.is_null() {
-            return Err(freed(call));
-        }
-        Ok(raw)
+        self.place.view().ok_or_else(|| freed(call))
     }
 
     pub(super) fn command(&self, call: &'static str) -> Result<HttpMethods> {
-        let raw = self.usable(call)?;
-        // SAFETY: `usable` gives a request that C has not freed.
-        let command = unsafe { ffi::evhttp_request_get_command(raw) };
-        Ok(HttpMethods::from_bits_retain(command))
+        Ok(self.usable(call)?.method())
     }
 
     pub(super) fn uri(&self, call: &'static str) -> Result<Option<String>> {
-        let raw = self.usable(call)?;
-        // SAFETY: `usable` gives a request that C has not freed.
-        let uri = unsafe { ffi::evhttp_request_get_uri(raw) };
-        // SAFETY: the request's own copy.
-        Ok(unsafe { headers::text(uri) })
+        Ok(self.usable(call)?.target().map(headers::text))
     }
 
     pub(super) fn host(&self, call: &'static str) -> Result<Option<String>> {
-        let raw = self.usable(call)?;
-        // SAFETY: `usable` gives a request that C has not freed.
-        let host = unsafe { ffi::evhttp_request_get_host(raw) };
-        // SAFETY: the request's own copy.
-        Ok(unsafe { headers::text(host) })
+        Ok(self.usable(call)?.host().map(headers::text))
     }
 
     pub(super) fn response_code(&self, call: &'static str) -> Result<u16> {
-        let raw = self.usable(call)?;
-        // SAFETY: `usable` gives a request that C has not freed.
-        let code = unsafe { ffi::evhttp_request_get_response_code(raw) };
-        Ok(code.try_into().unwrap_or(0))
+        Ok(self.usable(call)?.response_code())
     }
 
     pub(super) fn headers(
@@ -110,9 +100,11 @@ impl ServerRequest {
         call: &'static str,
         side: HeaderSide,
     ) -> Result<Vec<(String, String)>> {
-        let list = self.list(call, side)?;
-        // SAFETY: `list` gives one of a request that C has not freed.
-        Ok(unsafe { headers::all(list) })
+        let list = self.usable(call)?.headers(side);
+        let pairs = list.iter();
+        Ok(pairs
+            .map(|(name, value)| (headers::text(name), headers::text(value)))
+            .collect())
     }
 
     pub(super) fn find_header(
@@ -122,9 +114,8 @@ impl ServerRequest {
         side: HeaderSide,
     ) -> Result<Option<String>> {
         let name = headers::checked_name(call, name)?;
-        let list = self.list(call, side)?;
-        // SAFETY: `list` gives one of a request that C has not freed.
-        Ok(unsafe { headers::find(list, &name) })
+        let list = self.usable(call)?.headers(side);
+        Ok(list.find(&name).map(headers::text))
     }
 
     pub(super) fn add_header(
@@ -136,9 +127,8 @@ impl ServerRequest {
     ) -> Result<()> {
         let name = headers::checked_name(call, name)?;
         let value = headers::checked_line(call, "header value", value)?;
-        let list = self.list_to_change(call, side)?;
-        // SAFETY: `list_to_change` gives one of a request that C has not freed.
-        unsafe { headers::append(call, list, &name, &value) }
+        let request = self.changeable(call, side)?;
+        request.headers(side).add(call, &name, &value)
     }
 
     pub(super) fn remove_header(
@@ -148,152 +138,122 @@ impl ServerRequest {
         side: HeaderSide,
     ) -> Result<bool> {
         let name = headers::checked_name(call, name)?;
-        let list = self.list_to_change(call, side)?;
-        // SAFETY: `list_to_change` gives one of a request that C has not freed.
-        Ok(unsafe { headers::remove(list, &name) })
+        let request = self.changeable(call, side)?;
+        Ok(request.headers(side).remove(&name))
     }
 
     pub(super) fn clear_headers(&self, call: &'static str) -> Result<()> {
-        let list = self.list_to_change(call, HeaderSide::Output)?;
-        // SAFETY: `list_to_change` gives one of a request that C has not freed.
-        unsafe { ffi::evhttp_clear_headers(list) };
+        let request = self.changeable(call, HeaderSide::Output)?;
+        request.headers(HeaderSide::Output).clear();
         Ok(())
     }
 
     pub(super) fn view(&self, call: &'static str, side: Side) -> Result<BufferView<'_>> {
-        let raw = self.usable(call)?;
-        let buffer = match side {
-            // SAFETY: `usable` gives a request that C has not freed.
-            Side::Input => unsafe { ffi::evhttp_request_get_input_buffer(raw) },
-            // SAFETY: `usable` gives a request that C has not freed.
-            Side::Output => unsafe { ffi::evhttp_request_get_output_buffer(raw) },
-        };
-        let buffer = cvt_owned(call, buffer)?;
-        // SAFETY: the buffer lives as long as the request; no callback hangs on it that could
-        // free either.
-        Ok(unsafe { BufferView::new(buffer, Access::Lent, call) })
+        let request = self.usable(call)?;
+        Ok(match side {
+            Side::Input => request.input(call),
+            Side::Output => request.output(call),
+        })
     }
 
     pub(super) fn connection(&self) -> Option<Rc<connection::Inner>> {
-        (!self.conn.peer().raw().is_null()).then(|| Rc::clone(&self.conn))
+        self.is_connected().then(|| Rc::clone(&self.conn))
     }
 
     pub(super) fn buffer_event(&self) -> Option<EventBufferEvent> {
-        self.conn.peer().view(&self.server.base)
+        self.conn.server()?.view(&self.server.base)
     }
 
-    /// The last handle went: a peer that waits is told so, and one that is in the middle of an
-    /// answer is not left to take it for whole.
+    /// Closes the connection, if it is still there.
+    pub(super) fn close_connection(&self) {
+        self.conn.close();
+    }
+
+    /// The last handle went: a peer that waits gets an error, and one in the middle of a reply
+    /// must not take it for whole.
     pub(super) fn end(&self) {
-        let raw = self.forget();
-        if raw.is_null() {
+        let Some(conn) = self.conn.server() else {
             return;
+        };
+        if !conn.is_open() {
+            return self.give_up();
         }
-        if self.conn.peer().raw().is_null() {
-            // SAFETY: the peer went, so that libevent has given the request up; no handle has it.
-            unsafe { give_up(&self.server.base, raw) };
-        } else if self.server.base.is_foreign() {
+        let Some(request) = self.place.view() else {
+            return;
+        };
+        if self.server.base.is_foreign() {
             // The connection has it, and is freed with the server.
-        } else if self.conn.peer().is_inherited() {
-            self.conn.close(); // the parent answers
+        } else if conn.is_inherited() {
+            conn.close(); // the parent replies
         } else if self.progress.get() == Progress::Waiting {
-            // SAFETY: `raw` is live, and belongs to `conn`.
-            unsafe { page::send(raw, 500, None, None) };
-            self.answered();
-        } else if self.progress.get() != Progress::Answered {
-            self.conn.close();
+            page::send(request, 500, None, None);
+            self.replied(conn);
+        } else if self.progress.get() != Progress::Complete {
+            conn.close();
         }
     }
 }
 
 impl ServerRequest {
-    /// Forgets the native request: C frees it, or keeps it from now on.
-    pub(super) fn forget(&self) -> *mut ffi::evhttp_request {
-        self.raw.replace(ptr::null_mut())
-    }
-
-    /// One of the two lists of headers.
-    fn list(&self, call: &'static str, side: HeaderSide) -> Result<*mut ffi::evkeyvalq> {
-        let raw = self.usable(call)?;
-        Ok(match side {
-            // SAFETY: `usable` gives a request that C has not freed.
-            HeaderSide::Input => unsafe { ffi::evhttp_request_get_input_headers(raw) },
-            // SAFETY: as above.
-            HeaderSide::Output => unsafe { ffi::evhttp_request_get_output_headers(raw) },
-        })
-    }
-
-    /// As [`list`](Self::list), for a change: not of a head that has gone out.
-    fn list_to_change(&self, call: &'static str, side: HeaderSide) -> Result<*mut ffi::evkeyvalq> {
-        let list = self.list(call, side)?;
+    /// The request for a change of a header list: not of a head that has gone out.
+    fn changeable(&self, call: &'static str, side: HeaderSide) -> Result<RequestView<'_>> {
+        let request = self.usable(call)?;
         if side == HeaderSide::Output && self.progress.get() != Progress::Waiting {
             return Err(Error::State {
                 call,
                 reason: "the headers of the reply have gone out already",
             });
         }
-        Ok(list)
+        Ok(request)
     }
 
-    /// The answer is complete; what libevent does with it now needs the server.
-    pub(super) fn answered(&self) {
-        self.conn.peer().answered();
-        if self.conn.is_asking() {
+    pub(super) fn is_connected(&self) -> bool {
+        self.conn.server().is_some_and(ServerConnection::is_open)
+    }
+
+    /// The server's end of the connection.
+    pub(super) fn connection_end(&self) -> Option<&ServerConnection> {
+        self.conn.server()
+    }
+
+    /// The reply is complete; what libevent does with it now needs the server.
+    pub(super) fn replied(&self, conn: &ServerConnection) {
+        conn.replied();
+        if conn.is_replying() {
             self.server.linger();
         }
     }
 
-    /// Whether the peer has nothing of an answer yet.
-    pub(super) fn waits_for_answer(&self) -> bool {
+    /// Whether the peer has nothing of a reply yet.
+    pub(super) fn waits_for_reply(&self) -> bool {
         self.progress.get() == Progress::Waiting
     }
 
-    /// libevent frees the connection: the request as well, unless it was taken off it before.
+    /// evhttp is about to free the connection: the request as well, unless it was taken off the
+    /// connection before.
     pub(super) fn connection_ends(&self) {
-        let raw = self.raw.get();
-        if raw.is_null() {
-            return;
-        }
-        // SAFETY: not null, so libevent has not freed it yet.
-        if !unsafe { ffi::evhttp_request_get_connection(raw) }.is_null() {
-            self.forget();
+        if self
+            .place
+            .view()
+            .is_some_and(|request| request.has_connection())
+        {
+            self.place.clear();
         }
     }
 
-    /// Frees the native request, whose connection is gone.
+    /// Frees a native request whose connection has ended.
     pub(super) fn give_up(&self) {
-        let raw = self.forget();
-        if !raw.is_null() {
-            // SAFETY: not null, so it was not freed; it was forgotten in the line above.
-            unsafe { give_up(&self.server.base, raw) };
+        if let Some(request) = self.place.take_orphan() {
+            self.server.base.end(Remains(request));
         }
     }
-}
-
-impl request::Inner {
-    /// After the closure that was shown the request: looks out for the end of its peer, if
-    /// somebody wants to know.
-    pub(crate) fn look_out(&self) {
-        if let Some(request) = self.server() {
-            request.conn.peer().look_out(&request.conn);
-        }
-    }
-}
-
-/// Frees a request whose connection is gone.
-///
-/// # Safety
-/// Nobody has `raw` any more.
-unsafe fn give_up(base: &base::Inner, raw: *mut ffi::evhttp_request) {
-    base.end(Remains(raw));
 }
 
 /// A native request that is ours to free.
-struct Remains(*mut ffi::evhttp_request);
+struct Remains(OwnedRequest);
 
 impl base::Remains for Remains {
     fn free(self: Box<Self>, _base: &base::Inner) {
-        // SAFETY: the handle that would have freed it gave it up.
-        unsafe { ffi::evhttp_request_free(self.0) };
+        drop(self.0);
     }
 }

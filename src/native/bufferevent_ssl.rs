@@ -61,6 +61,16 @@ impl TlsBufferEvent<'_> {
         unsafe { ffi::bufferevent_openssl_set_allow_dirty_shutdown(self.raw, allow.into()) };
     }
 
+    /// Sends `close_notify` to the peer, if the bufferevent speaks TLS and its handshake is
+    /// over. Not called from within a read or a write of libevent's.
+    pub(crate) fn send_close_notify(self) {
+        // SAFETY: the view that this comes from keeps the bufferevent; null without TLS.
+        let session = unsafe { ffi::bufferevent_openssl_get_ssl(self.raw) };
+        // SAFETY: the session lives as long as the bufferevent, and libevent calls us between
+        // two calls on it.
+        unsafe { ssl::send_close_notify(session) };
+    }
+
     /// Has libevent read in the next turn of the loop, as if its socket were readable. It
     /// has no effect on a filter, which has no socket.
     pub(crate) fn read_soon(self) {
@@ -121,31 +131,23 @@ pub(crate) unsafe fn on_bufferevent(
 }
 
 /// Makes a TLS bufferevent without a descriptor for evhttp, which takes it over: it frees the
-/// session and closes the descriptor that it gets. Null without memory.
+/// session and closes the descriptor that it gets.
 ///
 /// # Safety
-/// `base` is not freed before the bufferevent.
+/// `base` is dropped after the bufferevent.
 pub(crate) unsafe fn owning(
-    base: *mut ffi::event_base,
+    call: &'static str,
+    base: &OwnedBase,
     session: Session,
     state: SslState,
-) -> *mut ffi::bufferevent {
+) -> Result<OwnedBufferEvent> {
     let options = BufferEventOptions::CLOSE_ON_FREE.bits();
+    let (session, state) = (session.into_raw(), state.to_c());
     // SAFETY: the caller keeps `base`. The session is libevent's from here on, which frees it
     // where it fails, too.
-    unsafe {
-        ffi::bufferevent_openssl_socket_new(base, -1, session.into_raw(), state.to_c(), options)
-    }
-}
-
-/// Sends `close_notify` to the peer of a bufferevent, if it speaks TLS and its handshake is
-/// over.
-///
-/// # Safety
-/// `bev` is not freed, and no call on its session is under way.
-pub(crate) unsafe fn send_close_notify(bev: *mut ffi::bufferevent) {
-    // SAFETY: the caller keeps `bev`; null for one that speaks no TLS.
-    let session = unsafe { ffi::bufferevent_openssl_get_ssl(bev) };
-    // SAFETY: the session lives as long as `bev`, and no call on it is under way.
-    unsafe { ssl::send_close_notify(session) };
+    let raw =
+        unsafe { ffi::bufferevent_openssl_socket_new(base.raw(), -1, session, state, options) };
+    let raw = cvt_owned(call, raw)?;
+    // SAFETY: made above, with one count.
+    Ok(unsafe { OwnedBufferEvent::from_raw(raw) })
 }

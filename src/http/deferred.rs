@@ -1,0 +1,56 @@
+//! What must wait until libevent has returned, and the turn of the loop that does it.
+//!
+//! Owns, lends to C: nothing. Runs user code: close callbacks.
+
+use std::rc::Rc;
+
+use super::{EventHttpConnection, connection, server};
+use crate::base;
+use crate::runtime::{guard, panic_waits, release};
+
+pub(crate) enum Deferred {
+    /// libevent has made its connection around this bufferevent.
+    Adopt(Rc<connection::Inner>),
+    /// The connection is to be closed.
+    Close(Rc<connection::Inner>),
+    /// The connection has ended: its closure is to be called, and dropped.
+    CallBack(Rc<connection::Inner>),
+}
+
+impl Deferred {
+    pub(super) fn connection(&self) -> &Rc<connection::Inner> {
+        match self {
+            Self::Adopt(conn) | Self::Close(conn) | Self::CallBack(conn) => conn,
+        }
+    }
+}
+
+/// Does everything that was deferred; what a panic leaves is for the next turn.
+pub(super) fn run(base: &Rc<base::Inner>, server: &Rc<server::Inner>) {
+    while let Some(deferred) = server.next_deferred() {
+        match deferred {
+            Deferred::Adopt(conn) => conn.adopt(),
+            Deferred::Close(conn) => conn.close(),
+            Deferred::CallBack(conn) => {
+                call_back(base, conn);
+                if base.is_foreign() {
+                    return; // the closure forked, and this is the child
+                }
+                if panic_waits() {
+                    server.wake();
+                    break;
+                }
+            }
+        }
+    }
+    server.settle();
+}
+
+fn call_back(base: &Rc<base::Inner>, conn: Rc<connection::Inner>) {
+    let conn = EventHttpConnection(conn);
+    guard(base, || {
+        conn.0.slot.call(|f| f(&conn));
+    });
+    let callback = conn.0.take_callback();
+    release(base, (callback, conn));
+}

@@ -1,0 +1,394 @@
+//! The server's end of a connection: the gate in front of evhttp, and when libevent reads.
+//!
+//! Owns: the [`Gate`]'s state. The bufferevent and the connection are evhttp's.
+//! Lends C: one weak count of the [`connection::Inner`] around it, until the connection ends.
+//! Runs no user code.
+//!
+//! # Why the gate sits on the input buffer
+//! A filter bufferevent would be the natural place, but evhttp cannot live on one (2.1.12): what
+//! evhttp writes while writing is disabled stays in the filter when it is enabled, and the
+//! filter reports "written" when the bytes have reached the bufferevent below it. Then evhttp
+//! frees both, and the bytes are lost. A callback on the input buffer runs inside the read,
+//! before evhttp's, over TLS too. It takes the new bytes off the end of the buffer, and puts back
+//! what the gate lets pass.
+//!
+//! # When libevent reads
+//! While evhttp collects a request it reads, and closes when the peer is silent for too long.
+//! While a request waits for its reply it does not read at all. While a reply is written it
+//! reads, to notice that the peer has gone. Four things are changed here:
+//! - with a close callback, it reads in the second case too ([`ServerConnection::watch_for_close`]);
+//! - nobody consumes what is read meanwhile, so there is a bound ([`ServerConnection::begin`]);
+//! - the peer may be silent then ([`ServerConnection::allow_silence`]);
+//! - a peer that has shut down its writing side still gets a long reply
+//!   ([`ServerConnection::replied`]).
+
+use std::cell::{Cell, RefCell};
+use std::mem;
+use std::rc::{Rc, Weak};
+use std::time::Duration;
+
+use super::connection::{End, freed};
+use super::gate::{Gate, REFUSED};
+use super::server_request::ServerRequest;
+use super::{connection, entry, headers, request, server};
+use crate::codec::{Limits, Refusal};
+use crate::error::{Error, Result};
+use crate::flags::EventFlags;
+use crate::native::bufferevent::OwnedBufferEvent;
+use crate::native::evbuffer::Access;
+use crate::native::evhttp_connection::{Adoption, ConnectionPlace, Scratch};
+use crate::native::evhttp_request::RequestView;
+use crate::runtime::{Lent, generation};
+use crate::{EventBufferEvent, base, buffer_event, ffi};
+
+/// How much a peer may send ahead while it waits for a reply.
+const AHEAD_MAX: usize = 64 * 1024;
+
+/// How much one write to a socket takes (libevent's `MAX_TO_WRITE_EVER`). A longer reply leaves
+/// in several turns.
+const ONE_WRITE: usize = 16 * 1024;
+
+const CALL: &str = "EventHttp";
+
+pub(crate) struct ServerConnection {
+    server: Weak<server::Inner>,
+    generation: u32, // of the process that accepted it
+    key: usize,      // what the server knows it by
+    place: ConnectionPlace<connection::Inner>,
+    gate: RefCell<Gate>,
+    scratch: Rc<RefCell<Scratch>>,
+    phase: RefCell<Phase>,
+    timeout: Cell<Option<Duration>>,
+    view: RefCell<Weak<buffer_event::Inner>>, // what `get_buffer_event` gave
+}
+
+enum Phase {
+    /// evhttp collects a request.
+    Collecting,
+    /// We were shown a request, whose reply is not written yet.
+    Replying {
+        /// What the user got; none for a request that the server answers itself.
+        request: Weak<request::Inner>,
+        /// The peer may be silent for as long as it likes.
+        may_be_silent: bool,
+    },
+}
+
+impl connection::Inner {
+    /// The connection that evhttp is about to make around `bev`, and the bufferevent for
+    /// evhttp.
+    pub(super) fn of_server(
+        server: &Rc<server::Inner>,
+        bev: OwnedBufferEvent,
+    ) -> Option<(Rc<Self>, *mut ffi::bufferevent)> {
+        let (place, bev) = entry::place(bev)?;
+        let end = End::Server(ServerConnection::new(server, place, bev.addr()));
+        let inner = Rc::new(Self::new(&server.base, end));
+        if let Some(conn) = inner.server() {
+            conn.place.watch(Lent::new(&inner));
+            conn.apply_timeout();
+        }
+        Some((inner, bev))
+    }
+
+    /// The server's end, if that is ours.
+    pub(crate) fn server(&self) -> Option<&ServerConnection> {
+        match &self.end {
+            End::Server(conn) => Some(conn),
+            End::Client(_) => None,
+        }
+    }
+}
+
+impl ServerConnection {
+    fn new(
+        server: &Rc<server::Inner>,
+        place: ConnectionPlace<connection::Inner>,
+        key: usize,
+    ) -> Self {
+        let settings = server.settings();
+        let limits = Limits {
+            header_size: settings.headers_max.unwrap_or(usize::MAX),
+            body_size: settings
+                .body_max
+                .and_then(|size| size.try_into().ok())
+                .unwrap_or(u64::MAX),
+        };
+        Self {
+            server: Rc::downgrade(server),
+            generation: generation(),
+            key,
+            place,
+            gate: RefCell::new(Gate::new(limits)),
+            scratch: Rc::clone(server.scratch()),
+            phase: RefCell::new(Phase::Collecting),
+            timeout: Cell::new(settings.silence_max),
+            view: RefCell::default(),
+        }
+    }
+
+    pub(super) fn key(&self) -> usize {
+        self.key
+    }
+
+    /// For the entry point that ends it.
+    pub(super) fn place(&self) -> &ConnectionPlace<connection::Inner> {
+        &self.place
+    }
+
+    /// Whether evhttp has made the connection, and has not ended it.
+    pub(super) fn is_open(&self) -> bool {
+        self.place.is_adopted()
+    }
+
+    /// Refuses a connection that has ended.
+    pub(super) fn usable(&self, call: &'static str) -> Result<()> {
+        if self.is_open() {
+            return Ok(());
+        }
+        Err(freed(call))
+    }
+
+    pub(super) fn peer(&self, call: &'static str) -> Result<(String, u16)> {
+        let (address, port) = self.place.peer().ok_or_else(|| freed(call))?;
+        Ok((headers::text(address), port))
+    }
+
+    /// The bufferevent, to be looked at; the same handle each time.
+    pub(super) fn view(&self, base: &Rc<base::Inner>) -> Option<EventBufferEvent> {
+        let bev = self.place.bufferevent()?;
+        if let Some(view) = self.view.borrow().upgrade() {
+            return Some(EventBufferEvent(view));
+        }
+        let view = entry::view(base, bev)?;
+        self.view.replace(Rc::downgrade(&view.0));
+        Some(view)
+    }
+
+    /// Whether this is a child that was forked while the connection was open.
+    pub(super) fn is_inherited(&self) -> bool {
+        self.generation != generation()
+    }
+
+    /// Whether we were shown a request whose reply is not written yet.
+    pub(super) fn is_replying(&self) -> bool {
+        matches!(*self.phase.borrow(), Phase::Replying { .. })
+    }
+}
+
+/// The life of the connection.
+impl ServerConnection {
+    /// Makes evhttp tell of the connection's end; harmless a second time.
+    pub(super) fn adopt(&self) {
+        if self.place.adopt() == Adoption::HasEnded {
+            self.before_end();
+            self.after_end();
+        }
+    }
+
+    /// Ends the connection, and with it a request that waits or whose reply is being written.
+    pub(super) fn close(&self) {
+        self.leave_to_parent();
+        self.place.free();
+    }
+
+    /// Before evhttp is freed with all its connections.
+    pub(super) fn prepare_for_end(&self) {
+        self.adopt();
+        self.leave_to_parent();
+    }
+
+    fn leave_to_parent(&self) {
+        if self.is_inherited() {
+            self.place.leave_to_parent();
+        }
+    }
+
+    /// evhttp is about to free the connection, and has not begun.
+    pub(super) fn before_end(&self) {
+        if let Some(request) = self.take_request()
+            && let Some(request) = request.server()
+        {
+            request.connection_ends();
+        }
+        #[cfg(feature = "openssl")]
+        self.place.send_close_notify();
+        if let Some(view) = self.view.take().upgrade() {
+            view.forget();
+        }
+    }
+
+    /// The place is empty: C knows the connection no more.
+    pub(super) fn after_end(&self) {
+        if let Some(server) = self.server.upgrade() {
+            server.connection_ended(self.key);
+        }
+    }
+
+    /// The request that the user got; there is none afterwards.
+    fn take_request(&self) -> Option<Rc<request::Inner>> {
+        match self.phase.replace(Phase::Collecting) {
+            Phase::Replying { request, .. } => request.upgrade(),
+            Phase::Collecting => None,
+        }
+    }
+}
+
+/// A request and its reply.
+impl ServerConnection {
+    /// evhttp shows us a request of this connection. Reading is disabled; it is enabled again at
+    /// the end of the reply, or to watch for the end of the peer.
+    pub(super) fn begin(&self, request: &RequestView<'_>) {
+        self.phase.replace(Phase::Replying {
+            request: Weak::new(),
+            may_be_silent: false,
+        });
+        if let Some(bev) = self.place.view() {
+            bev.set_watermark(EventFlags::READ, 0, AHEAD_MAX);
+        }
+        self.place.watch_reply(request);
+    }
+
+    /// The user gets the request.
+    pub(super) fn set_request(&self, shown: &Rc<request::Inner>) {
+        if let Phase::Replying { request, .. } = &mut *self.phase.borrow_mut() {
+            *request = Rc::downgrade(shown);
+        }
+    }
+
+    /// Why the gate refused this request in the middle of its body, if it did.
+    pub(super) fn refused(&self, request: &RequestView<'_>) -> Option<Refusal> {
+        let refusal = *self.gate.borrow().refusal()?;
+        request.input(CALL).ends_with(REFUSED).then_some(refusal)
+    }
+
+    /// Watches for the end of a peer that waits for its reply, if a close callback is set.
+    pub(super) fn watch_for_close(&self, conn: &connection::Inner) {
+        if !conn.wants_close.get() || !self.waits_unwatched() {
+            return;
+        }
+        self.allow_silence();
+        // evhttp ends the process when libevent tells it of bytes now. It sets its callbacks
+        // anew with the reply.
+        self.place.ignore_input();
+        if let Some(bev) = self.place.view() {
+            bev.enable(CALL, EventFlags::READ).ok();
+        }
+    }
+
+    fn waits_unwatched(&self) -> bool {
+        let phase = self.phase.borrow();
+        let Phase::Replying {
+            request,
+            may_be_silent: false,
+        } = &*phase
+        else {
+            return false;
+        };
+        let request = request.upgrade();
+        let request = request.as_ref().and_then(|request| request.server());
+        request.is_some_and(ServerRequest::waits_for_reply)
+    }
+
+    /// From now on, until the reply is written, the peer may be silent.
+    pub(super) fn allow_silence(&self) {
+        let Phase::Replying { may_be_silent, .. } = &mut *self.phase.borrow_mut() else {
+            return;
+        };
+        if !mem::replace(may_be_silent, true) {
+            self.set_times(None, self.timeout.get());
+        }
+    }
+
+    /// The reply is complete. The end of the peer's writing side must not cut off one that
+    /// leaves in several turns: reading is for the next request.
+    pub(super) fn replied(&self) {
+        if !self.is_replying() {
+            return; // written already
+        }
+        if let Some(bev) = self.place.view()
+            && bev.output(Access::Output, CALL).length() > ONE_WRITE
+        {
+            bev.disable(CALL, EventFlags::READ).ok();
+        }
+    }
+
+    /// The reply is written: evhttp frees the request, and collects the next one, which may have
+    /// any length and has to come in time.
+    pub(super) fn complete(&self, conn: &Rc<connection::Inner>) {
+        if let Some(request) = self.take_request()
+            && let Some(request) = request.server()
+        {
+            request.place.clear();
+        }
+        if let Some(bev) = self.place.view() {
+            bev.set_watermark(EventFlags::READ, 0, 0);
+        }
+        self.apply_timeout();
+        if let Some(server) = self.server.upgrade()
+            && server.is_closing()
+        {
+            // Not here: evhttp goes on with the connection when this returns.
+            server.defer(server::Deferred::Close(Rc::clone(conn)));
+        }
+    }
+
+    pub(super) fn set_timeout(&self, timeout: Option<Duration>) {
+        self.timeout.set(timeout);
+        self.apply_timeout();
+    }
+
+    fn apply_timeout(&self) {
+        let silent = Phase::may_be_silent(&self.phase.borrow());
+        let timeout = self.timeout.get();
+        self.set_times(timeout.filter(|_| !silent), timeout);
+    }
+
+    fn set_times(&self, read: Option<Duration>, write: Option<Duration>) {
+        if let Some(bev) = self.place.view() {
+            bev.set_timeouts(CALL, read, write).ok();
+        }
+    }
+}
+
+impl Phase {
+    fn may_be_silent(&self) -> bool {
+        matches!(
+            self,
+            Self::Replying {
+                may_be_silent: true,
+                ..
+            }
+        )
+    }
+}
+
+/// The gate.
+impl ServerConnection {
+    /// Bytes came behind the first `known` of the input: takes out what the gate refuses.
+    pub(super) fn filter(&self, known: usize) {
+        let Ok(mut gate) = self.gate.try_borrow_mut() else {
+            return; // the change is our own
+        };
+        let mut scratch = self.scratch.borrow_mut();
+        let stored = self.place.gate(known, &mut scratch, |piece, mut out| {
+            gate.pass(piece, &mut out);
+        });
+        if !stored {
+            // A part of what came is lost, and the rest would be read as something else.
+            self.place.drain_input();
+            self.place.shut_down();
+        }
+    }
+}
+
+/// Refuses a time that libevent would take for none.
+pub(super) fn checked_timeout(call: &'static str, timeout: Option<Duration>) -> Result<()> {
+    if timeout.is_some_and(|timeout| timeout < Duration::from_micros(1)) {
+        return Err(Error::argument(
+            call,
+            "a time below a microsecond would close every connection; None is no limit",
+        ));
+    }
+    Ok(())
+}
