@@ -7,4 +7,4 @@ pub(crate) use buffer_event::{
     on_bev_event, on_bev_read, on_bev_write, on_filter_input, on_filter_output,
 };
 
-use crate::runtime::{guard, release, upgrade};
+use crate::runtime::{guard, panic_waits, release, upgrade};

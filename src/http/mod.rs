@@ -3,7 +3,7 @@
 //!
 //! Owns: [`server::Inner`], which every request of it counts on as well, so that one that is
 //! kept can still be answered when the last handle of its server has gone.
-//! Lent to C: what [`server::Inner`] lends. Runs user code: the closures, through `trampoline`.
+//! Lent to C: what [`server::Inner`] lends. Runs user code: the closures, through `entry`.
 
 pub(crate) mod client;
 pub(crate) mod connection;

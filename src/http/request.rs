@@ -49,6 +49,10 @@ pub(crate) struct Inner {
 }
 
 /// Whose request it is. Every method of the class calls the one of the role that has its name.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one for each request, in an `Rc`"
+)]
 pub(crate) enum Role {
     /// One that a server was sent. Only this role knows an `evhttp_request`.
     Server(ServerRequest),

@@ -4,7 +4,7 @@
 //! connection, by its bufferevent, until libevent tells that it has freed it.
 //! Lent to C: one weak count of [`Inner`], from `new` to its end, for the callbacks that make a
 //! connection's bufferevent, that get a request, and that do the chores.
-//! Runs user code: closures and what they captured, through `trampoline`.
+//! Runs user code: closures and what they captured, through `entry` and `deferred`.
 //!
 //! # When libevent frees what (http.c of 2.1.12)
 //! A connection belongs to the server. `evhttp_connection_free`, and nothing else, ends it:
@@ -363,9 +363,8 @@ impl Inner {
             return true;
         };
         let sockets = self.sockets.borrow();
-        sockets
-            .iter()
-            .fold(true, |agreed, socket| socket.accept(http, on) && agreed)
+        let refused = sockets.iter().filter(|socket| !socket.accept(http, on));
+        refused.count() == 0
     }
 }
 

@@ -1,6 +1,6 @@
 //! What every callback needs, whatever class it belongs to.
 //!
-//! A class lends C one weak count of its `Inner` with [`lend()`], and takes it back with
+//! A class lends C one weak count of its `Inner` with [`Lent::new`], and takes it back with
 //! [`reclaim`] after libevent has forgotten it. An entry point that C calls turns the pointer
 //! into an `Rc` with [`upgrade`], runs the user's closure in [`guard()`] and drops what may be
 //! the last handle in [`release`]. The method that called into C ends with [`resume`], which
@@ -23,6 +23,6 @@ pub(crate) use ending::{Ending, discard};
 pub(crate) use fork::watch_forks;
 pub(crate) use generation::generation;
 pub(crate) use guard::{Loop, guard, panic_waits, release, resume};
-pub(crate) use lend::{Lent, lend, reclaim, upgrade};
+pub(crate) use lend::{Lent, reclaim, upgrade};
 pub(crate) use loops::{LoopScope, in_loop};
 pub(crate) use slot::{Called, Slot};
