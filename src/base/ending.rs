@@ -71,7 +71,8 @@ impl EventBase {
         for remains in inner.remains.take() {
             ending.run(|| remains.free(inner));
         }
-        for object in inner.inherited.take() {
+        let inherited = inner.inherited.borrow().clone(); // a child of this child inherits again
+        for object in inherited {
             if let Some(object) = object.upgrade() {
                 object.disown();
             }

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use php_event::{Error, EventBase, EventHttpConnection, EventHttpRequest, HttpError, LoopEnd};
 
 use crate::child::{How, bases, descriptors, run_once, succeeds};
-use test_support::Drops;
+use test_support::{Drops, poll};
 
 const OUTPUT: php_event::HeaderSide = EventHttpRequest::OUTPUT_HEADER;
 
@@ -192,5 +192,43 @@ pub(crate) fn orphaned_http_client_is_freed_by_re_init() {
         });
         succeeds(child);
         set.unwrap().finishes();
+    }
+}
+
+/// A connection that was there before the first fork, and that the child uses after `re_init`.
+pub(crate) fn http_client_of_a_child_is_left_to_it_by_its_own_child() {
+    for how in How::BOTH {
+        let base = EventBase::new().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let connection = EventHttpConnection::new(&base, None, "127.0.0.1", port).unwrap();
+        let told: Rc<RefCell<Vec<Option<u16>>>> = Rc::default();
+        let seen = Rc::clone(&told);
+        let request = EventHttpRequest::new(move |answer| {
+            let code = answer.map(|answer| answer.get_response_code().unwrap());
+            seen.borrow_mut().push(code);
+        });
+        let request = request.unwrap();
+        let child = how.child(|| {
+            base.re_init().unwrap();
+            connection
+                .make_request(&request, EventHttpRequest::CMD_GET, "/")
+                .unwrap();
+            let mut peer = listener.accept().unwrap().0;
+            is_asked(&base, &mut peer);
+            let grandchild = how.child(|| {
+                base.re_init().unwrap();
+                assert_eq!(base.dispatch().unwrap(), LoopEnd::NoEvents);
+                assert_eq!(*told.borrow(), [None]);
+                assert_eq!(request.error(), Some(HttpError::Eof));
+            });
+            succeeds(grandchild);
+            answer(&mut peer);
+            while told.borrow().is_empty() {
+                poll(&base);
+            }
+            assert_eq!(*told.borrow(), [Some(200)]);
+        });
+        succeeds(child);
     }
 }

@@ -45,6 +45,7 @@ use http::{
 use http_client::{
     foreign_http_client_dropped_in_a_child_leaves_the_parents_alone,
     http_client_is_refused_in_a_child_and_after_re_init_begins_anew,
+    http_client_of_a_child_is_left_to_it_by_its_own_child,
     orphaned_http_client_is_freed_by_re_init,
 };
 use listener::{
@@ -103,6 +104,7 @@ const CASES: &[(&str, fn())] = cases![
     orphaned_buffer_events_are_freed_by_re_init,
     foreign_http_client_dropped_in_a_child_leaves_the_parents_alone,
     http_client_is_refused_in_a_child_and_after_re_init_begins_anew,
+    http_client_of_a_child_is_left_to_it_by_its_own_child,
     orphaned_http_client_is_freed_by_re_init,
     dns_base_in_a_child_is_refused_and_after_re_init_shut_down,
     dns_base_and_lookup_dropped_in_a_child_leave_the_parents_alone,
