@@ -24,7 +24,6 @@ mod target;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::VecDeque;
 use std::io;
-use std::mem;
 use std::net::SocketAddr;
 use std::rc::{Rc, Weak};
 use std::time::Duration;
@@ -33,7 +32,7 @@ use super::connection::End;
 use super::{EventHttpConnection, connection, request as requests};
 use crate::error::Result;
 use crate::flags::BufferEventFlags;
-use crate::{Event, EventBufferEvent, EventDnsBase, Lookup, base, runtime};
+use crate::{Event, EventBufferEvent, EventDnsBase, Lookup, base};
 
 pub use error::HttpError;
 use exchange::{Connection, Exchange, Progress};
@@ -53,7 +52,6 @@ pub(crate) struct ClientConnection {
     retries: Cell<u32>,                       // since the server was last reached
     silence: OnceCell<Event>,                 // ends what takes too long
     notes: Notes,
-    generation: Cell<u32>, // the process that made the connection
 }
 
 /// What the client is doing. The request that a connection is made for is the first in the queue.
@@ -132,7 +130,6 @@ impl ClientConnection {
             retries: Cell::default(),
             silence: OnceCell::new(),
             notes: Notes::default(),
-            generation: Cell::default(),
         }
     }
 
@@ -435,21 +432,20 @@ impl ClientConnection {
 }
 
 impl base::Inherited for connection::Inner {
-    /// The connection is the parent's, which waits for the answers.
+    /// This is a forked child. The connection is the parent's, which waits for the answers.
     fn disown(&self) {
         let Some(client) = self.client() else { return };
-        let inherited = client.generation.get() != runtime::generation();
         let mut requests = Vec::new();
         match client.state.take() {
-            State::Busy(exchange) if inherited => {
+            State::Busy(exchange) => {
                 client.close(self, &exchange.bev);
-                requests.push(Rc::clone(&exchange.request));
+                requests.push(exchange.request);
             }
-            State::Ready(bev) if inherited => client.close(self, &bev),
-            other => drop(other),
+            State::Ready(bev) => client.close(self, &bev),
+            making => drop(making),
         }
         client.expect_nothing();
-        requests.extend(mem::take(&mut *client.queue.borrow_mut()));
+        requests.extend(client.queue.take());
         for request in requests {
             client.fail(request, HttpError::Eof);
         }

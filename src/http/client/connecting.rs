@@ -20,7 +20,7 @@ use crate::dns::Outcome;
 use crate::error::{Error, Result};
 use crate::flags::{AddressFamily, EventFlags};
 use crate::http::connection;
-use crate::{Callbacks, Event, EventBase, EventBufferEvent, EventDnsBase, LookupOptions, runtime};
+use crate::{Callbacks, Event, EventBase, EventBufferEvent, EventDnsBase, LookupOptions};
 
 impl ClientConnection {
     /// Begins to make a connection. What cannot be begun is an error; a server that cannot be
@@ -39,7 +39,6 @@ impl ClientConnection {
         };
         let socket = self.socket(call, &address)?;
         let bev = self.buffer_event(conn)?;
-        self.generation.set(runtime::generation());
         match begin_connect(&socket, &address) {
             Err(error) => self.attempt_failed(conn, HttpError::NotConnected(error.kind())),
             Ok(()) => {
