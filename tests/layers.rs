@@ -416,7 +416,7 @@ fn node(source: &Source, module: &Module) -> Option<String> {
     let top = module.first()?;
     match (top.as_str(), module.get(1)) {
         ("runtime" | "native", Some(file)) => {
-            let is_file = source.modules.contains_key(&module[..2].to_vec());
+            let is_file = source.modules.contains_key(&module[..2]);
             Some(if is_file {
                 format!("{top}::{file}")
             } else {

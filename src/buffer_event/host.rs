@@ -15,7 +15,9 @@ use socket2::{SockAddr, SockRef};
 
 use super::EventBufferEvent;
 use super::inner::Link;
-use crate::address::{Host, begin_connect, connecting, with_port};
+#[cfg(feature = "openssl")]
+use crate::address::Host;
+use crate::address::{begin_connect, connecting, with_port};
 use crate::dns::Outcome;
 use crate::error::{Error, Result};
 use crate::flags::{AddressFamily, BufferEventFlags, EventFlags};

@@ -57,7 +57,7 @@ pub(crate) enum Role {
     /// One that a server was sent. Only this role knows an `evhttp_request`.
     Server(ServerRequest),
     /// One that a client makes.
-    Client(ClientRequest),
+    Client(Box<ClientRequest>),
 }
 
 /// The error of a call on a request that is gone.

@@ -1,5 +1,10 @@
 //! What the tests of this workspace share. One name has one meaning here, and no helper sleeps
 //! where a condition can be waited for.
+#![allow(
+    clippy::len_without_is_empty,
+    clippy::new_without_default,
+    reason = "for tests, which need neither"
+)]
 
 mod alone;
 mod calls;

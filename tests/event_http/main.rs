@@ -1,6 +1,5 @@
 //! `EventHttp` and the server's side of `EventHttpRequest`, against real sockets.
 
-#[cfg(feature = "openssl")]
 mod client;
 mod clients;
 mod ends;

@@ -41,7 +41,7 @@ fn no_server_is_verified_unless_an_option_asks_for_it() {
         Authority::new().sign(&["localhost"]),
     ] {
         meet(&world, &identity, &client(&[])).assert_established();
-        meet(&world, &identity, &client(&[trusting.clone()])).assert_established();
+        meet(&world, &identity, &client(std::slice::from_ref(&trusting))).assert_established();
         let strict = client(&[trusting.clone(), verify.clone()]);
         meet(&world, &identity, &strict).assert_client_refuses("certificate verify failed");
     }

@@ -397,8 +397,10 @@ fn loop_in_the_destructor_of_a_threads_variable_runs() {
     limited(|| thread.join()).unwrap();
 }
 
+type End = fn(EventBase);
+
 /// Ways in which a base lets go of what is detached.
-const ENDS: [(&str, fn(EventBase)); 2] = [
+const ENDS: [(&str, End); 2] = [
     ("dropped", |base| drop(base)),
     ("freed", |base| base.free().unwrap()),
 ];

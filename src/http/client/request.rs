@@ -85,7 +85,7 @@ impl request::Inner {
             input: Half::new()?,
             status: Cell::default(),
         };
-        Ok(Rc::new(Self::new(Role::Client(request))))
+        Ok(Rc::new(Self::new(Role::Client(Box::new(request)))))
     }
 
     /// What only a client's request has, if it is one.
