@@ -1,23 +1,23 @@
-//! `EventUtil`: what the classes leave to functions: sockets' options, names and errors.
+//! `EventUtil`: functions for the options, names and errors of sockets.
 //!
 //! Owns, lends to C: nothing. Runs user code: the `AsFd` of the sockets it is given.
-#![allow(unsafe_code)]
 
 use std::ffi::c_int;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::time::Duration;
-use std::{io, ptr};
 
 use nix::errno::Errno;
 
 use crate::address::SocketName;
 use crate::error::{Error, Result};
 use crate::flags::{SocketLevel, SocketOption};
-use crate::native::evutil;
+use crate::native::socket::{OptionValue, set_option};
+use crate::native::{evutil, random};
 use crate::stream::Stream;
 use crate::{base, ffi};
 
-/// Functions around sockets. There is no value of this type.
+/// Functions for sockets. The type has no values.
 ///
 /// PHP: `EventUtil`, whose constructor is private. libevent: the functions `evutil_*`.
 ///
@@ -32,7 +32,7 @@ use crate::{base, ffi};
 /// # Ok::<(), php_event::EventException>(())
 /// ```
 ///
-/// It is not made:
+/// There is no constructor:
 /// ```compile_fail,E0423
 /// let util = php_event::EventUtil;
 /// ```
@@ -62,8 +62,8 @@ pub enum EventUtil {}
 pub enum SocketOptionValue {
     /// A number, or 0 and 1 for off and on: what most options take.
     Int(i32),
-    /// For `SO_LINGER`: how long a close waits until all is sent, in whole seconds, rounded
-    /// up; zero breaks the connection off, `None` closes in the background.
+    /// For `SO_LINGER`: how long a close waits for unsent data, in whole seconds, rounded up.
+    /// Zero resets the connection; `None` closes in the background.
     ///
     /// PHP: an array of `l_onoff` and `l_linger`.
     Linger(Option<Duration>),
@@ -94,15 +94,15 @@ impl From<Duration> for SocketOptionValue {
 }
 
 impl EventUtil {
-    /// The version of libevent that the bindings were made for: `0x02010c00` is 2.1.12.
+    /// The libevent version that the bindings were made for: `0x02010c00` is 2.1.12.
     ///
     /// PHP: `EventUtil::LIBEVENT_VERSION_NUMBER`. libevent: `LIBEVENT_VERSION_NUMBER`. The
-    /// library that runs is this one or a later 2.1: see
+    /// running library is this version or a later 2.1: see
     /// [`libevent_version_number`](Self::libevent_version_number).
     #[doc(alias = "EventUtil::LIBEVENT_VERSION_NUMBER")]
     pub const LIBEVENT_VERSION_NUMBER: u32 = ffi::LIBEVENT_VERSION_NUMBER;
 
-    /// The version of the libevent that runs, in the form of
+    /// The version of the running libevent, in the form of
     /// [`LIBEVENT_VERSION_NUMBER`](Self::LIBEVENT_VERSION_NUMBER).
     ///
     /// Beyond PHP. libevent: `event_get_version_number`.
@@ -118,14 +118,14 @@ impl EventUtil {
         evutil::version_number()
     }
 
-    /// The number of the thread's last error of a system call, `errno`; 0 for none yet.
+    /// The thread's `errno`: the number of the last system call's error, or 0.
     ///
-    /// It is meant for the first line of an error closure, such as
+    /// Read it in the first line of an error closure, such as
     /// [`EventListener::set_error_callback`](crate::EventListener::set_error_callback)'s or a
-    /// buffer event's: every call in between may change it. Methods that answer `Err` have the
-    /// cause in there.
+    /// buffer event's: any call before may change it. Methods that return `Err` name the cause
+    /// there.
     ///
-    /// PHP: `EventUtil::getLastSocketErrno`, whose argument changes nothing on unix.
+    /// PHP: `EventUtil::getLastSocketErrno`, whose argument has no effect on Unix.
     /// libevent: `EVUTIL_SOCKET_ERROR`.
     ///
     /// # Examples
@@ -142,7 +142,7 @@ impl EventUtil {
 
     /// The text of [`get_last_socket_errno`](Self::get_last_socket_errno): `Success` for 0.
     ///
-    /// PHP: `EventUtil::getLastSocketError`, whose argument changes nothing on unix.
+    /// PHP: `EventUtil::getLastSocketError`, whose argument has no effect on Unix.
     /// libevent: `evutil_socket_error_to_string`.
     ///
     /// # Examples
@@ -180,7 +180,7 @@ impl EventUtil {
         socket.as_fd().as_raw_fd()
     }
 
-    /// Where a socket is bound: IP address and port, or a path.
+    /// The address that a socket is bound to.
     ///
     /// PHP: `EventUtil::getSocketName`, which never fills `$address` and `$port`.
     /// libevent: none; the system's `getsockname`.
@@ -203,15 +203,15 @@ impl EventUtil {
 
     /// Sets an option of a socket.
     ///
-    /// The time-outs are for descriptors that block; a [`Stream`]'s never do, see
+    /// Timeouts apply to descriptors that block. A [`Stream`]'s never do; see
     /// [`stream_set_timeout`](crate::stream::stream_set_timeout).
     ///
     /// PHP: `EventUtil::setSocketOption`. libevent: none; the system's `setsockopt`. Unlike
-    /// PHP, which takes any option number 13 for `SO_LINGER`, it looks at the level too, and
-    /// refuses a value of another kind in place of converting it.
+    /// PHP, which takes option number 13 of any level for `SO_LINGER`, it checks the level, too,
+    /// and refuses a value of the wrong kind instead of converting it.
     ///
     /// # Errors
-    /// [`Error::Argument`] for a value of another kind than the option takes; [`Error::Io`] when
+    /// [`Error::Argument`] for a value of a kind that the option does not take; [`Error::Io`] when
     /// the system refuses.
     ///
     /// # Examples
@@ -235,33 +235,31 @@ impl EventUtil {
         value: impl Into<SocketOptionValue>,
     ) -> Result<()> {
         const CALL: &str = "EventUtil::setSocketOption";
-        let fd = socket.as_fd();
-        let set = match (Kind::of(level, option), value.into()) {
-            (Kind::Int, SocketOptionValue::Int(number)) => set(fd, level, option, &number),
-            (Kind::Linger, SocketOptionValue::Linger(time)) => {
-                set(fd, level, option, &linger(time))
-            }
+        let value = match (Kind::of(level, option), value.into()) {
+            (Kind::Int, SocketOptionValue::Int(number)) => OptionValue::Int(number),
+            (Kind::Linger, SocketOptionValue::Linger(time)) => OptionValue::Linger(linger(time)),
             (Kind::Timeout, SocketOptionValue::Timeout(time)) => {
-                set(fd, level, option, &timeout(time))
+                OptionValue::Timeout(timeout(time))
             }
             (kind, value) => {
                 let reason = format!("{value:?} given; the option takes {kind:?}");
                 return Err(Error::argument(CALL, reason));
             }
         };
+        let set = set_option(socket.as_fd(), level.number(), option.number(), &value);
         set.map_err(|error| Error::io(CALL, error))
     }
 
-    /// Makes a stream of a socket's descriptor, which it owns from then on.
+    /// Makes a stream of a socket's descriptor, which it then owns.
     ///
-    /// The descriptor is set not to block; the stream waits, as PHP's sockets do, until
+    /// The descriptor is made non-blocking. The stream blocks, as PHP's sockets do, until
     /// [`stream_set_blocking`](crate::stream::stream_set_blocking) says otherwise.
     ///
     /// PHP: `EventUtil::createSocket`, which takes a number that another stream may own, and
-    /// warns where it is no socket. libevent: none.
+    /// warns if it is no socket. libevent: none.
     ///
     /// # Errors
-    /// [`Error::Io`] when the descriptor is no socket; it is closed then.
+    /// [`Error::Io`] when the descriptor is no socket; it is then closed.
     ///
     /// # Examples
     /// ```
@@ -274,7 +272,7 @@ impl EventUtil {
     /// assert_eq!(fread(&other, 100)?, b"hello");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    /// A number alone does not do, since something else owns it:
+    /// A number is not enough, since something else owns it:
     /// ```compile_fail,E0308
     /// use php_event::EventUtil;
     /// let (one, _other) = std::os::unix::net::UnixStream::pair().unwrap();
@@ -290,13 +288,13 @@ impl EventUtil {
         Stream::own(fd).map_err(|error| Error::io("EventUtil::createSocket", error))
     }
 
-    /// Has OpenSSL take fresh random bytes from the system, which it does by itself when it
-    /// needs them.
+    /// Has OpenSSL take fresh random bytes from the system. OpenSSL does so by itself when it
+    /// needs to.
     ///
     /// PHP: `EventUtil::sslRandPoll`. OpenSSL: `RAND_poll`. Only with the feature `openssl`.
     ///
     /// # Errors
-    /// [`Error::Call`] when the system has none, with what OpenSSL says of it.
+    /// [`Error::Call`] with OpenSSL's message when the system has none.
     ///
     /// # Examples
     /// ```
@@ -306,9 +304,7 @@ impl EventUtil {
     #[cfg(feature = "openssl")]
     #[doc(alias = "EventUtil::sslRandPoll", alias = "RAND_poll")]
     pub fn ssl_rand_poll() -> Result<()> {
-        openssl::init();
-        // SAFETY: takes nothing from us, and OpenSSL is initialized.
-        if unsafe { ffi::RAND_poll() } == 1 {
+        if random::poll_openssl() {
             return Ok(());
         }
         Err(Error::Call {
@@ -345,7 +341,7 @@ fn linger(time: Option<Duration>) -> libc::linger {
     }
 }
 
-/// The system's form of a timeout, where zero is none: less than a microsecond is one.
+/// The timeout for the system, in microseconds, rounded up: zero would mean none.
 fn timeout(time: Duration) -> libc::timeval {
     let whole = time.as_nanos().is_multiple_of(1_000);
     let time = if whole {
@@ -358,24 +354,4 @@ fn timeout(time: Duration) -> libc::timeval {
         tv_sec: time.tv_sec,
         tv_usec: time.tv_usec,
     }
-}
-
-/// Sets an option to a plain C value.
-fn set<T>(
-    fd: BorrowedFd<'_>,
-    level: SocketLevel,
-    option: SocketOption,
-    value: &T,
-) -> io::Result<()> {
-    // SAFETY: the system copies as many bytes as are told, which are those of `value`.
-    let rc = unsafe {
-        libc::setsockopt(
-            fd.as_raw_fd(),
-            level.number(),
-            option.number(),
-            ptr::from_ref(value).cast(),
-            size_of::<T>() as libc::socklen_t,
-        )
-    };
-    Errno::result(rc).map(drop).map_err(io::Error::from)
 }

@@ -1,9 +1,10 @@
 //! `EventUtil` and `SocketName`: options, names and errors of sockets.
 
+use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{self, UnixDatagram, UnixListener, UnixStream};
 use std::path::Path;
@@ -379,4 +380,32 @@ fn what_is_no_socket_is_not_made_into_a_stream_and_is_closed() {
 fn openssl_takes_fresh_random_bytes() {
     EventUtil::ssl_rand_poll().unwrap();
     EventUtil::ssl_rand_poll().unwrap();
+}
+
+/// Counts how often it is asked for its descriptor.
+struct Counting(TcpListener, Cell<u32>);
+
+impl AsFd for Counting {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.1.set(self.1.get() + 1);
+        self.0.as_fd()
+    }
+}
+
+#[test]
+fn each_function_asks_a_socket_for_its_descriptor_once() {
+    let socket = Counting(TcpListener::bind("127.0.0.1:0").unwrap(), Cell::new(0));
+    EventUtil::get_socket_fd(&socket);
+    assert_eq!(socket.1.take(), 1);
+    EventUtil::get_socket_name(&socket).unwrap();
+    assert_eq!(socket.1.take(), 1);
+    let second = Duration::from_secs(1);
+    EventUtil::set_socket_option(
+        &socket,
+        EventUtil::SOL_SOCKET,
+        EventUtil::SO_RCVTIMEO,
+        second,
+    )
+    .unwrap();
+    assert_eq!(socket.1.take(), 1);
 }

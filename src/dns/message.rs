@@ -10,7 +10,7 @@ use simple_dns::{CLASS, Name, Packet, PacketFlag, Question, RCODE, TYPE};
 
 use super::error::DnsError;
 use crate::flags::AddressFamily;
-use crate::native::random;
+use crate::native::random::random;
 
 /// How many addresses of one answer are taken.
 const ADDRESSES_MAX: usize = 32;

@@ -18,8 +18,9 @@ pub(crate) mod evhttp_request;
 mod evhttp_uri;
 pub(crate) mod evkeyvalq;
 pub(crate) mod evutil;
-mod random;
+pub(crate) mod random;
 mod rate_bucket;
+pub(crate) mod socket;
 #[cfg(feature = "openssl")]
 pub(crate) mod ssl;
 mod time;
@@ -27,7 +28,6 @@ mod time;
 pub(crate) use event::{OwnedEvent, supported_methods};
 pub(crate) use event_base::OwnedBase;
 pub(crate) use event_config::OwnedConfig;
-pub(crate) use random::random;
 pub(crate) use rate_bucket::RateBucket;
 pub use time::MAX_TIMEOUT;
 pub(crate) use time::timeval;

@@ -19,3 +19,11 @@ pub(crate) fn random<const N: usize>() -> io::Result<[u8; N]> {
         }
     }
 }
+
+/// Has OpenSSL take fresh random bytes from the system. Tells whether it could.
+#[cfg(feature = "openssl")]
+pub(crate) fn poll_openssl() -> bool {
+    openssl::init();
+    // SAFETY: takes nothing from us, and OpenSSL is initialized.
+    unsafe { crate::ffi::RAND_poll() == 1 }
+}

@@ -1,10 +1,10 @@
 //! What a listener listens on: addresses that it binds, and sockets that it is given.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::rc::Rc;
@@ -345,4 +345,45 @@ fn a_stream_that_is_closed_elsewhere_goes_on_as_the_listeners_socket() {
     is_open(&client);
     drop(server);
     closes(&client);
+}
+
+/// Runs other calls of the library each time it is asked for its descriptor.
+struct Busy {
+    socket: TcpListener,
+    asked: Rc<Cell<u32>>,
+    base: EventBase,
+    other: EventListener,
+}
+
+impl AsFd for Busy {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.asked.set(self.asked.get() + 1);
+        self.other.free();
+        drop(on(&self.base, NO_FLAGS, -1, "127.0.0.1:0").unwrap());
+        self.socket.as_fd()
+    }
+}
+
+#[test]
+fn a_given_socket_is_asked_for_its_descriptor_once() {
+    let base = EventBase::new().unwrap();
+    let (other, _peers) = on(&base, NO_FLAGS, -1, "127.0.0.1:0").unwrap();
+    let asked = Rc::new(Cell::new(0));
+    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+    let busy = Busy {
+        socket,
+        asked: asked.clone(),
+        base: base.clone(),
+        other,
+    };
+    let target = ListenerTarget::socket(busy);
+    let (listener, peers) = on(&base, NO_FLAGS, -1, target).unwrap();
+    let client = connect(ip(&listener));
+    run_once(&base);
+    assert_eq!(peers.take(), [Some(client.local_addr().unwrap())]);
+    listener.disable().unwrap();
+    listener.enable().unwrap();
+    assert!(listener.fd().is_some());
+    listener.free();
+    assert_eq!(asked.get(), 1);
 }
