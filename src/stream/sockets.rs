@@ -306,3 +306,26 @@ pub fn stream_socket_get_name(stream: &Stream, remote: bool) -> Option<String> {
         None => Some(address.as_pathname()?.to_str()?.to_owned()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn several_addresses_are_listened_on_with_one_port_and_each_of_its_own_family() {
+        let addresses = ["127.0.0.1:0", "[::]:0"].map(|text| text.parse().unwrap());
+        let options = ListenOptions {
+            only_v6: Some(true),
+            ..ListenOptions::default()
+        };
+        let sockets = listen_on_all(&addresses, &options).unwrap();
+        let bound = |socket: &Socket| socket.local_addr().unwrap().as_socket().unwrap();
+        let bound = sockets.iter().map(bound).collect::<Vec<_>>();
+        assert_eq!(bound.len(), 2);
+        assert_ne!(bound[0].port(), 0);
+        assert_eq!(bound[0].port(), bound[1].port());
+        assert!(bound[0].is_ipv4() && bound[1].is_ipv6());
+        let (taken, _) = listen_on_all(&[bound[1].into()], &options).unwrap_err();
+        assert_eq!(taken, bound[1].into());
+    }
+}
