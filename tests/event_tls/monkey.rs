@@ -29,6 +29,8 @@ struct Side {
     ended: Cell<bool>,
     /// `ssl_shutdown` has succeeded: nothing more can be sent.
     shut: Cell<bool>,
+    /// A filter is on top, whose buffers may be changed at both ends.
+    filtered: Cell<bool>,
 }
 
 struct Run {
@@ -78,6 +80,7 @@ impl Run {
                 received: RefCell::default(),
                 ended: Cell::new(false),
                 shut: Cell::new(false),
+                filtered: Cell::new(false),
             }),
             depth: Cell::new(0),
             made: Cell::new(0),
@@ -201,7 +204,7 @@ impl Run {
                 bev.ssl_get_protocol().ok();
                 bev.ssl_get_cipher_info().ok();
             }
-            30 => {
+            30 if !side.filtered.get() => {
                 bev.output().drain(9).ok();
                 bev.output().prepend("x").unwrap_err();
                 bev.input().add("x").unwrap_err();
@@ -240,6 +243,7 @@ impl Run {
                     filter.enable(BOTH).ok();
                     side.ended.set(true); // what it held back is not counted
                     self.sides[1 - who].ended.set(true);
+                    side.filtered.set(true);
                     side.bev.replace(Some(filter));
                 }
             }
