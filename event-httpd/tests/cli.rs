@@ -36,7 +36,7 @@ fn text(bytes: &[u8]) -> &str {
     str::from_utf8(bytes).expect("it is text")
 }
 
-/// It failed by one line on stderr that has these parts.
+/// Asserts a failure with one line on stderr that contains these parts.
 #[track_caller]
 fn assert_failed(output: &Output, parts: &[&str]) {
     let stderr = text(&output.stderr);
@@ -48,7 +48,7 @@ fn assert_failed(output: &Output, parts: &[&str]) {
     assert_no_panic(output);
 }
 
-/// It refused its usage, and named these.
+/// Asserts bad usage, in one line that contains these parts.
 #[track_caller]
 fn assert_bad_usage(output: &Output, parts: &[&str]) {
     let stderr = text(&output.stderr);
@@ -88,14 +88,14 @@ fn a_port_in_use_is_a_failure_that_names_the_address() {
 }
 
 #[test]
-fn an_address_that_is_not_ours_is_a_failure_that_names_it() {
+fn an_address_of_another_machine_is_a_failure_that_names_it() {
     for address in ["192.0.2.1:8080", "[2001:db8::1]:8080"] {
         assert_failed(&serve(&["--listen", address]), &[address]);
     }
 }
 
 #[test]
-fn a_path_that_can_not_be_is_a_failure_that_names_it() {
+fn an_impossible_path_is_a_failure_that_names_it() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().to_str().unwrap();
     let file = format!("{path}/file");
@@ -158,7 +158,7 @@ fn a_port_or_path_that_is_not_permitted_is_a_failure_that_names_it() {
 }
 
 #[test]
-fn what_is_no_option_or_command_is_bad_usage() {
+fn an_unknown_option_or_command_is_bad_usage() {
     let cases: [(&[&str], &str); 10] = [
         (&[], "serve"),
         (&["--nonsense"], "--nonsense"),
@@ -176,7 +176,7 @@ fn what_is_no_option_or_command_is_bad_usage() {
     }
 }
 
-/// Values that are none, by option.
+/// Invalid values, by option.
 const BAD: [(&str, &[&str]); 12] = [
     (
         "listen",
@@ -404,7 +404,7 @@ fn every_value_may_come_from_the_environment() {
 }
 
 #[test]
-fn closed_standard_descriptors_do_not_matter() {
+fn the_server_runs_with_closed_standard_descriptors() {
     let directory = tempfile::tempdir().unwrap();
     let scripts = [
         "2>&-",
@@ -425,7 +425,7 @@ fn closed_standard_descriptors_do_not_matter() {
     }
 }
 
-/// A server of whose stderr nothing can be read serves, takes signals, and ends in order.
+/// Asserts that a server whose stderr cannot be read serves, handles signals, and ends in order.
 #[track_caller]
 fn serves_unseen(command: Command, address: Address, what: &str) {
     let mut process = Process::spawn(command);
@@ -444,7 +444,7 @@ fn serves_unseen(command: Command, address: Address, what: &str) {
 }
 
 #[test]
-fn a_stderr_that_nobody_reads_any_more_does_not_matter() {
+fn the_server_runs_when_the_reader_of_stderr_has_left() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("socket");
     let (reader, writer) = std::io::pipe().unwrap();
@@ -481,7 +481,7 @@ fn messages_that_nobody_reads_do_not_change_the_exit_code() {
 }
 
 #[test]
-fn environment_that_is_not_text_is_no_reason_to_panic() {
+fn an_environment_that_is_not_text_causes_no_panic() {
     use std::ffi::OsStr;
     use std::os::unix::ffi::OsStrExt;
     let bytes = OsStr::from_bytes(b"\xff\xfe");

@@ -486,7 +486,7 @@ fn started_with_sigchld_ignored_it_reaps_every_child() {
 }
 
 #[test]
-fn started_with_signals_blocked_it_hears_them() {
+fn signals_blocked_at_the_start_are_handled() {
     if has_gnu_env() {
         let script = "exec env --block-signal=CHLD,TERM \"$@\"";
         Run::start_by_shell(script, &[&SHORT]).end().children(5);

@@ -99,7 +99,7 @@ fn a_sender_that_asks_for_the_end_gets_its_202_and_the_end() {
 }
 
 #[test]
-fn who_waits_for_100_continue_gets_it_and_then_202() {
+fn a_client_that_waits_for_100_continue_gets_it_and_then_202() {
     let server = http(&[]);
     let [mut sender, mut receiver] = joined(&server);
     sender.send("POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n");
@@ -110,7 +110,7 @@ fn who_waits_for_100_continue_gets_it_and_then_202() {
 }
 
 #[test]
-fn what_is_no_good_request_gets_4xx_and_the_end_and_nobody_hears_it() {
+fn a_bad_request_gets_4xx_and_the_end_and_reaches_nobody() {
     let server = http(&["--max-body-size", "1KiB", "--max-header-size", "1KiB"]);
     let [sender, mut receiver] = joined(&server);
     let long_head = format!(
@@ -163,7 +163,7 @@ fn what_is_no_good_request_gets_4xx_and_the_end_and_nobody_hears_it() {
 }
 
 #[test]
-fn good_requests_before_a_bad_one_are_answered_and_heard() {
+fn good_requests_before_a_bad_one_are_answered_and_delivered() {
     let server = http(&[]);
     let [mut sender, mut receiver] = joined(&server);
     sender.send(
@@ -184,7 +184,7 @@ fn good_requests_before_a_bad_one_are_answered_and_heard() {
 }
 
 #[test]
-fn a_sender_that_leaves_in_the_middle_of_its_body_is_not_heard() {
+fn a_body_whose_sender_leaves_is_not_delivered() {
     let server = http(&[]);
     let [half, sender, mut receiver] = joined(&server);
     half.send(&post("x".repeat(1000))[..800]);

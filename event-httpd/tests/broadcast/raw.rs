@@ -63,7 +63,7 @@ fn what_is_longer_than_one_read_arrives_whole_in_several_messages() {
 }
 
 #[test]
-fn a_client_that_is_alone_is_heard_by_nobody() {
+fn a_message_of_the_only_client_reaches_nobody() {
     for deliver in ["others", "sender"] {
         let server = broadcast(&["--deliver", deliver]);
         let [mut alone] = joined(&server);
@@ -129,7 +129,7 @@ fn a_message_reaches_nobody_who_connects_after_it() {
 }
 
 #[test]
-fn a_message_reaches_who_connected_before_it_though_not_accepted_yet() {
+fn a_message_reaches_a_client_that_connected_before_it_but_was_not_accepted_yet() {
     let server = broadcast(&[]);
     let [sender] = joined(&server);
     let stopped = stop(server.process().id());
@@ -142,7 +142,7 @@ fn a_message_reaches_who_connected_before_it_though_not_accepted_yet() {
 }
 
 #[test]
-fn a_sender_that_says_its_last_and_ends_is_heard() {
+fn the_last_message_of_a_sender_that_leaves_is_delivered() {
     let server = broadcast(&[]);
     let [mut sender, mut receiver] = joined(&server);
     sender.send("goodbye");
@@ -153,7 +153,7 @@ fn a_sender_that_says_its_last_and_ends_is_heard() {
 }
 
 #[test]
-fn who_leaves_in_the_middle_of_a_message_disturbs_nobody() {
+fn a_client_that_leaves_during_a_message_disturbs_nobody() {
     let server = broadcast(&["--max-queue", "64MiB"]);
     let [sender, mut stays] = joined(&server);
     for round in 0..5 {

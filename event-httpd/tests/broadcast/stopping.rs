@@ -75,7 +75,7 @@ fn what_was_sent_before_the_signal_is_delivered_after_it() {
 }
 
 #[test]
-fn a_request_begun_before_the_signal_is_a_message_still() {
+fn a_request_begun_before_the_signal_still_becomes_a_message() {
     let server = broadcast(&["--framing", "http", "--grace", "60s"]);
     let [mut sender, mut receiver, mut also] = joined(&server);
     let request = post("the rest comes late");

@@ -148,7 +148,7 @@ fn head_is_answered_with_the_head_alone() {
 }
 
 #[test]
-fn every_method_and_path_is_answered_alike() {
+fn every_method_and_path_gets_the_same_answer() {
     let server = Server::start(&[]);
     let mut client = server.connect();
     let methods = [

@@ -38,7 +38,7 @@ fn every_address_is_listened_on_where_asked() {
 }
 
 #[test]
-fn a_unix_socket_is_served_alike() {
+fn a_unix_socket_is_served_like_tcp() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("socket");
     let listen = format!("unix:{}", path.display());
@@ -78,7 +78,7 @@ fn a_unix_socket_is_served_alike() {
 }
 
 #[test]
-fn a_unix_socket_left_behind_by_a_killed_server_is_no_hindrance() {
+fn a_unix_socket_left_by_a_killed_server_is_replaced() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("socket");
     let listen = format!("unix:{}", path.display());
@@ -103,7 +103,7 @@ fn a_unix_socket_in_use_is_not_taken_over() {
 }
 
 #[test]
-fn a_port_is_shared_only_by_servers_that_both_say_so() {
+fn a_port_is_shared_only_if_both_servers_ask_for_it() {
     let first = Server::start(&["--share-port"]);
     let address = first.address().to_string();
     let strict = output(event_httpd(["serve", "--listen", &address]));
@@ -126,7 +126,7 @@ fn a_port_is_shared_only_by_servers_that_both_say_so() {
 }
 
 #[test]
-fn a_small_backlog_serves_all_the_same() {
+fn a_small_backlog_loses_no_client() {
     let server = Server::start(&["--backlog", "1"]);
     for _ in 0..50 {
         server.connect().ask();

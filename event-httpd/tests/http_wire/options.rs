@@ -106,7 +106,7 @@ fn nothing_is_printed_unless_asked() {
 }
 
 #[test]
-fn an_echo_that_nobody_reads_any_more_does_not_matter() {
+fn an_echo_whose_reader_has_left_is_switched_off() {
     let mut command = event_httpd(["serve", "--listen", "127.0.0.1:0", "--echo"]);
     let (reader, writer) = std::io::pipe().unwrap();
     command.stdout(writer);
@@ -125,7 +125,7 @@ fn an_echo_that_nobody_reads_any_more_does_not_matter() {
 }
 
 #[test]
-fn an_echo_to_a_full_disk_does_not_matter() {
+fn an_echo_to_a_full_disk_is_switched_off() {
     let mut command = event_httpd(["serve", "--listen", "127.0.0.1:0", "--echo"]);
     command.stdout(
         std::fs::File::options()

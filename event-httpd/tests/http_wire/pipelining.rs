@@ -122,7 +122,7 @@ fn a_request_a_byte_at_a_time_is_answered_once_and_not_before_its_end() {
 }
 
 #[test]
-fn a_cut_between_two_requests_is_no_matter() {
+fn a_cut_between_two_requests_changes_nothing() {
     let server = Server::start(&[]);
     let mut client = server.connect();
     let mut other = server.connect();

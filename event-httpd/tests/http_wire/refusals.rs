@@ -337,7 +337,7 @@ fn malformed_requests_behind_good_ones_are_refused_after_the_good_answers() {
 }
 
 #[test]
-fn malformed_requests_a_byte_at_a_time_are_refused_alike() {
+fn malformed_requests_sent_byte_by_byte_are_refused_in_the_same_way() {
     let server = Server::start(&[]);
     let mut other = server.connect();
     let malformed = malformed();

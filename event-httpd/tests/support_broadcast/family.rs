@@ -1,4 +1,4 @@
-//! A master and its workers, as /proc shows them.
+//! A master and its workers, as seen in /proc.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -12,7 +12,7 @@ use socket2::SockAddr;
 use super::Peer;
 use crate::support_http::{Server, until};
 
-/// A process that /proc shows.
+/// A process as seen in /proc.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Sighting {
     pub(crate) pid: Pid,
@@ -45,12 +45,12 @@ pub(crate) fn children(parent: Pid) -> Vec<Sighting> {
     children
 }
 
-/// The state of a process, as `ps` has it; `None` when there is no such process.
+/// The state of a process, as `ps` shows it; `None` without such a process.
 pub(crate) fn state(pid: Pid) -> Option<char> {
     sighting(pid).map(|process| process.state)
 }
 
-/// Whether a process has ended; its parent need not have noticed.
+/// Whether a process has ended, reaped or not.
 pub(crate) fn gone(pid: Pid) -> bool {
     matches!(state(pid), None | Some('Z' | 'X'))
 }
@@ -67,11 +67,11 @@ pub(crate) fn kill(pid: Pid, signal: Signal) {
     signal::kill(pid, signal).unwrap_or_else(|error| panic!("{signal} to {pid}: {error}"));
 }
 
-/// A process that does nothing until this is dropped, if it is there still.
+/// A stopped process; dropping this continues it.
 #[must_use]
 pub(crate) struct Stopped(Pid);
 
-/// Stops a process; it has stopped when this returns.
+/// Stops a process, and waits until it has stopped.
 #[track_caller]
 pub(crate) fn stop(pid: Pid) -> Stopped {
     kill(pid, Signal::SIGSTOP);
@@ -88,7 +88,7 @@ impl Drop for Stopped {
     }
 }
 
-/// Kills a process that may have ended by itself.
+/// Kills a process unless it has ended.
 pub(crate) fn kill_if_there(pid: Pid) {
     match signal::kill(pid, Signal::SIGKILL) {
         Ok(()) | Err(Errno::ESRCH) => {}
@@ -101,7 +101,7 @@ pub(crate) fn kill_if_there(pid: Pid) {
 pub(crate) struct Family(BTreeMap<usize, Pid>);
 
 impl Family {
-    /// The workers that are there now; where one is being replaced, the younger.
+    /// The current workers; of two in one slot, the younger.
     pub(crate) fn of(server: &Server) -> Self {
         let workers = children(server.process().id()).into_iter();
         Self(
@@ -141,7 +141,7 @@ impl Family {
     }
 }
 
-/// Waits until the server has so many workers, none of which is one of `former`.
+/// Waits until the server has `count` workers, none of them one of `former`.
 #[track_caller]
 pub(crate) fn every_worker(server: &Server, count: usize, former: Option<&Family>) -> Family {
     until(&format!("{count} workers"), || {
@@ -152,7 +152,7 @@ pub(crate) fn every_worker(server: &Server, count: usize, former: Option<&Family
     })
 }
 
-/// Waits until the server has had the same workers, so many, for a while.
+/// Waits until the server has had the same `count` workers for a while.
 #[track_caller]
 pub(crate) fn steady(server: &Server, count: usize) -> Family {
     let mut seen = (every_worker(server, count, None), Instant::now());
@@ -187,7 +187,7 @@ pub(crate) fn sockets_of(pid: Pid) -> usize {
     socket_inodes(pid).len()
 }
 
-/// How many sockets the server's processes have open, its master's apart.
+/// How many sockets the server's processes have open, without its master.
 pub(crate) fn sockets(server: &Server) -> usize {
     let workers = Family::of(server).pids();
     if workers.is_empty() {
@@ -248,7 +248,7 @@ pub(crate) fn listeners(server: &Server, pid: Pid) -> BTreeSet<u64> {
         .collect()
 }
 
-/// The most bytes that a process has had resident.
+/// The peak of resident bytes of a process.
 #[track_caller]
 pub(crate) fn high_water(pid: Pid) -> usize {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();

@@ -1,6 +1,6 @@
-//! Clients of `event-httpd broadcast`, and what can be seen of a server's processes from outside.
+//! Clients of `event-httpd broadcast`, and a server's processes as seen from outside.
 //!
-//! The crate that has this module has `support_http` beside it.
+//! A test crate with this module also has `support_http`.
 
 #![allow(
     dead_code,
@@ -29,7 +29,7 @@ pub(crate) fn broadcast(options: &[&str]) -> Server {
     start("broadcast", options)
 }
 
-/// The same of any command.
+/// Starts any command in the same way.
 #[track_caller]
 pub(crate) fn start(command: &str, options: &[&str]) -> Server {
     Server::run(event_httpd(arguments(command, options)))
@@ -44,7 +44,7 @@ pub(crate) fn arguments<'a>(command: &'a str, options: &[&'a str]) -> Vec<&'a st
     arguments
 }
 
-/// So many peers that the server has accepted, in that order.
+/// Connects `count` peers, and waits until the server has accepted them, in order.
 #[track_caller]
 pub(crate) fn join(server: &Server, count: usize) -> Vec<Peer> {
     let before = sockets(server);
@@ -63,7 +63,7 @@ pub(crate) fn joined<const N: usize>(server: &Server) -> [Peer; N] {
         .unwrap_or_else(|_| unreachable!())
 }
 
-/// Peers of each worker, so many of each, by the worker's number.
+/// Connects peers until each worker has `each` of them; they are returned by worker.
 #[track_caller]
 pub(crate) fn spread(server: &Server, workers: usize, each: usize) -> Vec<Vec<Peer>> {
     let family = Family::of(server);
@@ -84,7 +84,7 @@ pub(crate) fn spread(server: &Server, workers: usize, each: usize) -> Vec<Vec<Pe
     groups
 }
 
-/// The number that a line of counters has for `name`.
+/// The value of the counter `name` in a log line.
 #[track_caller]
 pub(crate) fn counter(line: &str, name: &str) -> u64 {
     let value = line
@@ -94,14 +94,14 @@ pub(crate) fn counter(line: &str, name: &str) -> u64 {
     value.parse().expect("a number")
 }
 
-/// Makes room for the clients' own descriptors; how many there may be.
+/// Raises the descriptor limit for the clients, and returns it.
 pub(crate) fn raise_descriptor_limit() -> usize {
     let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
     setrlimit(Resource::RLIMIT_NOFILE, hard, hard).unwrap();
     hard.try_into().unwrap_or(usize::MAX)
 }
 
-/// `length` bytes that differ by `mark` and tell their place, as words of eight.
+/// `length` bytes in which each eight-byte word contains `mark` and its position.
 pub(crate) fn pattern(mark: u8, length: usize) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(length + 8);
     for word in 0_u32.. {

@@ -1,7 +1,7 @@
-//! A running `event-httpd` and raw clients, for the tests that see it from outside.
+//! A running `event-httpd` and raw clients, for tests from outside.
 //!
-//! Nothing waits by the clock alone: a test waits for bytes, for a line on stderr, or looks
-//! again (`until`) at what only /proc can tell. Every wait fails after `LIMIT`.
+//! No test sleeps and hopes: it waits for bytes, for a line on stderr, or polls (`until`) what only
+//! /proc shows. Every wait fails after `LIMIT`.
 
 #![allow(
     dead_code,
@@ -20,7 +20,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 pub(crate) use client::{Client, Response, narrow, refused, table};
 pub(crate) use process::{Address, Process, Server, event_httpd, output, printed, shell};
 
-/// How long anything may take before its test fails: far more than a loaded machine needs.
+/// The longest wait before a test fails: far more than a loaded machine needs.
 pub(crate) const LIMIT: Duration = Duration::from_secs(20);
 
 /// The smallest good request, and a request that asks for the end of the connection.
@@ -33,7 +33,7 @@ pub(crate) fn raise_descriptor_limit() {
     setrlimit(Resource::RLIMIT_NOFILE, hard, hard).unwrap();
 }
 
-/// Looks until there is something to see.
+/// Polls `look` until it returns something.
 #[track_caller]
 pub(crate) fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();

@@ -1,4 +1,4 @@
-//! Processes under test: started, watched by /proc, never left behind.
+//! Processes under test: started, observed through /proc, and always ended.
 
 use std::fmt;
 use std::fs;
@@ -21,12 +21,12 @@ use super::{Client, LIMIT, until};
 /// Clock ticks a second in /proc/PID/stat: Linux shows 100 to user space on every platform.
 const TICKS: u32 = 100;
 
-/// `event-httpd` with these arguments and an environment that does not depend on the tester's.
+/// `event-httpd` with these arguments, and without the variables of the caller's environment that affect it.
 pub(crate) fn event_httpd<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Command {
     clean(Command::new(env!("CARGO_BIN_EXE_event-httpd")), arguments)
 }
 
-/// The same, started by a shell that runs `script` first; arguments can be added.
+/// `event-httpd` started by a shell that runs `script` first. Arguments can be added.
 pub(crate) fn shell(script: &str) -> Command {
     let mut command = Command::new("sh");
     command.args(["-c", &format!("{script} exec \"$0\" \"$@\"")]);
@@ -49,7 +49,7 @@ fn clean<'a>(mut command: Command, arguments: impl IntoIterator<Item = &'a str>)
     command
 }
 
-/// Runs a program to its end and takes its output; it must end by itself.
+/// Runs a program until it ends by itself, and returns its output.
 #[track_caller]
 pub(crate) fn output(mut command: Command) -> Output {
     let name = format!("{command:?}");
@@ -72,7 +72,7 @@ pub(crate) fn output(mut command: Command) -> Output {
     }
 }
 
-/// Reads what a process prints, up to so many bytes or its end.
+/// Reads what a process prints, up to `most` bytes or the end.
 #[track_caller]
 pub(crate) fn printed(stdout: impl Read + Send + 'static, most: usize) -> String {
     let (sender, receiver) = mpsc::channel();
@@ -89,7 +89,7 @@ fn pid(child: &Child) -> Pid {
     Pid::from_raw(child.id().try_into().unwrap())
 }
 
-/// A child that is killed, if need be, when its test ends.
+/// A child process, killed when it is dropped.
 pub(crate) struct Process(Child);
 
 impl Process {
@@ -120,7 +120,7 @@ impl Process {
         signal::kill(pid(&self.0), signal).expect("the process is there");
     }
 
-    /// Waits for the end and says how it was.
+    /// Waits for the end, and returns the status.
     #[track_caller]
     pub(crate) fn end(&mut self) -> ExitStatus {
         until("the end of the process", || self.0.try_wait().unwrap())
@@ -146,7 +146,7 @@ impl Process {
             .count()
     }
 
-    /// Changes the limit of descriptors under the process's feet.
+    /// Changes the descriptor limit of the running process.
     #[track_caller]
     pub(crate) fn limit_descriptors(&self, limit: usize) {
         let mut prlimit = Command::new("prlimit"); // of util-linux, as setpriv is
@@ -187,7 +187,7 @@ pub(crate) enum Address {
 }
 
 impl Address {
-    /// Reads what stands after `listening on`.
+    /// Parses the text after `listening on`.
     fn parse(text: &str) -> Self {
         match text.strip_prefix("unix:") {
             Some(path) => Self::Unix(path.into()),
@@ -230,7 +230,7 @@ impl Log {
     }
 }
 
-/// A server that is ready. It is killed when it is dropped, and must not have panicked by then.
+/// A server that is ready. Dropping it kills it, and asserts that it has not panicked.
 pub(crate) struct Server {
     process: Process,
     log: Arc<Log>,
@@ -300,7 +300,7 @@ impl Server {
         Client::connect(&self.address).expect("the server accepts")
     }
 
-    /// One request on a connection of its own; the numbers in the table that answers it.
+    /// Sends one request on a new connection, and returns the numbers in the table that answers it.
     #[track_caller]
     pub(crate) fn numbers(&self) -> Vec<u64> {
         let mut client = self.connect();
@@ -310,8 +310,8 @@ impl Server {
         numbers
     }
 
-    /// Waits until the table has so many entries, with the listener's and that of the connection
-    /// which asks, and gives their numbers.
+    /// Waits until the table has `count` entries, including the listener and the asking connection,
+    /// and returns their numbers.
     #[track_caller]
     pub(crate) fn until_entries(&self, count: usize) -> Vec<u64> {
         until(&format!("a table of {count} entries"), || {
@@ -324,13 +324,13 @@ impl Server {
         self.log.text.lock().unwrap().0.clone()
     }
 
-    /// Waits for a line on stderr that has `part` in it.
+    /// Waits for a line on stderr that contains `part`.
     #[track_caller]
     pub(crate) fn line(&self, part: &str) -> String {
         self.lines(part, 1).remove(0)
     }
 
-    /// Waits until so many lines on stderr have `part` in them.
+    /// Waits until `count` lines on stderr contain `part`.
     #[track_caller]
     pub(crate) fn lines(&self, part: &str, count: usize) -> Vec<String> {
         let deadline = Instant::now() + LIMIT;
@@ -355,7 +355,7 @@ impl Server {
         }
     }
 
-    /// Waits for the end, and gives its status and all of stderr.
+    /// Waits for the end, and returns the status and all of stderr.
     #[track_caller]
     pub(crate) fn end(mut self) -> (ExitStatus, Vec<String>) {
         let status = self.process.end();
@@ -363,7 +363,7 @@ impl Server {
         (status, self.log())
     }
 
-    /// Asks it to stop by SIGTERM, and waits for that.
+    /// Sends SIGTERM, and waits for the end.
     #[track_caller]
     pub(crate) fn stop(self) -> (ExitStatus, Vec<String>) {
         self.process.signal(Signal::SIGTERM);

@@ -106,7 +106,7 @@ fn messages_between_other_workers_pass_while_one_dies() {
 }
 
 #[test]
-fn what_a_worker_dies_in_the_middle_of_is_passed_on_whole_or_not_at_all() {
+fn a_message_that_a_worker_dies_with_is_passed_on_whole_or_not_at_all() {
     let options = [
         "--workers",
         "2",

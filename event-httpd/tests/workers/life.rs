@@ -18,7 +18,7 @@ fn comm(process: impl std::fmt::Display) -> String {
 }
 
 #[test]
-fn so_many_workers_as_asked_run_under_one_master_with_names_of_their_own() {
+fn the_requested_number_of_workers_run_under_one_master_with_their_own_names() {
     for command in ["serve", "broadcast"] {
         for count in [1, 3] {
             let server = start(command, &["--workers", &count.to_string()]);

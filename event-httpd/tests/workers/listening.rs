@@ -40,7 +40,7 @@ fn a_second_instance_is_refused_with_the_address() {
 }
 
 #[test]
-fn two_instances_that_both_say_so_share_the_port() {
+fn two_instances_that_both_ask_for_it_share_the_port() {
     for workers in [&[][..], &["--workers", "2"]] {
         let options = [workers, &["--share-port"]].concat();
         let first = start("broadcast", &options);
@@ -98,7 +98,7 @@ fn a_unix_socket_is_shared_by_all_workers_and_removed_at_the_end() {
 }
 
 #[test]
-fn a_unix_socket_that_a_killed_master_left_is_no_hindrance() {
+fn a_unix_socket_left_by_a_killed_master_is_replaced() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("socket");
     let listen = format!("unix:{}", path.display());
