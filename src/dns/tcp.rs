@@ -2,7 +2,7 @@
 //!
 //! Owns: the bytes of both. Lends to C: nothing. Runs no user code.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 
 use socket2::Socket;
 
@@ -64,8 +64,9 @@ impl Conversation {
         }
     }
 
-    fn send(&mut self, mut socket: &Socket) -> io::Result<()> {
-        self.sent += socket.write(&self.out[self.sent..])?;
+    /// A server that is gone is an error, never a signal.
+    fn send(&mut self, socket: &Socket) -> io::Result<()> {
+        self.sent += socket.send_with_flags(&self.out[self.sent..], libc::MSG_NOSIGNAL)?;
         Ok(())
     }
 
