@@ -7,36 +7,42 @@
 #![allow(unsafe_code)]
 
 mod callbacks;
+mod carrier;
 mod connect;
+mod ending;
+mod entry;
 mod filter;
 mod host;
 mod inner;
 mod io;
 mod limits;
 mod pair;
+mod pause;
+mod relay;
+mod source;
 #[cfg(feature = "openssl")]
 mod tls;
 
 use std::fmt;
-use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::os::fd::{AsFd, RawFd};
 use std::rc::Rc;
 
 use serde::ser::{Serialize, SerializeStruct, Serializer};
-use socket2::SockRef;
 
 pub use callbacks::Callbacks;
+use carrier::{Carrier, Kind};
 pub use filter::Filters;
-pub(crate) use filter::State as FilterState;
+pub(crate) use inner::Inner;
 use inner::Link;
-pub(crate) use inner::{Inner, Kind, Native};
 pub use limits::RateLimit;
+use source::Source;
 #[cfg(feature = "openssl")]
 pub(crate) use tls::accept_native;
 
 use crate::EventBase;
 use crate::error::{Error, Result};
 use crate::flags::{BufferEventOptions, EventFlags, FlushMode};
-use crate::native::bufferevent::{BufferEventPlace, BufferEventView, OwnedBufferEvent};
+use crate::native::bufferevent::{BufferEventView, OwnedBufferEvent};
 
 /// A connection whose data the loop reads into one buffer and writes out of another.
 ///
@@ -124,7 +130,8 @@ impl EventBufferEvent {
     where
         S: AsFd + 'static,
     {
-        Self::make(base, Some(Box::new(socket)), options)
+        let source = Source::non_blocking("EventBufferEvent::__construct", socket)?;
+        Self::make(base, Some(source), options)
     }
 
     /// Makes a buffer event without a descriptor, for `connect`.
@@ -152,25 +159,18 @@ impl EventBufferEvent {
 
     fn make(
         base: &EventBase,
-        source: Option<Box<dyn AsFd>>,
+        source: Option<Rc<Source>>,
         options: BufferEventOptions,
     ) -> Result<Self> {
         const CALL: &str = "EventBufferEvent::__construct";
         let base = base.inner();
         base.usable(CALL)?;
         let for_c = check_options(CALL, options)?;
-        let fd = match &source {
-            Some(source) => prepare(CALL, &**source)?,
-            None => -1,
-        };
+        let fd = source.as_ref().map_or(-1, |source| source.fd());
         base.watchable(CALL, fd)?;
-        // SAFETY: `from_native` keeps `base` and `source` until `Inner::release`.
+        // SAFETY: what is made keeps `base` and `source` until libevent has let go of them.
         let owned = unsafe { OwnedBufferEvent::socket(CALL, base.native(), fd, for_c) }?;
-        let native = Native {
-            source,
-            ..Native::new(BufferEventPlace::owned(owned), Kind::Socket, options)
-        };
-        Ok(Self::from_native(base, native))
+        Ok(Self::made(base, owned, Carrier::Socket(source), options))
     }
 
     /// Calls C with the buffer event, for a change of it. Its callbacks may run in here, and
@@ -181,7 +181,7 @@ impl EventBufferEvent {
         work: impl FnOnce(BufferEventView<'_>) -> T,
     ) -> Result<T> {
         let view = self.0.usable(call)?;
-        if self.0.kind == Kind::View {
+        if self.0.kind() == Kind::View {
             return Err(Error::State {
                 call,
                 reason: "the buffer event belongs to an HTTP connection, and can only be looked at",
@@ -215,9 +215,21 @@ impl EventBufferEvent {
     #[doc(alias = "EventBufferEvent::enable", alias = "bufferevent_enable")]
     pub fn enable(&self, events: EventFlags) -> Result<()> {
         const CALL: &str = "EventBufferEvent::enable";
-        let events = check_direction(CALL, events)?;
+        let mut events = check_direction(CALL, events)?;
+        if matches!(&*self.0.link.borrow(), Link::Closed(_)) {
+            self.0.usable(CALL)?;
+            // A frame of libevent's that runs a callback may hold the number of the descriptor,
+            // which is another file's by now, and write to it.
+            return Err(Error::State {
+                call: CALL,
+                reason: "it was closed; make a new buffer event",
+            });
+        }
+        if self.0.pause.is_on() {
+            events.remove(EventFlags::READ); // enabled, and C is told in the next turn
+        }
         self.with(CALL, |view| view.enable(CALL, events))??;
-        if self.0.kind == Kind::Filter {
+        if self.0.kind() == Kind::Filter {
             self.push(CALL, events, FlushMode::Normal)?; // libevent waits for the next byte
         }
         Ok(())
@@ -247,7 +259,11 @@ impl EventBufferEvent {
     pub fn disable(&self, events: EventFlags) -> Result<()> {
         const CALL: &str = "EventBufferEvent::disable";
         let events = check_direction(CALL, events)?;
-        self.with(CALL, |view| view.disable(CALL, events))?
+        self.with(CALL, |view| view.disable(CALL, events))??;
+        if events.contains(EventFlags::READ) {
+            drop(self.0.pause.end());
+        }
+        Ok(())
     }
 
     /// Which of `READ` and `WRITE` are enabled. The end of the input, an error and a timeout
@@ -272,7 +288,12 @@ impl EventBufferEvent {
     )]
     pub fn get_enabled(&self) -> Result<EventFlags> {
         let view = self.0.usable("EventBufferEvent::getEnabled")?;
-        Ok(view.enabled())
+        let mut enabled = view.enabled();
+        enabled.set(
+            EventFlags::READ,
+            enabled.contains(EventFlags::READ) || self.0.pause.is_on(),
+        );
+        Ok(enabled)
     }
 
     /// The number of the descriptor: none before `connect` makes one, for a half of a pair,
@@ -326,19 +347,23 @@ impl EventBufferEvent {
     pub fn close(&self) -> Result<()> {
         const CALL: &str = "EventBufferEvent::close";
         self.0.usable(CALL)?;
-        let (source, dial) = (self.0.source.take(), self.0.dial.take());
+        let (source, dial) = (self.0.source(), self.take_dial());
         if source.is_none() && dial.is_none() {
             return Err(Error::State {
                 call: CALL,
                 reason: "there is no descriptor to close",
             });
         }
-        self.0.link.set(Link::Closed);
+        let error = match &*self.0.link.borrow() {
+            Link::Begun(error) => *error,
+            _ => None,
+        };
+        self.0.link.replace(Link::Closed(error)); // nothing is under way
         #[cfg(feature = "openssl")]
         let output = self.output().length();
         self.with(CALL, |view| {
             #[cfg(feature = "openssl")]
-            if let (Some(tls), 0) = (&*self.0.tls.borrow(), output) {
+            if let (Some(tls), 0) = (self.0.tls(), output) {
                 tls.send_close_notify();
             }
             view.disable(CALL, EventFlags::READ | EventFlags::WRITE)
@@ -347,7 +372,8 @@ impl EventBufferEvent {
             unsafe { view.set_fd(CALL, None) }.ok();
         })?;
         self.settle();
-        drop((source, dial));
+        let held = self.0.carrier.borrow_mut().set_source(None);
+        drop((held, source, dial, self.0.pause.end())); // libevent has let go of the socket
         Ok(())
     }
 
@@ -355,11 +381,11 @@ impl EventBufferEvent {
     /// the loop's alone, and the priority.
     fn settle(&self) {
         let Ok(view) = self.0.usable("") else { return };
-        if self.0.kind != Kind::Socket {
+        if self.0.kind() != Kind::Socket {
             return; // TLS needs both ends of its buffers open, and has no priority
         }
         view.freeze_far_ends();
-        if let Some(priority) = self.0.priority.get() {
+        if let Some(priority) = self.0.settings.priority.get() {
             view.set_priority("", priority).ok(); // that of its deferred callback, too
         }
     }
@@ -367,7 +393,7 @@ impl EventBufferEvent {
     /// PHP's `allow_ssl_dirty_shutdown`, which is true where there is no TLS.
     fn ends_without_notice(&self) -> bool {
         #[cfg(feature = "openssl")]
-        if let Some(tls) = &*self.0.tls.borrow() {
+        if let Some(tls) = self.0.tls() {
             return tls.is_dirty();
         }
         true
@@ -401,7 +427,6 @@ impl EventBufferEvent {
     /// ```
     pub fn detach(self) {
         if self.0.usable("EventBufferEvent::detach").is_ok() {
-            self.0.detached.set(true);
             let base = self.0.base();
             base.keep(Rc::as_ptr(&self.0).addr(), self);
         }
@@ -479,15 +504,6 @@ fn check_direction(call: &'static str, events: EventFlags) -> Result<EventFlags>
     }
 }
 
-/// Makes a source ready to be watched, and tells its number.
-fn prepare(call: &'static str, source: &dyn AsFd) -> Result<RawFd> {
-    let fd = source.as_fd();
-    SockRef::from(&fd)
-        .set_nonblocking(true)
-        .map_err(|error| Error::io(call, error))?;
-    Ok(fd.as_raw_fd())
-}
-
 impl Serialize for EventBufferEvent {
     /// `{"priority":null,"fd":8,"input":{…},"output":{…},"allow_ssl_dirty_shutdown":true}`, as
     /// PHP's `json_encode` gives; a freed one has null and, at the end, false.
@@ -516,7 +532,7 @@ impl Eq for EventBufferEvent {}
 impl fmt::Debug for EventBufferEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("EventBufferEvent")
-            .field("kind", &self.0.kind)
+            .field("kind", &self.0.kind())
             .field("fd", &self.fd())
             .field("enabled", &self.get_enabled().ok())
             .finish_non_exhaustive()

@@ -63,7 +63,6 @@ mod runtime;
 #[cfg(feature = "openssl")]
 mod ssl_context;
 pub mod stream;
-mod trampoline;
 mod util;
 mod waker;
 

@@ -1,22 +1,153 @@
 //! The three closures of a buffer event.
 //!
-//! Owns: closures on their way into a buffer event. Lends to C, runs user code: nothing;
-//! see `trampoline`.
+//! Owns: the closures. Lends C nothing here.
+//! Runs user code: the closures, from the entry points in `entry`.
+#![allow(unsafe_code)]
 
+use std::cell::Cell;
 use std::fmt;
 
-use super::EventBufferEvent;
+use nix::errno::Errno;
+
+use super::carrier::Kind;
+use super::{EventBufferEvent, Inner, entry};
 use crate::error::{Error, Result};
 use crate::flags::BufferEventFlags;
+use crate::runtime::{Called, Ending, Slot};
 
-pub(crate) type Data = dyn FnMut(&EventBufferEvent);
-pub(crate) type Happening = dyn FnMut(&EventBufferEvent, BufferEventFlags);
+type Data = dyn FnMut(&EventBufferEvent);
+type Happening = dyn FnMut(&EventBufferEvent, BufferEventFlags);
 
-/// The closures that [`EventBufferEvent::set_callbacks`] sets: for data that came in, for
-/// data that went out, and for what else happened. Those not given are none.
+/// The closures of a buffer event.
+pub(crate) struct Closures {
+    read: Slot<Data>,
+    write: Slot<Data>,
+    event: Slot<Happening>,
+    set: Cell<[bool; 3]>, // which of the three there are; a slot is empty while its closure runs
+}
+
+impl Default for Closures {
+    fn default() -> Self {
+        Self {
+            read: Slot::empty(),
+            write: Slot::empty(),
+            event: Slot::empty(),
+            set: Cell::default(),
+        }
+    }
+}
+
+/// Closures that were taken out, to be dropped when nothing is borrowed.
+#[derive(Default)]
+pub(super) struct Taken {
+    read: Option<Box<Data>>,
+    write: Option<Box<Data>>,
+    event: Option<Box<Happening>>,
+}
+
+impl Taken {
+    /// Drops them, each on its own.
+    pub(super) fn end(self, ending: &mut Ending) {
+        ending.drop(self.read);
+        ending.drop(self.write);
+        ending.drop(self.event);
+    }
+}
+
+impl Closures {
+    #[must_use]
+    fn replace(&self, new: Taken) -> Taken {
+        self.set
+            .set([new.read.is_some(), new.write.is_some(), new.event.is_some()]);
+        Taken {
+            read: self.read.set(new.read),
+            write: self.write.set(new.write),
+            event: self.event.set(new.event),
+        }
+    }
+
+    #[must_use]
+    pub(super) fn take(&self) -> Taken {
+        self.replace(Taken::default())
+    }
+}
+
+impl Inner {
+    /// Tells C which callbacks there are, so that it schedules no others.
+    pub(super) fn arm(&self) {
+        if self.covered.get() || self.kind() == Kind::View {
+            return;
+        }
+        let [read, write, event] = self.closures.set.get();
+        #[cfg(feature = "openssl")]
+        let event = event || self.tls().is_some(); // `what_happened` and `write_on` need it
+        // SAFETY: the entry points take their argument for an `Inner`.
+        unsafe {
+            self.place.set_callbacks(
+                read.then_some(entry::on_read),
+                write.then_some(entry::on_write),
+                event.then_some(entry::on_event),
+            );
+        }
+    }
+
+    /// Gives the callbacks back when the filter on top ends; or none, if this ends with it.
+    pub(super) fn uncover(&self, goes_on: bool) {
+        self.covered.set(false);
+        if goes_on {
+            self.arm();
+        } else {
+            // SAFETY: no entry point is set.
+            unsafe { self.place.set_callbacks(None, None, None) };
+        }
+    }
+
+    /// What the event callback is told of what happened, if anything.
+    pub(super) fn what_happened(
+        self: &std::rc::Rc<Self>,
+        what: BufferEventFlags,
+    ) -> Option<BufferEventFlags> {
+        #[cfg(feature = "openssl")]
+        let what = self.translate(what)?;
+        if what.contains(BufferEventFlags::CONNECTED) {
+            self.relay_callbacks(); // the end of a handshake sets libevent's own anew
+        }
+        Some(what)
+    }
+}
+
+impl EventBufferEvent {
+    pub(super) fn call_read(&self) -> Called {
+        let called = match self.0.is_stale() {
+            true => Called::Ran,
+            false => self.0.closures.read.call(|f| f(self)),
+        };
+        self.refill();
+        if called == Called::Ran {
+            self.pause_if_full();
+        }
+        called
+    }
+
+    pub(super) fn call_write(&self) -> Called {
+        self.0.closures.write.call(|f| f(self))
+    }
+
+    pub(super) fn call_event(&self, what: BufferEventFlags, errno: i32) -> Called {
+        #[cfg(feature = "openssl")]
+        self.0.write_on(what);
+        self.0.closures.event.call(|f| {
+            Errno::set_raw(errno);
+            f(self, what);
+        })
+    }
+}
+
+/// The closures of a buffer event, for [`EventBufferEvent::set_callbacks`]: for data that came
+/// in, for data that was sent, and for everything else that happens. Each may be left out.
 ///
-/// Each gets the buffer event's own handle, which it therefore need not capture: a captured
-/// one would keep the buffer event for ever. What PHP passes as `$arg` a closure captures.
+/// Each closure gets the handle of its buffer event. Do not capture one: the buffer event would
+/// keep itself alive. Capture what PHP passes as `$arg`.
 ///
 /// PHP: the parameters `$readcb`, `$writecb`, `$eventcb` of `EventBufferEvent::__construct`
 /// and `EventBufferEvent::setCallbacks`. libevent: `bufferevent_data_cb`,
@@ -36,12 +167,9 @@ pub(crate) type Happening = dyn FnMut(&EventBufferEvent, BufferEventFlags);
 /// # drop(callbacks);
 /// ```
 #[derive(Default)]
+#[must_use = "closures do nothing until set_callbacks sets them"]
 #[doc(alias = "bufferevent_data_cb", alias = "bufferevent_event_cb")]
-pub struct Callbacks {
-    read: Option<Box<Data>>,
-    write: Option<Box<Data>>,
-    event: Option<Box<Happening>>,
-}
+pub struct Callbacks(Taken);
 
 impl Callbacks {
     /// No closures.
@@ -55,14 +183,14 @@ impl Callbacks {
     ///     "Callbacks { read: false, write: false, event: false }"
     /// );
     /// ```
-    #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Called when data came in and at least the read low watermark of it waits.
+    /// Called when data came in and the input holds at least the read low mark.
     ///
-    /// Data that is left in the input does not call it again; more data does. At most 4096
+    /// Data that the closure leaves in the input does not call it again, unless the input is at
+    /// its high mark (see [`EventBufferEvent::set_watermark`]); more data does. At most 4096
     /// bytes come in between two calls.
     ///
     /// # Examples
@@ -78,15 +206,16 @@ impl Callbacks {
     /// base.dispatch()?;
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[must_use]
     pub fn on_read(mut self, callback: impl FnMut(&EventBufferEvent) + 'static) -> Self {
-        self.read = Some(Box::new(callback));
+        self.0.read = Some(Box::new(callback));
         self
     }
 
-    /// Called when the output has gone out, but for the write low watermark's bytes.
+    /// Called when the output was sent, or all but the write low mark of it. For a filter that
+    /// means that the bytes have reached the output of what is under it, which goes on sending
+    /// if the filter is freed here.
     ///
-    /// [`EventBufferEvent::enable`] with `WRITE` calls it once, too, though nothing was written.
+    /// [`EventBufferEvent::enable`] with `WRITE` also calls it once, even if nothing was written.
     ///
     /// # Examples
     /// ```
@@ -100,13 +229,12 @@ impl Callbacks {
     /// assert!(bev.get_enabled().is_err());
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[must_use]
     pub fn on_write(mut self, callback: impl FnMut(&EventBufferEvent) + 'static) -> Self {
-        self.write = Some(Box::new(callback));
+        self.0.write = Some(Box::new(callback));
         self
     }
 
-    /// Called when the connection stands, at its end, on an error, and on a timeout.
+    /// Called when the connection is established, at its end, on an error and on a timeout.
     ///
     /// # Examples
     /// ```
@@ -121,12 +249,11 @@ impl Callbacks {
     /// base.dispatch()?;
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[must_use]
     pub fn on_event(
         mut self,
         callback: impl FnMut(&EventBufferEvent, BufferEventFlags) + 'static,
     ) -> Self {
-        self.event = Some(Box::new(callback));
+        self.0.event = Some(Box::new(callback));
         self
     }
 }
@@ -134,23 +261,23 @@ impl Callbacks {
 impl fmt::Debug for Callbacks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Callbacks")
-            .field("read", &self.read.is_some())
-            .field("write", &self.write.is_some())
-            .field("event", &self.event.is_some())
+            .field("read", &self.0.read.is_some())
+            .field("write", &self.0.write.is_some())
+            .field("event", &self.0.event.is_some())
             .finish()
     }
 }
 
 impl EventBufferEvent {
-    /// Sets all three closures; those that `callbacks` does not have are none from now on.
+    /// Replaces all three closures. Those that `callbacks` lacks are removed.
     ///
-    /// In a running callback, its closure is dropped when it returns. While a filter is on
-    /// top of this object they wait until the filter is gone. A closure that is running is
-    /// not entered a second time: what it causes itself, as a write callback that writes
-    /// through a filter, calls it again in the next turn.
+    /// A closure that is running is dropped when it returns. While a filter is on top of this
+    /// buffer event its closures are not called. A running closure is not entered again: if it
+    /// causes another call of itself, such as a write callback that writes through a filter, that
+    /// call comes in the next turn of the loop.
     ///
-    /// PHP: `EventBufferEvent::setCallbacks`. libevent: `bufferevent_setcb`. Where PHP keeps
-    /// an old `$arg` if none is given, a closure's captures are replaced with it.
+    /// PHP: `EventBufferEvent::setCallbacks`, which keeps the old `$arg` if none is given; here a
+    /// closure's captures go with it. libevent: `bufferevent_setcb`.
     ///
     /// # Errors
     /// [`Error::State`] for the buffer event of an HTTP connection, which needs its own;
@@ -163,7 +290,7 @@ impl EventBufferEvent {
     /// # let (bev, peer) = EventBufferEvent::create_pair(&base, BufferEventOptions::empty())?;
     /// let greeting = String::from("hello"); // what PHP gives as $arg
     /// bev.set_callbacks(Callbacks::new().on_write(move |bev| drop(bev.write(&greeting))))?;
-    /// bev.set_callbacks(Callbacks::new())?; // none any more
+    /// bev.set_callbacks(Callbacks::new())?; // removes it
     /// # Ok::<(), php_event::EventException>(())
     /// ```
     ///
@@ -188,14 +315,17 @@ impl EventBufferEvent {
     pub fn set_callbacks(&self, callbacks: Callbacks) -> Result<()> {
         const CALL: &str = "EventBufferEvent::setCallbacks";
         self.0.usable(CALL)?;
-        if self.0.kind == super::Kind::View {
+        if self.0.kind() == Kind::View {
             return Err(Error::State {
                 call: CALL,
                 reason: "the buffer event belongs to an HTTP connection, which needs its own",
             });
         }
-        let Callbacks { read, write, event } = callbacks;
-        drop(self.0.set_closures(read, write, event)); // no borrow is held
+        let before = self.0.closures.replace(callbacks.0);
+        self.0.arm();
+        let mut ending = Ending::default();
+        before.end(&mut ending); // nothing is borrowed
+        ending.finish();
         Ok(())
     }
 }

@@ -1,15 +1,17 @@
-//! How a buffer event gets its peer.
+//! Connecting to an address.
 //!
-//! Owns: nothing; the socket that it makes is the buffer event's. Lent to C: nothing.
-//! Runs no user code: what comes of a connect is told by the event callback, in the loop.
+//! Owns: nothing; the socket that it makes is the buffer event's. Lends C nothing.
+//! Runs no user code: the event callback reports the outcome, in the loop.
 #![allow(unsafe_code)]
 
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::AsFd;
+use std::rc::Rc;
 
 use socket2::{SockAddr, SockRef};
 
 use super::EventBufferEvent;
 use super::inner::Link;
+use super::source::Source;
 use crate::address::{Address, AddressError, begin_connect, connecting};
 use crate::error::{Error, Result};
 
@@ -17,21 +19,20 @@ impl EventBufferEvent {
     /// Connects to an [`Address`] other than a host name: `1.2.3.4:80`, `[::1]:80`,
     /// `[fe80::1%eth0]:80`, `unix:/a/path`.
     ///
-    /// Returns at once. The event callback is called in the loop, never in here, with
-    /// `CONNECTED`, or with `ERROR` and the error number as the last socket error. What is
-    /// written before is sent then; `READ` may be enabled before. A socket is made if the
-    /// object has none. Names go to
-    /// [`connect_host`](Self::connect_host).
+    /// Returns at once. The loop then calls the event callback with `CONNECTED`, or with `ERROR`
+    /// and the reason as the last socket error. You can write and enable `READ` before that; what
+    /// is written is sent once connected. If the buffer event has no socket, it gets one. For
+    /// names there is [`connect_host`](Self::connect_host).
     ///
-    /// PHP: `EventBufferEvent::connect`. libevent: `bufferevent_socket_connect`. A unix
-    /// socket on which nobody listens is refused at once here, and by the event in PHP.
+    /// PHP: `EventBufferEvent::connect`. libevent: `bufferevent_socket_connect`. A unix socket
+    /// without a listener is an error at once; in PHP the event reports it.
     ///
     /// # Errors
     /// [`Error::Argument`] for a name, a missing or impossible port, and a path that is empty
-    /// or too long; [`Error::Io`] when the system refuses at once, such as a path that is
-    /// not there, after which another address may be tried; [`Error::State`] when this
-    /// object was connected before, was closed, or has no socket of its own;
-    /// [`Error::Freed`], [`Error::Forked`].
+    /// or too long; [`Error::Io`] when the system refuses at once, such as for a path that does
+    /// not exist: another address may be tried then; [`Error::State`] when the buffer event was
+    /// connected before, was closed, or has no socket of its own; [`Error::Freed`],
+    /// [`Error::Forked`].
     ///
     /// # Examples
     /// ```
@@ -64,13 +65,13 @@ impl EventBufferEvent {
     pub(crate) fn connect_address(&self, call: &'static str, address: &SockAddr) -> Result<()> {
         self.may_connect(call)?;
         self.start(call, address)?;
-        self.0.link.set(Link::Begun);
+        self.0.link.replace(Link::Begun(None)); // it was fresh
         Ok(())
     }
 
-    /// Why the name given to `connect_host` was not found; `None` when nothing went wrong.
+    /// Why [`connect_host`](Self::connect_host) did not find the name; `None` if it did not fail.
     ///
-    /// PHP: `EventBufferEvent::getDnsErrorString`, where an empty text is none.
+    /// PHP: `EventBufferEvent::getDnsErrorString`, which answers an empty text for none.
     /// libevent: `bufferevent_socket_get_dns_error`, `evutil_gai_strerror`.
     ///
     /// # Errors
@@ -90,64 +91,66 @@ impl EventBufferEvent {
     )]
     pub fn get_dns_error_string(&self) -> Result<Option<String>> {
         self.0.usable("EventBufferEvent::getDnsErrorString")?;
-        Ok(self.0.dns_error.borrow().map(|error| error.to_string()))
+        let error = match &*self.0.link.borrow() {
+            Link::Begun(error) | Link::Closed(error) => *error,
+            Link::Fresh | Link::Dialing(_) => None,
+        };
+        Ok(error.map(|error| error.to_string()))
     }
 
     pub(super) fn may_connect(&self, call: &'static str) -> Result<()> {
         self.0.usable(call)?;
-        let reason = match (self.0.kind, self.0.link.get()) {
-            (kind, _) if !kind.has_socket() => "it has no socket of its own to connect",
-            (_, Link::Fresh) => return Ok(()),
-            (_, Link::Begun) => "it was connected before; make a new buffer event",
-            (_, Link::Closed) => "it was closed; make a new buffer event",
+        let reason = match &*self.0.link.borrow() {
+            _ if !self.0.kind().has_socket() => "it has no socket of its own to connect",
+            Link::Fresh => return Ok(()),
+            Link::Dialing(_) | Link::Begun(_) => "it was connected before; make a new buffer event",
+            Link::Closed(_) => "it was closed; make a new buffer event",
         };
         Err(Error::State { call, reason })
     }
 
-    /// Has the system connect, and libevent wait for what comes of it.
+    /// Starts to connect; libevent waits for the outcome.
     fn start(&self, call: &'static str, address: &SockAddr) -> Result<()> {
         #[cfg(feature = "openssl")]
         if let Some(address) = address.as_socket() {
             self.name_host(&address.ip().to_string())?;
         }
         let io = |error| Error::io(call, error);
-        let given = self.fd();
-        if let Some(fd) = given {
-            // SAFETY: the source has the descriptor, and only `close` and `release` drop it.
-            let fd = unsafe { BorrowedFd::borrow_raw(fd) };
-            begin_connect(&SockRef::from(&fd), address).map_err(io)?;
+        if let Some(given) = self.0.source() {
+            begin_connect(&SockRef::from(&*given), address).map_err(io)?;
         } else {
             let socket = connecting(address).map_err(io)?;
-            self.set_socket(call, socket)?;
+            self.set_socket(call, Source::new(socket))?;
         }
         self.expect_connected(call)
     }
 
-    /// Takes a socket that is connecting. The event callback tells what comes of it.
+    /// Takes a socket that is connecting. The event callback reports the outcome.
     pub(crate) fn take_connecting(
         &self,
         call: &'static str,
         socket: impl AsFd + 'static,
     ) -> Result<()> {
-        self.set_socket(call, socket)?;
-        self.0.link.set(Link::Begun);
+        self.set_socket(call, Source::new(socket))?;
+        self.0.link.replace(Link::Begun(None)); // it was fresh
         self.expect_connected(call)
     }
 
-    /// Has libevent tell when its descriptor, which is connecting, is connected.
+    /// Makes libevent report when its descriptor, which is connecting, is connected.
     pub(super) fn expect_connected(&self, call: &'static str) -> Result<()> {
         let expects = self.with(call, |view| view.expect_connected(call))?;
         self.settle();
         expects
     }
 
-    /// Gives libevent a descriptor, in the place of none.
-    pub(super) fn set_socket(&self, call: &'static str, socket: impl AsFd + 'static) -> Result<()> {
-        let fd = socket.as_fd().as_raw_fd();
+    /// Gives libevent a descriptor; it has none.
+    pub(super) fn set_socket(&self, call: &'static str, socket: Rc<Source>) -> Result<()> {
+        let fd = socket.fd();
         self.0.base().watchable(call, fd)?;
-        let before = self.0.source.replace(Some(Box::new(socket)));
+        let before = self.0.carrier.borrow_mut().set_source(Some(socket));
         drop(before); // none, or another hold on the same
-        // SAFETY: the source has the descriptor, and only `close` and `release` drop it.
+        // SAFETY: the carrier holds the socket; libevent lets go of it before `close` and
+        // `release` drop it.
         self.with(call, |view| unsafe { view.set_fd(call, Some(fd)) })?
     }
 }

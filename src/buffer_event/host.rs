@@ -1,8 +1,8 @@
-//! How a buffer event gets a peer that has a name.
+//! Connecting to a host by its name.
 //!
-//! Owns: [`Dial`], from the name to a connected socket, which goes to the buffer event then.
-//! Lent to C: nothing; libevent learns of the socket when it is connected.
-//! Runs no user code: what comes of it is told by the event callback, in the loop.
+//! Owns: [`Dial`], from the name to a connected socket, which the buffer event gets then.
+//! Lends C nothing: libevent gets the socket when it is connected.
+//! Runs no user code: the event callback reports the outcome, in the loop.
 #![allow(unsafe_code)]
 
 use std::io;
@@ -15,6 +15,7 @@ use socket2::{SockAddr, SockRef};
 
 use super::EventBufferEvent;
 use super::inner::Link;
+use super::source::Source;
 #[cfg(feature = "openssl")]
 use crate::address::Host;
 use crate::address::{begin_connect, connecting, with_port};
@@ -25,14 +26,14 @@ use crate::{Event, EventDnsBase, Lookup, LookupOptions, dns};
 
 const CALL: &str = "EventBufferEvent::connectHost";
 
-/// What `connect_host` has under way.
+/// An attempt of `connect_host` that is under way.
 pub(super) struct Dial {
-    /// The socket that the buffer event was made with: taken back from libevent meanwhile,
-    /// which would write to it.
-    given: Option<Rc<dyn AsFd>>,
-    /// The addresses that are not tried yet.
+    /// The socket that the buffer event was made with. libevent has given it back, because it
+    /// would write to it.
+    given: Option<Rc<Source>>,
+    /// The addresses that were not tried yet.
     rest: vec::IntoIter<SocketAddr>,
-    /// Dropped with this, so that nothing comes of it any more.
+    /// Ends with this.
     _waits_for: Waits,
 }
 
@@ -42,29 +43,28 @@ enum Waits {
 }
 
 impl EventBufferEvent {
-    /// Connects to a host by its name or its address, and a port from 1 to 65535.
+    /// Connects to a host by its name or IP address, and a port from 1 to 65535.
     ///
-    /// Returns at once. The event callback is called in the loop, never in here, and once:
-    /// with `CONNECTED`; with `ERROR` when the name was not found, and
-    /// [`get_dns_error_string`](Self::get_dns_error_string) says why; or with `ERROR` and the
-    /// error number as the last socket error, when none of the host's addresses could be
-    /// connected to. They are tried one after the other, each for as long as
-    /// [`set_timeouts`](Self::set_timeouts) gives for writing, or as the system takes; the
-    /// lookup gets that time, too, or 10 seconds. What is written before is sent when the
-    /// connection is there. A socket is made for each address, if the object has none. With TLS
-    /// the server must have a certificate for this host, unless another was named.
+    /// Returns at once. The loop then calls the event callback once: with `CONNECTED`; with
+    /// `ERROR` when the name was not found, for a reason that
+    /// [`get_dns_error_string`](Self::get_dns_error_string) tells; or with `ERROR` and the reason
+    /// as the last socket error, when none of the host's addresses could be reached. The
+    /// addresses are tried one after the other, each for the write timeout of
+    /// [`set_timeouts`](Self::set_timeouts) or as long as the system takes. The lookup takes at
+    /// most the same timeout, or 10 seconds. What is written before is sent once connected. If
+    /// the buffer event has no socket, it gets one for each address. With TLS the server must have
+    /// a certificate for this host, unless [`set_ssl_host`](Self::set_ssl_host) named another.
     ///
-    /// PHP: `EventBufferEvent::connectHost`, which tries the first address alone.
-    /// libevent: `bufferevent_socket_connect_hostname`. Without a DNS base PHP blocks to look a
-    /// name up; here it takes one, and only addresses go without. With a DNS base that has no
-    /// name server PHP never hears anything.
+    /// PHP: `EventBufferEvent::connectHost`, which tries only the first address, blocks to look a
+    /// name up without a DNS base, and reports nothing if the DNS base has no name server.
+    /// libevent: `bufferevent_socket_connect_hostname`. Here a name needs a DNS base.
     ///
     /// # Errors
-    /// [`Error::Argument`] for what can be no host, a name without a DNS base, port 0, a
+    /// [`Error::Argument`] for text that can be no host, a name without a DNS base, port 0, a
     /// family other than `UNSPEC`, `INET` and `INET6`, and a DNS base of another event base;
-    /// [`Error::State`] when there is no name server to ask, when this object was connected
-    /// before or is looking up, was closed, or has no socket of its own to connect; [`Error::Freed`],
-    /// [`Error::Forked`].
+    /// [`Error::State`] without a name server to ask, and when the buffer event was connected
+    /// before, is looking up, was closed, or has no socket of its own to connect;
+    /// [`Error::Freed`], [`Error::Forked`].
     ///
     /// # Examples
     /// ```
@@ -106,8 +106,8 @@ impl EventBufferEvent {
                 "port 0 given; give one from 1 to 65535",
             ));
         }
-        if let Some(source) = &*self.0.source.borrow()
-            && SockRef::from(source).peer_addr().is_ok()
+        if let Some(source) = self.0.source()
+            && SockRef::from(&*source).peer_addr().is_ok()
         {
             let reason = "its socket is connected already";
             return Err(Error::State { call: CALL, reason });
@@ -127,7 +127,7 @@ impl EventBufferEvent {
         let lookup = match dns {
             None => dns::resolve_address(CALL, &base, hostname, family, found)?,
             Some(dns) if dns.is_on(&base) => {
-                let timeout = self.0.write_timeout.get();
+                let timeout = self.0.settings.write_timeout.get();
                 let mut options = LookupOptions::new().family(family);
                 options.timeout = timeout.unwrap_or(options.timeout);
                 dns.resolve_as(CALL, hostname, options, found)?
@@ -139,33 +139,42 @@ impl EventBufferEvent {
                 ));
             }
         };
-        let given = self.take_back()?;
-        self.0.dial.replace(Some(Dial {
-            given,
+        let dial = Dial {
+            given: self.take_back()?,
             rest: Vec::new().into_iter(),
             _waits_for: Waits::Lookup(lookup),
-        }));
-        self.0.link.set(Link::Begun);
+        };
+        self.0.link.replace(Link::Dialing(dial)); // it was fresh
         Ok(())
     }
 
     /// Takes the descriptor from libevent, if it has one.
-    fn take_back(&self) -> Result<Option<Rc<dyn AsFd>>> {
-        let Some(source) = self.0.source.take() else {
-            return Ok(None);
-        };
-        let source: Rc<dyn AsFd> = Rc::new(source);
-        self.0.source.replace(Some(Box::new(Rc::clone(&source))));
-        // SAFETY: takes the descriptor away.
-        let taken = self.with(CALL, |view| unsafe { view.set_fd(CALL, None) })?;
-        self.settle();
-        taken?;
-        Ok(Some(source))
+    fn take_back(&self) -> Result<Option<Rc<Source>>> {
+        let source = self.0.source();
+        if source.is_some() {
+            // SAFETY: takes the descriptor away.
+            let taken = self.with(CALL, |view| unsafe { view.set_fd(CALL, None) })?;
+            self.settle();
+            taken?;
+        }
+        Ok(source)
+    }
+
+    /// Takes the attempt that is under way.
+    pub(super) fn take_dial(&self) -> Option<Dial> {
+        let mut link = self.0.link.borrow_mut();
+        match std::mem::replace(&mut *link, Link::Begun(None)) {
+            Link::Dialing(dial) => Some(dial),
+            other => {
+                *link = other;
+                None
+            }
+        }
     }
 
     /// The lookup is over.
     fn found(&self, outcome: Outcome, port: u16) {
-        let Some(dial) = self.0.dial.take() else {
+        let Some(dial) = self.take_dial() else {
             return;
         };
         match outcome {
@@ -174,7 +183,7 @@ impl EventBufferEvent {
                 self.dial(dial.given, addresses.collect::<Vec<_>>().into_iter(), 0);
             }
             Err(error) => {
-                self.0.dns_error.replace(Some(error));
+                self.0.link.replace(Link::Begun(Some(error))); // nothing is under way
                 self.0.happen_later(BufferEventFlags::ERROR, 0);
             }
         }
@@ -182,20 +191,17 @@ impl EventBufferEvent {
 
     /// Connects to the first address that does not refuse at once; `errno` is why the one
     /// before it did.
-    fn dial(
-        &self,
-        given: Option<Rc<dyn AsFd>>,
-        mut rest: vec::IntoIter<SocketAddr>,
-        mut errno: i32,
-    ) {
+    fn dial(&self, given: Option<Rc<Source>>, mut rest: vec::IntoIter<SocketAddr>, mut errno: i32) {
         while let Some(address) = rest.next() {
             match self.attempt(given.as_ref(), &address.into(), errno != 0) {
                 Ok(event) => {
-                    self.0.dial.replace(Some(Dial {
+                    let waits = Waits::Connect(event);
+                    let dial = Dial {
                         given,
                         rest,
-                        _waits_for: Waits::Connect(event),
-                    }));
+                        _waits_for: waits,
+                    };
+                    self.0.link.replace(Link::Dialing(dial)); // nothing was under way
                     return;
                 }
                 Err(error) => errno = error.raw_os_error().unwrap_or(libc::EIO),
@@ -204,11 +210,10 @@ impl EventBufferEvent {
         self.0.happen_later(BufferEventFlags::ERROR, errno);
     }
 
-    /// Begins to connect, `again` if an attempt came to nothing; the event tells what comes of
-    /// it.
+    /// Starts to connect, `again` after an attempt that failed. The event reports the outcome.
     fn attempt(
         &self,
-        given: Option<&Rc<dyn AsFd>>,
+        given: Option<&Rc<Source>>,
         address: &SockAddr,
         again: bool,
     ) -> io::Result<Event> {
@@ -217,30 +222,30 @@ impl EventBufferEvent {
                 if again {
                     forget_attempt(given.as_fd());
                 }
-                begin_connect(&SockRef::from(given), address)?;
+                begin_connect(&SockRef::from(&**given), address)?;
                 Rc::clone(given)
             }
-            None => Rc::new(connecting(address)?),
+            None => Source::new(connecting(address)?),
         };
         let weak = Rc::downgrade(&self.0);
-        let tried = move |source: &Rc<dyn AsFd>, what: EventFlags| {
+        let tried = move |source: &Rc<Source>, what: EventFlags| {
             if let Some(inner) = weak.upgrade() {
                 Self(inner).tried(source, what);
             }
         };
         let base = self.0.base();
         let event = Event::source_on(CALL, &base, source, EventFlags::WRITE, tried)?;
-        event.add(self.0.write_timeout.get())?;
+        event.add(self.0.settings.write_timeout.get())?;
         Ok(event)
     }
 
-    /// An attempt has come to its end.
-    fn tried(&self, source: &Rc<dyn AsFd>, what: EventFlags) {
-        let Some(dial) = self.0.dial.take() else {
+    /// An attempt has ended.
+    fn tried(&self, source: &Rc<Source>, what: EventFlags) {
+        let Some(dial) = self.take_dial() else {
             return;
         };
         let error = if what.contains(EventFlags::WRITE) {
-            SockRef::from(source).take_error().unwrap_or_else(Some)
+            SockRef::from(&**source).take_error().unwrap_or_else(Some)
         } else {
             Some(io::Error::from_raw_os_error(libc::ETIMEDOUT))
         };
@@ -258,8 +263,8 @@ impl EventBufferEvent {
     }
 }
 
-/// Has a socket forget the address that it did not get through to; otherwise the system
-/// refuses the next one.
+/// Makes a socket forget the address that it could not reach; otherwise the system refuses the
+/// next one.
 fn forget_attempt(socket: BorrowedFd<'_>) {
     let nowhere = libc::sockaddr {
         sa_family: libc::AF_UNSPEC as libc::sa_family_t,

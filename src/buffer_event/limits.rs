@@ -6,7 +6,8 @@
 //! of its own; see [`EventBufferEvent::set_watermark`].
 use std::time::Duration;
 
-use super::{EventBufferEvent, Kind, check_direction};
+use super::carrier::Kind;
+use super::{EventBufferEvent, check_direction};
 use crate::error::{Error, Result};
 use crate::flags::EventFlags;
 use crate::native::RateBucket;
@@ -127,7 +128,7 @@ impl EventBufferEvent {
             return Err(Error::argument(CALL, reason));
         }
         // libevent counts the room that is left in these types.
-        let most = match self.0.kind {
+        let most = match self.0.kind() {
             #[cfg(feature = "openssl")]
             Kind::Tls | Kind::TlsFilter => i32::MAX as usize,
             _ => isize::MAX as usize,
@@ -135,7 +136,7 @@ impl EventBufferEvent {
         let (low, high) = (low.min(most), high.min(most));
         self.with(CALL, |view| view.set_watermark(events, low, high))?;
         if high != 0 && events.contains(EventFlags::READ) {
-            self.0.scheduled.set(true); // from now on libevent queues it when the mark is met
+            self.0.deferred.possible.set(true); // libevent queues it when the mark is met
         }
         Ok(())
     }
@@ -177,6 +178,7 @@ impl EventBufferEvent {
         const CALL: &str = "EventBufferEvent::setTimeouts";
         self.with(CALL, |view| view.set_timeouts(CALL, read, write))??;
         self.0
+            .settings
             .write_timeout
             .set(write.filter(|time| !time.is_zero()));
         Ok(())
@@ -236,7 +238,7 @@ impl EventBufferEvent {
     pub fn set_priority(&self, priority: i32) -> Result<()> {
         const CALL: &str = "EventBufferEvent::setPriority";
         let view = self.0.usable(CALL)?;
-        if self.0.kind != Kind::Socket {
+        if self.0.kind() != Kind::Socket {
             return Err(Error::State {
                 call: CALL,
                 reason: "only a buffer event on a socket of its own has a priority",
@@ -248,7 +250,7 @@ impl EventBufferEvent {
             let reason = format!("priority {priority} of {n}; call EventBase::priority_init first");
             return Err(Error::argument(CALL, reason));
         }
-        if self.0.scheduled.get() {
+        if self.0.deferred.possible.get() {
             return Err(Error::State {
                 call: CALL,
                 reason: "a callback may wait in the queue; set the priority right after making it",
@@ -257,7 +259,7 @@ impl EventBufferEvent {
         let set = view.set_priority(CALL, priority);
         base.note_priority(priority);
         set?;
-        self.0.priority.set(Some(priority));
+        self.0.settings.priority.set(Some(priority));
         Ok(())
     }
 
@@ -287,7 +289,7 @@ impl EventBufferEvent {
     pub fn set_rate_limit(&self, limit: Option<RateLimit>) -> Result<()> {
         const CALL: &str = "EventBufferEvent::setRateLimit";
         self.0.usable(CALL)?;
-        if self.0.kind != Kind::Socket {
+        if self.0.kind() != Kind::Socket {
             return Err(Error::State {
                 call: CALL,
                 reason: "only a buffer event on a socket of its own can be limited",
@@ -295,7 +297,7 @@ impl EventBufferEvent {
         }
         let bucket = limit.map(|limit| limit.bucket(CALL)).transpose()?;
         self.with(CALL, |view| view.set_rate_limit(CALL, bucket.as_ref()))??;
-        drop(self.0.bucket.replace(bucket));
+        drop(self.0.settings.bucket.replace(bucket));
         Ok(())
     }
 }

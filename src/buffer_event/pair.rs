@@ -1,27 +1,28 @@
 //! Two buffer events that are each other's peer.
 //!
-//! Owns, lends to C: nothing of its own. Runs user code: nothing; the callbacks of a pair
-//! are always deferred.
+//! Owns nothing, lends C nothing. Runs no user code: the callbacks of a pair are always deferred.
 #![allow(unsafe_code)]
 
-use super::{EventBufferEvent, Kind, Native, check_options};
+use std::rc::Rc;
+
+use super::carrier::Carrier;
+use super::{EventBufferEvent, check_options};
 use crate::EventBase;
 use crate::error::Result;
 use crate::flags::BufferEventOptions;
-use crate::native::bufferevent::{BufferEventPlace, OwnedBufferEvent};
+use crate::native::bufferevent::OwnedBufferEvent;
 
 impl EventBufferEvent {
-    /// Makes two that are connected with each other, without descriptors: what one writes,
-    /// the other reads.
+    /// Makes two buffer events, without descriptors, that are connected to each other: what one
+    /// writes, the other reads.
     ///
-    /// `WRITE` is enabled on both, `READ` on none; what is written waits until the other
-    /// reads. Callbacks are always deferred. Freeing one half does not tell the other, to
-    /// which it is as a peer that is silent for ever: call
-    /// [`flush`](Self::flush)`(Event::WRITE, FlushMode::Finished)` before, which tells it
-    /// `READING | EOF`.
+    /// `WRITE` is enabled on both, `READ` on neither; what is written waits until the other half
+    /// reads. Callbacks are always deferred. Freeing one half reports nothing to the other. Call
+    /// [`flush`](Self::flush)`(Event::WRITE, FlushMode::Finished)` first: it reports
+    /// `READING | EOF` there.
     ///
-    /// PHP: `EventBufferEvent::createPair`. libevent: `bufferevent_pair_new`. Unlike PHP's,
-    /// the halves do not keep themselves: each goes with its last handle.
+    /// PHP: `EventBufferEvent::createPair`, whose halves keep themselves alive; here each ends
+    /// with its last handle. libevent: `bufferevent_pair_new`.
     ///
     /// # Errors
     /// As [`new`](Self::new).
@@ -46,12 +47,10 @@ impl EventBufferEvent {
         let base = base.inner();
         base.usable(CALL)?;
         let for_c = check_options(CALL, options)?;
-        // SAFETY: `from_native` keeps `base` until `Inner::release`.
+        // SAFETY: each half keeps `base` until it has been freed.
         let (one, other) = unsafe { OwnedBufferEvent::pair(CALL, base.native(), for_c) }?;
-        let half = |owned| {
-            let place = BufferEventPlace::owned(owned);
-            Self::from_native(base, Native::new(place, Kind::Pair, options))
-        };
+        let halves = Rc::default();
+        let half = |owned| Self::made(base, owned, Carrier::Pair(Rc::clone(&halves)), options);
         Ok((half(one), half(other)))
     }
 }

@@ -15,12 +15,14 @@ mod verify;
 use std::cell::{Cell, RefCell};
 use std::ffi::c_ulong;
 use std::os::fd::AsFd;
+use std::rc::Rc;
 
-use super::inner::{Kind, Native};
-use super::{EventBufferEvent, check_options, prepare};
+use super::carrier::{Carrier, Under};
+use super::source::Source;
+use super::{EventBufferEvent, check_options};
 use crate::error::{Error, Result};
 use crate::flags::{BufferEventOptions, EventFlags, SslState};
-use crate::native::bufferevent::{BufferEventPlace, OwnedBufferEvent};
+use crate::native::bufferevent::OwnedBufferEvent;
 use crate::native::bufferevent_ssl;
 use crate::native::ssl::Session;
 use crate::{EventBase, EventSslContext, base, runtime};
@@ -138,7 +140,8 @@ impl EventBufferEvent {
     where
         S: AsFd + 'static,
     {
-        Self::make_tls(base, Some(Box::new(socket)), context, state, options)
+        let source = Source::non_blocking("EventBufferEvent::sslSocket", socket)?;
+        Self::make_tls(base, Some(source), context, state, options)
     }
 
     /// Makes a buffer event with TLS that has no descriptor yet, for
@@ -175,7 +178,7 @@ impl EventBufferEvent {
 
     fn make_tls(
         base: &EventBase,
-        source: Option<Box<dyn AsFd>>,
+        source: Option<Rc<Source>>,
         context: &EventSslContext,
         state: SslState,
         options: BufferEventOptions,
@@ -185,21 +188,18 @@ impl EventBufferEvent {
         base.usable(CALL)?;
         let for_c = check_options(CALL, options)?;
         let tls = Tls::new(CALL, context, state)?;
-        let fd = match &source {
-            Some(source) => prepare(CALL, &**source)?,
-            None => -1,
-        };
+        let fd = source.as_ref().map_or(-1, |source| source.fd());
         base.watchable(CALL, fd)?;
-        // SAFETY: `from_native` keeps `base`, `source` and `tls` until `Inner::release`.
+        // SAFETY: what is made keeps `base`, `source` and `tls` until libevent has let go of them.
         let owned = base.calling(|| unsafe {
             bufferevent_ssl::on_socket(CALL, base.native(), fd, &tls.session, state, for_c)
         })?;
-        let native = Native {
-            source,
-            tls: Some(tls),
-            ..Native::new(BufferEventPlace::owned(owned), Kind::Tls, options)
-        };
-        Ok(Self::from_native(base, native))
+        Ok(Self::made(
+            base,
+            owned,
+            Carrier::Tls { tls, source },
+            options,
+        ))
     }
 
     /// Makes a buffer event that speaks TLS through another one, `under`, which carries the
@@ -241,9 +241,8 @@ impl EventBufferEvent {
     ) -> Result<Self> {
         const CALL: &str = "EventBufferEvent::createSslFilter";
         let below = under.0.usable(CALL)?;
-        let reason = if under.0.is_taken() {
-            "a filter or an HTTP connection is on top of it already"
-        } else if under.0.runs_closures() {
+        under.0.may_be_covered(CALL)?;
+        let reason = if under.0.runs_closures() {
             "its bytes pass through closures, which would run inside OpenSSL; put the TLS filter \
              below them"
         } else {
@@ -256,16 +255,16 @@ impl EventBufferEvent {
         let base = under.0.base();
         let tls = Tls::new(CALL, context, state)?;
         let (native, session) = (base.native(), &tls.session);
-        // SAFETY: `from_native` keeps `base` and `tls` until `Inner::release`.
+        // SAFETY: what is made keeps `base` and `tls` until libevent has let go of them.
         let owned = base.calling(|| unsafe {
             bufferevent_ssl::on_bufferevent(CALL, native, below, session, state, for_c)
         })?;
-        let native = Native {
-            under: Some(under.clone()),
-            tls: Some(tls),
-            ..Native::new(BufferEventPlace::owned(owned), Kind::TlsFilter, options)
+        let under_it = Under::new(under);
+        let carrier = Carrier::TlsFilter {
+            tls,
+            under: under_it,
         };
-        let this = Self::from_native(&base, native);
+        let this = Self::made(&base, owned, carrier, options);
         under.0.run_later(EventFlags::WRITE); // begins the handshake
         Ok(this)
     }
@@ -273,6 +272,6 @@ impl EventBufferEvent {
     /// Runs `work` on the session; `None` without TLS.
     fn ssl<T>(&self, call: &'static str, work: impl FnOnce(&Tls) -> T) -> Result<Option<T>> {
         self.0.usable(call)?;
-        Ok(self.0.tls.borrow().as_ref().map(work))
+        Ok(self.0.tls().as_deref().map(work))
     }
 }

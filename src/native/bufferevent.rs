@@ -134,7 +134,7 @@ impl OwnedBufferEvent {
         raw
     }
 
-    fn view(&self) -> BufferEventView<'_> {
+    pub(crate) fn view(&self) -> BufferEventView<'_> {
         BufferEventView {
             raw: self.raw,
             _bufferevent: PhantomData,
@@ -156,6 +156,14 @@ impl OwnedBufferEvent {
         self.view().set_timeouts("", None, None).ok();
         // SAFETY: `self` has a count. Disabling runs no callback.
         unsafe { ffi::bufferevent_disable(self.raw.as_ptr(), BOTH.bits()) };
+    }
+
+    /// Has it send what waits, and do nothing else: the write callback runs when all is sent, the
+    /// event callback when nothing could be sent for `wait`.
+    pub(crate) fn send_all(&self, wait: Duration) {
+        self.view().set_watermark(EventFlags::WRITE, 0, 0);
+        self.view().disable("", EventFlags::READ).ok();
+        self.view().set_timeouts("", None, Some(wait)).ok();
     }
 
     /// Takes its descriptor away. While it connects, disabling leaves an event in the backend,
@@ -290,6 +298,41 @@ impl<'a> BufferEventView<'a> {
         unsafe { output(self.raw, access, call) }
     }
 
+    /// The callbacks that libevent itself has set, as for a filter on top.
+    pub(crate) fn foreign_callbacks(&self) -> ForeignCallbacks {
+        let mut callbacks = ForeignCallbacks {
+            read: None,
+            write: None,
+            event: None,
+            arg: ptr::null_mut(),
+        };
+        let ForeignCallbacks {
+            read,
+            write,
+            event,
+            arg,
+        } = &mut callbacks;
+        // SAFETY: `new`'s caller keeps the bufferevent; the rest are locals.
+        unsafe { ffi::bufferevent_getcb(self.raw(), read, write, event, arg) };
+        callbacks
+    }
+
+    /// Sets callbacks with an argument other than the class's own.
+    ///
+    /// # Safety
+    /// The entries take their argument for a lent `R`, and `lent` is dropped after others are
+    /// set, or the bufferevent is freed.
+    pub(crate) unsafe fn set_callbacks<R>(
+        &self,
+        read: Option<DataEntry>,
+        write: Option<DataEntry>,
+        event: Option<EventEntry>,
+        lent: &Lent<R>,
+    ) {
+        // SAFETY: `new`'s caller keeps the bufferevent; the rest is what `# Safety` asks.
+        unsafe { ffi::bufferevent_setcb(self.raw(), read, write, event, lent.arg()) };
+    }
+
     /// The descriptor; a filter has that of what is under it.
     pub(crate) fn fd(&self) -> Option<RawFd> {
         // SAFETY: `new`'s caller keeps the bufferevent.
@@ -420,6 +463,50 @@ impl<'a> BufferEventView<'a> {
         Errno::set_raw(errno);
         // SAFETY: `new`'s caller keeps the bufferevent; deferred, no callback runs in here.
         unsafe { ffi::bufferevent_trigger_event(self.raw(), what.bits(), DEFERRED) };
+    }
+}
+
+/// Callbacks of libevent's own, with their argument.
+#[derive(Debug)]
+pub(crate) struct ForeignCallbacks {
+    read: ffi::bufferevent_data_cb,
+    write: ffi::bufferevent_data_cb,
+    event: ffi::bufferevent_event_cb,
+    arg: *mut c_void,
+}
+
+impl ForeignCallbacks {
+    /// Whether the one for events is `entry`.
+    pub(crate) fn is_event(&self, entry: EventEntry) -> bool {
+        self.event
+            .is_some_and(|event| ptr::fn_addr_eq(event, entry))
+    }
+
+    /// # Safety
+    /// libevent calls back with `bev`, and what it set the callbacks for lives.
+    pub(crate) unsafe fn read(&self, bev: *mut ffi::bufferevent) {
+        if let Some(read) = self.read {
+            // SAFETY: libevent would call it with the same, and its object lives.
+            unsafe { read(bev, self.arg) };
+        }
+    }
+
+    /// # Safety
+    /// As for [`read`](Self::read).
+    pub(crate) unsafe fn write(&self, bev: *mut ffi::bufferevent) {
+        if let Some(write) = self.write {
+            // SAFETY: libevent would call it with the same, and its object lives.
+            unsafe { write(bev, self.arg) };
+        }
+    }
+
+    /// # Safety
+    /// As for [`read`](Self::read).
+    pub(crate) unsafe fn event(&self, bev: *mut ffi::bufferevent, what: c_short) {
+        if let Some(event) = self.event {
+            // SAFETY: libevent would call it with the same, and its object lives.
+            unsafe { event(bev, what, self.arg) };
+        }
     }
 }
 

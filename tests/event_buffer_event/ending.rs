@@ -262,7 +262,7 @@ fn misuse_leaves_no_word_on_stderr() {
         unconnected.write("x").unwrap();
         unconnected.free();
         bev.close().unwrap();
-        bev.enable(BOTH).unwrap();
+        bev.enable(BOTH).unwrap_err();
         bev.free();
         assert_eq!(run(&base), LoopEnd::NoEvents);
     });

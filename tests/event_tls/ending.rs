@@ -107,7 +107,7 @@ fn close_in_a_callback_sends_close_notify() {
     assert_eq!(seen.of("server"), [CONNECTED, crate::peers::EOF]);
     assert_eq!(client.fd(), None);
     assert!(client.connect("127.0.0.1:1").is_err());
-    client.enable(Event::READ).unwrap();
+    client.enable(Event::READ).unwrap_err();
     client.write("to nobody").unwrap();
     poll(&base);
 }

@@ -3,7 +3,8 @@
 //! Owns, lends to C: nothing. Runs no user code.
 #![allow(unsafe_code)]
 
-use super::super::inner::{Inner, Kind};
+use super::super::Inner;
+use super::super::carrier::Kind;
 use super::Tls;
 use super::close::Closing;
 use crate::flags::{BufferEventFlags, EventFlags};
@@ -24,14 +25,14 @@ impl Inner {
     /// Notes OpenSSL's errors, and returns what to report to the event callback: `None` when it
     /// was reported before.
     pub(crate) fn translate(&self, what: BufferEventFlags) -> Option<BufferEventFlags> {
-        let (Some(tls), Ok(view)) = (&*self.tls.borrow(), self.usable("")) else {
+        let (Some(tls), Ok(view)) = (self.tls(), self.usable("")) else {
             return Some(what);
         };
         let mut what = what;
         if what.contains(BufferEventFlags::ERROR) && tls.collect(view.tls()) {
             what = what.difference(BufferEventFlags::ERROR) | BufferEventFlags::EOF;
         }
-        if self.kind == Kind::TlsFilter {
+        if self.kind() == Kind::TlsFilter {
             if what == BufferEventFlags::EOF && !tls.session.was_established() {
                 what = BufferEventFlags::ERROR; // however an end may be afterwards
             }
@@ -62,12 +63,13 @@ impl Inner {
         }
         if let Ok(view) = self.usable("") {
             view.disable("", ended).ok(); // it only takes events out of the backend
+            drop(self.pause.end());
         }
     }
 
     /// Resumes writing after the peer's `close_notify`: libevent stops both directions there.
     pub(crate) fn write_on(&self, what: BufferEventFlags) {
-        if self.tls.borrow().is_some() {
+        if self.tls().is_some() {
             self.disable_ended(what);
         }
         let half = BufferEventFlags::READING | BufferEventFlags::EOF;
@@ -75,7 +77,7 @@ impl Inner {
             return;
         };
         let peer_ended = |tls: &Tls| tls.session.received_close_notify();
-        if !self.tls.borrow().as_ref().is_some_and(peer_ended) {
+        if !self.tls().as_deref().is_some_and(peer_ended) {
             return;
         }
         let waits = view.output(Access::Output, "").length() > 0;
@@ -89,14 +91,10 @@ impl Inner {
     /// reaches its high watermark, and the socket does not become readable for them.
     pub(in super::super) fn take_pending(&self) {
         let has_pending = |tls: &Tls| tls.session.as_ref().pending() > 0;
-        let waits = self
-            .tls
-            .try_borrow()
-            .is_ok_and(|tls| tls.as_ref().is_some_and(has_pending));
-        if self.kind == Kind::Tls
-            && waits
-            && let Ok(view) = self.usable("")
-        {
+        let waits = self.carrier.try_borrow().is_ok_and(|carrier| {
+            carrier.kind() == Kind::Tls && carrier.tls().is_some_and(has_pending)
+        });
+        if waits && let Ok(view) = self.usable("") {
             view.tls().read_soon();
         }
     }

@@ -79,9 +79,9 @@ impl EventBufferEvent {
     pub fn set_ssl_host(&self, host: &str) -> Result<()> {
         const CALL: &str = "EventBufferEvent::set_ssl_host";
         self.0.usable(CALL)?;
-        let mut tls = self.0.tls.borrow_mut();
+        let mut carrier = self.0.carrier.borrow_mut();
         let state = |reason| Err(Error::State { call: CALL, reason });
-        let Some(tls) = tls.as_mut() else {
+        let Some(tls) = carrier.tls_mut() else {
             return state("it speaks no TLS");
         };
         let Role::Client(named) = &tls.role else {
@@ -98,7 +98,7 @@ impl EventBufferEvent {
     /// Names the host that is being connected to, unless the user has named one.
     pub(in super::super) fn name_host(&self, host: &str) -> Result<()> {
         let is_unnamed = |tls: &Tls| tls.role.is_unnamed_client();
-        if self.0.tls.borrow().as_ref().is_some_and(is_unnamed) {
+        if self.0.tls().as_deref().is_some_and(is_unnamed) {
             self.set_ssl_host(host)?;
         }
         Ok(())

@@ -1,0 +1,97 @@
+//! The rest between two turns of a read callback that leaves the input full.
+//!
+//! libevent calls a read callback that leaves the read high mark met again and again, in one
+//! turn: the loop would not come back, nor call anything else. It does not while `READ` is
+//! disabled. So we disable it in C, and an event of ours enables it in the next turn.
+//!
+//! Owns: that event, made when it is first needed. Lends C nothing of its own.
+//! Runs user code: closures of a filter, when the event has it read again.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::EventBufferEvent;
+use super::carrier::Kind;
+use crate::Event;
+use crate::error::Result;
+use crate::flags::{EventFlags, FlushMode};
+use crate::native::evbuffer::Access;
+
+/// Whether `READ` is disabled in C though it is enabled for the user.
+#[derive(Default)]
+pub(super) struct Pause {
+    event: RefCell<Option<Event>>,
+    is_on: Cell<bool>,
+}
+
+impl Pause {
+    pub(super) fn is_on(&self) -> bool {
+        self.is_on.get()
+    }
+
+    /// Gives `READ` back to C's flag; gives back the event, to be dropped when nothing is
+    /// borrowed.
+    #[must_use]
+    pub(super) fn end(&self) -> Option<Event> {
+        self.is_on.set(false);
+        self.event.take()
+    }
+}
+
+impl EventBufferEvent {
+    /// After a read callback: has it rest until the next turn if the input is still full.
+    pub(super) fn pause_if_full(&self) {
+        const CALL: &str = "EventBufferEvent::read";
+        let Ok(view) = self.0.usable(CALL) else {
+            return;
+        };
+        let high = view.read_high_mark();
+        let is_full = high > 0 && view.input(Access::Input, CALL).length() >= high;
+        if !is_full || !view.enabled().contains(EventFlags::READ) || self.0.kind() == Kind::View {
+            return;
+        }
+        if self.read_again_later(CALL).is_ok() {
+            self.0.pause.is_on.set(true);
+            view.disable(CALL, EventFlags::READ).ok();
+        } // else libevent goes on in this turn
+    }
+
+    fn read_again_later(&self, call: &'static str) -> Result<()> {
+        let present = self.0.pause.event.borrow().clone();
+        let event = match present {
+            Some(event) => event,
+            None => {
+                let weak = Rc::downgrade(&self.0);
+                let event = Event::timer_on(call, &self.0.base(), move |_event| {
+                    if let Some(inner) = weak.upgrade() {
+                        Self(inner).go_on_reading();
+                    }
+                })?;
+                self.0.pause.event.replace(Some(event.clone()));
+                event
+            }
+        };
+        event.add(Some(Duration::ZERO))
+    }
+
+    /// The next turn: reads again, and calls back if the input is full even so.
+    fn go_on_reading(&self) {
+        const CALL: &str = "EventBufferEvent::read";
+        if !self.0.pause.is_on.replace(false) {
+            return;
+        }
+        self.with(CALL, |view| view.enable(CALL, EventFlags::READ).ok())
+            .ok();
+        if self.0.kind() == Kind::Filter {
+            self.push(CALL, EventFlags::READ, FlushMode::Normal).ok();
+        }
+        let Ok(view) = self.0.usable(CALL) else {
+            return;
+        };
+        let high = view.read_high_mark();
+        if high > 0 && view.input(Access::Input, CALL).length() >= high {
+            self.0.run_later(EventFlags::READ);
+        }
+    }
+}

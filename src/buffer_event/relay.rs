@@ -1,0 +1,115 @@
+//! The callbacks that a filter of libevent's has on the buffer event under it.
+//!
+//! Ours stand in their place and call them. libevent unlinks a filter that was freed when its
+//! last frame ends, or a deferred callback of it has run: later than we put another filter in
+//! its place. It would take the callbacks away then if they were those of a filter.
+//!
+//! Owns: nothing. Lends C one weak count of [`Relay`], until the filter is freed.
+//! Runs user code: what libevent's callbacks run.
+#![allow(unsafe_code)]
+
+use std::ffi::{c_short, c_void};
+use std::rc::{Rc, Weak};
+
+use super::EventBufferEvent;
+use super::carrier::Kind;
+use super::inner::Inner;
+use crate::ffi;
+use crate::flags::EventFlags;
+use crate::native::bufferevent::ForeignCallbacks;
+use crate::runtime::{Lent, upgrade};
+
+/// What the callbacks of the buffer event under a filter lead to.
+pub(super) struct Relay {
+    callbacks: ForeignCallbacks, // those of libevent's filter
+    top: Weak<Inner>,
+    under: Weak<Inner>,
+}
+
+impl Inner {
+    /// Puts our callbacks in the place of those that libevent's filter has set on what is under
+    /// it: when the filter is made, and when a TLS handshake is over, which sets them anew.
+    pub(super) fn relay_callbacks(self: &Rc<Self>) {
+        let Some(under) = self.under() else { return };
+        let Some(view) = under.0.place.view() else {
+            return;
+        };
+        let callbacks = view.foreign_callbacks();
+        if callbacks.is_event(on_under_event) {
+            return;
+        }
+        let relay = Rc::new(Relay {
+            callbacks,
+            top: Rc::downgrade(self),
+            under: Rc::downgrade(&under.0),
+        });
+        let lent = Lent::new(&relay);
+        // SAFETY: the entry points take their argument for a `Relay`, which is lent until the
+        // filter ends, and that of before until here: in both places other callbacks are set
+        // first.
+        unsafe {
+            view.set_callbacks(
+                Some(on_under_read),
+                Some(on_under_write),
+                Some(on_under_event),
+                &lent,
+            );
+        }
+        let mut carrier = self.carrier.borrow_mut();
+        if let Some(under) = carrier.under_mut() {
+            under.relay = Some((relay, lent));
+        }
+    }
+}
+
+impl Relay {
+    /// After the read callback. A filter that does not read stops what is under it; the end of a
+    /// filter that was freed before starts it again. (TLS reads for its handshake, too.)
+    fn settle(&self) {
+        if let Some(top) = self.top.upgrade()
+            && top.kind() == Kind::Filter
+            && let Ok(view) = top.usable("")
+            && !view.enabled().contains(EventFlags::READ)
+        {
+            view.disable("", EventFlags::READ).ok();
+        }
+        if let Some(under) = self.under.upgrade() {
+            EventBufferEvent(under).pause_if_full();
+        }
+    }
+}
+
+/// # Safety
+/// Registered only by [`Inner::relay_callbacks`], with a lent [`Relay`].
+unsafe extern "C" fn on_under_read(bev: *mut ffi::bufferevent, arg: *mut c_void) {
+    // SAFETY: `arg` is lent for `Relay` until the filter has been freed, and other callbacks
+    // are set.
+    let Some(relay) = (unsafe { upgrade::<Relay>(arg) }) else {
+        return;
+    };
+    // SAFETY: libevent called with `bev`, and its filter lives until a turn after it was freed.
+    unsafe { relay.callbacks.read(bev) };
+    relay.settle();
+}
+
+/// # Safety
+/// Registered only by [`Inner::relay_callbacks`], with a lent [`Relay`].
+unsafe extern "C" fn on_under_write(bev: *mut ffi::bufferevent, arg: *mut c_void) {
+    // SAFETY: as for `on_under_read`, `arg` is lent for `Relay` until other callbacks are set.
+    let Some(relay) = (unsafe { upgrade::<Relay>(arg) }) else {
+        return;
+    };
+    // SAFETY: libevent called with `bev`, and its filter lives until a turn after it was freed.
+    unsafe { relay.callbacks.write(bev) };
+}
+
+/// # Safety
+/// Registered only by [`Inner::relay_callbacks`], with a lent [`Relay`].
+unsafe extern "C" fn on_under_event(bev: *mut ffi::bufferevent, what: c_short, arg: *mut c_void) {
+    // SAFETY: as for `on_under_read`, `arg` is lent for `Relay` until other callbacks are set.
+    let Some(relay) = (unsafe { upgrade::<Relay>(arg) }) else {
+        return;
+    };
+    // SAFETY: libevent called with `bev`, and its filter lives until a turn after it was freed.
+    unsafe { relay.callbacks.event(bev, what) };
+}
