@@ -56,8 +56,9 @@ impl EventBuffer {
     /// PHP: `EventBuffer::unfreeze`. libevent: `evbuffer_unfreeze`.
     ///
     /// # Errors
-    /// For a lent buffer [`Error::Freed`] and [`Error::Forked`]; [`Error::State`] for those
-    /// of an HTTP connection's buffer event.
+    /// [`Error::State`] for the buffers of an HTTP connection's buffer event, and with TLS for
+    /// the front of the output and the end of the input; for a lent buffer [`Error::Freed`] and
+    /// [`Error::Forked`].
     ///
     /// # Examples
     /// ```
@@ -72,7 +73,7 @@ impl EventBuffer {
     pub fn unfreeze(&self, at_front: bool) -> Result<()> {
         self.look("EventBuffer::unfreeze", |view| {
             let end = end(at_front);
-            if view.is_read_only() {
+            if view.is_closed(end) {
                 return Err(view.frozen(end));
             }
             view.set_frozen(end, false);

@@ -210,11 +210,15 @@ impl Inner {
 impl Lender for Inner {
     fn view(&self, call: &'static str, side: Side) -> Result<BufferView<'_>> {
         let view = self.usable(call)?;
-        Ok(match (side, self.kind()) {
-            (Side::Input, Kind::View) => view.input(Access::ReadOnly, call),
-            (Side::Output, Kind::View) => view.output(Access::ReadOnly, call),
-            (Side::Input, _) => view.input(Access::Input, call),
-            (Side::Output, _) => view.output(Access::Output, call),
+        let (input, output) = match self.kind() {
+            Kind::View => (Access::ReadOnly, Access::ReadOnly),
+            #[cfg(feature = "openssl")]
+            Kind::Tls | Kind::TlsFilter => (Access::TlsInput, Access::TlsOutput),
+            _ => (Access::Input, Access::Output),
+        };
+        Ok(match side {
+            Side::Input => view.input(input, call),
+            Side::Output => view.output(output, call),
         })
     }
 

@@ -61,6 +61,11 @@ pub(crate) enum Access {
     Input,
     /// The output of a buffer event, from which libevent takes.
     Output,
+    /// As `Input`, with TLS: libevent does not freeze the end, but nobody else may add.
+    TlsInput,
+    /// As `Output`, with TLS: libevent does not freeze the front, of which it has given OpenSSL
+    /// a part that must not go away.
+    TlsOutput,
     /// Lent to be looked at.
     ReadOnly,
 }
@@ -142,8 +147,14 @@ impl<'a> BufferView<'a> {
         self.raw.as_ptr()
     }
 
-    pub(crate) fn is_read_only(&self) -> bool {
-        self.access == Access::ReadOnly
+    /// Whether nobody but libevent may ever use the end.
+    pub(crate) fn is_closed(&self, end: End) -> bool {
+        match self.access {
+            Access::ReadOnly => true,
+            Access::TlsInput => end == End::Back,
+            Access::TlsOutput => end == End::Front,
+            Access::Own | Access::Lent | Access::Input | Access::Output => false,
+        }
     }
 
     fn is_lent(&self) -> bool {
@@ -176,13 +187,13 @@ impl<'a> BufferView<'a> {
             (_, Access::ReadOnly) => {
                 "the buffer belongs to an HTTP connection, and can only be looked at"
             }
-            (End::Front, Access::Output) => {
+            (End::Front, Access::Output | Access::TlsOutput) => {
                 "libevent takes the bytes from the front of this buffer; add to its end"
             }
-            (End::Back, Access::Input) => {
+            (End::Back, Access::Input | Access::TlsInput) => {
                 "libevent adds the bytes at the end of this buffer; take from its front"
             }
-            (End::Back, Access::Output) => {
+            (End::Back, Access::Output | Access::TlsOutput) => {
                 "nothing can be written any more: ssl_shutdown has told the peer the end"
             }
             (End::Front, _) => "the front of the buffer is frozen; call unfreeze(true) first",
@@ -196,13 +207,7 @@ impl<'a> BufferView<'a> {
 
     /// Refuses a frozen end. libevent does not tell whether the front of an empty buffer is.
     pub(crate) fn unfrozen(&self, end: End) -> Result<()> {
-        // libevent freezes the far ends of a buffer event only on sockets and pairs; with TLS it
-        // has given OpenSSL a part of the output, which must not go away.
-        let far_end = matches!(
-            (end, self.access),
-            (End::Back, Access::Input) | (End::Front, Access::Output)
-        );
-        if far_end || self.is_read_only() {
+        if self.is_closed(end) {
             return Err(self.frozen(end));
         }
         let rc = match end {
