@@ -76,8 +76,8 @@ impl EventBuffer {
     /// use std::fs::File;
     ///
     /// let buffer = EventBuffer::new()?;
-    /// buffer.add_file(File::open("Cargo.toml")?, 0, Some(9))?;
-    /// assert_eq!(buffer.substr(0, None)?, b"[package]");
+    /// buffer.add_file(File::open("README.md")?, 0, Some(11))?;
+    /// assert_eq!(buffer.substr(0, None)?, b"# php-event");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[doc(

@@ -70,6 +70,7 @@ fn http_client_prints_an_answer_or_why_there_is_none() {
     assert!(printed.ends_with("\n\n1\n2\n3\n\n"), "{printed}");
     assert!(get("/nowhere").1.starts_with("404\n"));
     drop(server.process);
-    let nobody = (false, String::new(), "no connection could be made\n".into());
+    let cause = "no connection could be made: connection refused\n";
+    let nobody = (false, String::new(), cause.into());
     assert_eq!(outcome("http_client", &[host, port, "/"]), nobody);
 }
