@@ -14,7 +14,7 @@ use std::rc::Rc;
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-pub(crate) use inner::{Added, Inherited, Inner, Orphan, Remains, SignalEvent};
+pub(crate) use inner::{Added, Inherited, Inner, Remains, SignalEvent};
 pub use run::LoopEnd;
 
 use crate::error::{Error, Result};

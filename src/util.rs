@@ -12,8 +12,10 @@ use nix::errno::Errno;
 use crate::address::SocketName;
 use crate::error::{Error, Result};
 use crate::flags::{SocketLevel, SocketOption};
+use crate::native::evutil;
+#[cfg(feature = "openssl")]
+use crate::native::random;
 use crate::native::socket::{OptionValue, set_option};
-use crate::native::{evutil, random};
 use crate::stream::Stream;
 use crate::{base, ffi};
 

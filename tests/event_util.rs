@@ -395,7 +395,7 @@ impl AsFd for Counting {
 #[test]
 fn each_function_asks_a_socket_for_its_descriptor_once() {
     let socket = Counting(TcpListener::bind("127.0.0.1:0").unwrap(), Cell::new(0));
-    EventUtil::get_socket_fd(&socket);
+    assert_eq!(EventUtil::get_socket_fd(&socket), socket.0.as_raw_fd());
     assert_eq!(socket.1.take(), 1);
     EventUtil::get_socket_name(&socket).unwrap();
     assert_eq!(socket.1.take(), 1);

@@ -14,6 +14,7 @@ use std::{fmt, mem, ptr};
 
 use super::Handle;
 use crate::error::{Error, Result};
+#[cfg(any(test, feature = "openssl"))]
 use crate::ffi;
 use crate::flags::LoopFlags;
 use crate::native::OwnedBase;
@@ -60,6 +61,7 @@ impl Inner {
         &self.native
     }
 
+    #[cfg(any(test, feature = "openssl"))]
     pub(crate) fn raw(&self) -> *mut ffi::event_base {
         self.native.raw()
     }
@@ -311,8 +313,6 @@ pub(crate) trait Remains {
     /// Frees it, in the process that its base belongs to.
     fn free(self: Box<Self>, base: &Inner);
 }
-
-pub(crate) use Remains as Orphan;
 
 /// A signal event that is added to a base.
 pub(crate) struct Added {

@@ -3,6 +3,7 @@
 //! Owns: the socket, the TLS session, the closures of a filter, a handle of what is under it.
 //! Lends C: nothing here. Runs no user code.
 
+#[cfg(feature = "openssl")]
 use std::cell::Ref;
 use std::rc::Rc;
 

@@ -84,7 +84,7 @@ impl connection::Inner {
         base.usable(call)?;
         let target = Target::checked(call, base, dns, address, port)?;
         let client = ClientConnection::new(target);
-        let inner = Rc::new(Self::new(base, End::Client(Box::new(client))));
+        let inner = Rc::new(Self::new(base, End::Client(client)));
         if let Some(client) = inner.client() {
             client.notes.prepare(call, &inner)?;
             let weak = Rc::downgrade(&inner);

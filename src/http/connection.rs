@@ -74,7 +74,7 @@ pub(crate) enum End {
     /// A server's. Only this end knows an `evhttp_connection`.
     Server(ServerConnection),
     /// A client's.
-    Client(Box<client::ClientConnection>),
+    Client(client::ClientConnection),
 }
 
 /// The error of a call on a connection that has ended.

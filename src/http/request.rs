@@ -49,10 +49,6 @@ pub(crate) struct Inner {
 }
 
 /// Whose request it is. Every method of the class calls the one of the role that has its name.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "one for each request, in an `Rc`"
-)]
 pub(crate) enum Role {
     /// One that a server was sent. Only this role knows an `evhttp_request`.
     Server(ServerRequest),

@@ -51,6 +51,10 @@ pub(crate) enum End {
 }
 
 /// Whose the buffer is.
+#[cfg_attr(
+    not(feature = "openssl"),
+    expect(dead_code, reason = "only TLS has two of them")
+)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Access {
     /// Ours: no callback hangs on it.
@@ -464,6 +468,7 @@ impl<'a> BufferView<'a> {
     /// Writes the output of a buffer event to its socket, as far as that goes at once: what
     /// libevent itself does when the socket can be written. Runs no callback of the user's:
     /// taking from the output of a socket tells nobody.
+    #[cfg(feature = "openssl")]
     pub(crate) fn write_out(self, fd: BorrowedFd<'_>) {
         self.set_frozen(End::Front, false);
         // SAFETY: `new`'s caller keeps the buffer, and `fd` is borrowed, so it is open.
@@ -475,6 +480,7 @@ impl<'a> BufferView<'a> {
     ///
     /// # Safety
     /// `write` does nothing with this buffer, and runs no code of the user's.
+    #[cfg(feature = "openssl")]
     pub(crate) unsafe fn offer_all(self, write: impl FnOnce(&[u8]) -> bool) {
         let length = self.length();
         // SAFETY: `new`'s caller keeps the buffer; null without memory.
