@@ -285,7 +285,15 @@ impl Inner {
         entry::bufferevent("EventHttp", self.base.native())
     }
 
-    /// Has the connections that are accepted from now on speak TLS.
+    /// Whether the connections that are accepted from now on speak TLS.
+    pub(super) fn speaks_tls(&self) -> bool {
+        #[cfg(feature = "openssl")]
+        return self.context.get().is_some();
+        #[cfg(not(feature = "openssl"))]
+        false
+    }
+
+    /// Makes the connections that are accepted from now on speak TLS.
     #[cfg(feature = "openssl")]
     pub(super) fn speak_tls(&self, call: &'static str, context: &EventSslContext) -> Result<()> {
         context.accepting(call)?; // so that what is wrong shows here, not at each connection
@@ -317,16 +325,19 @@ impl Inner {
                 _ => 400,
             };
             page::send(request, code, None, Some(refusal.reason()));
+            end.replied();
             return None;
         }
         if !self.methods.get().contains(request.method()) {
             page::send(request, 501, None, None);
+            end.replied();
             return None;
         }
         let Some(route) = self.find_route(&request) else {
             let target = request.target().map(headers::text).unwrap_or_default();
             let text = format!("The server has nothing at {target}");
             page::send(request, 404, None, Some(&text));
+            end.replied();
             return None;
         };
         let request = request::Inner::of_server(place, self, &conn);

@@ -19,8 +19,13 @@
 //! - with a close callback, it reads in the second case too ([`ServerConnection::watch_for_close`]);
 //! - nobody consumes what is read meanwhile, so there is a bound ([`ServerConnection::begin`]);
 //! - the peer may be silent then ([`ServerConnection::allow_silence`]);
-//! - a peer that has shut down its writing side still gets a long reply
+//! - a peer that has shut down its writing side still gets its reply
 //!   ([`ServerConnection::replied`]).
+//!
+//! TLS reads differently: one read may bring a request and, from behind it, the end of the peer's
+//! writing side; and what libevent has read into OpenSSL does not make the socket readable again.
+//! So evhttp does not learn of that end while a request waits, and at the end of a reply libevent
+//! reads once without waiting for the socket ([`ServerConnection::complete`]).
 
 use std::cell::{Cell, RefCell};
 use std::mem;
@@ -36,7 +41,7 @@ use crate::error::{Error, Result};
 use crate::flags::EventFlags;
 use crate::native::bufferevent::OwnedBufferEvent;
 use crate::native::evbuffer::Access;
-use crate::native::evhttp_connection::{Adoption, ConnectionPlace, Scratch};
+use crate::native::evhttp_connection::{Adoption, ConnectionPlace, PeerEnd, Scratch};
 use crate::native::evhttp_request::RequestView;
 use crate::runtime::{Lent, generation};
 use crate::{EventBufferEvent, base, buffer_event, ffi};
@@ -54,6 +59,7 @@ pub(crate) struct ServerConnection {
     server: Weak<server::Inner>,
     generation: u32, // of the process that accepted it
     key: usize,      // what the server knows it by
+    speaks_tls: bool,
     place: ConnectionPlace<connection::Inner>,
     gate: RefCell<Gate>,
     scratch: Rc<RefCell<Scratch>>,
@@ -118,6 +124,7 @@ impl ServerConnection {
             server: Rc::downgrade(server),
             generation: generation(),
             key,
+            speaks_tls: server.speaks_tls(),
             place,
             gate: RefCell::new(Gate::new(limits)),
             scratch: Rc::clone(server.scratch()),
@@ -246,6 +253,7 @@ impl ServerConnection {
         if let Some(bev) = self.place.view() {
             bev.set_watermark(EventFlags::READ, 0, AHEAD_MAX);
         }
+        self.place.ignore_input(PeerEnd::Ignored);
         self.place.watch_reply(request);
     }
 
@@ -268,9 +276,7 @@ impl ServerConnection {
             return;
         }
         self.allow_silence();
-        // evhttp ends the process when libevent tells it of bytes now. It sets its callbacks
-        // anew with the reply.
-        self.place.ignore_input();
+        self.place.ignore_input(PeerEnd::Told);
         if let Some(bev) = self.place.view() {
             bev.enable(CALL, EventFlags::READ).ok();
         }
@@ -300,17 +306,17 @@ impl ServerConnection {
         }
     }
 
-    /// The reply is complete. The end of the peer's writing side must not cut off one that
-    /// leaves in several turns: reading is for the next request.
+    /// The reply is complete. The end of the peer's writing side must not cut it off, nor the
+    /// requests that came before that end.
     pub(super) fn replied(&self) {
         if !self.is_replying() {
             return; // written already
         }
-        if let Some(bev) = self.place.view()
-            && bev.output(Access::Output, CALL).length() > ONE_WRITE
-        {
-            bev.disable(CALL, EventFlags::READ).ok();
+        let Some(bev) = self.place.view() else { return };
+        if self.speaks_tls || bev.output(Access::Output, CALL).length() > ONE_WRITE {
+            bev.disable(CALL, EventFlags::READ).ok(); // a short reply leaves before the next read
         }
+        self.place.ignore_input(PeerEnd::Ignored);
     }
 
     /// The reply is written: evhttp frees the request, and collects the next one, which may have
@@ -322,7 +328,18 @@ impl ServerConnection {
             request.place.clear();
         }
         if let Some(bev) = self.place.view() {
+            if bev.input(Access::Input, CALL).length() > 0 {
+                // The end of the peer may be due in this turn, and would come before the
+                // requests that are here. evhttp enables reading again when this returns.
+                bev.disable(CALL, EventFlags::READ).ok();
+            }
             bev.set_watermark(EventFlags::READ, 0, 0);
+        }
+        #[cfg(feature = "openssl")]
+        if self.speaks_tls
+            && let Some(bev) = self.place.view()
+        {
+            bev.tls().read_soon();
         }
         self.apply_timeout();
         if let Some(server) = self.server.upgrade()

@@ -141,7 +141,8 @@ pub(crate) unsafe fn owning(
     session: Session,
     state: SslState,
 ) -> Result<OwnedBufferEvent> {
-    let options = BufferEventOptions::CLOSE_ON_FREE.bits();
+    let options = BufferEventOptions::CLOSE_ON_FREE | BufferEventOptions::DEFER_CALLBACKS;
+    let options = options.bits();
     let (session, state) = (session.into_raw(), state.to_c());
     // SAFETY: the caller keeps `base`. The session is libevent's from here on, which frees it
     // where it fails, too.

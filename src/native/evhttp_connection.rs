@@ -12,7 +12,7 @@
 #![allow(unsafe_code)]
 
 use std::cell::{Cell, RefCell};
-use std::ffi::{c_char, c_void};
+use std::ffi::{c_char, c_short, c_void};
 use std::fs::File;
 use std::net::Shutdown;
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -25,7 +25,7 @@ use super::evbuffer::{Access, ChangeEntry, End, OwnedBuffer};
 use super::evhttp_request::{CompleteEntry, RequestView};
 use super::evkeyvalq::bytes;
 use crate::ffi;
-use crate::flags::EventFlags;
+use crate::flags::{BufferEventFlags, EventFlags};
 use crate::runtime::Lent;
 
 /// The C function that evhttp calls before it frees a connection.
@@ -54,6 +54,13 @@ enum Stage {
     Adopted(NonNull<ffi::bufferevent>, NonNull<ffi::evhttp_connection>),
     /// evhttp has freed them, or is about to.
     Ended,
+}
+
+/// What evhttp learns of the end of a peer's writing side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PeerEnd {
+    Told,
+    Ignored,
 }
 
 /// What [`ConnectionPlace::adopt`] found.
@@ -104,8 +111,11 @@ impl<T> ConnectionPlace<T> {
         };
         // evhttp passes its connection to the callbacks that it sets on the bufferevent, and
         // takes them off before it frees the two.
-        let arg = self.view().map(|bev| callbacks(&bev).1);
-        let Some(conn) = arg.and_then(|arg| NonNull::new(arg.cast())) else {
+        let set = self.view().map(|bev| callbacks(&bev));
+        let Some(conn) = set.and_then(|set| {
+            EVENT.set(set.event);
+            NonNull::new(set.arg.cast())
+        }) else {
             // SAFETY: a bufferevent of evhttp's without its callbacks has been freed by it.
             unsafe { self.end() };
             return Adoption::HasEnded;
@@ -186,13 +196,21 @@ impl<T> ConnectionPlace<T> {
         }
     }
 
-    /// Takes libevent's callback for reading away, until evhttp sets its callbacks anew.
-    pub(crate) fn ignore_input(&self) {
-        let Some(bev) = self.view() else { return };
-        let (set, arg) = callbacks(&bev);
-        // SAFETY: the bufferevent lives until `end`; the callbacks and their argument are
-        // evhttp's own.
-        unsafe { ffi::bufferevent_setcb(bev.raw(), None, set.write, set.event, arg) };
+    /// Keeps what comes from evhttp, until evhttp sets its callbacks anew: it ends the process
+    /// when it learns of bytes while a request waits for its reply, and closes the connection
+    /// at the end of the peer's writing side. `end` says whether it learns of that end.
+    pub(crate) fn ignore_input(&self, end: PeerEnd) {
+        let Some(bev) = self.view().filter(|_| self.is_adopted()) else {
+            return;
+        };
+        let set = callbacks(&bev);
+        let event = match end {
+            PeerEnd::Told => EVENT.get(),
+            PeerEnd::Ignored => Some(on_event as _),
+        };
+        // SAFETY: the bufferevent lives until `end`. The callbacks and their argument are
+        // evhttp's own, and `on_event` takes what those take.
+        unsafe { ffi::bufferevent_setcb(bev.raw(), None, set.write, event, set.arg) };
     }
 
     /// Sends `close_notify`, if the connection speaks TLS.
@@ -283,15 +301,36 @@ impl Scratch {
     }
 }
 
+thread_local! {
+    // evhttp's callback for events, the same for all of its connections.
+    static EVENT: Cell<ffi::bufferevent_event_cb> = const { Cell::new(None) };
+}
+
+/// Tells evhttp of every event but the end of the peer's writing side.
+///
+/// # Safety
+/// Registered only by [`ConnectionPlace::ignore_input`], with evhttp's own argument.
+unsafe extern "C" fn on_event(bev: *mut ffi::bufferevent, what: c_short, arg: *mut c_void) {
+    const END: BufferEventFlags = BufferEventFlags::READING.union(BufferEventFlags::EOF);
+    if what == END.bits() {
+        return;
+    }
+    if let Some(event) = EVENT.get() {
+        // SAFETY: evhttp's own callback, with the arguments that libevent would pass to it.
+        unsafe { event(bev, what, arg) };
+    }
+}
+
 struct Callbacks {
     write: ffi::bufferevent_data_cb,
     event: ffi::bufferevent_event_cb,
+    arg: *mut c_void,
 }
 
-/// What evhttp has set on a bufferevent, and with which argument.
-fn callbacks(bev: &BufferEventView<'_>) -> (Callbacks, *mut c_void) {
+/// What is set on a bufferevent.
+fn callbacks(bev: &BufferEventView<'_>) -> Callbacks {
     let (mut write, mut event, mut arg) = (None, None, ptr::null_mut());
     // SAFETY: the view keeps the bufferevent; the others are locals.
     unsafe { ffi::bufferevent_getcb(bev.raw(), ptr::null_mut(), &mut write, &mut event, &mut arg) };
-    (Callbacks { write, event }, arg)
+    Callbacks { write, event, arg }
 }
