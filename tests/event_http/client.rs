@@ -3,6 +3,7 @@
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 
+use crate::transport::Transport;
 use test_support::LIMIT;
 
 /// What a server answered.
@@ -25,14 +26,21 @@ impl Answer {
 }
 
 /// A connection to a server, as bytes.
-pub(crate) struct Client(pub(crate) TcpStream);
+pub(crate) struct Client(pub(crate) TcpStream, SocketAddr);
 
 impl Client {
-    pub(crate) fn new(address: SocketAddr) -> Self {
+    pub(crate) fn new(over: Transport, address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).unwrap();
+        let from = stream.local_addr().unwrap();
+        let stream = over.client(stream);
         stream.set_read_timeout(Some(LIMIT / 2)).unwrap();
         stream.set_write_timeout(Some(LIMIT / 2)).unwrap();
-        Self(stream)
+        Self(stream, from)
+    }
+
+    /// Its address, as the server has it.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.1
     }
 
     pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) {

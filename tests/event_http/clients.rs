@@ -2,6 +2,7 @@
 
 use std::process::Command;
 
+use super::OVER;
 use crate::{Server, buffer, say};
 
 /// What a program says, and whether it is content.
@@ -20,17 +21,17 @@ fn run(server: &Server, program: &'static str, arguments: Vec<String>) -> (bool,
 }
 
 fn curl(server: &Server, arguments: &[&str], path: &str) -> (bool, String) {
-    let mut all: Vec<String> = ["--silent", "--show-error", "--max-time", "20"]
+    let mut all: Vec<String> = ["--silent", "--show-error", "--insecure", "--max-time", "20"]
         .map(String::from)
         .into();
     all.extend(arguments.iter().map(|argument| String::from(*argument)));
-    all.push(format!("http://{}{path}", server.address));
+    all.push(format!("{}://{}{path}", OVER.scheme(), server.address));
     run(server, "curl", all)
 }
 
 /// Answers `/chunks` in chunks, and everything else with what came.
 fn echo() -> Server {
-    let server = Server::with(|request| {
+    let server = Server::with(OVER, |request| {
         let method = request.get_command().unwrap();
         let body = request.get_input_buffer();
         request
@@ -104,11 +105,11 @@ fn curl_waits_for_the_100_and_sends_megabytes() {
 
 #[test]
 fn curl_reuses_its_connection() {
-    let server = Server::with(|request| {
+    let server = Server::with(OVER, |request| {
         let (_, port) = request.get_connection().unwrap().get_peer().unwrap();
         say(request, format!("{port}\n"));
     });
-    let second = format!("http://{}/second", server.address);
+    let second = format!("{}://{}/second", OVER.scheme(), server.address);
     let (well, ports) = curl(&server, &[&second], "/first");
     let ports: Vec<_> = ports.lines().collect();
     assert!(
@@ -120,12 +121,12 @@ fn curl_reuses_its_connection() {
 #[test]
 fn ab_has_all_its_requests_answered() {
     for keep_alive in [true, false] {
-        let server = Server::with(|request| say(request, "hello"));
+        let server = Server::with(OVER, |request| say(request, "hello"));
         let mut arguments = vec!["-q".to_owned(), "-n2000".to_owned(), "-c20".to_owned()];
         if keep_alive {
             arguments.push("-k".to_owned());
         }
-        arguments.push(format!("http://{}/", server.address));
+        arguments.push(format!("{}://{}/", OVER.scheme(), server.address));
         let (well, report) = run(&server, "ab", arguments);
         assert!(well, "{report}");
         let count = |name: &str| {

@@ -4,8 +4,9 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use super::OVER;
 use crate::{Client, Kept, Server, buffer, error, get, say, serve, until};
-use php_event::{EventBase, EventHttpConnection, EventHttpRequest, LoopEnd};
+use php_event::{Event, EventBase, EventHttpConnection, EventHttpRequest, LoopEnd};
 use test_support::{Bomb, Drops, limited, panic_of};
 
 const INPUT: php_event::HeaderSide = EventHttpRequest::INPUT_HEADER;
@@ -80,8 +81,8 @@ pub(crate) fn assert_freed(request: &EventHttpRequest) {
 
 /// A server that has kept one request, whose client still waits.
 fn kept_one() -> (Server, EventHttpRequest, Client) {
-    let (server, kept) = Server::keeping();
-    let mut client = Client::new(server.address);
+    let (server, kept) = Server::keeping(OVER);
+    let mut client = Client::new(OVER, server.address);
     client.send(get("/"));
     server.until(|| !kept.borrow().is_empty());
     let request = kept.borrow_mut().pop().unwrap();
@@ -216,7 +217,7 @@ fn a_close_callback_is_called_while_the_request_waits_whenever_it_was_set() {
     let gone = Rc::new(Cell::new(false));
     let (tell, kept) = (gone.clone(), Kept::default());
     let list = kept.clone();
-    let server = Server::with(move |request| {
+    let server = Server::with(OVER, move |request| {
         let tell = tell.clone();
         let connection = request.get_connection().unwrap();
         connection
@@ -224,7 +225,7 @@ fn a_close_callback_is_called_while_the_request_waits_whenever_it_was_set() {
             .unwrap();
         list.borrow_mut().push(request.clone());
     });
-    let mut client = Client::new(server.address);
+    let mut client = Client::new(OVER, server.address);
     client.send(get("/"));
     server.until(|| !kept.borrow().is_empty());
     assert!(!gone.get());
@@ -365,15 +366,15 @@ fn a_flood_behind_a_request_is_not_read_into_memory() {
 
 #[test]
 fn a_flood_of_requests_whose_answers_nobody_takes_is_not_read_into_memory() {
-    let server = Server::with(|request| say(request, "a".repeat(10_000)));
-    let client = Client::new(server.address);
+    let server = Server::with(OVER, |request| say(request, "a".repeat(10_000)));
+    let client = Client::new(OVER, server.address);
     assert!(flood(&server, client));
 }
 
 /// The bound of what is read ahead ends with the answer.
 #[test]
 fn a_long_body_comes_in_behind_an_answer_that_was_looked_out_or_streamed() {
-    let server = Server::with(|request| {
+    let server = Server::with(OVER, |request| {
         let connection = request.get_connection().unwrap();
         connection.set_close_callback(|_| {}).unwrap();
         let length = request.get_input_buffer().length();
@@ -386,7 +387,7 @@ fn a_long_body_comes_in_behind_an_answer_that_was_looked_out_or_streamed() {
     let body = "b".repeat(500_000);
     let post = format!("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 500000\r\n\r\n{body}");
     let both = server.serve(move |address| {
-        let mut client = Client::new(address);
+        let mut client = Client::new(OVER, address);
         [(); 2].map(|()| {
             client.send(&post);
             client.answer().body
@@ -448,8 +449,8 @@ fn a_close_callback_that_was_replaced_is_dropped_and_the_other_is_called_once() 
 
 #[test]
 fn a_panic_in_a_close_callback_comes_out_of_the_loop_and_the_others_are_called() {
-    let (server, kept) = Server::keeping();
-    let mut clients: Vec<_> = (0..3).map(|_| Client::new(server.address)).collect();
+    let (server, kept) = Server::keeping(OVER);
+    let mut clients: Vec<_> = (0..3).map(|_| Client::new(OVER, server.address)).collect();
     for client in &mut clients {
         client.send(get("/"));
     }
@@ -503,7 +504,7 @@ fn a_server_dropped_in_its_own_closure_still_answers() {
     let slot = Rc::new(RefCell::new(None));
     let drops = Drops::default();
     let (own, token, seen) = (slot.clone(), drops.token(), drops.clone());
-    let server = Server::with(move |request| {
+    let server = Server::with(OVER, move |request| {
         token.hold();
         drop(own.take());
         assert_eq!(seen.count(), 0, "dropped under the running closure");
@@ -513,10 +514,11 @@ fn a_server_dropped_in_its_own_closure_still_answers() {
         base,
         http,
         address,
+        ..
     } = server;
     slot.replace(Some(http));
     let (body, closed) = serve(&base, move || {
-        let mut client = Client::new(address);
+        let mut client = Client::new(OVER, address);
         client.send(get("/"));
         (client.answer().body, client.is_closed())
     });
@@ -535,8 +537,9 @@ fn a_request_kept_after_its_server_was_dropped_can_be_answered() {
         base,
         http,
         address,
+        ..
     } = server;
-    let mut idle = Client::new(address);
+    let mut idle = Client::new(OVER, address);
     poll(&base);
     drop(http);
     assert!(
@@ -609,8 +612,8 @@ fn a_server_dropped_with_all_else_before_the_loop_runs_again_frees_everything() 
 
 #[test]
 fn connections_that_were_accepted_but_not_looked_at_yet_end_with_their_server() {
-    let server = Server::new();
-    let clients: Vec<_> = (0..3).map(|_| Client::new(server.address)).collect();
+    let server = Server::new(OVER);
+    let clients: Vec<_> = (0..3).map(|_| Client::new(OVER, server.address)).collect();
     // Stops right behind the accepting.
     server.base.exit(None).unwrap();
     server.base.dispatch().unwrap();
@@ -654,14 +657,14 @@ fn after_the_base_was_freed_everything_answers_so() {
 
 #[test]
 fn a_connection_closed_in_its_closure_does_not_end_the_others() {
-    let server = Server::with(|request| {
+    let server = Server::with(OVER, |request| {
         if request.get_uri().unwrap().as_deref() == Some("/close") {
             return request.close_connection().unwrap();
         }
         say(request, "served");
     });
     let both = server.serve(|address| {
-        let (mut one, mut other) = (Client::new(address), Client::new(address));
+        let (mut one, mut other) = (Client::new(OVER, address), Client::new(OVER, address));
         one.send(get("/close") + &get("/ahead"));
         other.send(get("/"));
         (one.is_closed(), other.answer().body)
@@ -671,4 +674,90 @@ fn a_connection_closed_in_its_closure_does_not_end_the_others() {
 
 fn poll(base: &EventBase) {
     test_support::poll(base);
+}
+
+/// A server that answers each request when `delay` has passed, or at once. It watches for the end
+/// of a client that waits.
+fn answering_after(delay: Option<Duration>, watches: bool) -> (Server, Option<Event>) {
+    let kept = Kept::default();
+    let list = Rc::clone(&kept);
+    let server = Server::with(OVER, move |request| {
+        if watches {
+            let connection = request.get_connection().unwrap();
+            connection.set_close_callback(|_| {}).unwrap();
+        }
+        match delay {
+            Some(_) => list.borrow_mut().push(request.clone()),
+            None => say(request, "answered"),
+        }
+    });
+    let timer = delay.map(|delay| {
+        let answer = move |timer: &Event| {
+            for request in kept.take() {
+                say(&request, "answered");
+            }
+            timer.add(Some(Duration::from_millis(1))).unwrap();
+        };
+        let timer = Event::timer(&server.base, answer).unwrap();
+        timer.add(Some(delay)).unwrap();
+        timer
+    });
+    (server, timer)
+}
+
+#[test]
+fn more_requests_than_are_read_ahead_are_all_answered() {
+    let (server, _timer) = answering_after(Some(Duration::from_millis(300)), true);
+    let answered = server.serve(|address| {
+        let mut client = Client::new(OVER, address);
+        client.send(get(&format!("/{}", "p".repeat(2000))).repeat(40));
+        (0..40).filter(|_| client.answer().status == 200).count()
+    });
+    assert_eq!(answered, 40);
+}
+
+#[test]
+fn a_long_body_behind_a_request_that_waits_is_read_after_its_answer() {
+    let (server, _timer) = answering_after(Some(Duration::from_millis(300)), true);
+    let statuses = server.serve(|address| {
+        let mut client = Client::new(OVER, address);
+        // Over TLS what the bound keeps back is a part of one record, which OpenSSL has read.
+        let body = "b".repeat(70_000);
+        client.send(get("/first"));
+        client.send(format!(
+            "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 70000\r\n\r\n{body}"
+        ));
+        [(); 2].map(|()| client.answer().status)
+    });
+    assert_eq!(statuses, [200, 200]);
+}
+
+#[test]
+fn a_client_that_has_ended_its_writing_side_gets_all_its_answers() {
+    for delay in [None, Some(Duration::from_millis(100))] {
+        for requests in [1, 3] {
+            let (server, _timer) = answering_after(delay, false);
+            let answers = server.serve(move |address| {
+                let mut client = Client::new(OVER, address);
+                client.send(get("/").repeat(requests));
+                client.end();
+                client.rest()
+            });
+            let count = answers.matches("\r\n\r\nanswered").count();
+            assert_eq!(count, requests, "{delay:?}: {answers}");
+        }
+    }
+}
+
+#[test]
+fn a_client_that_has_ended_its_writing_side_gets_the_server_s_own_page() {
+    let server = Server::new(OVER);
+    let answer = server.serve(|address| {
+        let mut client = Client::new(OVER, address);
+        client.send(get("/"));
+        client.end();
+        client.rest()
+    });
+    assert!(answer.starts_with("HTTP/1.1 404 Not Found\r\n"), "{answer}");
+    assert!(answer.ends_with("</HTML>\n"), "{answer}");
 }

@@ -4,6 +4,7 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
+use super::OVER;
 use crate::{Client, Server, get, say};
 
 /// A request that must not be reached through another.
@@ -15,7 +16,7 @@ const HIDDEN: &str = "GET /hidden HTTP/1.1\r\nHost: x\r\n\r\n";
 fn refused_as(status: u16, bytes: &str) {
     let calls = Rc::new(Cell::new(0));
     let count = calls.clone();
-    let server = Server::with(move |request| {
+    let server = Server::with(OVER, move |request| {
         count.set(count.get() + 1);
         say(request, "served");
     });
@@ -32,7 +33,7 @@ fn refused_as(status: u16, bytes: &str) {
     );
     let pieces = bytes.to_owned();
     let rest = server.serve(move |address| {
-        let mut client = Client::new(address);
+        let mut client = Client::new(OVER, address);
         client.0.set_nodelay(true).unwrap();
         for byte in pieces.as_bytes() {
             use std::io::Write;
@@ -188,7 +189,7 @@ fn a_chunk_longer_than_any_gets_a_413() {
 fn an_encoded_nul_in_a_path_is_refused() {
     refused(&head("GET /%00 HTTP/1.1", &[]));
     refused(&head("GET /hidden%00x HTTP/1.1", &[]));
-    let server = Server::with(|request| say(request, "served"));
+    let server = Server::with(OVER, |request| say(request, "served"));
     assert_eq!(server.ask(get("/?%00")).body, "served");
 }
 
@@ -246,7 +247,7 @@ fn lines_and_fields_without_end_are_refused() {
 fn a_refused_request_behind_good_ones_is_refused_in_its_turn() {
     let calls = Rc::new(Cell::new(0));
     let count = calls.clone();
-    let server = Server::with(move |request| {
+    let server = Server::with(OVER, move |request| {
         count.set(count.get() + 1);
         say(request, "served");
     });
@@ -273,7 +274,7 @@ fn a_refused_request_behind_good_ones_is_refused_in_its_turn() {
 
 #[test]
 fn the_page_for_a_bad_chunk_says_what_was_wrong() {
-    let server = Server::with(|request| say(request, "served"));
+    let server = Server::with(OVER, |request| say(request, "served"));
     let answer = server.ask(head(POST, &["Transfer-Encoding: chunked"]) + "-1\r\n");
     assert_eq!(answer.status, 400);
     assert!(
@@ -295,7 +296,7 @@ fn the_gate_s_own_mark_is_refused_like_any_bad_name() {
 fn a_body_that_evhttp_would_not_read_hides_no_request() {
     let calls = Rc::new(Cell::new(0));
     let count = calls.clone();
-    let server = Server::with(move |request| {
+    let server = Server::with(OVER, move |request| {
         assert_eq!(request.get_uri().unwrap().as_deref(), Some("/"));
         count.set(count.get() + 1);
         say(request, "served");
@@ -313,7 +314,7 @@ fn a_body_that_evhttp_would_not_read_hides_no_request() {
 
 #[test]
 fn white_space_around_values_makes_no_other_request() {
-    let server = Server::with(|request| {
+    let server = Server::with(OVER, |request| {
         let length = request.get_input_buffer().length();
         say(request, format!("{length}"));
     });
@@ -326,9 +327,9 @@ fn white_space_around_values_makes_no_other_request() {
 
 #[test]
 fn trailers_are_read_over_and_empty_lines_before_a_request_too() {
-    let server = Server::with(|request| {
+    let server = Server::with(OVER, |request| {
         assert_eq!(
-            request.find_header("Late", crate::requests::INPUT).unwrap(),
+            request.find_header("Late", super::requests::INPUT).unwrap(),
             None
         );
         say(request, "served");
@@ -336,7 +337,7 @@ fn trailers_are_read_over_and_empty_lines_before_a_request_too() {
     let post = head(POST, &["Transfer-Encoding: chunked"]);
     let requests = format!("\r\n{post}0\r\nLate: yes\r\n\r\n\r\n\r\n{}", get("/"));
     let bodies = server.serve(move |address| {
-        let mut client = Client::new(address);
+        let mut client = Client::new(OVER, address);
         client.send(requests);
         [client.answer().body, client.answer().body]
     });

@@ -4,12 +4,13 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::OVER;
 use crate::{Client, Kept, Server, buffer, error, get, say};
 use php_event::EventHttpRequest;
 use test_support::LIMIT;
 
 fn echo() -> Server {
-    Server::with(|request| {
+    Server::with(OVER, |request| {
         let length = request.get_input_buffer().length();
         say(request, length.to_string());
     })
@@ -108,7 +109,7 @@ fn a_head_at_the_limit_is_served_and_one_past_it_gets_a_400() {
 #[test]
 fn limits_hold_for_connections_from_then_on() {
     let server = echo();
-    let mut client = Client::new(server.address);
+    let mut client = Client::new(OVER, server.address);
     client.send(post(11));
     let (mut client, body) = server.serve(move |_| {
         let body = client.answer().body;
@@ -153,7 +154,7 @@ fn an_idle_connection_is_closed_behind_its_answer() {
 
 /// A connection whose request waits, and which may be silent for 20 ms from now on.
 fn impatient(server: &Server, kept: &Kept) -> (Client, EventHttpRequest) {
-    let mut client = Client::new(server.address);
+    let mut client = Client::new(OVER, server.address);
     client.send(get("/"));
     server.until(|| !kept.borrow().is_empty());
     let request = kept.borrow_mut().pop().unwrap();
@@ -176,7 +177,7 @@ fn be_silent(server: &Server) {
 
 #[test]
 fn a_late_reply_is_not_limited_by_the_time() {
-    let (server, kept) = Server::keeping();
+    let (server, kept) = Server::keeping(OVER);
     let (mut client, request) = impatient(&server, &kept);
     be_silent(&server);
     set_timeout(&request, 10_000);
@@ -186,7 +187,7 @@ fn a_late_reply_is_not_limited_by_the_time() {
 
 #[test]
 fn a_late_reply_is_not_limited_where_the_client_s_end_is_looked_out_for() {
-    let (server, kept) = Server::keeping();
+    let (server, kept) = Server::keeping(OVER);
     let (mut client, request) = impatient(&server, &kept);
     let connection = request.get_connection().unwrap();
     connection.set_close_callback(|_| {}).unwrap();
@@ -198,7 +199,7 @@ fn a_late_reply_is_not_limited_where_the_client_s_end_is_looked_out_for() {
 
 #[test]
 fn a_chunked_reply_is_not_limited_by_the_silence_of_its_client() {
-    let (server, kept) = Server::keeping();
+    let (server, kept) = Server::keeping(OVER);
     let (mut client, request) = impatient(&server, &kept);
     set_timeout(&request, 10_000);
     request.send_reply_start(200, "OK").unwrap();
@@ -221,7 +222,7 @@ fn a_chunked_reply_is_not_limited_by_the_silence_of_its_client() {
 fn a_client_that_does_not_take_its_answer_is_closed() {
     let closed = Rc::new(Cell::new(false));
     let told = closed.clone();
-    let server = Server::with(move |request| {
+    let server = Server::with(OVER, move |request| {
         let connection = request.get_connection().unwrap();
         connection
             .set_timeout(Some(Duration::from_millis(100)))
@@ -232,7 +233,7 @@ fn a_client_that_does_not_take_its_answer_is_closed() {
             .unwrap();
         say(request, "a".repeat(30_000_000));
     });
-    let mut client = Client::new(server.address);
+    let mut client = Client::new(OVER, server.address);
     client.send(get("/"));
     server.until(|| closed.get());
     let taken = client.rest().len();
@@ -241,7 +242,7 @@ fn a_client_that_does_not_take_its_answer_is_closed() {
 
 #[test]
 fn times_that_would_be_none_are_refused() {
-    let server = Server::new();
+    let server = Server::new(OVER);
     for time in [Duration::ZERO, Duration::from_nanos(999)] {
         let text = error(server.http.set_timeout(Some(time)));
         assert!(
@@ -257,7 +258,7 @@ fn times_that_would_be_none_are_refused() {
 fn without_a_limit_a_silent_client_stays() {
     let server = echo();
     server.http.set_timeout(None).unwrap();
-    let mut client = Client::new(server.address);
+    let mut client = Client::new(OVER, server.address);
     server.base.exit(Some(LIMIT / 100)).unwrap();
     server.base.dispatch().unwrap();
     client.send(get("/"));

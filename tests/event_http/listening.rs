@@ -9,14 +9,15 @@ use std::time::Duration;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
+use super::OVER;
 use crate::{Client, Server, error, get, say, serve};
 use php_event::stream::{StreamContext, stream_socket_server};
-use php_event::{Event, EventBase, EventHttp, EventHttpRequest};
+use php_event::{Event, EventBase, EventHttpRequest};
 use test_support::limited;
 
 #[test]
 fn bind_says_which_port_it_took() {
-    let server = Server::with(|request| say(request, "here"));
+    let server = Server::with(OVER, |request| say(request, "here"));
     assert_ne!(server.address.port(), 0);
     assert_eq!(server.http.bound_addresses(), [server.address]);
     assert_eq!(server.ask(get("/")).body, "here");
@@ -24,7 +25,7 @@ fn bind_says_which_port_it_took() {
 
 #[test]
 fn several_addresses_serve_the_same_routes() {
-    let server = Server::with(|request| say(request, "here"));
+    let server = Server::with(OVER, |request| say(request, "here"));
     let second = server.http.bind("127.0.0.1", 0).unwrap();
     let sixth = server.http.bind("::1", 0).unwrap();
     assert!(sixth.is_ipv6());
@@ -34,7 +35,7 @@ fn several_addresses_serve_the_same_routes() {
     );
     for address in [second, sixth] {
         let body = server.serve(move |_| {
-            let mut client = Client::new(address);
+            let mut client = Client::new(OVER, address);
             client.send(get("/"));
             client.answer().body
         });
@@ -44,7 +45,7 @@ fn several_addresses_serve_the_same_routes() {
 
 #[test]
 fn an_address_in_use_is_an_error_that_names_it() {
-    let server = Server::new();
+    let server = Server::new(OVER);
     let port = server.address.port();
     let error = server.http.bind("127.0.0.1", port).unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::AddrInUse);
@@ -57,7 +58,7 @@ fn an_address_in_use_is_an_error_that_names_it() {
 
 #[test]
 fn names_ports_and_nonsense_are_errors_without_a_lookup() {
-    let server = Server::new();
+    let server = Server::new(OVER);
     for address in [
         "localhost",
         "",
@@ -78,13 +79,13 @@ fn names_ports_and_nonsense_are_errors_without_a_lookup() {
 
 #[test]
 fn a_listener_of_the_caller_is_served_and_made_not_to_block() {
-    let server = Server::with(|request| say(request, "here"));
+    let server = Server::with(OVER, |request| say(request, "here"));
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     server.http.accept(listener).unwrap();
     assert_eq!(server.http.bound_addresses(), [server.address, address]);
     let body = server.serve(move |_| {
-        let mut client = Client::new(address);
+        let mut client = Client::new(OVER, address);
         client.send(get("/"));
         client.answer().body
     });
@@ -93,12 +94,12 @@ fn a_listener_of_the_caller_is_served_and_made_not_to_block() {
 
 #[test]
 fn a_stream_can_be_served() {
-    let server = Server::with(|request| say(request, "here"));
+    let server = Server::with(OVER, |request| say(request, "here"));
     let stream = stream_socket_server("tcp://127.0.0.1:0", &StreamContext::default()).unwrap();
     server.http.accept(stream).unwrap();
     let address = server.http.bound_addresses()[1];
     let body = server.serve(move |_| {
-        let mut client = Client::new(address);
+        let mut client = Client::new(OVER, address);
         client.send(get("/"));
         client.answer().body
     });
@@ -107,7 +108,7 @@ fn a_stream_can_be_served() {
 
 #[test]
 fn what_is_no_listening_tcp_socket_is_refused() {
-    let server = Server::new();
+    let server = Server::new(OVER);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let directory = tempfile::tempdir().unwrap();
@@ -150,7 +151,7 @@ impl Drop for Told {
 #[test]
 fn sockets_close_with_the_last_handle_of_the_server() {
     let base = EventBase::new().unwrap();
-    let http = EventHttp::new(&base).unwrap();
+    let http = OVER.http(&base).unwrap();
     let dropped = Rc::new(Cell::new(false));
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let addresses = [
@@ -174,7 +175,7 @@ fn sockets_close_with_the_last_handle_of_the_server() {
 
 #[test]
 fn a_server_that_listens_keeps_the_loop_alive() {
-    let server = Server::new();
+    let server = Server::new(OVER);
     let base = server.base.clone();
     base.exit(Some(Duration::from_millis(1))).unwrap();
     assert_eq!(
@@ -190,9 +191,9 @@ fn a_server_that_listens_keeps_the_loop_alive() {
 
 #[test]
 fn clients_that_waited_before_the_loop_ran_are_all_served() {
-    let server = Server::with(|request| say(request, "here"));
+    let server = Server::with(OVER, |request| say(request, "here"));
     let address = server.address;
-    let mut waiting: Vec<_> = (0..20).map(|_| Client::new(address)).collect();
+    let mut waiting: Vec<_> = (0..20).map(|_| Client::new(OVER, address)).collect();
     for client in &mut waiting {
         client.send(get("/"));
     }
@@ -219,8 +220,8 @@ fn without_descriptors_accepting_pauses_without_a_spin_and_goes_on() {
         assert!(status.success());
         return;
     }
-    let server = Server::with(|request: &EventHttpRequest| say(request, "here"));
-    let waiting = Client::new(server.address);
+    let server = Server::with(OVER, |request: &EventHttpRequest| say(request, "here"));
+    let waiting = Client::new(OVER, server.address);
     let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
     setrlimit(Resource::RLIMIT_NOFILE, 100, hard).unwrap();
     let mut hoard = Vec::new();
@@ -241,4 +242,64 @@ fn without_descriptors_accepting_pauses_without_a_spin_and_goes_on() {
     drop(hoard);
     assert_eq!(server.ask(get("/")).body, "here");
     drop(waiting);
+}
+
+/// A TCP listener that shows a unix socket when it is asked again.
+struct Changing {
+    first: TcpListener,
+    other: UnixListener,
+    asked: Rc<Cell<u32>>,
+}
+
+impl AsFd for Changing {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.asked.set(self.asked.get() + 1);
+        match self.asked.get() {
+            1 => self.first.as_fd(),
+            _ => self.other.as_fd(),
+        }
+    }
+}
+
+#[test]
+fn a_socket_is_asked_for_its_descriptor_once() {
+    let server = Server::with(OVER, |request| say(request, "hello"));
+    let folder = tempfile::tempdir().unwrap();
+    let asked = Rc::new(Cell::new(0));
+    let first = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = first.local_addr().unwrap();
+    let other = UnixListener::bind(folder.path().join("socket")).unwrap();
+    let changing = Changing {
+        first,
+        other,
+        asked: asked.clone(),
+    };
+    server.http.accept(changing).unwrap();
+    assert_eq!(server.http.bound_addresses(), [server.address, address]);
+    let answer = serve(&server.base, move || {
+        let mut client = Client::new(OVER, address);
+        client.send(get("/"));
+        client.answer()
+    });
+    assert_eq!(answer.body, "hello");
+    assert_eq!(asked.get(), 1);
+}
+
+/// A listener that binds its server to another address when it is asked for its descriptor.
+struct Binding(TcpListener, php_event::EventHttp);
+
+impl AsFd for Binding {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.1.bind("127.0.0.1", 0).unwrap();
+        self.0.as_fd()
+    }
+}
+
+#[test]
+fn a_socket_may_use_the_server_while_it_is_asked_for_its_descriptor() {
+    let server = Server::new(OVER);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let binding = Binding(listener, server.http.clone());
+    server.http.accept(binding).unwrap();
+    assert_eq!(server.http.bound_addresses().len(), 3);
 }

@@ -1,16 +1,42 @@
 //! `EventHttp` and the server's side of `EventHttpRequest`, against real sockets.
 
+#![allow(clippy::duplicate_mod, reason = "each case is run over each transport")]
+
 mod client;
-mod clients;
-mod ends;
-mod gate;
-mod limits;
-mod listening;
-mod replies;
-mod requests;
-mod routes;
 #[cfg(feature = "openssl")]
 mod tls;
+mod transport;
+
+/// The cases over plain TCP.
+#[path = "."]
+mod tcp {
+    const OVER: crate::transport::Transport = crate::transport::Transport::Tcp;
+
+    mod clients;
+    mod ends;
+    mod gate;
+    mod limits;
+    mod listening;
+    mod replies;
+    mod requests;
+    mod routes;
+}
+
+/// The same over TLS.
+#[cfg(feature = "openssl")]
+#[path = "."]
+mod over_tls {
+    const OVER: crate::transport::Transport = crate::transport::Transport::Tls;
+
+    mod clients;
+    mod ends;
+    mod gate;
+    mod limits;
+    mod listening;
+    mod replies;
+    mod requests;
+    mod routes;
+}
 
 use std::cell::RefCell;
 use std::net::SocketAddr;
@@ -22,42 +48,45 @@ use std::thread;
 use client::{Answer, Client};
 use php_event::{Event, EventBase, EventBuffer, EventException, EventHttp, EventHttpRequest};
 use test_support::limited;
+use transport::Transport;
 
 /// A server on a free port of the loopback, with its base.
 pub(crate) struct Server {
     pub(crate) base: EventBase,
     pub(crate) http: EventHttp,
     pub(crate) address: SocketAddr,
+    pub(crate) over: Transport,
 }
 
 /// Requests that their closures kept.
 pub(crate) type Kept = Rc<RefCell<Vec<EventHttpRequest>>>;
 
 impl Server {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(over: Transport) -> Self {
         let base = EventBase::new().unwrap();
-        let http = EventHttp::new(&base).unwrap();
+        let http = over.http(&base).unwrap();
         let address = http.bind("127.0.0.1", 0).unwrap();
         Self {
             base,
             http,
             address,
+            over,
         }
     }
 
     /// A server whose every request is answered by `callback`.
-    pub(crate) fn with(callback: impl FnMut(&EventHttpRequest) + 'static) -> Self {
-        let server = Self::new();
+    pub(crate) fn with(over: Transport, callback: impl FnMut(&EventHttpRequest) + 'static) -> Self {
+        let server = Self::new(over);
         server.http.set_default_callback(callback).unwrap();
         server
     }
 
     /// A server that keeps all requests, and answers none.
-    pub(crate) fn keeping() -> (Self, Kept) {
+    pub(crate) fn keeping(over: Transport) -> (Self, Kept) {
         let kept = Kept::default();
         let list = Rc::clone(&kept);
         let keep = move |request: &EventHttpRequest| list.borrow_mut().push(request.clone());
-        (Self::with(keep), kept)
+        (Self::with(over, keep), kept)
     }
 
     /// Serves while `work` does something with the address in a thread of its own.
@@ -71,9 +100,9 @@ impl Server {
 
     /// Serves one request of these bytes, and gives the answer.
     pub(crate) fn ask(&self, request: impl AsRef<[u8]>) -> Answer {
-        let request = request.as_ref().to_vec();
+        let (request, over) = (request.as_ref().to_vec(), self.over);
         self.serve(move |address| {
-            let mut client = Client::new(address);
+            let mut client = Client::new(over, address);
             client.send(request);
             client.answer()
         })
@@ -81,9 +110,9 @@ impl Server {
 
     /// Serves these bytes, and gives all that comes back until the end.
     pub(crate) fn ask_all(&self, request: impl AsRef<[u8]>) -> String {
-        let request = request.as_ref().to_vec();
+        let (request, over) = (request.as_ref().to_vec(), self.over);
         self.serve(move |address| {
-            let mut client = Client::new(address);
+            let mut client = Client::new(over, address);
             client.send(request);
             client.rest()
         })

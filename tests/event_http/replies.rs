@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use super::OVER;
 use crate::{Client, Server, buffer, error, get, say};
 use php_event::{
     BufferEventOptions, Event, EventBuffer, EventBufferEvent, EventHttpRequest, FilterResult,
@@ -16,7 +17,7 @@ const HEAD: &str = "HEAD / HTTP/1.1\r\nHost: x\r\n\r\n";
 /// Asks for the head alone, then for `/next` on the same connection, and gives both.
 fn head_and_next(server: &Server) -> (crate::Answer, String) {
     server.serve(|address| {
-        let mut client = Client::new(address);
+        let mut client = Client::new(OVER, address);
         client.send(HEAD.to_owned() + &get("/next"));
         (client.answer_to("HEAD"), client.answer().body)
     })
@@ -26,7 +27,7 @@ fn head_and_next(server: &Server) -> (crate::Answer, String) {
 fn errors(work: impl Fn(&EventHttpRequest) -> Vec<String> + 'static) -> Vec<String> {
     let found = Rc::new(RefCell::new(Vec::new()));
     let result = found.clone();
-    let server = Server::with(move |request| {
+    let server = Server::with(OVER, move |request| {
         result.replace(work(request));
     });
     server.ask_all("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
@@ -35,7 +36,7 @@ fn errors(work: impl Fn(&EventHttpRequest) -> Vec<String> + 'static) -> Vec<Stri
 
 #[test]
 fn a_reply_has_its_status_its_headers_and_its_body() {
-    let server = Server::with(|request| {
+    let server = Server::with(OVER, |request| {
         let body = buffer("two");
         request.get_output_buffer().add("one ").unwrap();
         request.send_reply(299, "Quite fine", Some(&body)).unwrap();
@@ -52,7 +53,7 @@ fn a_reply_has_its_status_its_headers_and_its_body() {
 
 #[test]
 fn a_request_that_was_freed_can_still_be_answered() {
-    let server = Server::with(|request| {
+    let server = Server::with(OVER, |request| {
         request.free();
         request.free();
         say(request, "answered");
@@ -62,7 +63,7 @@ fn a_request_that_was_freed_can_still_be_answered() {
 
 #[test]
 fn a_reply_without_a_body_says_so() {
-    let server = Server::with(|request| request.send_reply(200, "", None).unwrap());
+    let server = Server::with(OVER, |request| request.send_reply(200, "", None).unwrap());
     let answer = server.ask(get("/"));
     assert_eq!(
         (answer.reason.as_str(), answer.header("Content-Length")),
@@ -72,7 +73,7 @@ fn a_reply_without_a_body_says_so() {
 
 #[test]
 fn the_output_buffer_may_be_given_as_the_body() {
-    let server = Server::with(|request| {
+    let server = Server::with(OVER, |request| {
         let body = request.get_output_buffer();
         body.add("once").unwrap();
         request.send_reply(200, "OK", Some(&body)).unwrap();
@@ -82,7 +83,7 @@ fn the_output_buffer_may_be_given_as_the_body() {
 
 #[test]
 fn an_http_1_0_client_is_closed_unless_it_asks_to_be_kept() {
-    let server = Server::with(|request| say(request, "hello"));
+    let server = Server::with(OVER, |request| say(request, "hello"));
     let rest = server.ask_all("GET / HTTP/1.0\r\n\r\n");
     assert!(
         rest.starts_with("HTTP/1.0 200 OK\r\nContent-Type: "),
@@ -91,7 +92,7 @@ fn an_http_1_0_client_is_closed_unless_it_asks_to_be_kept() {
     assert!(rest.ends_with("\r\n\r\nhello"), "{rest}");
     let kept = "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n";
     let both = server.serve(move |address| {
-        let mut client = Client::new(address);
+        let mut client = Client::new(OVER, address);
         client.send(kept.repeat(2));
         [client.answer(), client.answer()]
     });
@@ -105,7 +106,7 @@ fn an_http_1_0_client_is_closed_unless_it_asks_to_be_kept() {
 
 #[test]
 fn close_is_answered_with_close_whoever_says_it() {
-    let server = Server::with(|request| {
+    let server = Server::with(OVER, |request| {
         if request.get_uri().unwrap().as_deref() == Some("/close") {
             request.add_header("Connection", "close", OUTPUT).unwrap();
         }
@@ -124,7 +125,7 @@ fn close_is_answered_with_close_whoever_says_it() {
 
 #[test]
 fn to_a_head_no_body_goes_out_but_its_length() {
-    let server = Server::with(|request| say(request, "hello"));
+    let server = Server::with(OVER, |request| say(request, "hello"));
     let (head, next) = head_and_next(&server);
     assert_eq!(
         (head.status, head.header("Content-Length")),
@@ -135,7 +136,7 @@ fn to_a_head_no_body_goes_out_but_its_length() {
 
 #[test]
 fn to_a_head_a_length_of_one_s_own_stays() {
-    let server = Server::with(|request| {
+    let server = Server::with(OVER, |request| {
         if request.get_command().unwrap() == EventHttpRequest::CMD_HEAD {
             request
                 .add_header("Content-Length", "1000", OUTPUT)
@@ -153,7 +154,7 @@ fn to_a_head_a_length_of_one_s_own_stays() {
 #[test]
 fn with_a_status_that_has_no_body_none_goes_out() {
     for status in [204, 205, 304] {
-        let server = Server::with(move |request| {
+        let server = Server::with(OVER, move |request| {
             if request.get_uri().unwrap().as_deref() == Some("/next") {
                 return say(request, "next");
             }
@@ -162,7 +163,7 @@ fn with_a_status_that_has_no_body_none_goes_out() {
             assert_eq!(body.length(), 0);
         });
         let (answer, next) = server.serve(|address| {
-            let mut client = Client::new(address);
+            let mut client = Client::new(OVER, address);
             client.send(get("/") + &get("/next"));
             (client.answer(), client.answer().body)
         });
@@ -177,7 +178,7 @@ fn with_a_status_that_has_no_body_none_goes_out() {
 
 #[test]
 fn an_error_page_closes_and_drops_what_was_added() {
-    let server = Server::with(|request| {
+    let server = Server::with(OVER, |request| {
         request.add_header("A", "b", OUTPUT).unwrap();
         request.get_output_buffer().add("dropped").unwrap();
         request
@@ -208,14 +209,16 @@ fn an_error_without_a_reason_has_its_status_s_phrase_or_its_class_s() {
         (499, "Client Error"),
         (599, "Server Error"),
     ] {
-        let server = Server::with(move |request| request.send_error(status, None).unwrap());
+        let server = Server::with(OVER, move |request| {
+            request.send_error(status, None).unwrap()
+        });
         assert_eq!(server.ask(get("/")).reason, phrase);
     }
 }
 
 #[test]
 fn to_a_head_no_error_page_goes_out() {
-    let server = Server::with(|request| request.send_error(404, None).unwrap());
+    let server = Server::with(OVER, |request| request.send_error(404, None).unwrap());
     let rest = server.ask_all(HEAD);
     assert!(
         rest.starts_with("HTTP/1.1 404 Not Found\r\n") && rest.ends_with("\r\n\r\n"),
@@ -225,7 +228,7 @@ fn to_a_head_no_error_page_goes_out() {
 
 #[test]
 fn a_cancelled_request_gets_a_400() {
-    let server = Server::with(|request| {
+    let server = Server::with(OVER, |request| {
         request.cancel().unwrap();
         let text = error(request.cancel());
         assert_eq!(
@@ -242,7 +245,7 @@ fn a_cancelled_request_gets_a_400() {
 
 #[test]
 fn a_request_that_nobody_answers_gets_a_500() {
-    let server = Server::with(|_request| {});
+    let server = Server::with(OVER, |_request| {});
     let answer = server.ask(get("/"));
     assert_eq!(
         (answer.status, answer.header("Connection")),
@@ -281,7 +284,7 @@ fn a_status_that_is_none_of_a_reply_is_refused_and_another_can_be_sent() {
 
 #[test]
 fn a_reason_that_would_end_its_line_is_refused_and_a_good_one_can_be_sent() {
-    let server = Server::with(|request| {
+    let server = Server::with(OVER, |request| {
         for reason in ["OK\r\nA: b", "OK\n", "OK\r", "O\0K", "\u{7f}"] {
             let wanted = format!("the reason {reason:?} holds the control byte ");
             for text in [
@@ -299,7 +302,7 @@ fn a_reason_that_would_end_its_line_is_refused_and_a_good_one_can_be_sent() {
 
 #[test]
 fn a_length_that_is_not_the_body_s_is_refused_and_a_right_one_can_be_sent() {
-    let server = Server::with(|request| {
+    let server = Server::with(OVER, |request| {
         let body = buffer("hello");
         for (length, wanted) in [
             ("4", "the Content-Length that was added is not the body's"),
@@ -429,7 +432,7 @@ fn a_chunk_or_an_end_without_a_start_is_an_error() {
 
 #[test]
 fn a_reply_in_the_middle_of_chunks_is_an_error() {
-    let server = Server::with(|request| {
+    let server = Server::with(OVER, |request| {
         request.send_reply_start(200, "OK").unwrap();
         request.send_reply_chunk(&buffer("a")).unwrap();
         let why = "a reply has begun: go on with send_reply_chunk, end with send_reply_end";
@@ -448,7 +451,7 @@ fn a_reply_in_the_middle_of_chunks_is_an_error() {
 
 #[test]
 fn chunks_go_out_as_such_and_empty_ones_do_not() {
-    let server = Server::with(|request| {
+    let server = Server::with(OVER, |request| {
         request.get_output_buffer().add("first ").unwrap();
         request.send_reply_start(200, "OK").unwrap();
         let piece = EventBuffer::new().unwrap();
@@ -471,7 +474,7 @@ fn chunks_go_out_as_such_and_empty_ones_do_not() {
         "{rest}"
     );
     let twice = server.serve(|address| {
-        let mut client = Client::new(address);
+        let mut client = Client::new(OVER, address);
         client.send(get("/") + &get("/"));
         [client.answer().body, client.answer().body]
     });
@@ -480,8 +483,8 @@ fn chunks_go_out_as_such_and_empty_ones_do_not() {
 
 #[test]
 fn chunks_may_come_from_timers() {
-    let (server, kept) = Server::keeping();
-    let mut client = Client::new(server.address);
+    let (server, kept) = Server::keeping(OVER);
+    let mut client = Client::new(OVER, server.address);
     client.send(get("/"));
     server.until(|| !kept.borrow().is_empty());
     let request = kept.borrow_mut().pop().unwrap();
@@ -506,7 +509,7 @@ fn chunks_may_come_from_timers() {
 
 #[test]
 fn to_http_1_0_a_chunked_reply_ends_with_the_connection() {
-    let server = Server::with(|request| {
+    let server = Server::with(OVER, |request| {
         request.send_reply_start(200, "OK").unwrap();
         request.send_reply_chunk(&buffer("abc")).unwrap();
         request.send_reply_end().unwrap();
@@ -526,7 +529,7 @@ fn to_http_1_0_a_chunked_reply_ends_with_the_connection() {
 
 #[test]
 fn a_length_of_one_s_own_goes_out_raw_and_keeps_the_connection() {
-    let server = Server::with(|request| {
+    let server = Server::with(OVER, |request| {
         request.add_header("Content-Length", "6", OUTPUT).unwrap();
         request.send_reply_start(200, "OK").unwrap();
         for part in ["abc", "def"] {
@@ -546,7 +549,7 @@ fn a_length_of_one_s_own_goes_out_raw_and_keeps_the_connection() {
         "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n".to_owned(),
     ] {
         let both = server.serve(move |address| {
-            let mut client = Client::new(address);
+            let mut client = Client::new(OVER, address);
             client.send(kept.repeat(2));
             [client.answer().body, client.answer().body]
         });
@@ -556,7 +559,7 @@ fn a_length_of_one_s_own_goes_out_raw_and_keeps_the_connection() {
 
 #[test]
 fn a_body_shorter_than_its_length_closes_the_connection() {
-    let server = Server::with(|request| {
+    let server = Server::with(OVER, |request| {
         request.add_header("Content-Length", "6", OUTPUT).unwrap();
         request.send_reply_start(200, "OK").unwrap();
         request.send_reply_chunk(&buffer("abc")).unwrap();
@@ -578,7 +581,7 @@ fn a_body_shorter_than_its_length_closes_the_connection() {
 #[test]
 fn to_a_head_and_with_a_bodiless_status_chunks_are_dropped() {
     for status in [200, 204, 304] {
-        let server = Server::with(move |request| {
+        let server = Server::with(OVER, move |request| {
             if request.get_uri().unwrap().as_deref() == Some("/next") {
                 return say(request, "next");
             }
@@ -596,8 +599,8 @@ fn to_a_head_and_with_a_bodiless_status_chunks_are_dropped() {
 
 #[test]
 fn a_streaming_request_that_is_dropped_closes_the_connection_before_its_end() {
-    let (server, kept) = Server::keeping();
-    let mut client = Client::new(server.address);
+    let (server, kept) = Server::keeping(OVER);
+    let mut client = Client::new(OVER, server.address);
     client.send(get("/"));
     server.until(|| !kept.borrow().is_empty());
     let request = kept.borrow_mut().pop().unwrap();
@@ -614,7 +617,7 @@ fn a_streaming_request_that_is_dropped_closes_the_connection_before_its_end() {
 
 #[test]
 fn close_connection_ends_it_without_an_answer() {
-    let server = Server::with(|request| {
+    let server = Server::with(OVER, |request| {
         request.close_connection().unwrap();
         let freed = "the request was already freed";
         assert_eq!(
@@ -630,7 +633,7 @@ fn close_connection_ends_it_without_an_answer() {
 
 #[test]
 fn a_frozen_body_is_refused_and_another_can_be_sent() {
-    let server = Server::with(|request| {
+    let server = Server::with(OVER, |request| {
         let frozen = buffer("frozen");
         frozen.freeze(true).unwrap();
         let why = "the front of the buffer is frozen; call unfreeze(true) first";
@@ -650,7 +653,7 @@ fn a_frozen_body_is_refused_and_another_can_be_sent() {
 fn shared_bytes_can_be_a_body() {
     let page: std::sync::Arc<[u8]> = "shared ".repeat(10_000).into_bytes().into();
     let same = page.clone();
-    let server = Server::with(move |request| {
+    let server = Server::with(OVER, move |request| {
         let body = EventBuffer::new().unwrap();
         body.add_reference(same.clone()).unwrap();
         request.send_reply(200, "OK", Some(&body)).unwrap();
@@ -663,7 +666,7 @@ fn shared_bytes_can_be_a_body() {
 /// closure: it answers the request itself.
 #[test]
 fn a_body_whose_taking_answers_the_request_is_an_error() {
-    let server = Server::new();
+    let server = Server::new(OVER);
     let plain = BufferEventOptions::empty();
     let (one, other) = EventBufferEvent::create_pair(&server.base, plain).unwrap();
     let waiting = Rc::new(RefCell::new(None::<EventHttpRequest>));
@@ -702,7 +705,7 @@ fn a_body_whose_taking_answers_the_request_is_an_error() {
 
 #[test]
 fn megabytes_arrive_whole() {
-    let server = Server::with(|request| {
+    let server = Server::with(OVER, |request| {
         let body: Vec<u8> = (0..5_000_000_u32).map(|n| b'a' + (n % 26) as u8).collect();
         if request.get_uri().unwrap().as_deref() == Some("/chunks") {
             request.send_reply_start(200, "OK").unwrap();
@@ -714,7 +717,7 @@ fn megabytes_arrive_whole() {
         say(request, body);
     });
     let bodies = server.serve(|address| {
-        let mut client = Client::new(address);
+        let mut client = Client::new(OVER, address);
         client.send(get("/") + &get("/chunks"));
         [client.answer().body, client.answer().body]
     });
@@ -728,9 +731,9 @@ fn megabytes_arrive_whole() {
 /// evhttp frees the connection at the end that it reads, and the rest of the answer with it.
 #[test]
 fn a_client_that_has_shut_down_its_writing_side_gets_a_long_answer_whole() {
-    let server = Server::with(|request| say(request, "a".repeat(8_000_000)));
+    let server = Server::with(OVER, |request| say(request, "a".repeat(8_000_000)));
     let body = server.serve(|address| {
-        let mut client = Client::new(address);
+        let mut client = Client::new(OVER, address);
         client.send(get("/"));
         client.end();
         client.answer().body.len()

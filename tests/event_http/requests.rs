@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use super::OVER;
 use crate::{Server, error, get, say};
 use php_event::{Callbacks, Event, EventBuffer, EventBufferEvent, EventHttpRequest, HttpMethods};
 
@@ -13,7 +14,7 @@ const OUTPUT: php_event::HeaderSide = EventHttpRequest::OUTPUT_HEADER;
 fn seen<T: 'static>(bytes: &str, look: impl Fn(&EventHttpRequest) -> T + 'static) -> T {
     let found = Rc::new(RefCell::new(None));
     let result = found.clone();
-    let server = Server::with(move |request| {
+    let server = Server::with(OVER, move |request| {
         result.replace(Some(look(request)));
         say(request, "");
     });
@@ -101,7 +102,7 @@ fn a_request_of_http_1_0_without_a_host_has_none() {
 
 #[test]
 fn the_response_code_is_0_before_the_reply_and_the_status_after_it() {
-    let server = Server::with(|request| {
+    let server = Server::with(OVER, |request| {
         assert_eq!(request.get_response_code().unwrap(), 0);
         request.send_reply(204, "No Content", None).unwrap();
         assert_eq!(request.get_response_code().unwrap(), 204);
@@ -128,7 +129,7 @@ fn bytes_that_are_not_utf_8_are_read_as_latin_1() {
     let latin = "GET / HTTP/1.1\r\nHost: x\r\nA: caf\u{e9}\r\nB: \u{e9}\r\n\r\n";
     let found = Rc::new(RefCell::new(None));
     let result = found.clone();
-    let server = Server::with(move |request| {
+    let server = Server::with(OVER, move |request| {
         let header = |name| request.find_header(name, INPUT).unwrap().unwrap();
         result.replace(Some([header("A"), header("B")]));
         say(request, "");
@@ -166,7 +167,7 @@ fn find_header_gives_the_first_whatever_its_case() {
 
 #[test]
 fn headers_that_were_added_are_all_sent_in_their_order() {
-    let server = Server::with(|request| {
+    let server = Server::with(OVER, |request| {
         request.add_header("Set-Cookie", "a=1", OUTPUT).unwrap();
         request.add_header("X", "é\t,", OUTPUT).unwrap();
         request
@@ -199,7 +200,7 @@ fn headers_that_were_added_are_all_sent_in_their_order() {
 
 #[test]
 fn headers_of_one_s_own_take_the_place_of_those_added_by_themselves() {
-    let server = Server::with(|request| {
+    let server = Server::with(OVER, |request| {
         for (name, value) in [
             ("Date", "today"),
             ("Content-Type", "a/b"),
@@ -268,7 +269,7 @@ fn a_name_that_is_none_is_refused_where_headers_are_looked_up_too() {
 
 #[test]
 fn remove_header_takes_the_first_and_says_whether_there_was_one() {
-    let server = Server::with(|request| {
+    let server = Server::with(OVER, |request| {
         for value in ["1", "2"] {
             request.add_header("A", value, OUTPUT).unwrap();
         }
@@ -288,7 +289,7 @@ fn remove_header_takes_the_first_and_says_whether_there_was_one() {
 
 #[test]
 fn clear_headers_takes_those_of_the_answer_only() {
-    let server = Server::with(|request| {
+    let server = Server::with(OVER, |request| {
         request.add_header("A", "1", OUTPUT).unwrap();
         request.clear_headers().unwrap();
         assert_eq!(request.get_input_headers().unwrap().len(), 1);
@@ -299,7 +300,7 @@ fn clear_headers_takes_those_of_the_answer_only() {
 
 #[test]
 fn headers_that_are_out_cannot_be_changed() {
-    let server = Server::with(|request| {
+    let server = Server::with(OVER, |request| {
         request.send_reply_start(200, "OK").unwrap();
         let out = "the headers of the reply have gone out already";
         let text = error(request.add_header("A", "b", OUTPUT));
@@ -329,17 +330,14 @@ fn clones_are_the_same_request() {
 
 #[test]
 fn the_connection_knows_its_peer() {
-    let server = Server::with(|request| {
+    let server = Server::with(OVER, |request| {
         let (address, port) = request.get_connection().unwrap().get_peer().unwrap();
         say(request, format!("{address}:{port}"));
     });
     let (body, own) = server.serve(|address| {
-        let mut client = crate::Client::new(address);
+        let mut client = crate::Client::new(OVER, address);
         client.send(get("/"));
-        (
-            client.answer().body,
-            client.0.local_addr().unwrap().to_string(),
-        )
+        (client.answer().body, client.address().to_string())
     });
     assert_eq!(body, own);
 }
@@ -414,7 +412,7 @@ fn the_buffer_event_can_be_looked_at_and_nothing_else() {
 
 #[test]
 fn a_buffer_event_kept_after_its_connection_is_as_freed() {
-    let server = Server::new();
+    let server = Server::new(OVER);
     let kept = Rc::new(RefCell::new(None));
     let list = kept.clone();
     let keep = move |request: &EventHttpRequest| {

@@ -3,13 +3,14 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
+use super::OVER;
 use crate::{Client, Kept, Server, error, get, say};
-use php_event::{EventBase, EventBuffer, EventHttp, EventHttpRequest};
+use php_event::{EventBase, EventBuffer, EventHttpRequest};
 use test_support::{Drops, OnDrop, panic_of};
 
 /// A server whose closure for each of these paths answers with the path it is set for.
 fn server(paths: &'static [&'static str]) -> Server {
-    let server = Server::with(|request| say(request, "the rest"));
+    let server = Server::with(OVER, |request| say(request, "the rest"));
     for path in paths {
         let answer = move |request: &EventHttpRequest| say(request, path);
         server.http.set_callback(path, answer).unwrap();
@@ -62,7 +63,7 @@ fn an_empty_path_and_an_asterisk_can_be_routes() {
 
 #[test]
 fn without_a_closure_the_answer_is_a_404_that_names_the_target_escaped() {
-    let server = Server::new();
+    let server = Server::new(OVER);
     let answer = server.ask(get("/a'b&c?<d>\""));
     assert_eq!((answer.status, answer.reason.as_str()), (404, "Not Found"));
     assert_eq!(answer.header("Content-Type"), Some("text/html"));
@@ -90,7 +91,7 @@ fn the_same_path_twice_is_an_error_and_the_first_closure_stays() {
 
 #[test]
 fn a_path_with_a_nul_is_an_error() {
-    let server = Server::new();
+    let server = Server::new(OVER);
     let text = error(server.http.set_callback("/a\0", |_| {}));
     assert_eq!(
         text,
@@ -120,7 +121,7 @@ fn a_closure_that_was_removed_is_dropped_and_its_path_is_free() {
 
 #[test]
 fn another_default_closure_replaces_the_first() {
-    let server = Server::with(|request| say(request, "old"));
+    let server = Server::with(OVER, |request| say(request, "old"));
     server
         .http
         .set_default_callback(|request| say(request, "new"))
@@ -130,7 +131,7 @@ fn another_default_closure_replaces_the_first() {
 
 #[test]
 fn a_closure_that_removes_itself_finishes_and_is_dropped_when_it_returns() {
-    let server = Rc::new(Server::with(|request| say(request, "the rest")));
+    let server = Rc::new(Server::with(OVER, |request| say(request, "the rest")));
     let drops = Drops::default();
     let (token, seen, http) = (drops.token(), drops.clone(), Rc::downgrade(&server));
     let remove = move |request: &EventHttpRequest| {
@@ -148,7 +149,7 @@ fn a_closure_that_removes_itself_finishes_and_is_dropped_when_it_returns() {
 
 #[test]
 fn a_default_closure_that_replaces_itself_finishes_and_is_dropped_when_it_returns() {
-    let server = Rc::new(Server::new());
+    let server = Rc::new(Server::new(OVER));
     let drops = Drops::default();
     let (token, seen, http) = (drops.token(), drops.clone(), Rc::downgrade(&server));
     let replace = move |request: &EventHttpRequest| {
@@ -169,7 +170,7 @@ fn a_default_closure_that_replaces_itself_finishes_and_is_dropped_when_it_return
 
 #[test]
 fn a_captured_value_may_set_routes_when_it_is_dropped() {
-    let server = Rc::new(Server::new());
+    let server = Rc::new(Server::new(OVER));
     let http = Rc::downgrade(&server);
     let last = OnDrop(move || {
         let server = http.upgrade().unwrap();
@@ -188,7 +189,7 @@ fn a_captured_value_may_set_routes_when_it_is_dropped() {
 
 #[test]
 fn a_disallowed_method_gets_a_501_and_no_closure_is_called() {
-    let server = Server::with(|request| say(request, "served"));
+    let server = Server::with(OVER, |request| say(request, "served"));
     for (method, status) in [
         ("GET", 200),
         ("POST", 200),
@@ -212,7 +213,7 @@ fn a_disallowed_method_gets_a_501_and_no_closure_is_called() {
 
 #[test]
 fn the_methods_that_are_allowed_are_served() {
-    let server = Server::with(|request| {
+    let server = Server::with(OVER, |request| {
         let command = request.get_command().unwrap();
         assert_eq!(command, EventHttpRequest::CMD_PATCH);
         say(request, "served");
@@ -233,7 +234,7 @@ fn the_methods_that_are_allowed_are_served() {
 
 #[test]
 fn aliases_can_be_added_twice_and_removed_as_often_whatever_their_case() {
-    let server = Server::new();
+    let server = Server::new(OVER);
     let http = &server.http;
     assert!(!http.remove_server_alias("a").unwrap());
     http.add_server_alias("a.example").unwrap();
@@ -251,10 +252,10 @@ fn aliases_can_be_added_twice_and_removed_as_often_whatever_their_case() {
 
 #[test]
 fn a_whole_uri_of_an_alias_is_no_proxy_s_and_keeps_the_connection() {
-    let server = Server::with(|request| say(request, "served"));
+    let server = Server::with(OVER, |request| say(request, "served"));
     server.http.add_server_alias("x").unwrap();
     let both = server.serve(|address| {
-        let mut client = Client::new(address);
+        let mut client = Client::new(OVER, address);
         client.send(get("http://x/") + &get("/"));
         [client.answer().status, client.answer().status]
     });
@@ -263,7 +264,7 @@ fn a_whole_uri_of_an_alias_is_no_proxy_s_and_keeps_the_connection() {
 
 #[test]
 fn a_panic_in_a_closure_comes_out_of_the_loop_and_its_client_gets_a_500() {
-    let server = Server::new();
+    let server = Server::new(OVER);
     server
         .http
         .set_callback("/panic", |_| panic!("in a closure"))
@@ -272,7 +273,7 @@ fn a_panic_in_a_closure_comes_out_of_the_loop_and_its_client_gets_a_500() {
         .http
         .set_callback("/", |request| say(request, "well"))
         .unwrap();
-    let mut client = Client::new(server.address);
+    let mut client = Client::new(OVER, server.address);
     client.send(get("/panic"));
     assert_eq!(panic_of(|| server.until(|| false)), "in a closure");
     assert!(server.base.got_stop());
@@ -286,7 +287,7 @@ fn a_panic_in_a_closure_comes_out_of_the_loop_and_its_client_gets_a_500() {
 
 #[test]
 fn a_request_that_was_kept_before_its_closure_panicked_can_be_answered() {
-    let server = Server::new();
+    let server = Server::new(OVER);
     let kept = Kept::default();
     let list = kept.clone();
     let keep = move |request: &EventHttpRequest| {
@@ -294,7 +295,7 @@ fn a_request_that_was_kept_before_its_closure_panicked_can_be_answered() {
         panic!("after keeping");
     };
     server.http.set_default_callback(keep).unwrap();
-    let mut client = Client::new(server.address);
+    let mut client = Client::new(OVER, server.address);
     client.send(get("/"));
     assert_eq!(panic_of(|| server.until(|| false)), "after keeping");
     say(&kept.borrow_mut().pop().unwrap(), "late");
@@ -304,7 +305,7 @@ fn a_request_that_was_kept_before_its_closure_panicked_can_be_answered() {
 #[test]
 fn a_server_of_a_freed_base_answers_errors_and_may_be_dropped() {
     let base = EventBase::new().unwrap();
-    let http = EventHttp::new(&base).unwrap();
+    let http = OVER.http(&base).unwrap();
     http.bind("127.0.0.1", 0).unwrap();
     base.free().unwrap();
     let calls = [
@@ -318,7 +319,7 @@ fn a_server_of_a_freed_base_answers_errors_and_may_be_dropped() {
         error(http.set_timeout(None)),
         error(http.add_server_alias("a")),
         error(http.remove_server_alias("a")),
-        error(EventHttp::new(&base)),
+        error(OVER.http(&base)),
     ];
     assert_eq!(calls[0], "EventHttp::bind: the base was already freed");
     assert!(
@@ -330,9 +331,9 @@ fn a_server_of_a_freed_base_answers_errors_and_may_be_dropped() {
 
 #[test]
 fn clones_are_the_same_server() {
-    let server = Server::new();
+    let server = Server::new(OVER);
     let clone = server.http.clone();
-    assert!(clone == server.http && clone != Server::new().http);
+    assert!(clone == server.http && clone != Server::new(OVER).http);
     clone
         .set_callback("/a", |request| say(request, "a"))
         .unwrap();
@@ -343,13 +344,13 @@ fn clones_are_the_same_server() {
 #[test]
 fn two_servers_on_one_base_have_their_own_routes() {
     let one = server(&["/a"]);
-    let other = EventHttp::new(&one.base).unwrap();
+    let other = OVER.http(&one.base).unwrap();
     other
         .set_default_callback(|request| say(request, "other"))
         .unwrap();
     let address = other.bind("127.0.0.1", 0).unwrap();
     let body = one.serve(move |_| {
-        let mut client = Client::new(address);
+        let mut client = Client::new(OVER, address);
         client.send(get("/a"));
         client.answer().body
     });
@@ -361,13 +362,13 @@ fn two_servers_on_one_base_have_their_own_routes() {
 fn requests_of_one_connection_are_answered_in_their_order() {
     let order = Rc::new(RefCell::new(Vec::new()));
     let seen = order.clone();
-    let server = Server::with(move |request| {
+    let server = Server::with(OVER, move |request| {
         let uri = request.get_uri().unwrap().unwrap();
         seen.borrow_mut().push(uri.clone());
         say(request, uri);
     });
     let bodies = server.serve(|address| {
-        let mut client = Client::new(address);
+        let mut client = Client::new(OVER, address);
         client.send((0..20).map(|n| get(&format!("/{n}"))).collect::<String>());
         (0..20).map(|_| client.answer().body).collect::<Vec<_>>()
     });
@@ -378,7 +379,7 @@ fn requests_of_one_connection_are_answered_in_their_order() {
 
 #[test]
 fn a_body_is_given_whole_with_its_request() {
-    let server = Server::with(|request| {
+    let server = Server::with(OVER, |request| {
         let input = request.get_input_buffer();
         request.send_reply(200, "OK", Some(&input)).unwrap();
         assert_eq!(input.length(), 0);
@@ -394,13 +395,13 @@ fn a_body_is_given_whole_with_its_request() {
 
 #[test]
 fn an_expectation_is_met_by_itself() {
-    let server = Server::with(|request| {
+    let server = Server::with(OVER, |request| {
         request
             .send_reply(200, "OK", Some(&request.get_input_buffer()))
             .unwrap();
     });
     let (interim, answer) = server.serve(|address| {
-        let mut client = Client::new(address);
+        let mut client = Client::new(OVER, address);
         client.send(
             "POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n",
         );
@@ -416,7 +417,7 @@ fn an_expectation_is_met_by_itself() {
 fn a_default_closure_that_is_removed_with_its_server_is_dropped() {
     let drops = Drops::default();
     let token = drops.token();
-    let server = Server::with(move |_| token.hold());
+    let server = Server::with(OVER, move |_| token.hold());
     let (token, calls) = (drops.token(), Rc::new(Cell::new(0)));
     let count = calls.clone();
     let keep = move |_: &EventHttpRequest| {

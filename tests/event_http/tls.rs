@@ -11,6 +11,7 @@ use php_event::{
     EventBase, EventHttp, EventHttpConnection, EventHttpRequest, EventSslContext, HttpError,
 };
 
+use crate::transport::Transport;
 use crate::{Server, buffer, error, get, say};
 use test_support::tls::{Authority, Folder};
 
@@ -30,6 +31,7 @@ fn https(folder: &Folder) -> (Server, PathBuf) {
     let http = EventHttp::with_ssl(&base, &context).unwrap();
     let address = http.bind("127.0.0.1", 0).unwrap();
     let server = Server {
+        over: Transport::Tcp, // clients here bring their own TLS, or none
         base,
         http,
         address,
@@ -309,6 +311,7 @@ fn client_of_ours_refuses_an_unknown_authority_and_another_host() {
     http.set_default_callback(|_request| panic!("it is shown"))
         .unwrap();
     let server = Server {
+        over: Transport::Tcp, // clients here bring their own TLS, or none
         base: server.base.clone(),
         http,
         address,
@@ -335,6 +338,7 @@ fn client_of_ours_is_refused_where_nobody_listens_and_a_server_context_is_none_f
     let address = gone.local_addr().unwrap();
     drop(gone);
     let nobody = Server {
+        over: Transport::Tcp, // clients here bring their own TLS, or none
         base: server.base.clone(),
         http: server.http.clone(),
         address,
@@ -368,6 +372,7 @@ fn client_of_ours_gets_a_page_from_openssls_own_server() {
         .unwrap();
     let base = EventBase::new().unwrap();
     let server = Server {
+        over: Transport::Tcp, // clients here bring their own TLS, or none
         http: EventHttp::new(&base).unwrap(),
         address: accept.parse().unwrap(),
         base,
