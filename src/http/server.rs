@@ -3,7 +3,7 @@
 //! Owns: the `evhttp`, its sockets and closures, and a [`connection::Inner`] for each live
 //! connection, by its bufferevent, until libevent tells that it has freed it.
 //! Lent to C: one weak count of [`Inner`], from `new` to its end, for the callbacks that make a
-//! connection's bufferevent, that get a request, and that do the chores.
+//! connection's bufferevent, that get a request, and that do the deferred work.
 //! Runs user code: closures and what they captured, through `entry` and `deferred`.
 //!
 //! # When libevent frees what (http.c of 2.1.12)
@@ -11,8 +11,8 @@
 //! when its peer goes, is silent for too long or breaks the protocol, behind an answer with
 //! `Connection: close`, when we ask, and in `evhttp_free`. It calls the close callback first of
 //! all. No user code may run inside: it could free the connection a second time, or the server
-//! under it. So the callback only notes what happened, and [`Inner::chores`] are done in a
-//! turn of their own.
+//! under it. So the callback only notes what happened, and the deferred work follows in a turn
+//! of its own.
 //!
 //! A request belongs to its connection, and there are four ways for it to end:
 //! - its answer is written: `evhttp_send_done` calls the request's completion callback, and
