@@ -17,6 +17,8 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 pub(crate) use inner::{Added, Inherited, Inner, Remains, SignalEvent};
 pub use run::LoopEnd;
 
+use php_event_macros::php;
+
 use crate::error::{Error, Result};
 use crate::flags::EventFeatures;
 pub use crate::native::MAX_TIMEOUT;
@@ -77,8 +79,6 @@ impl Drop for Handle {
 impl EventBase {
     /// Makes a base with the best backend of the system.
     ///
-    /// PHP: `EventBase::__construct` without a config. libevent: `event_base_new`.
-    ///
     /// # Errors
     /// [`Error::Io`] when the process has too few descriptors left; [`Error::Call`] when
     /// the environment (`EVENT_NOEPOLL`, `EVENT_NOPOLL`, `EVENT_NOSELECT`) leaves no backend.
@@ -89,14 +89,16 @@ impl EventBase {
     /// assert!(["epoll", "kqueue", "poll"].contains(&base.get_method()));
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(alias = "EventBase::__construct", alias = "event_base_new")]
+    #[php(
+        "EventBase::__construct",
+        php_note = " without a config",
+        c = "event_base_new"
+    )]
     pub fn new() -> Result<Self> {
         Self::make(None)
     }
 
     /// Makes a base from a config, which can be used again.
-    ///
-    /// PHP: `EventBase::__construct` with a config. libevent: `event_base_new_with_config`.
     ///
     /// # Errors
     /// As [`new`](Self::new); [`Error::Call`] when no backend meets the config;
@@ -112,7 +114,11 @@ impl EventBase {
     /// assert_ne!(base.get_method(), "epoll");
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(alias = "event_base_new_with_config")]
+    #[php(
+        "EventBase::__construct",
+        php_note = " with a config",
+        c = "event_base_new_with_config"
+    )]
     pub fn with_config(config: &EventConfig) -> Result<Self> {
         Self::make(Some(config))
     }
@@ -159,23 +165,19 @@ impl EventBase {
 
     /// The backend's name: `epoll`, `poll` or `select` on Linux.
     ///
-    /// PHP: `EventBase::getMethod`. libevent: `event_base_get_method`.
-    ///
     /// # Examples
     /// ```
     /// let base = php_event::EventBase::new()?;
     /// println!("waits with {}", base.get_method());
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(alias = "EventBase::getMethod", alias = "event_base_get_method")]
+    #[php("EventBase::getMethod", c = "event_base_get_method")]
     #[must_use]
     pub fn get_method(&self) -> &str {
         self.inner().native().method()
     }
 
     /// What the backend can do.
-    ///
-    /// PHP: `EventBase::getFeatures`. libevent: `event_base_get_features`.
     ///
     /// # Examples
     /// ```
@@ -187,7 +189,7 @@ impl EventBase {
     /// }
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(alias = "EventBase::getFeatures", alias = "event_base_get_features")]
+    #[php("EventBase::getFeatures", c = "event_base_get_features")]
     #[must_use]
     pub fn get_features(&self) -> EventFeatures {
         self.inner().native().features()
@@ -195,8 +197,6 @@ impl EventBase {
 
     /// Sets the number of priorities, 1 to 255. 0 is the most urgent; a new event gets the
     /// middle one.
-    ///
-    /// PHP: `EventBase::priorityInit`. libevent: `event_base_priority_init`.
     ///
     /// # Errors
     /// [`Error::Argument`] outside of that range, or when an event of this base has or had a
@@ -211,9 +211,8 @@ impl EventBase {
     /// Event::timer(&base, |_event| {})?.set_priority(2)?; // the least urgent
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(alias = "EventBase::priorityInit", alias = "event_base_priority_init")]
+    #[php("EventBase::priorityInit", c = "event_base_priority_init")]
     pub fn priority_init(&self, n_priorities: i32) -> Result<()> {
-        const CALL: &str = "EventBase::priorityInit";
         let inner = self.inner();
         inner.usable(CALL)?;
         if !(1..=OwnedBase::PRIORITIES_MAX).contains(&n_priorities) {

@@ -21,6 +21,8 @@ use std::rc::Rc;
 
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
+use php_event_macros::php;
+
 use crate::base;
 use crate::error::{Error, Result};
 use crate::native::evbuffer::{BufferView, OwnedBuffer};
@@ -107,8 +109,6 @@ pub(crate) trait Lender {
 impl EventBuffer {
     /// Makes an empty buffer.
     ///
-    /// PHP: `EventBuffer::__construct`. libevent: `evbuffer_new`.
-    ///
     /// # Errors
     /// [`Error::Call`] without memory.
     ///
@@ -117,10 +117,10 @@ impl EventBuffer {
     /// assert_eq!(php_event::EventBuffer::new()?.length(), 0);
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(alias = "EventBuffer::__construct", alias = "evbuffer_new")]
+    #[php("EventBuffer::__construct", c = "evbuffer_new")]
     pub fn new() -> Result<Self> {
         log::install();
-        let own = OwnedBuffer::new("EventBuffer::__construct")?;
+        let own = OwnedBuffer::new(CALL)?;
         Ok(Self(Rc::new(Inner::Own(own))))
     }
 
@@ -244,8 +244,6 @@ impl EventBuffer {
 
     /// Adds a copy of the bytes at the end.
     ///
-    /// PHP: `EventBuffer::add`. libevent: `evbuffer_add`.
-    ///
     /// # Errors
     /// [`Error::State`] when the end is frozen; for a lent buffer [`Error::Freed`] and
     /// [`Error::Forked`], as in every method.
@@ -258,9 +256,9 @@ impl EventBuffer {
     /// assert_eq!(buffer.length(), 6);
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(alias = "EventBuffer::add", alias = "evbuffer_add")]
+    #[php("EventBuffer::add", c = "evbuffer_add")]
     pub fn add(&self, data: impl AsRef<[u8]>) -> Result<()> {
-        self.add_as("EventBuffer::add", data.as_ref())
+        self.add_as(CALL, data.as_ref())
     }
 
     /// As [`add`](Self::add), for another class's method.
@@ -275,8 +273,6 @@ impl EventBuffer {
 
     /// Adds a copy of the bytes at the front.
     ///
-    /// PHP: `EventBuffer::prepend`. libevent: `evbuffer_prepend`.
-    ///
     /// # Errors
     /// [`Error::State`] when the front is frozen.
     ///
@@ -288,10 +284,10 @@ impl EventBuffer {
     /// assert_eq!(buffer.read(100)?.as_deref(), Some(&b"4\nbody"[..]));
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(alias = "EventBuffer::prepend", alias = "evbuffer_prepend")]
+    #[php("EventBuffer::prepend", c = "evbuffer_prepend")]
     pub fn prepend(&self, data: impl AsRef<[u8]>) -> Result<()> {
         let data = data.as_ref();
-        self.change("EventBuffer::prepend", |view| {
+        self.change(CALL, |view| {
             if data.is_empty() {
                 return Ok(());
             }
@@ -300,8 +296,6 @@ impl EventBuffer {
     }
 
     /// Removes the first `length` bytes, or all if there are fewer.
-    ///
-    /// PHP: `EventBuffer::drain`. libevent: `evbuffer_drain`.
     ///
     /// # Errors
     /// [`Error::State`] when the front is frozen.
@@ -316,9 +310,9 @@ impl EventBuffer {
     /// assert_eq!(buffer.length(), 0);
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(alias = "EventBuffer::drain", alias = "evbuffer_drain")]
+    #[php("EventBuffer::drain", c = "evbuffer_drain")]
     pub fn drain(&self, length: usize) -> Result<()> {
-        self.change("EventBuffer::drain", |view| {
+        self.change(CALL, |view| {
             if length == 0 {
                 return Ok(());
             }
@@ -328,8 +322,6 @@ impl EventBuffer {
 
     /// Reserves room for `length` more bytes, so that adding them does not allocate. The
     /// buffer's length stays the same, and the end may be frozen.
-    ///
-    /// PHP: `EventBuffer::expand`. libevent: `evbuffer_expand`.
     ///
     /// # Errors
     /// [`Error::Call`] without memory.
@@ -342,9 +334,9 @@ impl EventBuffer {
     /// assert!(buffer.expand(usize::MAX).is_err());
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(alias = "EventBuffer::expand", alias = "evbuffer_expand")]
+    #[php("EventBuffer::expand", c = "evbuffer_expand")]
     pub fn expand(&self, length: usize) -> Result<()> {
-        self.change("EventBuffer::expand", |mut view| view.expand(length))
+        self.change(CALL, |mut view| view.expand(length))
     }
 }
 

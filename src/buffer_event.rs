@@ -39,6 +39,8 @@ use source::Source;
 #[cfg(feature = "openssl")]
 pub(crate) use tls::accept_native;
 
+use php_event_macros::php;
+
 use crate::EventBase;
 use crate::error::{Error, Result};
 use crate::flags::{BufferEventOptions, EventFlags, FlushMode};
@@ -103,9 +105,7 @@ impl EventBufferEvent {
     /// clone or an `Rc`. `WRITE` is enabled, `READ` is not. What is to be called is set with
     /// [`set_callbacks`](Self::set_callbacks), which takes PHP's other parameters.
     ///
-    /// PHP: `EventBufferEvent::__construct`; without a socket it is
-    /// [`unconnected`](Self::unconnected). libevent: `bufferevent_socket_new`. Unlike PHP's,
-    /// the descriptor is not borrowed.
+    /// Unlike PHP's, the descriptor is not borrowed.
     ///
     /// # Errors
     /// [`Error::Argument`] for `OPT_THREADSAFE`, and for `OPT_UNLOCK_CALLBACKS` without
@@ -122,21 +122,21 @@ impl EventBufferEvent {
     /// assert_eq!(bev.get_enabled()?, Event::WRITE);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[doc(
-        alias = "EventBufferEvent::__construct",
-        alias = "bufferevent_socket_new"
+    #[php(
+        "EventBufferEvent::__construct",
+        php_note = "; without a socket it is [`unconnected`](Self::unconnected)",
+        c = "bufferevent_socket_new"
     )]
     pub fn new<S>(base: &EventBase, socket: S, options: BufferEventOptions) -> Result<Self>
     where
         S: AsFd + 'static,
     {
-        let source = Source::non_blocking("EventBufferEvent::__construct", socket)?;
+        let source = Source::non_blocking(CALL, socket)?;
         Self::make(base, Some(source), options)
     }
 
     /// Makes a buffer event without a descriptor, for `connect`.
     ///
-    /// PHP: `EventBufferEvent::__construct` with `null` for the socket.
     /// libevent: `bufferevent_socket_new` with −1.
     ///
     /// # Errors
@@ -152,7 +152,10 @@ impl EventBufferEvent {
     /// client.write("sent as soon as it is connected")?;
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(alias = "EventBufferEvent::__construct")]
+    #[php(
+        "EventBufferEvent::__construct",
+        php_note = " with `null` for the socket"
+    )]
     pub fn unconnected(base: &EventBase, options: BufferEventOptions) -> Result<Self> {
         Self::make(base, None, options)
     }
@@ -196,8 +199,6 @@ impl EventBufferEvent {
     /// Each call with `WRITE` runs the write callback once in the next turn, even if
     /// nothing was written. A filter passes on what waits at once.
     ///
-    /// PHP: `EventBufferEvent::enable`. libevent: `bufferevent_enable`.
-    ///
     /// # Errors
     /// [`Error::Argument`] for other flags than `READ` and `WRITE`, which PHP stores and
     /// reports; [`Error::Call`] when the backend refuses the descriptor, such as epoll a
@@ -212,9 +213,8 @@ impl EventBufferEvent {
     /// assert!(bev.get_enabled()?.contains(Event::READ));
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(alias = "EventBufferEvent::enable", alias = "bufferevent_enable")]
+    #[php("EventBufferEvent::enable", c = "bufferevent_enable")]
     pub fn enable(&self, events: EventFlags) -> Result<()> {
-        const CALL: &str = "EventBufferEvent::enable";
         let mut events = check_direction(CALL, events)?;
         if matches!(&*self.0.link.borrow(), Link::Closed(_)) {
             self.0.usable(CALL)?;
@@ -237,8 +237,6 @@ impl EventBufferEvent {
 
     /// Stops reading, writing, or both. What is in the buffers stays there.
     ///
-    /// PHP: `EventBufferEvent::disable`. libevent: `bufferevent_disable`.
-    ///
     /// # Errors
     /// [`Error::Argument`] for other flags than `READ` and `WRITE`; [`Error::Freed`],
     /// [`Error::Forked`]; [`Error::Call`] when the backend fails.
@@ -255,9 +253,8 @@ impl EventBufferEvent {
     /// assert_eq!(peer.input().length(), 0);
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(alias = "EventBufferEvent::disable", alias = "bufferevent_disable")]
+    #[php("EventBufferEvent::disable", c = "bufferevent_disable")]
     pub fn disable(&self, events: EventFlags) -> Result<()> {
-        const CALL: &str = "EventBufferEvent::disable";
         let events = check_direction(CALL, events)?;
         self.with(CALL, |view| view.disable(CALL, events))??;
         if events.contains(EventFlags::READ) {
@@ -268,8 +265,6 @@ impl EventBufferEvent {
 
     /// Which of `READ` and `WRITE` are enabled. The end of the input, an error and a timeout
     /// disable their direction.
-    ///
-    /// PHP: `EventBufferEvent::getEnabled`. libevent: `bufferevent_get_enabled`.
     ///
     /// # Errors
     /// [`Error::Freed`], [`Error::Forked`].
@@ -282,12 +277,9 @@ impl EventBufferEvent {
     /// assert_eq!(bev.get_enabled()?, Event::WRITE); // as it was made
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(
-        alias = "EventBufferEvent::getEnabled",
-        alias = "bufferevent_get_enabled"
-    )]
+    #[php("EventBufferEvent::getEnabled", c = "bufferevent_get_enabled")]
     pub fn get_enabled(&self) -> Result<EventFlags> {
-        let view = self.0.usable("EventBufferEvent::getEnabled")?;
+        let view = self.0.usable(CALL)?;
         let mut enabled = view.enabled();
         enabled.set(
             EventFlags::READ,
@@ -325,7 +317,6 @@ impl EventBufferEvent {
     /// Who shares the socket keeps it open. What [`connect_host`](Self::connect_host) has
     /// under way ends without an event.
     ///
-    /// PHP: `EventBufferEvent::close`, after which the closed number is still watched.
     /// libevent: `bufferevent_setfd` with −1.
     ///
     /// # Errors
@@ -343,9 +334,11 @@ impl EventBufferEvent {
     /// assert_eq!(bev.read(9)?, None);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[doc(alias = "EventBufferEvent::close")]
+    #[php(
+        "EventBufferEvent::close",
+        php_note = ", after which the closed number is still watched"
+    )]
     pub fn close(&self) -> Result<()> {
-        const CALL: &str = "EventBufferEvent::close";
         self.0.usable(CALL)?;
         let (source, dial) = (self.0.source(), self.take_dial());
         if source.is_none() && dial.is_none() {
@@ -434,8 +427,6 @@ impl EventBufferEvent {
 
     /// The base that the buffer event belongs to.
     ///
-    /// Beyond PHP. libevent: `bufferevent_get_base`.
-    ///
     /// # Examples
     /// ```
     /// # use php_event::{BufferEventOptions, EventBase, EventBufferEvent};
@@ -444,7 +435,7 @@ impl EventBufferEvent {
     /// assert_eq!(bev.base(), base);
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(alias = "bufferevent_get_base")]
+    #[php(c = "bufferevent_get_base")]
     #[must_use]
     pub fn base(&self) -> EventBase {
         EventBase::of(&self.0.base())
@@ -456,9 +447,6 @@ impl EventBufferEvent {
     /// In its own callback the closure is dropped when the callback returns. Freeing twice is
     /// harmless. Memory of libevent's own goes in the next turn of the loop, or with the base.
     ///
-    /// PHP: `EventBufferEvent::free`, which closes the descriptor in the next turn, and only
-    /// with `OPT_CLOSE_ON_FREE`. libevent: `bufferevent_free`.
-    ///
     /// # Examples
     /// ```
     /// # use php_event::{BufferEventOptions, Event, EventBase, EventBufferEvent};
@@ -469,7 +457,11 @@ impl EventBufferEvent {
     /// assert!(bev.write("too late").is_err());
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(alias = "EventBufferEvent::free", alias = "bufferevent_free")]
+    #[php(
+        "EventBufferEvent::free",
+        php_note = ", which closes the descriptor in the next turn, and only with `OPT_CLOSE_ON_FREE`",
+        c = "bufferevent_free"
+    )]
     pub fn free(&self) {
         self.0.release();
     }

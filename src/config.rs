@@ -6,6 +6,8 @@ use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;
 
+use php_event_macros::php;
+
 use crate::error::{Error, Result, c_text};
 use crate::flags::{BaseFlags, EventFeatures};
 use crate::log;
@@ -31,8 +33,6 @@ pub struct EventConfig(Rc<OwnedConfig>);
 impl EventConfig {
     /// Makes a config that requires nothing.
     ///
-    /// PHP: `EventConfig::__construct`. libevent: `event_config_new`.
-    ///
     /// # Errors
     /// [`Error::Call`] without memory.
     ///
@@ -42,10 +42,10 @@ impl EventConfig {
     /// let base = php_event::EventBase::with_config(&config)?;
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(alias = "EventConfig::__construct", alias = "event_config_new")]
+    #[php("EventConfig::__construct", c = "event_config_new")]
     pub fn new() -> Result<Self> {
         log::install();
-        OwnedConfig::new("EventConfig::__construct").map(|config| Self(Rc::new(config)))
+        OwnedConfig::new(CALL).map(|config| Self(Rc::new(config)))
     }
 
     pub(crate) fn native(&self) -> &OwnedConfig {
@@ -53,8 +53,6 @@ impl EventConfig {
     }
 
     /// Excludes a backend. An unknown name excludes nothing, and is not an error.
-    ///
-    /// PHP: `EventConfig::avoidMethod`. libevent: `event_config_avoid_method`.
     ///
     /// # Errors
     /// [`Error::Argument`] when the name holds a NUL.
@@ -68,20 +66,14 @@ impl EventConfig {
     /// assert_ne!(EventBase::with_config(&config)?.get_method(), "epoll");
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(
-        alias = "EventConfig::avoidMethod",
-        alias = "event_config_avoid_method"
-    )]
+    #[php("EventConfig::avoidMethod", c = "event_config_avoid_method")]
     pub fn avoid_method(&self, method: &str) -> Result<()> {
-        const CALL: &str = "EventConfig::avoidMethod";
         let name = c_text(CALL, "method name", method)?;
         self.0.avoid_method(CALL, &name)
     }
 
     /// Requires a backend with these features, instead of those required before. Whether the
     /// system has one shows when the base is made.
-    ///
-    /// PHP: `EventConfig::requireFeatures`. libevent: `event_config_require_features`.
     ///
     /// # Errors
     /// None today; libevent's signature allows for them.
@@ -95,19 +87,13 @@ impl EventConfig {
     /// println!("{}", EventBase::with_config(&config)?.get_method());
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(
-        alias = "EventConfig::requireFeatures",
-        alias = "event_config_require_features"
-    )]
+    #[php("EventConfig::requireFeatures", c = "event_config_require_features")]
     pub fn require_features(&self, features: EventFeatures) -> Result<()> {
-        let call = "EventConfig::requireFeatures";
+        let call = CALL;
         self.0.require_features(call, features)
     }
 
     /// Adds flags to those that the base is made with.
-    ///
-    /// PHP: `EventConfig::setFlags`, with the constants of `EventBase`.
-    /// libevent: `event_config_set_flag`.
     ///
     /// # Errors
     /// [`Error::Argument`] for [`BaseFlags::STARTUP_IOCP`], which is for Windows only.
@@ -119,9 +105,12 @@ impl EventConfig {
     /// config.set_flags(php_event::BaseFlags::NO_CACHE_TIME)?;
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(alias = "EventConfig::setFlags", alias = "event_config_set_flag")]
+    #[php(
+        "EventConfig::setFlags",
+        php_note = ", with the constants of `EventBase`",
+        c = "event_config_set_flag"
+    )]
     pub fn set_flags(&self, flags: BaseFlags) -> Result<()> {
-        const CALL: &str = "EventConfig::setFlags";
         if flags.contains(BaseFlags::STARTUP_IOCP) {
             return Err(Error::argument(
                 CALL,
@@ -135,9 +124,6 @@ impl EventConfig {
     /// Makes the loop look for new events after `max_interval` or `max_callbacks` callbacks,
     /// while it runs events of priority `min_priority` or a less urgent one. `None` sets no limit.
     ///
-    /// PHP: `EventConfig::setMaxDispatchInterval`, where 0 seconds and −1 callbacks are none.
-    /// libevent: `event_config_set_max_dispatch_interval`.
-    ///
     /// # Errors
     /// None today; libevent's signature allows for them.
     ///
@@ -149,9 +135,10 @@ impl EventConfig {
     /// config.set_max_dispatch_interval(Some(Duration::from_millis(5)), Some(16), 1)?;
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(
-        alias = "EventConfig::setMaxDispatchInterval",
-        alias = "event_config_set_max_dispatch_interval"
+    #[php(
+        "EventConfig::setMaxDispatchInterval",
+        php_note = ", where 0 seconds and −1 callbacks are none",
+        c = "event_config_set_max_dispatch_interval"
     )]
     pub fn set_max_dispatch_interval(
         &self,
@@ -159,7 +146,6 @@ impl EventConfig {
         max_callbacks: Option<u32>,
         min_priority: i32,
     ) -> Result<()> {
-        const CALL: &str = "EventConfig::setMaxDispatchInterval";
         let callbacks = max_callbacks.map_or(-1, |n| i32::try_from(n).unwrap_or(i32::MAX));
         self.0
             .set_max_dispatch_interval(CALL, max_interval, callbacks, min_priority)

@@ -39,6 +39,8 @@ use lookup::Pending;
 pub use lookup::{Lookup, LookupOptions};
 use message::Family;
 
+use php_event_macros::php;
+
 use crate::address::{Host, NAME_MAX, with_port};
 use crate::error::{Error, Result};
 use crate::flags::{AddressFamily, DnsFlags, DnsOptions};
@@ -100,8 +102,8 @@ impl EventDnsBase {
     /// [`parse_resolv_conf`](Self::parse_resolv_conf) takes from `/etc/resolv.conf`, and the names
     /// of `/etc/hosts`.
     ///
-    /// PHP: `EventDnsBase::__construct`. libevent: `evdns_base_new`. Unlike PHP,
-    /// `INITIALIZE_NAMESERVERS | DISABLE_WHEN_INACTIVE` does not keep the loop running.
+    /// Unlike PHP, `INITIALIZE_NAMESERVERS | DISABLE_WHEN_INACTIVE` does not keep the loop
+    /// running.
     ///
     /// # Errors
     /// [`Error::Argument`] for bits that are none of the constants; with
@@ -118,9 +120,8 @@ impl EventDnsBase {
     /// assert_eq!(dns.count_nameservers(), 0);
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(alias = "EventDnsBase::__construct", alias = "evdns_base_new")]
+    #[php("EventDnsBase::__construct", c = "evdns_base_new")]
     pub fn new(base: &EventBase, flags: DnsFlags) -> Result<Self> {
-        const CALL: &str = "EventDnsBase::__construct";
         let base = base.inner();
         base.usable(CALL)?;
         if !DnsFlags::all().contains(flags) {
@@ -159,8 +160,6 @@ impl EventDnsBase {
     ///
     /// The lookup ends when its handle is dropped; keep it.
     ///
-    /// Beyond PHP. libevent: `evdns_getaddrinfo`.
-    ///
     /// # Errors
     /// [`Error::Argument`] for text that cannot be a host, and for a family other than `UNSPEC`,
     /// `INET` and `INET6`; [`Error::State`] when there is no name server to ask, and in a
@@ -197,11 +196,8 @@ impl EventDnsBase {
     /// let found = std::rc::Rc::new(std::cell::Cell::new(false));
     /// let lookup = dns.resolve("::1", LookupOptions::default(), move |_| found.set(true)).unwrap();
     /// ```
-    #[doc(
-        alias = "evdns_base_resolve_ipv4",
-        alias = "evdns_base_resolve_ipv6",
-        alias = "evdns_getaddrinfo"
-    )]
+    #[php(c = "evdns_getaddrinfo")]
+    #[doc(alias = "evdns_base_resolve_ipv4", alias = "evdns_base_resolve_ipv6")]
     pub fn resolve<F>(&self, host: &str, options: LookupOptions, callback: F) -> Result<Lookup>
     where
         F: FnOnce(Result<Vec<IpAddr>, DnsError>) + 'static,
@@ -214,8 +210,6 @@ impl EventDnsBase {
 
     /// As [`resolve`](Self::resolve), with a port: the closure gets socket addresses, in which
     /// those of a link-local address with a zone (`fe80::1%eth0`) have its interface.
-    ///
-    /// Beyond PHP. libevent: `evdns_getaddrinfo`.
     ///
     /// # Errors
     /// As [`resolve`](Self::resolve).
@@ -232,7 +226,7 @@ impl EventDnsBase {
     /// base.dispatch()?;
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(alias = "evdns_getaddrinfo")]
+    #[php(c = "evdns_getaddrinfo")]
     pub fn resolve_port<F>(
         &self,
         host: &str,

@@ -21,6 +21,8 @@ use std::rc::Rc;
 pub(crate) use inner::Inner;
 use inner::{Callback, Kind};
 
+use php_event_macros::php;
+
 use crate::error::{Error, Result};
 use crate::flags::{EventFeatures, EventFlags};
 use crate::native::{self, OwnedEvent};
@@ -96,9 +98,9 @@ impl Event {
     /// what happened (`READ`, `WRITE`, `TIMEOUT`, and `ET` on an edge-triggered event), and
     /// the event. Without `PERSIST` the event is no longer pending when its callback runs.
     ///
-    /// PHP: `Event::__construct`. libevent: `event_new`. Unlike PHP's, the descriptor is not
-    /// borrowed, and `TIMEOUT` is refused here: it would make the event deaf to its source. What
-    /// PHP makes with `TIMEOUT | PERSIST` is a [`timer`](Self::timer) that adds itself again.
+    /// Unlike PHP's, the descriptor is not borrowed, and `TIMEOUT` is refused here: it would make
+    /// the event deaf to its source. What PHP makes with `TIMEOUT | PERSIST` is a
+    /// [`timer`](Self::timer) that adds itself again.
     ///
     /// # Errors
     /// [`Error::Argument`] for `TIMEOUT` and `SIGNAL`, for bits that are not in the constants,
@@ -124,7 +126,7 @@ impl Event {
     /// base.dispatch()?; // ends with the event, which is not PERSIST
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[doc(alias = "Event::__construct", alias = "event_new")]
+    #[php("Event::__construct", c = "event_new")]
     pub fn new<S, F>(base: &EventBase, source: S, what: EventFlags, mut callback: F) -> Result<Self>
     where
         S: AsFd + 'static,
@@ -133,7 +135,7 @@ impl Event {
         let fd = source.as_fd().as_raw_fd();
         let callback = move |event: &Event, what: EventFlags| callback(&source, what, event);
         let base = base.inner();
-        Self::descriptor("Event::__construct", base, fd, what, Box::new(callback))
+        Self::descriptor(CALL, base, fd, what, Box::new(callback))
     }
 
     /// An event on a source, for code that holds a base without a public handle.
@@ -207,8 +209,6 @@ impl Event {
     ///
     /// Add it again in its callback to repeat it. The event is not added yet.
     ///
-    /// PHP: `Event::timer`. libevent: `evtimer_new`.
-    ///
     /// # Errors
     /// [`Error::Freed`], [`Error::Forked`]; [`Error::Call`] without memory.
     ///
@@ -229,12 +229,12 @@ impl Event {
     /// base.dispatch()?;
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(alias = "Event::timer", alias = "evtimer_new")]
+    #[php("Event::timer", c = "evtimer_new")]
     pub fn timer<F>(base: &EventBase, callback: F) -> Result<Self>
     where
         F: FnMut(&Event) + 'static,
     {
-        Self::timer_on("Event::timer", base.inner(), callback)
+        Self::timer_on(CALL, base.inner(), callback)
     }
 
     /// A timer, for code that holds a base without a public handle.
@@ -256,8 +256,7 @@ impl Event {
     /// the signal came. Deleting the event restores the signal's previous disposition. One base
     /// at a time can have signal events.
     ///
-    /// PHP: `Event::signal`. libevent: `evsignal_new`. To catch a signal once, delete the event in
-    /// its callback.
+    /// To catch a signal once, delete the event in its callback.
     ///
     /// # Errors
     /// [`Error::Argument`] when `signum` is not 1 to 64, or `SIGKILL`, `SIGSTOP` or one of
@@ -274,12 +273,11 @@ impl Event {
     /// base.dispatch()?;
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(alias = "Event::signal", alias = "evsignal_new")]
+    #[php("Event::signal", c = "evsignal_new")]
     pub fn signal<F>(base: &EventBase, signum: c_int, mut callback: F) -> Result<Self>
     where
         F: FnMut(c_int, &Event) + 'static,
     {
-        const CALL: &str = "Event::signal";
         let name = process::signal_name(signum);
         if !(1..=64).contains(&signum) || matches!(signum, libc::SIGKILL | libc::SIGSTOP | 32 | 33)
         {
@@ -343,8 +341,6 @@ impl Event {
 
     /// The base that the event belongs to.
     ///
-    /// Beyond PHP. libevent: `event_get_base`.
-    ///
     /// # Examples
     /// ```
     /// # use php_event::{Event, EventBase};
@@ -353,7 +349,7 @@ impl Event {
     /// assert_eq!(timer.base(), base);
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(alias = "event_get_base")]
+    #[php(c = "event_get_base")]
     #[must_use]
     pub fn base(&self) -> EventBase {
         EventBase::of(&self.0.base())
@@ -362,8 +358,6 @@ impl Event {
     /// Frees the event: it is deleted, its closure, source and data are dropped, and every
     /// later call answers [`Error::Freed`]. In its own callback the closure is dropped when
     /// the callback returns. Freeing twice is harmless.
-    ///
-    /// PHP: `Event::free`. libevent: `event_free`.
     ///
     /// # Examples
     /// ```
@@ -375,7 +369,7 @@ impl Event {
     /// assert!(same.add(None).is_err());
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(alias = "Event::free", alias = "event_free")]
+    #[php("Event::free", c = "event_free")]
     pub fn free(&self) {
         let kept = self.0.undetach();
         let mut ending = Ending::default(); // nothing is borrowed: destructors may run user code
@@ -387,17 +381,12 @@ impl Event {
 
     /// The backends that this system has: `epoll`, `poll`, `select` on Linux.
     ///
-    /// PHP: `Event::getSupportedMethods`. libevent: `event_get_supported_methods`.
-    ///
     /// # Examples
     /// ```
     /// let methods = php_event::Event::get_supported_methods();
     /// assert!(methods.iter().any(|method| method == "poll"));
     /// ```
-    #[doc(
-        alias = "Event::getSupportedMethods",
-        alias = "event_get_supported_methods"
-    )]
+    #[php("Event::getSupportedMethods", c = "event_get_supported_methods")]
     #[must_use]
     pub fn get_supported_methods() -> &'static [String] {
         native::supported_methods()

@@ -21,6 +21,8 @@ use inner::Accept;
 use inner::Inner;
 pub use target::ListenerTarget;
 
+use php_event_macros::php;
+
 use crate::address::SocketName;
 use crate::error::{Error, Result};
 use crate::flags::ListenerFlags;
@@ -98,8 +100,6 @@ impl EventListener {
     /// `backlog` is how many connections wait to be accepted. A negative number is 128; 0
     /// leaves the backlog of a socket that listens already.
     ///
-    /// PHP: `EventListener::__construct`, with `$data` between the callback and the flags,
-    /// which a closure captures. libevent: `evconnlistener_new`, `evconnlistener_new_bind`.
     /// Unlike PHP, it owns the socket, makes a given one non-blocking, and refuses host names,
     /// whose lookup could block, and ports above 65535.
     ///
@@ -120,10 +120,10 @@ impl EventListener {
     /// assert!(names_are_refused.is_err());
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(
-        alias = "EventListener::__construct",
-        alias = "evconnlistener_new",
-        alias = "evconnlistener_new_bind"
+    #[php(
+        "EventListener::__construct",
+        php_note = ", with `$data` between the callback and the flags, which a closure captures",
+        c = ["evconnlistener_new", "evconnlistener_new_bind"]
     )]
     pub fn new<F>(
         base: &EventBase,
@@ -202,8 +202,6 @@ impl EventListener {
     /// Starts to accept connections, as a listener made without `OPT_DISABLED` does at once.
     /// Does nothing to an enabled listener.
     ///
-    /// PHP: `EventListener::enable`. libevent: `evconnlistener_enable`.
-    ///
     /// # Errors
     /// [`Error::Call`] when the backend refuses; [`Error::Freed`], [`Error::Forked`].
     ///
@@ -219,9 +217,9 @@ impl EventListener {
     /// assert_eq!(base.r#loop(EventBase::LOOP_NONBLOCK)?, LoopEnd::Passed);
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(alias = "EventListener::enable", alias = "evconnlistener_enable")]
+    #[php("EventListener::enable", c = "evconnlistener_enable")]
     pub fn enable(&self) -> Result<()> {
-        self.enable_as("EventListener::enable")
+        self.enable_as(CALL)
     }
 
     fn enable_as(&self, call: &'static str) -> Result<()> {
@@ -233,8 +231,6 @@ impl EventListener {
 
     /// Stops accepting: connections wait in the system, up to the backlog, and the listener
     /// does not keep the loop running. Does nothing to a disabled listener.
-    ///
-    /// PHP: `EventListener::disable`. libevent: `evconnlistener_disable`.
     ///
     /// # Errors
     /// [`Error::Freed`], [`Error::Forked`].
@@ -250,9 +246,8 @@ impl EventListener {
     /// base.dispatch()?; // ends after the first connection
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[doc(alias = "EventListener::disable", alias = "evconnlistener_disable")]
+    #[php("EventListener::disable", c = "evconnlistener_disable")]
     pub fn disable(&self) -> Result<()> {
-        const CALL: &str = "EventListener::disable";
         self.0.usable(CALL)?.disable(CALL)?;
         self.0.pause.take();
         self.0.enabled.set(false);
@@ -262,8 +257,8 @@ impl EventListener {
     /// Replaces the closure for connections. Called inside the old one, the new one gets the
     /// next connection, and the old one is dropped when it returns.
     ///
-    /// PHP: `EventListener::setCallback`. libevent: `evconnlistener_set_cb`. Unlike PHP, which
-    /// keeps `$data` when none is given, what the old closure captured is dropped with it.
+    /// Unlike PHP, which keeps `$data` when none is given, what the old closure captured is
+    /// dropped with it.
     ///
     /// # Errors
     /// [`Error::Freed`], [`Error::Forked`].
@@ -277,12 +272,12 @@ impl EventListener {
     /// listener.set_callback(|_listener, stream, _peer| drop(fwrite(&stream, "closed today\n")))?;
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(alias = "EventListener::setCallback", alias = "evconnlistener_set_cb")]
+    #[php("EventListener::setCallback", c = "evconnlistener_set_cb")]
     pub fn set_callback<F>(&self, callback: F) -> Result<()>
     where
         F: FnMut(&EventListener, Stream, Option<SocketAddr>) + 'static,
     {
-        self.0.usable("EventListener::setCallback")?;
+        self.0.usable(CALL)?;
         drop(self.0.accept.set(Some(Box::new(callback)))); // no borrow is held
         Ok(())
     }
@@ -297,8 +292,7 @@ impl EventListener {
     /// A listener without such a closure logs the first failure, pauses for 100 ms and tries
     /// again.
     ///
-    /// PHP: `EventListener::setErrorCallback`. libevent: `evconnlistener_set_error_cb`. In PHP,
-    /// a listener without one spins, and warns in each turn.
+    /// In PHP, a listener without one spins, and warns in each turn.
     ///
     /// # Errors
     /// [`Error::Freed`], [`Error::Forked`].
@@ -315,15 +309,12 @@ impl EventListener {
     /// })?;
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(
-        alias = "EventListener::setErrorCallback",
-        alias = "evconnlistener_set_error_cb"
-    )]
+    #[php("EventListener::setErrorCallback", c = "evconnlistener_set_error_cb")]
     pub fn set_error_callback<F>(&self, callback: F) -> Result<()>
     where
         F: FnMut(&EventListener) + 'static,
     {
-        self.0.usable("EventListener::setErrorCallback")?;
+        self.0.usable(CALL)?;
         drop(self.0.failure.set(Some(Box::new(callback)))); // no borrow is held
         Ok(())
     }
@@ -370,9 +361,6 @@ impl EventListener {
 
     /// The base that the listener belongs to.
     ///
-    /// PHP: `EventListener::getBase`, whose result does not keep the base alive and may free it
-    /// twice. libevent: `evconnlistener_get_base`.
-    ///
     /// # Errors
     /// [`Error::Freed`].
     ///
@@ -388,15 +376,18 @@ impl EventListener {
     /// assert_eq!(listener.get_base()?, base);
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(alias = "EventListener::getBase", alias = "evconnlistener_get_base")]
+    #[php(
+        "EventListener::getBase",
+        php_note = ", whose result does not keep the base alive and may free it twice",
+        c = "evconnlistener_get_base"
+    )]
     pub fn get_base(&self) -> Result<EventBase> {
-        self.0.native("EventListener::getBase")?;
+        self.0.native(CALL)?;
         Ok(EventBase::of(&self.0.base))
     }
 
     /// The address that the listener is bound to.
     ///
-    /// PHP: `EventListener::getSocketName`, which never fills `$address` and `$port`.
     /// libevent: none; the system's `getsockname`.
     ///
     /// # Errors
@@ -411,9 +402,12 @@ impl EventListener {
     /// assert_ne!(listener.get_socket_name()?.port(), Some(0));
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(alias = "EventListener::getSocketName", alias = "getsockname")]
+    #[php(
+        "EventListener::getSocketName",
+        php_note = ", which never fills `$address` and `$port`"
+    )]
+    #[doc(alias = "getsockname")]
     pub fn get_socket_name(&self) -> Result<SocketName> {
-        const CALL: &str = "EventListener::getSocketName";
         SocketName::of(CALL, &self.0.native(CALL)?.socket())
     }
 
@@ -421,8 +415,6 @@ impl EventListener {
     /// later calls return [`Error::Freed`]. Called inside one of its closures, that closure is
     /// dropped when it returns. A socket with other owners stays open. Does nothing the second
     /// time.
-    ///
-    /// PHP: `EventListener::free`. libevent: `evconnlistener_free`.
     ///
     /// # Examples
     /// ```
@@ -434,7 +426,7 @@ impl EventListener {
     /// assert_eq!(listener.fd(), None);
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(alias = "EventListener::free", alias = "evconnlistener_free")]
+    #[php("EventListener::free", c = "evconnlistener_free")]
     pub fn free(&self) {
         self.0.release();
     }

@@ -11,6 +11,8 @@ use nix::errno::Errno;
 use nix::sys::signal::Signal;
 use nix::unistd::{self, ForkResult};
 
+use php_event_macros::php;
+
 use crate::error::{Error, Result};
 pub(crate) use crate::runtime::generation;
 use crate::runtime::{in_loop, signals, watch_forks};
@@ -50,8 +52,6 @@ pub enum Fork {
 /// use it or its events. Until then, signals that the base waited for have their previous
 /// disposition. Buffered standard output is flushed first, so that it is not written twice.
 ///
-/// PHP: `pcntl_fork`.
-///
 /// # Errors
 /// [`Error::State`] inside a callback: leave the loop first. [`Error::State`] with more than
 /// one thread: the child would have this thread only, and locks that the others held.
@@ -68,9 +68,8 @@ pub enum Fork {
 /// }
 /// # Ok::<(), php_event::EventException>(())
 /// ```
-#[doc(alias = "pcntl_fork")]
+#[php("pcntl_fork")]
 pub fn fork() -> Result<Fork> {
-    const CALL: &str = "pcntl_fork";
     if in_loop() {
         let reason =
             "not possible inside a callback: leave the loop with EventBase::exit and fork then";
@@ -201,8 +200,6 @@ impl fmt::Display for Exit {
 
 /// Waits for any child to end, and reaps it.
 ///
-/// PHP: `pcntl_wait`.
-///
 /// # Errors
 /// [`Error::Io`], of kind `Interrupted` when a signal came first.
 ///
@@ -213,7 +210,7 @@ impl fmt::Display for Exit {
 /// assert_eq!(wait(Wait::NoHang)?, Waited::NoChild);
 /// # Ok::<(), php_event::EventException>(())
 /// ```
-#[doc(alias = "pcntl_wait")]
+#[php("pcntl_wait")]
 pub fn wait(how: Wait) -> Result<Waited> {
     let flags = match how {
         Wait::Block => 0,
@@ -235,13 +232,11 @@ pub fn wait(how: Wait) -> Result<Waited> {
         )),
         Ok(_) => Ok(Waited::Running),
         Err(Errno::ECHILD) => Ok(Waited::NoChild),
-        Err(error) => Err(Error::io("pcntl_wait", error)),
+        Err(error) => Err(Error::io(CALL, error)),
     }
 }
 
 /// Sends a signal to a process. Signal 0 only checks that the process exists.
-///
-/// PHP: `posix_kill`.
 ///
 /// # Errors
 /// [`Error::Io`] when there is no such process, or we may not signal it;
@@ -255,9 +250,8 @@ pub fn wait(how: Wait) -> Result<Waited> {
 /// kill(getpid(), 0)?; // is there
 /// # Ok::<(), php_event::EventException>(())
 /// ```
-#[doc(alias = "posix_kill")]
+#[php("posix_kill")]
 pub fn kill(pid: Pid, signum: c_int) -> Result<()> {
-    const CALL: &str = "posix_kill";
     if pid < 1 {
         return Err(Error::argument(
             CALL,
@@ -276,13 +270,11 @@ pub fn kill(pid: Pid, signum: c_int) -> Result<()> {
 
 /// The number of this process.
 ///
-/// PHP: `posix_getpid`.
-///
 /// # Examples
 /// ```
 /// assert_eq!(php_event::process::getpid(), std::process::id() as i32);
 /// ```
-#[doc(alias = "posix_getpid")]
+#[php("posix_getpid")]
 #[must_use]
 pub fn getpid() -> Pid {
     unistd::getpid().as_raw()
@@ -307,8 +299,6 @@ pub fn signal_name(signum: c_int) -> String {
 /// A signal event overrides that while it is pending, so a program that respects what it
 /// inherits asks before it adds one.
 ///
-/// PHP: `pcntl_signal_get_handler`, which would answer `SIG_IGN`.
-///
 /// # Errors
 /// [`Error::Io`] when there is no such signal.
 ///
@@ -320,9 +310,11 @@ pub fn signal_name(signum: c_int) -> String {
 /// assert!(signal_is_ignored(0).is_err());
 /// # Ok::<(), php_event::EventException>(())
 /// ```
-#[doc(alias = "pcntl_signal_get_handler")]
+#[php(
+    "pcntl_signal_get_handler",
+    php_note = ", which would answer `SIG_IGN`"
+)]
 pub fn signal_is_ignored(signum: c_int) -> Result<bool> {
-    const CALL: &str = "pcntl_signal_get_handler";
     let mut action = std::mem::MaybeUninit::<libc::sigaction>::uninit();
     // SAFETY: without a new action the call only writes to `action`, which this frame owns.
     let asked = unsafe { libc::sigaction(signum, std::ptr::null(), action.as_mut_ptr()) };
@@ -340,13 +332,15 @@ pub fn signal_is_ignored(signum: c_int) -> Result<bool> {
 /// for the next request otherwise. With glibc this is `malloc_trim(0)`, which walks the free
 /// lists: call it seldom. Elsewhere it does nothing.
 ///
-/// PHP: `gc_mem_caches`, which does the same for Zend's memory manager.
-///
 /// # Examples
 /// ```
 /// drop(vec![0u8; 1 << 20]);
 /// php_event::process::gc_mem_caches();
 /// ```
+#[php(
+    "gc_mem_caches",
+    php_note = ", which does the same for Zend's memory manager"
+)]
 #[doc(alias = "malloc_trim")]
 pub fn gc_mem_caches() -> bool {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]

@@ -11,6 +11,8 @@ use std::rc::Rc;
 
 use openssl::ssl::SslContext;
 
+use php_event_macros::php;
+
 #[cfg(doc)]
 use crate::Error;
 use crate::error::Result;
@@ -94,8 +96,7 @@ impl EventSslContext {
     ///
     /// The order of the options does not matter. The last value of a repeated option counts.
     ///
-    /// PHP: `EventSslContext::__construct`, which warns about a bad file, ignores a missing one,
-    /// and may leave a context that crashes. OpenSSL: `SSL_CTX_new`.
+    /// OpenSSL: `SSL_CTX_new`.
     ///
     /// # Errors
     /// [`Error::Argument`] for a value of the wrong type, and for options that contradict each
@@ -114,7 +115,11 @@ impl EventSslContext {
     ///     "EventSslContext::__construct: OPT_LOCAL_CERT wants a path, as text, not the number 5"
     /// );
     /// ```
-    #[doc(alias = "EventSslContext::__construct", alias = "SSL_CTX_new")]
+    #[php(
+        "EventSslContext::__construct",
+        php_note = ", which warns about a bad file, ignores a missing one, and may leave a context that crashes"
+    )]
+    #[doc(alias = "SSL_CTX_new")]
     pub fn new(method: SslMethod, options: &[(SslOption, SslValue)]) -> Result<Self> {
         Self::make(method, Defaults::Strict, options)
     }
@@ -136,7 +141,7 @@ impl EventSslContext {
     ///
     /// What `new` checks is checked here too: a file that cannot be read is an `Err`.
     ///
-    /// PHP: `EventSslContext::__construct`. OpenSSL: `SSL_CTX_new`.
+    /// OpenSSL: `SSL_CTX_new`.
     ///
     /// # Errors
     /// As [`new`](Self::new).
@@ -154,7 +159,7 @@ impl EventSslContext {
     /// assert_eq!(tls.ssl_get_cipher_name()?.as_deref(), Some("(NONE)"));
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(alias = "EventSslContext::__construct")]
+    #[php("EventSslContext::__construct")]
     pub fn with_php_defaults(method: SslMethod, options: &[(SslOption, SslValue)]) -> Result<Self> {
         Self::make(method, Defaults::Php, options)
     }
@@ -208,7 +213,6 @@ impl EventSslContext {
 
     /// Sets the lowest version that connections made from now on speak.
     ///
-    /// PHP: `EventSslContext::setMinProtoVersion`, which answers true whatever it is given.
     /// OpenSSL: `SSL_CTX_set_min_proto_version`. PHP's 0, for any version, cannot be given.
     ///
     /// # Errors
@@ -224,18 +228,17 @@ impl EventSslContext {
     /// assert!(context.set_min_proto_version(EventSslContext::DTLS1_VERSION).is_err());
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(
-        alias = "EventSslContext::setMinProtoVersion",
-        alias = "SSL_CTX_set_min_proto_version"
+    #[php(
+        "EventSslContext::setMinProtoVersion",
+        php_note = ", which answers true whatever it is given"
     )]
+    #[doc(alias = "SSL_CTX_set_min_proto_version")]
     pub fn set_min_proto_version(&self, proto: SslVersion) -> Result<()> {
-        const CALL: &str = "EventSslContext::setMinProtoVersion";
         self.change(CALL, |settings| settings.set_min(CALL, proto))
     }
 
     /// Sets the highest version that connections made from now on speak.
     ///
-    /// PHP: `EventSslContext::setMaxProtoVersion`, which answers true whatever it is given.
     /// OpenSSL: `SSL_CTX_set_max_proto_version`.
     ///
     /// # Errors
@@ -251,12 +254,12 @@ impl EventSslContext {
     /// assert!(context.set_max_proto_version(EventSslContext::TLS1_1_VERSION).is_err());
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(
-        alias = "EventSslContext::setMaxProtoVersion",
-        alias = "SSL_CTX_set_max_proto_version"
+    #[php(
+        "EventSslContext::setMaxProtoVersion",
+        php_note = ", which answers true whatever it is given"
     )]
+    #[doc(alias = "SSL_CTX_set_max_proto_version")]
     pub fn set_max_proto_version(&self, proto: SslVersion) -> Result<()> {
-        const CALL: &str = "EventSslContext::setMaxProtoVersion";
         self.change(CALL, |settings| settings.set_max(CALL, proto))
     }
 

@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 
+use php_event_macros::php;
+
 use crate::address::SocketName;
 use crate::error::{Error, Result};
 use crate::flags::{SocketLevel, SocketOption};
@@ -107,14 +109,12 @@ impl EventUtil {
     /// The version of the running libevent, in the form of
     /// [`LIBEVENT_VERSION_NUMBER`](Self::LIBEVENT_VERSION_NUMBER).
     ///
-    /// Beyond PHP. libevent: `event_get_version_number`.
-    ///
     /// # Examples
     /// ```
     /// use php_event::EventUtil;
     /// assert!(EventUtil::libevent_version_number() >= EventUtil::LIBEVENT_VERSION_NUMBER);
     /// ```
-    #[doc(alias = "event_get_version_number")]
+    #[php(c = "event_get_version_number")]
     #[must_use]
     pub fn libevent_version_number() -> u32 {
         evutil::version_number()
@@ -127,16 +127,17 @@ impl EventUtil {
     /// buffer event's: any call before may change it. Methods that return `Err` name the cause
     /// there.
     ///
-    /// PHP: `EventUtil::getLastSocketErrno`, whose argument has no effect on Unix.
-    /// libevent: `EVUTIL_SOCKET_ERROR`.
-    ///
     /// # Examples
     /// ```
     /// use php_event::EventUtil;
     /// std::fs::File::open("/nonesuch").unwrap_err();
     /// assert_eq!(EventUtil::get_last_socket_errno(), libc::ENOENT);
     /// ```
-    #[doc(alias = "EventUtil::getLastSocketErrno", alias = "EVUTIL_SOCKET_ERROR")]
+    #[php(
+        "EventUtil::getLastSocketErrno",
+        php_note = ", whose argument has no effect on Unix",
+        c = "EVUTIL_SOCKET_ERROR"
+    )]
     #[must_use]
     pub fn get_last_socket_errno() -> i32 {
         Errno::last_raw()
@@ -144,18 +145,16 @@ impl EventUtil {
 
     /// The text of [`get_last_socket_errno`](Self::get_last_socket_errno): `Success` for 0.
     ///
-    /// PHP: `EventUtil::getLastSocketError`, whose argument has no effect on Unix.
-    /// libevent: `evutil_socket_error_to_string`.
-    ///
     /// # Examples
     /// ```
     /// use php_event::EventUtil;
     /// std::fs::File::open("/nonesuch").unwrap_err();
     /// assert_eq!(EventUtil::get_last_socket_error(), "No such file or directory");
     /// ```
-    #[doc(
-        alias = "EventUtil::getLastSocketError",
-        alias = "evutil_socket_error_to_string"
+    #[php(
+        "EventUtil::getLastSocketError",
+        php_note = ", whose argument has no effect on Unix",
+        c = "evutil_socket_error_to_string"
     )]
     #[must_use]
     pub fn get_last_socket_error() -> String {
@@ -167,7 +166,7 @@ impl EventUtil {
 
     /// The number of a socket's descriptor, for a log or for another library.
     ///
-    /// PHP: `EventUtil::getSocketFd`. libevent: none.
+    /// libevent: none.
     ///
     /// # Examples
     /// ```
@@ -176,7 +175,7 @@ impl EventUtil {
     /// assert_ne!(EventUtil::get_socket_fd(&one), EventUtil::get_socket_fd(&other));
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(alias = "EventUtil::getSocketFd")]
+    #[php("EventUtil::getSocketFd")]
     #[must_use]
     pub fn get_socket_fd(socket: &impl AsFd) -> RawFd {
         socket.as_fd().as_raw_fd()
@@ -184,7 +183,6 @@ impl EventUtil {
 
     /// The address that a socket is bound to.
     ///
-    /// PHP: `EventUtil::getSocketName`, which never fills `$address` and `$port`.
     /// libevent: none; the system's `getsockname`.
     ///
     /// # Errors
@@ -198,9 +196,13 @@ impl EventUtil {
     /// assert_eq!(EventUtil::get_socket_name(&socket)?, SocketName::Ip(socket.local_addr()?));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[doc(alias = "EventUtil::getSocketName", alias = "getsockname")]
+    #[php(
+        "EventUtil::getSocketName",
+        php_note = ", which never fills `$address` and `$port`"
+    )]
+    #[doc(alias = "getsockname")]
     pub fn get_socket_name(socket: &impl AsFd) -> Result<SocketName> {
-        SocketName::of("EventUtil::getSocketName", socket)
+        SocketName::of(CALL, socket)
     }
 
     /// Sets an option of a socket.
@@ -208,9 +210,9 @@ impl EventUtil {
     /// Timeouts apply to descriptors that block. A [`Stream`]'s never do; see
     /// [`stream_set_timeout`](crate::stream::stream_set_timeout).
     ///
-    /// PHP: `EventUtil::setSocketOption`. libevent: none; the system's `setsockopt`. Unlike
-    /// PHP, which takes option number 13 of any level for `SO_LINGER`, it checks the level, too,
-    /// and refuses a value of the wrong kind instead of converting it.
+    /// libevent: none; the system's `setsockopt`. Unlike PHP, which takes option number 13 of any
+    /// level for `SO_LINGER`, it checks the level, too, and refuses a value of the wrong kind
+    /// instead of converting it.
     ///
     /// # Errors
     /// [`Error::Argument`] for a value of a kind that the option does not take; [`Error::Io`] when
@@ -229,14 +231,14 @@ impl EventUtil {
     /// EventUtil::set_socket_option(&socket, EventUtil::SOL_SOCKET, EventUtil::SO_LINGER, linger)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[doc(alias = "EventUtil::setSocketOption", alias = "setsockopt")]
+    #[php("EventUtil::setSocketOption")]
+    #[doc(alias = "setsockopt")]
     pub fn set_socket_option(
         socket: &impl AsFd,
         level: SocketLevel,
         option: SocketOption,
         value: impl Into<SocketOptionValue>,
     ) -> Result<()> {
-        const CALL: &str = "EventUtil::setSocketOption";
         let value = match (Kind::of(level, option), value.into()) {
             (Kind::Int, SocketOptionValue::Int(number)) => OptionValue::Int(number),
             (Kind::Linger, SocketOptionValue::Linger(time)) => OptionValue::Linger(linger(time)),
@@ -257,8 +259,7 @@ impl EventUtil {
     /// The descriptor is made non-blocking. The stream blocks, as PHP's sockets do, until
     /// [`stream_set_blocking`](crate::stream::stream_set_blocking) says otherwise.
     ///
-    /// PHP: `EventUtil::createSocket`, which takes a number that another stream may own, and
-    /// warns if it is no socket. libevent: none.
+    /// libevent: none.
     ///
     /// # Errors
     /// [`Error::Io`] when the descriptor is no socket; it is then closed.
@@ -285,15 +286,18 @@ impl EventUtil {
     /// let (one, _other) = std::os::unix::net::UnixStream::pair().unwrap();
     /// EventUtil::create_socket(one.into());
     /// ```
-    #[doc(alias = "EventUtil::createSocket")]
+    #[php(
+        "EventUtil::createSocket",
+        php_note = ", which takes a number that another stream may own, and warns if it is no socket"
+    )]
     pub fn create_socket(fd: OwnedFd) -> Result<Stream> {
-        Stream::own(fd).map_err(|error| Error::io("EventUtil::createSocket", error))
+        Stream::own(fd).map_err(|error| Error::io(CALL, error))
     }
 
     /// Has OpenSSL take fresh random bytes from the system. OpenSSL does so by itself when it
     /// needs to.
     ///
-    /// PHP: `EventUtil::sslRandPoll`. OpenSSL: `RAND_poll`. Only with the feature `openssl`.
+    /// OpenSSL: `RAND_poll`. Only with the feature `openssl`.
     ///
     /// # Errors
     /// [`Error::Call`] with OpenSSL's message when the system has none.
@@ -303,14 +307,15 @@ impl EventUtil {
     /// php_event::EventUtil::ssl_rand_poll()?;
     /// # Ok::<(), php_event::EventException>(())
     /// ```
+    #[php("EventUtil::sslRandPoll")]
+    #[doc(alias = "RAND_poll")]
     #[cfg(feature = "openssl")]
-    #[doc(alias = "EventUtil::sslRandPoll", alias = "RAND_poll")]
     pub fn ssl_rand_poll() -> Result<()> {
         if random::poll_openssl() {
             return Ok(());
         }
         Err(Error::Call {
-            call: "EventUtil::sslRandPoll",
+            call: CALL,
             cause: Some(openssl::error::ErrorStack::get().to_string().into()),
         })
     }

@@ -18,11 +18,22 @@ pub(crate) fn expand(arguments: &Arguments, item: TokenStream) -> TokenStream {
     if at == attributes.len() {
         expanded.extend(prose(arguments, false));
     }
-    for alias in arguments.aliases() {
+    let name = function_name(&rest);
+    // rustdoc refuses an alias that is the item's own name.
+    for alias in arguments
+        .aliases()
+        .filter(|alias| name.as_deref() != Some(alias))
+    {
         expanded.extend(attribute(alias_tokens(alias)));
     }
     expanded.extend(with_call(arguments, rest));
     expanded.into_iter().collect()
+}
+
+/// What stands behind `fn`.
+fn function_name(item: &[TokenTree]) -> Option<String> {
+    let at = item.iter().position(|token| token.to_string() == "fn")?;
+    Some(item.get(at + 1)?.to_string())
 }
 
 /// The item's attributes, one by one, and what follows them.

@@ -4,6 +4,8 @@
 
 use std::rc::Weak;
 
+use php_event_macros::php;
+
 use super::EventBase;
 use crate::error::{Error, Result};
 use crate::process;
@@ -15,8 +17,6 @@ impl EventBase {
     ///
     /// Until then every call on the base and its events answers [`Error::Forked`]; what is
     /// dropped before is freed here. Without a fork it does nothing.
-    ///
-    /// PHP: `EventBase::reInit`. libevent: `event_reinit`.
     ///
     /// # Errors
     /// [`Error::State`] inside a callback, with more than one thread, and when the base has
@@ -40,9 +40,8 @@ impl EventBase {
     /// }
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(alias = "EventBase::reInit", alias = "event_reinit")]
+    #[php("EventBase::reInit", c = "event_reinit")]
     pub fn re_init(&self) -> Result<()> {
-        const CALL: &str = "EventBase::reInit";
         let inner = self.inner();
         if inner.is_freed() {
             return Err(Error::Freed {
@@ -87,9 +86,6 @@ impl EventBase {
     /// Detached events and buffer events are dropped. libevent's own object is freed with the
     /// last event.
     ///
-    /// PHP: `EventBase::free`, which leaves its events with a dangling pointer.
-    /// libevent: `event_base_free`.
-    ///
     /// # Errors
     /// [`Error::State`] inside a callback of this base, where PHP crashes;
     /// [`Error::Forked`] in a child before [`re_init`](Self::re_init).
@@ -103,9 +99,12 @@ impl EventBase {
     /// assert!(same.dispatch().is_err());
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(alias = "EventBase::free", alias = "event_base_free")]
+    #[php(
+        "EventBase::free",
+        php_note = ", which leaves its events with a dangling pointer",
+        c = "event_base_free"
+    )]
     pub fn free(&self) -> Result<()> {
-        const CALL: &str = "EventBase::free";
         let inner = self.inner();
         if inner.is_freed() {
             return Ok(());

@@ -4,6 +4,8 @@
 
 use std::time::{Duration, SystemTime};
 
+use php_event_macros::php;
+
 use super::EventBase;
 use crate::error::{Error, Result, cvt};
 use crate::flags::LoopFlags;
@@ -40,8 +42,6 @@ impl EventBase {
     /// A panic in a callback deletes its event, breaks the loop and comes out of this method,
     /// after which the loop may be run again.
     ///
-    /// PHP: `EventBase::loop`. libevent: `event_base_loop`.
-    ///
     /// # Errors
     /// [`Error::State`] when this base's loop is already running; [`Error::Call`] when the
     /// backend fails; [`Error::Forked`] when a callback forked and this is the child.
@@ -59,9 +59,9 @@ impl EventBase {
     /// assert_eq!(base.r#loop(EventBase::LOOP_ONCE)?, LoopEnd::Stop);
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(alias = "EventBase::loop", alias = "event_base_loop")]
+    #[php("EventBase::loop", c = "event_base_loop")]
     pub fn r#loop(&self, flags: LoopFlags) -> Result<LoopEnd> {
-        self.loop_as("EventBase::loop", flags)
+        self.loop_as(CALL, flags)
     }
 
     fn loop_as(&self, call: &'static str, flags: LoopFlags) -> Result<LoopEnd> {
@@ -85,8 +85,6 @@ impl EventBase {
 
     /// Runs the loop without flags.
     ///
-    /// PHP: `EventBase::dispatch`. libevent: `event_base_dispatch`.
-    ///
     /// # Errors
     /// As [`loop`](Self::loop).
     ///
@@ -101,9 +99,9 @@ impl EventBase {
     /// assert_eq!(base.dispatch()?, LoopEnd::NoEvents);
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(alias = "EventBase::dispatch", alias = "event_base_dispatch")]
+    #[php("EventBase::dispatch", c = "event_base_dispatch")]
     pub fn dispatch(&self) -> Result<LoopEnd> {
-        self.loop_as("EventBase::dispatch", LoopFlags::empty())
+        self.loop_as(CALL, LoopFlags::empty())
     }
 
     /// Ends the loop after this turn, in which the other active events still run, or after
@@ -112,8 +110,7 @@ impl EventBase {
     /// After `exit(None)` outside of a loop, the next loop makes one pass. If the loop ends for
     /// another reason before `timeout`, that time ends a later loop.
     ///
-    /// PHP: `EventBase::exit`. libevent: `event_base_loopexit`. `None` is PHP's −1 or no
-    /// argument.
+    /// `None` is PHP's −1 or no argument.
     ///
     /// # Errors
     /// [`Error::Freed`], [`Error::Forked`]; [`Error::Call`] without memory.
@@ -130,9 +127,8 @@ impl EventBase {
     /// assert_eq!(base.dispatch()?, LoopEnd::Exit);
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(alias = "EventBase::exit", alias = "event_base_loopexit")]
+    #[php("EventBase::exit", c = "event_base_loopexit")]
     pub fn exit(&self, timeout: Option<Duration>) -> Result<()> {
-        const CALL: &str = "EventBase::exit";
         self.inner().usable(CALL)?;
         self.inner().native().exit(CALL, timeout)?;
         // The timeout is an event of libevent's own.
@@ -142,8 +138,6 @@ impl EventBase {
 
     /// Ends the loop right after the running callback; the other active events stay
     /// pending and run first in the next loop. Outside of a loop it has no effect.
-    ///
-    /// PHP: `EventBase::stop`. libevent: `event_base_loopbreak`.
     ///
     /// # Errors
     /// [`Error::Freed`], [`Error::Forked`].
@@ -160,16 +154,14 @@ impl EventBase {
     /// assert_eq!(base.dispatch()?, LoopEnd::Stop);
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(alias = "EventBase::stop", alias = "event_base_loopbreak")]
+    #[php("EventBase::stop", c = "event_base_loopbreak")]
     pub fn stop(&self) -> Result<()> {
-        self.inner().usable("EventBase::stop")?;
+        self.inner().usable(CALL)?;
         self.inner().stop();
         Ok(())
     }
 
     /// Makes the running loop look for new events before it runs less urgent ones.
-    ///
-    /// PHP: `EventBase::resume`. libevent: `event_base_loopcontinue`.
     ///
     /// # Errors
     /// [`Error::Freed`], [`Error::Forked`].
@@ -185,16 +177,13 @@ impl EventBase {
     /// # base.dispatch()?;
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(alias = "EventBase::resume", alias = "event_base_loopcontinue")]
+    #[php("EventBase::resume", c = "event_base_loopcontinue")]
     pub fn resume(&self) -> Result<()> {
-        const CALL: &str = "EventBase::resume";
         self.inner().usable(CALL)?;
         self.inner().native().resume(CALL)
     }
 
     /// Whether [`exit`](Self::exit) ended the last loop.
-    ///
-    /// PHP: `EventBase::gotExit`. libevent: `event_base_got_exit`.
     ///
     /// # Examples
     /// ```
@@ -208,15 +197,13 @@ impl EventBase {
     /// assert!(base.got_exit() && !base.got_stop());
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(alias = "EventBase::gotExit", alias = "event_base_got_exit")]
+    #[php("EventBase::gotExit", c = "event_base_got_exit")]
     #[must_use]
     pub fn got_exit(&self) -> bool {
         self.inner().native().got_exit()
     }
 
     /// Whether [`stop`](Self::stop) ended the last loop, or was called since.
-    ///
-    /// PHP: `EventBase::gotStop`. libevent: `event_base_got_break`.
     ///
     /// # Examples
     /// ```
@@ -230,7 +217,7 @@ impl EventBase {
     /// assert!(base.got_stop() && !base.got_exit());
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(alias = "EventBase::gotStop", alias = "event_base_got_break")]
+    #[php("EventBase::gotStop", c = "event_base_got_break")]
     #[must_use]
     pub fn got_stop(&self) -> bool {
         self.inner().native().got_stop()
@@ -238,9 +225,6 @@ impl EventBase {
 
     /// The time at which this turn of the loop began. Outside of a loop, or with
     /// [`NO_CACHE_TIME`](Self::NO_CACHE_TIME), the present time.
-    ///
-    /// PHP: `EventBase::getTimeOfDayCached`, in seconds since 1970.
-    /// libevent: `event_base_gettimeofday_cached`.
     ///
     /// # Errors
     /// [`Error::Freed`], [`Error::Forked`]; [`Error::Call`] when the clock fails.
@@ -252,19 +236,17 @@ impl EventBase {
     /// println!("{:?}", base.get_time_of_day_cached()?);
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(
-        alias = "EventBase::getTimeOfDayCached",
-        alias = "event_base_gettimeofday_cached"
+    #[php(
+        "EventBase::getTimeOfDayCached",
+        php_note = ", in seconds since 1970",
+        c = "event_base_gettimeofday_cached"
     )]
     pub fn get_time_of_day_cached(&self) -> Result<SystemTime> {
-        const CALL: &str = "EventBase::getTimeOfDayCached";
         self.inner().usable(CALL)?;
         self.inner().native().time(CALL)
     }
 
     /// Reads the clock, so that timeouts added in a slow callback count from now.
-    ///
-    /// PHP: `EventBase::updateCacheTime`. libevent: `event_base_update_cache_time`.
     ///
     /// # Errors
     /// [`Error::Freed`], [`Error::Forked`].
@@ -276,12 +258,8 @@ impl EventBase {
     /// base.update_cache_time()?;
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(
-        alias = "EventBase::updateCacheTime",
-        alias = "event_base_update_cache_time"
-    )]
+    #[php("EventBase::updateCacheTime", c = "event_base_update_cache_time")]
     pub fn update_cache_time(&self) -> Result<()> {
-        const CALL: &str = "EventBase::updateCacheTime";
         self.inner().usable(CALL)?;
         self.inner().native().update_time(CALL)
     }

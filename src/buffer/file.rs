@@ -7,6 +7,8 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
+use php_event_macros::php;
+
 use super::{EventBuffer, Inner, Side};
 use crate::error::{Error, Result};
 use crate::native::evbuffer::End;
@@ -21,8 +23,6 @@ impl EventBuffer {
     /// To send the same bytes to many peers, give each buffer a clone of one `Arc`. A `Vec` is
     /// copied once, into an `Arc`. Shared bytes are never written to, so [`add`](Self::add)
     /// starts a new chunk behind them.
-    ///
-    /// Beyond PHP. libevent: `evbuffer_add_reference`.
     ///
     /// # Errors
     /// [`Error::State`] when the end is frozen.
@@ -42,7 +42,7 @@ impl EventBuffer {
     /// assert_eq!(Arc::strong_count(&page), 1);
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(alias = "evbuffer_add_reference")]
+    #[php(c = "evbuffer_add_reference")]
     pub fn add_reference(&self, bytes: impl Into<Arc<[u8]>>) -> Result<()> {
         let bytes = bytes.into();
         self.change("EventBuffer::addReference", |view| {
@@ -62,9 +62,6 @@ impl EventBuffer {
     /// file becomes shorter before it is sent, the buffer event reports an error. Into every
     /// other buffer the bytes are read at once.
     ///
-    /// Beyond PHP. libevent: `evbuffer_add_file_segment`, without mapping the file into memory:
-    /// a file that became shorter would end the process.
-    ///
     /// # Errors
     /// [`Error::Argument`] when the file is not a regular one, or does not have that many bytes;
     /// [`Error::Io`] when it cannot be read; [`Error::State`] when the end is frozen. Then nothing
@@ -80,13 +77,13 @@ impl EventBuffer {
     /// assert_eq!(buffer.substr(0, None)?, b"# php-event");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[doc(
-        alias = "evbuffer_add_file",
-        alias = "evbuffer_add_file_segment",
-        alias = "sendfile"
+    #[php(
+        c = "evbuffer_add_file_segment",
+        c_note = ", without mapping the file into memory: a file that became shorter would end the process",
+        call = "EventBuffer::addFile"
     )]
+    #[doc(alias = "evbuffer_add_file", alias = "sendfile")]
     pub fn add_file(&self, file: File, offset: u64, length: Option<u64>) -> Result<()> {
-        const CALL: &str = "EventBuffer::addFile";
         self.look(CALL, |view| view.unfrozen(End::Back))?;
         let metadata = file.metadata().map_err(|error| Error::io(CALL, error))?;
         if !metadata.is_file() {

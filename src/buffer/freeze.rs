@@ -2,6 +2,8 @@
 //!
 //! Owns nothing, lends C nothing. Runs no user code.
 
+use php_event_macros::php;
+
 use super::EventBuffer;
 use crate::error::{Error, Result};
 use crate::native::evbuffer::End;
@@ -13,8 +15,6 @@ fn end(at_front: bool) -> End {
 impl EventBuffer {
     /// Freezes the front, so that nothing is taken from it or put before it, or the end, so that
     /// nothing is added. Freezing is not counted: one [`unfreeze`](Self::unfreeze) is enough.
-    ///
-    /// PHP: `EventBuffer::freeze`. libevent: `evbuffer_freeze`.
     ///
     /// # Errors
     /// [`Error::State`] for a lent buffer: libevent relies on the ends that it uses, and ends the
@@ -32,9 +32,8 @@ impl EventBuffer {
     /// assert_eq!(buffer.read(5)?.as_deref(), Some(&b"hello"[..]));
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(alias = "EventBuffer::freeze", alias = "evbuffer_freeze")]
+    #[php("EventBuffer::freeze", c = "evbuffer_freeze")]
     pub fn freeze(&self, at_front: bool) -> Result<()> {
-        const CALL: &str = "EventBuffer::freeze";
         self.look(CALL, |view| {
             if self.is_lent() {
                 return Err(Error::State {
@@ -53,8 +52,6 @@ impl EventBuffer {
     /// the front of the output to take back what waits to be sent; libevent freezes it again when
     /// it next uses it.
     ///
-    /// PHP: `EventBuffer::unfreeze`. libevent: `evbuffer_unfreeze`.
-    ///
     /// # Errors
     /// [`Error::State`] for the buffers of an HTTP connection's buffer event, and with TLS for
     /// the front of the output and the end of the input; for a lent buffer [`Error::Freed`] and
@@ -69,9 +66,9 @@ impl EventBuffer {
     /// buffer.add("x")?;
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(alias = "EventBuffer::unfreeze", alias = "evbuffer_unfreeze")]
+    #[php("EventBuffer::unfreeze", c = "evbuffer_unfreeze")]
     pub fn unfreeze(&self, at_front: bool) -> Result<()> {
-        self.look("EventBuffer::unfreeze", |view| {
+        self.look(CALL, |view| {
             let end = end(at_front);
             if view.is_closed(end) {
                 return Err(view.frozen(end));
@@ -83,9 +80,6 @@ impl EventBuffer {
 
     /// Does nothing: a buffer belongs to one thread.
     ///
-    /// PHP: `EventBuffer::lock`, which has no effect there either. libevent: `evbuffer_lock`,
-    /// which is not called.
-    ///
     /// # Examples
     /// ```
     /// # let buffer = php_event::EventBuffer::new()?;
@@ -94,9 +88,13 @@ impl EventBuffer {
     /// buffer.unlock();
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(alias = "EventBuffer::lock", alias = "evbuffer_lock")]
+    #[php(
+        "EventBuffer::lock",
+        php_note = ", which has no effect there either",
+        c = "evbuffer_lock",
+        c_note = ", which is not called"
+    )]
     pub fn lock(&self) {}
-
     /// Does nothing, see [`lock`](Self::lock).
     ///
     /// PHP: `EventBuffer::unlock`. libevent: `evbuffer_unlock`, which is not called.

@@ -9,6 +9,8 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use socket2::SockRef;
 
+use php_event_macros::php;
+
 use super::EventBuffer;
 use crate::error::{Error, Result};
 use crate::native::evbuffer::End;
@@ -24,7 +26,6 @@ impl EventBuffer {
     /// A socket whose peer is gone answers an error and raises no signal. A pipe without a reader
     /// raises `SIGPIPE`, which programs with a Rust `main` ignore.
     ///
-    /// PHP: `EventBuffer::write`, which answers false when nothing was written.
     /// libevent: `evbuffer_write_atmost`, with `MSG_NOSIGNAL` for sockets.
     ///
     /// # Errors
@@ -48,13 +49,12 @@ impl EventBuffer {
     /// assert_eq!(&got, b"hell");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[doc(
-        alias = "EventBuffer::write",
-        alias = "evbuffer_write",
-        alias = "evbuffer_write_atmost"
+    #[php(
+        "EventBuffer::write",
+        php_note = ", which answers false when nothing was written"
     )]
+    #[doc(alias = "evbuffer_write", alias = "evbuffer_write_atmost")]
     pub fn write(&self, fd: impl AsFd, howmuch: Option<usize>) -> Result<usize> {
-        const CALL: &str = "EventBuffer::write";
         let fd = fd.as_fd();
         let max = howmuch.unwrap_or(usize::MAX);
         self.change_bytes(CALL, |view| view.write_with(max, |slices| send(fd, slices)))
@@ -62,8 +62,6 @@ impl EventBuffer {
 
     /// Reads once from a descriptor and adds the bytes at the end: up to `howmuch`, and never
     /// more than 4096. Returns how many, 0 at the end of the file.
-    ///
-    /// PHP: `EventBuffer::readFrom`, with the same limit. libevent: `evbuffer_read`.
     ///
     /// # Errors
     /// [`Error::Io`] of kind `WouldBlock` when there is nothing to read yet, or another system
@@ -86,9 +84,12 @@ impl EventBuffer {
     /// assert_eq!(buffer.read_from(&ours, None)?, 0);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[doc(alias = "EventBuffer::readFrom", alias = "evbuffer_read")]
+    #[php(
+        "EventBuffer::readFrom",
+        php_note = ", with the same limit",
+        c = "evbuffer_read"
+    )]
     pub fn read_from(&self, fd: impl AsFd, howmuch: Option<usize>) -> Result<usize> {
-        const CALL: &str = "EventBuffer::readFrom";
         let fd = fd.as_fd();
         let howmuch = howmuch.map_or(READ_MAX, |howmuch| {
             c_int::try_from(howmuch).unwrap_or(READ_MAX)

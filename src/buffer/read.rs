@@ -2,6 +2,8 @@
 //!
 //! Owns nothing, lends C nothing. Runs user code: as `buffer`.
 
+use php_event_macros::php;
+
 use super::EventBuffer;
 use crate::error::{Error, Result};
 use crate::native::evbuffer::End;
@@ -18,8 +20,6 @@ pub(super) fn inside(call: &'static str, start: usize, length: usize) -> Result<
 impl EventBuffer {
     /// Takes up to `max` bytes from the front; `None` when the buffer is empty or `max` is 0.
     ///
-    /// PHP: `EventBuffer::read`, which overruns its memory for −1. libevent: `evbuffer_remove`.
-    ///
     /// # Errors
     /// [`Error::State`] when the front is frozen; [`Error::Call`] without memory for the bytes,
     /// which stay in the buffer.
@@ -33,9 +33,13 @@ impl EventBuffer {
     /// assert_eq!(buffer.read(2)?, None);
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(alias = "EventBuffer::read", alias = "evbuffer_remove")]
+    #[php(
+        "EventBuffer::read",
+        php_note = ", which overruns its memory for −1",
+        c = "evbuffer_remove"
+    )]
     pub fn read(&self, max: usize) -> Result<Option<Vec<u8>>> {
-        self.read_as("EventBuffer::read", max)
+        self.read_as(CALL, max)
     }
 
     /// As [`read`](Self::read), for another class's method.
@@ -54,8 +58,6 @@ impl EventBuffer {
     /// Replaces `data` with a copy of up to `max` bytes from the front, and returns how many.
     /// They stay in the buffer. An empty buffer leaves `data` unchanged.
     ///
-    /// PHP: `EventBuffer::copyout`. libevent: `evbuffer_copyout`.
-    ///
     /// # Errors
     /// [`Error::State`] when the front is frozen ([`substr`](Self::substr) reads it);
     /// [`Error::Call`] without memory for the bytes.
@@ -71,9 +73,9 @@ impl EventBuffer {
     /// assert_eq!((data.as_slice(), buffer.length()), (&b"hell"[..], 5));
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(alias = "EventBuffer::copyout", alias = "evbuffer_copyout")]
+    #[php("EventBuffer::copyout", c = "evbuffer_copyout")]
     pub fn copyout(&self, data: &mut Vec<u8>, max: usize) -> Result<usize> {
-        self.look_at_bytes("EventBuffer::copyout", |view| {
+        self.look_at_bytes(CALL, |view| {
             if max == 0 || view.length() == 0 {
                 return Ok(0);
             }
@@ -85,8 +87,6 @@ impl EventBuffer {
 
     /// Copies `length` bytes from `start` on, or as many as there are; `None` copies all. The
     /// bytes stay in the buffer. A frozen front does not matter.
-    ///
-    /// PHP: `EventBuffer::substr`. libevent: `evbuffer_ptr_set` and `evbuffer_peek`.
     ///
     /// # Errors
     /// [`Error::Argument`] when `start` is greater than the length; [`Error::Call`] without
@@ -102,13 +102,8 @@ impl EventBuffer {
     /// assert!(buffer.substr(12, None).is_err());
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(
-        alias = "EventBuffer::substr",
-        alias = "evbuffer_ptr_set",
-        alias = "evbuffer_peek"
-    )]
+    #[php("EventBuffer::substr", c = ["evbuffer_ptr_set", "evbuffer_peek"])]
     pub fn substr(&self, start: usize, length: Option<usize>) -> Result<Vec<u8>> {
-        const CALL: &str = "EventBuffer::substr";
         self.look_at_bytes(CALL, |view| {
             inside(CALL, start, view.length())?;
             view.copy(start, length.unwrap_or(usize::MAX))
@@ -117,9 +112,6 @@ impl EventBuffer {
 
     /// Moves the first `size` bytes into one chunk of memory and returns a copy of them; for a
     /// `size` of `None`, of all. Returns `None` when the buffer is empty or has fewer bytes.
-    ///
-    /// PHP: `EventBuffer::pullup`, which answers the whole content, or what lies behind it
-    /// in memory. libevent: `evbuffer_pullup`.
     ///
     /// # Errors
     /// [`Error::Call`] without memory.
@@ -135,9 +127,13 @@ impl EventBuffer {
     /// assert_eq!(buffer.length(), 11);
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(alias = "EventBuffer::pullup", alias = "evbuffer_pullup")]
+    #[php(
+        "EventBuffer::pullup",
+        php_note = ", which answers the whole content, or what lies behind it in memory",
+        c = "evbuffer_pullup"
+    )]
     pub fn pullup(&self, size: Option<usize>) -> Result<Option<Vec<u8>>> {
-        self.change_bytes("EventBuffer::pullup", |mut view| {
+        self.change_bytes(CALL, |mut view| {
             let length = view.length();
             let size = size.unwrap_or(length);
             if size == 0 || size > length {

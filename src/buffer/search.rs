@@ -2,6 +2,8 @@
 //!
 //! Owns nothing, lends C nothing. Runs user code: as `buffer`.
 
+use php_event_macros::php;
+
 use super::EventBuffer;
 use super::read::inside;
 use crate::error::Result;
@@ -14,8 +16,6 @@ impl EventBuffer {
     ///
     /// [`EOL_ANY`](Self::EOL_ANY) treats a run of CR and LF as one line ending. If a CR LF arrives
     /// in two pieces, it gives an empty line for the second.
-    ///
-    /// PHP: `EventBuffer::readLine`. libevent: `evbuffer_readln`.
     ///
     /// # Errors
     /// [`Error::State`](crate::Error::State) when the front is frozen.
@@ -31,9 +31,9 @@ impl EventBuffer {
     /// assert_eq!(buffer.length(), 3);
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(alias = "EventBuffer::readLine", alias = "evbuffer_readln")]
+    #[php("EventBuffer::readLine", c = "evbuffer_readln")]
     pub fn read_line(&self, eol_style: EolStyle) -> Result<Option<Vec<u8>>> {
-        self.change_bytes("EventBuffer::readLine", |view| {
+        self.change_bytes(CALL, |view| {
             let Some((at, end)) = view.search_eol(0, eol_style) else {
                 return Ok(None);
             };
@@ -50,9 +50,6 @@ impl EventBuffer {
     ///
     /// The time is proportional to the bytes searched, whatever they are.
     ///
-    /// PHP: `EventBuffer::search`. libevent: `evbuffer_search_range`, which is not called: its
-    /// time is proportional to both lengths multiplied.
-    ///
     /// # Errors
     /// [`Error::Argument`](crate::Error::Argument) when `start` is greater than the length,
     /// where PHP warns and searches from the front; [`Error::Call`](crate::Error::Call) without
@@ -67,18 +64,18 @@ impl EventBuffer {
     /// assert_eq!(buffer.search("a=", 1, Some(9))?, None); // only half of it before 9
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(
-        alias = "EventBuffer::search",
-        alias = "evbuffer_search",
-        alias = "evbuffer_search_range"
+    #[php(
+        "EventBuffer::search",
+        c = "evbuffer_search_range",
+        c_note = ", which is not called: its time is proportional to both lengths multiplied"
     )]
+    #[doc(alias = "evbuffer_search")]
     pub fn search(
         &self,
         what: impl AsRef<[u8]>,
         start: usize,
         end: Option<usize>,
     ) -> Result<Option<usize>> {
-        const CALL: &str = "EventBuffer::search";
         let what = what.as_ref();
         self.look_at_bytes(CALL, |view| {
             let length = view.length();
@@ -97,9 +94,6 @@ impl EventBuffer {
     /// Finds the ending of the line that begins at `start`, and returns its position; `None` when
     /// the line is not complete.
     ///
-    /// PHP: `EventBuffer::searchEol`, whose arguments default to 0 and `EOL_ANY`.
-    /// libevent: `evbuffer_search_eol`.
-    ///
     /// # Errors
     /// [`Error::Argument`](crate::Error::Argument) when `start` is greater than the length,
     /// where PHP warns and searches from the front.
@@ -114,9 +108,12 @@ impl EventBuffer {
     /// assert_eq!(buffer.search_eol(5, EventBuffer::EOL_NUL)?, None);
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(alias = "EventBuffer::searchEol", alias = "evbuffer_search_eol")]
+    #[php(
+        "EventBuffer::searchEol",
+        php_note = ", whose arguments default to 0 and `EOL_ANY`",
+        c = "evbuffer_search_eol"
+    )]
     pub fn search_eol(&self, start: usize, eol_style: EolStyle) -> Result<Option<usize>> {
-        const CALL: &str = "EventBuffer::searchEol";
         self.look_at_bytes(CALL, |view| {
             inside(CALL, start, view.length())?;
             Ok(view.search_eol(start, eol_style).map(|(at, _end)| at))

@@ -4,6 +4,8 @@
 //! lent target while it still works on a source of which a part stays, and those of a lent source
 //! while it still works on the target. In these cases the bytes go through a buffer in between.
 
+use php_event_macros::php;
+
 use super::EventBuffer;
 use crate::error::Result;
 use crate::native::evbuffer::End;
@@ -11,8 +13,6 @@ use crate::native::evbuffer::End;
 impl EventBuffer {
     /// Moves all bytes of `source` to the end of this buffer, which leaves `source` empty.
     /// Moving a buffer to itself does nothing.
-    ///
-    /// PHP: `EventBuffer::addBuffer`. libevent: `evbuffer_add_buffer`.
     ///
     /// # Errors
     /// [`Error::State`](crate::Error::State) when this buffer's end or the source's front is
@@ -29,9 +29,9 @@ impl EventBuffer {
     /// assert_eq!(body.length(), 0);
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(alias = "EventBuffer::addBuffer", alias = "evbuffer_add_buffer")]
+    #[php("EventBuffer::addBuffer", c = "evbuffer_add_buffer")]
     pub fn add_buffer(&self, source: &Self) -> Result<()> {
-        self.take_from("EventBuffer::addBuffer", source, usize::MAX, End::Back)
+        self.take_from(CALL, source, usize::MAX, End::Back)
             .map(drop)
     }
 
@@ -43,8 +43,6 @@ impl EventBuffer {
 
     /// Moves all bytes of `source` to the front of this buffer, in order, which leaves `source`
     /// empty. Moving a buffer to itself does nothing.
-    ///
-    /// PHP: `EventBuffer::prependBuffer`. libevent: `evbuffer_prepend_buffer`.
     ///
     /// # Errors
     /// [`Error::State`](crate::Error::State) when the front of either is frozen, or the source
@@ -60,20 +58,14 @@ impl EventBuffer {
     /// assert_eq!(body.substr(0, None)?, b"head body");
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(
-        alias = "EventBuffer::prependBuffer",
-        alias = "evbuffer_prepend_buffer"
-    )]
+    #[php("EventBuffer::prependBuffer", c = "evbuffer_prepend_buffer")]
     pub fn prepend_buffer(&self, source: &Self) -> Result<()> {
-        self.take_from("EventBuffer::prependBuffer", source, usize::MAX, End::Front)
+        self.take_from(CALL, source, usize::MAX, End::Front)
             .map(drop)
     }
 
     /// Moves up to `length` bytes from the front of `source` to the end of this buffer, and
     /// returns how many. From the buffer itself it moves none.
-    ///
-    /// PHP: `EventBuffer::appendFrom`, where a negative length moves all: `usize::MAX` does.
-    /// libevent: `evbuffer_remove_buffer`.
     ///
     /// # Errors
     /// As [`add_buffer`](Self::add_buffer).
@@ -88,9 +80,13 @@ impl EventBuffer {
     /// assert_eq!(message.append_from(&received, 5)?, 0);
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(alias = "EventBuffer::appendFrom", alias = "evbuffer_remove_buffer")]
+    #[php(
+        "EventBuffer::appendFrom",
+        php_note = ", where a negative length moves all: `usize::MAX` does",
+        c = "evbuffer_remove_buffer"
+    )]
     pub fn append_from(&self, source: &Self, length: usize) -> Result<usize> {
-        self.take_from("EventBuffer::appendFrom", source, length, End::Back)
+        self.take_from(CALL, source, length, End::Back)
     }
 
     fn take_from(

@@ -9,6 +9,8 @@ use std::fmt;
 
 use nix::errno::Errno;
 
+use php_event_macros::php;
+
 use super::carrier::Kind;
 use super::{EventBufferEvent, Inner, entry};
 use crate::error::{Error, Result};
@@ -276,9 +278,6 @@ impl EventBufferEvent {
     /// causes another call of itself, such as a write callback that writes through a filter, that
     /// call comes in the next turn of the loop.
     ///
-    /// PHP: `EventBufferEvent::setCallbacks`, which keeps the old `$arg` if none is given; here a
-    /// closure's captures go with it. libevent: `bufferevent_setcb`.
-    ///
     /// # Errors
     /// [`Error::State`] for the buffer event of an HTTP connection, which needs its own;
     /// [`Error::Freed`], [`Error::Forked`].
@@ -311,9 +310,12 @@ impl EventBufferEvent {
     /// bev.set_callbacks(Callbacks::new().on_read(move |_bev| count.set(1))).unwrap();
     /// # drop(bev);
     /// ```
-    #[doc(alias = "EventBufferEvent::setCallbacks", alias = "bufferevent_setcb")]
+    #[php(
+        "EventBufferEvent::setCallbacks",
+        php_note = ", which keeps the old `$arg` if none is given; here a closure's captures go with it",
+        c = "bufferevent_setcb"
+    )]
     pub fn set_callbacks(&self, callbacks: Callbacks) -> Result<()> {
-        const CALL: &str = "EventBufferEvent::setCallbacks";
         self.0.usable(CALL)?;
         if self.0.kind() == Kind::View {
             return Err(Error::State {

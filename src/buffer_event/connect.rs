@@ -9,6 +9,8 @@ use std::rc::Rc;
 
 use socket2::{SockAddr, SockRef};
 
+use php_event_macros::php;
+
 use super::EventBufferEvent;
 use super::inner::Link;
 use super::source::Source;
@@ -24,8 +26,7 @@ impl EventBufferEvent {
     /// is written is sent once connected. If the buffer event has no socket, it gets one. For
     /// names there is [`connect_host`](Self::connect_host).
     ///
-    /// PHP: `EventBufferEvent::connect`. libevent: `bufferevent_socket_connect`. A unix socket
-    /// without a listener is an error at once; in PHP the event reports it.
+    /// A unix socket without a listener is an error at once; in PHP the event reports it.
     ///
     /// # Errors
     /// [`Error::Argument`] for a name, a missing or impossible port, and a path that is empty
@@ -50,12 +51,8 @@ impl EventBufferEvent {
     /// base.dispatch()?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[doc(
-        alias = "EventBufferEvent::connect",
-        alias = "bufferevent_socket_connect"
-    )]
+    #[php("EventBufferEvent::connect", c = "bufferevent_socket_connect")]
     pub fn connect(&self, address: &str) -> Result<()> {
-        const CALL: &str = "EventBufferEvent::connect";
         self.may_connect(CALL)?;
         let address = parse(CALL, address)?.for_system();
         self.connect_address(CALL, &address.map_err(|error| Error::io(CALL, error))?)
@@ -71,9 +68,6 @@ impl EventBufferEvent {
 
     /// Why [`connect_host`](Self::connect_host) did not find the name; `None` if it did not fail.
     ///
-    /// PHP: `EventBufferEvent::getDnsErrorString`, which answers an empty text for none.
-    /// libevent: `bufferevent_socket_get_dns_error`, `evutil_gai_strerror`.
-    ///
     /// # Errors
     /// [`Error::Freed`], [`Error::Forked`].
     ///
@@ -85,12 +79,13 @@ impl EventBufferEvent {
     /// assert_eq!(bev.get_dns_error_string()?, None);
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(
-        alias = "EventBufferEvent::getDnsErrorString",
-        alias = "bufferevent_socket_get_dns_error"
+    #[php(
+        "EventBufferEvent::getDnsErrorString",
+        php_note = ", which answers an empty text for none",
+        c = ["bufferevent_socket_get_dns_error", "evutil_gai_strerror"]
     )]
     pub fn get_dns_error_string(&self) -> Result<Option<String>> {
-        self.0.usable("EventBufferEvent::getDnsErrorString")?;
+        self.0.usable(CALL)?;
         let error = match &*self.0.link.borrow() {
             Link::Begun(error) | Link::Closed(error) => *error,
             Link::Fresh | Link::Dialing(_) => None,

@@ -13,6 +13,8 @@ use std::vec;
 
 use socket2::{SockAddr, SockRef};
 
+use php_event_macros::php;
+
 use super::EventBufferEvent;
 use super::inner::Link;
 use super::source::Source;
@@ -55,9 +57,7 @@ impl EventBufferEvent {
     /// the buffer event has no socket, it gets one for each address. With TLS the server must have
     /// a certificate for this host, unless [`set_ssl_host`](Self::set_ssl_host) named another.
     ///
-    /// PHP: `EventBufferEvent::connectHost`, which tries only the first address, blocks to look a
-    /// name up without a DNS base, and reports nothing if the DNS base has no name server.
-    /// libevent: `bufferevent_socket_connect_hostname`. Here a name needs a DNS base.
+    /// Here a name needs a DNS base.
     ///
     /// # Errors
     /// [`Error::Argument`] for text that can be no host, a name without a DNS base, port 0, a
@@ -88,9 +88,10 @@ impl EventBufferEvent {
     /// base.dispatch()?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[doc(
-        alias = "EventBufferEvent::connectHost",
-        alias = "bufferevent_socket_connect_hostname"
+    #[php(
+        "EventBufferEvent::connectHost",
+        php_note = ", which tries only the first address, blocks to look a name up without a DNS base, and reports nothing if the DNS base has no name server",
+        c = "bufferevent_socket_connect_hostname"
     )]
     pub fn connect_host(
         &self,

@@ -4,14 +4,14 @@
 //! libevent calls as soon as their buffers change.
 use std::rc::Rc;
 
+use php_event_macros::php;
+
 use super::EventBufferEvent;
 use crate::buffer::{EventBuffer, Side};
 use crate::error::Result;
 
 impl EventBufferEvent {
     /// Queues a copy of the bytes; the loop writes them out. Never blocks.
-    ///
-    /// PHP: `EventBufferEvent::write`. libevent: `bufferevent_write`.
     ///
     /// # Errors
     /// [`Error::Freed`](crate::Error::Freed), [`Error::Forked`](crate::Error::Forked);
@@ -27,15 +27,12 @@ impl EventBufferEvent {
     /// assert_eq!(peer.read(9)?.as_deref(), Some(&b"hello"[..]));
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(alias = "EventBufferEvent::write", alias = "bufferevent_write")]
+    #[php("EventBufferEvent::write", c = "bufferevent_write")]
     pub fn write(&self, data: impl AsRef<[u8]>) -> Result<()> {
-        self.output()
-            .add_as("EventBufferEvent::write", data.as_ref())
+        self.output().add_as(CALL, data.as_ref())
     }
 
     /// Queues all that is in `buffer`, which is empty afterwards; nothing is copied.
-    ///
-    /// PHP: `EventBufferEvent::writeBuffer`. libevent: `bufferevent_write_buffer`.
     ///
     /// # Errors
     /// [`Error::State`](crate::Error::State) when the front of `buffer` is frozen;
@@ -53,20 +50,14 @@ impl EventBufferEvent {
     /// assert_eq!((answer.length(), bev.output().length()), (0, 5));
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(
-        alias = "EventBufferEvent::writeBuffer",
-        alias = "bufferevent_write_buffer"
-    )]
+    #[php("EventBufferEvent::writeBuffer", c = "bufferevent_write_buffer")]
     pub fn write_buffer(&self, buffer: &EventBuffer) -> Result<()> {
-        const CALL: &str = "EventBufferEvent::writeBuffer";
         self.0.usable(CALL)?;
         self.output().add_buffer_as(CALL, buffer)
     }
 
     /// Takes up to `size` bytes from the input; `None` when there are none, or for 0. More
     /// than 2 GiB come in several calls.
-    ///
-    /// PHP: `EventBufferEvent::read`. libevent: `bufferevent_read`.
     ///
     /// # Errors
     /// [`Error::Freed`](crate::Error::Freed), [`Error::Forked`](crate::Error::Forked).
@@ -83,14 +74,12 @@ impl EventBufferEvent {
     /// assert_eq!(bev.read(4)?, None);
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(alias = "EventBufferEvent::read", alias = "bufferevent_read")]
+    #[php("EventBufferEvent::read", c = "bufferevent_read")]
     pub fn read(&self, size: usize) -> Result<Option<Vec<u8>>> {
-        self.input().read_as("EventBufferEvent::read", size)
+        self.input().read_as(CALL, size)
     }
 
     /// Moves all of the input to the end of `buffer`; nothing is copied.
-    ///
-    /// PHP: `EventBufferEvent::readBuffer`. libevent: `bufferevent_read_buffer`.
     ///
     /// # Errors
     /// [`Error::State`](crate::Error::State) when the end of `buffer` is frozen;
@@ -109,12 +98,8 @@ impl EventBufferEvent {
     /// assert_eq!((all.length(), bev.input().length()), (5, 0));
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(
-        alias = "EventBufferEvent::readBuffer",
-        alias = "bufferevent_read_buffer"
-    )]
+    #[php("EventBufferEvent::readBuffer", c = "bufferevent_read_buffer")]
     pub fn read_buffer(&self, buffer: &EventBuffer) -> Result<()> {
-        const CALL: &str = "EventBufferEvent::readBuffer";
         self.0.usable(CALL)?;
         buffer.add_buffer_as(CALL, &self.input())
     }
@@ -170,8 +155,6 @@ impl EventBufferEvent {
 
     /// As [`input`](Self::input), but an error when this object is freed.
     ///
-    /// PHP: `EventBufferEvent::getInput`. libevent: `bufferevent_get_input`.
-    ///
     /// # Errors
     /// [`Error::Freed`](crate::Error::Freed), [`Error::Forked`](crate::Error::Forked).
     ///
@@ -185,15 +168,13 @@ impl EventBufferEvent {
     /// assert!(bev.get_input().is_err() && input.read(1).is_err());
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(alias = "EventBufferEvent::getInput")]
+    #[php("EventBufferEvent::getInput", c = "bufferevent_get_input")]
     pub fn get_input(&self) -> Result<EventBuffer> {
-        self.0.usable("EventBufferEvent::getInput")?;
+        self.0.usable(CALL)?;
         Ok(self.input())
     }
 
     /// As [`output`](Self::output), but an error when this object is freed.
-    ///
-    /// PHP: `EventBufferEvent::getOutput`. libevent: `bufferevent_get_output`.
     ///
     /// # Errors
     /// [`Error::Freed`](crate::Error::Freed), [`Error::Forked`](crate::Error::Forked).
@@ -209,9 +190,9 @@ impl EventBufferEvent {
     /// assert!(bev.get_output().is_err() && output.add("more").is_err());
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(alias = "EventBufferEvent::getOutput")]
+    #[php("EventBufferEvent::getOutput", c = "bufferevent_get_output")]
     pub fn get_output(&self) -> Result<EventBuffer> {
-        self.0.usable("EventBufferEvent::getOutput")?;
+        self.0.usable(CALL)?;
         Ok(self.output())
     }
 }

@@ -6,6 +6,8 @@
 //! of its own; see [`EventBufferEvent::set_watermark`].
 use std::time::Duration;
 
+use php_event_macros::php;
+
 use super::carrier::Kind;
 use super::{EventBufferEvent, check_direction};
 use crate::error::{Error, Result};
@@ -100,8 +102,6 @@ impl EventBufferEvent {
     ///
     /// Lowering a mark does not announce data that is there already.
     ///
-    /// PHP: `EventBufferEvent::setWatermark`. libevent: `bufferevent_setwatermark`.
-    ///
     /// # Errors
     /// [`Error::Argument`] when `low` is more than a `high` that is not 0, so that nothing
     /// would ever be told, and for other flags than `READ` and `WRITE`; [`Error::Freed`],
@@ -116,12 +116,8 @@ impl EventBufferEvent {
     /// assert!(bev.set_watermark(Event::READ, 64, 4).is_err());
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(
-        alias = "EventBufferEvent::setWatermark",
-        alias = "bufferevent_setwatermark"
-    )]
+    #[php("EventBufferEvent::setWatermark", c = "bufferevent_setwatermark")]
     pub fn set_watermark(&self, events: EventFlags, low: usize, high: usize) -> Result<()> {
-        const CALL: &str = "EventBufferEvent::setWatermark";
         let events = check_direction(CALL, events)?;
         if high != 0 && low > high {
             let reason = format!("low mark {low} above high mark {high}: nothing could reach it");
@@ -149,9 +145,6 @@ impl EventBufferEvent {
     /// time anew. Longer times than [`MAX_TIMEOUT`](crate::MAX_TIMEOUT) are that; parts of a
     /// microsecond are cut.
     ///
-    /// PHP: `EventBufferEvent::setTimeouts`, where 0 is none.
-    /// libevent: `bufferevent_set_timeouts`.
-    ///
     /// # Errors
     /// [`Error::Freed`], [`Error::Forked`]; [`Error::Call`] without memory.
     ///
@@ -170,12 +163,12 @@ impl EventBufferEvent {
     /// base.dispatch()?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[doc(
-        alias = "EventBufferEvent::setTimeouts",
-        alias = "bufferevent_set_timeouts"
+    #[php(
+        "EventBufferEvent::setTimeouts",
+        php_note = ", where 0 is none",
+        c = "bufferevent_set_timeouts"
     )]
     pub fn set_timeouts(&self, read: Option<Duration>, write: Option<Duration>) -> Result<()> {
-        const CALL: &str = "EventBufferEvent::setTimeouts";
         self.with(CALL, |view| view.set_timeouts(CALL, read, write))??;
         self.0
             .settings
@@ -211,9 +204,6 @@ impl EventBufferEvent {
     /// Sets the priority, from 0, the most urgent, to the base's number of priorities less
     /// one.
     ///
-    /// PHP: `EventBufferEvent::setPriority`, and writing the property `$priority`.
-    /// libevent: `bufferevent_priority_set`.
-    ///
     /// # Errors
     /// [`Error::Argument`] outside of that range; [`Error::State`] when this object has no
     /// socket of its own, and when a callback of it may wait in the queue of its former
@@ -231,12 +221,12 @@ impl EventBufferEvent {
     /// assert_eq!(bev.priority()?, 0);
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(
-        alias = "EventBufferEvent::setPriority",
-        alias = "bufferevent_priority_set"
+    #[php(
+        "EventBufferEvent::setPriority",
+        php_note = ", and writing the property `$priority`",
+        c = "bufferevent_priority_set"
     )]
     pub fn set_priority(&self, priority: i32) -> Result<()> {
-        const CALL: &str = "EventBufferEvent::setPriority";
         let view = self.0.usable(CALL)?;
         if self.0.kind() != Kind::Socket {
             return Err(Error::State {

@@ -5,6 +5,8 @@
 
 use std::rc::Rc;
 
+use php_event_macros::php;
+
 use super::carrier::Carrier;
 use super::{EventBufferEvent, check_options};
 use crate::EventBase;
@@ -20,9 +22,6 @@ impl EventBufferEvent {
     /// reads. Callbacks are always deferred. Freeing one half reports nothing to the other. Call
     /// [`flush`](Self::flush)`(Event::WRITE, FlushMode::Finished)` first: it reports
     /// `READING | EOF` there.
-    ///
-    /// PHP: `EventBufferEvent::createPair`, whose halves keep themselves alive; here each ends
-    /// with its last handle. libevent: `bufferevent_pair_new`.
     ///
     /// # Errors
     /// As [`new`](Self::new).
@@ -41,9 +40,12 @@ impl EventBufferEvent {
     /// base.dispatch()?;
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(alias = "EventBufferEvent::createPair", alias = "bufferevent_pair_new")]
+    #[php(
+        "EventBufferEvent::createPair",
+        php_note = ", whose halves keep themselves alive; here each ends with its last handle",
+        c = "bufferevent_pair_new"
+    )]
     pub fn create_pair(base: &EventBase, options: BufferEventOptions) -> Result<(Self, Self)> {
-        const CALL: &str = "EventBufferEvent::createPair";
         let base = base.inner();
         base.usable(CALL)?;
         let for_c = check_options(CALL, options)?;

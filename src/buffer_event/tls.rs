@@ -17,6 +17,8 @@ use std::ffi::c_ulong;
 use std::os::fd::AsFd;
 use std::rc::Rc;
 
+use php_event_macros::php;
+
 use super::carrier::{Carrier, Under};
 use super::source::Source;
 use super::{EventBufferEvent, check_options};
@@ -104,9 +106,6 @@ impl EventBufferEvent {
     /// [`set_ssl_host`](Self::set_ssl_host) before the handshake. Freeing the object sends
     /// `close_notify`, unless output is waiting.
     ///
-    /// PHP: `EventBufferEvent::sslSocket`; without a socket it is
-    /// [`ssl_unconnected`](Self::ssl_unconnected). libevent: `bufferevent_openssl_socket_new`.
-    ///
     /// # Errors
     /// [`Error::Argument`] for `SSL_OPEN`, and as [`new`](Self::new); [`Error::State`] when the
     /// context is for the other side, or a server's has no certificate; [`Error::Io`] when the
@@ -126,9 +125,10 @@ impl EventBufferEvent {
     /// tls.set_ssl_host("example.com")?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[doc(
-        alias = "EventBufferEvent::sslSocket",
-        alias = "bufferevent_openssl_socket_new"
+    #[php(
+        "EventBufferEvent::sslSocket",
+        php_note = "; without a socket it is [`ssl_unconnected`](Self::ssl_unconnected)",
+        c = "bufferevent_openssl_socket_new"
     )]
     pub fn ssl_socket<S>(
         base: &EventBase,
@@ -140,7 +140,7 @@ impl EventBufferEvent {
     where
         S: AsFd + 'static,
     {
-        let source = Source::non_blocking("EventBufferEvent::sslSocket", socket)?;
+        let source = Source::non_blocking(CALL, socket)?;
         Self::make_tls(base, Some(source), context, state, options)
     }
 
@@ -148,7 +148,6 @@ impl EventBufferEvent {
     /// [`connect`](Self::connect) and [`connect_host`](Self::connect_host). With
     /// `SSL_CONNECTING` these also name the host.
     ///
-    /// PHP: `EventBufferEvent::sslSocket` with `null` for the socket.
     /// libevent: `bufferevent_openssl_socket_new` with −1.
     ///
     /// # Errors
@@ -166,7 +165,10 @@ impl EventBufferEvent {
     /// assert_eq!(tls.fd(), None);
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(alias = "EventBufferEvent::sslSocket")]
+    #[php(
+        "EventBufferEvent::sslSocket",
+        php_note = " with `null` for the socket"
+    )]
     pub fn ssl_unconnected(
         base: &EventBase,
         context: &EventSslContext,
@@ -209,8 +211,6 @@ impl EventBufferEvent {
     /// `OPT_CLOSE_ON_FREE` freeing the filter frees `under`; without it `under` has its
     /// callbacks again. Otherwise as [`ssl_socket`](Self::ssl_socket).
     ///
-    /// PHP: `EventBufferEvent::createSslFilter`. libevent: `bufferevent_openssl_filter_new`.
-    ///
     /// # Errors
     /// [`Error::State`] when `under` has a filter already, belongs to an HTTP connection, or is,
     /// or is on top of, a filter with closures, which would run inside OpenSSL; otherwise as
@@ -229,9 +229,9 @@ impl EventBufferEvent {
     /// tls.set_ssl_host("example.com")?;
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(
-        alias = "EventBufferEvent::createSslFilter",
-        alias = "bufferevent_openssl_filter_new"
+    #[php(
+        "EventBufferEvent::createSslFilter",
+        c = "bufferevent_openssl_filter_new"
     )]
     pub fn create_ssl_filter(
         under: &Self,
@@ -239,7 +239,6 @@ impl EventBufferEvent {
         state: SslState,
         options: BufferEventOptions,
     ) -> Result<Self> {
-        const CALL: &str = "EventBufferEvent::createSslFilter";
         let below = under.0.usable(CALL)?;
         under.0.may_be_covered(CALL)?;
         let reason = if under.0.runs_closures() {

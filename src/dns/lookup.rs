@@ -11,6 +11,8 @@ use std::fmt;
 use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
 
+use php_event_macros::php;
+
 use super::Inner;
 use super::error::{DnsError, Outcome};
 use super::message::Family;
@@ -109,8 +111,6 @@ impl Lookup {
     /// Ends the lookup and drops its closure without a call. Does nothing when the closure was
     /// called, or is running.
     ///
-    /// Beyond PHP. libevent: `evdns_cancel_request`.
-    ///
     /// # Examples
     /// ```
     /// use php_event::{EventBase, EventDnsBase, LookupOptions};
@@ -122,7 +122,8 @@ impl Lookup {
     /// base.dispatch()?;
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(alias = "evdns_cancel_request", alias = "evdns_getaddrinfo_cancel")]
+    #[php(c = "evdns_cancel_request")]
+    #[doc(alias = "evdns_getaddrinfo_cancel")]
     pub fn cancel(&self) {
         self.0.withdraw();
         let callback = self.0.callback.take();

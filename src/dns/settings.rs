@@ -4,6 +4,8 @@
 
 use std::path::Path;
 
+use php_event_macros::php;
+
 use super::resolv_conf::{self, Line};
 use super::{EventDnsBase, file, name};
 use crate::error::{Error, Result};
@@ -20,9 +22,6 @@ impl EventDnsBase {
     /// byte-order mark. A line that cannot be read is passed over. A search list in the file
     /// replaces the one that is there; without one, this host's domain is the list. A file that
     /// is missing or lists no server is an `Err`, and no server is put in its place.
-    ///
-    /// PHP: `EventDnsBase::parseResolvConf`, which always returns `true`.
-    /// libevent: `evdns_base_resolv_conf_parse`.
     ///
     /// # Errors
     /// [`Error::Io`] when the file cannot be read, or holds UTF-16 text; nothing is taken from
@@ -41,12 +40,12 @@ impl EventDnsBase {
     /// assert_eq!(dns.count_nameservers(), 2);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[doc(
-        alias = "EventDnsBase::parseResolvConf",
-        alias = "evdns_base_resolv_conf_parse"
+    #[php(
+        "EventDnsBase::parseResolvConf",
+        php_note = ", which always returns `true`",
+        c = "evdns_base_resolv_conf_parse"
     )]
     pub fn parse_resolv_conf(&self, flags: DnsOptions, filename: impl AsRef<Path>) -> Result<()> {
-        const CALL: &str = "EventDnsBase::parseResolvConf";
         let path = filename.as_ref();
         self.take_settings(CALL, flags, path)?;
         if flags.contains(DnsOptions::NAMESERVERS) {
@@ -111,8 +110,6 @@ impl EventDnsBase {
     /// Servers are asked in the order in which they were added. A query that a server does not
     /// answer in time, or cannot answer, goes to the next one.
     ///
-    /// PHP: `EventDnsBase::addNameserverIp`. libevent: `evdns_base_nameserver_ip_add`.
-    ///
     /// # Errors
     /// [`Error::Argument`] for text that is no such address, and for a server that is there
     /// already; [`Error::Io`] when this host cannot send to it, or not from the address of the
@@ -128,12 +125,8 @@ impl EventDnsBase {
     /// assert_eq!(dns.count_nameservers(), 2);
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(
-        alias = "EventDnsBase::addNameserverIp",
-        alias = "evdns_base_nameserver_ip_add"
-    )]
+    #[php("EventDnsBase::addNameserverIp", c = "evdns_base_nameserver_ip_add")]
     pub fn add_nameserver_ip(&self, ip: &str) -> Result<()> {
-        const CALL: &str = "EventDnsBase::addNameserverIp";
         self.0.usable(CALL)?;
         let address = name::server_address(ip).map_err(|error| error.of(CALL))?;
         if self.0.servers.borrow().has(address) {
@@ -145,8 +138,6 @@ impl EventDnsBase {
 
     /// How many name servers there are.
     ///
-    /// PHP: `EventDnsBase::countNameservers`. libevent: `evdns_base_count_nameservers`.
-    ///
     /// # Examples
     /// ```
     /// # use php_event::{DnsFlags, EventBase, EventDnsBase};
@@ -155,10 +146,7 @@ impl EventDnsBase {
     /// assert_eq!(dns.count_nameservers(), 1);
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(
-        alias = "EventDnsBase::countNameservers",
-        alias = "evdns_base_count_nameservers"
-    )]
+    #[php("EventDnsBase::countNameservers", c = "evdns_base_count_nameservers")]
     #[must_use]
     pub fn count_nameservers(&self) -> usize {
         self.0.count_servers()
@@ -169,8 +157,6 @@ impl EventDnsBase {
     /// No server is asked for a name in the file, even if the file has no address of the family
     /// that is wanted. Lines may end as on Unix, Windows or an old Mac, and the file may begin
     /// with a UTF-8 byte-order mark. A line that cannot be read is passed over.
-    ///
-    /// PHP: `EventDnsBase::loadHosts`. libevent: `evdns_base_load_hosts`.
     ///
     /// # Errors
     /// [`Error::Io`] when the file cannot be read, or holds UTF-16 text; [`Error::Freed`],
@@ -184,9 +170,8 @@ impl EventDnsBase {
     /// assert!(error.to_string().contains("/no/such/file"));
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(alias = "EventDnsBase::loadHosts", alias = "evdns_base_load_hosts")]
+    #[php("EventDnsBase::loadHosts", c = "evdns_base_load_hosts")]
     pub fn load_hosts(&self, hosts: impl AsRef<Path>) -> Result<()> {
-        const CALL: &str = "EventDnsBase::loadHosts";
         self.0.usable(CALL)?;
         let text = file::read(CALL, hosts.as_ref())?;
         self.0.hosts.borrow_mut().add(&text);
@@ -208,9 +193,6 @@ impl EventDnsBase {
     /// | `bind-to` | the IP address that queries come from, except those to servers on this host | |
     /// | `so-rcvbuf`, `so-sndbuf` | bytes of the buffers of sockets; 0 leaves the system's default | 0 |
     ///
-    /// PHP: `EventDnsBase::setOption`, which returns `true` for any name. libevent:
-    /// `evdns_base_set_option`, which cuts a number that is out of bounds.
-    ///
     /// # Errors
     /// [`Error::Argument`] for a name that is not in the list, and a value that cannot be used;
     /// [`Error::Freed`], [`Error::Forked`].
@@ -225,16 +207,18 @@ impl EventDnsBase {
     /// assert!(dns.set_option("attempts", "two").is_err());
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(alias = "EventDnsBase::setOption", alias = "evdns_base_set_option")]
+    #[php(
+        "EventDnsBase::setOption",
+        php_note = ", which returns `true` for any name",
+        c = "evdns_base_set_option",
+        c_note = ", which cuts a number that is out of bounds"
+    )]
     pub fn set_option(&self, option: &str, value: &str) -> Result<()> {
-        const CALL: &str = "EventDnsBase::setOption";
         self.0.usable(CALL)?;
         self.0.settings.borrow_mut().set(CALL, option, value)
     }
 
     /// Empties the search list and sets `ndots` back to 1. Pending lookups keep the old list.
-    ///
-    /// PHP: `EventDnsBase::clearSearch`. libevent: `evdns_base_search_clear`.
     ///
     /// # Errors
     /// [`Error::Freed`], [`Error::Forked`].
@@ -247,9 +231,9 @@ impl EventDnsBase {
     /// dns.clear_search()?; // a short name is a whole name again
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(alias = "EventDnsBase::clearSearch", alias = "evdns_base_search_clear")]
+    #[php("EventDnsBase::clearSearch", c = "evdns_base_search_clear")]
     pub fn clear_search(&self) -> Result<()> {
-        self.0.usable("EventDnsBase::clearSearch")?;
+        self.0.usable(CALL)?;
         self.0.domains.take();
         self.0.settings.borrow_mut().ndots = 1;
         Ok(())
@@ -259,8 +243,6 @@ impl EventDnsBase {
     /// each domain of the list at its end, until one of these names has an address in either
     /// family. A name that could not be asked for ends the lookup, and the next one is not
     /// taken in its place: it may be another host's.
-    ///
-    /// PHP: `EventDnsBase::addSearch`. libevent: `evdns_base_search_add`.
     ///
     /// # Errors
     /// [`Error::Argument`] for what is no domain; [`Error::Freed`], [`Error::Forked`].
@@ -273,9 +255,8 @@ impl EventDnsBase {
     /// dns.add_search("corp.example.com")?; // `printer` is looked up there first
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(alias = "EventDnsBase::addSearch", alias = "evdns_base_search_add")]
+    #[php("EventDnsBase::addSearch", c = "evdns_base_search_add")]
     pub fn add_search(&self, domain: &str) -> Result<()> {
-        const CALL: &str = "EventDnsBase::addSearch";
         self.0.usable(CALL)?;
         let domain = name::domain(CALL, domain)?;
         self.0.domains.borrow_mut().insert(0, domain);
@@ -284,8 +265,6 @@ impl EventDnsBase {
 
     /// Sets how many dots a name must have to be asked for as it is before the search list is
     /// tried. The default is 1.
-    ///
-    /// PHP: `EventDnsBase::setSearchNdots`. libevent: `evdns_base_search_ndots_set`.
     ///
     /// # Errors
     /// [`Error::Freed`], [`Error::Forked`].
@@ -298,12 +277,9 @@ impl EventDnsBase {
     /// dns.set_search_ndots(2)?; // `db.eu` is looked up as `db.eu.example.com` first
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(
-        alias = "EventDnsBase::setSearchNdots",
-        alias = "evdns_base_search_ndots_set"
-    )]
+    #[php("EventDnsBase::setSearchNdots", c = "evdns_base_search_ndots_set")]
     pub fn set_search_ndots(&self, ndots: u32) -> Result<()> {
-        self.0.usable("EventDnsBase::setSearchNdots")?;
+        self.0.usable(CALL)?;
         self.0.settings.borrow_mut().ndots = ndots;
         Ok(())
     }

@@ -8,6 +8,8 @@ use std::ffi::c_int;
 use std::os::fd::{AsFd, AsRawFd};
 use std::rc::Rc;
 
+use php_event_macros::php;
+
 use super::inner::{Callback, Kind, REASONS};
 use super::{Event, check_backend, check_descriptor, entry};
 use crate::error::{Error, Result};
@@ -18,9 +20,6 @@ use crate::{EventBase, base};
 impl Event {
     /// Gives the event another base, source and callback; the data is forgotten and the
     /// priority becomes the middle one.
-    ///
-    /// PHP: `Event::set`, of which this is the form that works whatever is given.
-    /// libevent: `event_assign`.
     ///
     /// # Errors
     /// [`Error::State`] while the event is pending, or is a signal event; otherwise as
@@ -40,7 +39,11 @@ impl Event {
     /// base.dispatch()?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[doc(alias = "Event::set", alias = "event_assign")]
+    #[php(
+        "Event::set",
+        php_note = ", of which this is the form that works whatever is given",
+        c = "event_assign"
+    )]
     pub fn set<S, F>(
         &self,
         base: &EventBase,
@@ -52,7 +55,6 @@ impl Event {
         S: AsFd + 'static,
         F: FnMut(&S, EventFlags, &Event) + 'static,
     {
-        const CALL: &str = "Event::set";
         let fd = source.as_fd().as_raw_fd();
         base.inner().usable(CALL)?;
         check_descriptor(CALL, base.inner(), fd, what)?;
@@ -62,8 +64,7 @@ impl Event {
 
     /// Makes the event a timer of `base` with another callback; the data is forgotten.
     ///
-    /// PHP: `Event::setTimer`. libevent: `evtimer_assign`. Unlike PHP's, it refuses any
-    /// pending event, not only a timer.
+    /// Unlike PHP's, it refuses any pending event, not only a timer.
     ///
     /// # Errors
     /// [`Error::State`] while the event is pending, or is a signal event; [`Error::Freed`],
@@ -80,20 +81,13 @@ impl Event {
     /// base.dispatch()?;
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(alias = "Event::setTimer", alias = "evtimer_assign")]
+    #[php("Event::setTimer", c = "evtimer_assign")]
     pub fn set_timer<F>(&self, base: &EventBase, mut callback: F) -> Result<()>
     where
         F: FnMut(&Event) + 'static,
     {
         let callback = Box::new(move |event: &Event, _what: EventFlags| callback(event));
-        self.assign(
-            "Event::setTimer",
-            base,
-            Kind::Timer,
-            -1,
-            EventFlags::empty(),
-            callback,
-        )
+        self.assign(CALL, base, Kind::Timer, -1, EventFlags::empty(), callback)
     }
 
     fn assign(
@@ -155,8 +149,6 @@ impl Event {
 impl EventBase {
     /// Moves an event that is not pending to this base; its priority becomes the middle one.
     ///
-    /// PHP: `EventBase::set`. libevent: `event_base_set`.
-    ///
     /// # Errors
     /// [`Error::State`] while the event is pending; [`Error::Argument`] when this base's
     /// backend cannot watch its source; [`Error::Freed`], [`Error::Forked`].
@@ -171,9 +163,8 @@ impl EventBase {
     /// other.dispatch()?;
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(alias = "EventBase::set", alias = "event_base_set")]
+    #[php("EventBase::set", c = "event_base_set")]
     pub fn set(&self, event: &Event) -> Result<()> {
-        const CALL: &str = "EventBase::set";
         let base = self.inner();
         base.usable(CALL)?;
         event.idle(CALL)?;

@@ -7,6 +7,8 @@ use std::ffi::c_int;
 use std::rc::Rc;
 use std::time::Duration;
 
+use php_event_macros::php;
+
 use super::inner::{Kind, REASONS};
 use super::{Event, Inner};
 use crate::base::{self, Added};
@@ -24,8 +26,6 @@ impl Event {
     /// `None` leaves the old one. The timeout of a `PERSIST` event restarts after each call. A
     /// timer added with `None` does not become pending. A longer time than
     /// [`MAX_TIMEOUT`](crate::MAX_TIMEOUT) becomes that; fractions of a microsecond are dropped.
-    ///
-    /// PHP: `Event::add`, where `None` is −1. libevent: `event_add`.
     ///
     /// # Errors
     /// [`Error::Argument`] for a regular file or directory under epoll, which cannot watch
@@ -46,9 +46,9 @@ impl Event {
     /// base.dispatch()?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[doc(alias = "Event::add", alias = "event_add")]
+    #[php("Event::add", php_note = ", where `None` is −1", c = "event_add")]
     pub fn add(&self, timeout: Option<Duration>) -> Result<()> {
-        self.add_as("Event::add", timeout)
+        self.add_as(CALL, timeout)
     }
 
     fn add_as(&self, call: &'static str, timeout: Option<Duration>) -> Result<()> {
@@ -101,8 +101,6 @@ impl Event {
 
     /// Makes the event neither pending nor active. Does nothing if it is neither.
     ///
-    /// PHP: `Event::del`. libevent: `event_del`.
-    ///
     /// # Errors
     /// [`Error::Freed`], [`Error::Forked`].
     ///
@@ -117,9 +115,9 @@ impl Event {
     /// base.dispatch()?;
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(alias = "Event::del", alias = "event_del")]
+    #[php("Event::del", c = "event_del")]
     pub fn del(&self) -> Result<()> {
-        self.del_as("Event::del")
+        self.del_as(CALL)
     }
 
     fn del_as(&self, call: &'static str) -> Result<()> {
@@ -217,8 +215,6 @@ impl Event {
     /// Removes the timeout only: a descriptor or signal event stays pending without one, a
     /// timer is no longer pending.
     ///
-    /// PHP: `Event::removeTimer`. libevent: `event_remove_timer`.
-    ///
     /// # Errors
     /// [`Error::Freed`], [`Error::Forked`].
     ///
@@ -235,9 +231,8 @@ impl Event {
     /// assert!(readable.pending(Event::READ) && !readable.pending(Event::TIMEOUT));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[doc(alias = "Event::removeTimer", alias = "event_remove_timer")]
+    #[php("Event::removeTimer", c = "event_remove_timer")]
     pub fn remove_timer(&self) -> Result<()> {
-        const CALL: &str = "Event::removeTimer";
         let (event, _base) = self.usable(CALL)?;
         event.remove_timer(CALL)?;
         drop(event);
@@ -248,8 +243,7 @@ impl Event {
     /// Whether the event is pending for any of `flags`: `READ`, `WRITE`, `CLOSED` and
     /// `SIGNAL` as added, `TIMEOUT` with a timeout. An event that is active and has not run yet counts as pending.
     ///
-    /// PHP: `Event::pending`. libevent: `event_pending`. A freed event is never pending;
-    /// PHP crashes.
+    /// A freed event is never pending; PHP crashes.
     ///
     /// # Examples
     /// ```
@@ -262,7 +256,7 @@ impl Event {
     /// assert!(!timer.pending(Event::READ | Event::WRITE));
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(alias = "Event::pending", alias = "event_pending")]
+    #[php("Event::pending", c = "event_pending")]
     #[must_use]
     pub fn pending(&self, flags: EventFlags) -> bool {
         self.0.pends(flags)
@@ -294,8 +288,6 @@ impl Event {
     /// the next turn of the loop. Until it has run, [`add`](Self::add) sets the timeout and does
     /// not register the source.
     ///
-    /// Beyond PHP. libevent: `event_active`.
-    ///
     /// # Errors
     /// [`Error::Argument`] unless `what` consists of `READ`, `WRITE`, `CLOSED` and `TIMEOUT`,
     /// and for a signal event: send the signal with [`process::kill`](crate::process::kill) instead;
@@ -312,9 +304,8 @@ impl Event {
     /// assert!(base.got_stop());
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(alias = "event_active")]
+    #[php(c = "event_active", call = "Event::active")]
     pub fn active(&self, what: EventFlags) -> Result<()> {
-        const CALL: &str = "Event::active";
         let (event, _base) = self.usable(CALL)?;
         let possible = REASONS - EventFlags::SIGNAL;
         if what.is_empty() || !possible.contains(what) {
@@ -363,8 +354,6 @@ impl Event {
 
     /// Sets the priority: 0 is the most urgent; see [`priority_init`](crate::EventBase::priority_init).
     ///
-    /// PHP: `Event::setPriority`. libevent: `event_priority_set`.
-    ///
     /// # Errors
     /// [`Error::Argument`] when the base has no such priority; [`Error::State`] while the
     /// event is active; [`Error::Freed`], [`Error::Forked`].
@@ -379,9 +368,8 @@ impl Event {
     /// assert!(urgent.set_priority(2).is_err()); // there are 0 and 1
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(alias = "Event::setPriority", alias = "event_priority_set")]
+    #[php("Event::setPriority", c = "event_priority_set")]
     pub fn set_priority(&self, priority: i32) -> Result<()> {
-        const CALL: &str = "Event::setPriority";
         let (event, base) = self.usable(CALL)?;
         let n = base.native().priorities();
         if !(0..n).contains(&priority) {

@@ -8,6 +8,8 @@ use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;
 
+use php_event_macros::php;
+
 use super::client;
 use super::server_connection::{ServerConnection, checked_timeout};
 use crate::base;
@@ -127,9 +129,6 @@ impl EventHttpConnection {
     /// The peer's address and port; a client's are those that it was made with, connected or
     /// not.
     ///
-    /// PHP: `EventHttpConnection::getPeer`, whose arguments are never filled.
-    /// libevent: `evhttp_connection_get_peer`.
-    ///
     /// # Errors
     /// [`Error::Freed`] when the connection has ended; [`Error::Forked`].
     ///
@@ -143,12 +142,12 @@ impl EventHttpConnection {
     /// })?;
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(
-        alias = "EventHttpConnection::getPeer",
-        alias = "evhttp_connection_get_peer"
+    #[php(
+        "EventHttpConnection::getPeer",
+        php_note = ", whose arguments are never filled",
+        c = "evhttp_connection_get_peer"
     )]
     pub fn get_peer(&self) -> Result<(String, u16)> {
-        const CALL: &str = "EventHttpConnection::getPeer";
         self.0.usable(CALL)?;
         match &self.0.end {
             End::Server(conn) => conn.peer(CALL),
@@ -160,9 +159,6 @@ impl EventHttpConnection {
     /// [`EventHttp::set_timeout`](crate::EventHttp::set_timeout) gave the connection; `None` is
     /// no limit. For a client's connection it also limits the looking up of its name and the
     /// connecting; at first it is 50 seconds there.
-    ///
-    /// PHP: `EventHttpConnection::setTimeout`, in seconds.
-    /// libevent: `evhttp_connection_set_timeout_tv`.
     ///
     /// # Errors
     /// [`Error::Argument`] for a time of zero, or below a microsecond; [`Error::Freed`] when
@@ -178,12 +174,13 @@ impl EventHttpConnection {
     /// })?;
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(
-        alias = "EventHttpConnection::setTimeout",
-        alias = "evhttp_connection_set_timeout"
+    #[php(
+        "EventHttpConnection::setTimeout",
+        php_note = ", in seconds",
+        c = "evhttp_connection_set_timeout_tv"
     )]
+    #[doc(alias = "evhttp_connection_set_timeout")]
     pub fn set_timeout(&self, timeout: Option<Duration>) -> Result<()> {
-        const CALL: &str = "EventHttpConnection::setTimeout";
         self.0.usable(CALL)?;
         checked_timeout(CALL, timeout)?;
         match &self.0.end {
@@ -204,9 +201,6 @@ impl EventHttpConnection {
     /// A client's is called before the closure of the request that the end is told by, and not
     /// when the last handle goes, where PHP calls what it has freed.
     ///
-    /// PHP: `EventHttpConnection::setCloseCallback`, which misses a peer that goes while its
-    /// request waits. libevent: `evhttp_connection_set_closecb`.
-    ///
     /// # Errors
     /// [`Error::Freed`] when the connection has ended; [`Error::Forked`].
     ///
@@ -220,15 +214,16 @@ impl EventHttpConnection {
     /// })?;
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(
-        alias = "EventHttpConnection::setCloseCallback",
-        alias = "evhttp_connection_set_closecb"
+    #[php(
+        "EventHttpConnection::setCloseCallback",
+        php_note = ", which misses a peer that goes while its request waits",
+        c = "evhttp_connection_set_closecb"
     )]
     pub fn set_close_callback<F>(&self, callback: F) -> Result<()>
     where
         F: FnMut(&EventHttpConnection) + 'static,
     {
-        self.0.usable("EventHttpConnection::setCloseCallback")?;
+        self.0.usable(CALL)?;
         self.0.wants_close.set(true);
         let former = self.0.slot.set(Some(Box::new(callback)));
         match &self.0.end {

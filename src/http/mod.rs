@@ -29,6 +29,8 @@ pub use client::HttpError;
 pub use connection::EventHttpConnection;
 pub use request::EventHttpRequest;
 
+use php_event_macros::php;
+
 #[cfg(doc)]
 use crate::Error;
 use crate::EventBase;
@@ -127,8 +129,6 @@ impl Drop for Handle {
 impl EventHttp {
     /// Makes a server that listens nowhere yet.
     ///
-    /// PHP: `EventHttp::__construct` without a context. libevent: `evhttp_new`.
-    ///
     /// # Errors
     /// [`Error::Freed`], [`Error::Forked`] for the base; [`Error::Call`] without memory.
     ///
@@ -138,9 +138,13 @@ impl EventHttp {
     /// assert!(http.bound_addresses().is_empty());
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(alias = "EventHttp::__construct", alias = "evhttp_new")]
+    #[php(
+        "EventHttp::__construct",
+        php_note = " without a context",
+        c = "evhttp_new"
+    )]
     pub fn new(base: &EventBase) -> Result<Self> {
-        let server = server::Inner::new("EventHttp::__construct", base.inner())?;
+        let server = server::Inner::new(CALL, base.inner())?;
         Ok(Self(Rc::new(Handle { server })))
     }
 
@@ -148,9 +152,6 @@ impl EventHttp {
     ///
     /// A client that does not is cut off without an answer. The close of a connection is told
     /// (`close_notify`).
-    ///
-    /// PHP: `EventHttp::__construct` with a context. libevent: `evhttp_set_bevcb`,
-    /// `bufferevent_openssl_socket_new`.
     ///
     /// # Errors
     /// [`Error::State`] when the context is for clients, or has no certificate; otherwise as
@@ -169,19 +170,20 @@ impl EventHttp {
     /// https.bind("0.0.0.0", 443)?;
     /// # Ok::<(), php_event::EventException>(())
     /// ```
+    #[php(
+        "EventHttp::__construct",
+        php_note = " with a context",
+        c = ["evhttp_set_bevcb", "bufferevent_openssl_socket_new"]
+    )]
     #[cfg(feature = "openssl")]
-    #[doc(alias = "EventHttp::__construct", alias = "evhttp_set_bevcb")]
     pub fn with_ssl(base: &EventBase, context: &crate::EventSslContext) -> Result<Self> {
         let http = Self::new(base)?;
-        http.0.server.speak_tls("EventHttp::__construct", context)?;
+        http.0.server.speak_tls(CALL, context)?;
         Ok(http)
     }
 
     /// Listens on an address, and says on which: port 0 takes any free one. May be called
     /// again for more addresses.
-    ///
-    /// PHP: `EventHttp::bind`, which also takes a name, and blocks until it is resolved.
-    /// libevent: `evhttp_bind_socket`.
     ///
     /// # Errors
     /// [`Error::Argument`] for what is no numeric IPv4 or IPv6 address (without brackets);
@@ -198,9 +200,12 @@ impl EventHttp {
     /// assert_eq!(http.bound_addresses(), [v4]);
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(alias = "EventHttp::bind", alias = "evhttp_bind_socket")]
+    #[php(
+        "EventHttp::bind",
+        php_note = ", which also takes a name, and blocks until it is resolved",
+        c = "evhttp_bind_socket"
+    )]
     pub fn bind(&self, address: &str, port: u16) -> Result<SocketAddr> {
-        const CALL: &str = "EventHttp::bind";
         let server = self.server(CALL)?;
         let ip = numeric_ip(CALL, address)?;
         let (socket, bound) = listening::bound(CALL, with_port(ip, port))?;
@@ -211,8 +216,8 @@ impl EventHttp {
     /// Serves the connections of a listening socket, which the server owns from now on and
     /// which becomes non-blocking.
     ///
-    /// PHP: `EventHttp::accept`. libevent: `evhttp_accept_socket`. Only TCP: libevent ends the
-    /// process when the client of a unix socket has a path of its own that is long.
+    /// Only TCP: libevent ends the process when the client of a unix socket has a path of its own
+    /// that is long.
     ///
     /// # Errors
     /// [`Error::Argument`] for what is no listening TCP socket, where PHP says true;
@@ -227,9 +232,8 @@ impl EventHttp {
     /// http.accept(listener)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[doc(alias = "EventHttp::accept", alias = "evhttp_accept_socket")]
+    #[php("EventHttp::accept", c = "evhttp_accept_socket")]
     pub fn accept<S: AsFd + 'static>(&self, socket: S) -> Result<()> {
-        const CALL: &str = "EventHttp::accept";
         self.server(CALL)?;
         let checked = listening::checked(CALL, socket.as_fd())?; // asked once: it is user code
         self.server(CALL)?.listen(CALL, checked, Box::new(socket))
@@ -260,8 +264,6 @@ impl EventHttp {
     /// the last handle of an unanswered one goes, the client gets a 500, where PHP leaves it
     /// waiting.
     ///
-    /// PHP: `EventHttp::setCallback`. libevent: `evhttp_set_cb`.
-    ///
     /// # Errors
     /// [`Error::State`] when the path has a closure already; [`Error::Argument`] for a NUL in
     /// the path; [`Error::Freed`], [`Error::Forked`] for the base.
@@ -274,18 +276,15 @@ impl EventHttp {
     /// assert!(http.set_callback("/status", |_request| {}).is_err());
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(alias = "EventHttp::setCallback", alias = "evhttp_set_cb")]
+    #[php("EventHttp::setCallback", c = "evhttp_set_cb")]
     pub fn set_callback<F>(&self, path: &str, callback: F) -> Result<()>
     where
         F: FnMut(&EventHttpRequest) + 'static,
     {
-        const CALL: &str = "EventHttp::setCallback";
         self.server(CALL)?.route(CALL, path, Box::new(callback))
     }
 
     /// Takes a path's closure away; tells whether there was one. Beyond PHP.
-    ///
-    /// libevent: `evhttp_del_cb`.
     ///
     /// # Errors
     /// [`Error::Freed`], [`Error::Forked`] for the base.
@@ -299,15 +298,13 @@ impl EventHttp {
     /// assert!(!http.remove_callback("/once")?);
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(alias = "evhttp_del_cb")]
+    #[php(c = "evhttp_del_cb")]
     pub fn remove_callback(&self, path: &str) -> Result<bool> {
         Ok(self.server("EventHttp::removeCallback")?.unroute(path))
     }
 
     /// Has a closure called for the requests that no path's closure takes, in place of the one
     /// before. Without one they get a 404.
-    ///
-    /// PHP: `EventHttp::setDefaultCallback`. libevent: `evhttp_set_gencb`.
     ///
     /// # Errors
     /// [`Error::Freed`], [`Error::Forked`] for the base.
@@ -321,20 +318,18 @@ impl EventHttp {
     /// })?;
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(alias = "EventHttp::setDefaultCallback", alias = "evhttp_set_gencb")]
+    #[php("EventHttp::setDefaultCallback", c = "evhttp_set_gencb")]
     pub fn set_default_callback<F>(&self, callback: F) -> Result<()>
     where
         F: FnMut(&EventHttpRequest) + 'static,
     {
-        let server = self.server("EventHttp::setDefaultCallback")?;
+        let server = self.server(CALL)?;
         server.route_rest(Box::new(callback));
         Ok(())
     }
 
     /// Sets the methods that are served; all others get a 501. At first: `GET`, `POST`,
     /// `HEAD`, `PUT`, `DELETE`.
-    ///
-    /// PHP: `EventHttp::setAllowedMethods`. libevent: `evhttp_set_allowed_methods`.
     ///
     /// # Errors
     /// [`Error::Freed`], [`Error::Forked`] for the base.
@@ -347,21 +342,15 @@ impl EventHttp {
     /// http.set_allowed_methods(EventHttpRequest::CMD_GET | EventHttpRequest::CMD_HEAD)?;
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(
-        alias = "EventHttp::setAllowedMethods",
-        alias = "evhttp_set_allowed_methods"
-    )]
+    #[php("EventHttp::setAllowedMethods", c = "evhttp_set_allowed_methods")]
     pub fn set_allowed_methods(&self, methods: HttpMethods) -> Result<()> {
-        let server = self.server("EventHttp::setAllowedMethods")?;
+        let server = self.server(CALL)?;
         server.allow(methods);
         Ok(())
     }
 
     /// Sets how many bytes a request's body may have, for connections from now on; a longer
     /// one gets a 413. `None` is no limit; at first 1 MiB, other than in PHP.
-    ///
-    /// PHP: `EventHttp::setMaxBodySize`, where −1 is no limit.
-    /// libevent: `evhttp_set_max_body_size`.
     ///
     /// # Errors
     /// [`Error::Freed`], [`Error::Forked`] for the base.
@@ -373,12 +362,13 @@ impl EventHttp {
     /// http.set_max_body_size(Some(10 << 20))?;
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(
-        alias = "EventHttp::setMaxBodySize",
-        alias = "evhttp_set_max_body_size"
+    #[php(
+        "EventHttp::setMaxBodySize",
+        php_note = ", where −1 is no limit",
+        c = "evhttp_set_max_body_size"
     )]
     pub fn set_max_body_size(&self, size: Option<usize>) -> Result<()> {
-        let server = self.server("EventHttp::setMaxBodySize")?;
+        let server = self.server(CALL)?;
         server.set_max_body_size(size);
         Ok(())
     }
@@ -386,9 +376,6 @@ impl EventHttp {
     /// Sets how many bytes a request's first line and headers may have together, for
     /// connections from now on; more gets a 400. `None` is no limit; at first 16 KiB, other than
     /// in PHP. A first line is never longer than 8 KiB, and there are never more than 100 headers.
-    ///
-    /// PHP: `EventHttp::setMaxHeadersSize`, where −1 is no limit.
-    /// libevent: `evhttp_set_max_headers_size`.
     ///
     /// # Errors
     /// [`Error::Freed`], [`Error::Forked`] for the base.
@@ -400,12 +387,13 @@ impl EventHttp {
     /// http.set_max_headers_size(Some(4096))?;
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(
-        alias = "EventHttp::setMaxHeadersSize",
-        alias = "evhttp_set_max_headers_size"
+    #[php(
+        "EventHttp::setMaxHeadersSize",
+        php_note = ", where −1 is no limit",
+        c = "evhttp_set_max_headers_size"
     )]
     pub fn set_max_headers_size(&self, size: Option<usize>) -> Result<()> {
-        let server = self.server("EventHttp::setMaxHeadersSize")?;
+        let server = self.server(CALL)?;
         server.set_max_headers_size(size);
         Ok(())
     }
@@ -415,9 +403,8 @@ impl EventHttp {
     /// closed without a word. It does not limit how long a closure may take to answer. `None` is
     /// no limit; at first 50 seconds.
     ///
-    /// PHP: `EventHttp::setTimeout`, in seconds, and without a limit at first. There the time also
-    /// ends a chunked reply to a client that, rightly, says nothing.
-    /// libevent: `evhttp_set_timeout_tv`.
+    /// There the time also ends a chunked reply to a client that, rightly, says nothing. libevent:
+    /// `evhttp_set_timeout_tv`.
     ///
     /// # Errors
     /// [`Error::Argument`] for a time of zero, or below a microsecond; [`Error::Freed`],
@@ -430,9 +417,12 @@ impl EventHttp {
     /// http.set_timeout(Some(std::time::Duration::from_secs(10)))?;
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(alias = "EventHttp::setTimeout", alias = "evhttp_set_timeout")]
+    #[php(
+        "EventHttp::setTimeout",
+        php_note = ", in seconds, and without a limit at first"
+    )]
+    #[doc(alias = "evhttp_set_timeout")]
     pub fn set_timeout(&self, timeout: Option<Duration>) -> Result<()> {
-        const CALL: &str = "EventHttp::setTimeout";
         let server = self.server(CALL)?;
         server_connection::checked_timeout(CALL, timeout)?;
         server.set_timeout(timeout);
@@ -441,8 +431,6 @@ impl EventHttp {
 
     /// Makes a name one of this server's: a request whose target is a whole URI with another
     /// host is one to a proxy, and its connection is closed after the answer.
-    ///
-    /// PHP: `EventHttp::addServerAlias`. libevent: `evhttp_add_server_alias`.
     ///
     /// # Errors
     /// [`Error::Argument`] for a NUL in the name; [`Error::Freed`], [`Error::Forked`] for the
@@ -455,16 +443,13 @@ impl EventHttp {
     /// http.add_server_alias("www.example.org")?;
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(alias = "EventHttp::addServerAlias", alias = "evhttp_add_server_alias")]
+    #[php("EventHttp::addServerAlias", c = "evhttp_add_server_alias")]
     pub fn add_server_alias(&self, alias: &str) -> Result<()> {
-        const CALL: &str = "EventHttp::addServerAlias";
         self.server(CALL)?.add_alias(CALL, alias)
     }
 
     /// Takes a name away again, whatever its case, once for each time it was added; tells
     /// whether there was one.
-    ///
-    /// PHP: `EventHttp::removeServerAlias`. libevent: `evhttp_remove_server_alias`.
     ///
     /// # Errors
     /// [`Error::Argument`] for a NUL in the name; [`Error::Freed`], [`Error::Forked`] for the
@@ -478,12 +463,8 @@ impl EventHttp {
     /// assert!(http.remove_server_alias("WWW.example.org")?);
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(
-        alias = "EventHttp::removeServerAlias",
-        alias = "evhttp_remove_server_alias"
-    )]
+    #[php("EventHttp::removeServerAlias", c = "evhttp_remove_server_alias")]
     pub fn remove_server_alias(&self, alias: &str) -> Result<bool> {
-        const CALL: &str = "EventHttp::removeServerAlias";
         self.server(CALL)?.remove_alias(CALL, alias)
     }
 

@@ -7,6 +7,8 @@
 
 use std::ffi::CString;
 
+use php_event_macros::php;
+
 use super::request::Role;
 use super::server_connection::ServerConnection;
 use super::server_request::{Progress, ServerRequest};
@@ -74,9 +76,6 @@ impl EventHttpRequest {
     /// `HEAD`, and with a status that has no body (204, 205, 304), none goes out: it is dropped.
     /// A request that was kept may be answered outside of its closure.
     ///
-    /// PHP: `EventHttpRequest::sendReply`, which checks nothing of this.
-    /// libevent: `evhttp_send_reply`.
-    ///
     /// # Errors
     /// [`Error::Argument`] for a status outside of 200 to 599, a control byte in the reason, and
     /// headers that contradict the body; [`Error::State`] for a second reply and when the client
@@ -96,9 +95,12 @@ impl EventHttpRequest {
     /// })?;
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(alias = "EventHttpRequest::sendReply", alias = "evhttp_send_reply")]
+    #[php(
+        "EventHttpRequest::sendReply",
+        php_note = ", which checks nothing of this",
+        c = "evhttp_send_reply"
+    )]
     pub fn send_reply(&self, code: u16, reason: &str, body: Option<&EventBuffer>) -> Result<()> {
-        const CALL: &str = "EventHttpRequest::sendReply";
         let answer = self.new_answer(CALL)?;
         let reason = answer.checked_status(code, reason)?;
         let output = self.get_output_buffer();
@@ -123,9 +125,6 @@ impl EventHttpRequest {
     ///
     /// `None` gives the status's own phrase. Headers and body that were added are dropped.
     ///
-    /// PHP: `EventHttpRequest::sendError`, which puts the reason into the page as it is, and
-    /// sends the page to a `HEAD` too. libevent: `evhttp_send_error`.
-    ///
     /// # Errors
     /// As [`send_reply`](Self::send_reply).
     ///
@@ -138,9 +137,13 @@ impl EventHttpRequest {
     /// })?;
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(alias = "EventHttpRequest::sendError", alias = "evhttp_send_error")]
+    #[php(
+        "EventHttpRequest::sendError",
+        php_note = ", which puts the reason into the page as it is, and sends the page to a `HEAD` too",
+        c = "evhttp_send_error"
+    )]
     pub fn send_error(&self, error: u16, reason: Option<&str>) -> Result<()> {
-        let answer = self.new_answer("EventHttpRequest::sendError")?;
+        let answer = self.new_answer(CALL)?;
         answer.checked_status(error, reason.unwrap_or_default())?;
         answer.fail(error, reason);
         Ok(())
@@ -150,8 +153,6 @@ impl EventHttpRequest {
     ///
     /// To an HTTP/1.1 client the body is chunked, unless a `Content-Length` was added; to an
     /// older one it ends with the connection.
-    ///
-    /// PHP: `EventHttpRequest::sendReplyStart`. libevent: `evhttp_send_reply_start`.
     ///
     /// # Errors
     /// As [`send_reply`](Self::send_reply).
@@ -171,12 +172,8 @@ impl EventHttpRequest {
     /// })?;
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(
-        alias = "EventHttpRequest::sendReplyStart",
-        alias = "evhttp_send_reply_start"
-    )]
+    #[php("EventHttpRequest::sendReplyStart", c = "evhttp_send_reply_start")]
     pub fn send_reply_start(&self, code: u16, reason: &str) -> Result<()> {
-        const CALL: &str = "EventHttpRequest::sendReplyStart";
         let answer = self.new_answer(CALL)?;
         let reason = answer.checked_status(code, reason)?;
         let announced = answer.check_headers(code, None)?;
@@ -199,9 +196,6 @@ impl EventHttpRequest {
     ///
     /// The bytes wait until the client takes them: they go out from the loop.
     ///
-    /// PHP: `EventHttpRequest::sendReplyChunk`; without a start it sends bytes without a status,
-    /// and to a client that has gone it says nothing. libevent: `evhttp_send_reply_chunk`.
-    ///
     /// # Errors
     /// [`Error::State`] before [`send_reply_start`](Self::send_reply_start), after
     /// [`send_reply_end`](Self::send_reply_end), when the client has gone, and when the front of
@@ -219,12 +213,12 @@ impl EventHttpRequest {
     /// })?;
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(
-        alias = "EventHttpRequest::sendReplyChunk",
-        alias = "evhttp_send_reply_chunk"
+    #[php(
+        "EventHttpRequest::sendReplyChunk",
+        php_note = "; without a start it sends bytes without a status, and to a client that has gone it says nothing",
+        c = "evhttp_send_reply_chunk"
     )]
     pub fn send_reply_chunk(&self, buf: &EventBuffer) -> Result<()> {
-        const CALL: &str = "EventHttpRequest::sendReplyChunk";
         self.answer(CALL)?.room(buf.length())?;
         let piece = taken(CALL, buf)?;
         let answer = self.answer(CALL)?; // again: a closure may have run
@@ -232,8 +226,6 @@ impl EventHttpRequest {
     }
 
     /// Ends an answer that [`send_reply_start`](Self::send_reply_start) began.
-    ///
-    /// PHP: `EventHttpRequest::sendReplyEnd`. libevent: `evhttp_send_reply_end`.
     ///
     /// # Errors
     /// [`Error::State`] before the start, a second time, and when the client has gone, or has
@@ -250,12 +242,8 @@ impl EventHttpRequest {
     /// })?;
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(
-        alias = "EventHttpRequest::sendReplyEnd",
-        alias = "evhttp_send_reply_end"
-    )]
+    #[php("EventHttpRequest::sendReplyEnd", c = "evhttp_send_reply_end")]
     pub fn send_reply_end(&self) -> Result<()> {
-        const CALL: &str = "EventHttpRequest::sendReplyEnd";
         let answer = self.answer(CALL)?;
         let (body, left) = answer.streaming()?;
         if body && left.is_some_and(|left| left > 0) {
@@ -276,8 +264,6 @@ impl EventHttpRequest {
     /// A client that has gone is closed already: nothing happens. A client's own request is
     /// [cancelled](Self::cancel).
     ///
-    /// PHP: `EventHttpRequest::closeConnection`. libevent: `evhttp_connection_free`.
-    ///
     /// # Errors
     /// [`Error::Freed`] when libevent has freed the request; [`Error::Forked`].
     ///
@@ -290,9 +276,9 @@ impl EventHttpRequest {
     /// })?;
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(alias = "EventHttpRequest::closeConnection")]
+    #[php("EventHttpRequest::closeConnection", c = "evhttp_connection_free")]
     pub fn close_connection(&self) -> Result<()> {
-        self.0.usable("EventHttpRequest::closeConnection")?;
+        self.0.usable(CALL)?;
         match &self.0.role {
             Role::Server(request) => request.close_connection(),
             Role::Client(request) => request.cancel(&self.0),
@@ -307,8 +293,6 @@ impl EventHttpRequest {
     /// if it was sent already, and the others that wait go on. One that is not under way stays as
     /// it is.
     ///
-    /// PHP: `EventHttpRequest::cancel`. libevent: `evhttp_cancel_request`.
-    ///
     /// # Errors
     /// As [`send_reply`](Self::send_reply).
     ///
@@ -321,9 +305,8 @@ impl EventHttpRequest {
     /// })?;
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(alias = "EventHttpRequest::cancel", alias = "evhttp_cancel_request")]
+    #[php("EventHttpRequest::cancel", c = "evhttp_cancel_request")]
     pub fn cancel(&self) -> Result<()> {
-        const CALL: &str = "EventHttpRequest::cancel";
         if let Role::Client(request) = &self.0.role {
             request.usable(CALL)?;
             request.cancel(&self.0);

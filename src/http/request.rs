@@ -5,6 +5,8 @@
 use std::fmt;
 use std::rc::Rc;
 
+use php_event_macros::php;
+
 use super::client::ClientRequest;
 use super::server_request::ServerRequest;
 use super::{EventHttpConnection, headers};
@@ -119,8 +121,6 @@ impl Drop for Inner {
 impl EventHttpRequest {
     /// The request's method; empty for a client's request that was not made yet.
     ///
-    /// PHP: `EventHttpRequest::getCommand`. libevent: `evhttp_request_get_command`.
-    ///
     /// # Errors
     /// [`Error::Freed`] when libevent has freed the request; [`Error::Forked`].
     ///
@@ -135,21 +135,16 @@ impl EventHttpRequest {
     /// })?;
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(
-        alias = "EventHttpRequest::getCommand",
-        alias = "evhttp_request_get_command"
-    )]
+    #[php("EventHttpRequest::getCommand", c = "evhttp_request_get_command")]
     pub fn get_command(&self) -> Result<HttpMethods> {
         match &self.0.role {
-            Role::Server(request) => request.command("EventHttpRequest::getCommand"),
-            Role::Client(request) => request.command("EventHttpRequest::getCommand"),
+            Role::Server(request) => request.command(CALL),
+            Role::Client(request) => request.command(CALL),
         }
     }
 
     /// The request's target as it was sent, not decoded: `/a%20b?q=1`, `*`, or a whole URI.
     /// `None` for a client's request that was not made yet, where PHP crashes.
-    ///
-    /// PHP: `EventHttpRequest::getUri`. libevent: `evhttp_request_get_uri`.
     ///
     /// # Errors
     /// As [`get_command`](Self::get_command).
@@ -164,18 +159,16 @@ impl EventHttpRequest {
     /// })?;
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(alias = "EventHttpRequest::getUri", alias = "evhttp_request_get_uri")]
+    #[php("EventHttpRequest::getUri", c = "evhttp_request_get_uri")]
     pub fn get_uri(&self) -> Result<Option<String>> {
         match &self.0.role {
-            Role::Server(request) => request.uri("EventHttpRequest::getUri"),
-            Role::Client(request) => request.uri("EventHttpRequest::getUri"),
+            Role::Server(request) => request.uri(CALL),
+            Role::Client(request) => request.uri(CALL),
         }
     }
 
     /// The host that is asked, without its port: of a target that names one, otherwise of the
     /// `Host` header. `None` without both, where PHP crashes.
-    ///
-    /// PHP: `EventHttpRequest::getHost`. libevent: `evhttp_request_get_host`.
     ///
     /// # Errors
     /// As [`get_command`](Self::get_command).
@@ -190,17 +183,15 @@ impl EventHttpRequest {
     /// })?;
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(alias = "EventHttpRequest::getHost", alias = "evhttp_request_get_host")]
+    #[php("EventHttpRequest::getHost", c = "evhttp_request_get_host")]
     pub fn get_host(&self) -> Result<Option<String>> {
         match &self.0.role {
-            Role::Server(request) => request.host("EventHttpRequest::getHost"),
-            Role::Client(request) => request.host("EventHttpRequest::getHost"),
+            Role::Server(request) => request.host(CALL),
+            Role::Client(request) => request.host(CALL),
         }
     }
 
     /// The status of the answer; 0 before there is one.
-    ///
-    /// PHP: `EventHttpRequest::getResponseCode`. libevent: `evhttp_request_get_response_code`.
     ///
     /// # Errors
     /// As [`get_command`](Self::get_command).
@@ -215,23 +206,19 @@ impl EventHttpRequest {
     /// })?;
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(
-        alias = "EventHttpRequest::getResponseCode",
-        alias = "evhttp_request_get_response_code"
+    #[php(
+        "EventHttpRequest::getResponseCode",
+        c = "evhttp_request_get_response_code"
     )]
     pub fn get_response_code(&self) -> Result<u16> {
         match &self.0.role {
-            Role::Server(request) => request.response_code("EventHttpRequest::getResponseCode"),
-            Role::Client(request) => request.response_code("EventHttpRequest::getResponseCode"),
+            Role::Server(request) => request.response_code(CALL),
+            Role::Client(request) => request.response_code(CALL),
         }
     }
 
     /// The headers that came from the peer, in their order: names as they were written, and
     /// values. Bytes that are not UTF-8 are read as ISO-8859-1.
-    ///
-    /// PHP: `EventHttpRequest::getInputHeaders`, an array that keeps only the last of several
-    /// headers of one name; here all of them are kept.
-    /// libevent: `evhttp_request_get_input_headers`.
     ///
     /// # Errors
     /// As [`get_command`](Self::get_command).
@@ -247,20 +234,16 @@ impl EventHttpRequest {
     /// })?;
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(
-        alias = "EventHttpRequest::getInputHeaders",
-        alias = "evhttp_request_get_input_headers"
+    #[php(
+        "EventHttpRequest::getInputHeaders",
+        php_note = ", an array that keeps only the last of several headers of one name; here all of them are kept",
+        c = "evhttp_request_get_input_headers"
     )]
     pub fn get_input_headers(&self) -> Result<Vec<(String, String)>> {
-        self.0
-            .headers("EventHttpRequest::getInputHeaders", HeaderSide::Input)
+        self.0.headers(CALL, HeaderSide::Input)
     }
 
     /// The headers that go to the peer, in the order in which they were added.
-    ///
-    /// PHP: `EventHttpRequest::getOutputHeaders`; see
-    /// [`get_input_headers`](Self::get_input_headers).
-    /// libevent: `evhttp_request_get_output_headers`.
     ///
     /// # Errors
     /// As [`get_command`](Self::get_command).
@@ -275,18 +258,16 @@ impl EventHttpRequest {
     /// })?;
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(
-        alias = "EventHttpRequest::getOutputHeaders",
-        alias = "evhttp_request_get_output_headers"
+    #[php(
+        "EventHttpRequest::getOutputHeaders",
+        php_note = "; see [`get_input_headers`](Self::get_input_headers)",
+        c = "evhttp_request_get_output_headers"
     )]
     pub fn get_output_headers(&self) -> Result<Vec<(String, String)>> {
-        self.0
-            .headers("EventHttpRequest::getOutputHeaders", HeaderSide::Output)
+        self.0.headers(CALL, HeaderSide::Output)
     }
 
     /// The value of the first header of that name, whatever its case.
-    ///
-    /// PHP: `EventHttpRequest::findHeader`. libevent: `evhttp_find_header`.
     ///
     /// # Errors
     /// As [`get_command`](Self::get_command), and [`Error::Argument`] for what cannot be a
@@ -302,9 +283,8 @@ impl EventHttpRequest {
     /// })?;
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(alias = "EventHttpRequest::findHeader", alias = "evhttp_find_header")]
+    #[php("EventHttpRequest::findHeader", c = "evhttp_find_header")]
     pub fn find_header(&self, key: &str, side: HeaderSide) -> Result<Option<String>> {
-        const CALL: &str = "EventHttpRequest::findHeader";
         headers::check_name(CALL, key)?;
         match &self.0.role {
             Role::Server(request) => request.find_header(CALL, key, side),
@@ -313,8 +293,6 @@ impl EventHttpRequest {
     }
 
     /// Appends a header; another one of the same name stays.
-    ///
-    /// PHP: `EventHttpRequest::addHeader`, which takes any name. libevent: `evhttp_add_header`.
     ///
     /// # Errors
     /// [`Error::Argument`] for a name that is no token, and for a CR, LF, NUL or other control
@@ -331,9 +309,12 @@ impl EventHttpRequest {
     /// })?;
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(alias = "EventHttpRequest::addHeader", alias = "evhttp_add_header")]
+    #[php(
+        "EventHttpRequest::addHeader",
+        php_note = ", which takes any name",
+        c = "evhttp_add_header"
+    )]
     pub fn add_header(&self, key: &str, value: impl AsRef<[u8]>, side: HeaderSide) -> Result<()> {
-        const CALL: &str = "EventHttpRequest::addHeader";
         headers::check_name(CALL, key)?;
         let value = value.as_ref();
         headers::check_line(CALL, "header value", value)?;
@@ -344,8 +325,6 @@ impl EventHttpRequest {
     }
 
     /// Removes the first header of that name; tells whether there was one.
-    ///
-    /// PHP: `EventHttpRequest::removeHeader`. libevent: `evhttp_remove_header`.
     ///
     /// # Errors
     /// As [`add_header`](Self::add_header).
@@ -360,12 +339,8 @@ impl EventHttpRequest {
     /// })?;
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(
-        alias = "EventHttpRequest::removeHeader",
-        alias = "evhttp_remove_header"
-    )]
+    #[php("EventHttpRequest::removeHeader", c = "evhttp_remove_header")]
     pub fn remove_header(&self, key: &str, side: HeaderSide) -> Result<bool> {
-        const CALL: &str = "EventHttpRequest::removeHeader";
         headers::check_name(CALL, key)?;
         match &self.0.role {
             Role::Server(request) => request.remove_header(CALL, key, side),
@@ -374,8 +349,6 @@ impl EventHttpRequest {
     }
 
     /// Removes all headers that would go to the peer.
-    ///
-    /// PHP: `EventHttpRequest::clearHeaders`. libevent: `evhttp_clear_headers`.
     ///
     /// # Errors
     /// [`Error::State`] when the headers have gone out; otherwise as
@@ -391,21 +364,16 @@ impl EventHttpRequest {
     /// })?;
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(
-        alias = "EventHttpRequest::clearHeaders",
-        alias = "evhttp_clear_headers"
-    )]
+    #[php("EventHttpRequest::clearHeaders", c = "evhttp_clear_headers")]
     pub fn clear_headers(&self) -> Result<()> {
         match &self.0.role {
-            Role::Server(request) => request.clear_headers("EventHttpRequest::clearHeaders"),
-            Role::Client(request) => request.clear_headers("EventHttpRequest::clearHeaders"),
+            Role::Server(request) => request.clear_headers(CALL),
+            Role::Client(request) => request.clear_headers(CALL),
         }
     }
 
     /// The body that came from the peer. The buffer keeps the request as a handle does; its
     /// methods answer [`Error::Freed`] once libevent has freed the request.
-    ///
-    /// PHP: `EventHttpRequest::getInputBuffer`. libevent: `evhttp_request_get_input_buffer`.
     ///
     /// # Examples
     /// ```
@@ -417,9 +385,9 @@ impl EventHttpRequest {
     /// })?;
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(
-        alias = "EventHttpRequest::getInputBuffer",
-        alias = "evhttp_request_get_input_buffer"
+    #[php(
+        "EventHttpRequest::getInputBuffer",
+        c = "evhttp_request_get_input_buffer"
     )]
     #[must_use]
     pub fn get_input_buffer(&self) -> EventBuffer {
@@ -427,8 +395,6 @@ impl EventHttpRequest {
     }
 
     /// The body that goes to the peer, under construction.
-    ///
-    /// PHP: `EventHttpRequest::getOutputBuffer`. libevent: `evhttp_request_get_output_buffer`.
     ///
     /// # Examples
     /// ```
@@ -440,9 +406,9 @@ impl EventHttpRequest {
     /// })?;
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(
-        alias = "EventHttpRequest::getOutputBuffer",
-        alias = "evhttp_request_get_output_buffer"
+    #[php(
+        "EventHttpRequest::getOutputBuffer",
+        c = "evhttp_request_get_output_buffer"
     )]
     #[must_use]
     pub fn get_output_buffer(&self) -> EventBuffer {
@@ -451,8 +417,6 @@ impl EventHttpRequest {
 
     /// The connection that the request came over; `None` when it has ended, or the reply is
     /// complete.
-    ///
-    /// PHP: `EventHttpRequest::getConnection`. libevent: `evhttp_request_get_connection`.
     ///
     /// # Examples
     /// ```
@@ -464,13 +428,10 @@ impl EventHttpRequest {
     /// })?;
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(
-        alias = "EventHttpRequest::getConnection",
-        alias = "evhttp_request_get_connection"
-    )]
+    #[php("EventHttpRequest::getConnection", c = "evhttp_request_get_connection")]
     #[must_use]
     pub fn get_connection(&self) -> Option<EventHttpConnection> {
-        self.0.usable("EventHttpRequest::getConnection").ok()?;
+        self.0.usable(CALL).ok()?;
         match &self.0.role {
             Role::Server(request) => request.connection().map(EventHttpConnection),
             Role::Client(request) => request.connection(),
@@ -484,9 +445,6 @@ impl EventHttpRequest {
     /// Whatever would change it answers [`Error::State`]: libevent needs its own callbacks, and
     /// ends the process over bytes that come when it expects none. `free` lets go of the view.
     ///
-    /// PHP: `EventHttpRequest::getBufferEvent`; callbacks that are set there are never called.
-    /// libevent: `evhttp_connection_get_bufferevent`.
-    ///
     /// # Examples
     /// ```
     /// # use php_event::{EventBase, EventHttp};
@@ -498,13 +456,14 @@ impl EventHttpRequest {
     /// })?;
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(
-        alias = "EventHttpRequest::getBufferEvent",
-        alias = "evhttp_connection_get_bufferevent"
+    #[php(
+        "EventHttpRequest::getBufferEvent",
+        php_note = "; callbacks that are set there are never called",
+        c = "evhttp_connection_get_bufferevent"
     )]
     #[must_use]
     pub fn get_buffer_event(&self) -> Option<EventBufferEvent> {
-        self.0.usable("EventHttpRequest::getBufferEvent").ok()?;
+        self.0.usable(CALL).ok()?;
         self.0.server()?.buffer_event()
     }
 }

@@ -5,6 +5,8 @@
 
 use std::ffi::c_ulong;
 
+use php_event_macros::php;
+
 use super::super::EventBufferEvent;
 use super::Tls;
 use super::close::Closing;
@@ -59,9 +61,6 @@ impl EventBufferEvent {
     /// Takes the oldest of OpenSSL's errors, as text. `None` when there is none: nothing failed,
     /// or a system call did. For a refused certificate the text includes the reason.
     ///
-    /// PHP: `EventBufferEvent::sslError`, which adds a meaningless entry after each.
-    /// libevent: `bufferevent_get_openssl_error`.
-    ///
     /// # Errors
     /// [`Error::Freed`], [`Error::Forked`].
     ///
@@ -88,12 +87,12 @@ impl EventBufferEvent {
     /// base.dispatch()?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[doc(
-        alias = "EventBufferEvent::sslError",
-        alias = "bufferevent_get_openssl_error"
+    #[php(
+        "EventBufferEvent::sslError",
+        php_note = ", which adds a meaningless entry after each",
+        c = "bufferevent_get_openssl_error"
     )]
     pub fn ssl_error(&self) -> Result<Option<String>> {
-        const CALL: &str = "EventBufferEvent::sslError";
         let bev = self.0.usable(CALL)?.tls();
         let error = self.ssl(CALL, |tls| {
             if tls.errors.borrow().is_empty() {

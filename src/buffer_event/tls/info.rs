@@ -4,6 +4,8 @@
 
 use openssl::ssl::SslRef;
 
+use php_event_macros::php;
+
 use super::super::EventBufferEvent;
 use super::Tls;
 use crate::error::{Error, Result};
@@ -18,7 +20,7 @@ impl EventBufferEvent {
     /// With [PECL's defaults](crate::EventSslContext::with_php_defaults) it is, before the
     /// handshake, the newest version that can be spoken.
     ///
-    /// PHP: `EventBufferEvent::sslGetProtocol`. OpenSSL: `SSL_get_version`.
+    /// OpenSSL: `SSL_get_version`.
     ///
     /// # Errors
     /// [`Error::Freed`], [`Error::Forked`].
@@ -33,9 +35,10 @@ impl EventBufferEvent {
     /// assert_eq!(tls.ssl_get_protocol()?, None); // until CONNECTED was told
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(alias = "EventBufferEvent::sslGetProtocol", alias = "SSL_get_version")]
+    #[php("EventBufferEvent::sslGetProtocol")]
+    #[doc(alias = "SSL_get_version")]
     pub fn ssl_get_protocol(&self) -> Result<Option<String>> {
-        let version = self.ssl("EventBufferEvent::sslGetProtocol", |tls| {
+        let version = self.ssl(CALL, |tls| {
             let ssl = tls.session.as_ref();
             let answers = ssl.current_cipher().is_some() || tls.context.has_php_defaults();
             answers.then(|| ssl.version_str().to_owned())
@@ -48,7 +51,7 @@ impl EventBufferEvent {
     /// With [PECL's defaults](crate::EventSslContext::with_php_defaults) it is `(NONE)` before
     /// the handshake.
     ///
-    /// PHP: `EventBufferEvent::sslGetCipherName`. OpenSSL: `SSL_get_cipher_name`.
+    /// OpenSSL: `SSL_get_cipher_name`.
     ///
     /// # Errors
     /// [`Error::Freed`], [`Error::Forked`].
@@ -63,14 +66,10 @@ impl EventBufferEvent {
     /// assert_eq!(tls.ssl_get_cipher_name()?, None); // until CONNECTED was told
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(
-        alias = "EventBufferEvent::sslGetCipherName",
-        alias = "SSL_get_cipher_name"
-    )]
+    #[php("EventBufferEvent::sslGetCipherName")]
+    #[doc(alias = "SSL_get_cipher_name")]
     pub fn ssl_get_cipher_name(&self) -> Result<Option<String>> {
-        self.cipher("EventBufferEvent::sslGetCipherName", |ssl| {
-            Some(ssl.current_cipher()?.name().to_owned())
-        })
+        self.cipher(CALL, |ssl| Some(ssl.current_cipher()?.name().to_owned()))
     }
 
     /// The version of the protocol that introduced the cipher in use; `None` without TLS and
@@ -79,7 +78,7 @@ impl EventBufferEvent {
     /// With [PECL's defaults](crate::EventSslContext::with_php_defaults) it is `(NONE)` before
     /// the handshake.
     ///
-    /// PHP: `EventBufferEvent::sslGetCipherVersion`. OpenSSL: `SSL_get_cipher_version`.
+    /// OpenSSL: `SSL_get_cipher_version`.
     ///
     /// # Errors
     /// [`Error::Freed`], [`Error::Forked`].
@@ -94,20 +93,16 @@ impl EventBufferEvent {
     /// assert_eq!(tls.ssl_get_cipher_version()?, None); // until CONNECTED was told
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(
-        alias = "EventBufferEvent::sslGetCipherVersion",
-        alias = "SSL_get_cipher_version"
-    )]
+    #[php("EventBufferEvent::sslGetCipherVersion")]
+    #[doc(alias = "SSL_get_cipher_version")]
     pub fn ssl_get_cipher_version(&self) -> Result<Option<String>> {
-        self.cipher("EventBufferEvent::sslGetCipherVersion", |ssl| {
-            Some(ssl.current_cipher()?.version().to_owned())
-        })
+        self.cipher(CALL, |ssl| Some(ssl.current_cipher()?.version().to_owned()))
     }
 
     /// OpenSSL's description of the cipher in use, without its newline; `None` without TLS and
     /// before the handshake.
     ///
-    /// PHP: `EventBufferEvent::sslGetCipherInfo`. OpenSSL: `SSL_CIPHER_description`.
+    /// OpenSSL: `SSL_CIPHER_description`.
     ///
     /// # Errors
     /// [`Error::Freed`], [`Error::Forked`].
@@ -122,12 +117,9 @@ impl EventBufferEvent {
     /// assert_eq!(tls.ssl_get_cipher_info()?, None); // until CONNECTED was told
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(
-        alias = "EventBufferEvent::sslGetCipherInfo",
-        alias = "SSL_CIPHER_description"
-    )]
+    #[php("EventBufferEvent::sslGetCipherInfo")]
+    #[doc(alias = "SSL_CIPHER_description")]
     pub fn ssl_get_cipher_info(&self) -> Result<Option<String>> {
-        const CALL: &str = "EventBufferEvent::sslGetCipherInfo";
         let info = self.ssl(CALL, |tls| {
             let cipher = tls.session.as_ref().current_cipher()?;
             Some(cipher.description().trim_end().to_owned())
@@ -176,8 +168,6 @@ impl EventBufferEvent {
     /// Refuses to renegotiate: TLS 1.3 has no renegotiation, and contexts turn that of TLS 1.2
     /// off, because it has been attacked, and costs a server more than its client.
     ///
-    /// PHP: `EventBufferEvent::sslRenegotiate`. libevent: `bufferevent_ssl_renegotiate`.
-    ///
     /// # Errors
     /// [`Error::State`] always; [`Error::Freed`], [`Error::Forked`].
     ///
@@ -191,12 +181,8 @@ impl EventBufferEvent {
     /// assert!(tls.ssl_renegotiate().is_err());
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(
-        alias = "EventBufferEvent::sslRenegotiate",
-        alias = "bufferevent_ssl_renegotiate"
-    )]
+    #[php("EventBufferEvent::sslRenegotiate", c = "bufferevent_ssl_renegotiate")]
     pub fn ssl_renegotiate(&self) -> Result<()> {
-        const CALL: &str = "EventBufferEvent::sslRenegotiate";
         self.0.usable(CALL)?;
         Err(Error::State {
             call: CALL,

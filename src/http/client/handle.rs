@@ -4,6 +4,8 @@
 
 use std::time::Duration;
 
+use php_event_macros::php;
+
 use super::{ClientConnection, EventHttpConnection, connection};
 use crate::address::numeric_ip;
 use crate::error::{Error, Result};
@@ -18,9 +20,6 @@ impl EventHttpConnection {
     /// blocks.
     ///
     /// Unlike PHP, limits apply by default: 64 KiB for an answer's head, 64 MiB for its body.
-    ///
-    /// PHP: `EventHttpConnection::__construct` without a context, which knows no unix sockets.
-    /// libevent: `evhttp_connection_base_new`.
     ///
     /// # Errors
     /// [`Error::Argument`] for a name without a DNS base, where PHP blocks, for one with a control
@@ -46,18 +45,18 @@ impl EventHttpConnection {
     /// base.dispatch()?;
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(
-        alias = "EventHttpConnection::__construct",
-        alias = "evhttp_connection_base_new",
-        alias = "evhttp_connection_base_bufferevent_new"
+    #[php(
+        "EventHttpConnection::__construct",
+        php_note = " without a context, which knows no unix sockets",
+        c = "evhttp_connection_base_new"
     )]
+    #[doc(alias = "evhttp_connection_base_bufferevent_new")]
     pub fn new(
         base: &EventBase,
         dns_base: Option<&EventDnsBase>,
         address: &str,
         port: u16,
     ) -> Result<Self> {
-        const CALL: &str = "EventHttpConnection::__construct";
         connection::Inner::of_client(CALL, base.inner(), dns_base, address, port).map(Self)
     }
 
@@ -66,9 +65,6 @@ impl EventHttpConnection {
     /// The server is told the name, and its certificate must be for it, or for the address where
     /// that is numeric, unless the context says otherwise. A handshake that fails ends the request
     /// with [`HttpError::Tls`](crate::HttpError::Tls), which has the TLS library's reason.
-    ///
-    /// PHP: `EventHttpConnection::__construct` with a context, which sends and compares no name.
-    /// libevent: `evhttp_connection_base_bufferevent_new`, `bufferevent_openssl_socket_new`.
     ///
     /// # Errors
     /// [`Error::State`] when the context is for servers; [`Error::Argument`] for what can be no
@@ -83,8 +79,12 @@ impl EventHttpConnection {
     /// let connection = EventHttpConnection::with_ssl(&base, None, "127.0.0.1", 443, &context)?;
     /// # Ok::<(), php_event::EventException>(())
     /// ```
+    #[php(
+        "EventHttpConnection::__construct",
+        php_note = " with a context, which sends and compares no name",
+        c = ["evhttp_connection_base_bufferevent_new", "bufferevent_openssl_socket_new"]
+    )]
     #[cfg(feature = "openssl")]
-    #[doc(alias = "EventHttpConnection::__construct")]
     pub fn with_ssl(
         base: &EventBase,
         dns_base: Option<&EventDnsBase>,
@@ -92,7 +92,6 @@ impl EventHttpConnection {
         port: u16,
         context: &crate::EventSslContext,
     ) -> Result<Self> {
-        const CALL: &str = "EventHttpConnection::__construct";
         let inner = connection::Inner::of_client(CALL, base.inner(), dns_base, address, port)?;
         if let Some(client) = inner.client() {
             client.target.speak_tls(CALL, context)?;
@@ -119,10 +118,6 @@ impl EventHttpConnection {
     /// the request is still being sent; if it is complete before, the connection is closed.
     /// Interim answers (1xx) are skipped, up to 100 of them, and trailer fields are dropped.
     ///
-    /// PHP: `EventHttpConnection::makeRequest`, which checks nothing, adds no `Host` and drops a
-    /// body of other methods than `POST` and `PUT`. libevent: `evhttp_make_request`, which this
-    /// does not use.
-    ///
     /// # Errors
     /// [`Error::Argument`] for anything but one method, for `CONNECT`, for a URI with blanks or
     /// bytes that must be escaped, for a body of `GET`, `HEAD` or `TRACE`, for headers that
@@ -144,9 +139,11 @@ impl EventHttpConnection {
     /// assert!(again.unwrap_err().to_string().contains("under way"));
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(
-        alias = "EventHttpConnection::makeRequest",
-        alias = "evhttp_make_request"
+    #[php(
+        "EventHttpConnection::makeRequest",
+        php_note = ", which checks nothing, adds no `Host` and drops a body of other methods than `POST` and `PUT`",
+        c = "evhttp_make_request",
+        c_note = ", which this does not use"
     )]
     pub fn make_request(
         &self,
@@ -154,7 +151,6 @@ impl EventHttpConnection {
         r#type: HttpMethods,
         uri: &str,
     ) -> Result<()> {
-        const CALL: &str = "EventHttpConnection::makeRequest";
         let client = self.client(CALL)?;
         let Some(request) = req.0.client() else {
             return Err(Error::argument(CALL, "a server's request cannot be made"));
@@ -166,9 +162,6 @@ impl EventHttpConnection {
 
     /// The connection's base.
     ///
-    /// PHP: `EventHttpConnection::getBase`; false for one of a server's request.
-    /// libevent: `evhttp_connection_get_base`.
-    ///
     /// # Examples
     /// ```
     /// # use php_event::{EventBase, EventHttpConnection};
@@ -177,9 +170,10 @@ impl EventHttpConnection {
     /// assert_eq!(connection.get_base(), base);
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(
-        alias = "EventHttpConnection::getBase",
-        alias = "evhttp_connection_get_base"
+    #[php(
+        "EventHttpConnection::getBase",
+        php_note = "; false for one of a server's request",
+        c = "evhttp_connection_get_base"
     )]
     #[must_use]
     pub fn get_base(&self) -> EventBase {
@@ -187,9 +181,6 @@ impl EventHttpConnection {
     }
 
     /// Sets the address that the next connection comes from.
-    ///
-    /// PHP: `EventHttpConnection::setLocalAddress`, which ends the process when there is a
-    /// connection. libevent: `evhttp_connection_set_local_address`.
     ///
     /// # Errors
     /// [`Error::Argument`] for text that is not an IP address, where PHP blocks, for an address of
@@ -205,12 +196,12 @@ impl EventHttpConnection {
     /// assert!(connection.set_local_address("::1").is_err()); // the server's is of IPv4
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(
-        alias = "EventHttpConnection::setLocalAddress",
-        alias = "evhttp_connection_set_local_address"
+    #[php(
+        "EventHttpConnection::setLocalAddress",
+        php_note = ", which ends the process when there is a connection",
+        c = "evhttp_connection_set_local_address"
     )]
     pub fn set_local_address(&self, address: &str) -> Result<()> {
-        const CALL: &str = "EventHttpConnection::setLocalAddress";
         let client = self.client(CALL)?;
         let local = numeric_ip(CALL, address)?;
         client.target.check_local(CALL, &local)?;
@@ -219,9 +210,6 @@ impl EventHttpConnection {
     }
 
     /// Sets the port that the next connection comes from; 0 is any.
-    ///
-    /// PHP: `EventHttpConnection::setLocalPort`, which needs an address as well.
-    /// libevent: `evhttp_connection_set_local_port`.
     ///
     /// # Errors
     /// [`Error::State`] for a server's connection; [`Error::Freed`], [`Error::Forked`] for the
@@ -234,12 +222,13 @@ impl EventHttpConnection {
     /// connection.set_local_port(40_080)?;
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(
-        alias = "EventHttpConnection::setLocalPort",
-        alias = "evhttp_connection_set_local_port"
+    #[php(
+        "EventHttpConnection::setLocalPort",
+        php_note = ", which needs an address as well",
+        c = "evhttp_connection_set_local_port"
     )]
     pub fn set_local_port(&self, port: u16) -> Result<()> {
-        let client = self.client("EventHttpConnection::setLocalPort")?;
+        let client = self.client(CALL)?;
         client.set(|settings| settings.local_port = port);
         Ok(())
     }
@@ -248,9 +237,6 @@ impl EventHttpConnection {
     /// ends included; a longer head is
     /// [`HttpError::InvalidHeader`](crate::HttpError::InvalidHeader). `None` is no limit; the
     /// default is 64 KiB. Applies from the next request on.
-    ///
-    /// PHP: `EventHttpConnection::setMaxHeadersSize`.
-    /// libevent: `evhttp_connection_set_max_headers_size`.
     ///
     /// # Errors
     /// As [`set_local_port`](Self::set_local_port).
@@ -262,12 +248,12 @@ impl EventHttpConnection {
     /// connection.set_max_headers_size(Some(16 * 1024))?;
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(
-        alias = "EventHttpConnection::setMaxHeadersSize",
-        alias = "evhttp_connection_set_max_headers_size"
+    #[php(
+        "EventHttpConnection::setMaxHeadersSize",
+        c = "evhttp_connection_set_max_headers_size"
     )]
     pub fn set_max_headers_size(&self, max_size: Option<usize>) -> Result<()> {
-        let client = self.client("EventHttpConnection::setMaxHeadersSize")?;
+        let client = self.client(CALL)?;
         client.set(|settings| settings.headers_max = max_size);
         Ok(())
     }
@@ -275,9 +261,6 @@ impl EventHttpConnection {
     /// Sets how many bytes an answer's body may have; a longer one is
     /// [`HttpError::TooLong`](crate::HttpError::TooLong). `None` is no limit; the default is
     /// 64 MiB. Applies from the next request on.
-    ///
-    /// PHP: `EventHttpConnection::setMaxBodySize`.
-    /// libevent: `evhttp_connection_set_max_body_size`.
     ///
     /// # Errors
     /// As [`set_local_port`](Self::set_local_port).
@@ -303,12 +286,12 @@ impl EventHttpConnection {
     /// assert_eq!(request.error(), Some(HttpError::TooLong));
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(
-        alias = "EventHttpConnection::setMaxBodySize",
-        alias = "evhttp_connection_set_max_body_size"
+    #[php(
+        "EventHttpConnection::setMaxBodySize",
+        c = "evhttp_connection_set_max_body_size"
     )]
     pub fn set_max_body_size(&self, max_size: Option<usize>) -> Result<()> {
-        let client = self.client("EventHttpConnection::setMaxBodySize")?;
+        let client = self.client(CALL)?;
         client.set(|settings| settings.body_max = max_size);
         Ok(())
     }
@@ -320,8 +303,6 @@ impl EventHttpConnection {
     /// [`set_retry_delay`](Self::set_retry_delay) sets; each later one waits twice as long as the
     /// one before, up to an hour.
     ///
-    /// PHP: `EventHttpConnection::setRetries`. libevent: `evhttp_connection_set_retries`.
-    ///
     /// # Errors
     /// As [`set_local_port`](Self::set_local_port).
     ///
@@ -332,19 +313,14 @@ impl EventHttpConnection {
     /// connection.set_retries(Some(3))?; // after 2, 4 and 8 seconds
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(
-        alias = "EventHttpConnection::setRetries",
-        alias = "evhttp_connection_set_retries"
-    )]
+    #[php("EventHttpConnection::setRetries", c = "evhttp_connection_set_retries")]
     pub fn set_retries(&self, retries: Option<u32>) -> Result<()> {
-        let client = self.client("EventHttpConnection::setRetries")?;
+        let client = self.client(CALL)?;
         client.set(|settings| settings.retries = retries);
         Ok(())
     }
 
     /// Sets how long the first retry waits. Beyond PHP.
-    ///
-    /// libevent: `evhttp_connection_set_initial_retry_tv`.
     ///
     /// # Errors
     /// As [`set_local_port`](Self::set_local_port).
@@ -358,7 +334,7 @@ impl EventHttpConnection {
     /// connection.set_retry_delay(Duration::from_millis(100))?;
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(alias = "evhttp_connection_set_initial_retry_tv")]
+    #[php(c = "evhttp_connection_set_initial_retry_tv")]
     pub fn set_retry_delay(&self, delay: Duration) -> Result<()> {
         let client = self.client("EventHttpConnection::setRetryDelay")?;
         client.set(|settings| settings.retry_first = delay);

@@ -8,6 +8,8 @@ use std::cell::{Cell, RefCell};
 use std::mem;
 use std::rc::{Rc, Weak};
 
+use php_event_macros::php;
+
 use super::error::HttpError;
 use super::line::{self, Framing, Line};
 use super::message::Headers;
@@ -356,8 +358,6 @@ impl EventHttpRequest {
     /// [`error`](Self::error) says why. The connection keeps a request that is under way: the
     /// handle may be dropped, and the closure is called all the same.
     ///
-    /// PHP: `EventHttpRequest::__construct`. libevent: `evhttp_request_new`.
-    ///
     /// # Errors
     /// [`Error::Call`] without memory.
     ///
@@ -382,7 +382,7 @@ impl EventHttpRequest {
     /// let called = std::rc::Rc::new(std::cell::Cell::new(false));
     /// let request = php_event::EventHttpRequest::new(move |_answer| called.set(true)).unwrap();
     /// ```
-    #[doc(alias = "EventHttpRequest::__construct", alias = "evhttp_request_new")]
+    #[php("EventHttpRequest::__construct", c = "evhttp_request_new")]
     pub fn new<F>(callback: F) -> Result<Self>
     where
         F: FnMut(Option<&EventHttpRequest>) + 'static,
@@ -392,8 +392,6 @@ impl EventHttpRequest {
 
     /// Why the last attempt of a client's request failed; `None` when it did not, or is still
     /// under way, and for a server's request. Beyond PHP.
-    ///
-    /// libevent: `evhttp_request_set_error_cb`.
     ///
     /// # Examples
     /// ```
@@ -409,8 +407,8 @@ impl EventHttpRequest {
     /// assert!(matches!(request.error(), Some(HttpError::NotConnected(_))));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[php(c = "evhttp_request_set_error_cb")]
     #[must_use]
-    #[doc(alias = "evhttp_request_set_error_cb")]
     pub fn error(&self) -> Option<HttpError> {
         self.0.client()?.error()
     }
@@ -421,9 +419,6 @@ impl EventHttpRequest {
     ///
     /// Unlike in PHP there is no need to: a request goes with its last handle. It helps where a
     /// closure holds its own request.
-    ///
-    /// PHP: `EventHttpRequest::free`, which crashes when the request is under way.
-    /// libevent: `evhttp_request_free`.
     ///
     /// # Examples
     /// ```
@@ -436,7 +431,11 @@ impl EventHttpRequest {
     /// request.free();
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    #[doc(alias = "EventHttpRequest::free", alias = "evhttp_request_free")]
+    #[php(
+        "EventHttpRequest::free",
+        php_note = ", which crashes when the request is under way",
+        c = "evhttp_request_free"
+    )]
     pub fn free(&self) {
         let Some(request) = self.0.client() else {
             return;
