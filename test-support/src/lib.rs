@@ -16,6 +16,7 @@ mod seen;
 mod signals;
 mod sources;
 pub mod tls;
+mod tls_relay;
 
 pub use alone::alone;
 pub use calls::{base_calls, event_calls};

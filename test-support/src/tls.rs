@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use openssl::asn1::Asn1Time;
@@ -14,6 +15,19 @@ use openssl::symm::Cipher;
 use openssl::x509::extension::{BasicConstraints, SubjectAlternativeName};
 use openssl::x509::{X509, X509Name, X509NameRef};
 use tempfile::TempDir;
+
+pub use crate::tls_relay::relayed;
+
+/// Certificate and key of a server on `127.0.0.1`, one for the whole process.
+pub fn server_file() -> &'static Path {
+    static SERVER: OnceLock<(PathBuf, Folder)> = OnceLock::new();
+    let (file, _) = SERVER.get_or_init(|| {
+        let folder = Folder::new();
+        let files = Identity::self_signed(&["127.0.0.1"]).save(&folder, "server");
+        (files.both, folder)
+    });
+    file
+}
 
 /// A directory that is deleted at the end of the test.
 pub struct Folder(TempDir);

@@ -12,6 +12,7 @@ use std::rc::Rc;
 
 use php_event::{EventBase, EventBuffer, EventHttp, EventHttpRequest, LoopEnd};
 
+use super::OVER;
 use crate::kinds::{Kind as _, Timer};
 use test_support::{Bomb, Drops, OnDrop, limited, panic_of, run};
 
@@ -81,13 +82,13 @@ impl Closure for End {
 
 impl Rig {
     fn on(base: &EventBase) -> Self {
-        let http = EventHttp::new(base).unwrap();
+        let http = OVER.http(base).unwrap();
         let address = http.bind("127.0.0.1", 0).unwrap();
         Self {
             base: base.clone(),
             http: Rc::new(RefCell::new(Some(http))),
             address,
-            client: Some(TcpStream::connect(address).unwrap()),
+            client: Some(OVER.connect(address)),
             kept: Rc::default(),
         }
     }
@@ -205,7 +206,7 @@ fn panic_in_a_closure_comes_out_of_the_loop_and_the_server_goes_on<C: Closure>()
         request.send_reply(200, "OK", Some(&body)).unwrap();
     };
     http.set_callback("/well", say).unwrap();
-    let mut other = TcpStream::connect(rig.address).unwrap();
+    let mut other = OVER.connect(rig.address);
     other
         .write_all(b"GET /well HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         .unwrap();
@@ -333,7 +334,7 @@ fn captured_drop_may_use_the_server_and_the_base<C: Closure>() {
         if let Some(http) = http.borrow().clone() {
             http.set_callback("/late", |_| {}).unwrap();
         }
-        let other = EventHttp::new(&base).unwrap();
+        let other = OVER.http(&base).unwrap();
         other.bind("127.0.0.1", 0).unwrap();
         told.set(true);
     });
@@ -392,9 +393,7 @@ fn requests_of_the_same_pass_get_no_closure_after_the_server_went() {
         count.set(count.get() + 1);
         all();
     });
-    let mut clients: Vec<_> = (0..3)
-        .map(|_| TcpStream::connect(rig.address).unwrap())
-        .collect();
+    let mut clients: Vec<_> = (0..3).map(|_| OVER.connect(rig.address)).collect();
     rig.base.exit(None).unwrap();
     rig.base.dispatch().unwrap(); // accepts
     for client in &mut clients {

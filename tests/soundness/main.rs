@@ -5,12 +5,13 @@
 //! implementing [`Class`] and by a line in `classes!`. What only events and bases have is
 //! in `soundness/`.
 
+#![allow(clippy::duplicate_mod, reason = "each case is run over each transport")]
+
 mod base;
 mod buffer;
 mod buffer_event;
 mod dns;
 mod event;
-mod http;
 mod http_client;
 mod http_requests;
 mod kinds;
@@ -20,6 +21,25 @@ mod signal;
 mod subscriber;
 #[cfg(feature = "openssl")]
 mod tls;
+#[path = "../event_http/transport.rs"]
+mod transport;
+
+/// The cases of `EventHttp` over plain TCP.
+#[path = "."]
+mod over_tcp {
+    const OVER: crate::transport::Transport = crate::transport::Transport::Tcp;
+
+    mod http;
+}
+
+/// The same over TLS.
+#[cfg(feature = "openssl")]
+#[path = "."]
+mod over_tls {
+    const OVER: crate::transport::Transport = crate::transport::Transport::Tls;
+
+    mod http;
+}
 
 use std::cell::{Cell, RefCell};
 use std::panic::panic_any;
