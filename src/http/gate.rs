@@ -21,7 +21,7 @@
 //!   `Connection: close`: one request, one answer, and the end.
 //! - **A target that begins with `//`** is a path to RFC 9112 and an authority to evhttp, which
 //!   would route `//x/admin` to `/admin`, and name `x` the host: its second slash goes on as
-//!   `%2F`, which evhttp routes as the path that was sent.
+//!   `%2F`, which evhttp routes as the path that was sent. The user gets it as it was sent.
 //! - **An encoded NUL** (`%00`) before the query is refused: evhttp decodes a path before it
 //!   compares it, as a C string, and `/admin%00x` would be `/admin`. It decodes only once, and
 //!   knows no other form.
@@ -49,6 +49,7 @@
     )
 )]
 
+use std::collections::VecDeque;
 use std::mem;
 
 use memchr::memchr;
@@ -83,6 +84,10 @@ pub(crate) struct Gate {
     kept: Vec<u8>,
     keep_max: usize,
     state: State,
+    /// For each head that went on and was not shown to the server yet, whether it had a target
+    /// that is written anew.
+    slashed: VecDeque<bool>,
+    heads: u64,
 }
 
 #[derive(Debug)]
@@ -116,7 +121,15 @@ impl Gate {
             kept: Vec::new(),
             keep_max: limits.header_size,
             state: State::Head,
+            slashed: VecDeque::new(),
+            heads: 0,
         }
+    }
+
+    /// Whether the next request that evhttp shows had a target that began with `//`, which
+    /// evhttp has as `/%2F`. Called once for each request.
+    pub(crate) fn take_slashed(&mut self) -> bool {
+        self.slashed.pop_front().unwrap_or(false)
     }
 
     /// Takes what has arrived, and gives `out` the bytes that evhttp may see, in order.
@@ -143,6 +156,12 @@ impl Gate {
             let used = self.read(rest, out);
             self.kept.extend(rest.get(used..).unwrap_or_default());
         }
+    }
+
+    /// How many heads went on, and whether a part of the next one has come.
+    pub(crate) fn head_progress(&self) -> (u64, bool) {
+        let begun = matches!(self.state, State::Head) && !self.kept.is_empty();
+        (self.heads, begun)
     }
 
     /// Why nothing goes on any more: the first thing that was refused.
@@ -179,6 +198,8 @@ impl Gate {
         if has_encoded_nul(head.target) {
             return self.refuse(ENCODED_NUL, out);
         }
+        self.heads += 1;
+        self.slashed.push_back(head.target.starts_with("//"));
         let bodiless = matches!(head.body, BodyLength::None | BodyLength::Length(0));
         if bodiless || reads_body(head.method) {
             out(&written(raw, &head));

@@ -113,6 +113,7 @@ use crate::flags::HttpMethods;
 /// ```
 #[derive(Clone)]
 #[doc(alias = "evhttp")]
+#[must_use = "a server is freed when its last handle is dropped, and serves nothing then"]
 pub struct EventHttp(Rc<Handle>);
 
 /// What the public handles share; requests count on [`server::Inner`] alone.
@@ -429,6 +430,29 @@ impl EventHttp {
         Ok(())
     }
 
+    /// Sets how long a request's head may take from its first byte on, and a TLS handshake, for
+    /// connections from now on: then the connection is closed without a word, however often a
+    /// byte came meanwhile. `None` is no limit; at first 30 seconds. Beyond PHP.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for a time of zero, or below a microsecond; [`Error::Freed`],
+    /// [`Error::Forked`] for the base.
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{EventBase, EventHttp};
+    /// # let http = EventHttp::new(&EventBase::new()?)?;
+    /// http.set_header_timeout(Some(std::time::Duration::from_secs(10)))?;
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
+    pub fn set_header_timeout(&self, timeout: Option<Duration>) -> Result<()> {
+        const CALL: &str = "EventHttp::setHeaderTimeout";
+        let server = self.server(CALL)?;
+        server_connection::checked_timeout(CALL, timeout)?;
+        server.set_header_timeout(timeout);
+        Ok(())
+    }
+
     /// Makes a name one of this server's: a request whose target is a whole URI with another
     /// host is one to a proxy, and its connection is closed after the answer.
     ///
@@ -468,7 +492,21 @@ impl EventHttp {
         self.server(CALL)?.remove_alias(CALL, alias)
     }
 
-    /// What C may be called with, if it may.
+    /// The base that the server belongs to. Beyond PHP.
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{EventBase, EventHttp};
+    /// let base = EventBase::new()?;
+    /// assert_eq!(EventHttp::new(&base)?.base(), base);
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
+    #[must_use]
+    pub fn base(&self) -> EventBase {
+        EventBase::of(&self.0.server.base)
+    }
+
+    /// The server, if it may be used.
     fn server(&self, call: &'static str) -> Result<&Rc<server::Inner>> {
         self.0.server.base.usable(call)?;
         Ok(&self.0.server)

@@ -6,6 +6,7 @@ use std::ffi::CString;
 
 use http_framing::reason_phrase;
 
+use crate::error::Result;
 use crate::flags::{HeaderSide, HttpMethods};
 use crate::native::evhttp_request::RequestView;
 
@@ -34,8 +35,20 @@ pub(super) fn send(request: RequestView<'_>, code: u16, reason: Option<&str>, te
     let mut headers = request.headers(HeaderSide::Output);
     headers.clear();
     headers.add(CALL, c"Content-Type", c"text/html").ok();
-    headers.add(CALL, c"Connection", c"close").ok();
+    announce_close(CALL, &request).ok();
     request.send_reply(code, &CString::new(reason).unwrap_or_default());
+}
+
+/// Says that the connection closes after the reply.
+pub(super) fn announce_close(call: &'static str, request: &RequestView<'_>) -> Result<()> {
+    // evhttp removes `Connection` from the reply to a proxy's request, unless that asked for
+    // `keep-alive`; it closes all the same.
+    let mut asked = request.headers(HeaderSide::Input);
+    while asked.remove(c"Proxy-Connection") {}
+    asked.add(call, c"Proxy-Connection", c"keep-alive")?;
+    let mut headers = request.headers(HeaderSide::Output);
+    while headers.remove(c"Connection") {}
+    headers.add(call, c"Connection", c"close")
 }
 
 /// Text for an HTML page.

@@ -115,6 +115,7 @@ impl EventHttpRequest {
         let length = output.length();
         answer.check_headers(code, Some(length))?;
         answer.frame(code, length)?;
+        answer.announce_close()?;
         answer.request.progress.set(Progress::Complete);
         answer.native.send_reply(code, &reason);
         answer.request.replied(answer.conn);
@@ -182,6 +183,7 @@ impl EventHttpRequest {
         if announced.is_none() {
             answer.close_behind_body();
         }
+        answer.announce_close()?;
         answer.request.progress.set(Progress::Streaming {
             body: page::has_body(answer.method(), code),
             left: announced,
@@ -389,6 +391,14 @@ impl Answer<'_> {
         if asked.find(c"Connection").is_some_and(keeps) {
             while asked.remove(c"Connection") {}
         }
+    }
+
+    /// Says that the connection closes after the reply, where evhttp does not.
+    fn announce_close(&self) -> Result<()> {
+        if !self.request.closes {
+            return Ok(());
+        }
+        page::announce_close(self.call, &self.native)
     }
 
     fn streaming(&self) -> Result<(bool, Option<u64>)> {

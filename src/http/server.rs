@@ -25,13 +25,14 @@
 //! - it is never shown to us: libevent refuses it with an answer of its own, and closes.
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{HashMap, VecDeque};
+use std::ffi::CString;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, RawFd};
 use std::rc::{Rc, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::listening::Listening;
-use super::{EventHttpRequest, connection, entry, headers, page, request};
+use super::{EventHttpRequest, connection, entry, page, request, server_request};
 #[cfg(feature = "openssl")]
 use crate::EventSslContext;
 #[cfg(feature = "openssl")]
@@ -57,6 +58,12 @@ const BODY_MAX: usize = 1024 * 1024;
 /// How long a connection may be silent until the user says otherwise: libevent's own time for
 /// its client.
 const SILENCE_MAX: Duration = Duration::from_secs(50);
+
+/// How long a request's head may take from its first byte on, until the user says otherwise.
+const HEAD_MAX: Duration = Duration::from_secs(30);
+
+/// How often heads that have begun are looked at.
+const HEAD_CHECK: Duration = Duration::from_millis(250);
 
 /// How long accepting pauses when the process has no descriptor left.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -85,10 +92,12 @@ pub(crate) struct Inner {
     rest: RefCell<Option<Rc<Route>>>,
     methods: Cell<HttpMethods>,
     settings: Cell<Settings>,
+    aliases: RefCell<Vec<CString>>, // as libevent has them
     connections: RefCell<HashMap<usize, Rc<connection::Inner>>>, // the live ones, by their key
     deferred: RefCell<VecDeque<Deferred>>,
     scratch: Rc<RefCell<Scratch>>, // for all gates
     life: RefCell<Life>,
+    heads: RefCell<Option<Event>>, // pending while heads have begun and are not complete
     #[cfg(feature = "openssl")]
     context: OnceCell<EventSslContext>, // none: the connections speak no TLS
 }
@@ -105,6 +114,7 @@ pub(super) struct Settings {
     pub(super) headers_max: Option<usize>,
     pub(super) body_max: Option<usize>,
     pub(super) silence_max: Option<Duration>,
+    pub(super) head_max: Option<Duration>,
 }
 
 thread_local! {
@@ -137,11 +147,14 @@ impl Inner {
                 headers_max: Some(HEADERS_MAX),
                 body_max: Some(BODY_MAX),
                 silence_max: Some(SILENCE_MAX),
+                head_max: Some(HEAD_MAX),
             }),
+            aliases: RefCell::default(),
             connections: RefCell::default(),
             deferred: RefCell::default(),
             scratch: Rc::new(RefCell::new(Scratch::new(call)?)),
             life: RefCell::new(Life::Open),
+            heads: RefCell::default(),
             #[cfg(feature = "openssl")]
             context: OnceCell::new(),
         });
@@ -251,13 +264,28 @@ impl Inner {
         });
     }
 
+    pub(super) fn set_header_timeout(&self, timeout: Option<Duration>) {
+        let settings = self.settings.get();
+        self.settings.set(Settings {
+            head_max: timeout,
+            ..settings
+        });
+    }
+
     pub(super) fn add_alias(&self, call: &'static str, alias: &str) -> Result<()> {
         let alias = c_text(call, "alias", alias)?;
-        self.http(call)?.add_alias(call, &alias)
+        self.http(call)?.add_alias(call, &alias)?;
+        self.aliases.borrow_mut().push(alias);
+        Ok(())
     }
 
     pub(super) fn remove_alias(&self, call: &'static str, alias: &str) -> Result<bool> {
         let alias = c_text(call, "alias", alias)?;
+        let mut aliases = self.aliases.borrow_mut();
+        let same = |one: &CString| one.to_bytes().eq_ignore_ascii_case(alias.to_bytes());
+        if let Some(index) = aliases.iter().position(same) {
+            aliases.remove(index);
+        }
         Ok(self.http(call)?.remove_alias(&alias))
     }
 }
@@ -318,7 +346,7 @@ impl Inner {
         };
         let end = conn.server()?;
         end.adopt();
-        end.begin(&request);
+        let slashed = end.begin(&request);
         if let Some(refusal) = end.refused(&request) {
             let code = match refusal.status() {
                 Status::ContentTooLarge => 413,
@@ -334,14 +362,33 @@ impl Inner {
             return None;
         }
         let Some(route) = self.find_route(&request) else {
-            let target = request.target().map(headers::text).unwrap_or_default();
+            let target = server_request::target(&request, slashed).unwrap_or_default();
             let text = format!("The server has nothing at {target}");
             page::send(request, 404, None, Some(&text));
             end.replied();
             return None;
         };
-        let request = request::Inner::of_server(place, self, &conn);
+        let closes = self.is_for_a_proxy(&request);
+        let request = request::Inner::of_server(place, self, &conn, slashed, closes);
         Some((EventHttpRequest(request), route))
+    }
+
+    /// Whether the target is a whole URI whose host is no alias: evhttp takes that for a request
+    /// to a proxy, and closes the connection after the reply.
+    fn is_for_a_proxy(&self, request: &RequestView<'_>) -> bool {
+        let target = request.target().unwrap_or_default();
+        let starts = |scheme: &[u8]| {
+            let start = target.get(..scheme.len());
+            start.is_some_and(|start| start.eq_ignore_ascii_case(scheme))
+        };
+        if !starts(b"http://") && !starts(b"https://") {
+            return false;
+        }
+        let host = request.host().unwrap_or_default();
+        let aliases = self.aliases.borrow();
+        !aliases
+            .iter()
+            .any(|alias| alias.to_bytes().eq_ignore_ascii_case(host))
     }
 
     fn find_route(&self, request: &RequestView<'_>) -> Option<Rc<Route>> {
@@ -376,6 +423,44 @@ impl Inner {
         let sockets = self.sockets.borrow();
         let refused = sockets.iter().filter(|socket| !socket.accept(http, on));
         refused.count() == 0
+    }
+}
+
+/// The deadline of heads.
+impl Inner {
+    /// A head has begun: closes its connection when it is late.
+    pub(super) fn watch_heads(self: &Rc<Self>) {
+        let timer = self.heads.borrow().clone();
+        let timer = timer.or_else(|| {
+            let weak = Rc::downgrade(self);
+            let check = move |_event: &Event| {
+                if let Some(server) = weak.upgrade() {
+                    server.close_late_heads();
+                }
+            };
+            Event::timer_on("EventHttp", &self.base, check).ok()
+        });
+        if let Some(timer) = &timer
+            && !timer.is_pending()
+        {
+            timer.add(Some(HEAD_CHECK)).ok();
+        }
+        self.heads.replace(timer);
+    }
+
+    fn close_late_heads(self: &Rc<Self>) {
+        let now = Instant::now();
+        let mut begun = false;
+        for conn in self.all() {
+            match conn.server().and_then(|end| end.head_is_late(now)) {
+                Some(true) => conn.close(),
+                Some(false) => begun = true,
+                None => {}
+            }
+        }
+        if begun {
+            self.watch_heads();
+        }
     }
 }
 

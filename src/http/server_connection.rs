@@ -30,7 +30,7 @@
 use std::cell::{Cell, RefCell};
 use std::mem;
 use std::rc::{Rc, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::connection::{End, freed};
 use super::gate::{Gate, REFUSED};
@@ -66,6 +66,7 @@ pub(crate) struct ServerConnection {
     phase: RefCell<Phase>,
     timeout: Cell<Option<Duration>>,
     view: RefCell<Weak<buffer_event::Inner>>, // what `get_buffer_event` gave
+    head_due: Cell<Option<Instant>>, // when the head that has begun, or the handshake, must be over
 }
 
 enum Phase {
@@ -92,6 +93,9 @@ impl connection::Inner {
         let inner = Rc::new(Self::new(&server.base, end));
         if let Some(conn) = inner.server() {
             conn.place.watch(Lent::new(&inner));
+            if conn.speaks_tls {
+                conn.limit_head(server); // the handshake
+            }
             conn.apply_timeout();
         }
         Some((inner, bev))
@@ -131,6 +135,7 @@ impl ServerConnection {
             phase: RefCell::new(Phase::Collecting),
             timeout: Cell::new(settings.silence_max),
             view: RefCell::default(),
+            head_due: Cell::new(None),
         }
     }
 
@@ -245,7 +250,8 @@ impl ServerConnection {
 impl ServerConnection {
     /// evhttp shows us a request of this connection. Reading is disabled; it is enabled again at
     /// the end of the reply, or to watch for the end of the peer.
-    pub(super) fn begin(&self, request: &RequestView<'_>) {
+    /// Returns whether the target was sent with `//` where evhttp has `/%2F`.
+    pub(super) fn begin(&self, request: &RequestView<'_>) -> bool {
         self.phase.replace(Phase::Replying {
             request: Weak::new(),
             may_be_silent: false,
@@ -255,6 +261,7 @@ impl ServerConnection {
         }
         self.place.ignore_input(PeerEnd::Ignored);
         self.place.watch_reply(request);
+        self.gate.borrow_mut().take_slashed()
     }
 
     /// The user gets the request.
@@ -342,9 +349,13 @@ impl ServerConnection {
             bev.tls().read_soon();
         }
         self.apply_timeout();
-        if let Some(server) = self.server.upgrade()
-            && server.is_closing()
-        {
+        let Some(server) = self.server.upgrade() else {
+            return;
+        };
+        if self.head_due.get().is_some() {
+            self.limit_head(&server); // it waited for the reply
+        }
+        if server.is_closing() {
             // Not here: evhttp goes on with the connection when this returns.
             server.defer(server::Deferred::Close(Rc::clone(conn)));
         }
@@ -387,6 +398,7 @@ impl ServerConnection {
         let Ok(mut gate) = self.gate.try_borrow_mut() else {
             return; // the change is our own
         };
+        let (heads, _) = gate.head_progress();
         let mut scratch = self.scratch.borrow_mut();
         let stored = self.place.gate(known, &mut scratch, |piece, mut out| {
             gate.pass(piece, &mut out);
@@ -396,6 +408,41 @@ impl ServerConnection {
             self.place.drain_input();
             self.place.shut_down();
         }
+        match (gate.head_progress(), self.head_due.get()) {
+            ((same, true), Some(_)) if same == heads => {}
+            ((_, true), _) => {
+                if let Some(server) = self.server.upgrade() {
+                    self.limit_head(&server);
+                }
+            }
+            ((_, false), _) => self.head_due.set(None),
+        }
+    }
+}
+
+/// The deadline of a head. A byte from time to time is enough for libevent's timeout.
+impl ServerConnection {
+    fn limit_head(&self, server: &Rc<server::Inner>) {
+        let Some(limit) = server.settings().head_max else {
+            return;
+        };
+        self.head_due.set(Instant::now().checked_add(limit));
+        server.watch_heads();
+    }
+
+    /// Whether the head, or the handshake, is late at `now`; `None` if none has begun.
+    pub(super) fn head_is_late(&self, now: Instant) -> Option<bool> {
+        let due = self.head_due.get()?;
+        #[cfg(feature = "openssl")]
+        if self.speaks_tls
+            && !self.gate.borrow().head_progress().1
+            && self.place.view()?.tls().is_established()
+        {
+            self.head_due.set(None);
+            return None;
+        }
+        // What was sent ahead of a reply is not read to its end before.
+        Some(now >= due && !self.is_replying())
     }
 }
 

@@ -23,6 +23,18 @@ pub(crate) struct ServerRequest {
     server: Rc<server::Inner>, // keeps the native server, whose the request is
     conn: Rc<connection::Inner>,
     pub(super) progress: Cell<Progress>,
+    slashed: bool, // the target was sent with `//` where evhttp has `/%2F`
+    /// evhttp closes the connection after the reply, and does not say so.
+    pub(super) closes: bool,
+}
+
+/// The target as it was sent.
+pub(super) fn target(request: &RequestView<'_>, slashed: bool) -> Option<String> {
+    let target = headers::text(request.target()?);
+    match target.strip_prefix("/%2F").filter(|_| slashed) {
+        Some(rest) => Some(format!("//{rest}")),
+        None => Some(target),
+    }
 }
 
 /// How far the reply is.
@@ -47,12 +59,16 @@ impl request::Inner {
         place: RequestPlace,
         server: &Rc<server::Inner>,
         conn: &Rc<connection::Inner>,
+        slashed: bool,
+        closes: bool,
     ) -> Rc<Self> {
         let request = Rc::new(Self::new(Role::Server(ServerRequest {
             place,
             server: Rc::clone(server),
             conn: Rc::clone(conn),
             progress: Cell::new(Progress::Waiting),
+            slashed,
+            closes,
         })));
         if let Some(conn) = conn.server() {
             conn.set_request(&request);
@@ -84,7 +100,7 @@ impl ServerRequest {
     }
 
     pub(super) fn uri(&self, call: &'static str) -> Result<Option<String>> {
-        Ok(self.usable(call)?.target().map(headers::text))
+        Ok(target(&self.usable(call)?, self.slashed))
     }
 
     pub(super) fn host(&self, call: &'static str) -> Result<Option<String>> {

@@ -61,6 +61,14 @@ impl TlsBufferEvent<'_> {
         unsafe { ffi::bufferevent_openssl_set_allow_dirty_shutdown(self.raw, allow.into()) };
     }
 
+    /// Whether it speaks TLS, and its handshake is over.
+    pub(crate) fn is_established(self) -> bool {
+        // SAFETY: the view that this comes from keeps the bufferevent; null without TLS.
+        let session = unsafe { ffi::bufferevent_openssl_get_ssl(self.raw) };
+        // SAFETY: the session lives as long as the bufferevent.
+        unsafe { ssl::is_established(session) }
+    }
+
     /// Sends `close_notify` to the peer, if the bufferevent speaks TLS and its handshake is
     /// over. Not called from within a read or a write of libevent's.
     pub(crate) fn send_close_notify(self) {

@@ -129,6 +129,18 @@ unsafe extern "C" fn on_session_end(_fd: c_int, _what: c_short, session: *mut c_
     drop(unsafe { Ssl::from_ptr(session.cast()) });
 }
 
+/// Whether the handshake of a session that C owns is over.
+///
+/// # Safety
+/// `session` is null or not freed.
+pub(super) unsafe fn is_established(session: *mut ffi::ssl_st) -> bool {
+    if session.is_null() {
+        return false;
+    }
+    // SAFETY: not null; the caller keeps it, and nothing takes this borrowed view over.
+    unsafe { SslRef::from_ptr(session.cast()) }.is_init_finished()
+}
+
 /// Sends `close_notify` through a session that C owns, if its handshake is over.
 ///
 /// # Safety

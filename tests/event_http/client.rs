@@ -47,6 +47,11 @@ impl Client {
         self.0.write_all(bytes.as_ref()).unwrap();
     }
 
+    /// As [`send`](Self::send), and tells whether the server has not closed.
+    pub(crate) fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> bool {
+        self.0.write_all(bytes.as_ref()).is_ok()
+    }
+
     /// Says that no more will come.
     pub(crate) fn end(&self) {
         self.0.shutdown(Shutdown::Write).unwrap();

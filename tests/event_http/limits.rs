@@ -2,11 +2,11 @@
 
 use std::cell::Cell;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::OVER;
 use crate::{Client, Kept, Server, buffer, error, get, say};
-use php_event::EventHttpRequest;
+use php_event::{Event, EventHttpRequest};
 use test_support::LIMIT;
 
 fn echo() -> Server {
@@ -263,4 +263,62 @@ fn without_a_limit_a_silent_client_stays() {
     server.base.dispatch().unwrap();
     client.send(get("/"));
     assert_eq!(server.serve(move |_| client.answer()).status, 200);
+}
+
+#[test]
+fn a_head_that_comes_a_byte_at_a_time_is_cut_off_at_its_deadline() {
+    let server = Server::with(OVER, |request| say(request, "answered"));
+    let limit = Duration::from_millis(400);
+    server.http.set_header_timeout(Some(limit)).unwrap();
+    let taken = server.serve(|address| {
+        let mut client = Client::new(OVER, address);
+        client.send(get("/"));
+        assert_eq!(client.answer().body, "answered");
+        let start = Instant::now();
+        while client.try_send(b"a") && start.elapsed() < LIMIT / 2 {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        start.elapsed()
+    });
+    assert!(taken >= limit && taken < LIMIT / 2, "{taken:?}");
+}
+
+#[test]
+fn a_body_and_a_reply_may_take_longer_than_a_head() {
+    let (server, kept) = Server::keeping(OVER);
+    let limit = Duration::from_millis(300);
+    server.http.set_header_timeout(Some(limit)).unwrap();
+    let answer = Event::timer(&server.base, move |timer| {
+        for request in kept.take() {
+            say(&request, "answered");
+        }
+        timer.add(Some(limit * 4)).unwrap();
+    });
+    let answer = answer.unwrap();
+    answer.add(Some(limit * 4)).unwrap();
+    let bodies = server.serve(move |address| {
+        let mut client = Client::new(OVER, address);
+        client.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\na");
+        std::thread::sleep(limit * 2);
+        let next = get("/");
+        client.send("b".to_owned() + &next[..9]); // a part of the next head waits for the answer
+        let first = client.answer().body;
+        client.send(&next[9..]);
+        [first, client.answer().body]
+    });
+    assert_eq!(bodies, ["answered"; 2]);
+}
+
+#[test]
+fn a_connection_without_a_byte_has_no_deadline_for_its_head() {
+    let server = Server::with(OVER, |request| say(request, "answered"));
+    let limit = Duration::from_millis(300);
+    server.http.set_header_timeout(Some(limit)).unwrap();
+    let answer = server.serve(move |address| {
+        let mut client = Client::new(OVER, address);
+        std::thread::sleep(limit * 3);
+        client.send(get("/"));
+        client.answer().body
+    });
+    assert_eq!(answer, "answered");
 }

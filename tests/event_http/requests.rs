@@ -64,7 +64,17 @@ fn the_constants_have_php_s_values() {
 
 #[test]
 fn the_uri_is_the_target_as_it_was_sent() {
-    for target in ["/a%20b?q=1", "/", "/?", "http://x/a?b", "/%C3%A9"] {
+    for target in [
+        "/a%20b?q=1",
+        "/",
+        "/?",
+        "http://x/a?b",
+        "/%C3%A9",
+        "//x//y?//",
+        "/%2Fx//y",
+        "/%2fx",
+        "//",
+    ] {
         let uri = seen(&get(target), |request| request.get_uri().unwrap());
         assert_eq!(uri.as_deref(), Some(target));
     }

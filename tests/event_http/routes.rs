@@ -263,6 +263,40 @@ fn a_whole_uri_of_an_alias_is_no_proxy_s_and_keeps_the_connection() {
 }
 
 #[test]
+fn a_whole_uri_of_another_host_closes_the_connection_and_the_answer_says_so() {
+    for streams in [false, true] {
+        let server = Server::with(OVER, move |request| {
+            if streams {
+                request.send_reply_start(200, "OK").unwrap();
+                request.send_reply_chunk(&crate::buffer("served")).unwrap();
+                request.send_reply_end().unwrap();
+            } else {
+                say(request, "served");
+            }
+        });
+        server.http.add_server_alias("x").unwrap();
+        assert!(server.http.remove_server_alias("X").unwrap());
+        let (answer, closed) = server.serve(|address| {
+            let mut client = Client::new(OVER, address);
+            client.send(get("HTTP://x/") + &get("/"));
+            (client.answer(), client.is_closed())
+        });
+        assert_eq!(answer.body, "served");
+        assert_eq!(answer.header("Connection"), Some("close"));
+        assert!(closed);
+    }
+}
+
+#[test]
+fn pages_and_closures_name_a_path_of_two_slashes_as_it_was_sent() {
+    let server = Server::new(OVER);
+    let page = server.ask(get("//x//y"));
+    assert!(page.body.contains("nothing at //x//y<"), "{}", page.body);
+    let own = server.ask(get("/%2Fx"));
+    assert!(own.body.contains("nothing at /%2Fx<"), "{}", own.body);
+}
+
+#[test]
 fn a_panic_in_a_closure_comes_out_of_the_loop_and_its_client_gets_a_500() {
     let server = Server::new(OVER);
     server
