@@ -217,11 +217,13 @@ fn tcp_table(with: u16) -> Vec<(u16, u16, String, u64)> {
         .collect()
 }
 
-/// Which worker has accepted a peer's connection.
+/// Which worker has accepted a peer's connection. A worker that is being replaced counts, too: it
+/// takes what its socket had queued.
 #[track_caller]
 pub(crate) fn worker_of(server: &Server, peer: &Peer) -> Pid {
     until("a worker accepts the connection", || {
-        owner(peer, &Family::of(server).pids())
+        let workers = children(server.process().id()).into_iter();
+        owner(peer, &workers.map(|worker| worker.pid).collect::<Vec<_>>())
     })
 }
 
