@@ -16,14 +16,13 @@ use crate::base;
 use crate::error::{Error, Result};
 use crate::runtime::Slot;
 
-/// A connection, on the serving and on the asking side.
+/// A connection of a server or of a client.
 ///
-/// A server's requests come over one: it belongs to libevent and ends with its peer, and the
-/// handle is a view, whose calls answer [`Error::Freed`] then. A client makes one for its
-/// requests: it connects with the first, and again when it is needed after its server has
-/// closed. When the last handle of that goes, it is closed, the requests that are under way are
-/// cancelled, and their closures and its own are dropped without a call. A clone is the same
-/// connection, as a PHP variable would be.
+/// A server's connection belongs to libevent and ends when its peer goes; after that, calls on
+/// the handle answer [`Error::Freed`]. A client's connection connects with its first request, and
+/// again when it is needed after the server has closed it. When its last handle is dropped, it is
+/// closed, its requests are cancelled, and all closures are dropped without a call. A clone is
+/// the same connection, as a PHP variable would be.
 ///
 /// PHP: `EventHttpConnection`. libevent: `struct evhttp_connection`.
 ///
@@ -155,10 +154,9 @@ impl EventHttpConnection {
         }
     }
 
-    /// Sets how long the peer may be silent, in place of what
-    /// [`EventHttp::set_timeout`](crate::EventHttp::set_timeout) gave the connection; `None` is
-    /// no limit. For a client's connection it also limits the looking up of its name and the
-    /// connecting; at first it is 50 seconds there.
+    /// Sets how long the peer may be silent; `None` is no limit. A server's connection starts with
+    /// the time of [`EventHttp::set_timeout`](crate::EventHttp::set_timeout), a client's with 50
+    /// seconds. For a client, the time also limits the lookup of the name and the connecting.
     ///
     /// # Errors
     /// [`Error::Argument`] for a time of zero, or below a microsecond; [`Error::Freed`] when
@@ -190,16 +188,16 @@ impl EventHttpConnection {
         Ok(())
     }
 
-    /// Has a closure called when the connection has ended, in place of the one before: once, or
-    /// for a client's each time.
+    /// Sets the closure that is called when the connection has ended: once, or for a client's
+    /// connection each time.
     ///
-    /// It is called in the loop's turn after the end, whatever the end was: the peer went, was
-    /// silent for too long, or the server closed; not when the server itself goes. A peer that
-    /// goes while its request waits for an answer is noticed from this call on; what only shuts
-    /// down its writing side counts as gone then.
+    /// It is called in the turn of the loop after the end, for any end: the peer went, was silent
+    /// for too long, or the server closed. It is not called when the server itself is dropped.
+    /// From this call on, a peer that goes while its request waits for a reply is noticed; one
+    /// that only shuts down its writing side counts as gone, too.
     ///
-    /// A client's is called before the closure of the request that the end is told by, and not
-    /// when the last handle goes, where PHP calls what it has freed.
+    /// A client's closure is called before that of the request which fails with the connection,
+    /// and not when the last handle is dropped, where PHP calls what it has freed.
     ///
     /// # Errors
     /// [`Error::Freed`] when the connection has ended; [`Error::Forked`].

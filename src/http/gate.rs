@@ -1,14 +1,14 @@
-//! The gate before evhttp, its pure half: bytes in, bytes out.
+//! The gate in front of evhttp: bytes in, bytes out.
 //!
-//! evhttp (libevent's HTTP server) repairs what RFC 9112 lets a server refuse, and reads some
-//! valid requests otherwise than the RFC does: each is a way to hide one request inside of
-//! another. So the codec reads a connection first. What it refuses, evhttp never sees; what it
-//! accepts is written anew, so that evhttp can only come to the codec's own conclusions.
+//! evhttp (libevent's HTTP server) repairs requests that RFC 9112 lets a server refuse, and reads
+//! some valid requests differently from the RFC. Each of these is a way to hide one request inside
+//! another. So the codec reads a connection first. evhttp never sees what the codec refuses. What
+//! it accepts is rewritten, so that evhttp reads it as the codec did.
 //!
 //! Owns: the part of a head that has come so far. Lends nothing to C, runs no user code.
 //!
-//! # What is written anew, and why (http.c of libevent 2.1.12)
-//! - **Empty lines** before a request are dropped: to evhttp one is a malformed request.
+//! # What is rewritten, and why (http.c of libevent 2.1.12)
+//! - **Empty lines** before a request are dropped: evhttp takes one for a malformed request.
 //! - **White space** around field values goes: evhttp strips spaces before a value but no tabs,
 //!   so `Transfer-Encoding:\tchunked` would have no body, and its chunks be requests.
 //! - **`Content-Length` and `Transfer-Encoding`** get the codec's own result as their value. A
@@ -25,19 +25,19 @@
 //! - **An encoded NUL** (`%00`) before the query is refused: evhttp decodes a path before it
 //!   compares it, as a C string, and `/admin%00x` would be `/admin`. It decodes only once, and
 //!   knows no other form.
-//! - **Chunks** are cut anew, without extensions. **Trailer fields** are dropped: evhttp would
+//! - **Chunks** are rewritten without extensions. **Trailer fields** are dropped: evhttp would
 //!   add them to the fields of the head.
 //! - **After the last request** (the peer said `close`) nothing goes on.
 //!
 //! # Refusals
-//! evhttp answers them itself, in their turn behind what came before, since it is handed
-//! something that it refuses with the same or the nearest status that it has, and closes after:
-//! 417 and 413 stay what they are, everything else is 400. None of these bytes can make a request
-//! that reaches a callback.
+//! evhttp answers a refused request in its turn, behind what came before: the gate hands it bytes
+//! that it refuses with the same status or the nearest one, and evhttp closes the connection
+//! afterwards. 417 and 413 stay what they are, everything else is 400. None of these bytes can
+//! make a request that reaches a callback.
 //!
-//! In the middle of a chunked body it has no status but 413. There the body is ended, with
-//! [`REFUSED`] as its last chunk: once something was refused, `EventHttp` looks for that first, and
-//! answers by itself. A peer that ends a body so itself is refused at worst.
+//! In the middle of a chunked body evhttp has only 413. There the gate ends the body with
+//! [`REFUSED`] as its last chunk. Once a request was refused, `EventHttp` looks for that chunk first
+//! and replies itself. A peer that sends this chunk itself is refused at worst.
 #![forbid(unsafe_code)]
 #![cfg_attr(
     not(test),
@@ -84,8 +84,8 @@ pub(crate) struct Gate {
     kept: Vec<u8>,
     keep_max: usize,
     state: State,
-    /// For each head that went on and was not shown to the server yet, whether it had a target
-    /// that is written anew.
+    /// For each head that went on and was not shown to the server yet, whether its target began
+    /// with `//`.
     slashed: VecDeque<bool>,
     heads: u64,
 }

@@ -40,17 +40,17 @@ use crate::flags::HttpMethods;
 
 /// An HTTP server.
 ///
-/// It parses requests, calls the closure that is set for their path, keeps connections alive
-/// and answers pipelined requests in their order. What does not keep to RFC 9112 is refused with
-/// 400 before libevent or a closure sees it: two lengths, a coding other than `chunked`, bare
-/// LFs, folded lines, no `Host` or two of them, control bytes, `%00` in a path.
+/// It parses requests, calls the closure set for their path, keeps connections alive and answers
+/// pipelined requests in order. A request that violates RFC 9112 gets a 400 before libevent or a
+/// closure sees it: two lengths, a coding other than `chunked`, bare LFs, folded lines, no `Host`
+/// or two of them, control bytes, `%00` in a path.
 ///
 /// A handle is counted: a clone is the same server, as a PHP variable would be. When the last
-/// one goes, the server stops listening, idle connections are closed and the closures are
-/// dropped; a request that is kept can still be answered, and answers that are on their way
-/// have five seconds more.
+/// handle is dropped, the server stops listening, closes idle connections and drops its closures.
+/// A request that you keep can still be answered, and replies being written have five more
+/// seconds.
 ///
-/// Other than in PHP there are limits from the start: 16 KiB for a request's head, 1 MiB for its
+/// Unlike PHP, limits apply by default: 16 KiB and 30 seconds for a request's head, 1 MiB for its
 /// body, and 50 seconds without a byte.
 ///
 /// PHP: `EventHttp`. libevent: `struct evhttp`.
@@ -258,11 +258,11 @@ impl EventHttp {
         self.0.server.addresses()
     }
 
-    /// Has a closure called for the requests of a path.
+    /// Sets the closure for the requests of a path.
     ///
-    /// The path is compared, letter by letter, with the request's path without query and with
-    /// its escapes decoded. The closure may keep a clone of the request and answer it later; when
-    /// the last handle of an unanswered one goes, the client gets a 500, where PHP leaves it
+    /// The path is compared byte by byte with the request's path, without its query and with its
+    /// escapes decoded. The closure may keep a clone of the request and answer it later. When the
+    /// last handle of an unanswered request is dropped, the client gets a 500; PHP leaves it
     /// waiting.
     ///
     /// # Errors
@@ -285,7 +285,7 @@ impl EventHttp {
         self.server(CALL)?.route(CALL, path, Box::new(callback))
     }
 
-    /// Takes a path's closure away; tells whether there was one. Beyond PHP.
+    /// Removes a path's closure; returns whether there was one. Beyond PHP.
     ///
     /// # Errors
     /// [`Error::Freed`], [`Error::Forked`] for the base.
@@ -304,8 +304,8 @@ impl EventHttp {
         Ok(self.server("EventHttp::removeCallback")?.unroute(path))
     }
 
-    /// Has a closure called for the requests that no path's closure takes, in place of the one
-    /// before. Without one they get a 404.
+    /// Sets the closure for the requests that no path's closure takes. Without one they get a
+    /// 404.
     ///
     /// # Errors
     /// [`Error::Freed`], [`Error::Forked`] for the base.
@@ -329,7 +329,7 @@ impl EventHttp {
         Ok(())
     }
 
-    /// Sets the methods that are served; all others get a 501. At first: `GET`, `POST`,
+    /// Sets the methods that are served; all others get a 501. The default is `GET`, `POST`,
     /// `HEAD`, `PUT`, `DELETE`.
     ///
     /// # Errors
@@ -351,7 +351,7 @@ impl EventHttp {
     }
 
     /// Sets how many bytes a request's body may have, for connections from now on; a longer
-    /// one gets a 413. `None` is no limit; at first 1 MiB, other than in PHP.
+    /// one gets a 413. `None` is no limit. The default is 1 MiB, unlike PHP's.
     ///
     /// # Errors
     /// [`Error::Freed`], [`Error::Forked`] for the base.
@@ -402,7 +402,7 @@ impl EventHttp {
     /// Sets how long a connection may be silent, for connections from now on: between two
     /// pieces of a request, between requests, and while an answer waits to be taken. It is then
     /// closed without a word. It does not limit how long a closure may take to answer. `None` is
-    /// no limit; at first 50 seconds.
+    /// no limit. The default is 50 seconds.
     ///
     /// There the time also ends a chunked reply to a client that, rightly, says nothing. libevent:
     /// `evhttp_set_timeout_tv`.
@@ -430,9 +430,9 @@ impl EventHttp {
         Ok(())
     }
 
-    /// Sets how long a request's head may take from its first byte on, and a TLS handshake, for
-    /// connections from now on: then the connection is closed without a word, however often a
-    /// byte came meanwhile. `None` is no limit; at first 30 seconds. Beyond PHP.
+    /// Sets how long a request's head may take from its first byte on, for connections from now
+    /// on, and how long a TLS handshake may take. Then the connection is closed without a reply,
+    /// however often a byte came. `None` is no limit. The default is 30 seconds. Beyond PHP.
     ///
     /// # Errors
     /// [`Error::Argument`] for a time of zero, or below a microsecond; [`Error::Freed`],

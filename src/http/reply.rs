@@ -1,9 +1,9 @@
-//! Answers to a server's requests, and what may not become one.
+//! Replies to a server's requests, and the checks before them.
 //!
 //! Owns, lends to C: nothing. Runs no user code.
 //!
-//! evhttp puts together what it is given: a second status line, a body that its own length
-//! denies, chunks without a head. So each step is checked before C hears of it.
+//! evhttp sends whatever it is given: a second status line, a body that contradicts its length,
+//! chunks without a head. So each step is checked before C is called.
 
 use std::ffi::CString;
 
@@ -333,8 +333,8 @@ impl Answer<'_> {
         headers::checked_line(self.call, "reason", reason)
     }
 
-    /// Refuses headers that would contradict the body, whose length is `None` where it is not
-    /// known yet; gives the length that they announce.
+    /// Refuses headers that contradict the body, whose `length` may not be known yet; returns the
+    /// length that they announce.
     fn check_headers(&self, code: u16, length: Option<usize>) -> Result<Option<u64>> {
         let list = self.native.headers(HeaderSide::Output);
         let refused = |reason: &'static str| Err(Error::argument(self.call, reason));
@@ -367,7 +367,7 @@ impl Answer<'_> {
         }
     }
 
-    /// Takes away a body that must not go out, and adds the length where evhttp does not.
+    /// Drops a body that must not be sent, and adds the length where evhttp does not.
     fn frame(&self, code: u16, length: usize) -> Result<()> {
         let method = self.method();
         if !page::has_body(method, code) {
@@ -413,7 +413,7 @@ impl Answer<'_> {
         })
     }
 
-    /// What is to follow so many bytes more of the body, if they may.
+    /// The progress after `length` more bytes of the body, if they fit.
     fn room(&self, length: usize) -> Result<Progress> {
         let (body, left) = self.streaming()?;
         let left = match left {
@@ -429,7 +429,7 @@ impl Answer<'_> {
         Ok(Progress::Streaming { body, left })
     }
 
-    /// Sends a piece of the body, which is ours.
+    /// Sends a piece of the body.
     fn chunk(&self, piece: &EventBuffer, then: Progress) -> Result<()> {
         self.request.progress.set(then);
         if !matches!(then, Progress::Streaming { body: true, .. }) {

@@ -1,28 +1,28 @@
 //! What the handles and the requests of one server share.
 //!
-//! Owns: the `evhttp`, its sockets and closures, and a [`connection::Inner`] for each live
-//! connection, by its bufferevent, until libevent tells that it has freed it.
-//! Lent to C: one weak count of [`Inner`], from `new` to its end, for the callbacks that make a
-//! connection's bufferevent, that get a request, and that do the deferred work.
+//! Owns: the native server, its sockets and closures, and a [`connection::Inner`] for each live
+//! connection until libevent reports its end.
+//! Lends C: a weak count of [`Inner`] with the native server, and one with the event that does the
+//! deferred work, until each is freed.
 //! Runs user code: closures and what they captured, through `entry` and `deferred`.
 //!
 //! # When libevent frees what (http.c of 2.1.12)
-//! A connection belongs to the server. `evhttp_connection_free`, and nothing else, ends it:
-//! when its peer goes, is silent for too long or breaks the protocol, behind an answer with
-//! `Connection: close`, when we ask, and in `evhttp_free`. It calls the close callback first of
-//! all. No user code may run inside: it could free the connection a second time, or the server
-//! under it. So the callback only notes what happened, and the deferred work follows in a turn
-//! of its own.
+//! A connection belongs to the server. Only `evhttp_connection_free` ends it: when its peer goes,
+//! is silent for too long or breaks the protocol, after a reply with `Connection: close`, when we
+//! ask, and in `evhttp_free`. It calls the close callback first. No user code may run there: it
+//! could free the connection a second time, or the server. So the callback only notes what
+//! happened, and user code follows in a turn of its own.
 //!
 //! A request belongs to its connection, and there are four ways for it to end:
-//! - its answer is written: `evhttp_send_done` calls the request's completion callback, and
+//! - its reply is written: `evhttp_send_done` calls the request's completion callback, and
 //!   frees it;
-//! - the connection ends while the answer is on its way, or with `evhttp_connection_free` or
-//!   `evhttp_free` from outside: the request is freed right after the close callback;
-//! - the peer goes while there is no answer, or while a chunked one is not at its end: the
-//!   request is taken off the connection before the close callback, and belongs to whoever holds
-//!   it; we free it with its last handle, or when a reply to it is tried;
-//! - it is never shown to us: libevent refuses it with an answer of its own, and closes.
+//! - the connection ends while the reply is being written, or we free it, or the server: the
+//!   request is freed right after the close callback;
+//! - the peer goes before the reply, or in the middle of a chunked one: libevent takes the request
+//!   off the connection before the close callback, and we free it with its last handle, or when
+//!   a reply is tried;
+//! - we are never shown it: libevent refuses it with a reply of its own, and closes.
+
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{HashMap, VecDeque};
 use std::ffi::CString;

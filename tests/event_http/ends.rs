@@ -373,7 +373,7 @@ fn a_flood_of_requests_whose_answers_nobody_takes_is_not_read_into_memory() {
 
 /// The bound of what is read ahead ends with the answer.
 #[test]
-fn a_long_body_comes_in_behind_an_answer_that_was_looked_out_or_streamed() {
+fn a_long_body_is_read_after_a_streamed_answer_with_a_close_callback() {
     let server = Server::with(OVER, |request| {
         let connection = request.get_connection().unwrap();
         connection.set_close_callback(|_| {}).unwrap();

@@ -194,7 +194,7 @@ fn an_encoded_nul_in_a_path_is_refused() {
 }
 
 #[test]
-fn what_is_no_request_line_is_refused() {
+fn a_malformed_request_line_is_refused() {
     for line in [
         "GET /",
         "GET / HTTP/2.0",

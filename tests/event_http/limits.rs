@@ -61,7 +61,7 @@ fn a_body_that_is_only_announced_too_long_gets_a_413_at_once() {
 }
 
 #[test]
-fn a_limit_of_no_bytes_is_one_and_none_is_no_limit() {
+fn a_limit_of_zero_bytes_refuses_every_body_and_none_refuses_nothing() {
     let server = echo();
     server.http.set_max_body_size(Some(0)).unwrap();
     assert_eq!(server.ask(post(0)).body, "0");
@@ -144,7 +144,7 @@ fn a_silent_client_is_closed_without_a_word() {
 }
 
 #[test]
-fn an_idle_connection_is_closed_behind_its_answer() {
+fn an_idle_connection_is_closed_after_its_answer() {
     let rest = silent_after("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
     assert!(
         rest.starts_with("HTTP/1.1 200 OK\r\n") && rest.ends_with("\r\n\r\n0"),
@@ -186,7 +186,7 @@ fn a_late_reply_is_not_limited_by_the_time() {
 }
 
 #[test]
-fn a_late_reply_is_not_limited_where_the_client_s_end_is_looked_out_for() {
+fn a_late_reply_has_no_time_limit_when_a_close_callback_is_set() {
     let (server, kept) = Server::keeping(OVER);
     let (mut client, request) = impatient(&server, &kept);
     let connection = request.get_connection().unwrap();
@@ -241,7 +241,7 @@ fn a_client_that_does_not_take_its_answer_is_closed() {
 }
 
 #[test]
-fn times_that_would_be_none_are_refused() {
+fn a_time_of_zero_is_refused() {
     let server = Server::new(OVER);
     for time in [Duration::ZERO, Duration::from_nanos(999)] {
         let text = error(server.http.set_timeout(Some(time)));

@@ -107,7 +107,7 @@ fn a_stream_can_be_served() {
 }
 
 #[test]
-fn what_is_no_listening_tcp_socket_is_refused() {
+fn a_socket_that_is_not_a_tcp_listener_is_refused() {
     let server = Server::new(OVER);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();

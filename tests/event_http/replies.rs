@@ -152,7 +152,7 @@ fn to_a_head_a_length_of_one_s_own_stays() {
 }
 
 #[test]
-fn with_a_status_that_has_no_body_none_goes_out() {
+fn a_status_without_a_body_sends_no_body() {
     for status in [204, 205, 304] {
         let server = Server::with(OVER, move |request| {
             if request.get_uri().unwrap().as_deref() == Some("/next") {
@@ -254,7 +254,7 @@ fn a_request_that_nobody_answers_gets_a_500() {
 }
 
 #[test]
-fn a_status_that_is_none_of_a_reply_is_refused_and_another_can_be_sent() {
+fn a_status_outside_of_200_to_599_is_refused_and_another_reply_can_be_sent() {
     let errors = errors(|request| {
         let codes = [0, 99, 100, 101, 199, 600, 999, u16::MAX];
         let mut errors: Vec<_> = codes

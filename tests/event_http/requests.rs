@@ -262,7 +262,7 @@ fn a_header_that_would_end_its_line_or_is_no_name_is_refused() {
 }
 
 #[test]
-fn a_name_that_is_none_is_refused_where_headers_are_looked_up_too() {
+fn an_invalid_header_name_is_refused_in_lookups_too() {
     seen(&get("/"), |request| {
         let text = error(request.find_header("a b", INPUT));
         assert!(

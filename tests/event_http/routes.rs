@@ -428,7 +428,7 @@ fn a_body_is_given_whole_with_its_request() {
 }
 
 #[test]
-fn an_expectation_is_met_by_itself() {
+fn a_100_continue_is_sent_without_the_closure() {
     let server = Server::with(OVER, |request| {
         request
             .send_reply(200, "OK", Some(&request.get_input_buffer()))
