@@ -13,6 +13,7 @@ mod gate;
 mod headers;
 mod listening;
 mod page;
+mod path;
 mod reply;
 pub(crate) mod request;
 pub(crate) mod server;
