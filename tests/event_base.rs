@@ -564,9 +564,9 @@ fn a_loop_of_another_base_runs_inside_a_callback() {
 #[test]
 fn timers_of_different_times_run_earliest_first() {
     let (base, seen) = (new_base(), Seen::new());
-    let _timers = [("third", 9), ("first", 1), ("second", 5)]
+    let _timers = [("third", 400), ("first", 1), ("second", 200)]
         .map(|(name, after)| later(&base, &seen, name, after));
-    thread::sleep(Duration::from_millis(30)); // all are due in one pass
+    thread::sleep(Duration::from_millis(500)); // all are due in one pass
     run(&base);
     assert_eq!(seen.take(), ["first", "second", "third"]);
 }

@@ -4,11 +4,11 @@ use std::io::{self, Write as _};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::mpsc;
 use std::time::Duration;
-use std::{process, thread};
+use std::{env, process, thread};
 
 use php_event::{Event, EventBase, EventConfig, LoopEnd, LoopFlags};
 
-/// Longer than any loop of a test takes, even under Valgrind on a busy machine.
+/// Longer than any loop of a test takes. [`limited`] gives more where `TEST_TIME_FACTOR` is set.
 pub const LIMIT: Duration = Duration::from_secs(30);
 
 /// A time that no test waits for.
@@ -22,16 +22,19 @@ pub fn ms(n: u64) -> Option<Duration> {
     Some(Duration::from_millis(n))
 }
 
-/// Does `work`, and ends the test program if that takes longer than [`LIMIT`].
+/// Does `work`, and ends the test program if that takes longer than [`LIMIT`], times the
+/// environment's `TEST_TIME_FACTOR`.
 ///
 /// A thread watches the time: a timer event would keep loops alive that are meant to end, and
 /// would never fire in a loop that spins in C.
 pub fn limited<T>(work: impl FnOnce() -> T) -> T {
     let name = thread::current().name().unwrap_or("a test").to_owned();
+    let factor = env::var("TEST_TIME_FACTOR").map_or(1, |factor| factor.parse().unwrap());
+    let limit = LIMIT * factor;
     let (done, wait) = mpsc::channel::<()>();
     let watch = thread::spawn(move || {
-        if wait.recv_timeout(LIMIT) == Err(mpsc::RecvTimeoutError::Timeout) {
-            writeln!(io::stderr(), "{name}: not done after {LIMIT:?}").ok();
+        if wait.recv_timeout(limit) == Err(mpsc::RecvTimeoutError::Timeout) {
+            writeln!(io::stderr(), "{name}: not done after {limit:?}").ok();
             process::abort();
         }
     });
