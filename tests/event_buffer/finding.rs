@@ -1,5 +1,7 @@
 //! Lines and searches.
 
+use std::time::Instant;
+
 use php_event::{EolStyle, Error, EventBuffer, Result};
 
 use super::{content, cut, empty, in_crumbs, noise, text, with};
@@ -167,4 +169,18 @@ fn a_start_past_the_end_is_an_error_that_tells_both() {
         }
         call(&with("hello"), 5).unwrap();
     }
+}
+
+/// libevent compares anew at each place where the first byte is: 25 thousand million bytes here.
+#[test]
+fn searching_takes_time_in_proportion_to_the_bytes_searched() {
+    let text = vec![b'a'; 1 << 20];
+    let mut what = vec![b'a'; 50_000];
+    what.push(b'b');
+    let buffer = cut(&text, &(1..100).map(|n| n * 10_007).collect::<Vec<_>>());
+    let begun = Instant::now();
+    assert_eq!(buffer.search(&what, 0, None).unwrap(), None);
+    what.pop();
+    assert_eq!(buffer.search(&what, 7, None).unwrap(), Some(7));
+    assert!(begun.elapsed().as_secs() < 5, "{:?}", begun.elapsed());
 }

@@ -1,11 +1,14 @@
 //! Bytes and files that are not copied.
 
+use std::cell::RefCell;
 use std::fs::{self, File};
 use std::io::{ErrorKind, Seek, SeekFrom, Write};
+use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::thread;
 
-use php_event::Error;
+use php_event::{BufferEventOptions, Error, EventBase, EventBuffer, EventBufferEvent};
+use test_support::alone;
 
 use super::{content, empty, file, noise, sockets, text, with};
 
@@ -185,4 +188,83 @@ fn what_is_no_regular_file_is_refused() {
     let error = buffer.add_file(file, 0, None).unwrap_err();
     assert!(matches!(error, Error::Io { .. }), "{error:?}");
     assert_eq!(buffer.length(), 0);
+}
+
+/// A tebibyte of the same bytes, which takes no memory of its own.
+fn tebibyte() -> EventBuffer {
+    let page: Arc<[u8]> = vec![0_u8; 1 << 28].into();
+    let buffer = empty();
+    for _ in 0..1 << 12 {
+        buffer.add_reference(page.clone()).unwrap();
+    }
+    buffer
+}
+
+#[test]
+fn reading_more_than_there_is_memory_for_is_an_error_and_takes_nothing() {
+    let buffer = tebibyte();
+    let mut data = b"before".to_vec();
+    for (call, result) in [
+        ("read", buffer.read(usize::MAX).map(drop)),
+        ("substr", buffer.substr(1, None).map(drop)),
+        ("copyout", buffer.copyout(&mut data, usize::MAX).map(drop)),
+        ("pullup", buffer.pullup(None).map(drop)),
+    ] {
+        let error = result.expect_err(call);
+        assert!(matches!(error, Error::Call { .. }), "{call}: {error}");
+        assert!(error.to_string().contains("memory"), "{call}: {error}");
+    }
+    assert_eq!(
+        (buffer.length(), data.as_slice()),
+        (1 << 40, &b"before"[..])
+    );
+    assert_eq!(buffer.read(3).unwrap().unwrap(), [0; 3]);
+}
+
+#[test]
+fn files_are_counted_also_in_the_destructors_of_a_threads_variables() {
+    struct AtEnd(RefCell<Option<EventBufferEvent>>);
+    impl Drop for AtEnd {
+        fn drop(&mut self) {
+            let bev = self.0.take().unwrap();
+            assert_eq!(bev.output().substr(0, None).unwrap(), b"read me");
+            bev.output()
+                .add_file(File::open("Cargo.toml").unwrap(), 0, None)
+                .unwrap();
+            bev.output().substr(0, None).unwrap_err();
+        }
+    }
+    thread_local! { static END: AtEnd = const { AtEnd(RefCell::new(None)) }; }
+
+    alone(&[], || {
+        let thread = thread::spawn(|| {
+            END.with(|end| end.0.take()); // registered first, hence destroyed last
+            let base = EventBase::new().unwrap();
+            let make = || {
+                let (socket, _) = UnixStream::pair().unwrap();
+                EventBufferEvent::new(&base, socket, BufferEventOptions::empty()).unwrap()
+            };
+            let (used, bev) = (make(), make());
+            used.output()
+                .add_file(File::open("Cargo.toml").unwrap(), 0, None)
+                .unwrap();
+            drop(used);
+            bev.output().add("read me").unwrap();
+            END.with(|end| end.0.replace(Some(bev)));
+        });
+        thread.join().unwrap();
+    });
+}
+
+#[test]
+fn writing_to_a_buffer_event_behind_a_large_file_needs_no_memory_of_its_size() {
+    let base = EventBase::new().unwrap();
+    let (socket, _peer) = UnixStream::pair().unwrap();
+    let bev = EventBufferEvent::new(&base, socket, BufferEventOptions::empty()).unwrap();
+    let file = tempfile::tempfile().unwrap();
+    file.set_len(1 << 42).unwrap();
+    bev.output().add_file(file, 0, None).unwrap();
+    bev.write("x").unwrap();
+    bev.output().add("y").unwrap();
+    assert_eq!(bev.output().length(), (1 << 42) + 2);
 }

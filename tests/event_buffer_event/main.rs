@@ -5,11 +5,13 @@ mod callbacks;
 mod connecting;
 mod ending;
 mod events;
+mod filter_ending;
 mod filter_misuse;
 mod filters;
 mod limits;
 mod making;
 mod pairs;
+mod sources;
 
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use php_event::{Callbacks, Event, EventBufferEvent, LoopEnd};
 use test_support::{Seen, alone, new_base, run};
 
-use super::{ALL, BOTH, EOF, Link, PLAIN, Transport, notes, refused, text};
+use super::{ALL, BOTH, EOF, LARGE, Link, PLAIN, Transport, notes, refused, text};
 
 #[test]
 fn freed_or_dropped_it_reports_nothing_more_and_the_peer_sees_the_end() {
@@ -205,5 +205,22 @@ fn detached_it_lives_until_it_is_freed_and_keeps_nothing_after() {
         run(&link.base);
         assert_eq!(seen.take(), [(EOF, 2)], "{transport:?}");
         assert_eq!(Rc::strong_count(&held), 1, "{transport:?}");
+    }
+}
+
+#[test]
+fn freed_when_all_is_written_it_loses_nothing() {
+    for transport in ALL {
+        for options in [PLAIN, EventBufferEvent::OPT_CLOSE_ON_FREE] {
+            let link = Link::with_options(transport, options);
+            let frees = Callbacks::new().on_write(|bev| bev.free());
+            link.near.set_callbacks(frees).unwrap();
+            link.near.write(vec![b'x'; LARGE]).unwrap();
+            link.until(|| link.received() == LARGE);
+            if transport.has_socket() || transport == Transport::TlsFilterOnSocket {
+                link.until(|| link.end_at_peer().is_some());
+                assert_eq!(link.end_at_peer(), Some(EOF), "{transport:?}");
+            }
+        }
     }
 }

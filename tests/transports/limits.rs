@@ -1,9 +1,12 @@
 //! Watermarks, priorities, rate limits.
 
-use php_event::{Callbacks, Error, Event, RateLimit};
+use std::cell::Cell;
+use std::rc::Rc;
+
+use php_event::{Callbacks, Error, Event, EventBufferEvent, Filters, RateLimit};
 use test_support::{Seen, run};
 
-use super::{ALL, BOTH, EOF, Link, Transport, event, notes, refused, text};
+use super::{ALL, BOTH, EOF, Link, PLAIN, Transport, event, notes, refused, text};
 
 #[test]
 fn below_the_read_low_mark_only_the_end_is_reported() {
@@ -119,5 +122,69 @@ fn priority_and_rate_limit_are_for_plain_sockets() {
         link.near.free();
         link.far.free();
         run(&link.base);
+    }
+}
+
+#[test]
+fn read_callback_that_leaves_the_input_full_rests_until_the_next_turn() {
+    for transport in ALL {
+        let link = Link::new(transport);
+        let (calls, takes) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(0)));
+        let (count, all) = (calls.clone(), takes.clone());
+        let leaves = Callbacks::new().on_read(move |bev| {
+            count.set(count.get() + 1);
+            bev.read(all.get()).unwrap();
+        });
+        link.near.set_callbacks(leaves).unwrap();
+        link.near.set_watermark(Event::READ, 0, 10).unwrap();
+        link.near.enable(Event::READ).unwrap();
+        link.send([b'x'; 200]);
+        link.until(|| calls.get() > 0); // which needs the loop to come back
+        let before = calls.get();
+        link.settle();
+        assert!(
+            (5..50).contains(&(calls.get() - before)),
+            "{transport:?}: {}",
+            calls.get()
+        );
+        assert!(
+            link.near.get_enabled().unwrap().contains(Event::READ),
+            "{transport:?}"
+        );
+
+        link.near.disable(Event::READ).unwrap();
+        link.settle();
+        let before = calls.get();
+        link.settle();
+        assert_eq!(calls.get(), before, "{transport:?}");
+        assert!(
+            !link.near.get_enabled().unwrap().contains(Event::READ),
+            "{transport:?}"
+        );
+
+        takes.set(usize::MAX);
+        link.near.read(usize::MAX).unwrap();
+        link.near.enable(Event::READ).unwrap();
+        link.send("y");
+        link.until(|| calls.get() > before);
+        link.settle();
+        assert_eq!(link.near.input().length(), 0, "{transport:?}");
+    }
+}
+
+#[test]
+fn input_that_is_full_under_a_filter_that_does_not_read_lets_the_loop_come_back() {
+    for transport in ALL {
+        let link = Link::new(transport);
+        link.near.set_watermark(Event::READ, 0, 10).unwrap();
+        let filters = Filters::new();
+        let filter = EventBufferEvent::create_filter(&link.near, filters, PLAIN).unwrap();
+        filter.enable(Event::READ).unwrap();
+        filter.set_watermark(Event::READ, 0, 5).unwrap();
+        link.send([b'x'; 200]);
+        link.settle();
+        filter.disable(Event::READ).unwrap();
+        link.settle();
+        assert!(filter.input().length() >= 5, "{transport:?}");
     }
 }
