@@ -34,12 +34,7 @@ fn main() -> Result<()> {
 fn send(base: &EventBase, client: Stream, rate: usize) -> Result<()> {
     let bev = EventBufferEvent::new(base, client, EventBufferEvent::OPT_CLOSE_ON_FREE)?;
     let each = (rate / 10).max(1);
-    bev.set_rate_limit(Some(RateLimit {
-        write_rate: each,
-        write_burst: each, // nothing is saved up in a pause
-        tick: TICK,
-        ..RateLimit::UNLIMITED
-    }))?;
+    bev.set_rate_limit(Some(RateLimit::new().write(each, each).tick(TICK)))?;
     let dots: Arc<[u8]> = Arc::from([b'.'; 4096]);
     bev.set_callbacks(
         Callbacks::new()

@@ -95,6 +95,7 @@ use crate::native::bufferevent::{BufferEventView, OwnedBufferEvent};
 /// ```
 #[derive(Clone)]
 #[doc(alias = "bufferevent")]
+#[must_use = "a buffer event is freed when its last handle is dropped; keep it, or call detach()"]
 pub struct EventBufferEvent(pub(crate) Rc<Inner>);
 
 impl EventBufferEvent {

@@ -271,11 +271,7 @@ fn fewer_priorities_than_libevents_own_events_have_are_refused() {
     type Work = fn(&EventBufferEvent);
     let cases: [(&str, Work); 3] = [
         ("limited", |bev| {
-            let limit = RateLimit {
-                read_rate: 1,
-                read_burst: 1,
-                ..RateLimit::UNLIMITED
-            };
+            let limit = RateLimit::new().read(1, 1);
             bev.set_rate_limit(Some(limit)).unwrap();
         }),
         ("connected", |bev| bev.connect("127.0.0.1:9").unwrap()),

@@ -1,9 +1,7 @@
-//! How much a buffer event takes and gives, how fast, how urgently, and for how long it
-//! waits.
+//! A buffer event's limits: watermarks, timeouts, priority and rate.
 //!
-//! Owns: a [`RateLimit`] in libevent's form, for the buffer event that has it. Lent to C:
-//! that, until another takes its place or the buffer event is freed. Runs user code: none
-//! of its own; see [`EventBufferEvent::set_watermark`].
+//! Owns: a [`RateLimit`] in libevent's form. Lent to C: the same, until it is replaced or the
+//! buffer event is freed. Runs user code: none here; see [`EventBufferEvent::set_watermark`].
 use std::time::Duration;
 
 use php_event_macros::php;
@@ -19,58 +17,122 @@ const TICK_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How fast a buffer event may read and write; for [`EventBufferEvent::set_rate_limit`].
 ///
-/// Each `tick` the allowance grows by the rate, up to the burst; reading and writing use it
-/// up, and wait when it is gone. PHP has no such thing.
-/// libevent: `struct ev_token_bucket_cfg`.
+/// The allowance grows by the rate in each tick, up to the burst. Reading and writing use it
+/// up, and wait when it is gone. PHP has no such thing. libevent: `struct ev_token_bucket_cfg`.
 ///
 /// # Examples
 /// ```
 /// use php_event::RateLimit;
 /// use std::time::Duration;
 ///
-/// let slow = RateLimit { write_rate: 10_000, write_burst: 20_000, ..RateLimit::UNLIMITED };
-/// assert_eq!(slow.tick, Duration::from_secs(1));
+/// let slow = RateLimit::new().read(100, 200).write(10_000, 20_000).tick(Duration::from_millis(100));
+/// # let _ = slow;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[doc(alias = "ev_token_bucket_cfg")]
+#[must_use = "a rate limit does nothing until set_rate_limit gets it"]
 pub struct RateLimit {
-    /// Bytes that may be read in each tick, at least 1.
-    pub read_rate: usize,
-    /// Bytes that may be read at once after a pause, at least the rate.
-    pub read_burst: usize,
-    /// Bytes that may be written in each tick, at least 1.
-    pub write_rate: usize,
-    /// Bytes that may be written at once after a pause, at least the rate.
-    pub write_burst: usize,
-    /// How long a tick is: one millisecond to one day.
-    pub tick: Duration,
+    read: Allowance,
+    write: Allowance,
+    tick: Duration,
+}
+
+/// Bytes in one direction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Allowance {
+    rate: usize,
+    burst: usize,
+}
+
+impl Allowance {
+    const UNLIMITED: Self = Self {
+        rate: isize::MAX as usize,
+        burst: isize::MAX as usize,
+    };
+
+    fn is_valid(self) -> bool {
+        (1..=self.burst).contains(&self.rate) && self.burst <= isize::MAX as usize
+    }
+}
+
+impl Default for RateLimit {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl RateLimit {
-    /// No limit that could be met, and ticks of a second: to set a part of the fields.
+    /// No limit in either direction, and ticks of a second.
     ///
     /// # Examples
     /// ```
     /// # use php_event::RateLimit;
-    /// let slow_reader = RateLimit { read_rate: 100, read_burst: 200, ..RateLimit::UNLIMITED };
-    /// assert!(slow_reader.write_rate > slow_reader.read_rate);
+    /// assert_eq!(RateLimit::new(), RateLimit::default());
     /// ```
-    pub const UNLIMITED: Self = Self {
-        read_rate: isize::MAX as usize,
-        read_burst: isize::MAX as usize,
-        write_rate: isize::MAX as usize,
-        write_burst: isize::MAX as usize,
-        tick: Duration::from_secs(1),
-    };
+    pub const fn new() -> Self {
+        Self {
+            read: Allowance::UNLIMITED,
+            write: Allowance::UNLIMITED,
+            tick: Duration::from_secs(1),
+        }
+    }
+
+    /// Reads `rate` bytes in each tick, and at most `burst` at once after a pause.
+    ///
+    /// [`EventBufferEvent::set_rate_limit`] checks the numbers.
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::RateLimit;
+    /// let slow_reader = RateLimit::new().read(100, 200);
+    /// # let _ = slow_reader;
+    /// ```
+    pub const fn read(mut self, rate: usize, burst: usize) -> Self {
+        self.read = Allowance { rate, burst };
+        self
+    }
+
+    /// Writes `rate` bytes in each tick, and at most `burst` at once after a pause.
+    ///
+    /// [`EventBufferEvent::set_rate_limit`] checks the numbers.
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::RateLimit;
+    /// let slow_writer = RateLimit::new().write(10_000, 20_000);
+    /// # let _ = slow_writer;
+    /// ```
+    pub const fn write(mut self, rate: usize, burst: usize) -> Self {
+        self.write = Allowance { rate, burst };
+        self
+    }
+
+    /// How long a tick is: one millisecond to one day.
+    ///
+    /// [`EventBufferEvent::set_rate_limit`] checks it.
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::RateLimit;
+    /// use std::time::Duration;
+    ///
+    /// let smooth = RateLimit::new().write(100, 100).tick(Duration::from_millis(10));
+    /// # let _ = smooth;
+    /// ```
+    pub const fn tick(mut self, tick: Duration) -> Self {
+        self.tick = tick;
+        self
+    }
 
     /// libevent's form of it.
     fn bucket(&self, call: &'static str) -> Result<RateBucket> {
-        let fits = |rate, burst| (1..=burst).contains(&rate) && burst <= isize::MAX as usize;
-        if !fits(self.read_rate, self.read_burst) || !fits(self.write_rate, self.write_burst) {
-            return Err(Error::argument(
-                call,
-                format!("{self:?}: a rate is at least 1 and at most its burst"),
-            ));
+        for allowance in [self.read, self.write] {
+            if !allowance.is_valid() {
+                return Err(Error::argument(
+                    call,
+                    format!("{allowance:?}: a rate is at least 1 and at most its burst"),
+                ));
+            }
         }
         // libevent divides by the tick's milliseconds, in 32 bits.
         if !(Duration::from_millis(1)..=TICK_MAX).contains(&self.tick) {
@@ -83,8 +145,8 @@ impl RateLimit {
             ));
         }
         let (read, write) = (
-            (self.read_rate, self.read_burst),
-            (self.write_rate, self.write_burst),
+            (self.read.rate, self.read.burst),
+            (self.write.rate, self.write.burst),
         );
         RateBucket::new(call, read, write, self.tick)
     }
@@ -93,18 +155,17 @@ impl RateLimit {
 impl EventBufferEvent {
     /// Sets watermarks for `READ`, `WRITE` or both.
     ///
-    /// Reading: the read callback is called when `low` bytes or more wait; the end and
-    /// errors are told regardless. The loop stops reading when `high` wait, and goes on when
-    /// there are fewer; 0 is no limit. A read callback that leaves `high` bytes or more in
-    /// the input is called again in the next turn, for as long as it does: the loop never
-    /// rests. Writing: the write callback is called when `low` bytes or fewer are left;
+    /// Reading: the read callback runs when the input has at least `low` bytes; the end and
+    /// errors are reported in any case. Reading stops at `high` bytes and resumes below; 0 means
+    /// no limit. A read callback that leaves `high` bytes or more in the input is called again in
+    /// every turn of the loop. Writing: the write callback runs when at most `low` bytes are left;
     /// `high` limits what a filter on top of this object puts into it.
     ///
-    /// Lowering a mark does not announce data that is there already.
+    /// Lowering a watermark does not report data that is already there.
     ///
     /// # Errors
-    /// [`Error::Argument`] when `low` is more than a `high` that is not 0, so that nothing
-    /// would ever be told, and for other flags than `READ` and `WRITE`; [`Error::Freed`],
+    /// [`Error::Argument`] when `low` exceeds a `high` other than 0, so that no callback
+    /// would ever run, and for other flags than `READ` and `WRITE`; [`Error::Freed`],
     /// [`Error::Forked`].
     ///
     /// # Examples
@@ -112,7 +173,7 @@ impl EventBufferEvent {
     /// # use php_event::{BufferEventOptions, Event, EventBase, EventBufferEvent};
     /// # let base = EventBase::new()?;
     /// # let (bev, peer) = EventBufferEvent::create_pair(&base, BufferEventOptions::empty())?;
-    /// bev.set_watermark(Event::READ, 4, 64)?; // tell from four bytes on, hold at most 64
+    /// bev.set_watermark(Event::READ, 4, 64)?; // report four bytes or more, hold at most 64
     /// assert!(bev.set_watermark(Event::READ, 64, 4).is_err());
     /// # Ok::<(), php_event::EventException>(())
     /// ```
@@ -137,13 +198,12 @@ impl EventBufferEvent {
         Ok(())
     }
 
-    /// Sets how long reading and writing wait; `None`, as zero, is for ever.
+    /// Sets how long reading and writing wait; `None` and zero mean for ever.
     ///
-    /// When nothing came for that long while `READ` is enabled, the event callback is told
-    /// `READING | TIMEOUT`, and `READ` is disabled; when output waits and none could go out,
-    /// `WRITING | TIMEOUT`, and `WRITE` is disabled. Each arrival or departure starts the
-    /// time anew. Longer times than [`MAX_TIMEOUT`](crate::MAX_TIMEOUT) are that; parts of a
-    /// microsecond are cut.
+    /// If nothing arrives for that long while `READ` is enabled, the event callback gets
+    /// `READING | TIMEOUT`, and `READ` is disabled. If output waits and none could be sent, it gets
+    /// `WRITING | TIMEOUT`, and `WRITE` is disabled. Every byte restarts the time. Times above
+    /// [`MAX_TIMEOUT`](crate::MAX_TIMEOUT) are shortened to it, and to whole microseconds.
     ///
     /// # Errors
     /// [`Error::Freed`], [`Error::Forked`]; [`Error::Call`] without memory.
@@ -206,10 +266,10 @@ impl EventBufferEvent {
     ///
     /// # Errors
     /// [`Error::Argument`] outside of that range; [`Error::State`] when this object has no
-    /// socket of its own, and when a callback of it may wait in the queue of its former
-    /// priority, which would destroy the queue: with `OPT_DEFER_CALLBACKS` set the priority
-    /// before anything else, otherwise before a read high watermark; [`Error::Call`] when it
-    /// is about to run; [`Error::Freed`], [`Error::Forked`].
+    /// socket of its own, and when a callback may be queued at the former priority, which would
+    /// corrupt libevent's queue: set the priority before a read high watermark, and with
+    /// `OPT_DEFER_CALLBACKS` before anything else; [`Error::Call`] when a callback is about to
+    /// run; [`Error::Freed`], [`Error::Forked`].
     ///
     /// # Examples
     /// ```
@@ -253,16 +313,16 @@ impl EventBufferEvent {
         Ok(())
     }
 
-    /// Sets how fast it may read and write; `None` lifts the limit.
+    /// Sets how fast it may read and write; `None` removes the limit.
     ///
-    /// The first tick allows one rate, not the burst.
+    /// The first tick allows the rate, not the burst.
     ///
     /// PHP has no such method. libevent: `bufferevent_set_rate_limit`.
     ///
     /// # Errors
     /// [`Error::Argument`] for a rate of 0 or above its burst, and for a tick below a
     /// millisecond or above a day; [`Error::State`] when this object has no socket of its
-    /// own: limit what is under it; [`Error::Freed`], [`Error::Forked`].
+    /// own: limit the object under it; [`Error::Freed`], [`Error::Forked`].
     ///
     /// # Examples
     /// ```
@@ -270,8 +330,7 @@ impl EventBufferEvent {
     /// # let (_peer, socket) = std::os::unix::net::UnixStream::pair()?;
     /// let base = EventBase::new()?;
     /// let bev = EventBufferEvent::new(&base, socket, BufferEventOptions::empty())?;
-    /// let slow = RateLimit { write_rate: 1_000, write_burst: 1_000, ..RateLimit::UNLIMITED };
-    /// bev.set_rate_limit(Some(slow))?;
+    /// bev.set_rate_limit(Some(RateLimit::new().write(1_000, 1_000)))?;
     /// bev.set_rate_limit(None)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```

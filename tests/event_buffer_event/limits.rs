@@ -228,23 +228,15 @@ fn elapsed(work: impl FnOnce()) -> Duration {
 fn a_rate_limit_slows_writing_and_lifted_it_does_not() {
     let base = precise_base();
     let (bev, peer) = connected(&base);
-    let slow = RateLimit {
-        write_rate: 1000,
-        write_burst: 1000,
-        tick: Duration::from_millis(20),
-        ..RateLimit::UNLIMITED
-    };
+    let slow = RateLimit::new()
+        .write(1000, 1000)
+        .tick(Duration::from_millis(20));
     bev.set_rate_limit(Some(slow)).unwrap();
     bev.write(vec![b'x'; 5000]).unwrap();
     let time = elapsed(|| assert_eq!(run(&base), LoopEnd::NoEvents));
     assert!(time >= Duration::from_millis(60), "{time:?}"); // 5 ticks, the first of them begun
     assert_eq!(super::got(&peer).len(), 5000);
-    bev.set_rate_limit(Some(RateLimit {
-        write_rate: 1,
-        write_burst: 1,
-        ..slow
-    }))
-    .unwrap();
+    bev.set_rate_limit(Some(slow.write(1, 1))).unwrap();
     bev.set_rate_limit(None).unwrap();
     bev.write(vec![b'x'; 5000]).unwrap();
     run(&base);
@@ -257,12 +249,7 @@ fn a_rate_limit_slows_reading() {
     let (bev, peer) = connected(&base);
     let seen = Seen::new();
     bev.set_callbacks(notes(&seen)).unwrap();
-    let slow = RateLimit {
-        read_rate: 2,
-        read_burst: 4,
-        tick: Duration::from_millis(10),
-        ..RateLimit::UNLIMITED
-    };
+    let slow = RateLimit::new().read(2, 4).tick(Duration::from_millis(10));
     bev.set_rate_limit(Some(slow)).unwrap();
     bev.enable(Event::READ).unwrap();
     send(&peer, "hello");
@@ -282,74 +269,25 @@ fn a_rate_limit_slows_reading() {
 fn limits_that_cannot_be_are_refused() {
     let base = new_base();
     let (bev, _peer) = connected(&base);
-    let fine = RateLimit::UNLIMITED;
+    let fine = RateLimit::new();
     for (limit, words) in [
+        (fine.read(0, isize::MAX as usize), "at least 1"),
+        (fine.write(0, isize::MAX as usize), "at least 1"),
+        (fine.read(2, 1), "at most its burst"),
         (
-            RateLimit {
-                read_rate: 0,
-                ..fine
-            },
-            "at least 1",
-        ),
-        (
-            RateLimit {
-                write_rate: 0,
-                ..fine
-            },
-            "at least 1",
-        ),
-        (
-            RateLimit {
-                read_rate: 2,
-                read_burst: 1,
-                ..fine
-            },
+            fine.write(isize::MAX as usize, usize::MAX),
             "at most its burst",
         ),
-        (
-            RateLimit {
-                write_burst: usize::MAX,
-                ..fine
-            },
-            "at most its burst",
-        ),
-        (
-            RateLimit {
-                tick: Duration::ZERO,
-                ..fine
-            },
-            "one millisecond",
-        ),
-        (
-            RateLimit {
-                tick: Duration::from_micros(999),
-                ..fine
-            },
-            "one millisecond",
-        ),
-        (
-            RateLimit {
-                tick: Duration::from_secs(4_294_968),
-                ..fine
-            },
-            "one day",
-        ),
-        (
-            RateLimit {
-                tick: Duration::MAX,
-                ..fine
-            },
-            "one day",
-        ),
+        (fine.tick(Duration::ZERO), "one millisecond"),
+        (fine.tick(Duration::from_micros(999)), "one millisecond"),
+        (fine.tick(Duration::from_secs(4_294_968)), "one day"),
+        (fine.tick(Duration::MAX), "one day"),
     ] {
         refused(bev.set_rate_limit(Some(limit)), argument, words);
     }
     bev.set_rate_limit(Some(fine)).unwrap();
-    bev.set_rate_limit(Some(RateLimit {
-        tick: Duration::from_secs(86_400),
-        ..fine
-    }))
-    .unwrap();
+    bev.set_rate_limit(Some(fine.tick(Duration::from_secs(86_400))))
+        .unwrap();
 }
 
 #[test]
@@ -357,11 +295,7 @@ fn a_limit_that_is_exhausted_goes_with_its_object() {
     let base = new_base();
     for inside in [false, true] {
         let (bev, peer) = connected(&base);
-        let tiny = RateLimit {
-            read_rate: 1,
-            read_burst: 1,
-            ..RateLimit::UNLIMITED
-        };
+        let tiny = RateLimit::new().read(1, 1);
         bev.set_rate_limit(Some(tiny)).unwrap();
         let seen = Rc::new(std::cell::Cell::new(0));
         let count = seen.clone();
@@ -390,12 +324,7 @@ fn a_limit_counts_with_another_clock_too() {
     config.set_flags(EventBase::NO_CACHE_TIME).unwrap();
     let base = EventBase::with_config(&config).unwrap();
     let (bev, peer) = connected(&base);
-    let slow = RateLimit {
-        write_rate: 3,
-        write_burst: 3,
-        tick: Duration::from_millis(1),
-        ..RateLimit::UNLIMITED
-    };
+    let slow = RateLimit::new().write(3, 3).tick(Duration::from_millis(1));
     bev.set_rate_limit(Some(slow)).unwrap();
     bev.write("hello").unwrap();
     assert_eq!(run(&base), LoopEnd::NoEvents);

@@ -82,7 +82,7 @@ fn options_that_cannot_be_are_refused_by_every_constructor() {
         | EventBufferEvent::OPT_DEFER_CALLBACKS
         | EventBufferEvent::OPT_CLOSE_ON_FREE
         | BufferEventOptions::from_bits_retain(1 << 10);
-    with_options(&base, all);
+    drop(with_options(&base, all));
 }
 
 #[test]

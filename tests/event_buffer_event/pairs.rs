@@ -46,7 +46,7 @@ fn a_half_has_no_descriptor_to_close_and_no_priority_and_no_rate() {
     refused(one.close(), state, "no descriptor");
     refused(one.set_priority(1), state, "socket of its own");
     refused(
-        one.set_rate_limit(Some(RateLimit::UNLIMITED)),
+        one.set_rate_limit(Some(RateLimit::new())),
         state,
         "socket of its own",
     );

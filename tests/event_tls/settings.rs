@@ -153,7 +153,7 @@ fn calls_that_tls_does_not_support_are_refused() {
             error.contains("EventBufferEvent::sslRenegotiate"),
             "{error}"
         );
-        let error = refused(bev.set_rate_limit(Some(RateLimit::UNLIMITED)));
+        let error = refused(bev.set_rate_limit(Some(RateLimit::new())));
         assert!(error.contains("can be limited"), "{error}");
         assert!(refused(bev.set_priority(0)).contains("priority"));
         assert!(refused(bev.ssl_shutdown()).contains("handshake is not over"));

@@ -125,7 +125,7 @@ pub(crate) fn buffer_events_are_refused_in_a_child_until_re_init() {
                     bev.set_callbacks(Callbacks::new()),
                     bev.set_timeouts(None, None),
                     bev.set_priority(0),
-                    bev.set_rate_limit(Some(RateLimit::UNLIMITED)),
+                    bev.set_rate_limit(Some(RateLimit::new())),
                     bev.set_watermark(Event::READ, 0, 0),
                     bev.flush(Event::READ, FlushMode::Normal).map(drop),
                     bev.output().add("x"),

@@ -108,7 +108,7 @@ fn priority_and_rate_limit_are_for_plain_sockets() {
         let link = Link::new(transport);
         let plain = matches!(transport, Transport::UnixSockets | Transport::Tcp);
         let priority = link.near.set_priority(0);
-        let limit = link.near.set_rate_limit(Some(RateLimit::UNLIMITED));
+        let limit = link.near.set_rate_limit(Some(RateLimit::new()));
         if plain {
             priority.unwrap();
             limit.unwrap();
