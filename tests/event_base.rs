@@ -347,7 +347,7 @@ fn loop_once_waits_for_one_turn_and_runs_every_active_event() {
 }
 
 #[test]
-fn a_non_blocking_loop_goes_on_while_a_poll_finds_work_and_does_not_wait() {
+fn a_non_blocking_loop_runs_until_a_poll_finds_no_work() {
     let (base, seen) = (new_base(), Seen::new());
     let note = seen.clone();
     let _again = soon(&base, move |event| {
@@ -529,7 +529,7 @@ fn resume_outside_of_a_loop_does_nothing() {
 }
 
 #[test]
-fn a_loop_inside_its_own_callback_is_refused_and_the_outer_one_goes_on() {
+fn a_loop_inside_its_own_callback_is_refused_and_the_outer_one_continues() {
     let (base, seen) = (new_base(), Seen::new());
     let (this, note) = (base.clone(), seen.clone());
     let _nested = soon(&base, move |_event| {

@@ -131,7 +131,7 @@ fn one_readiness_brings_every_connection_that_waits() {
 }
 
 #[test]
-fn a_client_that_hung_up_while_it_waited_comes_all_the_same() {
+fn a_client_that_hung_up_in_the_queue_is_still_accepted() {
     let base = EventBase::new().unwrap();
     let (_listener, address, accepted) = keeping(&base, NO_FLAGS);
     drop(connect(address));
@@ -329,7 +329,7 @@ fn freed_in_its_closure_its_number_is_free_for_another_socket() {
 }
 
 #[test]
-fn every_call_on_a_freed_listener_says_so() {
+fn every_call_on_a_freed_listener_is_freed() {
     let base = EventBase::new().unwrap();
     let drops = Drops::default();
     let (token, other) = (drops.token(), drops.token());
@@ -697,7 +697,7 @@ fn freeing_the_base_in_the_closure_is_refused() {
 }
 
 #[test]
-fn a_thousand_connections_leave_no_descriptor_behind() {
+fn a_thousand_connections_leak_no_descriptor() {
     alone(&[], || {
         let descriptors = || fs::read_dir("/proc/self/fd").unwrap().count();
         let base = EventBase::new().unwrap();

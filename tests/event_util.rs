@@ -96,7 +96,7 @@ fn the_last_error_is_the_threads_own() {
 }
 
 #[test]
-fn the_number_of_any_descriptor_is_told() {
+fn the_number_of_any_descriptor_is_returned() {
     let (one, other) = stream_socket_pair().unwrap();
     assert_eq!(EventUtil::get_socket_fd(&one), one.as_fd().as_raw_fd());
     assert_ne!(

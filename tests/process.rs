@@ -60,7 +60,7 @@ fn a_killed_child_is_reaped_with_its_signal() {
 }
 
 #[test]
-fn waiting_without_hanging_tells_whether_a_child_runs() {
+fn waiting_without_hanging_reports_whether_a_child_runs() {
     let _children = children();
     assert_eq!(waited(Wait::NoHang), Waited::NoChild);
     assert_eq!(waited(Wait::Block), Waited::NoChild);

@@ -377,7 +377,7 @@ fn no_delay_is_handed_on_by_the_listener_to_each_connection() {
 }
 
 #[test]
-fn with_nobody_waiting_accept_only_looks_or_waits_for_its_time() {
+fn without_a_client_accept_polls_or_waits_for_its_timeout() {
     let listener = listen();
     for blocking in [true, false] {
         stream_set_blocking(&listener, blocking).unwrap(); // no matter for accept
@@ -497,7 +497,7 @@ fn a_refused_connection_names_the_address() {
 }
 
 #[test]
-fn a_connection_that_nobody_answers_times_out() {
+fn an_unanswered_connection_times_out() {
     // A full backlog drops what comes.
     let listener = listen_with(LOCAL, options().backlog(0)).unwrap();
     let _waiting = connect(&name(&listener)).unwrap();
@@ -508,7 +508,7 @@ fn a_connection_that_nobody_answers_times_out() {
 }
 
 #[test]
-fn both_ends_of_a_connection_are_named_also_after_the_peer_is_gone() {
+fn both_ends_of_a_connection_are_named_even_after_the_peer_closed() {
     let (accepted, client) = connection();
     let (near, far) = (name(&accepted), name(&client));
     assert_eq!(stream_socket_get_name(&accepted, true).as_ref(), Some(&far));
@@ -531,7 +531,7 @@ fn the_unnamed_end_of_a_unix_connection_has_no_name() {
 }
 
 #[test]
-fn fread_gives_what_is_there_and_no_more_than_asked() {
+fn fread_returns_what_is_there_up_to_the_length() {
     let (accepted, client) = connection();
     fwrite(&client, b"hello, \0 world").unwrap();
     readable(&accepted);
@@ -701,7 +701,7 @@ fn a_blocking_stream_writes_all_or_gives_up_in_its_time() {
 }
 
 #[test]
-fn writing_to_a_peer_that_is_gone_is_an_error_and_no_signal() {
+fn writing_to_a_closed_peer_is_an_error_and_no_signal() {
     // SIGPIPE ends a process that does not ignore it, which Rust's start does: undone here.
     alone(&[], || {
         #[allow(unsafe_code)]

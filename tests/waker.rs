@@ -154,7 +154,7 @@ fn a_time_that_passes_without_a_wake_calls_it_too() {
 }
 
 #[test]
-fn a_wake_after_the_event_was_freed_is_an_error_that_says_so() {
+fn a_wake_after_the_event_was_freed_is_an_error() {
     let base = EventBase::new().unwrap();
     let (event, waker, _calls) = counting(&base);
     event.free();

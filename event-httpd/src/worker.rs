@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_in_the_app_ends_its_connection_with_500_and_the_worker_goes_on() {
+    fn a_panic_in_the_app_ends_its_connection_with_500_and_the_worker_continues() {
         let Command::Server(config) = Cli::parsed_from(&["serve", "--listen", "127.0.0.1:0"])
         else {
             panic!("serve is a server");

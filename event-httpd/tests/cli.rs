@@ -460,7 +460,7 @@ fn the_server_runs_when_the_reader_of_stderr_has_left() {
 }
 
 #[test]
-fn messages_that_nobody_reads_do_not_change_the_exit_code() {
+fn unread_messages_do_not_change_the_exit_code() {
     for (arguments, code) in [
         (&["--help"][..], 0),
         (&["serve", "--help"], 0),

@@ -298,7 +298,7 @@ fn children_that_end_together_are_each_reaped() {
 fn child_that_a_signal_killed_is_reaped_and_named_in_the_log() {
     let mut run = Run::start(&[&["--children", "1", "--interval", "0"], &LONG]);
     let child = run.children(1).pop_first().unwrap();
-    kill(child, libc::SIGINT).unwrap();
+    kill(child, libc::SIGTERM).unwrap();
     let ended = run.end();
     assert_eq!(ended.code(), Some(0));
     assert_eq!(
@@ -306,7 +306,7 @@ fn child_that_a_signal_killed_is_reaped_and_named_in_the_log() {
         format!("child process exit~ pid = {child} \nArray\n(\n)\n")
     );
     assert_eq!(ended.stderr.lines().count(), 1, "{}", ended.stderr);
-    assert!(ended.stderr.contains("SIGINT"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("SIGTERM"), "{}", ended.stderr);
 }
 
 #[test]
@@ -375,7 +375,7 @@ fn interval_passes_after_each_child_and_after_the_last() {
 }
 
 #[test]
-fn value_that_is_none_is_refused_in_one_line() {
+fn invalid_value_is_refused_in_one_line() {
     // Were it taken for a value, it would not be for long.
     let quick = ["--max-sleep", "0", "--interval", "0"];
     for children in ["10001", "-1", "x", ""] {
@@ -540,7 +540,7 @@ fn child_whose_parent_was_killed_before_it_could_ask_to_hear_of_that_ends() {
 }
 
 #[test]
-fn output_that_nobody_reads_any_more_ends_it_with_one_line() {
+fn output_without_a_reader_ends_it_with_one_line() {
     let run = Run::start(&[&["--interval", "1000", "--max-sleep", "50ms"]]);
     run.stdout
         .get_ref()
@@ -610,7 +610,7 @@ fn without_room_for_output() -> (Run, Pid, usize) {
 }
 
 #[test]
-fn sigterm_while_nobody_reads_its_output_ends_it_at_once() {
+fn sigterm_while_its_output_is_blocked_ends_it_at_once() {
     let (mut run, _child, filled) = without_room_for_output();
     let sent = Instant::now();
     kill(run.group(), libc::SIGTERM).unwrap();

@@ -12,7 +12,7 @@ use super::{content, cut, empty, in_crumbs, noise, sockets, text, with};
 use test_support::{alone, limited, new_base};
 
 #[test]
-fn writing_sends_up_to_so_many_bytes_and_takes_them_away() {
+fn write_sends_at_most_the_given_bytes_and_removes_them() {
     for (howmuch, sent) in [
         (None, 6),
         (Some(0), 0),
@@ -55,7 +55,7 @@ fn writing_and_reading_work_on_sockets_pipes_and_files() {
 }
 
 #[test]
-fn a_full_socket_and_a_gone_peer_are_errors_that_leave_the_bytes() {
+fn a_full_socket_and_a_closed_peer_are_errors_that_keep_the_bytes() {
     let buffer = with(vec![7; 10 << 20]);
     let (ours, theirs) = sockets();
     let sent = buffer.write(&ours, None).unwrap();
@@ -73,7 +73,7 @@ fn a_full_socket_and_a_gone_peer_are_errors_that_leave_the_bytes() {
 }
 
 #[test]
-fn a_gone_peer_is_an_error_also_where_sigpipe_would_end_the_process() {
+fn a_closed_peer_is_an_error_where_sigpipe_would_end_the_process() {
     alone(&[], || {
         let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
         #[allow(unsafe_code, reason = "nix cannot know what a handler does")]

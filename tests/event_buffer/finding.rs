@@ -146,7 +146,7 @@ fn the_end_of_a_line_is_found_from_any_start() {
 }
 
 #[test]
-fn a_start_past_the_end_is_an_error_that_tells_both() {
+fn a_start_past_the_end_is_an_error_that_names_both() {
     type Call = fn(&EventBuffer, usize) -> Result<()>;
     let calls: [(&str, Call); 3] = [
         ("substr", |buffer, start| {

@@ -26,7 +26,7 @@ fn moving_everything_leaves_the_source_empty_and_both_usable() {
 }
 
 #[test]
-fn moving_a_part_tells_how_much_it_was() {
+fn moving_a_part_returns_its_length() {
     for (source, length, moved) in [
         ("", 3, 0),
         ("source", 0, 0),

@@ -68,7 +68,7 @@ fn a_clone_is_the_same_buffer_and_equal_bytes_are_not() {
 }
 
 #[test]
-fn reading_takes_up_to_so_many_bytes_and_answers_none_for_none() {
+fn read_takes_at_most_the_given_bytes_and_none_from_an_empty_buffer() {
     for (bytes, max, expected, rest) in [
         ("", 5, None, ""),
         ("", usize::MAX, None, ""),
@@ -119,7 +119,7 @@ fn copying_out_leaves_the_bytes_and_replaces_the_data_only_if_there_are_any() {
 }
 
 #[test]
-fn draining_forgets_so_many_bytes_and_more_than_there_are_empty_the_buffer() {
+fn drain_removes_the_given_bytes_and_at_most_all() {
     for (bytes, length, rest) in [
         ("", 3, ""),
         ("abcd", 0, "abcd"),
@@ -215,7 +215,7 @@ fn room_is_made_without_bytes_and_refused_where_there_is_no_such_memory() {
 }
 
 #[test]
-fn locks_keep_nobody_out_in_any_order() {
+fn locks_in_any_order_block_no_one() {
     let buffer = empty();
     buffer.unlock();
     buffer.enable_locking();

@@ -71,7 +71,7 @@ fn holding(data: &str) -> (EventBufferEvent, std::os::unix::net::UnixStream) {
 }
 
 #[test]
-fn reading_takes_up_to_so_many_bytes_and_none_is_none() {
+fn read_takes_at_most_the_given_bytes_and_zero_takes_none() {
     let (bev, _peer) = holding("hello");
     assert_eq!(bev.read(0).unwrap(), None);
     assert_eq!(text(bev.read(2).unwrap()), "he");

@@ -212,7 +212,7 @@ fn a_panic_leaves_it_enabled_and_usable() {
 /// A panic of one callback keeps those back that libevent calls right after it; what they
 /// would have been told must not be lost.
 #[test]
-fn what_happened_while_a_panic_was_on_its_way_is_told_in_the_next_loop() {
+fn events_during_a_panic_are_reported_in_the_next_loop() {
     let base = new_base();
     let (bev, peer) = with_options(&base, EventBufferEvent::OPT_DEFER_CALLBACKS);
     let seen = Seen::new();

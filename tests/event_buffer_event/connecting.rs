@@ -137,7 +137,7 @@ fn refused_is_32_with_its_error_number_and_the_bits_stay() {
 }
 
 #[test]
-fn a_unix_socket_on_which_nobody_listens_is_refused_at_once() {
+fn a_unix_socket_without_a_listener_is_refused_at_once() {
     let base = new_base();
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("socket");
@@ -300,7 +300,7 @@ fn full() -> ((TcpListener, Vec<Socket>), String) {
 }
 
 #[test]
-fn disabled_while_connecting_it_still_tells_and_sends_when_enabled() {
+fn disabled_while_connecting_it_still_reports_and_sends_when_enabled() {
     let base = new_base();
     let (listener, address) = listen("127.0.0.1:0");
     let (bev, seen) = unconnected(&base);

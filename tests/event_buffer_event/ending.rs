@@ -12,7 +12,7 @@ use super::{BOTH, PLAIN, connected, got, notes, refused, send, sockets, state, t
 use test_support::{Seen, alone, new_base, poll, run};
 
 #[test]
-fn freed_or_dropped_nothing_more_is_told_or_sent_and_the_socket_closes_at_once() {
+fn freed_or_dropped_it_sends_nothing_more_and_closes_its_socket_at_once() {
     let base = new_base();
     for drops in [false, true] {
         let (bev, peer) = connected(&base);
@@ -216,7 +216,7 @@ fn descriptors() -> usize {
 }
 
 #[test]
-fn thousands_leave_no_descriptor_and_no_word_behind() {
+fn thousands_leak_no_descriptor_and_log_nothing() {
     alone(&[], || {
         let before = descriptors();
         let base = new_base();
@@ -294,7 +294,7 @@ fn detached_it_lives_until_it_is_freed_and_keeps_nothing_after() {
 }
 
 #[test]
-fn detached_it_goes_when_nobody_could_free_it_any_more() {
+fn detached_it_is_freed_when_no_handle_is_left() {
     type End = fn(&mut Option<EventBase>, EventBufferEvent);
     let ends: [(&str, End); 4] = [
         ("freed before", |_base, bev| {

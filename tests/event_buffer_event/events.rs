@@ -70,7 +70,7 @@ fn a_reset_is_33_with_its_error_number() {
 }
 
 #[test]
-fn a_peer_that_is_gone_is_34_when_writing_and_the_output_stays() {
+fn a_closed_peer_is_event_34_when_writing_and_the_output_stays() {
     let (base, seen) = (new_base(), Seen::new());
     let (bev, peer) = connected(&base);
     bev.set_callbacks(numbers(&seen)).unwrap();
@@ -126,7 +126,7 @@ fn a_write_timeout_is_66_and_disables_writing() {
 }
 
 #[test]
-fn what_arrives_starts_the_time_anew() {
+fn arriving_bytes_restart_the_timeout() {
     const TIME: Duration = Duration::from_millis(50);
     let (base, seen) = (test_support::precise_base(), Seen::new());
     let (bev, peer) = connected(&base);

@@ -196,7 +196,7 @@ fn enabling_moves_what_waits_already() {
 }
 
 #[test]
-fn flushing_tells_the_closures_why() {
+fn flush_passes_its_mode_to_the_closures() {
     let base = new_base();
     let (under, _peer) = connected(&base);
     let seen = Seen::new();
@@ -369,7 +369,7 @@ fn a_call_that_was_put_off_and_finds_something_comes() {
 }
 
 #[test]
-fn debug_tells_which_closures_there_are() {
+fn debug_shows_which_closures_are_set() {
     let filters = format!("{:?}", Filters::new().on_input(turning(<[u8]>::to_vec)));
     assert_eq!(filters, "Filters { input: true, output: false }");
 }

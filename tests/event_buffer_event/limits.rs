@@ -9,7 +9,7 @@ use super::{BOTH, PLAIN, argument, connected, notes, refused, send, state, with_
 use test_support::{Seen, new_base, poll, precise_base, run};
 
 #[test]
-fn below_the_read_low_mark_nothing_is_told_but_the_end_is() {
+fn below_the_read_low_mark_only_the_end_is_reported() {
     let base = new_base();
     let (bev, peer) = connected(&base);
     let seen = Seen::new();
@@ -37,7 +37,7 @@ fn below_the_read_low_mark_nothing_is_told_but_the_end_is() {
 }
 
 #[test]
-fn at_the_read_high_mark_reading_rests_and_below_it_goes_on() {
+fn at_the_read_high_mark_reading_stops_and_below_it_resumes() {
     let base = new_base();
     let (bev, peer) = connected(&base);
     bev.set_watermark(BOTH, 0, 4).unwrap();
@@ -81,7 +81,7 @@ fn a_callback_that_leaves_the_high_mark_is_called_again_and_again() {
 }
 
 #[test]
-fn without_a_read_callback_a_full_input_lets_the_loop_rest() {
+fn without_a_read_callback_a_full_input_does_not_spin() {
     let base = new_base();
     let (bev, peer) = connected(&base);
     bev.set_callbacks(Callbacks::new().on_event(|_, _| ()))
@@ -95,7 +95,7 @@ fn without_a_read_callback_a_full_input_lets_the_loop_rest() {
 }
 
 #[test]
-fn marks_that_contradict_are_refused_and_huge_ones_are_none() {
+fn contradictory_marks_are_refused_and_huge_ones_are_no_limit() {
     let base = new_base();
     let (bev, peer) = connected(&base);
     refused(
@@ -128,7 +128,7 @@ fn prioritized() -> EventBase {
 }
 
 #[test]
-fn the_urgent_run_first() {
+fn urgent_priorities_run_first() {
     let base = prioritized();
     let seen = Seen::new();
     let all = [2, 0, 1].map(|priority| {
@@ -151,7 +151,7 @@ fn the_urgent_run_first() {
 }
 
 #[test]
-fn priorities_that_are_not_there_are_refused() {
+fn priorities_that_the_base_lacks_are_refused() {
     let base = prioritized();
     let (bev, _peer) = connected(&base);
     for priority in [-1, 3, i32::MAX, i32::MIN] {
@@ -191,7 +191,7 @@ fn a_new_descriptor_keeps_the_priority() {
 
 /// libevent would take a queued callback out of another queue than it is in.
 #[test]
-fn where_a_callback_may_be_queued_the_priority_stays() {
+fn the_priority_is_fixed_while_a_callback_may_be_queued() {
     let base = prioritized();
     let defer = EventBufferEvent::OPT_DEFER_CALLBACKS;
     let (bev, peer) = with_options(&base, defer);
@@ -225,7 +225,7 @@ fn elapsed(work: impl FnOnce()) -> Duration {
 }
 
 #[test]
-fn a_rate_limit_slows_writing_and_lifted_it_does_not() {
+fn a_rate_limit_slows_writing_until_it_is_removed() {
     let base = precise_base();
     let (bev, peer) = connected(&base);
     let slow = RateLimit::new()
@@ -266,7 +266,7 @@ fn a_rate_limit_slows_reading() {
 
 /// A millisecond or less libevent would divide by, and a long one it cannot count.
 #[test]
-fn limits_that_cannot_be_are_refused() {
+fn impossible_limits_are_refused() {
     let base = new_base();
     let (bev, _peer) = connected(&base);
     let fine = RateLimit::new();
@@ -291,7 +291,7 @@ fn limits_that_cannot_be_are_refused() {
 }
 
 #[test]
-fn a_limit_that_is_exhausted_goes_with_its_object() {
+fn an_exhausted_limit_is_freed_with_its_object() {
     let base = new_base();
     for inside in [false, true] {
         let (bev, peer) = connected(&base);
@@ -319,7 +319,7 @@ fn a_limit_that_is_exhausted_goes_with_its_object() {
 }
 
 #[test]
-fn a_limit_counts_with_another_clock_too() {
+fn a_limit_works_without_cached_time() {
     let config = EventConfig::new().unwrap();
     config.set_flags(EventBase::NO_CACHE_TIME).unwrap();
     let base = EventBase::with_config(&config).unwrap();

@@ -52,7 +52,7 @@ fn flags(file: &impl std::os::fd::AsFd) -> OFlag {
 }
 
 #[test]
-fn options_that_cannot_be_are_refused_by_every_constructor() {
+fn impossible_options_are_refused_by_every_constructor() {
     let base = new_base();
     let (under, _peer) = connected(&base);
     let threadsafe = EventBufferEvent::OPT_THREADSAFE | EventBufferEvent::OPT_CLOSE_ON_FREE;

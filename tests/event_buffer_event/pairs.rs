@@ -71,7 +71,7 @@ fn timeouts_work_without_a_socket() {
 }
 
 #[test]
-fn freeing_one_half_tells_the_other_nothing_and_it_lives_on() {
+fn freeing_one_half_is_not_reported_to_the_other() {
     let base = new_base();
     for drops in [false, true] {
         let (one, other) = pair(&base);
@@ -100,7 +100,7 @@ fn freeing_one_half_tells_the_other_nothing_and_it_lives_on() {
 }
 
 #[test]
-fn finished_tells_the_other_half_the_end() {
+fn finished_gives_the_other_half_the_end() {
     let base = new_base();
     let (one, other) = pair(&base);
     let seen = Seen::new();

@@ -316,7 +316,7 @@ fn addresses_are_tried_in_order_until_one_connects() {
 }
 
 #[test]
-fn when_no_address_connects_the_last_failure_is_told_once() {
+fn when_no_address_connects_the_last_failure_is_reported_once() {
     let base = EventBase::new().unwrap();
     let port = listener().1; // closed again
     for addresses in [&["127.0.0.2"][..], &["127.0.0.2", "127.0.0.3", "127.0.0.4"]] {
@@ -335,7 +335,7 @@ fn when_no_address_connects_the_last_failure_is_told_once() {
 
 /// Such addresses the system refuses before it sends anything.
 #[test]
-fn addresses_that_are_refused_at_once_are_passed_over_and_told_later() {
+fn addresses_that_are_refused_at_once_are_skipped_and_reported_later() {
     let base = EventBase::new().unwrap();
     let (_listener, port) = listener();
     let server = server(&["255.255.255.255", "127.0.0.1"]);
@@ -470,7 +470,7 @@ fn the_dns_base_dropped_meanwhile_is_an_error_of_the_lookup() {
 }
 
 #[test]
-fn without_callbacks_it_connects_and_sends_all_the_same() {
+fn without_callbacks_it_still_connects_and_sends() {
     let base = EventBase::new().unwrap();
     let (listener, port) = listener();
     let server = server(&["127.0.0.2", "127.0.0.1"]);

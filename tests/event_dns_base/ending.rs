@@ -99,7 +99,7 @@ fn cancelled_when_the_answer_was_read_already_it_is_not_called() {
 }
 
 #[test]
-fn dropped_when_the_answer_was_read_already_the_lookup_still_tells_it() {
+fn dropped_after_the_answer_was_read_the_lookup_still_reports_it() {
     let base = EventBase::new().unwrap();
     let server = answering();
     let (dns, told) = (dns_with(&base, &server), Told::default());
@@ -416,7 +416,7 @@ fn base_handle_dropped_inside_a_callback_with_the_dns_base_everything_goes() {
 }
 
 #[test]
-fn panic_in_a_callback_comes_out_of_the_loop_and_the_others_are_told_later() {
+fn panic_in_a_callback_leaves_the_loop_and_the_others_are_reported_later() {
     let base = EventBase::new().unwrap();
     let server = answering();
     let dns = dns_with(&base, &server);

@@ -67,7 +67,7 @@ fn a_name_of_a_hosts_file_is_not_asked_for() {
 }
 
 #[test]
-fn a_file_that_cannot_be_read_is_named_and_nothing_is_taken_from_it() {
+fn an_unreadable_file_is_named_and_ignored() {
     let base = EventBase::new().unwrap();
     let dns = new_dns(&base);
     let directory = tempfile::tempdir().unwrap();
@@ -121,7 +121,7 @@ fn a_resolv_conf_without_a_server_is_an_error_and_none_is_put_in_its_place() {
 }
 
 #[test]
-fn a_resolv_conf_gives_what_the_flags_name_and_no_more() {
+fn a_resolv_conf_gives_only_what_the_flags_name() {
     let base = EventBase::new().unwrap();
     let server = Server::new(|query| match &*query.name {
         "host.corp.example" => Reply::Addresses(ips(&["192.0.2.1"])),

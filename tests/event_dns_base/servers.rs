@@ -184,7 +184,7 @@ fn nobody() -> String {
 }
 
 #[test]
-fn a_port_where_nobody_listens_is_unreachable_at_once() {
+fn a_port_without_a_listener_is_unreachable_at_once() {
     let base = EventBase::new().unwrap();
     let dns = new_dns(&base);
     dns.add_nameserver_ip(&nobody()).unwrap();

@@ -128,7 +128,7 @@ fn a_request_kept_after_its_reply_is_freed_when_that_is_written() {
 }
 
 #[test]
-fn a_request_whose_client_went_says_so_once_and_is_freed_then() {
+fn a_request_whose_client_left_reports_it_once_and_is_freed() {
     let (server, request, client) = kept_one();
     let gone = told(&request);
     drop(client);
@@ -302,7 +302,7 @@ fn a_close_callback_is_called_when_a_silent_client_is_closed() {
 }
 
 #[test]
-fn a_client_that_waits_for_nothing_is_not_told_gone() {
+fn a_client_without_an_open_request_is_not_reported_gone() {
     let (server, request, mut client) = kept_one();
     let gone = told(&request);
     client.send(get("/ahead").repeat(2_500)); // more than is read ahead
@@ -342,7 +342,7 @@ fn flood(server: &Server, mut client: Client) -> bool {
 }
 
 #[test]
-fn a_flood_behind_a_request_is_not_read_into_memory() {
+fn a_flood_after_a_request_is_not_read_into_memory() {
     for streams in [false, true] {
         let (server, request, client) = kept_one();
         if streams {
@@ -365,7 +365,7 @@ fn a_flood_behind_a_request_is_not_read_into_memory() {
 }
 
 #[test]
-fn a_flood_of_requests_whose_answers_nobody_takes_is_not_read_into_memory() {
+fn a_flood_of_requests_with_unread_answers_is_not_read_into_memory() {
     let server = Server::with(OVER, |request| say(request, "a".repeat(10_000)));
     let client = Client::new(OVER, server.address);
     assert!(flood(&server, client));
@@ -717,7 +717,7 @@ fn more_requests_than_are_read_ahead_are_all_answered() {
 }
 
 #[test]
-fn a_long_body_behind_a_request_that_waits_is_read_after_its_answer() {
+fn a_long_body_after_a_waiting_request_is_read_after_its_answer() {
     let (server, _timer) = answering_after(Some(Duration::from_millis(300)), true);
     let statuses = server.serve(|address| {
         let mut client = Client::new(OVER, address);

@@ -244,7 +244,7 @@ fn lines_and_fields_without_end_are_refused() {
 }
 
 #[test]
-fn a_refused_request_behind_good_ones_is_refused_in_its_turn() {
+fn a_bad_request_after_good_ones_is_refused_in_its_turn() {
     let calls = Rc::new(Cell::new(0));
     let count = calls.clone();
     let server = Server::with(OVER, move |request| {

@@ -208,8 +208,8 @@ fn clients_that_waited_before_the_loop_ran_are_all_served() {
 
 /// In a process of its own, since it uses up the descriptors.
 #[test]
-fn without_descriptors_accepting_pauses_without_a_spin_and_goes_on() {
-    const NAME: &str = "listening::without_descriptors_accepting_pauses_without_a_spin_and_goes_on";
+fn without_descriptors_accepting_pauses_without_a_spin_and_resumes() {
+    const NAME: &str = "listening::without_descriptors_accepting_pauses_without_a_spin_and_resumes";
     if std::env::var_os("EVENT_HTTP_ALONE").is_none() {
         let status = std::process::Command::new(std::env::current_exe().unwrap())
             .args(["--exact", NAME, "--nocapture"])

@@ -62,7 +62,7 @@ fn a_request_that_was_freed_can_still_be_answered() {
 }
 
 #[test]
-fn a_reply_without_a_body_says_so() {
+fn a_reply_without_a_body_has_content_length_zero() {
     let server = Server::with(OVER, |request| request.send_reply(200, "", None).unwrap());
     let answer = server.ask(get("/"));
     assert_eq!(
@@ -244,7 +244,7 @@ fn a_cancelled_request_gets_a_400() {
 }
 
 #[test]
-fn a_request_that_nobody_answers_gets_a_500() {
+fn an_unanswered_request_gets_a_500() {
     let server = Server::with(OVER, |_request| {});
     let answer = server.ask(get("/"));
     assert_eq!(

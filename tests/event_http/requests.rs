@@ -309,7 +309,7 @@ fn clear_headers_takes_those_of_the_answer_only() {
 }
 
 #[test]
-fn headers_that_are_out_cannot_be_changed() {
+fn sent_headers_cannot_be_changed() {
     let server = Server::with(OVER, |request| {
         request.send_reply_start(200, "OK").unwrap();
         let out = "the headers of the reply have gone out already";

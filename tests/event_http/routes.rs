@@ -263,7 +263,7 @@ fn a_whole_uri_of_an_alias_is_no_proxy_s_and_keeps_the_connection() {
 }
 
 #[test]
-fn a_whole_uri_of_another_host_closes_the_connection_and_the_answer_says_so() {
+fn an_absolute_uri_of_another_host_closes_the_connection_with_a_header() {
     for streams in [false, true] {
         let server = Server::with(OVER, move |request| {
             if streams {

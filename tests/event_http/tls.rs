@@ -133,7 +133,7 @@ fn large_post_is_echoed_through_the_gate() {
 }
 
 #[test]
-fn malformed_request_over_tls_is_refused_by_the_gate_and_the_end_is_told() {
+fn malformed_request_over_tls_is_refused_by_the_gate_and_the_close_is_reported() {
     let folder = Folder::new();
     let (server, _authority) = https(&folder);
     server
@@ -164,7 +164,7 @@ fn malformed_request_over_tls_is_refused_by_the_gate_and_the_end_is_told() {
 }
 
 #[test]
-fn client_without_tls_is_cut_off_and_shown_to_nobody() {
+fn client_without_tls_is_cut_off_and_reaches_no_closure() {
     let folder = Folder::new();
     let (server, _authority) = https(&folder);
     server

@@ -15,7 +15,7 @@ fn watch(connection: &EventHttpConnection, log: &Log) {
 }
 
 #[test]
-fn server_that_closes_behind_its_answer_is_told_of_before_the_answer() {
+fn close_after_an_answer_is_reported_before_the_answer() {
     for head in ["Connection: close\r\nContent-Length: 0\r\n", ""] {
         let base = EventBase::new().unwrap();
         let server = answering(format!("HTTP/1.1 200 OK\r\n{head}\r\n"));
@@ -32,7 +32,7 @@ fn server_that_closes_behind_its_answer_is_told_of_before_the_answer() {
 }
 
 #[test]
-fn failed_request_is_told_of_after_the_close() {
+fn failed_request_is_reported_after_the_close() {
     let base = EventBase::new().unwrap();
     let server = answering("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\na");
     let (connection, log) = (connect(&base, server.port()), Log::default());
@@ -45,7 +45,7 @@ fn failed_request_is_told_of_after_the_close() {
 }
 
 #[test]
-fn server_that_leaves_an_idle_connection_is_told_of() {
+fn close_of_an_idle_connection_is_reported() {
     let base = EventBase::new().unwrap();
     let (go, wait) = cue();
     let server = serve(move |listener| {
@@ -150,7 +150,7 @@ fn connected_and_dropped_the_closure_goes_without_a_call() {
 }
 
 #[test]
-fn dropped_inside_its_close_callback_tells_of_nothing_more() {
+fn dropped_inside_its_close_callback_it_reports_nothing_more() {
     let base = EventBase::new().unwrap();
     let server = answering("HTTP/1.1 200 OK\r\n\r\nabc");
     let (connection, drops) = (connect(&base, server.port()), Drops::default());
@@ -281,7 +281,7 @@ fn connect_and_leave(port: u16) {
 
 /// They would be taken for the answer to the next request.
 #[test]
-fn bytes_that_nobody_asked_for_end_the_connection() {
+fn unrequested_bytes_end_the_connection() {
     let base = EventBase::new().unwrap();
     let (go, wait) = cue();
     let server = serve(move |listener| {

@@ -119,7 +119,7 @@ fn everything_dropped_inside_a_closure_is_freed_when_it_returns() {
 }
 
 #[test]
-fn panic_in_a_closure_comes_out_of_the_loop_and_the_rest_is_told_later() {
+fn panic_in_a_closure_leaves_the_loop_and_the_rest_is_reported_later() {
     for which in BOTH {
         let rig = Rig::new(which, |_| panic!("out of the closure"));
         assert_eq!(panic_of(|| run(&rig.base)), "out of the closure");
@@ -130,7 +130,7 @@ fn panic_in_a_closure_comes_out_of_the_loop_and_the_rest_is_told_later() {
 }
 
 #[test]
-fn panic_in_a_captured_drop_comes_out_of_the_loop_and_the_rest_is_told_later() {
+fn panic_in_a_captured_drop_leaves_the_loop_and_the_rest_is_reported_later() {
     for which in BOTH {
         let bomb = Bomb("dropped");
         let rig = Rig::new(which, move |rig| {
@@ -193,7 +193,7 @@ fn own_base_is_neither_run_nor_freed_inside_a_closure() {
 }
 
 #[test]
-fn requests_cancelled_inside_a_closure_are_not_told_and_may_be_made_again() {
+fn requests_cancelled_inside_a_closure_are_not_reported_and_may_be_made_again() {
     for which in BOTH {
         let rig = Rig::new(which, |rig| {
             rig.second.cancel().unwrap();

@@ -60,7 +60,7 @@ fn dropped_request_completes_and_is_freed() {
 
 /// §21: PHP uses the freed request.
 #[test]
-fn freed_under_way_it_is_not_told_and_the_next_goes_on() {
+fn freed_under_way_it_is_not_reported_and_the_next_is_made() {
     let base = EventBase::new().unwrap();
     let server = serve(|listener| {
         assert_eq!(Peer::accept(&listener).read_request(), ""); // the first was on its way
@@ -101,7 +101,7 @@ fn freed_under_way_it_is_not_told_and_the_next_goes_on() {
 }
 
 #[test]
-fn cancelled_in_every_state_it_is_not_told() {
+fn cancelled_in_every_state_it_is_not_reported() {
     let base = EventBase::new().unwrap();
     let (server, asked, go) = waiting();
     let connection = connect(&base, server.port());
@@ -123,7 +123,7 @@ fn cancelled_in_every_state_it_is_not_told() {
 
 /// Its failure has come, and waits for its turn.
 #[test]
-fn cancelled_after_its_failure_and_before_the_call_it_is_not_told() {
+fn cancelled_between_failure_and_callback_it_is_not_reported() {
     let base = EventBase::new().unwrap();
     let (_socket, port) = refusing();
     let connection = connect(&base, port);
@@ -199,7 +199,7 @@ fn dropped_connection_drops_what_is_under_way() {
 }
 
 #[test]
-fn connection_dropped_inside_a_completion_callback_tells_of_nothing_more() {
+fn connection_dropped_inside_a_completion_callback_reports_nothing_more() {
     let base = EventBase::new().unwrap();
     let (_socket, port) = refusing();
     let held = Rc::new(RefCell::new(Some(connect(&base, port))));

@@ -72,14 +72,14 @@ fn answers_without_a_body_have_none() {
 }
 
 #[test]
-fn bytes_behind_the_length_are_not_part_of_the_body() {
+fn bytes_after_the_length_are_not_part_of_the_body() {
     let answer = answered_with("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabcdef");
     assert_eq!(answer, ok("abc"));
 }
 
 /// With libevent alone they are the begin of the next answer.
 #[test]
-fn bytes_behind_an_answer_are_not_the_next_one() {
+fn bytes_after_an_answer_are_not_the_next_one() {
     let base = EventBase::new().unwrap();
     let smuggled = "HTTP/1.1 500 Smuggled\r\nContent-Length: 0\r\n\r\n";
     let server = serve(move |listener| {

@@ -86,7 +86,7 @@ fn silent_name_server_fails_within_the_connections_time() {
 }
 
 #[test]
-fn cancelled_or_dropped_during_the_lookup_nothing_is_told() {
+fn cancelled_or_dropped_during_the_lookup_nothing_is_reported() {
     let names = NameServer::always(Reply::Held(vec!["127.0.0.1".parse().unwrap()]));
     let base = EventBase::new().unwrap();
     let dns = dns(&base, &names);

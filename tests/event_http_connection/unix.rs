@@ -45,7 +45,7 @@ fn unix_socket_is_a_server_like_any_other() {
 }
 
 #[test]
-fn unix_socket_where_nobody_listens_gives_an_object_without_a_code() {
+fn unix_socket_without_a_listener_gives_an_object_without_a_code() {
     let folder = tempfile::tempdir().unwrap();
     let base = EventBase::new().unwrap();
     let address = format!("unix:{}", folder.path().join("none").display());

@@ -328,7 +328,7 @@ fn a_socket_closes_with_its_last_owner() {
 }
 
 #[test]
-fn a_stream_that_is_closed_elsewhere_goes_on_as_the_listeners_socket() {
+fn a_stream_closed_elsewhere_still_serves_as_the_listeners_socket() {
     let base = EventBase::new().unwrap();
     let context = stream_context_create(ContextOptions::new().so_reuseport(true));
     let server = stream_socket_server("tcp://127.0.0.1:0", &context).unwrap();

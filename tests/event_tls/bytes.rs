@@ -206,7 +206,7 @@ fn client_with_writing_disabled_begins_the_handshake_once_it_is_enabled() {
 }
 
 #[test]
-fn close_notify_ends_one_direction_and_the_other_goes_on() {
+fn close_notify_ends_one_direction_only() {
     for wire in WIRES {
         let base = EventBase::new().unwrap();
         let (server, client) = World::new().connect(&base, wire, NO_OPTIONS);

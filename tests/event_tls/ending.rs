@@ -285,7 +285,7 @@ fn many_connections_leave_no_descriptor_open() {
 }
 
 #[test]
-fn panic_in_a_callback_comes_out_of_the_loop_and_the_peer_goes_on() {
+fn panic_in_a_callback_leaves_the_loop_and_the_peer_continues() {
     let world = World::new();
     let (server_context, client_context) = (world.server(), world.client());
     for (wire, options, place) in cases() {

@@ -46,7 +46,7 @@ fn send_file_sends_the_whole_file_to_each_client() {
 }
 
 #[test]
-fn send_file_goes_on_when_the_file_is_gone_or_a_client_leaves_in_the_middle() {
+fn send_file_survives_a_missing_file_and_a_client_that_leaves() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("file");
     let server = Server::start_with("send_file", &[path.to_str().unwrap(), "127.0.0.1:0"]);

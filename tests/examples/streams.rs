@@ -113,7 +113,7 @@ fn uppercase_proxy_passes_megabytes_and_both_sides_ends() {
 }
 
 #[test]
-fn uppercase_proxy_ends_a_client_when_nobody_listens_behind_it() {
+fn uppercase_proxy_closes_a_client_when_its_backend_is_down() {
     let (proxy, upstream) = proxy();
     drop(upstream);
     assert_eq!(proxy.connect().leave(), "");

@@ -70,7 +70,7 @@ fn echo_tls_answers_s_client_in_both_versions() {
 }
 
 #[test]
-fn echo_tls_tells_why_a_client_is_refused_and_goes_on() {
+fn echo_tls_reports_why_a_client_is_refused_and_serves_the_next() {
     let paths = Paths::new();
     let mut server = paths.start("echo_tls", &["127.0.0.1:0"]);
     let none = server.descriptors();
@@ -127,7 +127,7 @@ fn tls_proxy_passes_all_that_comes_before_the_end() {
 }
 
 #[test]
-fn tls_proxy_ends_a_client_when_nobody_listens_behind_it() {
+fn tls_proxy_closes_a_client_when_its_backend_is_down() {
     let paths = Paths::new();
     let closed = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = closed.local_addr().unwrap().to_string();

@@ -146,7 +146,7 @@ const HELLO: &str = concat!(
 );
 
 #[test]
-fn message_of_a_client_alone_is_sent_to_nobody() {
+fn message_of_a_lone_client_is_sent_to_no_one() {
     let server = Server::start("tutorial_broadcast");
     let mut alone = server.connect();
     alone.send(b"hello");
@@ -192,7 +192,7 @@ fn message_of_any_bytes_comes_back_unchanged() {
 }
 
 #[test]
-fn client_that_closed_or_reset_is_counted_no_more() {
+fn client_that_closed_or_reset_is_no_longer_counted() {
     let server = Server::start("tutorial_broadcast");
     let (leaves, breaks) = (server.connect(), server.connect());
     let mut stays = server.connect();

@@ -88,7 +88,7 @@ const CASES: &[(&str, fn())] = cases![
     signals_that_a_child_took_otherwise_stay_taken_in_its_own_children,
     signals_after_re_init_go_to_the_process_that_they_are_sent_to,
     new_base_in_a_child_takes_the_signals_and_the_old_one_waits,
-    forked_inside_a_callback_the_child_leaves_the_loop_and_the_parent_goes_on,
+    forked_inside_a_callback_the_child_leaves_the_loop_and_the_parent_continues,
     forked_inside_a_captured_drop_the_child_leaves_the_loop_and_loses_nothing,
     forked_inside_a_nested_loop_the_child_leaves_both_loops,
     forked_inside_a_callback_that_panics_the_child_gets_the_panic,
@@ -96,7 +96,7 @@ const CASES: &[(&str, fn())] = cases![
     fork_with_a_second_thread_is_refused,
     re_init_without_a_fork_changes_nothing,
     re_init_with_a_second_thread_is_refused,
-    wait_tells_who_ended_and_how,
+    wait_returns_the_child_and_its_exit_status,
     buffered_output_is_written_once,
     base_without_descriptors_left_is_an_error,
     foreign_buffer_events_dropped_in_a_child_leave_the_parents_alone,
@@ -553,7 +553,7 @@ fn new_base_in_a_child_takes_the_signals_and_the_old_one_waits() {
     }
 }
 
-fn forked_inside_a_callback_the_child_leaves_the_loop_and_the_parent_goes_on() {
+fn forked_inside_a_callback_the_child_leaves_the_loop_and_the_parent_continues() {
     for base in bases() {
         let (forked, calls) = (Rc::new(Cell::new(None)), Rc::new(Cell::new(0)));
         let events = [0; 2].map(|_| {
@@ -780,7 +780,7 @@ fn waker_of_the_parent_is_refused_in_a_child_and_a_new_one_works() {
     }
 }
 
-fn wait_tells_who_ended_and_how() {
+fn wait_returns_the_child_and_its_exit_status() {
     for how in [Wait::Block, Wait::NoHang] {
         assert_eq!(wait(how).unwrap(), Waited::NoChild);
     }

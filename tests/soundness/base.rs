@@ -136,7 +136,7 @@ fn freed_base_answers_that_it_was_freed_whatever_is_called() {
 }
 
 #[test]
-fn freed_inside_a_callback_is_refused_and_the_loop_goes_on() {
+fn freed_inside_a_callback_is_refused_and_the_loop_continues() {
     let base = EventBase::new().unwrap();
     let (own, refused) = (base.clone(), Rc::new(Cell::new(false)));
     let seen = refused.clone();

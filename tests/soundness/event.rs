@@ -593,7 +593,7 @@ fn longest_and_shortest_times_are_neither_negative_nor_lost() {
 }
 
 #[test]
-fn data_that_contains_its_own_event_is_an_error_and_the_event_goes_on() {
+fn data_that_contains_its_own_event_is_an_error_and_the_event_still_works() {
     let base = EventBase::new().unwrap();
     let drops = Drops::default();
     let (event, calls) = counted::<Timer>(&base, &drops, 1);

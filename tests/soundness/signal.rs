@@ -94,7 +94,7 @@ fn over_the_loops_frames(work: impl FnOnce()) {
 }
 
 #[test]
-fn stop_with_calls_owed_drops_them_and_the_event_goes_on() {
+fn stop_drops_pending_calls_and_the_event_still_works() {
     let _turn = signals_turn();
     let base = EventBase::new().unwrap();
     let (calls, own) = (Rc::new(Cell::new(0)), base.clone());

@@ -116,7 +116,7 @@ fn link_is_on_a_pair(transport: Transport) -> bool {
 }
 
 #[test]
-fn writing_to_a_peer_that_is_gone_is_an_error() {
+fn writing_to_a_closed_peer_is_an_error() {
     for transport in ALL {
         if !transport.has_socket() {
             continue; // the one below reports it

@@ -40,7 +40,7 @@ fn below_the_read_low_mark_only_the_end_is_reported() {
 }
 
 #[test]
-fn reading_stops_at_the_high_mark_and_goes_on_below_it() {
+fn reading_stops_at_the_high_mark_and_resumes_below_it() {
     for transport in ALL {
         let link = Link::new(transport);
         link.near.set_watermark(Event::READ, 0, 4).unwrap();

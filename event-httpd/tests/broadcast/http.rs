@@ -110,7 +110,7 @@ fn a_client_that_waits_for_100_continue_gets_it_and_then_202() {
 }
 
 #[test]
-fn a_bad_request_gets_4xx_and_the_end_and_reaches_nobody() {
+fn a_bad_request_gets_4xx_and_a_close_and_reaches_no_one() {
     let server = http(&["--max-body-size", "1KiB", "--max-header-size", "1KiB"]);
     let [sender, mut receiver] = joined(&server);
     let long_head = format!(
@@ -261,7 +261,7 @@ fn a_receiver_may_send_while_messages_come() {
 }
 
 #[test]
-fn counters_tell_requests_and_messages_apart() {
+fn counters_distinguish_requests_and_messages() {
     let server = http(&[]);
     let [mut sender, mut receiver] = joined(&server);
     sender.send([post("one"), b"GET / HTTP/1.1\r\nHost: x\r\n\r\n".to_vec()].concat());

@@ -74,7 +74,7 @@ fn at_the_descriptor_limit_accepting_pauses_and_comes_back_and_clients_are_serve
 }
 
 #[test]
-fn no_more_clients_than_allowed_are_there_and_the_next_waits() {
+fn clients_above_the_limit_wait() {
     let server = broadcast(&["--max-connections", "3"]);
     let [sender, mut second, third] = joined(&server);
     let mut fourth = Peer::connect(&server);

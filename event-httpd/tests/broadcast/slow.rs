@@ -50,7 +50,7 @@ fn pass_until(
 
 #[test]
 // Skipped under ASan: the test measures memory, and ASan holds freed memory back.
-fn a_reader_that_stops_is_cut_off_at_its_limit_and_nobody_else_notices() {
+fn a_reader_that_stops_is_cut_off_at_its_limit_unnoticed_by_others() {
     let server = broadcast(&["--max-queue", "2MiB"]);
     let [sender, mut reader] = joined(&server);
     pass_one_mib(&sender, &mut reader, b'-'); // what one costs in buffers

@@ -68,7 +68,7 @@ fn a_request_with_a_body_is_answered_after_the_body() {
 }
 
 #[test]
-fn a_client_that_waits_before_it_sends_its_body_is_told_to_go_on() {
+fn a_client_that_expects_100_continue_gets_it() {
     let server = Server::start(&[]);
     let mut client = server.connect();
     for (lines, body) in [
@@ -93,7 +93,7 @@ fn a_client_that_waits_before_it_sends_its_body_is_told_to_go_on() {
 }
 
 #[test]
-fn a_client_that_waits_is_told_to_go_on_once_however_its_head_is_cut() {
+fn a_client_gets_100_continue_once_however_its_head_is_cut() {
     let server = Server::start(&[]);
     let mut client = server.connect();
     let mut other = server.connect();
@@ -201,7 +201,7 @@ fn a_client_in_the_middle_of_sending_reads_its_refusal_whole() {
 }
 
 #[test]
-fn a_client_that_goes_on_sending_slowly_reads_its_refusal_whole() {
+fn a_client_that_keeps_sending_slowly_reads_its_refusal_whole() {
     let server = Server::start(&[]);
     let mut client = server.connect();
     let mut other = server.connect();

@@ -82,7 +82,7 @@ fn a_second_head_has_its_own_deadline_from_its_own_first_byte() {
 }
 
 #[test]
-fn a_head_behind_a_request_in_the_same_write_has_its_deadline() {
+fn a_head_after_a_request_in_the_same_write_has_its_deadline() {
     let server = hurried();
     let mut client = server.connect();
     let start = Instant::now();

@@ -189,7 +189,7 @@ fn with_unread_log(options: &[&str]) -> (Process, std::io::PipeReader, Address) 
 }
 
 #[test]
-fn a_log_that_nobody_reads_does_not_hold_the_server_up_and_dropped_lines_are_told() {
+fn an_unread_log_does_not_block_the_server_and_dropped_lines_are_counted() {
     for format in ["text", "json"] {
         let (mut process, mut reader, address) = with_unread_log(&["--log-format", format]);
         for _ in 0..2000 {
@@ -215,7 +215,7 @@ fn a_log_that_nobody_reads_does_not_hold_the_server_up_and_dropped_lines_are_tol
 }
 
 #[test]
-fn an_echo_that_nobody_reads_does_not_hold_the_server_up_and_dropped_bytes_are_told() {
+fn an_unread_echo_does_not_block_the_server_and_dropped_bytes_are_counted() {
     for workers in [&[][..], &["--workers", "1"]] {
         let mut options = vec!["serve", "--echo", "--listen", "127.0.0.1:0"];
         options.extend(workers);

@@ -140,7 +140,7 @@ fn a_peer_that_reads_slowly_gets_everything() {
 }
 
 #[test]
-fn no_more_connections_than_allowed_are_served_and_the_next_waits() {
+fn connections_above_the_limit_wait() {
     let server = Server::start(&["--max-connections", "3"]);
     let mut clients: Vec<Client> = (0..3).map(|_| server.connect()).collect();
     for client in &mut clients {

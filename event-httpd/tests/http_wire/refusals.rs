@@ -324,7 +324,7 @@ fn a_refused_head_is_answered_with_the_head_alone() {
 }
 
 #[test]
-fn malformed_requests_behind_good_ones_are_refused_after_the_good_answers() {
+fn malformed_requests_after_good_ones_are_refused_after_the_good_answers() {
     let server = Server::start(&[]);
     for (request, status) in malformed() {
         let mut client = server.connect();
@@ -360,7 +360,7 @@ fn malformed_requests_sent_byte_by_byte_are_refused_in_the_same_way() {
 }
 
 #[test]
-fn random_bytes_are_refused_and_harm_nobody() {
+fn random_bytes_are_refused_and_harm_no_one() {
     let server = Server::start(&[]);
     let mut other = server.connect();
     let mut random = fastrand::Rng::with_seed(4);

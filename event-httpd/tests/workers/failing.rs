@@ -372,7 +372,7 @@ fn a_worker_that_hangs_while_much_is_sent_costs_the_others_clients_nothing() {
 }
 
 #[test]
-fn a_busy_server_takes_nobody_for_hung() {
+fn a_busy_server_takes_no_worker_for_hung() {
     let options = [
         "--workers",
         "2",

@@ -49,7 +49,7 @@ fn a_worker_that_is_slow_holds_senders_back_and_its_clients_lose_nothing() {
 }
 
 #[test]
-fn a_reader_that_lags_on_another_worker_is_cut_off_there_and_holds_nobody() {
+fn a_reader_that_lags_on_another_worker_is_cut_off_there_and_delays_no_one() {
     let server = start("broadcast", &["--workers", "2", "--max-queue", "1MiB"]);
     let mut groups = spread(&server, 2, 1);
     let far = every_worker(&server, 2, None).pid(2);

@@ -91,7 +91,7 @@ fn values_that_make_no_sense_are_bad_usage() {
 }
 
 #[test]
-fn a_worker_has_its_own_listener_and_line_and_nobody_elses() {
+fn a_worker_has_only_its_own_listener_and_pipe() {
     let server = start("broadcast", &["--workers", "4"]);
     let master = server.process().id();
     let all = listeners(&server, master);

@@ -195,7 +195,7 @@ fn a_hangup_ignored_from_the_start_replaces_no_worker() {
 }
 
 #[test]
-fn a_worker_is_replaced_after_so_many_requests_and_nobody_notices() {
+fn a_worker_is_replaced_after_max_requests_unnoticed_by_clients() {
     let server = start("serve", &["--workers", "2", "--worker-max-requests", "50"]);
     let family = every_worker(&server, 2, None);
     let ((), tally) = under_load(&server, || {
@@ -266,7 +266,7 @@ fn a_worker_that_dies_while_its_replacement_starts_does_not_hold_the_reload_up()
 }
 
 #[test]
-fn a_new_client_has_a_second_for_its_first_request_and_no_more() {
+fn a_new_client_has_one_second_for_its_first_request() {
     let server = start("serve", &["--workers", "1", "--grace", "60s"]);
     let family = every_worker(&server, 1, None);
     let mut groups = spread(&server, 1, 2);

@@ -154,7 +154,7 @@ fn head(line: &str, fields: &[&str]) -> String {
 }
 
 #[test]
-fn a_head_goes_on_without_white_space_around_its_values() {
+fn a_head_is_passed_on_without_white_space_around_values() {
     goes_on(GOOD, GOOD_ANEW);
     goes_on(
         "\r\n\r\nDELETE /a?b HTTP/1.1\r\nhOST:x:80 \t\r\nA:\t b \tc\t \r\nB:\r\nA: \u{e9}:d\r\n\r\n",
@@ -168,7 +168,7 @@ fn a_head_goes_on_without_white_space_around_its_values() {
 }
 
 #[test]
-fn an_expectation_goes_on_and_so_does_the_body_it_waits_for() {
+fn an_expectation_is_passed_on_and_so_is_its_body() {
     let fields = ["Expect:\t100-Continue", "Content-Length: 2"];
     goes_on(
         &(head("PUT / HTTP/1.1", &fields) + "ab"),
@@ -177,7 +177,7 @@ fn an_expectation_goes_on_and_so_does_the_body_it_waits_for() {
 }
 
 #[test]
-fn a_body_of_known_length_goes_on_as_it_is_with_any_method_that_evhttp_reads_one_of() {
+fn a_body_of_known_length_is_passed_on_unchanged_where_evhttp_reads_one() {
     for method in ["GET", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"] {
         let line = format!("{method} / HTTP/1.1");
         let body = "0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n";
@@ -206,7 +206,7 @@ fn chunks_go_on_without_extensions_and_trailers() {
 }
 
 #[test]
-fn a_connection_that_closes_says_so_in_the_one_word_that_evhttp_knows() {
+fn a_closing_connection_is_announced_with_the_one_token_that_evhttp_knows() {
     for (version, fields, anew) in [
         ("1.1", vec![], ""),
         (
@@ -266,7 +266,7 @@ fn a_connection_that_closes_says_so_in_the_one_word_that_evhttp_knows() {
 }
 
 #[test]
-fn nothing_goes_on_after_the_last_request() {
+fn nothing_is_passed_on_after_the_last_request() {
     for (line, field) in [
         ("GET / HTTP/1.0", "A: b"),
         ("GET / HTTP/1.1", "Connection: x, close"),
@@ -310,7 +310,7 @@ fn a_body_that_evhttp_would_not_read_is_dropped_with_what_comes_after_it() {
 }
 
 #[test]
-fn a_target_goes_on_as_sent_but_for_what_evhttp_takes_for_an_authority() {
+fn a_target_is_passed_on_unless_evhttp_would_read_an_authority() {
     for (target, anew) in [
         ("/", "/"),
         ("/a:b|\"<>%zz%?%00", "/a:b|\"<>%zz%?%00"),
@@ -334,7 +334,7 @@ fn a_target_goes_on_as_sent_but_for_what_evhttp_takes_for_an_authority() {
 
 /// Every row is a request that evhttp alone reads otherwise than the codec.
 #[test]
-fn what_evhttp_reads_otherwise_by_itself_it_reads_as_meant_behind_the_gate() {
+fn the_gate_corrects_what_evhttp_would_misread() {
     let hidden = "GET /hidden HTTP/1.1\r\nHost: x\r\n\r\n"; // 0x24 bytes
     let chunked = format!("24\r\n{hidden}\r\n0\r\n\r\n");
     let post = |fields: &[&str]| head("POST / HTTP/1.1", fields);
@@ -477,7 +477,7 @@ fn chunks_that_are_refused_end_the_request_that_they_belong_to() {
 }
 
 #[test]
-fn a_refusal_stays_the_first_and_nothing_goes_on_after_it() {
+fn only_the_first_refusal_counts_and_nothing_follows_it() {
     let (mut gate, mut out) = (Gate::new(LIMITS), Vec::new());
     let mut pass = |bytes: &[u8]| {
         gate.pass(bytes, &mut |bytes| out.extend_from_slice(bytes));
@@ -513,7 +513,7 @@ fn lengths_pass_up_to_what_evhttp_can_count() {
 }
 
 #[test]
-fn a_head_goes_on_in_one_piece_and_a_body_in_slices_of_what_came() {
+fn a_head_is_passed_on_whole_and_a_body_as_it_arrives() {
     for cut in [0, 1, 20, 57, 60] {
         let request = head("PUT / HTTP/1.1", &["Content-Length: 10", "A: b"]) + "0123456789";
         let (start, rest) = request.as_bytes().split_at(cut);

@@ -55,7 +55,7 @@ fn an_invalid_host_is_refused_before_openssl_sees_it() {
 }
 
 #[test]
-fn host_names_and_addresses_are_told_apart() {
+fn host_names_and_addresses_are_distinguished() {
     let label = "x".repeat(63);
     let longest = [&*label, &label, &label, &label[2..]].join(".");
     assert_eq!(longest.len(), 253);

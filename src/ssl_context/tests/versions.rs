@@ -243,7 +243,7 @@ fn renegotiation_is_refused() {
 }
 
 #[test]
-fn a_server_tells_clients_which_authorities_it_trusts() {
+fn a_server_sends_clients_the_authorities_it_trusts() {
     let (folder, authority) = (Folder::new(), Authority::new());
     let ours = own(&folder, &authority.sign(&["localhost"]), "server");
     let verify = (EventSslContext::OPT_VERIFY_PEER, true.into());
