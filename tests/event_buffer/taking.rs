@@ -29,6 +29,14 @@ fn a_new_buffer_is_empty() {
 }
 
 #[test]
+fn a_buffer_is_made_from_text_a_vector_or_an_array() {
+    assert_eq!(content(&EventBuffer::from("")), b"");
+    assert_eq!(content(&EventBuffer::from("text")), b"text");
+    assert_eq!(content(&EventBuffer::from(vec![0, 255])), [0, 255]);
+    assert_eq!(content(&EventBuffer::from([b'x'; 10_000])), [b'x'; 10_000]);
+}
+
+#[test]
 fn bytes_come_out_as_they_went_in() {
     let all = (0..=255).collect::<Vec<u8>>();
     let buffer = with(&all);
