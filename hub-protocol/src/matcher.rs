@@ -1,0 +1,270 @@
+//! Topic matchers: which topics a subscriber asks for, and which a token allows.
+
+mod uri_template;
+mod url_pattern;
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::sync::{Arc, Weak};
+
+use regex::{Regex, RegexBuilder};
+
+use crate::text::is_clean;
+use crate::{HubUrl, Refusal, Topic};
+use uri_template::UriTemplate;
+use url_pattern::UrlPattern;
+
+/// The text that matches every topic, whatever the kind of the matcher.
+pub const EVERYTHING: &str = "*";
+
+/// Bytes that one compiled expression may take.
+///
+/// A page of text compiles to less, and a counted repetition that multiplies itself does not.
+const COMPILED_MAX: usize = 128 * 1024;
+
+/// Bytes that the search with one expression may keep between topics.
+const SEARCH_CACHE_MAX: usize = 64 * 1024;
+
+/// How a matcher's text is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum MatcherKind {
+    /// The topic equals the text byte by byte (`match`, `match_exact`).
+    Exact,
+    /// The topic is an expansion of the text as a URI template (RFC 6570), or equals it
+    /// (`topic`, the deployed form).
+    UriTemplate,
+    /// The text is a URL pattern of the WHATWG standard (`match_urlpattern`).
+    UrlPattern,
+}
+
+impl MatcherKind {
+    /// The name of the matcher type in the standard form; the deployed form has no names.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Exact => "exact",
+            Self::UriTemplate => "uritemplate",
+            Self::UrlPattern => "urlpattern",
+        }
+    }
+
+    /// The matcher type that the standard form calls `name`.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "exact" => Some(Self::Exact),
+            "urlpattern" => Some(Self::UrlPattern),
+            _ => None,
+        }
+    }
+}
+
+/// Why a text is no matcher.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum MatcherError {
+    /// It has no characters.
+    #[error("the matcher is empty")]
+    Empty,
+    /// It is longer than the hub allows.
+    #[error("the matcher is longer than {0} bytes")]
+    TooLong(usize),
+    /// It has characters that no topic has.
+    #[error("the matcher has a control or format character")]
+    Character,
+    /// It is no URI template.
+    #[error("the matcher is not a valid URI template: {0}")]
+    UriTemplate(&'static str),
+    /// It is no URL pattern.
+    #[error("the matcher is not a valid URL pattern: {0}")]
+    UrlPattern(String),
+    /// It compiles to more than the hub allows, or needs an engine that is not linear.
+    #[error("the matcher has an expression that is too large or not supported")]
+    Expression,
+}
+
+impl From<MatcherError> for Refusal {
+    fn from(error: MatcherError) -> Self {
+        Self::bad(error.to_string())
+    }
+}
+
+/// A compiled matcher.
+///
+/// Matching takes time linear in the length of the topic.
+///
+/// # Examples
+/// ```
+/// use hub_protocol::{HubUrl, Matcher, MatcherKind};
+///
+/// let hub = HubUrl::default();
+/// let books = Matcher::new(MatcherKind::UriTemplate, "https://example.com/books/{id}", &hub)?;
+/// assert!(books.matches(&hub.topic("https://example.com/books/1")));
+/// assert!(!books.matches(&hub.topic("https://example.com/books/1/pages")));
+/// # Ok::<(), hub_protocol::matcher::MatcherError>(())
+/// ```
+#[derive(Debug)]
+pub struct Matcher {
+    kind: MatcherKind,
+    text: Box<str>,
+    test: Test,
+}
+
+#[derive(Debug)]
+enum Test {
+    Everything,
+    Equal,
+    UriTemplate(UriTemplate),
+    UrlPattern(Box<UrlPattern>),
+}
+
+impl Matcher {
+    /// Compiles `text`. Relative URL patterns are resolved against `hub`.
+    ///
+    /// # Errors
+    /// When the text is not valid for its kind, or costs too much.
+    pub fn new(kind: MatcherKind, text: &str, hub: &HubUrl) -> Result<Self, MatcherError> {
+        if text.is_empty() {
+            return Err(MatcherError::Empty);
+        }
+        if !is_clean(text) {
+            return Err(MatcherError::Character);
+        }
+        let test = match kind {
+            _ if text == EVERYTHING => Test::Everything,
+            MatcherKind::Exact => Test::Equal,
+            MatcherKind::UriTemplate => match UriTemplate::new(text)? {
+                Some(template) => Test::UriTemplate(template),
+                None => Test::Equal,
+            },
+            MatcherKind::UrlPattern => Test::UrlPattern(Box::new(UrlPattern::new(text, hub)?)),
+        };
+        Ok(Self {
+            kind,
+            text: text.into(),
+            test,
+        })
+    }
+
+    /// How the text is read.
+    #[must_use]
+    pub fn kind(&self) -> MatcherKind {
+        self.kind
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether the matcher is `*`.
+    #[must_use]
+    pub fn matches_everything(&self) -> bool {
+        matches!(self.test, Test::Everything)
+    }
+
+    /// Whether the matcher selects `topic`.
+    #[must_use]
+    pub fn matches(&self, topic: &Topic<'_>) -> bool {
+        match &self.test {
+            Test::Everything => true,
+            Test::Equal => topic.as_str() == &*self.text,
+            Test::UriTemplate(template) => {
+                topic.as_str() == &*self.text || template.matches(topic.as_str())
+            }
+            Test::UrlPattern(pattern) => topic.url().is_some_and(|url| pattern.matches(url)),
+        }
+    }
+
+    /// Where an index keeps the matcher.
+    pub(crate) fn place(&self) -> Place<'_> {
+        match &self.test {
+            Test::Everything => Place::Everything,
+            Test::Equal => Place::Equal,
+            Test::UriTemplate(template) => Place::UriTemplate(template.affixes(&self.text)),
+            Test::UrlPattern(pattern) => Place::UrlPattern(pattern.affixes()),
+        }
+    }
+}
+
+/// Where an index keeps a matcher.
+pub(crate) enum Place<'a> {
+    Everything,
+    Equal,
+    UriTemplate((&'a str, &'a str)),
+    UrlPattern((&'a str, &'a str)),
+}
+
+/// The key under which an index of URL patterns looks for a topic: every affix of a pattern is
+/// an affix of it.
+pub(crate) use url_pattern::index_key;
+
+/// Compiles an expression for an engine that is linear, within bounds.
+fn compile(expression: &str) -> Result<Regex, MatcherError> {
+    RegexBuilder::new(expression)
+        .size_limit(COMPILED_MAX)
+        .dfa_size_limit(SEARCH_CACHE_MAX)
+        .nest_limit(64)
+        .build()
+        .map_err(|_| MatcherError::Expression)
+}
+
+/// Compiled matchers, shared as long as somebody uses them.
+///
+/// Subscribers ask for the same few patterns over and over, and their tokens repeat them.
+#[derive(Debug)]
+pub struct MatcherCache {
+    hub: HubUrl,
+    text_max: usize,
+    known: RefCell<Known>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    matchers: HashMap<(MatcherKind, Box<str>), Weak<Matcher>>,
+    /// How many entries there may be before those that nobody uses go.
+    sweep_at: usize,
+}
+
+impl MatcherCache {
+    /// An empty cache for matchers of at most `text_max` bytes.
+    #[must_use]
+    pub fn new(hub: HubUrl, text_max: usize) -> Self {
+        Self {
+            hub,
+            text_max,
+            known: RefCell::default(),
+        }
+    }
+
+    /// The hub that relative patterns and topics refer to.
+    #[must_use]
+    pub fn hub(&self) -> &HubUrl {
+        &self.hub
+    }
+
+    /// The matcher of that kind and text, compiled if nobody uses it yet.
+    ///
+    /// # Errors
+    /// As [`Matcher::new`], and for a text that is too long.
+    pub fn get(&self, kind: MatcherKind, text: &str) -> Result<Arc<Matcher>, MatcherError> {
+        if text.len() > self.text_max {
+            return Err(MatcherError::TooLong(self.text_max));
+        }
+        let key = (kind, text.into());
+        let mut known = self.known.borrow_mut();
+        if let Some(matcher) = known.matchers.get(&key).and_then(Weak::upgrade) {
+            return Ok(matcher);
+        }
+        let matcher = Arc::new(Matcher::new(kind, text, &self.hub)?);
+        if known.matchers.len() >= known.sweep_at {
+            known
+                .matchers
+                .retain(|_, matcher| matcher.strong_count() > 0);
+            known.sweep_at = known.matchers.len().max(32) * 2;
+        }
+        known.matchers.insert(key, Arc::downgrade(&matcher));
+        Ok(matcher)
+    }
+}

@@ -1,0 +1,155 @@
+//! URL patterns: the crate `urlpattern` parses them and makes expressions of them, which run on
+//! the crate `regex`, so in linear time.
+
+use std::sync::OnceLock;
+
+use url::Url;
+use urlpattern::matcher::{InnerMatcher, Matcher as Part};
+use urlpattern::regexp::RegExp;
+use urlpattern::{RegexSyntax, UrlPatternInit, UrlPatternOptions};
+
+use super::{MatcherError, compile};
+use crate::HubUrl;
+
+/// A URL pattern, compiled.
+#[derive(Debug)]
+pub(super) struct UrlPattern {
+    /// In the order of [`components`].
+    parts: [Part<Expression>; 8],
+    prefix: Box<str>,
+    suffix: Box<str>,
+}
+
+impl UrlPattern {
+    pub(super) fn new(text: &str, hub: &HubUrl) -> Result<Self, MatcherError> {
+        let invalid = |error: urlpattern::Error| MatcherError::UrlPattern(error.to_string());
+        let init =
+            UrlPatternInit::parse_constructor_string::<Expression>(text, Some(hub.url().clone()))
+                .map_err(invalid)?;
+        let pattern =
+            urlpattern::UrlPattern::<Expression>::parse(init, UrlPatternOptions::default())
+                .map_err(invalid)?;
+        let parts = [
+            pattern.protocol,
+            pattern.hostname,
+            pattern.port,
+            pattern.pathname,
+            pattern.search,
+            pattern.hash,
+            pattern.username,
+            pattern.password,
+        ]
+        .map(|component| component.matcher);
+        for part in &parts {
+            if let InnerMatcher::RegExp { regexp } = &part.inner {
+                let regexp = regexp.as_ref().map_err(|_| MatcherError::Expression)?;
+                regexp.compiled().ok_or(MatcherError::Expression)?;
+            }
+        }
+        let (prefix, suffix) = affixes(&parts);
+        Ok(Self {
+            parts,
+            prefix: prefix.into(),
+            suffix: suffix.into(),
+        })
+    }
+
+    pub(super) fn matches(&self, url: &Url) -> bool {
+        let components = components(url);
+        self.parts
+            .iter()
+            .zip(components)
+            .all(|(part, component)| part.matches(component).is_some())
+    }
+
+    /// What the [`index_key`] of every matching topic begins and ends with.
+    pub(super) fn affixes(&self) -> (&str, &str) {
+        (&self.prefix, &self.suffix)
+    }
+}
+
+/// The components of a URL as patterns see them, those that differ most often first.
+fn components(url: &Url) -> [&str; 8] {
+    [
+        url.scheme(),
+        url.host_str().unwrap_or_default(),
+        url::quirks::port(url),
+        url.path(),
+        url.query().unwrap_or_default(),
+        url.fragment().unwrap_or_default(),
+        url.username(),
+        url.password().unwrap_or_default(),
+    ]
+}
+
+/// Scheme, host, port and path of a topic in one text.
+pub(crate) fn index_key(url: &Url) -> String {
+    let [scheme, host, port, path, ..] = components(url);
+    [scheme, "://", host, ":", port, "|", path].concat()
+}
+
+/// The literal beginning and end of the [`index_key`] of matching topics.
+fn affixes(parts: &[Part<Expression>; 8]) -> (String, String) {
+    let [scheme, host, port, path, ..] = parts;
+    let mut prefix = String::new();
+    for (part, separator) in [(scheme, "://"), (host, ":"), (port, "|")] {
+        let InnerMatcher::Literal { literal } = &part.inner else {
+            prefix.push_str(&part.prefix);
+            return (prefix, path_suffix(path));
+        };
+        prefix.push_str(literal);
+        prefix.push_str(separator);
+    }
+    match &path.inner {
+        InnerMatcher::Literal { literal } => prefix.push_str(literal),
+        _ => prefix.push_str(&path.prefix),
+    }
+    (prefix, path_suffix(path))
+}
+
+fn path_suffix(path: &Part<Expression>) -> String {
+    match path.inner {
+        InnerMatcher::Literal { .. } => String::new(),
+        _ => path.suffix.clone(),
+    }
+}
+
+/// An expression that is compiled when it is needed.
+///
+/// A pattern has two for each component, of which most are wildcards or plain text, for which
+/// `urlpattern` needs none.
+#[derive(Debug)]
+pub(super) struct Expression {
+    text: String,
+    compiled: OnceLock<Option<regex::Regex>>,
+}
+
+impl Expression {
+    fn compiled(&self) -> Option<&regex::Regex> {
+        self.compiled
+            .get_or_init(|| compile(&self.text).ok())
+            .as_ref()
+    }
+}
+
+impl RegExp for Expression {
+    fn syntax() -> RegexSyntax {
+        RegexSyntax::Rust
+    }
+
+    fn parse(pattern: &str, _flags: &str, _force_eval: bool) -> Result<Self, ()> {
+        Ok(Self {
+            text: pattern.to_owned(),
+            compiled: OnceLock::new(),
+        })
+    }
+
+    /// Without the groups, which nobody asks for.
+    fn matches<'a>(&self, text: &'a str) -> Option<Vec<Option<&'a str>>> {
+        self.compiled()?.is_match(text).then(Vec::new)
+    }
+
+    fn pattern_string(&self) -> &str {
+        &self.text
+    }
+}
