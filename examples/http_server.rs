@@ -51,7 +51,7 @@ fn count(base: &EventBase, request: EventHttpRequest) -> Result<()> {
     })
 }
 
-/// Calls the closure in so many milliseconds; the base keeps the timer until it has fired.
+/// Calls the closure after this many milliseconds; the base keeps the timer until it has fired.
 fn after(base: &EventBase, ms: u64, callback: impl FnMut(&Event) + 'static) -> Result<()> {
     let timer = Event::timer(base, callback)?;
     timer.add(Some(Duration::from_millis(ms)))?;

@@ -1,4 +1,4 @@
-//! Sends to each client without end, but no faster than so many bytes in a second.
+//! Sends to each client endlessly, at a limited rate in bytes per second.
 //!
 //! `cargo run --example rate_limit [10000 [127.0.0.1:9999]]`, then
 //! `nc -d 127.0.0.1 9999 | pv >/dev/null`.

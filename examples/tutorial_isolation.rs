@@ -39,7 +39,7 @@ fn main() -> Result<()> {
         }
     }
 
-    // PHP's program goes on for ever; this one ends when no child is left.
+    // PHP's program never ends; this one ends when no child is left.
     while let Waited::Ended(pid, _status) = wait(Wait::Block)? {
         println!("child process exit~ pid = {pid} ");
 

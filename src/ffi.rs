@@ -14,7 +14,7 @@ unsafe extern "C" {
     pub(crate) fn RAND_poll() -> std::ffi::c_int;
 }
 
-// Declared once more, for a fatal error that unwinds.
+// Declared again, for a fatal error that unwinds.
 #[allow(
     unsafe_code,
     reason = "libevent-sys declares both as functions that don't unwind"

@@ -286,7 +286,7 @@ impl EventListener {
     /// process has no descriptor left.
     ///
     /// There, [`EventUtil::get_last_socket_errno`](crate::EventUtil::get_last_socket_errno)
-    /// returns the cause. The connection goes on waiting, so the closure runs in each turn of
+    /// returns the cause. The connection keeps waiting, so the closure runs in each turn of
     /// the loop until a descriptor is free, or until it disables the listener.
     ///
     /// A listener without such a closure logs the first failure, pauses for 100 ms and tries

@@ -89,7 +89,7 @@ pub fn fork() -> Result<Fork> {
         clippy::disallowed_methods,
         reason = "the lint sends callers to this function"
     )]
-    // SAFETY: this process has one thread, so the child has no lock that nobody will release.
+    // SAFETY: this process has one thread, so the child inherits no locked mutex.
     let forked = unsafe { unistd::fork() };
     if matches!(forked, Ok(ForkResult::Child)) {
         record.restore_former();

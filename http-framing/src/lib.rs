@@ -61,7 +61,7 @@ const BODY_TOO_LONG: Refusal = Refusal::new(
 /// How much one request may bring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of a request line and its fields, the empty line included; trailers count anew.
+    /// Bytes of a request line and its fields, the empty line included; trailers are counted separately.
     pub header_size: usize,
     /// Bytes of a body, chunk framing not counted.
     pub body_size: u64,

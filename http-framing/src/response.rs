@@ -4,7 +4,7 @@ use std::io::Write as _;
 
 use crate::Refusal;
 
-/// The interim answer a peer waits for when its head says so (RFC 9110 §15.2.1).
+/// The interim answer for `Expect: 100-continue` (RFC 9110 §15.2.1).
 ///
 /// See [`Head::expects_continue`](super::Head::expects_continue).
 pub const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";

@@ -178,7 +178,7 @@ fn open_field_line(line: &[u8]) -> Result<(), Refusal> {
     }
 }
 
-/// Checks a request line, its CR LF taken off (RFC 9112 §3), but for the form of the target.
+/// Checks a request line without its CR LF (RFC 9112 §3), except the form of the target.
 fn request_line(line: &[u8]) -> Result<(), Refusal> {
     let [target, version] = request_words(line)?;
     let Some(target) = target else {

@@ -204,7 +204,7 @@ fn a_few_empty_lines_before_a_request_are_skipped_and_one_more_is_refused() {
     assert_eq!(decode(&lines(most)), [get("/"), Got::End]);
     let many = Refusal::bad("too many empty lines stand before the request");
     assert_eq!(decode(&lines(most + 1)), [Got::Refused(many)]);
-    // Every request may have them anew.
+    // The limit is per request.
     assert_eq!(decode(&lines(most).repeat(2)).len(), 4);
     for cut in 1..=2 * most {
         let bytes = lines(most + 1);

@@ -407,7 +407,7 @@ fn answer(frame: &mut RawFrame, call: &mut Call, result: Result<Value, Failure>)
 /// # Safety
 /// `frame` is a frame of C's whose call has not returned.
 unsafe fn answered(frame: *mut RawFrame, work: impl FnOnce(&mut Call) -> Result<Value, Failure>) {
-    // SAFETY: C's frame, which nobody else uses during the call.
+    // SAFETY: C's frame, which nothing else uses during the call.
     let frame = unsafe { &mut *frame };
     let given = frame.argv.iter().take(frame.argc as usize);
     // SAFETY: arguments of this frame.
@@ -486,7 +486,7 @@ unsafe extern "C" fn php_event_free(_class: u32, handle: *mut c_void) {
     // SAFETY: C gives each handle back once, and does not use it again.
     let held = unsafe { Held::from_raw(handle) };
     held.identity().set(None);
-    // A panic in a destructor is a fault of ours; there is nobody to tell.
+    // A panic in a destructor is a bug here, and has no caller to report it to.
     catch_unwind(AssertUnwindSafe(|| drop(held))).ok();
 }
 
@@ -568,7 +568,7 @@ impl Held {
     /// Takes a handle back.
     ///
     /// # Safety
-    /// `into_raw` gave it, and nobody uses it again.
+    /// `into_raw` gave it, and it is not used again.
     unsafe fn from_raw(handle: *mut c_void) -> Self {
         // SAFETY: by this function's duty, a box that is taken back once.
         *unsafe { Box::from_raw(handle.cast::<Self>()) }

@@ -48,7 +48,7 @@ impl Default for ListenOptions {
 }
 
 impl ListenOptions {
-    /// The backlog that a number stands for; a negative one is libevent's.
+    /// The backlog for a number; a negative one means libevent's.
     pub(crate) fn backlog(number: i32) -> i32 {
         if number < 0 { BACKLOG } else { number }
     }

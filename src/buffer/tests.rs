@@ -20,7 +20,7 @@ use crate::error::{Error, Result};
 use crate::native::evbuffer::{Access, BufferView, buffers_with_files};
 use crate::{EventBase, base, ffi};
 
-/// Lends one buffer, until it is told that its native half is gone.
+/// Lends one buffer, until its native half is freed.
 struct Owner {
     raw: *mut ffi::evbuffer,
     bufferevent: Option<*mut ffi::bufferevent>,
@@ -174,7 +174,7 @@ fn reading_calls(buffer: &EventBuffer) -> Vec<(&'static str, Result<()>)> {
     ]
 }
 
-/// Every other one; at last the buffer is empty.
+/// Every other one; in the end the buffer is empty.
 fn changing_calls(buffer: &EventBuffer) -> Vec<(&'static str, Result<()>)> {
     let full = || {
         let buffer = EventBuffer::new().unwrap();

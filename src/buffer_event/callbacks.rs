@@ -104,7 +104,7 @@ impl Inner {
         }
     }
 
-    /// What the event callback is told of what happened, if anything.
+    /// What the event callback gets, if it runs at all.
     pub(super) fn what_happened(
         self: &std::rc::Rc<Self>,
         what: BufferEventFlags,

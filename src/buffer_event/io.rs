@@ -130,7 +130,7 @@ impl EventBufferEvent {
         EventBuffer::lent(Rc::clone(&self.0) as _, Side::Input)
     }
 
-    /// The buffer of what is to go out.
+    /// The buffer of bytes to send.
     ///
     /// Its front is frozen: only the loop takes away. It counts on this object; once that is
     /// freed, the buffer's calls answer [`Error::Freed`](crate::Error::Freed).

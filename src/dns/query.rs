@@ -53,7 +53,7 @@ enum State {
     Ended,
 }
 
-/// A message on its way to one server.
+/// A message sent to one server.
 struct Try {
     server: usize,
     message: Rc<Message>,
@@ -193,7 +193,7 @@ impl Query {
         })
     }
 
-    /// Waits until the conversation can go on.
+    /// Waits until the conversation can continue.
     fn wait(
         &self,
         dns: &Rc<Inner>,

@@ -1,6 +1,6 @@
 //! Adding, deleting and activating an event, and whether it is pending.
 //!
-//! Runs no user code, but for the destructor of a detached event's last handle.
+//! Runs no user code except the destructor of a detached event's last handle.
 
 use std::cell::Ref;
 use std::ffi::c_int;

@@ -355,7 +355,7 @@ impl ClientConnection {
         self.notes.push(Note::Over { request, outcome });
     }
 
-    /// Ends a connection that stood: the close callback is told.
+    /// Ends an established connection: the close callback runs.
     fn close(&self, conn: &connection::Inner, bev: &EventBufferEvent) {
         self.expect_nothing();
         bev.free();

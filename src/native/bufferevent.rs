@@ -71,7 +71,7 @@ impl OwnedBufferEvent {
         Self { raw }
     }
 
-    /// Makes one on a socket; a descriptor of −1 stands for none yet.
+    /// Makes one on a socket; a descriptor of −1 means none yet.
     ///
     /// # Safety
     /// `base` is dropped after this. Nobody closes `fd` before this is dropped, or has another.
@@ -292,7 +292,7 @@ impl<'a> BufferEventView<'a> {
         unsafe { BufferView::new(input, access, call) }
     }
 
-    /// The buffer of what is to go out.
+    /// The buffer of bytes to send.
     pub(crate) fn output(&self, access: Access, call: &'static str) -> BufferView<'a> {
         // SAFETY: `new`'s caller keeps the bufferevent.
         unsafe { output(self.raw, access, call) }
@@ -354,7 +354,7 @@ impl<'a> BufferEventView<'a> {
     /// Tells that its descriptor is connecting: `CONNECTED` or `ERROR` is told when the socket
     /// can be written, disabled or not. Does what [`set_fd`](Self::set_fd) does.
     pub(crate) fn expect_connected(&self, call: &'static str) -> Result<()> {
-        // SAFETY: `new`'s caller keeps the bufferevent; null stands for no address.
+        // SAFETY: `new`'s caller keeps the bufferevent; null means no address.
         let rc = unsafe { ffi::bufferevent_socket_connect(self.raw(), ptr::null(), 0) };
         cvt(call, rc).map(drop)
     }

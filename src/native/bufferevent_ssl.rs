@@ -90,11 +90,11 @@ impl TlsBufferEvent<'_> {
     }
 }
 
-/// Makes a TLS bufferevent on a socket; a descriptor of −1 stands for none yet.
+/// Makes a TLS bufferevent on a socket; a descriptor of −1 means none yet.
 ///
 /// # Safety
 /// `base` is dropped after the bufferevent; `session` is kept until [`Session::free_later`];
-/// nobody closes `fd` before libevent has forgotten it.
+/// `fd` stays open until libevent has forgotten it.
 pub(crate) unsafe fn on_socket(
     call: &'static str,
     base: &OwnedBase,

@@ -65,7 +65,7 @@ pub(crate) enum Access {
     Input,
     /// The output of a buffer event, from which libevent takes.
     Output,
-    /// As `Input`, with TLS: libevent does not freeze the end, but nobody else may add.
+    /// As `Input`, with TLS: libevent does not freeze the end, but only it may add.
     TlsInput,
     /// As `Output`, with TLS: libevent does not freeze the front, of which it has given OpenSSL
     /// a part that must not go away.
@@ -121,7 +121,7 @@ impl Drop for OwnedBuffer {
 
 /// A buffer for the length of one call.
 ///
-/// Two views of one buffer are never used at once, but for looking.
+/// Two views of one buffer are never used at once, except to read.
 pub(crate) struct BufferView<'a> {
     raw: NonNull<ffi::evbuffer>,
     access: Access,
@@ -151,7 +151,7 @@ impl<'a> BufferView<'a> {
         self.raw.as_ptr()
     }
 
-    /// Whether nobody but libevent may ever use the end.
+    /// Whether only libevent may ever use the end.
     pub(crate) fn is_closed(&self, end: End) -> bool {
         match self.access {
             Access::ReadOnly => true,
@@ -467,7 +467,7 @@ impl<'a> BufferView<'a> {
 
     /// Writes the output of a buffer event to its socket, as far as that goes at once: what
     /// libevent itself does when the socket can be written. Runs no callback of the user's:
-    /// taking from the output of a socket tells nobody.
+    /// removing bytes from the output of a socket runs no callback.
     #[cfg(feature = "openssl")]
     pub(crate) fn write_out(self, fd: BorrowedFd<'_>) {
         self.set_frozen(End::Front, false);
@@ -476,7 +476,7 @@ impl<'a> BufferView<'a> {
         self.set_frozen(End::Front, true);
     }
 
-    /// Gives all bytes, in one piece, to `write`, and takes them away if it says so.
+    /// Passes all bytes in one piece to `write`, and removes them if it returns true.
     ///
     /// # Safety
     /// `write` does nothing with this buffer, and runs no code of the user's.

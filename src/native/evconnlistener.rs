@@ -135,14 +135,14 @@ thread_local! {
     static ASIDE: Cell<Option<Aside>> = const { Cell::new(None) };
 }
 
-/// A listening socket whose number stands for something else.
+/// A listening socket whose number refers to something else.
 #[derive(Clone, Copy)]
 struct Aside {
     number: RawFd,
     socket: RawFd, // its present number
 }
 
-/// Ends a burst of accepts in a child that a callback forked. libevent would go on to take
+/// Ends a burst of accepts in a child that a callback forked. libevent would otherwise take
 /// connections that belong to the parent, and disabling the listener would disable it in the
 /// parent. Here the next accept finds no socket and fails; then the failure callback calls
 /// [`put_back`]. Nothing runs in between.

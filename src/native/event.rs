@@ -33,7 +33,7 @@ pub(crate) struct OwnedEvent<T> {
 impl<T> OwnedEvent<T> {
     /// # Safety
     /// `base` is dropped after this. `entry` takes its argument for a lent `T`. The descriptor
-    /// `fd`, if it is one, stays the same open file until this is dropped or assigned anew.
+    /// `fd`, if it is one, stays the same open file until this is dropped or reassigned.
     pub(crate) unsafe fn new(
         call: &'static str,
         base: &OwnedBase,

@@ -50,7 +50,7 @@ impl<T> OwnedHttp<T> {
         unsafe { ffi::evhttp_set_gencb(raw, Some(request), arg) };
         // SAFETY: made above; `bufferevent` may be called with `arg` until `drop` has freed it.
         unsafe { ffi::evhttp_set_bevcb(raw, Some(bufferevent), arg) };
-        // SAFETY: made above. Bit 15 stands for the methods that evhttp does not know.
+        // SAFETY: made above. Bit 15 means the methods that evhttp does not know.
         unsafe { ffi::evhttp_set_allowed_methods(raw, u16::MAX) };
         Ok(Self {
             raw: http,

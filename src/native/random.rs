@@ -5,7 +5,7 @@ use std::io;
 
 use nix::errno::Errno;
 
-/// Fills an array with bytes that nobody can predict. At most 256 of them come in one call.
+/// Fills an array with unpredictable bytes, at most 256 in one call.
 pub(crate) fn random<const N: usize>() -> io::Result<[u8; N]> {
     const { assert!(N <= 256) };
     let mut bytes = [0; N];

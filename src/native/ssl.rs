@@ -195,12 +195,12 @@ pub(crate) fn clear_errors() {
 pub(crate) fn clear_server_name(ssl: &mut SslRef) {
     let command = ffi::openssl::SSL_CTRL_SET_TLSEXT_HOSTNAME;
     let kind = ffi::openssl::TLSEXT_NAMETYPE_host_name.into();
-    // SAFETY: `ssl` is borrowed for this call; null stands for no name.
+    // SAFETY: `ssl` is borrowed for this call; null means no name.
     unsafe { ffi::openssl::SSL_ctrl(ssl.as_ptr(), command, kind, ptr::null_mut()) };
 }
 
 /// Takes away the address that a peer's certificate has to name.
 pub(crate) fn clear_address(verify: &mut X509VerifyParamRef) {
-    // SAFETY: `verify` is borrowed for this call; null with no length stands for no address.
+    // SAFETY: `verify` is borrowed for this call; null with length 0 means no address.
     unsafe { ffi::openssl::X509_VERIFY_PARAM_set1_ip(verify.as_ptr(), ptr::null(), 0) };
 }

@@ -42,7 +42,7 @@ pub(crate) fn lend<T>(inner: &Rc<T>) -> *mut c_void {
     Weak::into_raw(Rc::downgrade(inner)).cast_mut().cast()
 }
 
-/// The object that C's argument stands for; `None` once its last strong count is gone.
+/// The object behind C's argument; `None` once its last strong count is gone.
 ///
 /// # Safety
 /// `arg` comes from [`lend`] with the same `T`, and [`reclaim`] has not taken it back.

@@ -1,6 +1,6 @@
 //! libevent's log, kept off stderr.
 //!
-//! Owns: the texts that libevent logged on this thread and nobody has read yet.
+//! Owns: the texts that libevent logged on this thread and that are not read yet.
 //! Lends C its log and fatal callbacks, for the life of the process.
 //! Runs user code: the `tracing` subscriber, in [`flush`], which is only called where no
 //! libevent frame is in the middle of its work.

@@ -133,7 +133,7 @@ pub(super) fn directory(call: &'static str, path: &Path) -> Result<String> {
     }
 }
 
-/// Reads a regular file. Anything else could block, as a FIFO that nobody writes to, or never
+/// Reads a regular file. Anything else could block, as a FIFO without a writer, or never
 /// end, as `/dev/zero`.
 fn read(call: &'static str, path: &Path) -> Result<Vec<u8>> {
     let failed = |error| io_error(call, path, &error);

@@ -116,7 +116,7 @@ pub fn feof(stream: &Stream) -> bool {
 /// Closes a stream for all of its handles: the peer sees the end, and reads, writes and a
 /// second close return [`Error::Freed`]. The descriptor's number is released with the last
 /// handle or event that holds the stream, so that no event watches a reused number. An event
-/// that watches the stream fires once more; delete it then.
+/// that watches the stream fires again; delete it then.
 ///
 /// A listener, or a connection made before a fork, is only released, since a shutdown would
 /// end it in the other process too.

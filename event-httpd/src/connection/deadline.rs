@@ -8,7 +8,7 @@ use crate::app::Takes;
 use crate::deadlines::Tick;
 use http_framing::{Phase, Refusal, Status};
 
-/// How long a peer that has its last answer may go on sending before it is cut off. Closing with
+/// How long a peer that has its last answer may keep sending before it is cut off. Closing with
 /// unread bytes would reset the connection, and the peer could lose the answer (RFC 9112 §9.6).
 const LINGER: Duration = Duration::from_secs(2);
 

@@ -54,7 +54,7 @@ impl Connection {
         self.update_deadline(Instant::now(), answered);
     }
 
-    /// Arranges when decoding goes on: in the next turn, or when the outbox is empty.
+    /// Arranges when decoding resumes: in the next turn, or when the outbox is empty.
     fn suspend(self: &Rc<Self>) {
         {
             let state = &mut *self.state.borrow_mut();
@@ -62,7 +62,7 @@ impl Connection {
                 state.decoding = Decoding::OutboxFull;
             }
             if state.decoding == Decoding::OutboxFull || state.stage == Stage::Closed {
-                // `outbox_emptied` goes on
+                // `outbox_emptied` resumes
             } else if self.worker.go_on_next_turn(Rc::clone(self)) {
                 return;
             } else {

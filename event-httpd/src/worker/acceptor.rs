@@ -127,7 +127,7 @@ impl Acceptor {
     }
 
     /// Accepts again after a pause; called when there may be room. Where the system refuses, the
-    /// pause goes on, and the next try follows.
+    /// pause lasts until the next try.
     pub(super) fn resume(&self) {
         let (Some(event), Some(timer), Some(worker)) =
             (self.event.get(), self.retry.get(), self.worker.upgrade())

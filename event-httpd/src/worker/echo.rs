@@ -14,13 +14,13 @@ use super::Worker;
 use crate::output::Output;
 use php_event::{Event, Result};
 
-/// Bytes that may wait for whoever reads standard output.
+/// Bytes that may wait for the reader of standard output.
 const QUEUE: usize = 1 << 20;
 
 /// The log tells of dropped bytes this often at most.
 const TELL: Duration = Duration::from_secs(1);
 
-/// How long the end of the worker may wait for whoever reads standard output.
+/// How long an ending worker waits for the reader of standard output.
 const LAST: Duration = Duration::from_secs(1);
 
 /// Standard output, and what waits for it.
@@ -78,7 +78,7 @@ impl Echo {
         }
     }
 
-    /// Writes the rest when the worker ends, unless nobody reads it.
+    /// Writes the rest when the worker ends, if it is read.
     pub(super) fn finish(&self) {
         drop(self.room.take());
         let start = Instant::now();

@@ -1,4 +1,4 @@
-//! Heads one by one: what is taken, what is refused, and what the peer is told.
+//! Heads one by one: which are accepted, which refused, and with which message.
 
 use super::*;
 use crate::tests::{Got, decode};

@@ -578,7 +578,7 @@ fn an_endless_chunk_size_is_refused_early() {
     refused(format!("{head}{}", "0".repeat(17)), "more than 16 digits");
 }
 
-/// A response, well-formed but for a byte that is sometimes spoilt.
+/// A response, sometimes with one byte corrupted.
 fn response() -> impl Strategy<Value = Vec<u8>> {
     let interim = prop::collection::vec(
         "HTTP/1\\.1 10[0123] [A-Za-z ]{0,9}\r\n(X-[a-z]{1,5}: [ -~]{0,20}\r\n){0,3}\r\n",

@@ -139,7 +139,7 @@ impl State {
         }
     }
 
-    /// The closure cannot go on: its direction ends, as on an error of a socket.
+    /// The closure failed: its direction ends, as on a socket error.
     pub(super) fn fail(owner: &Inner, side: Side) {
         let (what, direction) = match side {
             Side::Input => (BufferEventFlags::READING, EventFlags::READ),

@@ -75,7 +75,7 @@ pub(super) enum Progress {
 }
 
 impl Exchange {
-    /// Sends a request, but for a body that waits for `100 Continue`: `wait` makes the timer
+    /// Sends a request, except a body that waits for `100 Continue`: `wait` makes the timer
     /// that ends this.
     pub(super) fn begin(
         bev: EventBufferEvent,
@@ -134,7 +134,7 @@ impl Exchange {
         enabled.map_err(|_| HttpError::Broken(reason))
     }
 
-    /// Whether the request may be sent once more, over a new connection (RFC 9112 §9.3.1): the
+    /// Whether the request may be retried over a new connection (RFC 9112 §9.3.1): the
     /// server closed a kept one before it answered anything, and may have done so before it knew
     /// of the request.
     pub(super) fn may_be_repeated(&self, error: &HttpError) -> bool {

@@ -56,7 +56,7 @@ impl Notes {
         self.wake();
     }
 
-    /// Has the loop tell what waits, and go on with the next request.
+    /// Schedules what waits to be reported, and the next request to begin.
     pub(super) fn wake(&self) {
         if let Some(turn) = self.turn.get() {
             turn.active(Event::TIMEOUT).ok(); // it fails where no loop would run it either
@@ -74,7 +74,7 @@ impl Notes {
         waiting.retain(|note| !note.is_for(request));
     }
 
-    /// The requests that are told nothing any more.
+    /// The requests whose closures do not run any more.
     pub(super) fn take_requests(&self) -> Vec<Rc<request::Inner>> {
         let notes = self.waiting.take().into_iter();
         let requests = notes.filter_map(|note| match note {
@@ -85,7 +85,7 @@ impl Notes {
     }
 }
 
-/// Tells what waits, and goes on with the next request.
+/// Reports what waits, and begins the next request.
 fn take_turn(mut conn: Rc<connection::Inner>) {
     let (base, same) = (Rc::clone(conn.base()), Rc::downgrade(&conn));
     while let Some(client) = conn.client() {

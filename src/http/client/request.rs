@@ -36,7 +36,7 @@ pub(crate) struct ClientRequest {
     status: Cell<u16>, // of the answer; 0 without one
 }
 
-/// What goes one way.
+/// One direction of a request.
 struct Half {
     headers: Headers,
     body: EventBuffer,
@@ -56,7 +56,7 @@ impl Half {
     }
 }
 
-/// Where a request is on its way.
+/// The state of a request.
 enum Stage {
     /// It was not made yet.
     New,
@@ -252,7 +252,7 @@ impl ClientRequest {
     pub(crate) fn end(&self) {}
 }
 
-/// The request on its way.
+/// The request in progress.
 impl ClientRequest {
     /// Checks what was put into the request, and gives it to `conn`.
     pub(super) fn begin(
@@ -356,7 +356,7 @@ impl EventHttpRequest {
     /// the request when the answer is complete, and also, with a response code of 0, when no
     /// connection could be made; with `None` when the request failed otherwise.
     /// [`error`](Self::error) says why. The connection keeps a request that is under way: the
-    /// handle may be dropped, and the closure is called all the same.
+    /// handle may be dropped, and the closure still runs.
     ///
     /// # Errors
     /// [`Error::Call`] without memory.

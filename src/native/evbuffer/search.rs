@@ -1,6 +1,6 @@
 //! Finding bytes in chunks, in linear time.
 //!
-//! libevent compares the pattern anew at each place where its first byte is, which takes the
+//! libevent compares the pattern at each place where its first byte is, which takes the
 //! product of both lengths. This is the algorithm of Knuth, Morris and Pratt: it looks at each
 //! byte once, and needs no more than the pattern to go from chunk to chunk.
 
