@@ -8,6 +8,7 @@
 mod deadline;
 mod requests;
 mod sending;
+mod stream;
 
 use std::any::Any;
 use std::cell::{OnceCell, RefCell};
@@ -18,6 +19,7 @@ use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
 
 use crate::app::Takes;
+use crate::config::READ_BUFFER;
 use crate::outbox::Outbox;
 use crate::worker::Worker;
 use deadline::Deadline;
@@ -52,6 +54,7 @@ struct State {
     body_grown: Instant, // when the last part of it arrived
     outbox: Outbox,
     queued: bool,         // the worker will send the outbox at the end of this turn
+    tell_drained: bool,   // the app wants to know when the outbox is empty
     waiting: usize,       // bytes that the socket had no room for, as the worker counts them
     overhead: usize,      // memory beside shared buffers and body, as the worker counts it
     write: Option<Event>, // while the socket has no room
@@ -65,6 +68,10 @@ enum Stage {
     New,
     /// Takes requests.
     Open,
+    /// Sends what the app queues. Drops what arrives.
+    Stream,
+    /// Sends what the app queues. Passes what arrives to the app.
+    Upgraded,
     /// Has its last answer, and closes when that is written.
     Last,
     /// As `Last`, but the peer may still be sending: lingers when the answer is written.
@@ -80,6 +87,11 @@ impl Stage {
     fn is_open(self) -> bool {
         matches!(self, Self::New | Self::Open)
     }
+
+    /// Whether it has an answer without an end.
+    fn is_stream(self) -> bool {
+        matches!(self, Self::Stream | Self::Upgraded)
+    }
 }
 
 /// Whether received bytes are decoded.
@@ -91,6 +103,8 @@ enum Decoding {
     Yielded,
     /// Not before the outbox is empty.
     OutboxFull,
+    /// Not before the app has answered the last request.
+    Unanswered,
 }
 
 impl Connection {
@@ -111,6 +125,7 @@ impl Connection {
                 body_grown: now,
                 outbox: Outbox::default(),
                 queued: false,
+                tell_drained: false,
                 waiting: 0,
                 overhead: 0,
                 write: None,
@@ -204,17 +219,22 @@ impl Connection {
     }
 
     fn received(self: &Rc<Self>, bytes: &[u8]) {
-        {
+        let upgraded = {
             let mut state = self.state.borrow_mut();
             match state.stage {
                 Stage::New | Stage::Open => state.stage = Stage::Open,
+                Stage::Upgraded => {}
                 _ => return, // it has its last answer
             }
-        }
+            state.stage == Stage::Upgraded
+        };
         self.worker.echo(bytes);
-        match self.worker.takes() {
-            Takes::Requests | Takes::Bodies => self.serve(bytes),
-            Takes::Reads => self.worker.received(self.id(), bytes),
+        if upgraded || self.worker.takes() == Takes::Reads {
+            self.worker.received(self.id(), bytes);
+        } else if self.state.borrow().decoding == Decoding::Unanswered {
+            self.keep_unread(bytes);
+        } else {
+            self.serve(bytes);
         }
     }
 
@@ -236,6 +256,7 @@ impl Connection {
             state.stage != Stage::Closed
                 && !answers_wait
                 && state.decoding != Decoding::OutboxFull
+                && !(state.decoding == Decoding::Unanswered && state.unread.len() >= READ_BUFFER)
                 && !self.worker.is_holding_senders()
         };
         let done = match (on, read.is_pending()) {
@@ -261,6 +282,13 @@ impl Connection {
     /// connection may still send its first request.
     pub(crate) fn retire(self: &Rc<Self>) {
         self.guarded(|connection| {
+            if connection.state.borrow().stage.is_stream() {
+                let last = connection
+                    .worker
+                    .app()
+                    .last_bytes(&connection.worker, connection.id());
+                return connection.end_stream(last);
+            }
             let (idle, unsent, new) = {
                 let state = connection.state.borrow();
                 let new = state.stage == Stage::New && connection.worker.takes() != Takes::Reads;

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
+use crate::app;
 use crate::bus::{Relay, WorkerMessage};
 use crate::config::Config;
 use crate::counters::Counter;
@@ -171,6 +172,7 @@ impl Master {
             &self.base,
             self.config.bus_timeout(),
             self.config.longest_message(),
+            app::exchange_of(&self.config),
             move |pid, message| {
                 if let Some(master) = weak.upgrade() {
                     master.received(pid, message);

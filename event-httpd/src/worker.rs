@@ -18,10 +18,10 @@ use std::cell::{RefCell, RefMut};
 use std::rc::Rc;
 use std::time::Instant;
 
-use crate::app::{self, App, Received, Request, Takes};
+use crate::app::{self, Answer, App, Received, Request, Takes};
 use crate::config::{Config, READ_BUFFER};
 use crate::counters::Counters;
-use crate::outbox::{Outbox, Part};
+use crate::outbox::Outbox;
 use php_event::{Event, EventBase, Result};
 
 use admission::Admission;
@@ -67,7 +67,11 @@ impl Worker {
         Self::with_app(config, app, max_connections)
     }
 
-    fn with_app(config: Config, app: Box<dyn App>, max_connections: usize) -> Result<Rc<Self>> {
+    pub(crate) fn with_app(
+        config: Config,
+        app: Box<dyn App>,
+        max_connections: usize,
+    ) -> Result<Rc<Self>> {
         let worker = Rc::new(Self {
             base: EventBase::new()?,
             app,
@@ -138,7 +142,7 @@ impl Worker {
     }
 
     /// The app's answer to a request.
-    pub(crate) fn answer(self: &Rc<Self>, request: Request<'_>) -> Part {
+    pub(crate) fn answer(self: &Rc<Self>, request: Request<'_>) -> Answer {
         self.counters.requests.add(1);
         self.retire_if_due();
         self.clock.with_date(&self.base, |date| {
@@ -155,11 +159,16 @@ impl Worker {
     }
 }
 
+/// Held by a test while it runs a worker: a process has one owner of signals.
+#[cfg(test)]
+pub(crate) static RUNNING: std::sync::Mutex<()> = std::sync::Mutex::new(());
+
 #[cfg(test)]
 mod tests {
     use std::cell::Cell;
     use std::io::{Read as _, Write as _};
     use std::net::TcpStream;
+    use std::sync::PoisonError;
     use std::thread;
     use std::time::Duration;
 
@@ -176,7 +185,7 @@ mod tests {
             Takes::Requests
         }
 
-        fn answer(&self, worker: &Rc<Worker>, _: Request<'_>) -> Part {
+        fn answer(&self, worker: &Rc<Worker>, _: Request<'_>) -> Answer {
             assert!(self.0.replace(true), "the first request");
             worker.base().exit(None).unwrap();
             worker.buffer(b"an answer".to_vec()).into()
@@ -202,6 +211,7 @@ mod tests {
         else {
             panic!("serve is a server");
         };
+        let _running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
         let listening = Listening::on(&config, 1).unwrap();
         let address = listening.address().to_owned();
         let client = thread::spawn(move || [ask(&address), ask(&address)]);

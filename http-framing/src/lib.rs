@@ -25,6 +25,7 @@ mod host;
 mod phrase;
 mod refusal;
 mod request;
+mod request_head;
 pub mod response;
 mod response_decoder;
 mod syntax;
@@ -36,6 +37,7 @@ use memchr::memchr_iter;
 pub use phrase::reason_phrase;
 pub use refusal::{Refusal, Status};
 pub use request::{BodyLength, Head, Method, Version};
+pub use request_head::RequestHead;
 pub use response_decoder::{
     FieldLines, INTERIM_RESPONSES_MAX, ResponseBody, ResponseDecoded, ResponseDecoder,
     ResponseError, ResponseHead, ResponseItem,

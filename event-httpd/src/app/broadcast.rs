@@ -4,10 +4,9 @@
 
 use std::rc::Rc;
 
-use super::{App, Received, Request, Takes};
+use super::{Answer, App, Received, Request, Takes};
 use crate::answer::{FieldLine, accepted, answer_head};
 use crate::config::{Deliver, Framing};
-use crate::outbox::Part;
 use crate::worker::Worker;
 
 /// Passes messages on: to the worker's clients and, over the bus, to those of the others.
@@ -67,7 +66,7 @@ impl App for Broadcast {
         }
     }
 
-    fn answer(&self, worker: &Rc<Worker>, request: Request<'_>) -> Part {
+    fn answer(&self, worker: &Rc<Worker>, request: Request<'_>) -> Answer {
         self.pass_on(worker, request.from, request.body, request.date);
         let mut answer = Vec::new();
         accepted(&mut answer, request.keep_alive, request.date);

@@ -6,7 +6,10 @@ mod broadcast;
 mod status;
 
 use std::rc::Rc;
+use std::time::Instant;
 
+use crate::buffer::Buffer;
+use crate::bus::{Exchange, PassOn};
 use crate::config::{Config, Program};
 use crate::outbox::Part;
 use crate::worker::Worker;
@@ -24,6 +27,10 @@ pub(crate) struct Request<'a> {
     pub(crate) head_only: bool,
     /// Whether the connection stays open after the answer.
     pub(crate) keep_alive: bool,
+    /// Its head, as [`RequestHead`](http_framing::RequestHead) reads it; empty unless the app
+    /// takes heads.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for an app with routes"))]
+    pub(crate) head: &'a [u8],
     /// Its body; empty unless the app takes bodies.
     pub(crate) body: &'a [u8],
     /// The current date, if answers have a `Date`.
@@ -48,8 +55,64 @@ pub(crate) enum Takes {
     Requests,
     /// Requests with their bodies. Messages that wait do not stop reading.
     Bodies,
+    /// Requests with their heads and bodies. Messages that wait do not stop reading.
+    Whole,
     /// Whatever each read returns.
     Reads,
+}
+
+impl Takes {
+    /// Whether the heads of requests are kept.
+    pub(crate) fn keeps_heads(self) -> bool {
+        self == Self::Whole
+    }
+
+    /// Whether the bodies of requests are kept.
+    pub(crate) fn keeps_bodies(self) -> bool {
+        matches!(self, Self::Bodies | Self::Whole)
+    }
+}
+
+/// What an app answers.
+#[derive(Debug)]
+#[cfg_attr(not(test), expect(dead_code, reason = "for an app with streams"))]
+pub(crate) enum Answer {
+    /// The whole answer.
+    Whole(Part),
+    /// The head of an answer without an end. The connection takes no more requests, sends what
+    /// the app queues, and drops what arrives.
+    Stream {
+        /// The head.
+        head: Part,
+        /// When [`App::due`] is called.
+        due: Instant,
+    },
+    /// The head of an answer that leaves HTTP. The connection sends what the app queues, and
+    /// passes what arrives to [`App::received`].
+    Upgrade {
+        /// The head.
+        head: Part,
+        /// When [`App::due`] is called.
+        due: Instant,
+    },
+    /// None yet: the app calls [`Worker::reply`] later. The connection's next request waits.
+    Later,
+}
+
+impl<T: Into<Part>> From<T> for Answer {
+    fn from(whole: T) -> Self {
+        Self::Whole(whole.into())
+    }
+}
+
+/// What happens at the deadline that an app has set for a stream.
+#[derive(Debug)]
+#[cfg_attr(not(test), expect(dead_code, reason = "for an app with streams"))]
+pub(crate) enum Due {
+    /// Bytes are sent, unless others wait for the peer, and there is another deadline.
+    Send(Rc<Buffer>, Instant),
+    /// The stream ends, after these last bytes.
+    End(Option<Rc<Buffer>>),
 }
 
 /// A program on the server. All methods run on the worker's thread, inside event callbacks.
@@ -68,10 +131,33 @@ pub(crate) trait App {
     fn changed(&self) {}
 
     /// Answers a request.
-    fn answer(&self, worker: &Rc<Worker>, request: Request<'_>) -> Part;
+    fn answer(&self, worker: &Rc<Worker>, request: Request<'_>) -> Answer;
 
-    /// Takes what one read returned, if the app takes reads.
+    /// Takes what one read returned, if the app takes reads or the connection was upgraded.
     fn received(&self, _worker: &Rc<Worker>, _received: Received<'_>) {}
+
+    /// Takes what the master's [`Exchange`] sent: by default, a message for every connection.
+    fn message(&self, worker: &Rc<Worker>, message: Vec<u8>) {
+        worker.deliver(&worker.buffer(message), None);
+    }
+
+    /// The deadline of a stream has come.
+    fn due(&self, _worker: &Rc<Worker>, _id: u64) -> Due {
+        Due::End(None)
+    }
+
+    /// The peer of a stream has everything that was queued for it, and the app wanted to know.
+    fn drained(&self, _worker: &Rc<Worker>, _id: u64) {}
+
+    /// The last bytes of a stream that ends because the worker stops.
+    fn last_bytes(&self, _worker: &Rc<Worker>, _id: u64) -> Option<Rc<Buffer>> {
+        None
+    }
+}
+
+/// What the master does with the messages of its workers, in a configuration.
+pub(crate) fn exchange_of(_config: &Config) -> Box<dyn Exchange> {
+    Box::new(PassOn)
 }
 
 /// The app of a configuration.

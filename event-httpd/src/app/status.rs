@@ -89,8 +89,8 @@ impl App for Status {
         self.changed.set(true);
     }
 
-    fn answer(&self, worker: &Rc<Worker>, request: Request<'_>) -> Part {
-        self.current(worker.account(), request)
+    fn answer(&self, worker: &Rc<Worker>, request: Request<'_>) -> super::Answer {
+        self.current(worker.account(), request).into()
     }
 }
 
@@ -133,6 +133,7 @@ mod tests {
         from: 6,
         head_only: false,
         keep_alive: true,
+        head: &[],
         body: &[],
         date: None,
     };

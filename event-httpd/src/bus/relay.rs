@@ -1,4 +1,4 @@
-//! The master's end of all lines: what one worker publishes goes to all the others.
+//! The master's end of all lines: what a worker publishes goes to the exchange.
 //!
 //! While the queue of one line is full, no line is read. That holds the senders back, and no
 //! queue exceeds its limit by more than what was under way. A worker that is not read meanwhile
@@ -9,9 +9,9 @@ use std::collections::BTreeMap;
 use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
 
+use super::exchange::{Exchange, Lines};
 use super::frame::Kind;
 use super::link::{Incoming, Link};
-use crate::buffer::Buffer;
 use php_event::process::Pid;
 use php_event::stream::Stream;
 use php_event::{Event, EventBase, Result};
@@ -40,15 +40,18 @@ pub(crate) struct Relay {
     last_beat: Cell<Instant>,
     paused: Cell<bool>, // no line is read: a queue is full
     relayed: Cell<u64>,
+    exchange: Box<dyn Exchange>,
     notify: Box<dyn Fn(Pid, WorkerMessage)>,
 }
 
 impl Relay {
-    /// A relay without lines. `notify` gets what workers tell the master.
+    /// A relay without lines. `exchange` gets the messages of workers, and `notify` what they
+    /// tell the master itself.
     pub(crate) fn new(
         base: &EventBase,
         timeout: Duration,
         longest: usize,
+        exchange: Box<dyn Exchange>,
         notify: impl Fn(Pid, WorkerMessage) + 'static,
     ) -> Result<Rc<Self>> {
         let relay = Rc::new(Self {
@@ -60,6 +63,7 @@ impl Relay {
             last_beat: Cell::new(Instant::now()),
             paused: Cell::new(false),
             relayed: Cell::new(0),
+            exchange,
             notify: Box::new(notify),
         });
         let weak: Weak<Self> = Rc::downgrade(&relay);
@@ -101,6 +105,7 @@ impl Relay {
         if let Some(link) = link {
             link.drain();
             self.links.borrow_mut().remove(&pid);
+            self.exchange.left(pid, &Lines(&self.links.borrow()));
             self.flush();
             self.update_reading();
         }
@@ -117,14 +122,14 @@ impl Relay {
         true
     }
 
-    /// How many messages were passed on.
+    /// How many messages workers have published.
     pub(crate) fn relayed(&self) -> u64 {
         self.relayed.get()
     }
 
     fn incoming(self: &Rc<Self>, pid: Pid, incoming: Incoming) {
         match incoming {
-            Incoming::Frame(Kind::Message, payload) => self.relay(pid, &Buffer::uncounted(payload)),
+            Incoming::Frame(Kind::Message, payload) => self.relay(pid, payload),
             Incoming::Frame(Kind::Ready, _) => (self.notify)(pid, WorkerMessage::Ready),
             Incoming::Frame(Kind::Retire, _) => (self.notify)(pid, WorkerMessage::Retire),
             Incoming::Frame(Kind::Ping | Kind::Pong | Kind::Replaced, _) => {}
@@ -136,13 +141,10 @@ impl Relay {
         }
     }
 
-    fn relay(&self, from: Pid, payload: &Rc<Buffer>) {
+    fn relay(&self, from: Pid, payload: Vec<u8>) {
         self.relayed.set(self.relayed.get() + 1);
-        for (pid, link) in self.links.borrow().iter() {
-            if *pid != from {
-                link.queue(Kind::Message, Some(Rc::clone(payload)));
-            }
-        }
+        let links = self.links.borrow();
+        self.exchange.received(from, payload, &Lines(&links));
     }
 
     fn links(&self) -> Vec<(Pid, Rc<Link>)> {

@@ -30,13 +30,24 @@ const BODY_LATE: Refusal = Refusal::new(
 pub(super) struct Deadline {
     waits_for: WaitsFor,
     due: Option<Instant>,
-    body: Option<BodyPace>,
+    beside: Beside,
     entered: Option<Instant>, // what the live entry is for
 }
 
 /// The bytes of a body that must arrive within each `--header-timeout`, where bodies are kept: a
 /// body that trickles holds memory for nothing.
 const BODY_STEP: usize = 4 << 10;
+
+/// A deadline beside that of what the connection waits for.
+#[derive(Clone, Copy, Debug, Default)]
+enum Beside {
+    #[default]
+    None,
+    /// The body of a request arrives.
+    Body(BodyPace),
+    /// The app has set it for a stream.
+    App(Instant),
+}
 
 /// How fast a body arrives.
 #[derive(Clone, Copy, Debug)]
@@ -53,7 +64,27 @@ enum WaitsFor {
     Head,
     Body,
     Room,
+    App,
     Close,
+}
+
+impl Deadline {
+    /// The app wants a stream to go on at that time.
+    pub(super) fn set_app(&mut self, due: Instant) {
+        self.beside = Beside::App(due);
+    }
+
+    /// The stream ends.
+    pub(super) fn end_app(&mut self) {
+        self.beside = Beside::None;
+    }
+
+    fn app_due(&self) -> Option<Instant> {
+        match self.beside {
+            Beside::App(due) => Some(due),
+            Beside::None | Beside::Body(_) => None,
+        }
+    }
 }
 
 impl Connection {
@@ -67,6 +98,7 @@ impl Connection {
             (Stage::Closed, _) => return,
             (Stage::Lingering, _) => WaitsFor::Close,
             _ if state.write.is_some() => WaitsFor::Room,
+            (Stage::Stream | Stage::Upgraded, _) => WaitsFor::App,
             (_, Phase::Idle) => WaitsFor::Request,
             (_, Phase::Head) => WaitsFor::Head,
             (_, Phase::Body) => WaitsFor::Body,
@@ -79,22 +111,30 @@ impl Connection {
                 WaitsFor::Request if self.worker.is_ending() => Some(FIRST_REQUEST),
                 WaitsFor::Head => Some(config.header_timeout()),
                 WaitsFor::Request | WaitsFor::Body | WaitsFor::Room => Some(config.idle_timeout()),
+                WaitsFor::App => None,
                 WaitsFor::Close => Some(LINGER),
             };
             deadline.due = time.map(|time| now + time);
-            deadline.body = None;
+            if let Beside::Body(_) = deadline.beside {
+                deadline.beside = Beside::None;
+            }
         }
-        if waits_for == WaitsFor::Body && self.worker.takes() == Takes::Bodies {
-            let pace = deadline.body.get_or_insert(BodyPace {
-                end: now + config.idle_timeout(),
-                length: 0,
-            });
+        if waits_for == WaitsFor::Body && self.worker.takes().keeps_bodies() {
+            let mut pace = match deadline.beside {
+                Beside::Body(pace) => pace,
+                Beside::None | Beside::App(_) => BodyPace {
+                    end: now + config.idle_timeout(),
+                    length: 0,
+                },
+            };
             if pace.length == 0 || state.body.len() >= pace.length + BODY_STEP {
                 pace.length = state.body.len().max(1);
                 deadline.due = Some(pace.end.min(now + config.header_timeout()));
             }
+            deadline.beside = Beside::Body(pace);
         }
-        if let Some(due) = deadline.due
+        let app = deadline.app_due();
+        if let Some(due) = deadline.due.into_iter().chain(app).min()
             && deadline.entered.is_none_or(|entered| due < entered)
         {
             deadline.entered = Some(due);
@@ -108,7 +148,7 @@ impl Connection {
     }
 
     fn expire(self: &Rc<Self>, tick: Tick, now: Instant) {
-        let (due, waits_for) = {
+        let (due, waits_for, app_due) = {
             let deadline = &mut self.state.borrow_mut().deadline;
             if deadline.entered.map(|entered| self.worker.tick(entered)) != Some(tick) {
                 return; // an older entry: an earlier deadline was set since
@@ -117,8 +157,15 @@ impl Connection {
             (
                 deadline.due.is_some_and(|due| due <= now),
                 deadline.waits_for,
+                deadline.app_due().is_some_and(|due| due <= now),
             )
         };
+        if app_due {
+            self.stream_due(now);
+            if !due {
+                return;
+            }
+        }
         if !due || self.worker.is_holding_senders() && waits_for != WaitsFor::Room {
             return self.update_deadline(now, due);
         }
@@ -126,7 +173,7 @@ impl Connection {
         match waits_for {
             WaitsFor::Head => self.refuse(HEAD_LATE),
             WaitsFor::Body => self.refuse(BODY_LATE),
-            WaitsFor::Request | WaitsFor::Room | WaitsFor::Close => {
+            WaitsFor::Request | WaitsFor::Room | WaitsFor::App | WaitsFor::Close => {
                 tracing::debug!(peer = self.peer(), "timed out: waited for {waits_for:?}");
                 self.close();
             }

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use super::{Connection, Decoding, Stage, State};
-use crate::app::{Request, Takes};
+use crate::app::Request;
 use crate::outbox::Part;
 use crate::worker::{Budget, http_date};
 use http_framing::{Item, Method, Refusal, Status, response};
@@ -16,10 +16,11 @@ const TOO_MANY_BODIES: Refusal = Refusal::new(
 );
 
 /// A request whose head has arrived.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(super) struct Pending {
     head_only: bool,
     keep_alive: bool,
+    head: Box<[u8]>, // empty unless the app takes heads
 }
 
 /// What to do after one item of the input.
@@ -47,9 +48,11 @@ impl Connection {
                 break;
             }
         }
-        if self.state.borrow().decoding != Decoding::Running {
+        let decoding = self.state.borrow().decoding;
+        if matches!(decoding, Decoding::Yielded | Decoding::OutboxFull) {
             self.suspend();
         }
+        self.take_unread();
         let answered = self.worker.counters().requests.get() != before;
         self.update_deadline(Instant::now(), answered);
     }
@@ -120,13 +123,20 @@ impl Connection {
                 Step::Next => continue,
                 Step::Wait => break,
                 Step::Write(part) => part,
-                Step::Answer(pending, body) => self.worker.answer(Request {
-                    from: self.id(),
-                    head_only: pending.head_only,
-                    keep_alive: pending.keep_alive,
-                    body: &body,
-                    date: None,
-                }),
+                Step::Answer(pending, body) => {
+                    let answer = self.worker.answer(Request {
+                        from: self.id(),
+                        head_only: pending.head_only,
+                        keep_alive: pending.keep_alive,
+                        head: &pending.head,
+                        body: &body,
+                        date: None,
+                    });
+                    let Some(part) = self.begin(answer) else {
+                        break;
+                    };
+                    part
+                }
             };
             budget.spend(answer.len());
             self.worker.spend(answer.len());
@@ -159,6 +169,7 @@ impl Connection {
                 return Step::Write(self.refusal(state, &refusal, head_only));
             }
         };
+        let used = rest.get(..decoded.used).unwrap_or_default();
         *rest = rest.get(decoded.used..).unwrap_or_default();
         match decoded.item {
             Item::NeedMore => return Step::Wait,
@@ -167,12 +178,17 @@ impl Connection {
                 state.request = Some(Pending {
                     head_only,
                     keep_alive: head.keep_alive,
+                    head: if self.worker.takes().keeps_heads() {
+                        used.into()
+                    } else {
+                        Box::default()
+                    },
                 });
                 if head.expects_continue && rest.is_empty() {
                     return Step::Write(self.worker.buffer(response::CONTINUE.to_vec()).into());
                 }
             }
-            Item::Body(part) if self.worker.takes() == Takes::Bodies => {
+            Item::Body(part) if self.worker.takes().keeps_bodies() => {
                 let length = state.body.len() + part.len();
                 if !self.worker.take_body(self.id(), length, part.len()) {
                     return Step::Write(self.refusal(state, &TOO_MANY_BODIES, false));
@@ -194,6 +210,7 @@ impl Connection {
         let pending = state.request.take().unwrap_or(Pending {
             head_only: false,
             keep_alive: false,
+            head: Box::default(),
         });
         let keep_alive = pending.keep_alive && !self.worker.is_stopping();
         if !keep_alive {

@@ -44,7 +44,7 @@ impl Connection {
     pub(crate) fn queue(self: &Rc<Self>, message: &Rc<Buffer>) {
         let first = {
             let state = &mut *self.state.borrow_mut();
-            if !state.stage.is_open() {
+            if !state.stage.is_open() && !state.stage.is_stream() {
                 return;
             }
             state.outbox.push(Rc::clone(message).into());
@@ -98,13 +98,21 @@ impl Connection {
 
     /// Continues with what waited for the empty outbox.
     fn outbox_emptied(self: &Rc<Self>) {
-        let (write, outbox, decoding) = {
+        let (write, outbox, was_full, tell) = {
             let state = &mut *self.state.borrow_mut();
-            let decoding = mem::replace(&mut state.decoding, Decoding::Running);
-            (state.write.take(), mem::take(&mut state.outbox), decoding)
+            let was_full = state.decoding == Decoding::OutboxFull;
+            if was_full {
+                state.decoding = Decoding::Running;
+            }
+            let tell = mem::take(&mut state.tell_drained);
+            (
+                state.write.take(),
+                mem::take(&mut state.outbox),
+                was_full,
+                tell,
+            )
         };
         let waited = write.is_some();
-        let was_full = decoding == Decoding::OutboxFull;
         drop((write, outbox)); // frees their memory: the peer may never be slow again
         if waited {
             self.note_waiting();
@@ -120,6 +128,9 @@ impl Connection {
             self.serve(&[]);
         } else if waited {
             self.update_deadline(Instant::now(), true);
+        }
+        if tell {
+            self.worker.app().drained(&self.worker, self.id());
         }
     }
 
@@ -184,10 +195,17 @@ impl Connection {
 
     /// Everything is written: ends a connection that has its last answer. True when the
     /// connection takes more requests.
-    fn continue_or_end(&self) -> bool {
-        let stage = self.state.borrow().stage;
+    pub(super) fn continue_or_end(&self) -> bool {
+        let (stage, decoding) = {
+            let state = self.state.borrow();
+            (state.stage, state.decoding)
+        };
+        if decoding == Decoding::Unanswered {
+            return false; // its last answer may be the one that is missing
+        }
         match stage {
             Stage::New | Stage::Open => return true,
+            Stage::Stream | Stage::Upgraded => {}
             Stage::Last => self.close(),
             Stage::LastThenLinger => {
                 self.state.borrow_mut().stage = Stage::Lingering;

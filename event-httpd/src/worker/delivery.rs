@@ -4,6 +4,7 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 
 use super::Worker;
+use crate::app::Answer;
 use crate::buffer::Buffer;
 use crate::bus::Uplink;
 use crate::connection::Connection;
@@ -78,7 +79,16 @@ impl Worker {
         }
     }
 
-    /// Sends a message to the clients of the other workers.
+    /// Gives a connection the answer that its request waits for.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for an app that answers later"))]
+    pub(crate) fn reply(&self, id: u64, answer: Answer) {
+        if let Some(connection) = self.admission.get(id) {
+            connection.reply(answer);
+        }
+    }
+
+    /// Sends a message to the master's exchange, which passes it on to the other workers or does
+    /// with it what the app wants.
     pub(crate) fn publish(&self, message: Rc<Buffer>) {
         let Some(uplink) = self.delivery.uplink() else {
             return;

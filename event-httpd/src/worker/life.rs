@@ -61,7 +61,7 @@ impl Worker {
 
     fn notified(self: &Rc<Self>, notice: Notice) {
         match notice {
-            Notice::Message(message) => self.deliver(&self.buffer(message), None),
+            Notice::Message(message) => self.app.message(self, message),
             Notice::Room => self.resume_senders(),
             Notice::Replaced => self.replaced(),
             Notice::Lost => {

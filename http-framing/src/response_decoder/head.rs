@@ -18,6 +18,13 @@ const VERSION_LEN: usize = 9;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FieldLines<'a>(&'a [u8]);
 
+impl<'a> FieldLines<'a> {
+    /// The fields in whole lines that were checked.
+    pub(crate) const fn new(lines: &'a [u8]) -> Self {
+        Self(lines)
+    }
+}
+
 impl<'a> Iterator for FieldLines<'a> {
     type Item = (&'a str, &'a [u8]);
 
