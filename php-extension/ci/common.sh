@@ -1,8 +1,40 @@
 # What the scripts beside this one share: the extension, built, and PHP with it.
-# Sourced, not run.
+# Sourced, not run. BUILD=release builds it for speed.
 set -eu
 here=$(cd "$(dirname "$0")/../.." && pwd)
-cargo build --quiet --manifest-path "$here/Cargo.toml" -p php-event-extension
-extension=$(realpath -m "${CARGO_TARGET_DIR:-$here/target}")/debug/libphp_event_extension.so
+case ${BUILD:-debug} in
+    release) cargo build --quiet --release --manifest-path "$here/Cargo.toml" -p php-event-extension ;;
+    *) cargo build --quiet --manifest-path "$here/Cargo.toml" -p php-event-extension ;;
+esac
+extension=$(realpath -m "${CARGO_TARGET_DIR:-$here/target}")/${BUILD:-debug}/libphp_event_extension.so
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
+
+# Prints where PHP's runner of .phpt files is, which comes with its headers.
+run_tests() {
+    local prefix api runner
+    prefix=$(php-config --prefix)
+    api=$(php-config --phpapi)
+    for runner in "$prefix/lib/php/$api/build/run-tests.php" \
+        "$prefix/lib/php/build/run-tests.php" "$prefix/lib64/php/build/run-tests.php"; do
+        if [ -f "$runner" ]; then
+            echo "$runner"
+            return
+        fi
+    done
+    echo 'PHP comes without run-tests.php' >&2
+    return 1
+}
+
+# Has PHP's runner fail a test for definite leaks as well as for invalid accesses.
+valgrind_options() {
+    export VALGRIND_OPTS="--leak-check=full --show-leak-kinds=definite \
+--errors-for-leak-kinds=definite --suppressions=$here/php-extension/ci/valgrind.supp"
+}
+
+# Prints what loads the extension `sockets`, if it is a file of its own.
+sockets() {
+    if [ -f "$(php-config --extension-dir)/sockets.so" ]; then
+        echo '-d extension=sockets'
+    fi
+}

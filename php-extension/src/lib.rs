@@ -7,4 +7,5 @@
 mod bridge;
 mod call;
 mod classes;
+mod host_name;
 mod object;

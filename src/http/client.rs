@@ -32,7 +32,7 @@ use super::connection::End;
 use super::{EventHttpConnection, connection, request as requests};
 use crate::error::Result;
 use crate::flags::BufferEventFlags;
-use crate::{Event, EventBufferEvent, EventDnsBase, Lookup, base};
+use crate::{Event, EventBufferEvent, Lookup, base};
 
 pub use error::HttpError;
 use exchange::{Connection, Exchange, Progress};
@@ -74,15 +74,8 @@ enum State {
 
 impl connection::Inner {
     /// A connection to a server, which is not made yet.
-    fn of_client(
-        call: &'static str,
-        base: &Rc<base::Inner>,
-        dns: Option<&EventDnsBase>,
-        address: &str,
-        port: u16,
-    ) -> Result<Rc<Self>> {
+    fn of_client(call: &'static str, base: &Rc<base::Inner>, target: Target) -> Result<Rc<Self>> {
         base.usable(call)?;
-        let target = Target::checked(call, base, dns, address, port)?;
         let client = ClientConnection::new(target);
         let inner = Rc::new(Self::new(base, End::Client(client)));
         if let Some(client) = inner.client() {

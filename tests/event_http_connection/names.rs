@@ -1,7 +1,8 @@
 //! Names, which are looked up through a DNS base.
 
-use php_event::{DnsError, DnsFlags, EventBase, EventDnsBase, EventHttpRequest, HttpError};
+use php_event::{DnsError, DnsFlags, Error, EventBase, EventDnsBase, EventHttpRequest, HttpError};
 
+use super::OVER;
 use super::over::{connect_to, serve};
 use crate::server::Peer;
 use crate::{GET, Log, Told, noting, request, until_stopped};
@@ -42,6 +43,52 @@ fn name_is_resolved_and_its_addresses_are_tried_one_after_the_other() {
     assert_eq!(connection.get_peer().unwrap().0, "web.test.");
     drop(connection);
     server.done();
+}
+
+/// What has a resolver of its own: of the addresses nobody listens on the first.
+#[test]
+fn known_addresses_are_tried_one_after_the_other_for_each_connection() {
+    let addresses = ["127.0.0.9", "127.0.0.1"].map(|ip| ip.parse().unwrap());
+    let server = serve(|listener| {
+        for _ in 0..2 {
+            let mut peer = Peer::accept(&listener);
+            let port = listener.local_addr().port();
+            let request = peer.read_request();
+            let host = format!("\r\nHost: web.test:{port}\r\n");
+            assert!(request.contains(&host), "{request}");
+            peer.reply("found");
+            peer.end();
+        }
+    });
+    let base = EventBase::new().unwrap();
+    let (name, port) = ("web.test", server.port());
+    let connection = OVER.known(&base, name, &addresses, port);
+    let connection = connection.unwrap();
+    assert_eq!(connection.get_peer().unwrap(), (name.to_owned(), port));
+    for _ in 0..2 {
+        let (request, told) = request(&base);
+        connection.make_request(&request, GET, "/").unwrap();
+        until_stopped(&base);
+        assert_eq!(told.take(), [Told::Answer(200, "found".to_owned())]);
+    }
+    drop(connection);
+    server.done();
+}
+
+#[test]
+fn known_addresses_are_refused_with_a_bad_name_or_none_at_all() {
+    let base = EventBase::new().unwrap();
+    let ip = "127.0.0.1".parse().unwrap();
+    for (name, addresses) in [("a\r\nX: y", &[ip][..]), ("a\0", &[ip]), ("a.test", &[])] {
+        let made = OVER.known(&base, name, addresses, 80);
+        assert!(matches!(made, Err(Error::Argument { .. })), "{made:?}");
+    }
+    let connection = OVER.known(&base, "a.test", &[ip], 80).unwrap();
+    let error = connection.set_local_address("::1").unwrap_err();
+    assert!(
+        error.to_string().contains("a.test has no address"),
+        "{error}"
+    );
 }
 
 /// §13: null; §20.19: and never before `make_request` has returned.

@@ -177,13 +177,26 @@ fn names_ports_and_foreign_dns_bases_are_refused() {
     refused("[::1]:80", 80);
     refused("127.0.0.1\r\nX: y", 80);
     refused("", 80);
-    refused("127.0.0.1", 0);
     let other = EventBase::new().unwrap();
     let dns = php_event::EventDnsBase::new(&other, php_event::DnsFlags::empty()).unwrap();
     assert!(OVER.connection(&base, Some(&dns), "a.test", 80).is_err());
     let dns = php_event::EventDnsBase::new(&base, php_event::DnsFlags::empty()).unwrap();
     assert!(OVER.connection(&base, Some(&dns), "a\r\nX: y", 80).is_err());
     assert!(OVER.connection(&base, Some(&dns), "a\0", 80).is_err());
+}
+
+/// As PHP: the object can be made, and each request over it fails.
+#[test]
+fn port_0_is_refused_when_a_request_is_made() {
+    let base = EventBase::new().unwrap();
+    let connection = OVER.connection(&base, None, "127.0.0.1", 0).unwrap();
+    assert_eq!(connection.get_peer().unwrap().1, 0);
+    let request = EventHttpRequest::new(|_| panic!("called")).unwrap();
+    let error = connection.make_request(&request, GET, "/").unwrap_err();
+    assert_eq!(error.call(), "EventHttpConnection::makeRequest");
+    assert!(matches!(error, Error::Argument { .. }), "{error}");
+    assert!(error.to_string().contains("port 0"), "{error}");
+    assert_eq!(test_support::run(&base), php_event::LoopEnd::NoEvents);
 }
 
 /// §12.1, the column of a fresh client object, where PHP crashes.

@@ -1,6 +1,6 @@
 //! What the cases are run over.
 
-use std::net::TcpStream;
+use std::net::{IpAddr, TcpStream};
 
 use php_event::{EventBase, EventDnsBase, EventHttp, EventHttpConnection};
 
@@ -28,6 +28,24 @@ impl Transport {
             Self::Tls => {
                 let context = tls::trusting();
                 EventHttpConnection::with_ssl(base, dns, address, port, &context)
+            }
+        }
+    }
+
+    /// The same to a name whose addresses are known.
+    pub(crate) fn known(
+        self,
+        base: &EventBase,
+        name: &str,
+        addresses: &[IpAddr],
+        port: u16,
+    ) -> php_event::Result<EventHttpConnection> {
+        match self {
+            Self::Tcp => EventHttpConnection::with_addresses(base, name, addresses, port),
+            #[cfg(feature = "openssl")]
+            Self::Tls => {
+                let context = tls::trusting();
+                EventHttpConnection::with_addresses_and_ssl(base, name, addresses, port, &context)
             }
         }
     }

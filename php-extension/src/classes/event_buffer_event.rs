@@ -1,7 +1,7 @@
 //! `EventBufferEvent`.
 
 use std::cell::Cell;
-use std::net::{IpAddr, ToSocketAddrs as _};
+use std::net::IpAddr;
 use std::rc::Rc;
 
 use php_event::{
@@ -11,6 +11,7 @@ use php_event::{
 
 use crate::bridge::Class;
 use crate::call::{Argument, Call, Failure, Keep, Key, Value, seconds};
+use crate::host_name;
 use crate::object::{Called, Held, Identity, Object};
 
 /// The slots: what is under a TLS filter, the callables and their argument, and the objects that
@@ -175,8 +176,8 @@ pub(crate) fn connect_host(call: &mut Call) -> Result<Value, Failure> {
     };
     let family = i32::try_from(call.int(3).unwrap_or(0)).unwrap_or(-1);
     let family = AddressFamily::from(family);
-    if dns.is_none() && host.parse::<IpAddr>().is_err() {
-        let address = look_up(host, port, family)?;
+    if dns.is_none() && host_name::is_name(host) {
+        let address = look_up(host, family)?;
         return call.done(bev.connect_host(
             None,
             &address.to_string(),
@@ -187,19 +188,16 @@ pub(crate) fn connect_host(call: &mut Call) -> Result<Value, Failure> {
     call.done(bev.connect_host(dns.as_deref(), host, port, family))
 }
 
-/// Looks a name up without a DNS base, and blocks meanwhile, as PECL does.
-fn look_up(host: &str, port: u16, family: AddressFamily) -> Result<IpAddr, Failure> {
-    let found = (host, port).to_socket_addrs();
-    let found =
-        found.map_err(|error| Failure::Warning(format!("Cannot resolve {host}: {error}")))?;
-    let mut addresses = found.map(|address| address.ip());
+/// The first address of a name that is of the family.
+fn look_up(host: &str, family: AddressFamily) -> Result<IpAddr, Failure> {
+    let addresses = host_name::look_up(host).map_err(Failure::Warning)?;
     let fits = |ip: &IpAddr| match family {
         AddressFamily::INET => ip.is_ipv4(),
         AddressFamily::INET6 => ip.is_ipv6(),
         _ => true,
     };
     let none = || Failure::Warning(format!("{host} has no address of this family"));
-    addresses.find(fits).ok_or_else(none)
+    addresses.into_iter().find(fits).ok_or_else(none)
 }
 
 /// `getDnsErrorString(): string`

@@ -8,6 +8,7 @@ use php_event::{EventBase, EventHttp, EventHttpRequest, EventSslContext, HttpMet
 use super::event_http_request;
 use crate::bridge::Class;
 use crate::call::{Call, Failure, Keep, Value};
+use crate::host_name;
 use crate::object::{Called, Identity, Object};
 
 /// The slots: the callables of all paths and their data, as lists, so that a path's are found by
@@ -72,7 +73,13 @@ pub(crate) fn bind(call: &mut Call) -> Result<Value, Failure> {
             "Invalid port: give a number from 0 to 65535".to_owned(),
         ));
     };
-    call.done(this.http.bind(address, port))
+    if !host_name::is_name(address) {
+        return call.done(this.http.bind(address, port));
+    }
+    // As PECL, on the first of the name's addresses.
+    let addresses = host_name::look_up(address).map_err(Failure::Warning)?;
+    let first = addresses.first().map(ToString::to_string);
+    call.done(this.http.bind(&first.unwrap_or_default(), port))
 }
 
 /// `setCallback(string $path, callable $cb, mixed $arg = null): bool`

@@ -8,6 +8,7 @@ use super::event_http::{limit, methods, whole_seconds};
 use super::event_http_request::RequestValue;
 use crate::bridge::Class;
 use crate::call::{Call, Failure, Value};
+use crate::host_name;
 use crate::object::{Called, Held, Identity, Object};
 
 /// The slots: the event base, the close callback and its data.
@@ -40,16 +41,28 @@ pub(crate) fn new_object(connection: EventHttpConnection) -> Value {
 
 /// `__construct(EventBase $base, ?EventDnsBase $dns_base, string $address, int $port,
 /// ?EventSslContext $ctx = null)`
+///
+/// Without a DNS base a name is looked up here; PECL does it when it connects.
 pub(crate) fn construct(call: &mut Call) -> Result<Value, Failure> {
     let base = call.object::<EventBase>(0)?;
     let dns = call.optional_object::<EventDnsBase>(1)?;
     let address = call.text(2)?.unwrap_or_default();
     let port = u16::try_from(call.int(3).unwrap_or(0)).unwrap_or(0);
-    let connection = match call.optional_object::<EventSslContext>(4)? {
-        Some(context) => {
-            EventHttpConnection::with_ssl(&base, dns.as_deref(), address, port, &context)
+    let context = call.optional_object::<EventSslContext>(4)?;
+    let connection = if dns.is_none() && host_name::is_name(address) {
+        let addresses = host_name::look_up(address).map_err(Failure::EventException)?;
+        match context {
+            Some(context) => EventHttpConnection::with_addresses_and_ssl(
+                &base, address, &addresses, port, &context,
+            ),
+            None => EventHttpConnection::with_addresses(&base, address, &addresses, port),
         }
-        None => EventHttpConnection::new(&base, dns.as_deref(), address, port),
+    } else {
+        let dns = dns.as_deref();
+        match context {
+            Some(context) => EventHttpConnection::with_ssl(&base, dns, address, port, &context),
+            None => EventHttpConnection::new(&base, dns, address, port),
+        }
     };
     let connection =
         connection.map_err(|error| Failure::EventException(error.reason().into_owned()))?;

@@ -4,11 +4,12 @@ use std::net::SocketAddr;
 use std::os::fd::IntoRawFd as _;
 
 use php_event::stream::Stream;
-use php_event::{EventBase, EventListener, ListenerFlags, ListenerTarget};
+use php_event::{Address, EventBase, EventListener, ListenerFlags, ListenerTarget};
 
 use super::event_util::name_values;
 use crate::bridge::{self, Class};
 use crate::call::{Argument, Call, Descriptor, Failure, Key, Value};
+use crate::host_name;
 use crate::object::{Called, Held, Identity, Object};
 
 /// The slots of a listener.
@@ -62,7 +63,7 @@ fn target(call: &Call) -> Result<ListenerTarget, Failure> {
                 .filter(|prefix| prefix.eq_ignore_ascii_case("unix:"));
             Ok(match unix.and_then(|prefix| address.get(prefix.len()..)) {
                 Some(path) => ListenerTarget::from(format!("unix:{path}")),
-                None => ListenerTarget::from(address.into_owned()),
+                None => address_target(&address)?,
             })
         }
         Argument::Descriptor(descriptor, _) => {
@@ -77,6 +78,16 @@ fn target(call: &Call) -> Result<ListenerTarget, Failure> {
         }
         _ => Err(Failure::Exception("Give an address or a socket".to_owned())),
     }
+}
+
+/// An address as text. As under PECL, a name stands for the first of its addresses.
+fn address_target(address: &str) -> Result<ListenerTarget, Failure> {
+    let Ok(Address::Name { host, port }) = address.parse() else {
+        return Ok(ListenerTarget::from(address)); // the library says what is wrong with it
+    };
+    let addresses = host_name::look_up(&host).map_err(Failure::Exception)?;
+    let first = addresses.first().map(|ip| SocketAddr::new(*ip, port));
+    Ok(first.map_or_else(|| ListenerTarget::from(address), ListenerTarget::from))
 }
 
 /// A connection goes to PHP as a number, which the callback owns.

@@ -36,6 +36,7 @@ impl ClientConnection {
                 };
                 address.into()
             }
+            Host::Known(peers) => self.next_of(peers).into(),
         };
         let socket = self.socket(call, &address)?;
         let bev = self.buffer_event(conn)?;
@@ -48,6 +49,19 @@ impl ClientConnection {
             }
         }
         Ok(())
+    }
+
+    /// The next of a host's addresses; from the first one on when all were tried. Only those of
+    /// the local address's IP version, where that is set.
+    fn next_of(&self, peers: &[SocketAddr]) -> SocketAddr {
+        let mut waiting = self.addresses.borrow_mut();
+        if waiting.is_empty() {
+            let local = self.settings.get().local_address;
+            let fits =
+                |peer: &&SocketAddr| local.is_none_or(|local| local.is_ipv4() == peer.is_ipv4());
+            waiting.extend(peers.iter().filter(fits));
+        }
+        waiting.pop_front().unwrap_or(peers[0])
     }
 
     fn socket(&self, call: &'static str, address: &SockAddr) -> Result<Socket> {

@@ -2,15 +2,19 @@
 //!
 //! Owns, lends to C: nothing of its own. Runs no user code.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use php_event_macros::php;
 
+use super::target::Target;
 use super::{ClientConnection, EventHttpConnection, connection};
 use crate::address::numeric_ip;
 use crate::error::{Error, Result};
 use crate::flags::HttpMethods;
 use crate::{EventBase, EventDnsBase, EventHttpRequest};
+
+const WITH_ADDRESSES: &str = "EventHttpConnection::with_addresses";
 
 impl EventHttpConnection {
     /// Makes a client's connection, which connects with its first request.
@@ -23,8 +27,8 @@ impl EventHttpConnection {
     ///
     /// # Errors
     /// [`Error::Argument`] for a name without a DNS base, where PHP blocks, for one with a control
-    /// byte, for port 0 of a host, another port of a unix socket, and a DNS base on another event
-    /// base; [`Error::Freed`], [`Error::Forked`] for the base; [`Error::Call`] without memory.
+    /// byte, for another port of a unix socket, and a DNS base on another event base;
+    /// [`Error::Freed`], [`Error::Forked`] for the base; [`Error::Call`] without memory.
     ///
     /// # Examples
     /// ```
@@ -57,7 +61,8 @@ impl EventHttpConnection {
         address: &str,
         port: u16,
     ) -> Result<Self> {
-        connection::Inner::of_client(CALL, base.inner(), dns_base, address, port).map(Self)
+        let target = Target::checked(CALL, base.inner(), dns_base, address, port)?;
+        connection::Inner::of_client(CALL, base.inner(), target).map(Self)
     }
 
     /// Makes a client's connection that speaks TLS, which connects with its first request.
@@ -92,11 +97,71 @@ impl EventHttpConnection {
         port: u16,
         context: &crate::EventSslContext,
     ) -> Result<Self> {
-        let inner = connection::Inner::of_client(CALL, base.inner(), dns_base, address, port)?;
-        if let Some(client) = inner.client() {
-            client.target.speak_tls(CALL, context)?;
-        }
-        Ok(Self(inner))
+        let target = Target::checked(CALL, base.inner(), dns_base, address, port)?;
+        target.speak_tls(CALL, context)?;
+        connection::Inner::of_client(CALL, base.inner(), target).map(Self)
+    }
+
+    /// Makes a client's connection to a host whose addresses are known. They are tried one after
+    /// the other for each new connection. For embedders, and beyond PHP: what has a resolver of its
+    /// own needs no DNS base.
+    ///
+    /// The name is what `Host` and [`get_peer`](Self::get_peer) tell, and what
+    /// [`with_addresses_and_ssl`](Self::with_addresses_and_ssl) compares with the server's certificate.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for a name with a control byte, and without an address;
+    /// [`Error::Freed`], [`Error::Forked`] for the base; [`Error::Call`] without memory.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::net::Ipv4Addr;
+    ///
+    /// use php_event::{EventBase, EventHttpConnection};
+    ///
+    /// let base = EventBase::new()?;
+    /// let addresses = [Ipv4Addr::LOCALHOST.into()];
+    /// let connection = EventHttpConnection::with_addresses(&base, "a.test", &addresses, 8080)?;
+    /// assert_eq!(connection.get_peer()?, ("a.test".to_owned(), 8080));
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
+    pub fn with_addresses(
+        base: &EventBase,
+        name: &str,
+        addresses: &[IpAddr],
+        port: u16,
+    ) -> Result<Self> {
+        let target = Target::known(WITH_ADDRESSES, name, addresses, port)?;
+        connection::Inner::of_client(WITH_ADDRESSES, base.inner(), target).map(Self)
+    }
+
+    /// As [`with_addresses`](Self::with_addresses), over TLS as [`with_ssl`](Self::with_ssl)
+    /// speaks it.
+    ///
+    /// # Errors
+    /// Those of both.
+    ///
+    /// # Examples
+    /// ```
+    /// # use std::net::Ipv4Addr;
+    /// # use php_event::{EventBase, EventHttpConnection, EventSslContext};
+    /// # let base = EventBase::new()?;
+    /// let context = EventSslContext::new(EventSslContext::TLS_CLIENT_METHOD, &[])?;
+    /// let addresses = [Ipv4Addr::LOCALHOST.into()];
+    /// EventHttpConnection::with_addresses_and_ssl(&base, "a.test", &addresses, 443, &context)?;
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
+    #[cfg(feature = "openssl")]
+    pub fn with_addresses_and_ssl(
+        base: &EventBase,
+        name: &str,
+        addresses: &[IpAddr],
+        port: u16,
+        context: &crate::EventSslContext,
+    ) -> Result<Self> {
+        let target = Target::known(WITH_ADDRESSES, name, addresses, port)?;
+        target.speak_tls(WITH_ADDRESSES, context)?;
+        connection::Inner::of_client(WITH_ADDRESSES, base.inner(), target).map(Self)
     }
 
     /// Makes a request: it is sent when those before it have their answers. The connection is
@@ -119,7 +184,7 @@ impl EventHttpConnection {
     /// Interim answers (1xx) are skipped, up to 100 of them, and trailer fields are dropped.
     ///
     /// # Errors
-    /// [`Error::Argument`] for anything but one method, for `CONNECT`, for a URI with blanks or
+    /// [`Error::Argument`] for port 0, for anything but one method, for `CONNECT`, for a URI with blanks or
     /// bytes that must be escaped, for a body of `GET`, `HEAD` or `TRACE`, for headers that
     /// contradict the body, and for a server's request; [`Error::State`] when the request is
     /// under way, and for a name without a name server; [`Error::Io`] when no socket can be made,
@@ -155,6 +220,7 @@ impl EventHttpConnection {
         let Some(request) = req.0.client() else {
             return Err(Error::argument(CALL, "a server's request cannot be made"));
         };
+        client.target.check_port(CALL)?;
         request.begin(CALL, &self.0, r#type, uri, &client.target.authority())?;
         let made = client.make(&self.0, &req.0);
         made.inspect_err(|_| request.take_back())

@@ -5,7 +5,7 @@
 
 #[cfg(feature = "openssl")]
 use std::cell::OnceCell;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 
 use socket2::SockAddr;
@@ -32,6 +32,8 @@ pub(super) struct Target {
 pub(super) enum Host {
     Address(SocketAddr),
     Name(EventDnsBase),
+    /// A name whose addresses are known; there is at least one.
+    Known(Vec<SocketAddr>),
     Unix(SockAddr),
 }
 
@@ -47,6 +49,27 @@ impl Target {
             address: address.to_owned(),
             port,
             host: Host::checked(call, base, dns, address, port)?,
+            #[cfg(feature = "openssl")]
+            context: OnceCell::new(),
+        })
+    }
+
+    /// A name whose addresses the caller has looked up.
+    pub(super) fn known(
+        call: &'static str,
+        name: &str,
+        addresses: &[IpAddr],
+        port: u16,
+    ) -> Result<Self> {
+        headers::check_line(call, "host name", name.as_bytes())?;
+        if addresses.is_empty() {
+            return Err(Error::argument(call, "give at least one address"));
+        }
+        let addresses = addresses.iter().map(|ip| SocketAddr::new(*ip, port));
+        Ok(Self {
+            address: name.to_owned(),
+            port,
+            host: Host::Known(addresses.collect()),
             #[cfg(feature = "openssl")]
             context: OnceCell::new(),
         })
@@ -80,7 +103,7 @@ impl Target {
     fn name(&self) -> String {
         match &self.host {
             Host::Address(address) => address.ip().to_string(),
-            Host::Name(_) => self.address.clone(),
+            Host::Name(_) | Host::Known(_) => self.address.clone(),
             Host::Unix(_) => "localhost".to_owned(),
         }
     }
@@ -99,12 +122,25 @@ impl Target {
         }
     }
 
+    /// Refuses port 0, which no server can have.
+    pub(super) fn check_port(&self, call: &'static str) -> Result<()> {
+        match (&self.host, self.port) {
+            (Host::Unix(_), _) | (_, 1..) => Ok(()),
+            (_, 0) => Err(Error::argument(call, "there is no port 0 to connect to")),
+        }
+    }
+
     /// Refuses a local address from which the server cannot be reached.
     pub(super) fn check_local(&self, call: &'static str, local: &SocketAddr) -> Result<()> {
         match &self.host {
             Host::Address(peer) if peer.is_ipv4() != local.is_ipv4() => {
                 let (local, peer) = (local.ip(), peer.ip());
                 let reason = format!("{local} is of another IP version than {peer}");
+                Err(Error::argument(call, reason))
+            }
+            Host::Known(peers) if peers.iter().all(|peer| peer.is_ipv4() != local.is_ipv4()) => {
+                let (local, name) = (local.ip(), &self.address);
+                let reason = format!("{name} has no address of the IP version of {local}");
                 Err(Error::argument(call, reason))
             }
             Host::Unix(_) => Err(Error::argument(call, "a unix socket has no IP address")),
@@ -145,9 +181,6 @@ impl Host {
                 Ok(path) => Ok(Self::Unix(path)),
                 Err(error) => refused(format!("{address:?}: {error}")),
             };
-        }
-        if port == 0 {
-            return refused("there is no port 0 to connect to".to_owned());
         }
         match (address::Host::parse_ip(address), dns) {
             (Err(error), _) => Err(error.of(call)),
