@@ -88,6 +88,26 @@ pub(crate) struct Gate {
     /// with `//`.
     slashed: VecDeque<bool>,
     heads: u64,
+    body_bytes: u64,
+}
+
+/// How far a connection has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Progress {
+    /// Heads that went on.
+    pub(crate) heads: u64,
+    /// Bytes of all bodies.
+    pub(crate) body_bytes: u64,
+    /// What has begun, and is not complete.
+    pub(crate) part: Part,
+}
+
+/// A part of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    None,
+    Head,
+    Body,
 }
 
 #[derive(Debug)]
@@ -123,6 +143,7 @@ impl Gate {
             state: State::Head,
             slashed: VecDeque::new(),
             heads: 0,
+            body_bytes: 0,
         }
     }
 
@@ -158,10 +179,17 @@ impl Gate {
         }
     }
 
-    /// How many heads went on, and whether a part of the next one has come.
-    pub(crate) fn head_progress(&self) -> (u64, bool) {
-        let begun = matches!(self.state, State::Head) && !self.kept.is_empty();
-        (self.heads, begun)
+    /// How far the connection has come.
+    pub(crate) const fn progress(&self) -> Progress {
+        Progress {
+            heads: self.heads,
+            body_bytes: self.body_bytes,
+            part: match self.state {
+                State::Head if !self.kept.is_empty() => Part::Head,
+                State::Body { .. } => Part::Body,
+                _ => Part::None,
+            },
+        }
     }
 
     /// Why nothing goes on any more: the first thing that was refused.
@@ -218,7 +246,8 @@ impl Gate {
         }
     }
 
-    fn body(&self, part: &[u8], out: &mut impl FnMut(&[u8])) {
+    fn body(&mut self, part: &[u8], out: &mut impl FnMut(&[u8])) {
+        self.body_bytes += part.len() as u64;
         if let State::Body { chunked: true, .. } = self.state {
             out(format!("{:x}\r\n", part.len()).as_bytes());
             out(part);

@@ -7,6 +7,7 @@
 
 pub(crate) mod client;
 pub(crate) mod connection;
+mod deadlines;
 mod deferred;
 mod entry;
 mod gate;
@@ -16,6 +17,7 @@ mod page;
 mod path;
 mod reply;
 pub(crate) mod request;
+mod routes;
 pub(crate) mod server;
 mod server_connection;
 mod server_request;
@@ -38,6 +40,8 @@ use crate::EventBase;
 use crate::address::{numeric_ip, with_port};
 use crate::error::Result;
 use crate::flags::HttpMethods;
+use deadlines::BodyRate;
+use routes::Route;
 
 /// An HTTP server.
 ///
@@ -52,7 +56,7 @@ use crate::flags::HttpMethods;
 /// seconds.
 ///
 /// Unlike PHP, limits apply by default: 16 KiB and 30 seconds for a request's head, 1 MiB for its
-/// body, and 50 seconds without a byte.
+/// body, which must bring 4 KiB in each 10 seconds, and 50 seconds without a byte.
 ///
 /// PHP: `EventHttp`. libevent: `struct evhttp`.
 ///
@@ -283,7 +287,8 @@ impl EventHttp {
     where
         F: FnMut(&EventHttpRequest) + 'static,
     {
-        self.server(CALL)?.route(CALL, path, Box::new(callback))
+        let route = Route::new(Box::new(callback));
+        self.server(CALL)?.routes.add(CALL, path, route)
     }
 
     /// Removes a path's closure; returns whether there was one. Beyond PHP.
@@ -302,7 +307,10 @@ impl EventHttp {
     /// ```
     #[php(c = "evhttp_del_cb")]
     pub fn remove_callback(&self, path: &str) -> Result<bool> {
-        Ok(self.server("EventHttp::removeCallback")?.unroute(path))
+        Ok(self
+            .server("EventHttp::removeCallback")?
+            .routes
+            .remove(path))
     }
 
     /// Sets the closure for the requests that no path's closure takes. Without one they get a
@@ -326,7 +334,7 @@ impl EventHttp {
         F: FnMut(&EventHttpRequest) + 'static,
     {
         let server = self.server(CALL)?;
-        server.route_rest(Box::new(callback));
+        server.routes.set_rest(Route::new(Box::new(callback)));
         Ok(())
     }
 
@@ -371,7 +379,7 @@ impl EventHttp {
     )]
     pub fn set_max_body_size(&self, size: Option<usize>) -> Result<()> {
         let server = self.server(CALL)?;
-        server.set_max_body_size(size);
+        server.set(|settings| settings.body_max = size);
         Ok(())
     }
 
@@ -396,7 +404,7 @@ impl EventHttp {
     )]
     pub fn set_max_headers_size(&self, size: Option<usize>) -> Result<()> {
         let server = self.server(CALL)?;
-        server.set_max_headers_size(size);
+        server.set(|settings| settings.headers_max = size);
         Ok(())
     }
 
@@ -427,7 +435,7 @@ impl EventHttp {
     pub fn set_timeout(&self, timeout: Option<Duration>) -> Result<()> {
         let server = self.server(CALL)?;
         server_connection::checked_timeout(CALL, timeout)?;
-        server.set_timeout(timeout);
+        server.set(|settings| settings.silence_max = timeout);
         Ok(())
     }
 
@@ -450,7 +458,34 @@ impl EventHttp {
         const CALL: &str = "EventHttp::setHeaderTimeout";
         let server = self.server(CALL)?;
         server_connection::checked_timeout(CALL, timeout)?;
-        server.set_header_timeout(timeout);
+        server.set(|settings| settings.head_max = timeout);
+        Ok(())
+    }
+
+    /// Sets how many bytes of a request's body must come at least in each such time, for
+    /// connections from now on. A client that is slower is closed without a reply, however often
+    /// a byte comes. `None` is no limit. The default is 4 KiB in 10 seconds. Beyond PHP.
+    ///
+    /// The time does not count while the server does not read: while an earlier request of the
+    /// connection waits for its reply.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for a time of zero, or below a microsecond; [`Error::Freed`],
+    /// [`Error::Forked`] for the base.
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{EventBase, EventHttp};
+    /// # let http = EventHttp::new(&EventBase::new()?)?;
+    /// http.set_min_body_rate(Some((1024, std::time::Duration::from_secs(1))))?;
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
+    pub fn set_min_body_rate(&self, rate: Option<(usize, Duration)>) -> Result<()> {
+        const CALL: &str = "EventHttp::setMinBodyRate";
+        let server = self.server(CALL)?;
+        server_connection::checked_timeout(CALL, rate.map(|(_, per)| per))?;
+        let rate = rate.map(|(bytes, per)| BodyRate { bytes, per });
+        server.set(|settings| settings.body_rate = rate);
         Ok(())
     }
 

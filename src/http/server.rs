@@ -29,10 +29,12 @@ use std::ffi::CString;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, RawFd};
 use std::rc::{Rc, Weak};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use super::deadlines::{BodyRate, Deadlines};
 use super::listening::Listening;
-use super::{EventHttpRequest, connection, entry, page, path, request, server_request};
+use super::routes::{Route, Routes};
+use super::{EventHttpRequest, connection, entry, page, request, server_request};
 #[cfg(feature = "openssl")]
 use crate::EventSslContext;
 #[cfg(feature = "openssl")]
@@ -45,7 +47,7 @@ use crate::native::bufferevent::OwnedBufferEvent;
 use crate::native::evhttp::OwnedHttp;
 use crate::native::evhttp_connection::Scratch;
 use crate::native::evhttp_request::{RequestPlace, RequestView};
-use crate::runtime::{Lent, Slot, log};
+use crate::runtime::{Lent, log};
 use crate::{Event, base, event, ffi};
 
 pub(super) use super::deferred::Deferred;
@@ -62,8 +64,11 @@ const SILENCE_MAX: Duration = Duration::from_secs(50);
 /// How long a request's head may take from its first byte on, until the user says otherwise.
 const HEAD_MAX: Duration = Duration::from_secs(30);
 
-/// How often heads that have begun are looked at.
-const HEAD_CHECK: Duration = Duration::from_millis(250);
+/// How many bytes of a body must come in a time, until the user says otherwise.
+const BODY_RATE: BodyRate = BodyRate {
+    bytes: 4096,
+    per: Duration::from_secs(10),
+};
 
 /// How long accepting pauses when the process has no descriptor left.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -77,19 +82,13 @@ const DEFAULT_METHODS: HttpMethods = HttpMethods::GET
     .union(HttpMethods::PUT)
     .union(HttpMethods::DELETE);
 
-pub(super) type Callback = dyn FnMut(&EventHttpRequest);
-
-/// A closure for requests, which may be replaced while it runs.
-pub(crate) struct Route(pub(crate) Slot<Callback>);
-
 pub(crate) struct Inner {
     pub(crate) base: Rc<base::Inner>, // dropped after the server and the event
     http: OnceCell<OwnedHttp<Self>>,  // set by `new`
     turn: OnceCell<OwnedEvent<Self>>, // set by `new`; runs what is deferred, ends a pause
     sockets: RefCell<Vec<Listening>>,
     paused: Cell<bool>, // accepting waits for `turn`
-    routes: RefCell<HashMap<Box<[u8]>, Rc<Route>>>,
-    rest: RefCell<Option<Rc<Route>>>,
+    pub(super) routes: Routes,
     methods: Cell<HttpMethods>,
     settings: Cell<Settings>,
     aliases: RefCell<Vec<CString>>, // as libevent has them
@@ -97,7 +96,7 @@ pub(crate) struct Inner {
     deferred: RefCell<VecDeque<Deferred>>,
     scratch: Rc<RefCell<Scratch>>, // for all gates
     life: RefCell<Life>,
-    heads: RefCell<Option<Event>>, // pending while heads have begun and are not complete
+    pub(super) deadlines: Deadlines,
     #[cfg(feature = "openssl")]
     context: OnceCell<EventSslContext>, // none: the connections speak no TLS
 }
@@ -115,6 +114,7 @@ pub(super) struct Settings {
     pub(super) body_max: Option<usize>,
     pub(super) silence_max: Option<Duration>,
     pub(super) head_max: Option<Duration>,
+    pub(super) body_rate: Option<BodyRate>,
 }
 
 thread_local! {
@@ -140,21 +140,21 @@ impl Inner {
             turn: OnceCell::new(),
             sockets: RefCell::default(),
             paused: Cell::new(false),
-            routes: RefCell::default(),
-            rest: RefCell::default(),
+            routes: Routes::default(),
             methods: Cell::new(DEFAULT_METHODS),
             settings: Cell::new(Settings {
                 headers_max: Some(HEADERS_MAX),
                 body_max: Some(BODY_MAX),
                 silence_max: Some(SILENCE_MAX),
                 head_max: Some(HEAD_MAX),
+                body_rate: Some(BODY_RATE),
             }),
             aliases: RefCell::default(),
             connections: RefCell::default(),
             deferred: RefCell::default(),
             scratch: Rc::new(RefCell::new(Scratch::new(call)?)),
             life: RefCell::new(Life::Open),
-            heads: RefCell::default(),
+            deadlines: Deadlines::default(),
             #[cfg(feature = "openssl")]
             context: OnceCell::new(),
         });
@@ -207,69 +207,15 @@ impl Inner {
         sockets.iter().map(Listening::address).collect()
     }
 
-    pub(super) fn route(
-        &self,
-        call: &'static str,
-        path: &str,
-        callback: Box<Callback>,
-    ) -> Result<()> {
-        c_text(call, "path", path)?;
-        let mut routes = self.routes.borrow_mut();
-        if routes.contains_key(path.as_bytes()) {
-            drop(routes); // `callback` is dropped after this, and may be at work on the routes
-            return Err(Error::State {
-                call,
-                reason: "the path has a closure already; remove that first",
-            });
-        }
-        routes.insert(path.as_bytes().into(), Rc::new(Route(Slot::new(callback))));
-        Ok(())
-    }
-
-    pub(super) fn unroute(&self, path: &str) -> bool {
-        let former = self.routes.borrow_mut().remove(path.as_bytes());
-        former.is_some() // dropped when no borrow is held: captured values may run user code
-    }
-
-    pub(super) fn route_rest(&self, callback: Box<Callback>) {
-        let former = self.rest.replace(Some(Rc::new(Route(Slot::new(callback)))));
-        drop(former);
-    }
-
     pub(super) fn allow(&self, methods: HttpMethods) {
         self.methods.set(methods);
     }
 
-    pub(super) fn set_max_body_size(&self, size: Option<usize>) {
-        let settings = self.settings.get();
-        self.settings.set(Settings {
-            body_max: size,
-            ..settings
-        });
-    }
-
-    pub(super) fn set_max_headers_size(&self, size: Option<usize>) {
-        let settings = self.settings.get();
-        self.settings.set(Settings {
-            headers_max: size,
-            ..settings
-        });
-    }
-
-    pub(super) fn set_timeout(&self, timeout: Option<Duration>) {
-        let settings = self.settings.get();
-        self.settings.set(Settings {
-            silence_max: timeout,
-            ..settings
-        });
-    }
-
-    pub(super) fn set_header_timeout(&self, timeout: Option<Duration>) {
-        let settings = self.settings.get();
-        self.settings.set(Settings {
-            head_max: timeout,
-            ..settings
-        });
+    /// Changes what connections have from now on.
+    pub(super) fn set(&self, change: impl FnOnce(&mut Settings)) {
+        let mut settings = self.settings.get();
+        change(&mut settings);
+        self.settings.set(settings);
     }
 
     pub(super) fn add_alias(&self, call: &'static str, alias: &str) -> Result<()> {
@@ -361,7 +307,7 @@ impl Inner {
             end.replied();
             return None;
         }
-        let Some(route) = self.find_route(&request) else {
+        let Some(route) = self.routes.find(request.path().unwrap_or_default()) else {
             let target = server_request::target(&request, slashed).unwrap_or_default();
             let text = format!("The server has nothing at {target}");
             page::send(request, 404, None, Some(&text));
@@ -391,12 +337,6 @@ impl Inner {
             .any(|alias| alias.to_bytes().eq_ignore_ascii_case(host))
     }
 
-    fn find_route(&self, request: &RequestView<'_>) -> Option<Rc<Route>> {
-        let path = path::decoded(request.path().unwrap_or_default());
-        let route = self.routes.borrow().get(path.as_slice()).cloned();
-        route.or_else(|| self.rest.borrow().clone())
-    }
-
     /// The connection ended, and its closure is to be called.
     pub(super) fn connection_ended(&self, key: usize) {
         let conn = self.connections.borrow_mut().remove(&key);
@@ -423,44 +363,6 @@ impl Inner {
         let sockets = self.sockets.borrow();
         let refused = sockets.iter().filter(|socket| !socket.accept(http, on));
         refused.count() == 0
-    }
-}
-
-/// The deadline of heads.
-impl Inner {
-    /// A head has begun: closes its connection when it is late.
-    pub(super) fn watch_heads(self: &Rc<Self>) {
-        let timer = self.heads.borrow().clone();
-        let timer = timer.or_else(|| {
-            let weak = Rc::downgrade(self);
-            let check = move |_event: &Event| {
-                if let Some(server) = weak.upgrade() {
-                    server.close_late_heads();
-                }
-            };
-            Event::timer_on("EventHttp", &self.base, check).ok()
-        });
-        if let Some(timer) = &timer
-            && !timer.is_pending()
-        {
-            timer.add(Some(HEAD_CHECK)).ok();
-        }
-        self.heads.replace(timer);
-    }
-
-    fn close_late_heads(self: &Rc<Self>) {
-        let now = Instant::now();
-        let mut begun = false;
-        for conn in self.all() {
-            match conn.server().and_then(|end| end.head_is_late(now)) {
-                Some(true) => conn.close(),
-                Some(false) => begun = true,
-                None => {}
-            }
-        }
-        if begun {
-            self.watch_heads();
-        }
     }
 }
 
@@ -521,7 +423,7 @@ impl Inner {
     /// The last handle went: nothing new begins.
     pub(super) fn close_down(self: &Rc<Self>) {
         self.life.replace(Life::Closing(Weak::new()));
-        let routes = (self.routes.take(), self.rest.take());
+        let routes = self.routes.take();
         let sockets = self.sockets.take();
         if self.base.is_foreign() {
             self.sockets.replace(sockets); // the parent accepts from them
@@ -549,7 +451,7 @@ impl Inner {
         self.all().iter().for_each(|conn| conn.adopt()); // of which one may have ended
     }
 
-    fn all(&self) -> Vec<Rc<connection::Inner>> {
+    pub(super) fn all(&self) -> Vec<Rc<connection::Inner>> {
         self.connections.borrow().values().cloned().collect()
     }
 }

@@ -33,7 +33,8 @@ use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
 
 use super::connection::{End, freed};
-use super::gate::{Gate, REFUSED};
+use super::deadlines::Due;
+use super::gate::{Gate, Part, REFUSED};
 use super::server_request::ServerRequest;
 use super::{connection, entry, headers, request, server};
 use crate::codec::{Limits, Refusal};
@@ -66,7 +67,7 @@ pub(crate) struct ServerConnection {
     phase: RefCell<Phase>,
     timeout: Cell<Option<Duration>>,
     view: RefCell<Weak<buffer_event::Inner>>, // what `get_buffer_event` gave
-    head_due: Cell<Option<Instant>>, // when the head that has begun, or the handshake, must be over
+    due: Due,
 }
 
 enum Phase {
@@ -94,7 +95,7 @@ impl connection::Inner {
         if let Some(conn) = inner.server() {
             conn.place.watch(Lent::new(&inner));
             if conn.speaks_tls {
-                conn.limit_head(server); // the handshake
+                conn.expect_handshake(server);
             }
             conn.apply_timeout();
         }
@@ -135,7 +136,7 @@ impl ServerConnection {
             phase: RefCell::new(Phase::Collecting),
             timeout: Cell::new(settings.silence_max),
             view: RefCell::default(),
-            head_due: Cell::new(None),
+            due: Due::default(),
         }
     }
 
@@ -352,8 +353,10 @@ impl ServerConnection {
         let Some(server) = self.server.upgrade() else {
             return;
         };
-        if self.head_due.get().is_some() {
-            self.limit_head(&server); // it waited for the reply
+        // What is due waited for the reply.
+        let progress = self.gate.borrow().progress();
+        if self.due.restart(progress, server.settings()) {
+            server.deadlines.watch(&server);
         }
         if server.is_closing() {
             // Not here: evhttp goes on with the connection when this returns.
@@ -398,7 +401,7 @@ impl ServerConnection {
         let Ok(mut gate) = self.gate.try_borrow_mut() else {
             return; // the change is our own
         };
-        let (heads, _) = gate.head_progress();
+        let before = gate.progress();
         let mut scratch = self.scratch.borrow_mut();
         let stored = self.place.gate(known, &mut scratch, |piece, mut out| {
             gate.pass(piece, &mut out);
@@ -408,41 +411,37 @@ impl ServerConnection {
             self.place.drain_input();
             self.place.shut_down();
         }
-        match (gate.head_progress(), self.head_due.get()) {
-            ((same, true), Some(_)) if same == heads => {}
-            ((_, true), _) => {
-                if let Some(server) = self.server.upgrade() {
-                    self.limit_head(&server);
-                }
-            }
-            ((_, false), _) => self.head_due.set(None),
+        if let Some(server) = self.server.upgrade()
+            && self.due.advance(before, gate.progress(), server.settings())
+        {
+            server.deadlines.watch(&server);
         }
     }
 }
 
-/// The deadline of a head. A byte from time to time is enough for libevent's timeout.
+/// The deadlines.
 impl ServerConnection {
-    fn limit_head(&self, server: &Rc<server::Inner>) {
-        let Some(limit) = server.settings().head_max else {
-            return;
-        };
-        self.head_due.set(Instant::now().checked_add(limit));
-        server.watch_heads();
+    fn expect_handshake(&self, server: &Rc<server::Inner>) {
+        if self.due.expect_head(server.settings()) {
+            server.deadlines.watch(server);
+        }
     }
 
-    /// Whether the head, or the handshake, is late at `now`; `None` if none has begun.
-    pub(super) fn head_is_late(&self, now: Instant) -> Option<bool> {
-        let due = self.head_due.get()?;
+    /// Whether what must come next is late at `now`; `None` if nothing must.
+    pub(super) fn is_late(&self, now: Instant, server: &server::Inner) -> Option<bool> {
+        let progress = self.gate.borrow().progress();
         #[cfg(feature = "openssl")]
         if self.speaks_tls
-            && !self.gate.borrow().head_progress().1
+            && self.due.is_head()
+            && progress.part != Part::Head
             && self.place.view()?.tls().is_established()
         {
-            self.head_due.set(None);
+            self.due.clear();
             return None;
         }
         // What was sent ahead of a reply is not read to its end before.
-        Some(now >= due && !self.is_replying())
+        let reads = !self.is_replying();
+        self.due.is_late(now, progress, server.settings(), reads)
     }
 }
 

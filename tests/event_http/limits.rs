@@ -322,3 +322,112 @@ fn a_connection_without_a_byte_has_no_deadline_for_its_head() {
     });
     assert_eq!(answer, "answered");
 }
+
+/// Sends `start`, then `piece` every `pause` until the server closes; how long that took, and what
+/// came back.
+fn trickle(
+    address: std::net::SocketAddr,
+    start: &str,
+    piece: &[u8],
+    pause: Duration,
+) -> (Duration, String) {
+    let mut client = Client::new(OVER, address);
+    client.send(start);
+    let begun = Instant::now();
+    while begun.elapsed() < LIMIT / 2 && client.try_send(piece) {
+        std::thread::sleep(pause);
+    }
+    let taken = begun.elapsed();
+    (
+        taken,
+        if taken < LIMIT / 2 {
+            client.rest()
+        } else {
+            String::new()
+        },
+    )
+}
+
+#[test]
+fn a_body_that_comes_a_byte_at_a_time_is_cut_off() {
+    let per = Duration::from_millis(400);
+    for start in [
+        "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nfffff\r\n",
+    ] {
+        let server = echo();
+        server.http.set_min_body_rate(Some((500, per))).unwrap();
+        let pause = Duration::from_millis(5);
+        let (taken, answer) = server.serve(move |address| trickle(address, start, b"a", pause));
+        assert!(taken >= per && taken < LIMIT / 2, "{taken:?}");
+        assert_eq!(answer, "");
+    }
+}
+
+#[test]
+fn a_body_that_keeps_the_least_rate_is_served_however_long_it_takes() {
+    let server = echo();
+    let per = Duration::from_millis(400);
+    server.http.set_min_body_rate(Some((500, per))).unwrap();
+    let body = server.serve(move |address| {
+        let mut client = Client::new(OVER, address);
+        client.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10000\r\n\r\n");
+        for _ in 0..10 {
+            client.send("a".repeat(1000));
+            std::thread::sleep(per / 3);
+        }
+        client.answer().body
+    });
+    assert_eq!(body, "10000");
+}
+
+#[test]
+fn without_a_least_rate_a_body_may_trickle() {
+    let server = echo();
+    server.http.set_min_body_rate(None).unwrap();
+    let body = server.serve(move |address| {
+        let mut client = Client::new(OVER, address);
+        client.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n");
+        for _ in 0..5 {
+            std::thread::sleep(Duration::from_millis(150));
+            client.send("a");
+        }
+        client.answer().body
+    });
+    assert_eq!(body, "5");
+}
+
+#[test]
+fn a_body_behind_a_request_that_waits_for_its_reply_is_not_late() {
+    let (server, kept) = Server::keeping(OVER);
+    let per = Duration::from_millis(300);
+    server.http.set_min_body_rate(Some((100, per))).unwrap();
+    let answer = Event::timer(&server.base, move |timer| {
+        for request in kept.take() {
+            let length = request.get_input_buffer().length();
+            say(&request, length.to_string());
+        }
+        timer.add(Some(per * 4)).unwrap();
+    });
+    let answer = answer.unwrap();
+    answer.add(Some(per * 4)).unwrap();
+    let bodies = server.serve(move |address| {
+        let mut client = Client::new(OVER, address);
+        let post = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 300\r\n\r\n";
+        client.send(get("/") + post + "a");
+        let first = client.answer().body;
+        client.send("a".repeat(299));
+        [first, client.answer().body]
+    });
+    assert_eq!(bodies, ["0", "300"]);
+}
+
+#[test]
+fn a_rate_over_no_time_is_refused() {
+    let server = Server::new(OVER);
+    let text = error(server.http.set_min_body_rate(Some((1, Duration::ZERO))));
+    assert!(
+        text.starts_with("EventHttp::setMinBodyRate: a time below a microsecond"),
+        "{text}"
+    );
+}

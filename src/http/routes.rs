@@ -1,0 +1,70 @@
+//! Which closure gets a request: the one of its path, or else the default one.
+//!
+//! Owns: the closures. Lends C nothing. Runs user code: what a closure that goes had captured is
+//! dropped, with nothing borrowed.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use super::{EventHttpRequest, path};
+use crate::error::{Error, Result, c_text};
+use crate::runtime::Slot;
+
+pub(super) type Callback = dyn FnMut(&EventHttpRequest);
+
+/// A closure for requests, which may be replaced while it runs.
+pub(crate) struct Route(pub(crate) Slot<Callback>);
+
+/// The closures of a server.
+#[derive(Default)]
+pub(super) struct Routes {
+    paths: RefCell<HashMap<Box<[u8]>, Rc<Route>>>,
+    rest: RefCell<Option<Rc<Route>>>,
+}
+
+impl Route {
+    pub(super) fn new(callback: Box<Callback>) -> Self {
+        Self(Slot::new(callback))
+    }
+}
+
+impl Routes {
+    /// Sets the closure of a path that has none.
+    pub(super) fn add(&self, call: &'static str, path: &str, route: Route) -> Result<()> {
+        c_text(call, "path", path)?;
+        let mut paths = self.paths.borrow_mut();
+        if paths.contains_key(path.as_bytes()) {
+            drop(paths); // `route` is dropped after this, and may be at work on the routes
+            return Err(Error::State {
+                call,
+                reason: "the path has a closure already; remove that first",
+            });
+        }
+        paths.insert(path.as_bytes().into(), Rc::new(route));
+        Ok(())
+    }
+
+    /// Removes the closure of a path; returns whether there was one.
+    pub(super) fn remove(&self, path: &str) -> bool {
+        let former = self.paths.borrow_mut().remove(path.as_bytes());
+        former.is_some() // dropped when no borrow is held: captured values may run user code
+    }
+
+    /// Sets the closure for the requests that no path's closure takes.
+    pub(super) fn set_rest(&self, route: Route) {
+        let former = self.rest.replace(Some(Rc::new(route)));
+        drop(former);
+    }
+
+    /// The closure for a path, whose escapes are not decoded.
+    pub(super) fn find(&self, path: &[u8]) -> Option<Rc<Route>> {
+        let route = self.paths.borrow().get(&*path::decoded(path)).cloned();
+        route.or_else(|| self.rest.borrow().clone())
+    }
+
+    /// Takes all closures, for the caller to drop.
+    pub(super) fn take(&self) -> impl Sized {
+        (self.paths.take(), self.rest.take())
+    }
+}
