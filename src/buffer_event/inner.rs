@@ -171,9 +171,10 @@ impl Inner {
             || self.under().is_some_and(|under| under.0.runs_closures())
     }
 
-    /// A view whose owner is about to free the `bufferevent`: from now on it is freed.
+    /// A view whose owner is about to free the `bufferevent`: from now on it is freed, if the
+    /// user has not done that before.
     pub(crate) fn forget(&self) {
-        debug_assert_eq!(self.kind(), Kind::View);
+        debug_assert!(matches!(self.kind(), Kind::View | Kind::Freed));
         self.release();
     }
 

@@ -29,15 +29,16 @@
 //!   add them to the fields of the head.
 //! - **After the last request** (the peer said `close`) nothing goes on.
 //!
-//! # Refusals
-//! evhttp answers a refused request in its turn, behind what came before: the gate hands it bytes
-//! that it refuses with the same status or the nearest one, and evhttp closes the connection
-//! afterwards. 417 and 413 stay what they are, everything else is 400. None of these bytes can
-//! make a request that reaches a callback.
+//! - **A method of one or two characters** can make a request line that is too short for evhttp,
+//!   which answers 400. It goes on as [`UNKNOWN`], which gets the 501 of any unknown method.
 //!
-//! In the middle of a chunked body evhttp has only 413. There the gate ends the body with
-//! [`REFUSED`] as its last chunk. Once a request was refused, `EventHttp` looks for that chunk first
-//! and replies itself. A peer that sends this chunk itself is refused at worst.
+//! # Refusals
+//! A refused request is answered in its turn, behind what came before. In its place evhttp gets
+//! [`REFUSED_REQUEST`], or in the middle of a chunked body the end of that body. Both end with
+//! [`REFUSED`]. Once a request was refused, `EventHttp` looks for that end first, and answers
+//! with the status that [`Gate::refusal`] gives: it cannot leave that to evhttp, which would
+//! learn of the end of the peer's writing side in the middle of its answer, and lose the answer.
+//! No refused request reaches a callback. A peer that sends this end itself is refused at worst.
 #![forbid(unsafe_code)]
 #![cfg_attr(
     not(test),
@@ -56,20 +57,20 @@ use memchr::memchr;
 
 use crate::codec::{BodyLength, Decoder, Head, Item, Limits, Method, Refusal, Status, Version};
 
-/// The end of a body whose chunks were refused.
+/// The end of what stands for a refused request.
 pub(super) const REFUSED: &[u8] = b"refused by the gate";
 
-/// To evhttp no request line (400).
-const MALFORMED: &[u8] = b"refused\r\n";
+/// Stands for a refused request.
+const REFUSED_REQUEST: &[u8] = b"POST / HTTP/1.1\r\nContent-Length:19\r\n\r\nrefused by the gate";
 
 /// The end of a chunked body, with [`REFUSED`] in it.
 const NO_MORE_CHUNKS: &[u8] = b"13\r\nrefused by the gate\r\n0\r\n\r\n";
 
-/// A request whose first chunk has no size: 413.
-const TOO_LARGE: &[u8] = b"POST / HTTP/1.1\r\nTransfer-Encoding:chunked\r\n\r\nrefused\r\n";
+/// Stands for a method that evhttp does not know.
+const UNKNOWN: &[u8] = b"UNKNOWN";
 
-/// A request that evhttp answers before it has the body, which never comes: 417.
-const EXPECTS_TOO_MUCH: &[u8] = b"POST / HTTP/1.1\r\nExpect:refused\r\nContent-Length:1\r\n\r\n";
+/// The length of the shortest request line that evhttp reads.
+const SHORTEST_LINE: usize = "GET / HTTP/1.0".len();
 
 const ENCODED_NUL: Refusal = Refusal::new(
     Status::BadRequest,
@@ -192,12 +193,18 @@ impl Gate {
         }
     }
 
-    /// Why nothing goes on any more: the first thing that was refused.
-    pub(crate) const fn refusal(&self) -> Option<&Refusal> {
-        match &self.state {
-            State::Over(refusal) => refusal.as_ref(),
-            _ => None,
-        }
+    /// The first thing that was refused, after which nothing goes on, and the status to answer
+    /// with: 413, 417, or 400 for all others.
+    pub(crate) const fn refusal(&self) -> Option<(u16, &Refusal)> {
+        let State::Over(Some(refusal)) = &self.state else {
+            return None;
+        };
+        let code = match refusal.status() {
+            Status::ContentTooLarge => 413,
+            Status::ExpectationFailed => 417,
+            _ => 400,
+        };
+        Some((code, refusal))
     }
 
     /// Lets on what is complete at the start of `bytes`, and says how much of them is used up.
@@ -267,12 +274,10 @@ impl Gate {
     }
 
     fn refuse(&mut self, refusal: Refusal, out: &mut impl FnMut(&[u8])) {
-        out(match (&self.state, refusal.status()) {
-            (State::Head, Status::ContentTooLarge) => TOO_LARGE,
-            (State::Head, Status::ExpectationFailed) => EXPECTS_TOO_MUCH,
+        out(match self.state {
             // Chunks go on whole, so that evhttp waits for the size of the next.
-            (State::Body { chunked: true, .. }, _) => NO_MORE_CHUNKS,
-            _ => MALFORMED,
+            State::Body { chunked: true, .. } => NO_MORE_CHUNKS,
+            _ => REFUSED_REQUEST,
         });
         self.state = State::Over(Some(refusal));
     }
@@ -300,7 +305,7 @@ fn written(raw: &[u8], head: &Head<'_>) -> Vec<u8> {
         .split(|byte| *byte == b'\n')
         .map(|line| line.strip_suffix(b"\r").unwrap_or(line))
         .filter(|line| !line.is_empty());
-    let mut anew = Vec::with_capacity(raw.len() + "%2F".len());
+    let mut anew = Vec::with_capacity(raw.len() + "%2F".len() + UNKNOWN.len());
     let (method, _) = cut(lines.next().unwrap_or_default(), b' ');
     request_line(&mut anew, method, head);
     let connection = connection(head);
@@ -336,7 +341,11 @@ fn written(raw: &[u8], head: &Head<'_>) -> Vec<u8> {
 }
 
 fn request_line(anew: &mut Vec<u8>, method: &[u8], head: &Head<'_>) {
-    anew.extend_from_slice(method);
+    let len = method.len() + head.target.len() + "  HTTP/1.0".len();
+    anew.extend_from_slice(match len < SHORTEST_LINE {
+        true => UNKNOWN,
+        false => method,
+    });
     anew.push(b' ');
     if let Some(rest) = head.target.strip_prefix("//") {
         anew.extend_from_slice(b"/%2F");

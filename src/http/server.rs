@@ -39,7 +39,6 @@ use super::{EventHttpRequest, connection, entry, page, request, server_request};
 use crate::EventSslContext;
 #[cfg(feature = "openssl")]
 use crate::buffer_event;
-use crate::codec::Status;
 use crate::error::{Error, Result, c_text};
 use crate::flags::{EventFlags, HttpMethods};
 use crate::native::OwnedEvent;
@@ -293,11 +292,7 @@ impl Inner {
         let end = conn.server()?;
         end.adopt();
         let slashed = end.begin(&request);
-        if let Some(refusal) = end.refused(&request) {
-            let code = match refusal.status() {
-                Status::ContentTooLarge => 413,
-                _ => 400,
-            };
+        if let Some((code, refusal)) = end.refused(&request) {
             page::send(request, code, None, Some(refusal.reason()));
             end.replied();
             return None;

@@ -272,10 +272,12 @@ impl ServerConnection {
         }
     }
 
-    /// Why the gate refused this request in the middle of its body, if it did.
-    pub(super) fn refused(&self, request: &RequestView<'_>) -> Option<Refusal> {
-        let refusal = *self.gate.borrow().refusal()?;
-        request.input(CALL).ends_with(REFUSED).then_some(refusal)
+    /// Whether the gate refused this request: the status to answer with, and why.
+    pub(super) fn refused(&self, request: &RequestView<'_>) -> Option<(u16, Refusal)> {
+        let gate = self.gate.borrow();
+        let (code, refusal) = gate.refusal()?;
+        let refused = request.input(CALL).ends_with(REFUSED);
+        refused.then_some((code, *refusal))
     }
 
     /// Watches for the end of a peer that waits for its reply, if a close callback is set.

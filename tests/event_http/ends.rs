@@ -761,3 +761,60 @@ fn a_client_that_has_ended_its_writing_side_gets_the_server_s_own_page() {
     assert!(answer.starts_with("HTTP/1.1 404 Not Found\r\n"), "{answer}");
     assert!(answer.ends_with("</HTML>\n"), "{answer}");
 }
+
+/// Every way in which the server answers a request by itself.
+#[test]
+fn a_client_that_has_ended_its_writing_side_gets_the_page_of_every_refusal() {
+    let post = "POST / HTTP/1.1\r\nHost: x\r\n";
+    let chunked = format!("{post}Transfer-Encoding: chunked\r\n\r\n");
+    for (request, status) in [
+        ("GET / HTTP/1.1\r\n\r\n".to_owned(), 400),
+        ("GET / HTTP/1.1\r\nHost : x\r\n\r\n".to_owned(), 400),
+        ("refused\r\n\r\n".to_owned(), 400),
+        (get("/%00"), 400),
+        (format!("{post}Transfer-Encoding: gzip\r\n\r\n"), 400),
+        (format!("{post}Content-Length: 99999999999\r\n\r\n"), 413),
+        (
+            format!("{post}Expect: tea\r\nContent-Length: 1\r\n\r\n"),
+            417,
+        ),
+        (format!("{chunked}-1\r\n"), 400),
+        (format!("{chunked}ffffffffffffffff\r\n"), 413),
+        (get("/").replace("GET", "PATCH"), 501),
+        (get("/").replace("GET", "T"), 501),
+        (get("/"), 404),
+    ] {
+        let (server, sent) = (Server::new(OVER), request.clone());
+        server.http.set_max_body_size(Some(1000)).unwrap();
+        let answer = server.serve(move |address| {
+            let mut client = Client::new(OVER, address);
+            client.send(sent);
+            client.end();
+            client.rest()
+        });
+        let line = format!("HTTP/1.1 {status} ");
+        assert!(answer.starts_with(&line), "{request:?}: {answer:?}");
+        assert!(answer.ends_with("</HTML>\n"), "{request:?}: {answer:?}");
+        let answers = answer.lines().filter(|line| line.starts_with("HTTP/1."));
+        assert_eq!(answers.count(), 1, "{answer:?}");
+    }
+}
+
+#[test]
+fn a_view_that_was_freed_before_its_connection_stays_freed() {
+    let (view, ended) = (Rc::new(RefCell::new(None)), Rc::new(Cell::new(false)));
+    let (own, end) = (view.clone(), ended.clone());
+    let server = Server::with(OVER, move |request| {
+        let (bev, end) = (request.get_buffer_event().unwrap(), end.clone());
+        bev.free();
+        own.replace(Some(bev));
+        let connection = request.get_connection().unwrap();
+        connection
+            .set_close_callback(move |_| end.set(true))
+            .unwrap();
+        say(request, "served");
+    });
+    assert_eq!(server.ask("GET / HTTP/1.0\r\n\r\n").body, "served");
+    server.until(|| ended.get());
+    assert!(view.take().unwrap().input().read(1).is_err());
+}

@@ -21,7 +21,21 @@ fn gated<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> (Vec<u8>, Option<Refu
         gate.pass(part, &mut |bytes| out.extend_from_slice(bytes));
         assert!(gate.kept.len() < LIMITS.header_size);
     }
-    (out, gate.refusal().copied())
+    (out, gate.refusal().map(|(_, refusal)| *refusal))
+}
+
+/// What a client of evhttp behind the gate sees of a stream that comes in `parts`.
+fn seen<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Vec<Seen> {
+    let (mut gate, mut out) = (Gate::new(LIMITS), Vec::new());
+    for part in parts {
+        gate.pass(part, &mut |bytes| out.extend_from_slice(bytes));
+    }
+    let mut seen = evhttp(&out);
+    let refused = gate.refusal().map(|(code, _)| code);
+    for one in seen.iter_mut().filter(|one| **one == Seen::Refused) {
+        *one = Seen::Status(refused.unwrap());
+    }
+    seen
 }
 
 /// What goes on of a stream that comes in one piece.
@@ -35,14 +49,10 @@ fn meant(stream: &[u8]) -> Vec<Seen> {
         body_size: isize::MAX as u64,
         ..LIMITS
     });
-    let (mut rest, mut seen, mut open, mut chunked) = (stream, Vec::new(), None, false);
+    let (mut rest, mut seen, mut open) = (stream, Vec::new(), None);
     loop {
         let decoded = match decoder.decode(rest) {
             Ok(decoded) => decoded,
-            Err(_) if open.is_some() && chunked => {
-                seen.push(Seen::Refused);
-                return seen;
-            }
             Err(refusal) => {
                 seen.push(Seen::Status(match refusal.status().code() {
                     code @ (413 | 417) => code,
@@ -59,10 +69,7 @@ fn meant(stream: &[u8]) -> Vec<Seen> {
                     seen.push(request);
                     return seen;
                 }
-                (request, false) => {
-                    chunked = head.body == BodyLength::Chunked;
-                    open = Some(request);
-                }
+                (request, false) => open = Some(request),
             },
             Item::Body(part) => {
                 if let Some(Seen::Request { body, .. }) = &mut open {
@@ -120,7 +127,8 @@ fn outcome(stream: &str) -> (String, Option<Refusal>) {
     let (slow, its_refusal) = gated(stream.as_bytes().chunks(1));
     assert_eq!(evhttp(&slow), evhttp(&out), "{stream:?}");
     assert_eq!(its_refusal, refusal, "{stream:?}");
-    assert_eq!(evhttp(&out), meant(stream.as_bytes()), "{stream:?}");
+    let seen = seen([stream.as_bytes()]);
+    assert_eq!(seen, meant(stream.as_bytes()), "{stream:?}");
     (String::from_utf8(out).unwrap(), refusal)
 }
 
@@ -139,7 +147,7 @@ fn refused(stream: &str, anew: &str, status: u16, answer: u16) {
         "{stream:?}"
     );
     assert!(out.starts_with(anew), "{stream:?} gave {out:?}");
-    let seen = evhttp(out.as_bytes());
+    let seen = seen([format!("{stream}{GOOD}").as_bytes()]);
     assert_eq!(seen.last(), Some(&Seen::Status(answer)), "{stream:?}");
     assert_eq!(seen.len(), evhttp(anew.as_bytes()).len() + 1, "{stream:?}");
 }
@@ -392,13 +400,31 @@ fn the_gate_corrects_what_evhttp_would_misread() {
         let stream = format!("{stream}{GOOD}");
         let meant = meant(stream.as_bytes());
         assert_ne!(evhttp(stream.as_bytes()), meant, "{stream:?} needs no gate");
-        let (out, _) = outcome(&stream);
-        let seen = evhttp(out.as_bytes());
+        outcome(&stream);
+        let seen = seen([stream.as_bytes()]);
         assert_eq!(seen, meant, "{stream:?}");
         let is_hidden =
             |seen: &Seen| matches!(seen, Seen::Request { path, .. } if path == b"/hidden");
         assert!(!seen.iter().any(is_hidden), "{stream:?} gave {seen:?}");
     }
+}
+
+/// evhttp takes the line for malformed (400), and the codec the method for unknown (501).
+#[test]
+fn a_request_line_too_short_for_evhttp_goes_on_with_a_longer_method() {
+    for (line, anew) in [
+        ("T / HTTP/1.1", "UNKNOWN / HTTP/1.1"),
+        ("T /a HTTP/1.1", "UNKNOWN /a HTTP/1.1"),
+        ("PU / HTTP/1.0", "UNKNOWN / HTTP/1.0"),
+        ("TT /a HTTP/1.1", "TT /a HTTP/1.1"),
+        ("GOT / HTTP/1.1", "GOT / HTTP/1.1"),
+    ] {
+        goes_on(&head(line, &[]), &format!("{anew}\r\nHost:x\r\n\r\n"));
+    }
+    // As it was found: a body that ends early, and its rest is read as a request.
+    let stream =
+        head("GET / HTTP/1.1", &["Content-Length: 3"]) + "POST / HTTP/1.1\r\nhOST: x\r\n\r\n";
+    outcome(&stream);
 }
 
 #[test]
@@ -416,7 +442,7 @@ fn an_encoded_nul_before_the_query_is_refused() {
 }
 
 #[test]
-fn a_head_that_is_refused_is_answered_by_evhttp_in_its_turn() {
+fn a_head_that_is_refused_is_answered_in_its_turn() {
     let get = "GET / HTTP/1.1";
     for (stream, status, answer) in [
         (head(get, &["A : b"]), 400, 400),
@@ -481,14 +507,13 @@ fn only_the_first_refusal_counts_and_nothing_follows_it() {
     let (mut gate, mut out) = (Gate::new(LIMITS), Vec::new());
     let mut pass = |bytes: &[u8]| {
         gate.pass(bytes, &mut |bytes| out.extend_from_slice(bytes));
-        (out.len(), gate.refusal().copied(), gate.kept.capacity())
+        let refusal = gate.refusal().map(|(_, refusal)| *refusal);
+        (out.len(), refusal, gate.kept.capacity())
     };
-    assert_eq!(
-        pass(b"GET /\0"),
-        ("refused\r\n".len(), Some(REFUSED_NUL), 0)
-    );
+    let refused = (REFUSED_REQUEST.len(), Some(REFUSED_NUL), 0);
+    assert_eq!(pass(b"GET /\0"), refused);
     for more in [GOOD.as_bytes(), b" HTTP/9.9\n", &[0; 100_000]] {
-        assert_eq!(pass(more), ("refused\r\n".len(), Some(REFUSED_NUL), 0));
+        assert_eq!(pass(more), refused);
     }
 }
 

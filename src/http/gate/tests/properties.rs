@@ -105,7 +105,7 @@ fn stream() -> impl Strategy<Value = Vec<u8>> {
 proptest! {
     #[test]
     fn evhttp_reads_behind_the_gate_what_the_codec_reads_before_it(stream in stream()) {
-        prop_assert_eq!(evhttp(&whole(&stream)), meant(&stream));
+        prop_assert_eq!(seen([stream.as_slice()]), meant(&stream));
     }
 
     #[test]
