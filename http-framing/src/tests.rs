@@ -1,5 +1,7 @@
 //! The decoder as a connection uses it: cuts, limits, phases, and properties of whole streams.
 
+mod cases;
+
 use proptest::prelude::*;
 use test_support::requests::{self, Framing, nearly_a_request};
 

@@ -3,6 +3,7 @@
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::fd::AsFd;
+use std::sync::LazyLock;
 use std::thread;
 use std::time::Duration;
 
@@ -33,10 +34,15 @@ pub fn relayed(server: TcpStream) -> TcpStream {
 }
 
 fn relay(client: TcpStream, server: TcpStream) {
-    let mut connector = SslConnector::builder(SslMethod::tls()).unwrap();
-    connector.set_verify(SslVerifyMode::NONE);
-    let connector = connector.build().configure().unwrap();
-    let handshake = connector
+    // Once for the process: it reads the system's certificates.
+    static CONNECTOR: LazyLock<SslConnector> = LazyLock::new(|| {
+        let mut connector = SslConnector::builder(SslMethod::tls()).unwrap();
+        connector.set_verify(SslVerifyMode::NONE);
+        connector.build()
+    });
+    let handshake = CONNECTOR
+        .configure()
+        .unwrap()
         .verify_hostname(false)
         .connect("localhost", server);
     let Ok(mut server) = handshake else {

@@ -12,6 +12,7 @@ mod transport;
 mod tcp {
     const OVER: crate::transport::Transport = crate::transport::Transport::Tcp;
 
+    mod cases;
     mod clients;
     mod ends;
     mod gate;
@@ -28,6 +29,7 @@ mod tcp {
 mod over_tls {
     const OVER: crate::transport::Transport = crate::transport::Transport::Tls;
 
+    mod cases;
     mod clients;
     mod ends;
     mod gate;

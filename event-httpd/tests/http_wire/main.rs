@@ -7,6 +7,7 @@ mod support_http;
 
 mod answers;
 mod bodies;
+mod cases;
 mod crowds;
 mod deadlines;
 mod listening;

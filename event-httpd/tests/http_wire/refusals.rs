@@ -1,259 +1,22 @@
 //! Requests that no two readers would frame alike, or that are too much: refused, and nothing
 //! that follows them is read.
 
+use test_support::http_cases::Verdict;
+
 use super::support_http::{Client, GET, Server, refused};
 
 /// What follows each of them: an answer to it would be the smuggler's gain.
 const SMUGGLED: &[u8] = b"GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n";
 
-/// Whole requests, or their beginnings.
-const HEADS: &[(&[u8], u16)] = &[
-    // The request line (RFC 9112 §3).
-    (b"GET /\r\n\r\n", 400),
-    (b"GET\r\n\r\n", 400),
-    (b"GET HTTP/1.1\r\nHost: x\r\n\r\n", 400),
-    (b" GET / HTTP/1.1\r\nHost: x\r\n\r\n", 400),
-    (b"GET  / HTTP/1.1\r\nHost: x\r\n\r\n", 400),
-    (b"GET /  HTTP/1.1\r\nHost: x\r\n\r\n", 400),
-    (b"GET / HTTP/1.1 \r\nHost: x\r\n\r\n", 400),
-    (b"GET\t/\tHTTP/1.1\r\nHost: x\r\n\r\n", 400),
-    (b"GET /a b HTTP/1.1\r\nHost: x\r\n\r\n", 400),
-    (b"GET / http/1.1\r\nHost: x\r\n\r\n", 400),
-    (b"GET / HTTP/1.1x\r\nHost: x\r\n\r\n", 400),
-    (b"GET / HTTP/1.\r\nHost: x\r\n\r\n", 400),
-    (b"GET / HTTP/11\r\nHost: x\r\n\r\n", 400),
-    (b"GET / HTTP/1,1\r\nHost: x\r\n\r\n", 400),
-    (b"GET / HTTP/1.10\r\nHost: x\r\n\r\n", 400),
-    (b"GET / HTP/1.1\r\nHost: x\r\n\r\n", 400),
-    (b"GET / ICE/1.0\r\nHost: x\r\n\r\n", 400),
-    (b"G(T / HTTP/1.1\r\nHost: x\r\n\r\n", 400),
-    (b"GET,POST / HTTP/1.1\r\nHost: x\r\n\r\n", 400),
-    (b"\x00GET / HTTP/1.1\r\nHost: x\r\n\r\n", 400),
-    (b"GET /\x00 HTTP/1.1\r\nHost: x\r\n\r\n", 400),
-    (b"GET /\x01 HTTP/1.1\r\nHost: x\r\n\r\n", 400),
-    (b"GET /\x7f HTTP/1.1\r\nHost: x\r\n\r\n", 400),
-    (b"GET /\xc3\xa4 HTTP/1.1\r\nHost: x\r\n\r\n", 400),
-    (b"GET /#a HTTP/1.1\r\nHost: x\r\n\r\n", 400),
-    (b"GET x HTTP/1.1\r\nHost: x\r\n\r\n", 400),
-    (b"GET * HTTP/1.1\r\nHost: x\r\n\r\n", 400),
-    (b"GET http:///a HTTP/1.1\r\nHost: x\r\n\r\n", 400),
-    (b"GET http://a@b/ HTTP/1.1\r\nHost: x\r\n\r\n", 400),
-    (b"GET file:///etc/passwd HTTP/1.1\r\nHost: x\r\n\r\n", 400),
-    (b"GET / HTTP/1.1\nHost: x\r\n\r\n", 400),
-    (b"GET / HTTP/1.1\rHost: x\r\n\r\n", 400),
-    (b"GET / HTTP/1.1\r\r\nHost: x\r\n\r\n", 400),
-    (b"\nGET / HTTP/1.1\r\nHost: x\r\n\r\n", 400),
-    (b"\rGET / HTTP/1.1\r\nHost: x\r\n\r\n", 400),
-    (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400),
-    (b"GET / HTTP/2.0\r\nHost: x\r\n\r\n", 505),
-    (b"GET / HTTP/3.0\r\nHost: x\r\n\r\n", 505),
-    (b"GET / HTTP/0.9\r\nHost: x\r\n\r\n", 505),
-    (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505),
-    (b"CONNECT x:443 HTTP/1.1\r\nHost: x:443\r\n\r\n", 501),
-    (b"CONNECT / HTTP/1.1\r\nHost: x\r\n\r\n", 501),
-    // The end of the head.
-    (b"GET / HTTP/1.1\r\nHost: x\n\r\n", 400),
-    (b"GET / HTTP/1.1\r\nHost: x\r\n\n", 400),
-    (b"GET / HTTP/1.1\nHost: x\n\n", 400),
-    (b"GET / HTTP/1.1\r\nHost: x\r\r\n", 400),
-    // HTTP/1.0 has no transfer codings (RFC 9112 §6.1).
-    (
-        b"POST / HTTP/1.0\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-        400,
-    ),
-    (
-        b"POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\nConnection: keep-alive\r\n\r\n",
-        400,
-    ),
-    (b"GET / HTTP/1.0\r\nHost: a\r\nHost: b\r\n\r\n", 400),
-];
-
-/// All that stands in `GET / HTTP/1.1` after the request line: `Host` (RFC 9112 §3.2).
-const HOSTS: &[&[u8]] = &[
-    b"",
-    b"A: b\r\n",
-    b"Host:\r\n",
-    b"Host: \r\n",
-    b"Host: a\r\nHost: b\r\n",
-    b"Host: a\r\nHost: a\r\n",
-    b"Host: a\r\nhost: a\r\n",
-    b"Host: a, b\r\n",
-    b"Host: a b\r\n",
-    b"Host: a/b\r\n",
-    b"Host: a@b\r\n",
-    b"Host: http://a\r\n",
-    b"Host: a:b\r\n",
-    b"Host: a:80:80\r\n",
-    b"Host: a:65536\r\n",
-    b"Host: [::1\r\n",
-    b"Host: ::1\r\n",
-    b"Host: a%\r\n",
-    b"Host: a?b\r\n",
-    b"Host: \xc3\xa4\r\n",
-];
-
-/// A field line after a good `Host` (RFC 9112 §5).
-const FIELDS: &[&[u8]] = &[
-    b"A : b",
-    b"A\t: b",
-    b"A b: c",
-    b": b",
-    b"A",
-    b"A\r\nB: c",
-    b" A: b",
-    b"\tA: b",
-    b"A: b\r\n c",
-    b"A: b\r\n\tc",
-    b"A: b\r\n \r\nB: c",
-    b"A: b\nB: c",
-    b"A: b\rB: c",
-    b"A: b\r\rB: c",
-    b"A: \x00",
-    b"A: b\x00c",
-    b"A: \x01",
-    b"A: \x0b",
-    b"A: \x1b",
-    b"A: \x7f",
-    b"A\x00: b",
-    b"A\xc3\xa4: b",
-    b"A(b): c",
-    b"A/b: c",
-    b"\"A\": b",
-    b"Connection: a b",
-    b"Connection: clo\"se",
-];
-
-/// The lines that frame the body of a `POST` (RFC 9112 §6).
-const FRAMINGS: &[(&[u8], u16)] = &[
-    (b"Content-Length:", 400),
-    (b"Content-Length: +0", 400),
-    (b"Content-Length: -0", 400),
-    (b"Content-Length: -1", 400),
-    (b"Content-Length: 0x0", 400),
-    (b"Content-Length: 0 0", 400),
-    (b"Content-Length: 0,0", 400),
-    (b"Content-Length: 0, 0", 400),
-    (b"Content-Length: 0;", 400),
-    (b"Content-Length: 0.0", 400),
-    (b"Content-Length: 1e1", 400),
-    (b"Content-Length: \"0\"", 400),
-    (b"Content-Length: a", 400),
-    (b"Content-Length: \xef\xbc\x90", 400),
-    (b"Content-Length: 0\r\nContent-Length: 0", 400),
-    (b"Content-Length: 0\r\nContent-Length: 5", 400),
-    (b"Content-Length: 5\r\ncontent-length: 0", 400),
-    (b"Content-Length: 0\r\n 5", 400),
-    (b"Content-Length : 0", 400),
-    (b"Content-Length\t: 0", 400),
-    (b"Transfer-Encoding: chunked\r\nContent-Length: 5", 400),
-    (b"Content-Length: 5\r\nTransfer-Encoding: chunked", 400),
-    (b"Content-Length: 0\r\nTransfer-Encoding: chunked", 400),
-    (b"Transfer-Encoding: identity\r\nContent-Length: 0", 400),
-    (b"Transfer-Encoding:", 400),
-    (b"Transfer-Encoding: ,", 400),
-    (b"Transfer-Encoding: ,chunked", 400),
-    (b"Transfer-Encoding: chunked,", 400),
-    (b"Transfer-Encoding: chunked, chunked", 400),
-    (
-        b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked",
-        400,
-    ),
-    (
-        b"Transfer-Encoding: chunked\r\nTransfer-Encoding: identity",
-        400,
-    ),
-    (
-        b"Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked",
-        400,
-    ),
-    (b"Transfer-Encoding: chunked, gzip", 400),
-    (b"Transfer-Encoding: chunked, identity", 400),
-    (b"Transfer-Encoding: gzip", 400),
-    (b"Transfer-Encoding: xchunked", 400),
-    (b"Transfer-Encoding: chunkedx", 400),
-    (b"Transfer-Encoding: chunked;a=b", 400),
-    (b"Transfer-Encoding: \"chunked\"", 400),
-    (b"Transfer-Encoding: chunked chunked", 400),
-    (b"Transfer-Encoding: \x0bchunked", 400),
-    (b"Transfer-Encoding: chunked\x00", 400),
-    (b"Transfer-Encoding : chunked", 400),
-    (b"Transfer-Encoding\t: chunked", 400),
-    (b"Transfer-Encoding:\r\n chunked", 400),
-    (b"Transfer-Encoding: gzip, chunked", 501),
-    (b"Transfer-Encoding: identity, chunked", 501),
-];
-
-/// The body of a `POST` with `Transfer-Encoding: chunked` (RFC 9112 §7.1).
-const CHUNKS: &[&[u8]] = &[
-    b"\r\n",
-    b"x\r\n",
-    b";\r\n",
-    b" 0\r\n\r\n",
-    b"0 \r\n\r\n",
-    b"0\t\r\n\r\n",
-    b"0x0\r\n\r\n",
-    b"+0\r\n\r\n",
-    b"-0\r\n\r\n",
-    b"-1\r\na\r\n0\r\n\r\n",
-    b"1_0\r\n\r\n",
-    b"1,0\r\n\r\n",
-    b"\"0\"\r\n\r\n",
-    b"0\x00\r\n\r\n",
-    b"\xef\xbc\x90\r\n\r\n",
-    b"0\n\r\n",
-    b"0\n\n",
-    b"0\r\n\n",
-    b"0\r\r\n",
-    b"0\r0\r\n",
-    b"1\na\r\n0\r\n\r\n",
-    b"1\r\na\n0\r\n\r\n",
-    b"1\r\na0\r\n\r\n",
-    b"1\r\nab\r\n0\r\n\r\n",
-    b"2\r\na\r\n0\r\n\r\n",
-    b"1\r\n\r\n0\r\n\r\n",
-    b"1;a\nb\r\nc\r\n0\r\n\r\n",
-    b"1;a\rb\r\nc\r\n0\r\n\r\n",
-    b"1;a\x00\r\nc\r\n0\r\n\r\n",
-    b"00000000000000000\r\n\r\n",
-    b"10000000000000000\r\n",
-    b"0\r\nA : b\r\n\r\n",
-    b"0\r\n A: b\r\n\r\n",
-    b"0\r\nA\r\n\r\n",
-    b"0\r\nA: b\r\n c\r\n\r\n",
-    b"0\r\nA: b\n\r\n",
-    b"0\r\nA: \x00\r\n\r\n",
-    b"0\r\nA: b\r\n\n",
-    b"0\r\nContent-Length: 5\r\n\r\n",
-    b"0\r\nTransfer-Encoding: chunked\r\n\r\n",
-    b"0\r\nHost: y\r\n\r\n",
-];
-
-/// All of them as requests, each with the status it deserves.
+/// The rows of the table whose first request is refused, each with its status.
 fn malformed() -> Vec<(Vec<u8>, u16)> {
-    let request = |line: &[u8], lines: &[u8], body: &[u8]| {
-        [line, b" / HTTP/1.1\r\n", lines, b"\r\n", body].concat()
-    };
-    let field = |line: &[u8]| [b"Host: x\r\n", line, b"\r\n"].concat();
     let mut all = Vec::new();
-    all.extend(HEADS.iter().map(|(head, status)| (head.to_vec(), *status)));
-    all.extend(HOSTS.iter().map(|lines| (request(b"GET", lines, b""), 400)));
-    all.extend(
-        FIELDS
-            .iter()
-            .map(|line| (request(b"GET", &field(line), b""), 400)),
-    );
-    all.extend(
-        FRAMINGS
-            .iter()
-            .map(|(line, status)| (request(b"POST", &field(line), b"0\r\n\r\n"), *status)),
-    );
-    let chunked = field(b"Transfer-Encoding: chunked");
-    all.extend(
-        CHUNKS
-            .iter()
-            .map(|body| (request(b"POST", &chunked, body), 400)),
-    );
-    assert!(all.len() > 180, "{} malformed requests", all.len());
+    for case in test_support::http_cases::all() {
+        if let [Verdict::Refused(status)] = case.verdicts[..] {
+            all.push((case.bytes, status));
+        }
+    }
+    assert!(all.len() > 350, "{} malformed requests", all.len());
     all
 }
 
@@ -333,29 +96,6 @@ fn malformed_requests_after_good_ones_are_refused_after_the_good_answers() {
             assert_eq!(client.answer().status, 200, "{}", request.escape_ascii());
         }
         expect_refusal(&mut client, &request, status);
-    }
-}
-
-#[test]
-fn malformed_requests_sent_byte_by_byte_are_refused_in_the_same_way() {
-    let server = Server::start(&[]);
-    let mut other = server.connect();
-    let malformed = malformed();
-    let mut clients: Vec<(Client, Vec<u8>)> = malformed
-        .iter()
-        .map(|(request, _)| (server.connect(), [request, SMUGGLED].concat()))
-        .collect();
-    let longest = clients.iter().map(|(_, bytes)| bytes.len()).max().unwrap();
-    for index in 0..longest {
-        for (client, bytes) in &mut clients {
-            if let Some(byte) = bytes.get(index) {
-                client.send([*byte]);
-            }
-        }
-        other.ask(); // by now the byte has been read
-    }
-    for ((client, _), (request, status)) in clients.iter_mut().zip(&malformed) {
-        expect_refusal(client, request, *status);
     }
 }
 
