@@ -71,3 +71,6 @@ fn line(output: &mut Vec<u8>, name: &str, value: &str) {
 fn first_line(text: &str) -> &str {
     text.split(['\r', '\n']).next().unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests;

@@ -35,6 +35,9 @@ pub enum HubUrlError {
     /// It has more than scheme, host, port and path.
     #[error("the hub's URL must have no user, query or fragment")]
     Extra,
+    /// The path is `/` or ends with a slash; the hub's own topics begin with the path and a slash.
+    #[error("the hub's URL must have a path that does not end with a slash")]
+    Path,
 }
 
 impl Default for HubUrl {
@@ -61,6 +64,9 @@ impl HubUrl {
             || url.password().is_some();
         if extra {
             return Err(HubUrlError::Extra);
+        }
+        if url.path().ends_with('/') {
+            return Err(HubUrlError::Path);
         }
         Ok(Self(url))
     }
@@ -154,3 +160,6 @@ fn decode_unreserved(path: &str) -> Vec<u8> {
     }
     decoded
 }
+
+#[cfg(test)]
+mod tests;

@@ -167,6 +167,8 @@ impl Matcher {
     /// Whether the matcher selects `topic`.
     #[must_use]
     pub fn matches(&self, topic: &Topic<'_>) -> bool {
+        #[cfg(test)]
+        EVALUATIONS.set(EVALUATIONS.get() + 1);
         match &self.test {
             Test::Everything => true,
             Test::Equal => topic.as_str() == &*self.text,
@@ -268,3 +270,17 @@ impl MatcherCache {
         Ok(matcher)
     }
 }
+
+#[cfg(test)]
+thread_local! {
+    static EVALUATIONS: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
+
+/// How many matchers this thread has compared with a topic.
+#[cfg(test)]
+pub(crate) fn evaluations() -> usize {
+    EVALUATIONS.get()
+}
+
+#[cfg(test)]
+mod tests;

@@ -268,3 +268,6 @@ pub fn parse_json(text: &str, limits: &Limits, hub: &HubUrl) -> Result<Draft, Re
     };
     draft.check(limits, hub)
 }
+
+#[cfg(test)]
+mod tests;

@@ -295,3 +295,6 @@ impl Shape {
         true
     }
 }
+
+#[cfg(test)]
+mod tests;

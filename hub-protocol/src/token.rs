@@ -136,3 +136,6 @@ fn describe(error: &jsonwebtoken::errors::ErrorKind) -> &'static str {
         _ => "the token is not valid",
     }
 }
+
+#[cfg(test)]
+mod tests;

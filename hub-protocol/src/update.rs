@@ -245,3 +245,6 @@ impl Reader<'_> {
         Ok(text.to_owned())
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -11,7 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use sha1::{Digest, Sha1};
 use tungstenite::Message;
 use tungstenite::error::{Error, ProtocolError};
-use tungstenite::protocol::frame::coding::{CloseCode, Control, Data, OpCode};
+use tungstenite::protocol::frame::coding::{CloseCode, Data, OpCode};
 use tungstenite::protocol::frame::{CloseFrame, Frame};
 use tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
 
@@ -332,10 +332,7 @@ pub fn text_frame(text: &str, output: &mut Vec<u8>) {
 
 /// Appends a ping.
 pub fn ping_frame(output: &mut Vec<u8>) {
-    put(
-        Frame::message(Vec::new(), OpCode::Control(Control::Ping), true),
-        output,
-    );
+    put(Frame::ping(Vec::new()), output);
 }
 
 /// Appends a close frame; a reason that is too long for one is cut.
@@ -347,3 +344,6 @@ fn put(frame: Frame, output: &mut Vec<u8>) {
     // Writing to memory does not fail.
     let _ = frame.format(output);
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,7 @@
 //! URL patterns: the crate `urlpattern` parses them and makes expressions of them, which run on
 //! the crate `regex`, so in linear time.
 
+use std::panic::catch_unwind;
 use std::sync::OnceLock;
 
 use url::Url;
@@ -22,13 +23,11 @@ pub(super) struct UrlPattern {
 
 impl UrlPattern {
     pub(super) fn new(text: &str, hub: &HubUrl) -> Result<Self, MatcherError> {
-        let invalid = |error: urlpattern::Error| MatcherError::UrlPattern(error.to_string());
-        let init =
-            UrlPatternInit::parse_constructor_string::<Expression>(text, Some(hub.url().clone()))
-                .map_err(invalid)?;
-        let pattern =
-            urlpattern::UrlPattern::<Expression>::parse(init, UrlPatternOptions::default())
-                .map_err(invalid)?;
+        // A panic of the parser on hostile text is an error like any other: version 0.6.0 has one
+        // with overflow checks, for `https://]`.
+        let pattern = catch_unwind(|| parse(text, hub))
+            .map_err(|_| MatcherError::UrlPattern("it is malformed".to_owned()))?
+            .map_err(|error| MatcherError::UrlPattern(error.to_string()))?;
         let parts = [
             pattern.protocol,
             pattern.hostname,
@@ -66,6 +65,20 @@ impl UrlPattern {
     pub(super) fn affixes(&self) -> (&str, &str) {
         (&self.prefix, &self.suffix)
     }
+}
+
+fn parse(
+    text: &str,
+    hub: &HubUrl,
+) -> Result<urlpattern::UrlPattern<Expression>, urlpattern::Error> {
+    let read = UrlPatternInit::parse_constructor_string::<Expression>;
+    // Only relative patterns have the hub as their base: the path of an absolute one with another
+    // scheme, `urn\:a`, would be joined with the hub's.
+    let init = match read(text, None) {
+        Err(urlpattern::Error::BaseUrlRequired) => read(text, Some(hub.url().clone())),
+        other => other,
+    }?;
+    urlpattern::UrlPattern::parse(init, UrlPatternOptions::default())
 }
 
 /// The components of a URL as patterns see them, those that differ most often first.
