@@ -16,6 +16,16 @@ const UNCHECKED: [(&str, &str); 6] = [
     ("EventHttpRequest", "__construct"),
 ];
 
+/// The methods that have a shorter way for what programs do most.
+const QUICK: [(&str, &str); 6] = [
+    ("Event_add", "bridge_quick_add"),
+    ("Event_addTimer", "bridge_quick_add"),
+    ("Event_addSignal", "bridge_quick_add"),
+    ("Event_del", "bridge_quick_del"),
+    ("Event_delTimer", "bridge_quick_del"),
+    ("Event_delSignal", "bridge_quick_del"),
+];
+
 /// The parameters of type `mixed` that take whatever has a descriptor.
 const DESCRIPTORS: [&str; 2] = ["fd", "socket"];
 
@@ -81,10 +91,16 @@ fn method_table(
     // PECL declares a parameter that it does not take.
     let is_lock = class.name == "EventBuffer" && ["lock", "unlock"].contains(&method.name.as_str());
     let required = if is_lock { 0 } else { required };
+    let quick = match QUICK.iter().find(|(name, _)| *name == id) {
+        Some((_, quick)) => {
+            format!("\tif ({quick}(execute_data, return_value)) {{\n\t\treturn;\n\t}}\n")
+        }
+        None => String::new(),
+    };
     let _ = write!(
         text,
         "static const bridge_method method_{id} = {{ {number}, {required}, {total}, {params} }};\n\
-         static ZEND_METHOD({}, {})\n{{\n\
+         static ZEND_METHOD({}, {})\n{{\n{quick}\
          \tbridge_invoke(&method_{id}, execute_data, return_value);\n}}\n\n",
         class.name, method.name
     );

@@ -70,6 +70,13 @@ typedef struct bridge_entry {
 	bridge_value value;
 } bridge_entry;
 
+/* What php_event_quick does. */
+typedef enum {
+	BRIDGE_DEL,
+	BRIDGE_ADD,
+	BRIDGE_ADD_FOR /* the seconds */
+} bridge_quick;
+
 typedef enum {
 	BRIDGE_NO_ERROR,
 	BRIDGE_WARNING,
@@ -93,25 +100,49 @@ typedef enum {
 	BRIDGE_SET_DATA /* the property `data` gets a copy; null where it was not given */
 } bridge_how;
 
-/* One call of a method: filled by C, answered by Rust, carried out by C. */
+/* One call of a method: filled by C, answered by Rust, carried out by C. Of the arrays, what the
+ * numbers count is set. */
 typedef struct bridge_frame {
 	struct bridge_object *self; /* null for a static method */
 	void *handle;               /* of self; null before its constructor and after free() */
 	uint32_t argc;
 	bridge_value argv[BRIDGE_ARGUMENTS];
 
-	bridge_value result;
-	bridge_value out[BRIDGE_ARGUMENTS]; /* for arguments by reference; BRIDGE_UNSET leaves one */
+	/* In Rust a struct of its own. */
 	uint32_t kept;
-	bridge_keep keep[BRIDGE_ARGUMENTS];
+	uint32_t outs;  /* bit n: out[n] is set */
 	uint32_t error; /* bridge_error_kind */
 	uint32_t argument;
+	uint32_t constructed; /* set: `made` is the handle of self from now on */
+	uint32_t memory; /* names what Rust keeps of the answer until php_event_forget; 0 for nothing */
 	const char *message;
 	size_t message_length;
-	uint32_t constructed; /* set: `made` is the handle of self from now on */
 	void *made;
-	uint32_t memory; /* names what Rust keeps of the answer until bridge_forget; 0 for nothing */
+	bridge_value result;
+	bridge_value out[BRIDGE_ARGUMENTS]; /* for arguments by reference */
+	bridge_keep keep[BRIDGE_ARGUMENTS];
 } bridge_frame;
+
+/* Field by field: memset is slower here. */
+static inline void bridge_begin(bridge_frame *frame, struct bridge_object *self)
+{
+	frame->self = self;
+	frame->handle = NULL;
+	frame->argc = 0;
+	frame->kept = 0;
+	frame->outs = 0;
+	frame->error = BRIDGE_NO_ERROR;
+	frame->argument = 0;
+	frame->constructed = 0;
+	frame->memory = 0;
+	frame->message = NULL;
+	frame->message_length = 0;
+	frame->made = NULL;
+	frame->result.kind = BRIDGE_UNSET;
+	frame->result.n = 0;
+	frame->result.as.number = 0;
+	frame->result.length = 0;
+}
 
 /* An object of one of the extension's classes. Every zval that belongs to it is in a slot or in a
  * property, where the collector sees it; Rust knows the object by its address alone. */
@@ -132,6 +163,8 @@ void php_event_method(uint32_t method, bridge_frame *frame);
 void php_event_bind(void *handle, struct bridge_object *object);
 void php_event_free(uint32_t class_id, void *handle);
 bool php_event_is_pending(uint32_t class_id, void *handle);
+bool php_event_quick(void *handle, int what, double seconds);
+int php_event_pending(void *handle); /* the property: 0 or 1; -1 for null */
 bool php_event_read_property(uint32_t property, bridge_object *object, bridge_frame *frame);
 bool php_event_write_property(uint32_t property, bridge_object *object, bridge_frame *frame);
 void php_event_forget(uint32_t memory);
@@ -196,6 +229,8 @@ typedef struct bridge_class {
 extern const bridge_class bridge_classes[];
 extern zend_class_entry *bridge_entries[];
 
+bool bridge_quick_add(zend_execute_data *execute_data, zval *return_value);
+bool bridge_quick_del(zend_execute_data *execute_data, zval *return_value);
 void bridge_invoke(const bridge_method *method, zend_execute_data *execute_data,
                    zval *return_value);
 void bridge_register_classes(void);

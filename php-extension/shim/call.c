@@ -211,6 +211,9 @@ static bool read_arguments(const bridge_method *method, zend_execute_data *execu
 		zend_wrong_parameters_count_error(method->required, method->total);
 		return false;
 	}
+	for (uint32_t n = 0; n < given; n++) {
+		frame->argv[n] = (bridge_value){0};
+	}
 	frame->argc = given;
 	for (uint32_t n = given; n-- > 0;) { /* the mask before the source */
 		zval *argument = ZEND_CALL_ARG(execute_data, n + 1);
@@ -238,7 +241,9 @@ static void replace(zval *place, zval *value)
 	} else {
 		ZVAL_UNDEF(place);
 	}
-	zval_ptr_dtor(&former);
+	if (Z_REFCOUNTED(former)) {
+		zval_ptr_dtor(&former);
+	}
 }
 
 static void append(zval *list, zval *value)
@@ -276,14 +281,76 @@ static void keep(const bridge_frame *frame, zend_execute_data *execute_data, bri
 	}
 }
 
+/* Event::add, addTimer and addSignal in their plain form. False: bridge_invoke has to do it. */
+bool bridge_quick_add(zend_execute_data *execute_data, zval *return_value)
+{
+	int what = BRIDGE_ADD;
+	double seconds = 0;
+
+	if (ZEND_NUM_ARGS() == 1) {
+		zval *argument = ZEND_CALL_ARG(execute_data, 1);
+		if (Z_TYPE_P(argument) == IS_LONG) {
+			seconds = (double)Z_LVAL_P(argument);
+		} else if (Z_TYPE_P(argument) == IS_DOUBLE) {
+			seconds = Z_DVAL_P(argument);
+		} else {
+			return false;
+		}
+		what = seconds == -1 ? BRIDGE_ADD : BRIDGE_ADD_FOR;
+	} else if (ZEND_NUM_ARGS() != 0) {
+		return false;
+	}
+	if (!php_event_quick(bridge_object_of(Z_OBJ(EX(This)))->handle, what, seconds)) {
+		return false;
+	}
+	ZVAL_TRUE(return_value);
+	return true;
+}
+
+/* Event::del, delTimer and delSignal in their plain form. */
+bool bridge_quick_del(zend_execute_data *execute_data, zval *return_value)
+{
+	void *handle = bridge_object_of(Z_OBJ(EX(This)))->handle;
+
+	if (ZEND_NUM_ARGS() != 0 || !php_event_quick(handle, BRIDGE_DEL, 0)) {
+		return false;
+	}
+	ZVAL_TRUE(return_value);
+	return true;
+}
+
+static void construct(bridge_object *object, void *made)
+{
+	void *former = object->handle;
+
+	object->handle = made;
+	php_event_bind(made, object);
+	if (former) { /* the constructor was called again */
+		php_event_free(object->class_id, former);
+	}
+}
+
+static void assign_outs(const bridge_frame *frame, zend_execute_data *execute_data)
+{
+	for (uint32_t n = 0; n < frame->argc; n++) {
+		if (frame->outs & (1u << n)) {
+			zval value;
+			bridge_to_zval(&value, &frame->out[n]);
+			ZEND_TRY_ASSIGN_REF_TMP(ZEND_CALL_ARG(execute_data, n + 1), &value);
+		}
+	}
+}
+
 void bridge_invoke(const bridge_method *method, zend_execute_data *execute_data, zval *return_value)
 {
-	bridge_frame frame = {0};
+	bridge_frame frame;
 	bridge_object *object = NULL;
 
 	if (Z_TYPE(EX(This)) == IS_OBJECT) {
 		object = bridge_object_of(Z_OBJ(EX(This)));
-		frame.self = object;
+	}
+	bridge_begin(&frame, object);
+	if (object) {
 		frame.handle = object->handle;
 	}
 	if (!read_arguments(method, execute_data, &frame)) {
@@ -293,27 +360,18 @@ void bridge_invoke(const bridge_method *method, zend_execute_data *execute_data,
 	php_event_method(method->number, &frame);
 	free_arrays(&frame);
 	if (frame.constructed) {
-		void *former = object->handle;
-		object->handle = frame.made;
-		php_event_bind(object->handle, object);
-		if (former) { /* the constructor was called again */
-			php_event_free(object->class_id, former);
-		}
+		construct(object, frame.made);
 	}
-	/* A factory keeps its arguments in the object that it makes. */
 	bridge_to_zval(return_value, &frame.result);
 	if (frame.kept) {
+		/* A factory keeps its arguments in the object that it makes. */
 		if (frame.result.kind == BRIDGE_NEW && Z_TYPE_P(return_value) == IS_OBJECT) {
 			object = bridge_object_of(Z_OBJ_P(return_value));
 		}
 		keep(&frame, execute_data, object);
 	}
-	for (uint32_t n = 0; n < frame.argc; n++) {
-		if (frame.out[n].kind != BRIDGE_UNSET) {
-			zval value;
-			bridge_to_zval(&value, &frame.out[n]);
-			ZEND_TRY_ASSIGN_REF_TMP(ZEND_CALL_ARG(execute_data, n + 1), &value);
-		}
+	if (frame.outs) {
+		assign_outs(&frame, execute_data);
 	}
 	bridge_raise(&frame, execute_data);
 	bridge_finish();

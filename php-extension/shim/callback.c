@@ -50,6 +50,7 @@ uint32_t bridge_call(bridge_object *object, uint32_t slot, int64_t item, uint32_
 	zend_execute_data *volatile frame = EG(current_execute_data);
 	volatile uint32_t result = BRIDGE_CALLED;
 	zval arguments[BRIDGE_ARGUMENTS], callable, returned;
+	zend_fcall_info_cache function;
 	zval *place = callable_in(object, slot, item);
 
 	if (bailed_out || !in_request) {
@@ -68,12 +69,16 @@ uint32_t bridge_call(bridge_object *object, uint32_t slot, int64_t item, uint32_
 		for (uint32_t n = 0; n < argc; n++) {
 			bridge_to_zval(&arguments[n], &argv[n]);
 		}
-		if (!zend_is_callable(&callable, 0, NULL)) {
+		if (!zend_is_callable_ex(&callable, NULL, 0, NULL, &function, NULL)) {
 			php_error_docref(NULL, E_WARNING, "The callback of %s is not callable any more",
 				ZSTR_VAL(object->std.ce->name));
 			result = BRIDGE_NOT_CALLABLE;
 		} else {
-			call_user_function(NULL, NULL, &callable, &returned, argc, arguments);
+			zend_fcall_info call = {
+				.size = sizeof call, .retval = &returned, .params = arguments, .param_count = argc
+			};
+			ZVAL_COPY_VALUE(&call.function_name, &callable);
+			zend_call_function(&call, &function);
 		}
 		if (EG(exception)) {
 			result = BRIDGE_THREW;

@@ -39,6 +39,7 @@ zend_object *bridge_create_object(zend_class_entry *entry)
 	for (uint32_t n = 0; n < CLASS_COUNT; n++) {
 		if (bridge_entries[n] == internal) {
 			object->class_id = n;
+			break;
 		}
 	}
 	for (uint32_t n = 0; n < BRIDGE_SLOTS; n++) {
@@ -60,10 +61,12 @@ static void free_object(zend_object *std)
 		php_event_free(object->class_id, handle);
 	}
 	for (uint32_t n = 0; n < BRIDGE_SLOTS; n++) {
-		zval former;
-		ZVAL_COPY_VALUE(&former, &object->slot[n]);
-		ZVAL_UNDEF(&object->slot[n]);
-		zval_ptr_dtor(&former);
+		if (Z_REFCOUNTED(object->slot[n])) {
+			zval former;
+			ZVAL_COPY_VALUE(&former, &object->slot[n]);
+			ZVAL_UNDEF(&object->slot[n]);
+			zval_ptr_dtor(&former);
+		}
 	}
 	zend_object_std_dtor(std);
 }
@@ -90,9 +93,18 @@ static HashTable *get_gc(zend_object *std, zval **table, int *count)
 /* Reads what Rust answers for a property. */
 static void read_virtual(bridge_object *object, const bridge_property *property, zval *to)
 {
-	bridge_frame frame = {0};
+	bridge_frame frame;
 
-	frame.self = object;
+	if (object->class_id == CLASS_Event) { /* `pending`, which programs read often */
+		int pending = php_event_pending(object->handle);
+		if (pending < 0) {
+			ZVAL_NULL(to);
+		} else {
+			ZVAL_BOOL(to, pending);
+		}
+		return;
+	}
+	bridge_begin(&frame, object);
 	frame.handle = object->handle;
 	if (php_event_read_property(property->number, object, &frame)) {
 		bridge_to_zval(to, &frame.result);
@@ -121,7 +133,7 @@ static zval *write_property(zend_object *std, zend_string *name, zval *value, vo
 {
 	bridge_object *object = bridge_object_of(std);
 	const bridge_property *property = find_property(object, ZSTR_VAL(name), ZSTR_LEN(name));
-	bridge_frame frame = {0};
+	bridge_frame frame;
 
 	if (!property) {
 		return zend_std_write_property(std, name, value, cache);
@@ -130,9 +142,10 @@ static zval *write_property(zend_object *std, zend_string *name, zval *value, vo
 		zend_throw_error(NULL, "Cannot write property %s::$%s", ZSTR_VAL(std->ce->name), property->name);
 		return value;
 	}
-	frame.self = object;
+	bridge_begin(&frame, object);
 	frame.handle = object->handle;
 	frame.argc = 1;
+	frame.argv[0] = (bridge_value){0};
 	ZVAL_DEREF(value);
 	switch (Z_TYPE_P(value)) {
 		case IS_STRING:

@@ -126,7 +126,9 @@ void bridge_raise(bridge_frame *frame, zend_execute_data *execute_data)
 	char *message;
 
 	if (kind == BRIDGE_NO_ERROR) {
-		php_event_forget(frame->memory);
+		if (frame->memory) {
+			php_event_forget(frame->memory);
+		}
 		return;
 	}
 	message = estrndup(frame->message, frame->message_length);

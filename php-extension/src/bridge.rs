@@ -1,6 +1,6 @@
 //! What the two halves exchange, as `shim/bridge.h` declares it, and the functions that C calls.
 //!
-//! Every `unsafe` of the extension is in this file. C keeps these promises, and the blocks below
+//! Every `unsafe` of the extension is in this module. C keeps these promises, and the blocks below
 //! rest on them:
 //! - a frame, and all that it points to, stay as they are until the call returns;
 //! - a handle is one that [`Held::into_raw`] gave, until `php_event_free` takes it back, once;
@@ -8,24 +8,29 @@
 //! - every call comes from the thread of the request that made the handle.
 #![allow(unsafe_code)]
 
+mod lent;
+mod storage;
+
 use std::cell::RefCell;
-use std::collections::{HashMap, HashSet};
-use std::ffi::{CString, c_char, c_void};
-use std::os::fd::{AsFd, BorrowedFd, FromRawFd as _, OwnedFd, RawFd};
+use std::ffi::{CString, c_char, c_int, c_void};
+use std::mem::MaybeUninit;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::{self, NonNull};
 use std::sync::LazyLock;
 
-use crate::call::{Argument, Call, Descriptor, Failure, Keep, Key, Value};
+use crate::call::{Answer, Argument, Call, Failure, Keep, Value};
 use crate::classes;
-use crate::object::{Called, Held, Identity};
+use crate::object::{Called, Held, Identity, Quick};
+pub(crate) use lent::{HeldValue, Lender, LentSocket, close, lend, lent_event};
+use storage::Storage;
 
 include!(concat!(env!("OUT_DIR"), "/methods.rs"));
 
 /// A function that answers a method.
 pub(crate) type Method = fn(&mut Call) -> Result<Value, Failure>;
 
-const ARGUMENTS: usize = 8;
+/// The most arguments of a method.
+pub(crate) const ARGUMENTS: usize = 8;
 
 const UNSET: u32 = 0;
 const NULL: u32 = 1;
@@ -103,24 +108,31 @@ struct RawKeep {
     argument: u32,
 }
 
-/// `bridge_frame`.
+/// `bridge_frame`. Of the arrays, what the numbers count is set.
 #[repr(C)]
 pub(crate) struct RawFrame {
     object: *mut RawObject,
     handle: *mut c_void,
     argc: u32,
-    argv: [RawValue; ARGUMENTS],
-    result: RawValue,
-    out: [RawValue; ARGUMENTS],
+    argv: [MaybeUninit<RawValue>; ARGUMENTS],
+    answer: RawAnswer,
+}
+
+/// The part of a frame that Rust writes.
+#[repr(C)]
+struct RawAnswer {
     kept: u32,
-    keep: [RawKeep; ARGUMENTS],
+    outs: u32,
     error: u32,
     argument: u32,
+    constructed: u32,
+    memory: u32,
     message: *const c_char,
     message_length: usize,
-    constructed: u32,
     made: *mut c_void,
-    memory: u32,
+    result: RawValue,
+    out: [MaybeUninit<RawValue>; ARGUMENTS],
+    keep: [MaybeUninit<RawKeep>; ARGUMENTS],
 }
 
 unsafe extern "C" {
@@ -137,129 +149,25 @@ unsafe extern "C" {
 }
 
 thread_local! {
-    /// What answers point into until C has read them.
-    static MEMORY: RefCell<Memory> = RefCell::default();
     /// The handles that no PHP object has yet: those that are left at the end of a request belong
     /// to objects that a bailout kept from being made.
-    static UNBOUND: RefCell<HashSet<*mut c_void>> = RefCell::default();
+    static UNBOUND: RefCell<Vec<*mut c_void>> = const { RefCell::new(Vec::new()) };
 }
 
-#[derive(Default)]
-struct Memory {
-    last: u32,
-    kept: HashMap<u32, Storage>,
-}
-
-/// The texts and arrays of converted values.
-#[derive(Default)]
-struct Storage {
-    texts: Vec<Box<[u8]>>,
-    arrays: Vec<Box<[RawEntry]>>,
-}
-
-impl Storage {
-    fn value(&mut self, value: Value) -> RawValue {
-        match value {
-            Value::Void => RawValue::of(UNSET),
-            Value::Null => RawValue::of(NULL),
-            Value::Bool(false) => RawValue::of(FALSE),
-            Value::Bool(true) => RawValue::of(TRUE),
-            Value::Int(number) => RawValue {
-                payload: Payload { number },
-                ..RawValue::of(LONG)
-            },
-            Value::Float(fraction) => RawValue {
-                payload: Payload { fraction },
-                ..RawValue::of(DOUBLE)
-            },
-            Value::String(text) => self.text(text),
-            Value::Array(entries) => self.array(entries),
-            Value::New(held) => {
-                let n = held.class() as u32;
-                let handle = held.into_raw();
-                UNBOUND.with_borrow_mut(|unbound| unbound.insert(handle));
-                RawValue {
-                    n,
-                    payload: Payload { handle },
-                    ..RawValue::of(NEW)
-                }
-            }
-            Value::Object(of) => of
-                .raw()
-                .map_or(RawValue::of(NULL), |object| at(SELF, 0, object)),
-            Value::Slot(of, slot) => of
-                .raw()
-                .map_or(RawValue::of(NULL), |object| at(SLOT, slot, object)),
-            Value::Data(of, property) => of
-                .raw()
-                .map_or(RawValue::of(NULL), |object| at(DATA, property, object)),
-            Value::Item(of, slot, item) => of.raw().map_or(RawValue::of(NULL), |object| RawValue {
-                length: item,
-                ..at(ITEM, slot, object)
-            }),
-            Value::Socket(descriptor) => RawValue {
-                payload: Payload {
-                    number: descriptor.into(),
-                },
-                ..RawValue::of(SOCKET)
-            },
+/// Takes a handle off the list of those without an object.
+fn bound(handle: *mut c_void) {
+    UNBOUND.with_borrow_mut(|unbound| {
+        if let Some(n) = unbound.iter().rposition(|other| *other == handle) {
+            unbound.swap_remove(n);
         }
-    }
-
-    fn text(&mut self, text: Vec<u8>) -> RawValue {
-        let text = text.into_boxed_slice();
-        let raw = RawValue {
-            payload: Payload {
-                text: text.as_ptr().cast(),
-            },
-            length: text.len(),
-            ..RawValue::of(STRING)
-        };
-        self.texts.push(text); // the bytes stay where they are
-        raw
-    }
-
-    fn array(&mut self, entries: Vec<(Key, Value)>) -> RawValue {
-        let entries = entries.into_iter().map(|(key, value)| RawEntry {
-            key: match key {
-                Key::Next => RawValue::of(UNSET),
-                Key::String(text) => self.text(text),
-            },
-            value: self.value(value),
-        });
-        let entries: Box<[RawEntry]> = entries.collect();
-        let raw = RawValue {
-            payload: Payload {
-                entries: entries.as_ptr(),
-            },
-            length: entries.len(),
-            ..RawValue::of(ARRAY)
-        };
-        self.arrays.push(entries);
-        raw
-    }
-
-    /// Keeps this until C calls `php_event_forget` with the number.
-    fn keep(self) -> u32 {
-        if self.texts.is_empty() && self.arrays.is_empty() {
-            return 0;
-        }
-        MEMORY.with_borrow_mut(|memory| {
-            memory.last = memory.last.checked_add(1).unwrap_or(1);
-            memory.kept.insert(memory.last, self);
-            memory.last
-        })
-    }
+    });
 }
 
-fn at(kind: u32, n: u32, object: NonNull<RawObject>) -> RawValue {
-    RawValue {
-        n,
-        payload: Payload {
-            object: object.as_ptr(),
-        },
-        ..RawValue::of(kind)
-    }
+/// The handle for C of a new object.
+fn unbound(held: Held) -> *mut c_void {
+    let handle = held.into_raw();
+    UNBOUND.with_borrow_mut(|unbound| unbound.push(handle));
+    handle
 }
 
 /// The bytes that C lends with a value.
@@ -332,18 +240,36 @@ unsafe fn argument<'a>(raw: &RawValue) -> Argument<'a> {
     }
 }
 
+/// The arguments of a call, as C has read them.
+#[derive(Clone, Copy)]
+pub(crate) struct Arguments<'a>(&'a [MaybeUninit<RawValue>]);
+
+impl<'a> Arguments<'a> {
+    pub(crate) fn get(self, n: usize) -> Argument<'a> {
+        let Some(raw) = self.0.get(n) else {
+            return Argument::Unset;
+        };
+        // SAFETY: `answered`, which alone makes these, takes those that C has set.
+        let raw = unsafe { raw.assume_init_ref() };
+        // SAFETY: a part of a frame whose call has not returned: `'a` ends with that.
+        unsafe { argument(raw) }
+    }
+}
+
 /// Runs the callable in a slot of a PHP object, or in the list there.
-pub(crate) fn call(of: &Identity, slot: u32, item: Option<usize>, values: Vec<Value>) -> Called {
+pub(crate) fn call<const N: usize>(
+    of: &Identity,
+    slot: u32,
+    item: Option<usize>,
+    values: [Value; N],
+) -> Called {
     let Some(object) = of.raw() else {
         return Called::NotCallable;
     };
     let mut storage = Storage::default();
-    let values: Vec<RawValue> = values
-        .into_iter()
-        .map(|value| storage.value(value))
-        .collect();
+    let values = values.map(|value| storage.value(value));
     let item = item.and_then(|item| i64::try_from(item).ok()).unwrap_or(-1);
-    let argc = u32::try_from(values.len()).unwrap_or(0);
+    let argc = u32::try_from(N).unwrap_or(0);
     // SAFETY: an identity gives the address only while the object is there, and C holds it
     // during the call; the values, and `storage`, which they point into, live until it returns.
     let result = unsafe { bridge_call(object.as_ptr(), slot, item, argc, values.as_ptr()) };
@@ -354,52 +280,53 @@ pub(crate) fn call(of: &Identity, slot: u32, item: Option<usize>, values: Vec<Va
     }
 }
 
-/// Writes an answer into a frame.
-fn answer(frame: &mut RawFrame, call: &mut Call, result: Result<Value, Failure>) {
+/// Writes an answer into a to.
+fn write(to: &mut RawAnswer, answer: Answer, result: Result<Value, Failure>) {
     let mut storage = Storage::default();
     let failure = match result {
         Ok(value) => {
-            frame.result = storage.value(value);
-            call.warning.take().map(Failure::Warning)
+            to.result = storage.value(value);
+            answer.warning.map(Failure::Warning)
         }
         Err(failure) => {
-            frame.result = storage.value(failure.value());
+            to.result = storage.value(failure.value());
             Some(failure)
         }
     };
-    for (n, value) in call.out.drain(..) {
-        if let Some(out) = frame.out.get_mut(n) {
-            *out = storage.value(value);
+    for (n, value) in answer.out {
+        if let Some(out) = to.out.get_mut(n) {
+            out.write(storage.value(value));
+            to.outs |= 1 << n;
         }
     }
-    for (keep, to) in call.keep.drain(..).zip(&mut frame.keep) {
+    for (keep, place) in answer.keep.iter().zip(&mut to.keep) {
         let (slot, how, argument) = match keep {
             Keep::Argument { slot, argument } => (slot, 0, argument),
             Keep::Append { slot, argument } => (slot, 1, argument),
             Keep::Clear { slot } => (slot, 2, 0),
             Keep::Data { property, argument } => (property, 3, argument),
         };
-        *to = RawKeep {
+        place.write(RawKeep {
             slot,
             how,
             argument,
-        };
-        frame.kept += 1;
+        });
+        to.kept += 1;
     }
     if let Some(failure) = failure {
         let (kind, argument, message) = failure.parts();
         let text = storage.text(message.into_bytes());
-        frame.error = kind;
-        frame.argument = argument;
+        to.error = kind;
+        to.argument = argument;
         // SAFETY: `text` made a value of kind `STRING`.
-        frame.message = unsafe { text.payload.text };
-        frame.message_length = text.length;
+        to.message = unsafe { text.payload.text };
+        to.message_length = text.length;
     }
-    if let Some(held) = call.constructed.take() {
-        frame.constructed = 1;
-        frame.made = held.into_raw();
+    if let Some(held) = answer.constructed {
+        to.constructed = 1;
+        to.made = held.into_raw();
     }
-    frame.memory = storage.keep();
+    to.memory = storage.keep();
 }
 
 /// Runs `work` on the call of a frame; a panic, which is a fault of ours, becomes an `Error`.
@@ -407,21 +334,45 @@ fn answer(frame: &mut RawFrame, call: &mut Call, result: Result<Value, Failure>)
 /// # Safety
 /// `frame` is a frame of C's whose call has not returned.
 unsafe fn answered(frame: *mut RawFrame, work: impl FnOnce(&mut Call) -> Result<Value, Failure>) {
-    // SAFETY: C's frame, which nothing else uses during the call.
+    // SAFETY: C's frame, which nobody else uses during the call.
     let frame = unsafe { &mut *frame };
-    let given = frame.argv.iter().take(frame.argc as usize);
-    // SAFETY: arguments of this frame.
-    let arguments = given.map(|raw| unsafe { argument(raw) }).collect();
+    let given = frame.argv.get(..frame.argc as usize).unwrap_or_default();
     // SAFETY: the handle of the object that C holds for the call, or null.
     let held = unsafe { Held::of_raw(frame.handle) };
-    let mut call = Call::new(NonNull::new(frame.object), held, arguments);
-    let result = catch_unwind(AssertUnwindSafe(|| work(&mut call)));
-    let result = result.unwrap_or_else(|_panic| {
-        Err(Failure::Error(
-            "php-event: internal error (a panic in Rust)".to_owned(),
-        ))
-    });
-    answer(frame, &mut call, result);
+    let mut call = Call::new(NonNull::new(frame.object), held, Arguments(given));
+    let made = catch_unwind(AssertUnwindSafe(|| {
+        let result = work(&mut call);
+        match &result {
+            Ok(value) if call.answer.is_empty() && write_plain(&mut frame.answer.result, value) => {
+            }
+            _ => write(&mut frame.answer, call.answer, result),
+        }
+    }));
+    if made.is_err() {
+        let text = "php-event: internal error (a panic in Rust)".to_owned();
+        write(
+            &mut frame.answer,
+            Answer::default(),
+            Err(Failure::Error(text)),
+        );
+    }
+}
+
+/// Writes a value that points into nothing, field by field: that is most of them, and a copy of
+/// the whole would wait for the fields. False for other values.
+fn write_plain(result: &mut RawValue, value: &Value) -> bool {
+    result.kind = match value {
+        Value::Void => UNSET,
+        Value::Null => NULL,
+        Value::Bool(false) => FALSE,
+        Value::Bool(true) => TRUE,
+        Value::Int(number) => {
+            result.payload.number = *number;
+            LONG
+        }
+        _ => return false,
+    };
+    true
 }
 
 /// # Safety
@@ -471,7 +422,7 @@ unsafe extern "C" fn php_event_write_property(
 /// Called by C with a handle that [`Held::into_raw`] gave, and the object that has just got it.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn php_event_bind(handle: *mut c_void, object: *mut RawObject) {
-    UNBOUND.with_borrow_mut(|unbound| unbound.remove(&handle));
+    bound(handle);
     // SAFETY: the handle of an object that is there.
     if let Some(held) = unsafe { Held::of_raw(handle) } {
         held.identity().set(NonNull::new(object));
@@ -482,7 +433,7 @@ unsafe extern "C" fn php_event_bind(handle: *mut c_void, object: *mut RawObject)
 /// Called by C once for a handle, when its object goes.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn php_event_free(_class: u32, handle: *mut c_void) {
-    UNBOUND.with_borrow_mut(|unbound| unbound.remove(&handle));
+    bound(handle);
     // SAFETY: C gives each handle back once, and does not use it again.
     let held = unsafe { Held::from_raw(handle) };
     held.identity().set(None);
@@ -495,21 +446,46 @@ unsafe extern "C" fn php_event_free(_class: u32, handle: *mut c_void) {
 #[unsafe(no_mangle)]
 unsafe extern "C" fn php_event_is_pending(_class: u32, handle: *mut c_void) -> bool {
     // SAFETY: the handle of an object that is there.
-    let held = unsafe { Held::of_raw(handle) };
-    let pending = || held.is_some_and(|held| held.is_pending());
+    let held = unsafe { handle.cast_const().cast::<Held>().as_ref() };
+    let pending = || held.is_some_and(Held::is_pending);
     catch_unwind(AssertUnwindSafe(pending)).unwrap_or(true)
+}
+
+/// `Event::add` and `Event::del`, which programs call most, without a frame. False when that does not
+/// succeed: `php_event_method` then does the same again, and says what is wrong.
+///
+/// # Safety
+/// Called by C with null, or the handle of an event that is there. It runs no code of PHP's, so
+/// that C keeps the handle meanwhile.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn php_event_quick(handle: *mut c_void, quick: c_int, seconds: f64) -> bool {
+    // SAFETY: null, or the handle of an object that is there.
+    let held = unsafe { handle.cast_const().cast::<Held>().as_ref() };
+    let work = || held.is_some_and(|held| held.quick(Quick::of(quick, seconds)));
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or(false)
+}
+
+/// The property `pending` of an event: 0 or 1, and -1 for null.
+///
+/// # Safety
+/// Called by C with null, or the handle of an event that is there. It runs no code of PHP's, so
+/// that C keeps the handle meanwhile.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn php_event_pending(handle: *mut c_void) -> c_int {
+    // SAFETY: null, or the handle of an object that is there.
+    let held = unsafe { handle.cast_const().cast::<Held>().as_ref() };
+    let pending = || held.and_then(Held::pending).map_or(-1, c_int::from);
+    catch_unwind(AssertUnwindSafe(pending)).unwrap_or(-1)
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn php_event_forget(memory: u32) {
-    let storage = MEMORY.with_borrow_mut(|kept| kept.kept.remove(&memory));
-    drop(storage);
+    storage::forget(memory);
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn php_event_request_shutdown() {
-    let storages = MEMORY.with_borrow_mut(|kept| std::mem::take(&mut kept.kept));
-    drop(storages);
+    storage::forget_all();
     for handle in UNBOUND.take() {
         // SAFETY: no object has this handle, so C will not give it back.
         drop(unsafe { Held::from_raw(handle) });
@@ -555,7 +531,8 @@ impl Held {
         Box::into_raw(Box::new(self)).cast()
     }
 
-    /// The object of a handle; null is none.
+    /// The object of a handle; null is none. A count of its own: what a method runs may make C
+    /// give the handle back.
     ///
     /// # Safety
     /// `handle` is null or one that `into_raw` gave and `from_raw` has not taken back.
@@ -572,106 +549,5 @@ impl Held {
     unsafe fn from_raw(handle: *mut c_void) -> Self {
         // SAFETY: by this function's duty, a box that is taken back once.
         *unsafe { Box::from_raw(handle.cast::<Self>()) }
-    }
-}
-
-/// An event on a descriptor that PHP lends.
-///
-/// The event's object holds the stream or socket in a slot, so that PHP does not close the
-/// descriptor while the event is there. A program that closes it itself, by `fclose` or
-/// `socket_close`, gets what it gets under PECL: the event watches nothing, or, when it is added
-/// again, whatever has the number then.
-pub(crate) fn lent_event(
-    base: &php_event::EventBase,
-    descriptor: i32,
-    what: php_event::EventFlags,
-    mut callback: impl FnMut(php_event::EventFlags, &php_event::Event) + 'static,
-) -> php_event::Result<php_event::Event> {
-    // SAFETY: the object's slot keeps the descriptor open; what a program that closes it by itself
-    // gets is said above, and no memory depends on it: epoll watches numbers.
-    unsafe {
-        php_event::Event::new_raw(base, descriptor, what, move |_fd, what, event| {
-            callback(what, event);
-        })
-    }
-}
-
-/// Runs `work` on a descriptor that PHP lends for the length of this call.
-pub(crate) fn lend<T>(descriptor: i32, work: impl FnOnce(BorrowedFd<'_>) -> T) -> T {
-    // SAFETY: not negative, since C refuses such numbers. The argument of the running method keeps
-    // a stream or socket open; a bare number is the program's word that it is open, and a wrong
-    // one makes the system call fail.
-    work(unsafe { BorrowedFd::borrow_raw(descriptor) })
-}
-
-/// Closes a descriptor that PHP has given up, or did not take.
-pub(crate) fn close(descriptor: i32) {
-    // SAFETY: a number that a program gave with OPT_CLOSE_ON_FREE, or that a listener made for a
-    // callback that did not run or threw: nobody else closes it.
-    drop(unsafe { OwnedFd::from_raw_fd(descriptor) });
-}
-
-/// The PHP value that a descriptor argument was read from.
-#[derive(Clone, Copy)]
-pub(crate) struct Lender(*mut c_void);
-
-/// A count of a PHP value.
-pub(crate) struct HeldValue {
-    held: *mut c_void,
-    /// Whether a stream is closed when this goes.
-    close: bool,
-}
-
-impl HeldValue {
-    pub(crate) fn new(lender: &Lender, close: bool) -> Self {
-        // SAFETY: the value of an argument, which C keeps for the length of the call.
-        let held = unsafe { bridge_hold(lender.0) };
-        Self { held, close }
-    }
-}
-
-impl Drop for HeldValue {
-    fn drop(&mut self) {
-        // SAFETY: what `new` got, given back once.
-        unsafe { bridge_release(self.held, self.close) };
-    }
-}
-
-/// A descriptor of PHP's, held open by a count of the stream or socket that it belongs to.
-pub(crate) struct LentSocket {
-    number: RawFd,
-    /// Whether it was a bare number that is owned.
-    owned: bool,
-    _held: HeldValue,
-}
-
-impl LentSocket {
-    /// None for a dead socket. With `close` the stream, or the bare number, is closed when the last
-    /// user of the descriptor goes.
-    pub(crate) fn new(descriptor: Descriptor, lender: &Lender, close: bool) -> Option<Self> {
-        let number = descriptor.number()?;
-        let owned = close && matches!(descriptor, Descriptor::Number(_));
-        let _held = HeldValue::new(lender, close);
-        Some(Self {
-            number,
-            owned,
-            _held,
-        })
-    }
-}
-
-impl AsFd for LentSocket {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        // SAFETY: not negative, since C refuses such numbers; the held value keeps a stream or
-        // socket open, unless the program closes it itself, as `lent_event` says.
-        unsafe { BorrowedFd::borrow_raw(self.number) }
-    }
-}
-
-impl Drop for LentSocket {
-    fn drop(&mut self) {
-        if self.owned {
-            close(self.number);
-        }
     }
 }

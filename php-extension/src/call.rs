@@ -1,10 +1,11 @@
 //! One call of a method, as the classes see it: arguments in, an answer out.
 
+use std::cell::OnceCell;
 use std::ptr::NonNull;
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::bridge::{HeldValue, Lender, LentSocket, RawObject};
+use crate::bridge::{ARGUMENTS, Arguments, HeldValue, Lender, LentSocket, RawObject};
 use crate::object::{Held, Identity, Object};
 
 /// An argument, read by the rules of the parameter's type.
@@ -111,6 +112,7 @@ impl Value {
 }
 
 /// What becomes of a slot or property when Rust has returned.
+#[derive(Clone, Copy)]
 pub(crate) enum Keep {
     Argument { slot: u32, argument: u32 },
     Append { slot: u32, argument: u32 },
@@ -168,42 +170,83 @@ impl From<php_event::Error> for Failure {
     }
 }
 
-/// One call of a method.
-pub(crate) struct Call<'a> {
-    held: Option<Held>,
-    identity: Identity,
-    arguments: Vec<Argument<'a>>,
-    pub(crate) keep: Vec<Keep>,
+/// A call's changes of slots and properties: at most one for each argument.
+#[derive(Default)]
+pub(crate) struct Keeps {
+    count: usize,
+    all: [Option<Keep>; ARGUMENTS],
+}
+
+impl Keeps {
+    pub(crate) fn push(&mut self, keep: Keep) {
+        if let Some(place) = self.all.get_mut(self.count) {
+            *place = Some(keep);
+            self.count += 1;
+        }
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Keep> {
+        self.all.iter().take(self.count).flatten().copied()
+    }
+}
+
+/// What a call leaves for C to do.
+#[derive(Default)]
+pub(crate) struct Answer {
+    pub(crate) keep: Keeps,
     pub(crate) out: Vec<(usize, Value)>,
     pub(crate) constructed: Option<Held>,
     pub(crate) warning: Option<String>,
+}
+
+impl Answer {
+    /// Whether there is nothing to do.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.keep.count == 0
+            && self.out.is_empty()
+            && self.constructed.is_none()
+            && self.warning.is_none()
+    }
+}
+
+/// One call of a method.
+pub(crate) struct Call<'a> {
+    object: Option<NonNull<RawObject>>,
+    held: Option<Held>,
+    identity: OnceCell<Identity>, // of an object that has none yet
+    arguments: Arguments<'a>,
+    pub(crate) answer: Answer,
 }
 
 impl<'a> Call<'a> {
     pub(crate) fn new(
         object: Option<NonNull<RawObject>>,
         held: Option<Held>,
-        arguments: Vec<Argument<'a>>,
+        arguments: Arguments<'a>,
     ) -> Self {
-        let identity = held
-            .as_ref()
-            .map_or_else(Identity::default, |held| held.identity().clone());
-        identity.set(object);
+        if let Some(held) = &held {
+            held.identity().set(object);
+        }
         Self {
+            object,
             held,
-            identity,
+            identity: OnceCell::new(),
             arguments,
-            keep: Vec::new(),
-            out: Vec::new(),
-            constructed: None,
-            warning: None,
+            answer: Answer::default(),
         }
     }
 
     /// The object that the method is called on; for a static method one without an address, which
     /// a new object may get.
     pub(crate) fn identity(&self) -> &Identity {
-        &self.identity
+        match &self.held {
+            Some(held) => held.identity(),
+            None => self.identity.get_or_init(|| {
+                let identity = Identity::default();
+                identity.set(self.object);
+                identity
+            }),
+        }
     }
 
     /// The value of the object that the method is called on.
@@ -220,8 +263,8 @@ impl<'a> Call<'a> {
         self.held.as_ref().and_then(Held::value)
     }
 
-    pub(crate) fn argument(&self, n: usize) -> &Argument<'a> {
-        self.arguments.get(n).unwrap_or(&Argument::Unset)
+    pub(crate) fn argument(&self, n: usize) -> Argument<'a> {
+        self.arguments.get(n)
     }
 
     /// The value of an argument that is an object of the extension's.
@@ -246,28 +289,28 @@ impl<'a> Call<'a> {
     /// A count of an argument that is an object.
     pub(crate) fn hold(&self, n: usize) -> Option<HeldValue> {
         match self.argument(n) {
-            Argument::Object(_, lender) => Some(HeldValue::new(lender, false)),
+            Argument::Object(_, lender) => Some(HeldValue::new(&lender, false)),
             _ => None,
         }
     }
 
     pub(crate) fn int(&self, n: usize) -> Option<i64> {
         match self.argument(n) {
-            Argument::Int(number) => Some(*number),
+            Argument::Int(number) => Some(number),
             _ => None,
         }
     }
 
     pub(crate) fn float(&self, n: usize) -> Option<f64> {
         match self.argument(n) {
-            Argument::Float(number) => Some(*number),
+            Argument::Float(number) => Some(number),
             _ => None,
         }
     }
 
     pub(crate) fn bool(&self, n: usize) -> Option<bool> {
         match self.argument(n) {
-            Argument::Bool(truth) => Some(*truth),
+            Argument::Bool(truth) => Some(truth),
             _ => None,
         }
     }
@@ -291,7 +334,7 @@ impl<'a> Call<'a> {
     /// The descriptor of an argument; none for null.
     pub(crate) fn descriptor(&self, n: usize) -> Option<Descriptor> {
         match self.argument(n) {
-            Argument::Descriptor(descriptor, _) => Some(*descriptor),
+            Argument::Descriptor(descriptor, _) => Some(descriptor),
             _ => None,
         }
     }
@@ -305,7 +348,7 @@ impl<'a> Call<'a> {
         match self.argument(n) {
             Argument::Descriptor(descriptor, lender) => {
                 let dead = || Failure::Warning("The socket is closed, or has failed".to_owned());
-                let socket = LentSocket::new(*descriptor, lender, close);
+                let socket = LentSocket::new(descriptor, &lender, close);
                 socket.map(Some).ok_or_else(dead)
             }
             _ => Ok(None),
@@ -314,13 +357,13 @@ impl<'a> Call<'a> {
 
     /// Makes this the value of the constructed object, and keeps it a copy of the identity.
     pub(crate) fn construct(&mut self, object: impl Object) -> Result<Value, Failure> {
-        self.constructed = Some(Held::new(&self.identity, object));
+        self.answer.constructed = Some(Held::new(self.identity(), object));
         Ok(Value::Void)
     }
 
     /// Puts a copy of an argument into a slot, where the collector sees it.
     pub(crate) fn keep(&mut self, slot: u32, argument: u32) {
-        self.keep.push(Keep::Argument { slot, argument });
+        self.answer.keep.push(Keep::Argument { slot, argument });
     }
 
     /// True, or false with a warning.

@@ -4,9 +4,10 @@ use std::any::Any;
 use std::cell::Cell;
 use std::ptr::NonNull;
 use std::rc::Rc;
+use std::time::Duration;
 
 use crate::bridge::{self, Class, RawObject};
-use crate::call::Value;
+use crate::call::{Value, seconds};
 
 /// What a class keeps for each of its objects.
 pub(crate) trait Object: Any {
@@ -16,6 +17,36 @@ pub(crate) trait Object: Any {
     /// Whether it may still call: the collector leaves such an object alone.
     fn is_pending(&self) -> bool {
         false
+    }
+
+    /// Does this at once; false where the method itself has to be called.
+    fn quick(&self, _what: Quick) -> bool {
+        false
+    }
+
+    /// An event's property `pending`; none where PHP gets null.
+    fn pending(&self) -> Option<bool> {
+        None
+    }
+}
+
+/// The methods that programs call most.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Quick {
+    /// `Event::add`
+    Add(Option<Duration>),
+    /// `Event::del`
+    Del,
+}
+
+impl Quick {
+    /// As C numbers them: 0 deletes, 1 adds without a time, 2 with one.
+    pub(crate) fn of(number: i32, time: f64) -> Self {
+        match number {
+            0 => Self::Del,
+            1 => Self::Add(None),
+            _ => Self::Add(Some(seconds(time))),
+        }
     }
 }
 
@@ -44,12 +75,17 @@ impl Identity {
     }
 
     /// Calls the callable in a slot.
-    pub(crate) fn call(&self, slot: u32, arguments: Vec<Value>) -> Called {
+    pub(crate) fn call<const N: usize>(&self, slot: u32, arguments: [Value; N]) -> Called {
         bridge::call(self, slot, None, arguments)
     }
 
     /// Calls an element of the list of callables in a slot.
-    pub(crate) fn call_item(&self, slot: u32, item: usize, arguments: Vec<Value>) -> Called {
+    pub(crate) fn call_item<const N: usize>(
+        &self,
+        slot: u32,
+        item: usize,
+        arguments: [Value; N],
+    ) -> Called {
         bridge::call(self, slot, Some(item), arguments)
     }
 }
@@ -78,6 +114,14 @@ impl Held {
 
     pub(crate) fn is_pending(&self) -> bool {
         self.object.is_pending()
+    }
+
+    pub(crate) fn quick(&self, what: Quick) -> bool {
+        self.object.quick(what)
+    }
+
+    pub(crate) fn pending(&self) -> Option<bool> {
+        self.object.pending()
     }
 
     /// The value, if it is of this type.

@@ -35,7 +35,7 @@ pub(crate) struct Inner {
     pub(super) signals: RefCell<HashMap<usize, Added>>, // signal events, by address
     pub(super) kept: RefCell<HashMap<usize, Box<dyn Any>>>, // handles of detached objects, by address
     owes_a_turn: Cell<bool>, // the loop has freed objects to finish, see `Inner::drop`
-    pub(super) remains: RefCell<Vec<Box<dyn Remains>>>,
+    pub(super) remains: RefCell<Vec<Box<dyn KeptRemains>>>,
     pub(super) inherited: RefCell<Vec<Weak<dyn Inherited>>>,
 }
 
@@ -192,12 +192,12 @@ impl Inner {
         if self.is_foreign() {
             self.adopt(Box::new(remains));
         } else {
-            Box::new(remains).free(self);
+            remains.free(self);
         }
     }
 
     /// Keeps what cannot be freed now until `re_init` in a forked child, or the base's end.
-    pub(crate) fn adopt(&self, remains: Box<dyn Remains>) {
+    pub(crate) fn adopt(&self, remains: Box<dyn KeptRemains>) {
         self.remains.borrow_mut().push(remains);
     }
 
@@ -311,7 +311,18 @@ impl runtime::Loop for Inner {
 /// What is left of an object after its last handle has gone: what C holds of it.
 pub(crate) trait Remains {
     /// Frees it, in the process that its base belongs to.
+    fn free(self, base: &Inner);
+}
+
+/// The same on the heap, where a base keeps it.
+pub(crate) trait KeptRemains {
     fn free(self: Box<Self>, base: &Inner);
+}
+
+impl<R: Remains> KeptRemains for R {
+    fn free(self: Box<Self>, base: &Inner) {
+        Remains::free(*self, base);
+    }
 }
 
 /// A signal event that is added to a base.

@@ -128,7 +128,7 @@ impl Drop for Inner {
 
 impl base::Remains for Remains {
     /// Frees it. libevent finishes it in a later turn; what it calls there is its own.
-    fn free(mut self: Box<Self>, base: &base::Inner) {
+    fn free(mut self, base: &base::Inner) {
         if let Some(native) = self.native.take() {
             base.calling_in_drop(|| self.let_go(native));
             base.owe_a_turn();
@@ -140,7 +140,7 @@ impl base::Remains for Remains {
             closures,
             bucket,
             ..
-        } = *self;
+        } = self;
         drop((lent, bucket)); // libevent has let go of both
         let mut ending = Ending::default();
         let (under, rest) = carrier.end(base);

@@ -53,13 +53,13 @@ struct Remains {
 }
 
 impl base::Remains for Remains {
-    fn free(self: Box<Self>, base: &base::Inner) {
+    fn free(self, base: &base::Inner) {
         let Self {
             event,
             address,
             is_signal,
             closure,
-        } = *self;
+        } = self;
         if is_signal {
             let mut record = signals::lock();
             drop(event);

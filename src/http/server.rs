@@ -480,7 +480,7 @@ struct Remains {
 }
 
 impl base::Remains for Remains {
-    fn free(self: Box<Self>, _base: &base::Inner) {
+    fn free(self, _base: &base::Inner) {
         for conn in self.connections.values().filter_map(|conn| conn.server()) {
             conn.prepare_for_end();
         }

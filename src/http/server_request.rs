@@ -269,7 +269,7 @@ impl ServerRequest {
 struct Remains(OwnedRequest);
 
 impl base::Remains for Remains {
-    fn free(self: Box<Self>, _base: &base::Inner) {
+    fn free(self, _base: &base::Inner) {
         drop(self.0);
     }
 }

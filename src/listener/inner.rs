@@ -43,14 +43,14 @@ struct Remains {
 }
 
 impl base::Remains for Remains {
-    fn free(self: Box<Self>, _base: &base::Inner) {
+    fn free(self, _base: &base::Inner) {
         let Self {
             listener,
             accept,
             failure,
             socket,
             pause,
-        } = *self;
+        } = self;
         drop(listener); // first: it uses the socket, and may call the closures
         drop((accept, failure, socket, pause)); // which may run user code
     }

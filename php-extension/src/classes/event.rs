@@ -8,7 +8,7 @@ use php_event::{Event, EventBase, EventFlags};
 
 use crate::bridge::{self, Class};
 use crate::call::{Call, Descriptor, Failure, Keep, Value, seconds};
-use crate::object::{Called, Held, Identity, Object};
+use crate::object::{Called, Held, Identity, Object, Quick};
 
 /// The slots of an event: its descriptor and its callable. Its data is the property `data`.
 const DESCRIPTOR: u32 = 0;
@@ -34,14 +34,17 @@ enum Kind {
     SignalMask { number: i32, once: bool },
 }
 
+/// The time between two calls of a periodic timer.
+type Interval = Cell<Option<Duration>>;
+
 /// What stands behind an `Event`.
 pub(crate) struct EventValue {
     /// None when construction failed, and after `free`.
     event: RefCell<Option<Event>>,
     kind: Cell<Option<Kind>>,
     what: Cell<EventFlags>,
-    /// The interval of a periodic timer.
-    interval: Rc<Cell<Option<Duration>>>,
+    /// The interval of a periodic timer; none for other events.
+    interval: RefCell<Option<Rc<Interval>>>,
 }
 
 impl Object for EventValue {
@@ -51,6 +54,22 @@ impl Object for EventValue {
 
     fn is_pending(&self) -> bool {
         self.event.borrow().as_ref().is_some_and(Event::is_pending)
+    }
+
+    fn quick(&self, what: Quick) -> bool {
+        let event = self.event.borrow();
+        let Some(event) = &*event else { return false };
+        match what {
+            Quick::Add(timeout) => {
+                self.note_interval(timeout);
+                event.add(timeout).is_ok()
+            }
+            Quick::Del => event.del().is_ok(),
+        }
+    }
+
+    fn pending(&self) -> Option<bool> {
+        self.event.borrow().as_ref().map(Event::is_pending)
     }
 }
 
@@ -64,12 +83,19 @@ impl EventValue {
         event.ok_or_else(|| Failure::Warning("The event was freed, or never made".to_owned()))
     }
 
+    /// A periodic timer fires again after the time that it was last added with.
+    fn note_interval(&self, timeout: Option<Duration>) {
+        if let (Some(interval), Some(_)) = (&*self.interval.borrow(), timeout) {
+            interval.set(timeout);
+        }
+    }
+
     fn dead() -> Self {
         Self {
             event: RefCell::new(None),
             kind: Cell::new(None),
             what: Cell::new(EventFlags::empty()),
-            interval: Rc::default(),
+            interval: RefCell::default(),
         }
     }
 
@@ -80,12 +106,12 @@ impl EventValue {
         what: EventFlags,
         identity: &Identity,
     ) -> php_event::Result<Self> {
-        let interval = Rc::<Cell<Option<Duration>>>::default();
+        let mut interval = None;
         let event = match kind {
             Kind::Descriptor(descriptor) => watch(base, descriptor, what, identity.clone())?,
             Kind::Timeout { periodic } => {
-                let every = periodic.then(|| Rc::clone(&interval));
-                timeout(base, every, identity.clone())?
+                interval = periodic.then(Rc::<Interval>::default);
+                timeout(base, interval.clone(), identity.clone())?
             }
             Kind::Timer => elapse(base, identity.clone())?,
             Kind::Signal(number) => catch(base, number, identity.clone())?,
@@ -97,7 +123,7 @@ impl EventValue {
             event: RefCell::new(Some(event)),
             kind: Cell::new(Some(kind)),
             what: Cell::new(what),
-            interval,
+            interval: RefCell::new(interval),
         })
     }
 
@@ -106,7 +132,7 @@ impl EventValue {
         drop(former);
         self.kind.set(by.kind.get());
         self.what.set(by.what.get());
-        self.interval.set(None);
+        self.interval.replace(by.interval.take());
     }
 }
 
@@ -123,13 +149,13 @@ fn watch(
             _ => Value::Int(number.into()),
         };
         let what = Value::Int(what.bits().into());
-        fire(&identity, event, vec![source, what, data(&identity)]);
+        fire(&identity, event, [source, what, data(&identity)]);
     })
 }
 
 fn timeout(
     base: &EventBase,
-    every: Option<Rc<Cell<Option<Duration>>>>,
+    every: Option<Rc<Interval>>,
     identity: Identity,
 ) -> php_event::Result<Event> {
     Event::timer(base, move |event| {
@@ -137,18 +163,12 @@ fn timeout(
             event.add(every.get()).ok(); // first, as PHP's: the callback may delete it
         }
         let what = Value::Int(EventFlags::TIMEOUT.bits().into());
-        fire(
-            &identity,
-            event,
-            vec![Value::Int(-1), what, data(&identity)],
-        );
+        fire(&identity, event, [Value::Int(-1), what, data(&identity)]);
     })
 }
 
 fn elapse(base: &EventBase, identity: Identity) -> php_event::Result<Event> {
-    Event::timer(base, move |event| {
-        fire(&identity, event, vec![data(&identity)])
-    })
+    Event::timer(base, move |event| fire(&identity, event, [data(&identity)]))
 }
 
 fn catch(base: &EventBase, number: i32, identity: Identity) -> php_event::Result<Event> {
@@ -156,7 +176,7 @@ fn catch(base: &EventBase, number: i32, identity: Identity) -> php_event::Result
         fire(
             &identity,
             event,
-            vec![Value::Int(signum.into()), data(&identity)],
+            [Value::Int(signum.into()), data(&identity)],
         );
     })
 }
@@ -175,7 +195,7 @@ fn catch_as_event(
         fire(
             &identity,
             event,
-            vec![Value::Int(signum.into()), what, data(&identity)],
+            [Value::Int(signum.into()), what, data(&identity)],
         );
     })
 }
@@ -185,7 +205,7 @@ fn data(identity: &Identity) -> Value {
 }
 
 /// Calls PHP. An event whose callback threw is deleted, and the loop ends.
-fn fire(identity: &Identity, event: &Event, arguments: Vec<Value>) {
+fn fire<const N: usize>(identity: &Identity, event: &Event, arguments: [Value; N]) {
     match identity.call(CALLBACK, arguments) {
         Called::Returned => {}
         Called::NotCallable => drop(event.del()),
@@ -246,7 +266,7 @@ fn kind_of(call: &Call, what: i64) -> Result<(Kind, EventFlags), Failure> {
 fn keep(call: &mut Call, descriptor: u32, callback: u32, data: u32) {
     call.keep(DESCRIPTOR, descriptor);
     call.keep(CALLBACK, callback);
-    call.keep.push(Keep::Data {
+    call.answer.keep.push(Keep::Data {
         property: DATA,
         argument: data,
     });
@@ -258,9 +278,9 @@ pub(crate) fn free(call: &mut Call) -> Result<Value, Failure> {
         let event = this.event.take();
         if let Some(event) = event {
             event.free();
-            call.keep.push(Keep::Clear { slot: DESCRIPTOR });
-            call.keep.push(Keep::Clear { slot: CALLBACK });
-            call.keep.push(Keep::Data {
+            call.answer.keep.push(Keep::Clear { slot: DESCRIPTOR });
+            call.answer.keep.push(Keep::Clear { slot: CALLBACK });
+            call.answer.keep.push(Keep::Data {
                 property: DATA,
                 argument: u32::MAX,
             });
@@ -292,7 +312,7 @@ pub(crate) fn set(call: &mut Call) -> Result<Value, Failure> {
         call.keep(CALLBACK, 3);
     }
     if !call.argument(4).is_null() {
-        call.keep.push(Keep::Data {
+        call.answer.keep.push(Keep::Data {
             property: DATA,
             argument: 4,
         });
@@ -312,9 +332,7 @@ pub(crate) fn add(call: &mut Call) -> Result<Value, Failure> {
         .float(0)
         .filter(|timeout| *timeout != -1.0)
         .map(seconds);
-    if timeout.is_some() {
-        this.interval.set(timeout);
-    }
+    this.note_interval(timeout);
     call.done(this.event()?.add(timeout))
 }
 
@@ -363,7 +381,7 @@ fn new_event(call: &mut Call, kind: Kind, callback: u32) -> Result<Value, Failur
     let identity = Identity::default();
     let event = EventValue::make(&base, kind, EventFlags::empty(), &identity)?;
     call.keep(CALLBACK, callback);
-    call.keep.push(Keep::Data {
+    call.answer.keep.push(Keep::Data {
         property: DATA,
         argument: callback + 1,
     });
@@ -384,7 +402,7 @@ pub(crate) fn set_timer(call: &mut Call) -> Result<Value, Failure> {
         call.identity(),
     )?);
     call.keep(CALLBACK, 1);
-    call.keep.push(Keep::Data {
+    call.answer.keep.push(Keep::Data {
         property: DATA,
         argument: 2,
     });
@@ -409,12 +427,4 @@ pub(crate) fn add_signal(call: &mut Call) -> Result<Value, Failure> {
 /// `delSignal(): bool`
 pub(crate) fn del_signal(call: &mut Call) -> Result<Value, Failure> {
     del(call)
-}
-
-/// The property `pending`: null when the event was freed or never made.
-pub(crate) fn pending_property(call: &Call) -> Value {
-    let event = call
-        .this_if_constructed::<EventValue>()
-        .and_then(|this| this.event().ok());
-    event.map_or(Value::Null, |event| Value::Bool(event.is_pending()))
 }

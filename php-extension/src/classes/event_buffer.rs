@@ -124,7 +124,7 @@ pub(crate) fn copyout(call: &mut Call) -> Result<Value, Failure> {
     let mut data = Vec::new();
     let copied = buffer.copyout(&mut data, at_most(call.int(1), buffer.length()));
     if !data.is_empty() {
-        call.out.push((0, Value::String(data)));
+        call.answer.out.push((0, Value::String(data)));
     }
     Ok(Value::Int(copied.map_or(-1, count)))
 }
@@ -231,7 +231,7 @@ fn count(number: usize) -> i64 {
 fn start(call: &mut Call, n: usize, buffer: &EventBuffer) -> usize {
     let start = usize::try_from(call.int(n).unwrap_or(0)).unwrap_or(0);
     if start > buffer.length() {
-        call.warning = Some(format!(
+        call.answer.warning = Some(format!(
             "Invalid start position {start}: the buffer is shorter"
         ));
         return 0;

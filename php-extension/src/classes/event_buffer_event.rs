@@ -101,13 +101,13 @@ fn callbacks(call: &Call, first: usize, identity: &Identity) -> Callbacks {
 }
 
 fn data(identity: &Identity, slot: u32, bev: &EventBufferEvent) {
-    let arguments = vec![Value::Object(identity.clone()), argument(identity)];
+    let arguments = [Value::Object(identity.clone()), argument(identity)];
     finish(identity.call(slot, arguments), bev);
 }
 
 fn happened(identity: &Identity, bev: &EventBufferEvent, events: BufferEventFlags) {
     let events = Value::Int(events.bits().into());
-    let arguments = vec![Value::Object(identity.clone()), events, argument(identity)];
+    let arguments = [Value::Object(identity.clone()), events, argument(identity)];
     finish(identity.call(EVENT, arguments), bev);
 }
 
@@ -127,7 +127,7 @@ fn finish(called: Called, bev: &EventBufferEvent) {
 fn keep_callbacks(call: &mut Call, first: u32) {
     for (slot, argument) in [(READ, first), (WRITE, first + 1), (EVENT, first + 2)] {
         if call.argument(argument as usize).is_null() {
-            call.keep.push(Keep::Clear { slot });
+            call.answer.keep.push(Keep::Clear { slot });
         } else {
             call.keep(slot, argument);
         }
@@ -142,7 +142,7 @@ pub(crate) fn free(call: &mut Call) -> Result<Value, Failure> {
     if let Some(this) = call.this_if_constructed::<BufferEventValue>() {
         this.bev.free();
         for slot in [UNDER, READ, WRITE, EVENT, ARGUMENT] {
-            call.keep.push(Keep::Clear { slot });
+            call.answer.keep.push(Keep::Clear { slot });
         }
     }
     Ok(Value::Void)
@@ -366,7 +366,7 @@ pub(crate) fn ssl_error(call: &mut Call) -> Result<Value, Failure> {
 ///
 /// TLS has no use for it any more, and this OpenSSL none at all.
 pub(crate) fn ssl_renegotiate(call: &mut Call) -> Result<Value, Failure> {
-    this(call)?;
+    let _bev = this(call)?;
     Ok(Value::Void)
 }
 
@@ -437,12 +437,12 @@ pub(crate) fn set_property(call: &mut Call, name: &str) -> Result<Value, Failure
         ("priority", Argument::Int(priority)) => {
             // PECL says nothing of a wrong one.
             this.bev
-                .set_priority(i32::try_from(*priority).unwrap_or(-1))
+                .set_priority(i32::try_from(priority).unwrap_or(-1))
                 .ok();
         }
         ("allow_ssl_dirty_shutdown", value) => {
             let allow = matches!(value, Argument::Bool(true))
-                || matches!(value, Argument::Int(number) if *number != 0);
+                || matches!(value, Argument::Int(number) if number != 0);
             this.bev.set_allow_ssl_dirty_shutdown(allow)?;
         }
         _ => {}

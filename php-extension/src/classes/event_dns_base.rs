@@ -20,8 +20,8 @@ impl Object for EventDnsBase {
 pub(crate) fn construct(call: &mut Call) -> Result<Value, Failure> {
     let base = call.object::<EventBase>(0)?;
     let flags = match call.argument(1) {
-        Argument::Bool(initialize) => Some(i64::from(*initialize)),
-        Argument::Int(flags) => Some(*flags),
+        Argument::Bool(initialize) => Some(i64::from(initialize)),
+        Argument::Int(flags) => Some(flags),
         _ => None,
     };
     let Some(flags) = flags else {

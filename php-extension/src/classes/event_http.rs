@@ -106,7 +106,7 @@ impl HttpValue {
         let (identity, base, n) = (identity.clone(), self.base.clone(), self.callbacks.get());
         move |request| {
             let request = event_http_request::new_object(request.clone());
-            let arguments = vec![request, Value::Item(identity.clone(), DATA, n)];
+            let arguments = [request, Value::Item(identity.clone(), DATA, n)];
             if identity.call_item(CALLBACKS, n, arguments) == Called::Ended {
                 base.stop().ok();
             }
@@ -115,11 +115,11 @@ impl HttpValue {
 
     /// Appends the arguments from this one on, a callable and its data, to the lists.
     fn keep(&self, call: &mut Call, first: u32) {
-        call.keep.push(Keep::Append {
+        call.answer.keep.push(Keep::Append {
             slot: CALLBACKS,
             argument: first,
         });
-        call.keep.push(Keep::Append {
+        call.answer.keep.push(Keep::Append {
             slot: DATA,
             argument: first + 1,
         });

@@ -86,8 +86,8 @@ pub(crate) fn get_base(call: &mut Call) -> Result<Value, Failure> {
 /// Fills both, which PECL 3.1.5 means to and does not.
 pub(crate) fn get_peer(call: &mut Call) -> Result<Value, Failure> {
     let (address, port) = this(call)?.get_peer()?;
-    call.out.push((0, Value::text(address)));
-    call.out.push((1, Value::Int(port.into())));
+    call.answer.out.push((0, Value::text(address)));
+    call.answer.out.push((1, Value::Int(port.into())));
     Ok(Value::Void)
 }
 
@@ -154,7 +154,7 @@ pub(crate) fn set_close_callback(call: &mut Call) -> Result<Value, Failure> {
     let connection = this(call)?;
     let identity = call.identity().clone();
     connection.set_close_callback(move |connection| {
-        let arguments = vec![
+        let arguments = [
             Value::Object(identity.clone()),
             Value::Slot(identity.clone(), DATA),
         ];

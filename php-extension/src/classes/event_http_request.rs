@@ -51,7 +51,7 @@ pub(crate) fn construct(call: &mut Call) -> Result<Value, Failure> {
             None => Value::Null,
         };
         // The loop goes on after an exception, until another callback or its end, as under PECL.
-        identity.call(CALLBACK, vec![request, Value::Slot(identity.clone(), DATA)]);
+        identity.call(CALLBACK, [request, Value::Slot(identity.clone(), DATA)]);
         drop(hold);
     });
     let request = request.map_err(|error| Failure::EventException(error.reason().into_owned()))?;

@@ -69,7 +69,7 @@ fn target(call: &Call) -> Result<ListenerTarget, Failure> {
         Argument::Descriptor(descriptor, _) => {
             let number = descriptor
                 .number()
-                .filter(|_| *descriptor != Descriptor::Dead);
+                .filter(|_| descriptor != Descriptor::Dead);
             let dead = || Failure::Exception("The socket is closed, or has failed".to_owned());
             let number = number.ok_or_else(dead)?;
             let own = bridge::lend(number, |fd| fd.try_clone_to_owned());
@@ -101,7 +101,7 @@ fn accept(identity: &Identity, listener: &EventListener, stream: Stream, peer: O
         let port = Value::Int(peer.port().into());
         Value::Array(vec![(Key::Next, ip), (Key::Next, port)])
     });
-    let arguments = vec![
+    let arguments = [
         Value::Object(identity.clone()),
         Value::Int(number.into()),
         address,
@@ -162,7 +162,7 @@ pub(crate) fn set_error_callback(call: &mut Call) -> Result<Value, Failure> {
     let listener = call.this::<EventListener>()?;
     let identity = call.identity().clone();
     listener.set_error_callback(move |listener| {
-        let arguments = vec![
+        let arguments = [
             Value::Object(identity.clone()),
             Value::Slot(identity.clone(), DATA),
         ];
@@ -184,7 +184,9 @@ pub(crate) fn get_base(call: &mut Call) -> Result<Value, Failure> {
 /// `getSocketName(mixed &$address, mixed &$port): bool`
 pub(crate) fn get_socket_name(call: &mut Call) -> Result<Value, Failure> {
     let name = call.this::<EventListener>()?.get_socket_name()?;
-    call.out.extend(name_values(name).into_iter().enumerate());
+    call.answer
+        .out
+        .extend(name_values(name).into_iter().enumerate());
     Ok(Value::Bool(true))
 }
 

@@ -68,7 +68,7 @@ pub(crate) fn construct(call: &mut Call) -> Result<Value, Failure> {
         for (key, value) in entries {
             // PECL ignores keys that are names.
             if let Argument::Int(number) = key {
-                options.push((option(*number)?, value_of(value)));
+                options.push((option(number)?, value_of(&value)));
             }
         }
     }

@@ -43,7 +43,9 @@ pub(crate) fn get_socket_name(call: &mut Call) -> Result<Value, Failure> {
     };
     let name = bridge::lend(descriptor, |fd| EventUtil::get_socket_name(&fd))?;
     let values = name_values(name).into_iter().enumerate();
-    call.out.extend(values.map(|(n, value)| (n + 1, value)));
+    call.answer
+        .out
+        .extend(values.map(|(n, value)| (n + 1, value)));
     Ok(Value::Bool(true))
 }
 
@@ -73,7 +75,7 @@ pub(crate) fn set_socket_option(call: &mut Call) -> Result<Value, Failure> {
     };
     let number = |n| i32::try_from(call.int(n).unwrap_or(-1)).unwrap_or(-1);
     let (level, option) = (SocketLevel::from(number(1)), SocketOption::from(number(2)));
-    let value = value(call.argument(3), option)?;
+    let value = value(&call.argument(3), option)?;
     let set = bridge::lend(descriptor, |fd| {
         EventUtil::set_socket_option(&fd, level, option, value)
     });

@@ -19,7 +19,6 @@ use crate::call::{Call, Failure, Value};
 /// Answers the read of a property that is no ordinary one.
 pub(crate) fn read_property(name: &str, call: &mut Call) -> Result<Value, Failure> {
     match name {
-        "Event::pending" => Ok(event::pending_property(call)),
         "EventListener::fd" => Ok(event_listener::fd_property(call)),
         "EventSslContext::local_cert" => Ok(event_ssl_context::path_property(call, false)),
         "EventSslContext::local_pk" => Ok(event_ssl_context::path_property(call, true)),

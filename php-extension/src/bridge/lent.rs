@@ -1,0 +1,109 @@
+//! Descriptors that PHP lends, and what keeps them open.
+#![allow(unsafe_code)]
+
+use std::ffi::c_void;
+use std::os::fd::{AsFd, BorrowedFd, FromRawFd as _, OwnedFd, RawFd};
+
+use super::{bridge_hold, bridge_release};
+use crate::call::Descriptor;
+
+/// An event on a descriptor that PHP lends.
+///
+/// The event's object holds the stream or socket in a slot, so that PHP does not close the
+/// descriptor while the event is there. A program that closes it itself, by `fclose` or
+/// `socket_close`, gets what it gets under PECL: the event watches nothing, or, when it is added
+/// again, whatever has the number then.
+pub(crate) fn lent_event(
+    base: &php_event::EventBase,
+    descriptor: i32,
+    what: php_event::EventFlags,
+    mut callback: impl FnMut(php_event::EventFlags, &php_event::Event) + 'static,
+) -> php_event::Result<php_event::Event> {
+    // SAFETY: the object's slot keeps the descriptor open; what a program that closes it by itself
+    // gets is said above, and no memory depends on it: epoll watches numbers.
+    unsafe {
+        php_event::Event::new_raw(base, descriptor, what, move |_fd, what, event| {
+            callback(what, event);
+        })
+    }
+}
+
+/// Runs `work` on a descriptor that PHP lends for the length of this call.
+pub(crate) fn lend<T>(descriptor: i32, work: impl FnOnce(BorrowedFd<'_>) -> T) -> T {
+    // SAFETY: not negative, since C refuses such numbers. The argument of the running method keeps
+    // a stream or socket open; a bare number is the program's word that it is open, and a wrong
+    // one makes the system call fail.
+    work(unsafe { BorrowedFd::borrow_raw(descriptor) })
+}
+
+/// Closes a descriptor that PHP has given up, or did not take.
+pub(crate) fn close(descriptor: i32) {
+    // SAFETY: a number that a program gave with OPT_CLOSE_ON_FREE, or that a listener made for a
+    // callback that did not run or threw: nobody else closes it.
+    drop(unsafe { OwnedFd::from_raw_fd(descriptor) });
+}
+
+/// The PHP value that a descriptor argument was read from.
+#[derive(Clone, Copy)]
+pub(crate) struct Lender(pub(super) *mut c_void);
+
+/// A count of a PHP value.
+pub(crate) struct HeldValue {
+    held: *mut c_void,
+    /// Whether a stream is closed when this goes.
+    close: bool,
+}
+
+impl HeldValue {
+    pub(crate) fn new(lender: &Lender, close: bool) -> Self {
+        // SAFETY: the value of an argument, which C keeps for the length of the call.
+        let held = unsafe { bridge_hold(lender.0) };
+        Self { held, close }
+    }
+}
+
+impl Drop for HeldValue {
+    fn drop(&mut self) {
+        // SAFETY: what `new` got, given back once.
+        unsafe { bridge_release(self.held, self.close) };
+    }
+}
+
+/// A descriptor of PHP's, held open by a count of the stream or socket that it belongs to.
+pub(crate) struct LentSocket {
+    number: RawFd,
+    /// Whether it was a bare number that is owned.
+    owned: bool,
+    _held: HeldValue,
+}
+
+impl LentSocket {
+    /// None for a dead socket. With `close` the stream, or the bare number, is closed when the last
+    /// user of the descriptor goes.
+    pub(crate) fn new(descriptor: Descriptor, lender: &Lender, close: bool) -> Option<Self> {
+        let number = descriptor.number()?;
+        let owned = close && matches!(descriptor, Descriptor::Number(_));
+        let _held = HeldValue::new(lender, close);
+        Some(Self {
+            number,
+            owned,
+            _held,
+        })
+    }
+}
+
+impl AsFd for LentSocket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        // SAFETY: not negative, since C refuses such numbers; the held value keeps a stream or
+        // socket open, unless the program closes it itself, as `lent_event` says.
+        unsafe { BorrowedFd::borrow_raw(self.number) }
+    }
+}
+
+impl Drop for LentSocket {
+    fn drop(&mut self) {
+        if self.owned {
+            close(self.number);
+        }
+    }
+}
