@@ -2,6 +2,7 @@
 //!
 //! Turns text into values, and refuses text that is not a value.
 
+mod hub;
 mod values;
 
 use std::env;
@@ -14,6 +15,7 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand};
 
 use crate::answer::FieldLine;
 use crate::config::{Command, Config, ConfigError, Deliver, Framing, Listen, LogFormat, Program};
+pub(crate) use hub::{HubArgs, Protocol, Secret, StoreKind};
 use nix::sys::stat::Mode;
 use nix::unistd::Gid;
 use values::{bus_timeout, group, mode, positive_time, size, time, verbosity, workers};
@@ -59,6 +61,18 @@ enum CommandLine {
         broadcast: BroadcastArgs,
     },
 
+    /// Push updates to browsers and other subscribers: a hub that speaks the Mercure protocol
+    ///
+    /// Subscribers get updates as Server-Sent Events (GET) or over WebSocket, publishers send them
+    /// by POST, tokens say who may do what. Updates are kept in memory, so a subscriber that
+    /// connects again gets what it has missed. docs/hub.md has the rest.
+    Hub {
+        #[command(flatten)]
+        server: ServerArgs,
+        #[command(flatten)]
+        hub: HubArgs,
+    },
+
     /// Show that forked processes share no variables
     ///
     /// Forked children change a variable. The parent prints its own whenever a child has ended,
@@ -97,7 +111,7 @@ pub(crate) struct IsolationArgs {
     pub(crate) log: LogArgs,
 }
 
-/// The options that `serve` and `broadcast` share.
+/// The options that `serve`, `broadcast` and `hub` share.
 #[derive(Args, Debug)]
 pub(crate) struct ServerArgs {
     /// Where to listen: HOST:PORT, an IPv6 address in brackets, or unix:PATH; a name stands for all
@@ -264,6 +278,10 @@ impl Cli {
                     framing: broadcast.framing,
                     deliver: broadcast.deliver,
                 };
+                Command::Server(Config::new(program, server)?)
+            }
+            CommandLine::Hub { server, hub } => {
+                let program = Program::hub(hub)?;
                 Command::Server(Config::new(program, server)?)
             }
             CommandLine::Isolation(args) => Command::Isolation(args.into()),

@@ -1,8 +1,11 @@
 //! The checked settings of the server. Nothing outside this file makes or changes them.
 
+mod hub;
+
 use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::ValueEnum;
@@ -10,9 +13,11 @@ use nix::sys::stat::Mode;
 use nix::unistd::Gid;
 
 use crate::answer::FieldLine;
-use crate::cli::{IsolationArgs, LogArgs, ServerArgs};
+use crate::cli::{HubArgs, IsolationArgs, LogArgs, ServerArgs};
 use crate::system;
 use http_framing::Limits;
+pub use hub::HubConfigError;
+pub(crate) use hub::{Cors, HistoryLimits, HubConfig};
 use php_event::{Address, AddressError};
 
 /// The most bytes that one read takes. All connections of a worker share the buffer.
@@ -39,7 +44,7 @@ impl Command {
 }
 
 /// What a server does with its connections.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Program {
     /// Answers requests with the table of events.
@@ -51,6 +56,25 @@ pub enum Program {
         /// Who receives it.
         deliver: Deliver,
     },
+    /// Takes updates from publishers and passes them to subscribers.
+    Hub(Hub),
+}
+
+impl Program {
+    /// The hub with these options.
+    pub(crate) fn hub(args: HubArgs) -> Result<Self, ConfigError> {
+        Ok(Self::Hub(Hub(Arc::new(HubConfig::new(args)?))))
+    }
+}
+
+/// The settings of a hub.
+#[derive(Clone, Debug)]
+pub struct Hub(Arc<HubConfig>);
+
+impl Hub {
+    pub(crate) fn settings(&self) -> &Arc<HubConfig> {
+        &self.0
+    }
 }
 
 /// What a message is.
@@ -184,8 +208,8 @@ impl Config {
 
     /// What the server does with its connections.
     #[must_use]
-    pub fn program(&self) -> Program {
-        self.program
+    pub fn program(&self) -> &Program {
+        &self.program
     }
 
     /// Where it listens.
@@ -316,6 +340,9 @@ pub enum ConfigError {
     /// The option is about the file of a unix socket, and there is none.
     #[error("{0} needs a unix socket with a path, as in --listen unix:/run/app.sock")]
     NoSocketFile(&'static str),
+    /// The options of the hub do not make a hub.
+    #[error(transparent)]
+    Hub(#[from] HubConfigError),
 }
 
 /// The part of the memory there is that may wait for peers, in all workers together.

@@ -37,8 +37,8 @@ mod worker;
 pub use answer::{FieldLine, FieldLineError};
 pub use cli::{Cli, CliError};
 pub use config::{
-    Command, Config, ConfigError, Deliver, Framing, Isolation, Listen, ListenError, LogConfig,
-    LogFormat, Program,
+    Command, Config, ConfigError, Deliver, Framing, Hub, HubConfigError, Isolation, Listen,
+    ListenError, LogConfig, LogFormat, Program,
 };
 pub use error::{ServerError, StartFailure};
 pub use log::{finish as finish_log, start as start_log};
@@ -61,6 +61,9 @@ pub fn run(command: Command) -> Result<(), ServerError> {
 }
 
 fn serve(config: Config) -> Result<(), ServerError> {
+    if let Program::Hub(hub) = config.program() {
+        hub.settings().warn();
+    }
     let limit = system::raise_descriptor_limit();
     if config.max_connections().is_some_and(|most| most > limit) {
         tracing::warn!("--max-connections is above what the descriptor limit allows: {limit}");

@@ -94,6 +94,8 @@ impl Worker {
         worker
             .timeouts
             .set_timer(worker.timer(Self::expire_deadlines)?);
+        let wake: fn(&Rc<Self>) = |worker| worker.app.woken(worker);
+        worker.delivery.set_app(worker.timer(wake)?);
         worker.delivery.set_sender(worker.timer(Self::end_turn)?);
         worker.retry.set_timer(worker.timer(Self::retry_all)?);
         worker.turn.set_timer(worker.timer(Self::next_turn)?);

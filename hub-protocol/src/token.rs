@@ -58,6 +58,12 @@ impl Verifier {
         }
     }
 
+    /// The keys.
+    #[must_use]
+    pub fn keys(&self) -> &Keys {
+        &self.keys
+    }
+
     /// What `token` allows at `now`, in seconds since 1970.
     ///
     /// # Errors

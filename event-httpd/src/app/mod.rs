@@ -3,9 +3,11 @@
 //! A new app is a new file with an [`App`], and a line in [`of`].
 
 mod broadcast;
+mod hub;
 mod status;
 
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Instant;
 
 use crate::buffer::Buffer;
@@ -16,6 +18,7 @@ use crate::worker::Worker;
 use php_event::Event;
 
 use broadcast::Broadcast;
+use hub::{Hub, MemoryStore};
 use status::Status;
 
 /// One complete request.
@@ -29,7 +32,6 @@ pub(crate) struct Request<'a> {
     pub(crate) keep_alive: bool,
     /// Its head, as [`RequestHead`](http_framing::RequestHead) reads it; empty unless the app
     /// takes heads.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for an app with routes"))]
     pub(crate) head: &'a [u8],
     /// Its body; empty unless the app takes bodies.
     pub(crate) body: &'a [u8],
@@ -75,7 +77,6 @@ impl Takes {
 
 /// What an app answers.
 #[derive(Debug)]
-#[cfg_attr(not(test), expect(dead_code, reason = "for an app with streams"))]
 pub(crate) enum Answer {
     /// The whole answer.
     Whole(Part),
@@ -107,7 +108,6 @@ impl<T: Into<Part>> From<T> for Answer {
 
 /// What happens at the deadline that an app has set for a stream.
 #[derive(Debug)]
-#[cfg_attr(not(test), expect(dead_code, reason = "for an app with streams"))]
 pub(crate) enum Due {
     /// Bytes are sent, unless others wait for the peer, and there is another deadline.
     Send(Rc<Buffer>, Instant),
@@ -141,6 +141,9 @@ pub(crate) trait App {
         worker.deliver(&worker.buffer(message), None);
     }
 
+    /// [`Worker::wake_app`] was called, and the callback that called it is done.
+    fn woken(&self, _worker: &Rc<Worker>) {}
+
     /// The deadline of a stream has come.
     fn due(&self, _worker: &Rc<Worker>, _id: u64) -> Due {
         Due::End(None)
@@ -156,8 +159,11 @@ pub(crate) trait App {
 }
 
 /// What the master does with the messages of its workers, in a configuration.
-pub(crate) fn exchange_of(_config: &Config) -> Box<dyn Exchange> {
-    Box::new(PassOn)
+pub(crate) fn exchange_of(config: &Config) -> Box<dyn Exchange> {
+    match config.program() {
+        Program::Hub(hub) => Box::new(MemoryStore::new(hub.settings().history)),
+        Program::Serve | Program::Broadcast { .. } => Box::new(PassOn),
+    }
 }
 
 /// The app of a configuration.
@@ -166,7 +172,11 @@ pub(crate) fn of(config: &Config) -> Box<dyn App> {
     match config.program() {
         Program::Serve => Box::new(Status::new(headers)),
         Program::Broadcast { framing, deliver } => {
-            Box::new(Broadcast::new(headers, framing, deliver))
+            Box::new(Broadcast::new(headers, *framing, *deliver))
+        }
+        Program::Hub(hub) => {
+            let has_master = config.workers().is_some();
+            Box::new(Hub::new(Arc::clone(hub.settings()), headers, has_master))
         }
     }
 }

@@ -22,7 +22,6 @@ pub(crate) struct Lines<'a>(pub(super) &'a BTreeMap<Pid, Rc<Link>>);
 
 impl Lines<'_> {
     /// Sends a message to one worker.
-    #[expect(dead_code, reason = "for an exchange that answers")]
     pub(crate) fn send(&self, to: Pid, message: &Rc<Buffer>) {
         if let Some(link) = self.0.get(&to) {
             link.queue(Kind::Message, Some(Rc::clone(message)));

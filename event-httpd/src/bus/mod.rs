@@ -9,6 +9,6 @@ mod link;
 mod relay;
 mod uplink;
 
-pub(crate) use exchange::{Exchange, PassOn};
+pub(crate) use exchange::{Exchange, Lines, PassOn};
 pub(crate) use relay::{Relay, WorkerMessage};
 pub(crate) use uplink::{Notice, Uplink};

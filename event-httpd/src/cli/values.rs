@@ -4,6 +4,7 @@ use std::io;
 use std::thread;
 use std::time::Duration;
 
+use hub_protocol::HubUrl;
 use nix::sys::stat::Mode;
 use nix::unistd::{Gid, Group};
 
@@ -39,6 +40,8 @@ pub(super) enum ValueError {
     Mode,
     #[error("this system has no such group; write its name or number")]
     Group,
+    #[error("write an origin, such as https://example.com, without a path, or *")]
+    Origin,
     #[error(transparent)]
     Cores(#[from] io::Error),
 }
@@ -113,6 +116,18 @@ pub(super) fn mode(text: &str) -> Result<Mode, ValueError> {
     bits.filter(|bits| *bits <= 0o777)
         .and_then(|bits| Mode::from_bits(bits as libc::mode_t))
         .ok_or(ValueError::Mode)
+}
+
+/// An origin as browsers send it, or `*`.
+pub(super) fn origin(text: &str) -> Result<String, ValueError> {
+    if text == "*" {
+        return Ok(text.to_owned());
+    }
+    let url = HubUrl::parse(text).map_err(|_| ValueError::Origin)?;
+    if url.path() != "/" || text.ends_with('/') {
+        return Err(ValueError::Origin);
+    }
+    Ok(url.origin())
 }
 
 /// A group, by name or number.

@@ -114,7 +114,6 @@ impl Connection {
     }
 
     /// Has the app told when the peer has everything that is queued. False when it has it now.
-    #[expect(dead_code, reason = "for an app with streams")]
     pub(crate) fn tell_when_drained(&self) -> bool {
         let state = &mut *self.state.borrow_mut();
         state.tell_drained = !state.outbox.is_empty();

@@ -14,6 +14,7 @@ use php_event::Event;
 #[derive(Default)]
 pub(super) struct Delivery {
     uplink: OnceCell<Uplink>,
+    app: OnceCell<Event>,    // made active when the app wants to be woken
     sender: OnceCell<Event>, // made active once a turn, when something is queued
     scheduled: Cell<bool>,
     queued: RefCell<Vec<Rc<Connection>>>,
@@ -28,6 +29,10 @@ impl Delivery {
 
     pub(super) fn uplink(&self) -> Option<&Uplink> {
         self.uplink.get()
+    }
+
+    pub(super) fn set_app(&self, app: Event) {
+        self.app.get_or_init(|| app);
     }
 
     pub(super) fn set_sender(&self, sender: Event) {
@@ -79,8 +84,21 @@ impl Worker {
         }
     }
 
+    /// Calls [`App::woken`](crate::app::App::woken) when the current callback is done.
+    pub(crate) fn wake_app(&self) {
+        if let Some(app) = self.delivery.app.get()
+            && let Err(error) = app.active(Event::TIMEOUT)
+        {
+            tracing::error!("{error}"); // the next call tries again
+        }
+    }
+
+    /// An open connection.
+    pub(crate) fn connection(&self, id: u64) -> Option<Rc<Connection>> {
+        self.admission.get(id)
+    }
+
     /// Gives a connection the answer that its request waits for.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for an app that answers later"))]
     pub(crate) fn reply(&self, id: u64, answer: Answer) {
         if let Some(connection) = self.admission.get(id) {
             connection.reply(answer);

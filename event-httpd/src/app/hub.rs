@@ -1,0 +1,309 @@
+//! The hub: publishers send updates, subscribers receive them (the Mercure protocol).
+//!
+//! A worker checks requests and asks the store, which is in the master or, without one, in this
+//! process. What the store tells comes in the same order to every worker: an update reaches the
+//! subscribers only from there, and its publisher gets 200 once it is kept.
+
+mod history;
+mod message;
+mod metadata;
+mod publishing;
+mod replay;
+mod reply;
+mod request;
+mod store;
+mod subscribers;
+mod subscribing;
+
+use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::{HashMap, VecDeque};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use super::{Answer, App, Due, Request, Takes};
+use crate::answer::FieldLine;
+use crate::buffer::Buffer;
+use crate::config::HubConfig;
+use crate::worker::Worker;
+use hub_protocol::{MatcherCache, Refusal, Update, event_stream};
+
+use message::{Tell, Ticket};
+use replay::OpenPage;
+use reply::{Asker, Reply};
+use request::Head;
+pub(crate) use store::MemoryStore;
+use subscribers::{Progress, Subscribers};
+
+/// Bytes of one matcher.
+const MATCHER_MAX: usize = 2048;
+
+/// When a subscriber without a heartbeat is looked at again.
+const SELDOM: Duration = Duration::from_secs(24 * 3600);
+
+/// How long before its token expires a subscriber's connection ends at the latest: deadlines are
+/// kept to this.
+const BEFORE_EXPIRY: Duration = Duration::from_millis(100);
+
+const PAGE: &[u8] = include_bytes!("hub/page.html");
+
+/// The hub's part in one worker.
+pub(crate) struct Hub {
+    config: Arc<HubConfig>,
+    headers: Vec<FieldLine>,
+    store: Store,
+    matchers: MatcherCache,
+    subscribers: Subscribers,
+    pending: RefCell<HashMap<Ticket, Pending>>,
+    next_ticket: Cell<Ticket>,
+    page: RefCell<Option<OpenPage>>,
+    heartbeat: OnceCell<Rc<Buffer>>,
+}
+
+/// Where the store is.
+enum Store {
+    /// In this process. What it tells is taken when the current callback is done, as if it came
+    /// from the master.
+    Here {
+        store: MemoryStore,
+        told: RefCell<VecDeque<Rc<Buffer>>>,
+    },
+    /// In the master.
+    Master,
+}
+
+/// What waits for the store.
+enum Pending {
+    /// A publisher waits for its answer.
+    Publisher {
+        connection: u64,
+        id: String,
+        asker: Asker,
+    },
+    /// A subscriber that begins in the past waits for its answer.
+    Joining(Box<replay::Joining>),
+    /// A subscriber waits for the next page of the history.
+    Reader(u64),
+}
+
+impl Hub {
+    /// The hub of a process that has a master, or is alone.
+    pub(crate) fn new(config: Arc<HubConfig>, headers: Vec<FieldLine>, has_master: bool) -> Self {
+        let store = if has_master {
+            Store::Master
+        } else {
+            Store::Here {
+                store: MemoryStore::new(config.history),
+                told: RefCell::default(),
+            }
+        };
+        Self {
+            headers,
+            store,
+            matchers: MatcherCache::new(config.url.clone(), MATCHER_MAX),
+            subscribers: Subscribers::default(),
+            pending: RefCell::default(),
+            next_ticket: Cell::new(0),
+            page: RefCell::default(),
+            heartbeat: OnceCell::new(),
+            config,
+        }
+    }
+
+    /// Asks the store, and notes who waits for what it tells.
+    fn ask(&self, worker: &Rc<Worker>, pending: Pending, ask: impl FnOnce(Ticket) -> Vec<u8>) {
+        let ticket = self.next_ticket.get();
+        self.next_ticket.set(ticket.wrapping_add(1));
+        self.pending.borrow_mut().insert(ticket, pending);
+        let message = ask(ticket);
+        match &self.store {
+            Store::Here { store, told } => {
+                let mut told = told.borrow_mut();
+                store.ask(&message, |_to, message| told.push_back(Rc::clone(message)));
+                worker.wake_app();
+            }
+            Store::Master => worker.publish(worker.buffer(message)),
+        }
+    }
+
+    /// Takes what the store tells.
+    fn take(&self, worker: &Rc<Worker>, message: &[u8]) {
+        match Tell::decode(message) {
+            Some(Tell::Update(encoded)) => match Update::decode(encoded) {
+                Ok(update) if self.page.borrow().is_some() => self.page_update(worker, update),
+                Ok(update) => self.subscribers.deliver(worker, &update, &self.config.url),
+                Err(error) => tracing::error!("the store told an unknown update: {error}"),
+            },
+            Some(Tell::Stored(ticket)) => self.stored(worker, ticket),
+            Some(Tell::Page(ticket, page)) => self.page_begins(worker, ticket, page),
+            None => tracing::error!("the store told something unknown"),
+        }
+    }
+
+    fn reply<'a>(&self, status: u16, asker: &'a Asker) -> Reply<'a> {
+        Reply::new(status, asker, &self.config.cors, &self.headers)
+    }
+
+    fn refuse(&self, worker: &Worker, refusal: &Refusal, asker: &Asker) -> Answer {
+        worker.counters().refusals.add(1);
+        worker
+            .buffer(reply::refusal(refusal, asker, &self.config, &self.headers))
+            .into()
+    }
+
+    /// The answer to a request, by path and method.
+    fn route(&self, worker: &Rc<Worker>, request: Request<'_>) -> Answer {
+        let Some(head) = Head::read(request.head) else {
+            let asker = Asker::of_nobody();
+            return worker
+                .buffer(self.reply(400, &asker).text("no head"))
+                .into();
+        };
+        let asker = Asker::of(&request, &head, &self.config.cors);
+        let whole = |bytes: Vec<u8>| Answer::from(worker.buffer(bytes));
+        let read_only = matches!(head.method(), "GET" | "HEAD");
+        let path = head.path;
+        if path == self.config.url.path() {
+            let answer = match head.method() {
+                "GET" => self.subscribe(worker, &request, &head, &asker),
+                "HEAD" => self.describe(worker, &head, &asker),
+                "POST" => self.publish(worker, &request, &head, &asker),
+                "OPTIONS" => Ok(whole(self.preflight(&asker))),
+                _ => Ok(whole(self.not_allowed(&asker, "GET, HEAD, POST, OPTIONS"))),
+            };
+            return answer.unwrap_or_else(|refusal| self.refuse(worker, &refusal, &asker));
+        }
+        let known = match path {
+            "/healthz" => true,
+            "/readyz" => true,
+            "/" => self.config.demo,
+            _ => self.config.forms.standard && path == metadata::path(&self.config),
+        };
+        whole(match path {
+            _ if !known => self.reply(404, &asker).text("there is nothing here"),
+            _ if !read_only => self.not_allowed(&asker, "GET, HEAD"),
+            "/healthz" => self.reply(200, &asker).text("alive"),
+            "/readyz" if worker.is_stopping() => self.reply(503, &asker).text("stopping"),
+            "/readyz" => self.reply(200, &asker).text("ready"),
+            "/" => self.page(&asker),
+            _ => {
+                let document = metadata::document(&self.config);
+                self.reply(200, &asker).body("application/json", &document)
+            }
+        })
+    }
+
+    fn page(&self, asker: &Asker) -> Vec<u8> {
+        self.reply(200, asker)
+            .field(
+                "Content-Security-Policy",
+                "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; \
+                 connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; \
+                 frame-ancestors 'none'",
+            )
+            .field("Link", &self.link())
+            .field("Cache-Control", "no-cache")
+            .body("text/html; charset=utf-8", PAGE)
+    }
+
+    /// The value of `Link` that names the hub.
+    fn link(&self) -> String {
+        format!("<{}>; rel=\"mercure\"", self.config.url.path())
+    }
+
+    fn not_allowed(&self, asker: &Asker, methods: &str) -> Vec<u8> {
+        self.reply(405, asker)
+            .field("Allow", methods)
+            .text(&format!("only {methods} are answered here"))
+    }
+
+    /// The answer to `OPTIONS`, which browsers ask before requests to another origin.
+    fn preflight(&self, asker: &Asker) -> Vec<u8> {
+        let mut reply = self
+            .reply(204, asker)
+            .field("Allow", "GET, HEAD, POST, OPTIONS");
+        if asker.may_read() {
+            reply = reply
+                .field("Access-Control-Allow-Methods", "GET, HEAD, POST")
+                .field(
+                    "Access-Control-Allow-Headers",
+                    "Authorization, Cache-Control, Content-Type, Last-Event-ID",
+                )
+                .field("Access-Control-Max-Age", "3600");
+        }
+        reply.empty()
+    }
+
+    /// When a stream is looked at next: for its sign of life, or because its token expires.
+    fn next_due(&self, now: Instant, ends: Option<Instant>) -> Instant {
+        let due = now + self.config.heartbeat.unwrap_or(SELDOM);
+        ends.map_or(due, |ends| due.min(ends))
+    }
+
+    fn heartbeat(&self) -> Rc<Buffer> {
+        let bytes = || Buffer::uncounted(event_stream::HEARTBEAT.to_vec());
+        Rc::clone(self.heartbeat.get_or_init(bytes))
+    }
+}
+
+impl App for Hub {
+    fn takes(&self) -> Takes {
+        Takes::Whole
+    }
+
+    fn closed(&self, id: u64) {
+        self.subscribers.remove(id);
+    }
+
+    fn answer(&self, worker: &Rc<Worker>, request: Request<'_>) -> Answer {
+        self.route(worker, request)
+    }
+
+    fn message(&self, worker: &Rc<Worker>, message: Vec<u8>) {
+        self.take(worker, &message);
+    }
+
+    fn woken(&self, worker: &Rc<Worker>) {
+        let Store::Here { told, .. } = &self.store else {
+            return;
+        };
+        loop {
+            let next = told.borrow_mut().pop_front();
+            let Some(message) = next else { break };
+            self.take(worker, &message);
+        }
+    }
+
+    fn due(&self, _worker: &Rc<Worker>, id: u64) -> Due {
+        let Some(subscriber) = self.subscribers.get(id) else {
+            return Due::End(None);
+        };
+        let now = Instant::now();
+        if subscriber.ends.is_some_and(|ends| ends <= now) {
+            tracing::debug!(id, "the subscriber's token expires");
+            return Due::End(None);
+        }
+        Due::Send(self.heartbeat(), self.next_due(now, subscriber.ends))
+    }
+
+    fn drained(&self, worker: &Rc<Worker>, id: u64) {
+        if let Some(subscriber) = self.subscribers.get(id)
+            && let Progress::Replaying(position) = subscriber.progress.get()
+        {
+            self.ask_for_page(worker, id, position);
+        }
+    }
+}
+
+/// The time, in seconds since 1970.
+fn unix_time() -> Duration {
+    SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default()
+}
+
+/// The moment at which a connection with a token that expires then has to end.
+fn end_of(expires: Option<u64>) -> Option<Instant> {
+    let left = Duration::from_secs(expires?).saturating_sub(unix_time());
+    Instant::now().checked_add(left.saturating_sub(BEFORE_EXPIRY))
+}

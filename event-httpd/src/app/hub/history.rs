@@ -1,0 +1,248 @@
+//! The last updates, in the order of all.
+
+use std::collections::{HashMap, VecDeque};
+use std::rc::Rc;
+
+use super::message::{From, Page, PageEnd, Position};
+use crate::buffer::Buffer;
+use crate::config::HistoryLimits;
+
+/// A page ends with the update that makes it this long.
+const PAGE_BYTES: usize = 256 << 10;
+
+/// What an update takes beside its message and its id.
+const OVERHEAD: usize = 160;
+
+/// The updates that are kept. When there are too many, the first go.
+#[derive(Debug)]
+pub(super) struct History {
+    limits: HistoryLimits,
+    entries: VecDeque<Entry>,
+    first: Position, // of the first entry, or of the next update when there is none
+    bytes: usize,
+    ids: HashMap<Rc<str>, Position>, // the first entry with that id
+    repeated: usize,                 // entries whose id an earlier one has
+}
+
+#[derive(Debug)]
+struct Entry {
+    id: Rc<str>,
+    message: Rc<Buffer>,
+}
+
+impl Entry {
+    fn size(&self) -> usize {
+        self.message.len() + self.id.len() + OVERHEAD
+    }
+}
+
+impl History {
+    pub(super) fn new(limits: HistoryLimits) -> Self {
+        Self {
+            limits,
+            entries: VecDeque::new(),
+            first: 1,
+            bytes: 0,
+            ids: HashMap::new(),
+            repeated: 0,
+        }
+    }
+
+    /// The position of the last update.
+    fn last(&self) -> Position {
+        let count = u64::try_from(self.entries.len()).unwrap_or(u64::MAX);
+        self.first + count - 1
+    }
+
+    /// Keeps an update with the message that brings it to workers.
+    pub(super) fn push(&mut self, id: &str, message: Rc<Buffer>) {
+        let id: Rc<str> = id.into();
+        let entry = Entry {
+            id: Rc::clone(&id),
+            message,
+        };
+        self.bytes += entry.size();
+        self.entries.push_back(entry);
+        let position = self.last();
+        if *self.ids.entry(id).or_insert(position) != position {
+            self.repeated += 1;
+        }
+        while self.entries.len() > self.limits.updates || self.bytes > self.limits.bytes {
+            self.drop_first();
+        }
+    }
+
+    fn drop_first(&mut self) {
+        let Some(entry) = self.entries.pop_front() else {
+            return;
+        };
+        self.bytes -= entry.size();
+        self.first += 1;
+        self.ids.remove(&entry.id); // the first entry is the first with its id
+        if self.repeated > 0
+            && let Some(next) = self.entries.iter().position(|other| other.id == entry.id)
+        {
+            self.repeated -= 1;
+            let position = self.first + u64::try_from(next).unwrap_or(u64::MAX);
+            self.ids.insert(entry.id, position);
+        }
+    }
+
+    /// The next page, and the messages of its updates.
+    pub(super) fn page(&self, from: &From) -> (Page<'_>, impl Iterator<Item = &Rc<Buffer>>) {
+        let (after, anchor) = match from {
+            From::Earliest => (self.first - 1, ""),
+            From::Position(position) => (*position, ""),
+            From::After(id) => match self.ids.get_key_value(id.as_str()) {
+                Some((id, position)) => (*position, &**id),
+                None => (self.first - 1, ""),
+            },
+        };
+        let gap = after + 1 < self.first;
+        let start = (after + 1).saturating_sub(self.first);
+        let start = usize::try_from(start).unwrap_or(usize::MAX);
+        let (mut count, mut bytes) = (0, 0);
+        if !gap {
+            for entry in self.entries.iter().skip(start) {
+                count += 1;
+                bytes += entry.size();
+                if bytes >= PAGE_BYTES {
+                    break;
+                }
+            }
+        }
+        let position = after + u64::try_from(count).unwrap_or(u64::MAX);
+        let page = Page {
+            count,
+            end: match position {
+                _ if gap => PageEnd::Gap,
+                position if position < self.last() => PageEnd::More,
+                _ => PageEnd::Complete,
+            },
+            position,
+            anchor,
+        };
+        let messages = self.entries.iter().skip(start).take(count);
+        (page, messages.map(|entry| &entry.message))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn history(updates: usize, bytes: usize) -> History {
+        History::new(HistoryLimits { updates, bytes })
+    }
+
+    fn push(history: &mut History, id: &str, length: usize) {
+        let mut text = id.as_bytes().to_vec();
+        text.resize(length.max(id.len()), b'.');
+        history.push(id, Buffer::uncounted(text));
+    }
+
+    /// The ids of all pages, the anchor, and how the last page ended.
+    fn all(history: &History, from: From) -> (Vec<String>, String, PageEnd) {
+        let (page, messages) = history.page(&from);
+        let anchor = page.anchor.to_owned();
+        let name = |message: &Rc<Buffer>| {
+            let text = str::from_utf8(message).unwrap();
+            text.trim_end_matches('.').to_owned()
+        };
+        let mut ids: Vec<_> = messages.map(name).collect();
+        let mut end = (page.end, page.position);
+        while end.0 == PageEnd::More {
+            let (page, messages) = history.page(&From::Position(end.1));
+            ids.extend(messages.map(name));
+            end = (page.end, page.position);
+        }
+        (ids, anchor, end.0)
+    }
+
+    fn after(id: &str) -> From {
+        From::After(id.to_owned())
+    }
+
+    #[test]
+    fn a_page_begins_behind_the_known_id_and_else_with_the_first() {
+        let mut history = history(3, 1 << 20);
+        assert_eq!(
+            all(&history, From::Earliest),
+            (vec![], String::new(), PageEnd::Complete)
+        );
+        for id in ["a", "b", "c", "d"] {
+            push(&mut history, id, 1);
+        }
+        let ids = |from| {
+            let (ids, anchor, end) = all(&history, from);
+            assert_eq!(end, PageEnd::Complete);
+            (ids.concat(), anchor)
+        };
+        let anchored = |ids: &str, anchor: &str| (ids.to_owned(), anchor.to_owned());
+        assert_eq!(ids(From::Earliest), anchored("bcd", ""));
+        assert_eq!(ids(after("b")), anchored("cd", "b"));
+        assert_eq!(ids(after("d")), anchored("", "d"));
+        assert_eq!(ids(after("a")), anchored("bcd", ""), "no longer kept");
+        assert_eq!(ids(after("x")), anchored("bcd", ""), "never published");
+    }
+
+    #[test]
+    fn of_updates_with_the_same_id_the_first_that_is_kept_counts() {
+        let mut history = history(4, 1 << 20);
+        for id in ["a", "b", "a", "c", "a"] {
+            push(&mut history, id, 1);
+        }
+        assert_eq!(all(&history, after("a")).0.concat(), "ca");
+        push(&mut history, "d", 1);
+        push(&mut history, "e", 1);
+        assert_eq!(all(&history, after("a")).0.concat(), "de");
+        push(&mut history, "f", 1);
+        assert_eq!(all(&history, after("a")).0.concat(), "def");
+        push(&mut history, "g", 1);
+        assert_eq!(all(&history, after("a")).0.concat(), "defg", "none is kept");
+        assert_eq!(history.repeated, 0);
+    }
+
+    #[test]
+    fn long_updates_make_the_first_go_and_pages_end_early() {
+        let mut history = history(100, 1 << 20);
+        for n in 0..10 {
+            push(&mut history, &n.to_string(), 200 << 10);
+        }
+        let (ids, _, end) = all(&history, From::Earliest);
+        assert_eq!((ids.concat(), end), ("56789".to_owned(), PageEnd::Complete));
+        let (page, _) = history.page(&From::Earliest);
+        assert_eq!((page.count, page.end), (2, PageEnd::More));
+        push(&mut history, "huge", 2 << 20);
+        assert_eq!(all(&history, From::Earliest).0, Vec::<String>::new());
+        assert_eq!((history.bytes, history.ids.len()), (0, 0));
+    }
+
+    #[test]
+    fn a_reader_whose_next_update_is_gone_learns_of_the_gap() {
+        let mut history = history(2, 1 << 20);
+        push(&mut history, "a", 1);
+        let (page, _) = history.page(&From::Earliest);
+        let position = page.position;
+        for id in ["b", "c"] {
+            push(&mut history, id, 1);
+        }
+        let ids = |history: &History| all(history, From::Position(position)).0.concat();
+        assert_eq!(ids(&history), "bc", "nothing is missing yet");
+        push(&mut history, "d", 1);
+        let (page, messages) = history.page(&From::Position(position));
+        assert_eq!((page.end, messages.count()), (PageEnd::Gap, 0));
+    }
+
+    #[test]
+    fn a_history_of_nothing_still_counts_positions() {
+        let mut history = history(0, 1 << 20);
+        push(&mut history, "a", 1);
+        push(&mut history, "b", 1);
+        let (page, _) = history.page(&after("a"));
+        assert_eq!(
+            (page.count, page.end, page.position),
+            (0, PageEnd::Complete, 2)
+        );
+    }
+}

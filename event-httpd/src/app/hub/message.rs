@@ -1,0 +1,200 @@
+//! What workers and the store tell each other: over the bus, or within one process.
+
+use std::rc::Rc;
+
+use crate::buffer::Buffer;
+
+/// Names a request of a worker, in the answer to it.
+pub(super) type Ticket = u64;
+
+/// The place of an update in the order of all.
+pub(super) type Position = u64;
+
+/// Where a page of the history begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum From {
+    /// With the first update that is kept.
+    Earliest,
+    /// Behind the update with this id, or with the first if there is none.
+    After(String),
+    /// Behind the update at this position.
+    Position(Position),
+}
+
+/// What a worker asks the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Ask<'a> {
+    /// To keep an encoded update, and to pass it to all workers.
+    Publish(Ticket, &'a [u8]),
+    /// For a page of the history.
+    Page(Ticket, From),
+}
+
+/// What the store tells a worker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Tell<'a> {
+    /// The next update, or one of a page.
+    Update(&'a [u8]),
+    /// The update of that request is kept.
+    Stored(Ticket),
+    /// The next messages are the updates of a page.
+    Page(Ticket, Page<'a>),
+}
+
+/// A part of the history.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Page<'a> {
+    /// How many updates it has.
+    pub(super) count: usize,
+    /// What it ends with.
+    pub(super) end: PageEnd,
+    /// The last position that it covers.
+    pub(super) position: Position,
+    /// The id of the update before the first one; empty if there is none.
+    pub(super) anchor: &'a str,
+}
+
+/// What a page ends with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum PageEnd {
+    /// The history: each update that follows arrives by itself.
+    Complete,
+    /// More history.
+    More,
+    /// Updates between the last page and this one are no longer kept.
+    Gap,
+}
+
+const PUBLISH: u8 = 0;
+const PAGE_EARLIEST: u8 = 1;
+const PAGE_AFTER: u8 = 2;
+const PAGE_POSITION: u8 = 3;
+
+const UPDATE: u8 = 0;
+const STORED: u8 = 1;
+const PAGE_COMPLETE: u8 = 2;
+const PAGE_MORE: u8 = 3;
+const PAGE_GAP: u8 = 4;
+
+impl<'a> Ask<'a> {
+    pub(super) fn encode(&self) -> Vec<u8> {
+        match self {
+            Self::Publish(ticket, update) => write(PUBLISH, &[*ticket], update),
+            Self::Page(ticket, From::Earliest) => write(PAGE_EARLIEST, &[*ticket], b""),
+            Self::Page(ticket, From::After(id)) => write(PAGE_AFTER, &[*ticket], id.as_bytes()),
+            Self::Page(ticket, From::Position(position)) => {
+                write(PAGE_POSITION, &[*ticket, *position], b"")
+            }
+        }
+    }
+
+    /// `None` for what [`encode`](Self::encode) does not write.
+    pub(super) fn decode(bytes: &'a [u8]) -> Option<Self> {
+        let (kind, rest) = bytes.split_first()?;
+        let (ticket, rest) = take_u64(rest)?;
+        Some(match *kind {
+            PUBLISH => Self::Publish(ticket, rest),
+            PAGE_EARLIEST => Self::Page(ticket, From::Earliest),
+            PAGE_AFTER => Self::Page(ticket, From::After(str::from_utf8(rest).ok()?.to_owned())),
+            PAGE_POSITION => Self::Page(ticket, From::Position(take_u64(rest)?.0)),
+            _ => return None,
+        })
+    }
+}
+
+impl<'a> Tell<'a> {
+    pub(super) fn encode(&self) -> Rc<Buffer> {
+        Buffer::uncounted(match self {
+            Self::Update(update) => write(UPDATE, &[], update),
+            Self::Stored(ticket) => write(STORED, &[*ticket], b""),
+            Self::Page(ticket, page) => {
+                let kind = match page.end {
+                    PageEnd::Complete => PAGE_COMPLETE,
+                    PageEnd::More => PAGE_MORE,
+                    PageEnd::Gap => PAGE_GAP,
+                };
+                let count = u64::try_from(page.count).unwrap_or(u64::MAX);
+                let numbers = [*ticket, page.position, count];
+                write(kind, &numbers, page.anchor.as_bytes())
+            }
+        })
+    }
+
+    /// `None` for what [`encode`](Self::encode) does not write.
+    pub(super) fn decode(bytes: &'a [u8]) -> Option<Self> {
+        let (kind, rest) = bytes.split_first()?;
+        if *kind == UPDATE {
+            return Some(Self::Update(rest));
+        }
+        let (ticket, rest) = take_u64(rest)?;
+        let end = match *kind {
+            STORED => return Some(Self::Stored(ticket)),
+            PAGE_COMPLETE => PageEnd::Complete,
+            PAGE_MORE => PageEnd::More,
+            PAGE_GAP => PageEnd::Gap,
+            _ => return None,
+        };
+        let (position, rest) = take_u64(rest)?;
+        let (count, anchor) = take_u64(rest)?;
+        let page = Page {
+            count: usize::try_from(count).ok()?,
+            end,
+            position,
+            anchor: str::from_utf8(anchor).ok()?,
+        };
+        Some(Self::Page(ticket, page))
+    }
+}
+
+fn write(kind: u8, numbers: &[u64], rest: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(1 + size_of_val(numbers) + rest.len());
+    bytes.push(kind);
+    for number in numbers {
+        bytes.extend_from_slice(&number.to_le_bytes());
+    }
+    bytes.extend_from_slice(rest);
+    bytes
+}
+
+fn take_u64(bytes: &[u8]) -> Option<(u64, &[u8])> {
+    let (number, rest) = bytes.split_first_chunk()?;
+    Some((u64::from_le_bytes(*number), rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_message_is_read_as_it_was_written_and_nothing_else_is() {
+        for ask in [
+            Ask::Publish(1, b"update"),
+            Ask::Page(2, From::Earliest),
+            Ask::Page(3, From::After("urn:1".to_owned())),
+            Ask::Page(u64::MAX, From::Position(7)),
+        ] {
+            assert_eq!(Ask::decode(&ask.encode()), Some(ask));
+        }
+        let page = |end| Page {
+            count: 3,
+            end,
+            position: 9,
+            anchor: "urn:1",
+        };
+        for tell in [
+            Tell::Update(b"update"),
+            Tell::Stored(4),
+            Tell::Page(5, page(PageEnd::Complete)),
+            Tell::Page(6, page(PageEnd::More)),
+            Tell::Page(7, page(PageEnd::Gap)),
+        ] {
+            assert_eq!(Tell::decode(&tell.encode()), Some(tell));
+        }
+        for bytes in [&b""[..], b"\x09", b"\x09--------", b"\x03----------"] {
+            assert_eq!(Ask::decode(bytes), None);
+        }
+        for bytes in [&b""[..], b"\x01---", b"\x02--------", b"\x09--------"] {
+            assert_eq!(Tell::decode(bytes), None);
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! Replay: subscribers that begin in the past get the history page by page, as fast as they read.
+
+use std::rc::Rc;
+
+use super::message::{Ask, From, Page, PageEnd, Position, Ticket};
+use super::reply::Asker;
+use super::subscribers::{Encoded, Progress, Subscriber};
+use super::{Hub, Pending};
+use crate::worker::Worker;
+use hub_protocol::{Forms, Update};
+
+/// A subscriber whose answer waits for the first page.
+pub(super) struct Joining {
+    pub(super) id: u64,
+    pub(super) subscriber: Subscriber,
+    pub(super) asker: Asker,
+    pub(super) forms: Forms,
+}
+
+/// A page whose updates are arriving.
+pub(super) struct OpenPage {
+    ticket: Ticket,
+    missing: usize,
+    end: PageEnd,
+    position: Position,
+    anchor: String,
+    updates: Vec<Update>,
+}
+
+impl Hub {
+    /// Asks for the page behind a position.
+    pub(super) fn ask_for_page(&self, worker: &Rc<Worker>, id: u64, position: Position) {
+        self.ask(worker, Pending::Reader(id), |ticket| {
+            Ask::Page(ticket, From::Position(position)).encode()
+        });
+    }
+
+    /// The next messages of the store are the updates of a page.
+    pub(super) fn page_begins(&self, worker: &Rc<Worker>, ticket: Ticket, page: Page<'_>) {
+        let open = OpenPage {
+            ticket,
+            missing: page.count,
+            end: page.end,
+            position: page.position,
+            anchor: page.anchor.to_owned(),
+            updates: Vec::new(),
+        };
+        if open.missing == 0 {
+            return self.page_ends(worker, open);
+        }
+        *self.page.borrow_mut() = Some(open);
+    }
+
+    /// The next update of the page has arrived.
+    pub(super) fn page_update(&self, worker: &Rc<Worker>, update: Update) {
+        let complete = {
+            let mut page = self.page.borrow_mut();
+            let Some(open) = page.as_mut() else { return };
+            open.updates.push(update);
+            open.missing -= 1;
+            if open.missing > 0 {
+                return;
+            }
+            page.take()
+        };
+        if let Some(open) = complete {
+            self.page_ends(worker, open);
+        }
+    }
+
+    /// The page is complete: its reader gets it, and goes on with the next or goes live.
+    fn page_ends(&self, worker: &Rc<Worker>, page: OpenPage) {
+        let pending = self.pending.borrow_mut().remove(&page.ticket);
+        let id = match pending {
+            Some(Pending::Reader(id)) => id,
+            Some(Pending::Joining(joining)) => {
+                if worker.connection(joining.id).is_none() {
+                    return; // it has closed
+                }
+                let begin = Some((page.anchor.as_str(), joining.forms));
+                let answer = self.stream(worker, &joining.subscriber, &joining.asker, begin);
+                self.subscribers.insert(joining.id, joining.subscriber);
+                worker.reply(joining.id, answer);
+                joining.id
+            }
+            Some(Pending::Publisher { .. }) | None => return,
+        };
+        let Some(subscriber) = self.subscribers.get(id) else {
+            return; // it has closed
+        };
+        let Some(connection) = subscriber.connection.upgrade() else {
+            return;
+        };
+        for update in &page.updates {
+            if subscriber.wants(update, &self.config.url) {
+                Encoded::new(worker, update).queue_to(&subscriber);
+            }
+        }
+        match page.end {
+            PageEnd::Complete => self.subscribers.go_live(id, &subscriber),
+            PageEnd::More => {
+                subscriber.progress.set(Progress::Replaying(page.position));
+                if !connection.tell_when_drained() {
+                    self.ask_for_page(worker, id, page.position);
+                }
+            }
+            PageEnd::Gap => {
+                tracing::warn!(
+                    id,
+                    "a subscriber reads the history more slowly than it is dropped: it has to connect again"
+                );
+                worker.counters().evictions.add(1);
+                connection.end_stream(None);
+            }
+        }
+    }
+}

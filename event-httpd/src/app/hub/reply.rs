@@ -1,0 +1,156 @@
+//! Writes the hub's answers.
+
+use std::io::Write as _;
+
+use crate::answer::FieldLine;
+use crate::app::Request;
+use crate::config::{Cors, HubConfig};
+use crate::worker::http_date;
+use http_framing::reason_phrase;
+use hub_protocol::Refusal;
+
+use super::request::Head;
+
+/// What an answer takes from its request.
+#[derive(Clone, Debug)]
+pub(super) struct Asker {
+    head_only: bool,
+    keep_alive: bool,
+    /// The origin that may read the answer, as `Access-Control-Allow-Origin` names it.
+    origin: Option<String>,
+}
+
+impl Asker {
+    pub(super) fn of(request: &Request<'_>, head: &Head<'_>, cors: &Cors) -> Self {
+        let origin = head
+            .field("Origin")
+            .and_then(|origin| str::from_utf8(origin).ok());
+        Self {
+            head_only: request.head_only,
+            keep_alive: request.keep_alive,
+            origin: origin.and_then(|origin| match cors {
+                Cors::Every => Some("*".to_owned()),
+                Cors::Only(origins) => origins.iter().find(|one| *one == origin).cloned(),
+            }),
+        }
+    }
+
+    /// For an answer to nothing that can be read.
+    pub(super) fn of_nobody() -> Self {
+        Self {
+            head_only: false,
+            keep_alive: false,
+            origin: None,
+        }
+    }
+
+    /// Whether the origin of the request may read the answer.
+    pub(super) fn may_read(&self) -> bool {
+        self.origin.is_some()
+    }
+}
+
+/// An answer that is being written: the head, and then the rest.
+#[derive(Debug)]
+pub(super) struct Reply<'a> {
+    bytes: Vec<u8>,
+    asker: &'a Asker,
+}
+
+impl<'a> Reply<'a> {
+    /// Begins with the lines that every answer has.
+    pub(super) fn new(status: u16, asker: &'a Asker, cors: &Cors, headers: &[FieldLine]) -> Self {
+        let mut bytes = Vec::with_capacity(512);
+        let phrase = reason_phrase(status);
+        let date = http_date();
+        // Writing into a Vec can't fail.
+        let _ = write!(bytes, "HTTP/1.1 {status} {phrase}\r\nDate: {date}\r\n");
+        let mut reply = Self { bytes, asker };
+        if let Some(origin) = &asker.origin {
+            reply = reply.field("Access-Control-Allow-Origin", origin);
+            reply = reply.field(
+                "Access-Control-Expose-Headers",
+                "Link, Last-Event-ID, Mercure-Last-Event-ID",
+            );
+            if *cors != Cors::Every {
+                reply = reply.field("Access-Control-Allow-Credentials", "true");
+            }
+        }
+        if matches!(cors, Cors::Only(origins) if !origins.is_empty()) {
+            reply = reply.field("Vary", "Origin");
+        }
+        reply = reply.field("X-Content-Type-Options", "nosniff");
+        for line in headers {
+            reply.bytes.extend_from_slice(line.as_bytes());
+        }
+        reply
+    }
+
+    /// Adds a field. The value has no line break.
+    pub(super) fn field(mut self, name: &str, value: &str) -> Self {
+        let _ = write!(self.bytes, "{name}: {value}\r\n");
+        self
+    }
+
+    /// Ends with a body.
+    pub(super) fn body(mut self, content_type: &str, body: &[u8]) -> Vec<u8> {
+        self = self.field("Content-Type", content_type);
+        let connection = if self.asker.keep_alive {
+            "keep-alive"
+        } else {
+            "close"
+        };
+        let _ = write!(
+            self.bytes,
+            "Connection: {connection}\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
+        if !self.asker.head_only {
+            self.bytes.extend_from_slice(body);
+        }
+        self.bytes
+    }
+
+    /// Ends with a line of text.
+    pub(super) fn text(self, text: &str) -> Vec<u8> {
+        self.body("text/plain; charset=utf-8", format!("{text}\n").as_bytes())
+    }
+
+    /// Ends without a body, as 204 does.
+    pub(super) fn empty(mut self) -> Vec<u8> {
+        if !self.asker.keep_alive {
+            self = self.field("Connection", "close");
+        }
+        self.bytes.extend_from_slice(b"\r\n");
+        self.bytes
+    }
+
+    /// Ends the head of an answer whose body the end of the connection ends.
+    pub(super) fn until_close(self) -> Vec<u8> {
+        let mut bytes = self.field("Connection", "close").bytes;
+        bytes.extend_from_slice(b"\r\n");
+        bytes
+    }
+
+    /// Ends a head as it is.
+    pub(super) fn end(self) -> Vec<u8> {
+        let mut bytes = self.bytes;
+        bytes.extend_from_slice(b"\r\n");
+        bytes
+    }
+}
+
+/// The answer to a request that the protocol refuses.
+pub(super) fn refusal(
+    refusal: &Refusal,
+    asker: &Asker,
+    hub: &HubConfig,
+    headers: &[FieldLine],
+) -> Vec<u8> {
+    let mut reply = Reply::new(refusal.status().code(), asker, &hub.cors, headers);
+    let metadata = hub.forms.standard.then(|| super::metadata::url(hub));
+    if let Some(challenge) = refusal.challenge(metadata.as_deref()) {
+        reply = reply.field("WWW-Authenticate", &challenge);
+    }
+    reply.text(refusal.reason())
+}

@@ -1,0 +1,152 @@
+//! The subscribers of a worker: who they are, and who receives an update.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::message::Position;
+use crate::buffer::Buffer;
+use crate::connection::Connection;
+use crate::worker::Worker;
+use hub_protocol::token::Grants;
+use hub_protocol::{HubUrl, Matcher, Subscriptions, Topic, Update, event_stream};
+
+/// A connection that receives updates.
+#[derive(Debug)]
+pub(super) struct Subscriber {
+    pub(super) connection: Weak<Connection>,
+    pub(super) matchers: Box<[Arc<Matcher>]>,
+    /// What it may read beside public updates.
+    pub(super) grants: Option<Box<Grants>>,
+    /// When its token expires.
+    pub(super) ends: Option<Instant>,
+    pub(super) progress: Cell<Progress>,
+}
+
+/// How far a subscriber is in the order of all updates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Progress {
+    /// It gets the history, and has it up to this position.
+    Replaying(Position),
+    /// It gets each update as it arrives.
+    Live,
+}
+
+impl Subscriber {
+    fn may_read(&self, update: &Update, topics: &[Topic<'_>]) -> bool {
+        let grants = || self.grants.as_ref();
+        !update.private || grants().is_some_and(|grants| grants.may_read(topics))
+    }
+
+    /// Whether it gets this update of the history.
+    pub(super) fn wants(&self, update: &Update, hub: &HubUrl) -> bool {
+        let topics = topics(update, hub);
+        let asks = |topic: &Topic<'_>| self.matchers.iter().any(|one| one.matches(topic));
+        topics.iter().any(asks) && self.may_read(update, &topics)
+    }
+}
+
+fn topics<'a>(update: &'a Update, hub: &'a HubUrl) -> Vec<Topic<'a>> {
+    let topics = update.topics.iter();
+    topics.map(|topic| hub.topic(topic)).collect()
+}
+
+/// An update in the framings that its receivers need. Each is made once, and shared.
+pub(super) struct Encoded<'a> {
+    worker: &'a Worker,
+    update: &'a Update,
+    event_stream: Option<Rc<Buffer>>,
+}
+
+impl<'a> Encoded<'a> {
+    pub(super) fn new(worker: &'a Worker, update: &'a Update) -> Self {
+        Self {
+            worker,
+            update,
+            event_stream: None,
+        }
+    }
+
+    /// Queues the update to a subscriber.
+    pub(super) fn queue_to(&mut self, subscriber: &Subscriber) {
+        let Some(connection) = subscriber.connection.upgrade() else {
+            return;
+        };
+        let (worker, update) = (self.worker, self.update);
+        let bytes = self.event_stream.get_or_insert_with(|| {
+            let mut bytes = Vec::with_capacity(update.data.len() + 128);
+            event_stream::encode(update, &mut bytes);
+            worker.buffer(bytes)
+        });
+        connection.queue(bytes);
+    }
+}
+
+/// All subscribers, by the number of their connection.
+#[derive(Debug, Default)]
+pub(super) struct Subscribers {
+    all: RefCell<HashMap<u64, Rc<Subscriber>>>,
+    live: RefCell<Subscriptions<u64>>,
+    receivers: RefCell<Vec<u64>>, // of the current update
+}
+
+impl Subscribers {
+    pub(super) fn len(&self) -> usize {
+        self.all.borrow().len()
+    }
+
+    pub(super) fn get(&self, id: u64) -> Option<Rc<Subscriber>> {
+        self.all.borrow().get(&id).cloned()
+    }
+
+    pub(super) fn insert(&self, id: u64, subscriber: Subscriber) {
+        let subscriber = Rc::new(subscriber);
+        if subscriber.progress.get() == Progress::Live {
+            self.index(id, &subscriber);
+        }
+        self.all.borrow_mut().insert(id, subscriber);
+    }
+
+    /// Passes a subscriber each update that arrives from now on.
+    pub(super) fn go_live(&self, id: u64, subscriber: &Subscriber) {
+        if subscriber.progress.replace(Progress::Live) != Progress::Live {
+            self.index(id, subscriber);
+        }
+    }
+
+    fn index(&self, id: u64, subscriber: &Subscriber) {
+        let mut live = self.live.borrow_mut();
+        for matcher in &subscriber.matchers {
+            live.insert(id, matcher);
+        }
+    }
+
+    pub(super) fn remove(&self, id: u64) {
+        let removed = self.all.borrow_mut().remove(&id);
+        let Some(subscriber) = removed else { return };
+        if subscriber.progress.get() == Progress::Live {
+            let mut live = self.live.borrow_mut();
+            for matcher in &subscriber.matchers {
+                live.remove(id, matcher);
+            }
+        }
+    }
+
+    /// Queues an update to all live subscribers that ask for it and may read it.
+    pub(super) fn deliver(&self, worker: &Worker, update: &Update, hub: &HubUrl) {
+        let topics = topics(update, hub);
+        let receivers = &mut *self.receivers.borrow_mut();
+        self.live.borrow().matching(&topics, receivers);
+        let all = self.all.borrow();
+        let mut encoded = Encoded::new(worker, update);
+        for id in receivers.iter() {
+            if let Some(subscriber) = all.get(id)
+                && subscriber.may_read(update, &topics)
+            {
+                encoded.queue_to(subscriber);
+            }
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! The options of `hub`.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::builder::BoolishValueParser;
+use clap::{Args, ValueEnum};
+
+use super::values::{origin, size, time};
+use hub_protocol::HubUrl;
+use hub_protocol::token::Algorithm;
+
+/// The options of `hub` beside those that all servers have.
+#[derive(Args, Debug)]
+pub(crate) struct HubArgs {
+    /// The URL under which clients reach the hub; its path is where the hub answers, and
+    /// relative topics are resolved against it
+    #[arg(long, value_name = "URL", env = "EVENT_HTTPD_PUBLIC_URL", default_value = "http://localhost/.well-known/mercure", value_parser = HubUrl::parse)]
+    pub(crate) public_url: HubUrl,
+
+    /// The secret that signs the tokens of publishers; other users of the machine can read a
+    /// command line, so prefer the variable or the file
+    #[arg(
+        long,
+        value_name = "SECRET",
+        env = "EVENT_HTTPD_PUBLISHER_KEY",
+        hide_env_values = true
+    )]
+    pub(crate) publisher_key: Option<Secret>,
+
+    /// A file with that secret, or with a public key in PEM
+    #[arg(long, value_name = "PATH", env = "EVENT_HTTPD_PUBLISHER_KEY_FILE")]
+    pub(crate) publisher_key_file: Option<PathBuf>,
+
+    /// A file with a set of keys (JWKS) that verify the tokens of publishers
+    #[arg(long, value_name = "PATH", env = "EVENT_HTTPD_PUBLISHER_JWKS_FILE")]
+    pub(crate) publisher_jwks_file: Option<PathBuf>,
+
+    /// The algorithm of the publishers' key: HS256, HS384, HS512, RS256, ES256, EdDSA [default:
+    /// HS256 for a secret; a PEM file tells its own]
+    #[arg(long, value_name = "NAME", env = "EVENT_HTTPD_PUBLISHER_ALGORITHM", value_parser = algorithm)]
+    pub(crate) publisher_algorithm: Option<Algorithm>,
+
+    /// The secret that signs the tokens of subscribers
+    #[arg(
+        long,
+        value_name = "SECRET",
+        env = "EVENT_HTTPD_SUBSCRIBER_KEY",
+        hide_env_values = true
+    )]
+    pub(crate) subscriber_key: Option<Secret>,
+
+    /// A file with that secret, or with a public key in PEM
+    #[arg(long, value_name = "PATH", env = "EVENT_HTTPD_SUBSCRIBER_KEY_FILE")]
+    pub(crate) subscriber_key_file: Option<PathBuf>,
+
+    /// A file with a set of keys (JWKS) that verify the tokens of subscribers
+    #[arg(long, value_name = "PATH", env = "EVENT_HTTPD_SUBSCRIBER_JWKS_FILE")]
+    pub(crate) subscriber_jwks_file: Option<PathBuf>,
+
+    /// The algorithm of the subscribers' key
+    #[arg(long, value_name = "NAME", env = "EVENT_HTTPD_SUBSCRIBER_ALGORITHM", value_parser = algorithm)]
+    pub(crate) subscriber_algorithm: Option<Algorithm>,
+
+    /// The issuer that a token of the type at+jwt must name
+    #[arg(long, value_name = "ISSUER", env = "EVENT_HTTPD_ISSUER")]
+    pub(crate) issuer: Option<String>,
+
+    /// What a token of the type at+jwt must name in its claim aud; may be repeated [default: the
+    /// public URL]
+    #[arg(
+        long = "audience",
+        value_name = "AUDIENCE",
+        env = "EVENT_HTTPD_AUDIENCE",
+        value_delimiter = '\n'
+    )]
+    pub(crate) audiences: Vec<String>,
+
+    /// Let anyone subscribe, without a token, to updates that are not private
+    #[arg(long, env = "EVENT_HTTPD_ANONYMOUS", value_parser = BoolishValueParser::new())]
+    pub(crate) anonymous: bool,
+
+    /// An origin whose pages may use the hub, such as https://example.com, or * for every origin
+    /// but without cookies; may be repeated, in the environment as several lines
+    #[arg(
+        long = "cors-origin",
+        value_name = "ORIGIN",
+        env = "EVENT_HTTPD_CORS_ORIGIN",
+        value_delimiter = '\n',
+        value_parser = origin
+    )]
+    pub(crate) cors_origins: Vec<String>,
+
+    /// The form of the protocol: what clients speak today (topic), what is being standardized
+    /// (match), or both
+    #[arg(
+        long,
+        value_name = "FORM",
+        env = "EVENT_HTTPD_PROTOCOL",
+        default_value = "both"
+    )]
+    pub(crate) protocol: Protocol,
+
+    /// Where updates are kept
+    #[arg(
+        long,
+        value_name = "STORE",
+        env = "EVENT_HTTPD_STORE",
+        default_value = "memory"
+    )]
+    pub(crate) store: StoreKind,
+
+    /// How many updates are kept for subscribers that connect again; 0 keeps none
+    #[arg(
+        long,
+        value_name = "N",
+        env = "EVENT_HTTPD_HISTORY",
+        default_value_t = 10_000
+    )]
+    pub(crate) history: usize,
+
+    /// How much memory the kept updates may take
+    #[arg(long, value_name = "SIZE", env = "EVENT_HTTPD_HISTORY_SIZE", default_value = "64MiB", value_parser = size)]
+    pub(crate) history_size: usize,
+
+    /// How often a subscriber gets a sign of life; 0 turns it off
+    #[arg(long, value_name = "TIME", env = "EVENT_HTTPD_HEARTBEAT", default_value = "15s", value_parser = time)]
+    pub(crate) heartbeat: Duration,
+
+    /// Answer 429 to further subscribers while a worker has this many
+    #[arg(long, value_name = "N", env = "EVENT_HTTPD_MAX_SUBSCRIBERS", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) max_subscribers: Option<u32>,
+
+    /// Serve a page at / that subscribes and publishes
+    #[arg(long, env = "EVENT_HTTPD_DEMO", value_parser = BoolishValueParser::new())]
+    pub(crate) demo: bool,
+}
+
+/// The forms of the protocol that the hub accepts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Protocol {
+    /// Both forms
+    Both,
+    /// What clients of the 0.x hubs speak: topic, the claim mercure
+    Deployed,
+    /// What is being standardized: match, authorization_details
+    Standard,
+}
+
+/// Where updates are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum StoreKind {
+    /// In the memory of this server: they go with it
+    Memory,
+}
+
+/// A secret, which is never printed.
+#[derive(Clone)]
+pub(crate) struct Secret(String);
+
+impl Secret {
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+}
+
+impl FromStr for Secret {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret")
+    }
+}
+
+fn algorithm(text: &str) -> Result<Algorithm, &'static str> {
+    Algorithm::from_name(text).ok_or("write HS256, HS384, HS512, RS256, ES256 or EdDSA")
+}
