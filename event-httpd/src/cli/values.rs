@@ -123,11 +123,10 @@ pub(super) fn origin(text: &str) -> Result<String, ValueError> {
     if text == "*" {
         return Ok(text.to_owned());
     }
-    let url = HubUrl::parse(text).map_err(|_| ValueError::Origin)?;
-    if url.path() != "/" || text.ends_with('/') {
-        return Err(ValueError::Origin);
+    match HubUrl::parse(&format!("{text}/x")) {
+        Ok(url) if url.path() == "/x" => Ok(url.origin()),
+        _ => Err(ValueError::Origin),
     }
-    Ok(url.origin())
 }
 
 /// A group, by name or number.

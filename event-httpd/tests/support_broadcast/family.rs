@@ -7,7 +7,7 @@ use std::{fs, io};
 use nix::errno::Errno;
 use nix::sys::signal::{self, Signal};
 use nix::unistd::Pid;
-use socket2::SockAddr;
+use socket2::{SockAddr, Socket};
 
 use super::Peer;
 use crate::support_http::{Server, until};
@@ -229,8 +229,13 @@ pub(crate) fn worker_of(server: &Server, peer: &Peer) -> Pid {
 
 /// Which of these processes has the other end of a peer's TCP connection.
 pub(crate) fn owner(peer: &Peer, processes: &[Pid]) -> Option<Pid> {
+    owner_of(peer.socket(), processes)
+}
+
+/// As [`owner`], for a socket.
+pub(crate) fn owner_of(peer: &Socket, processes: &[Pid]) -> Option<Pid> {
     let address = |address: io::Result<SockAddr>| address.unwrap().as_socket().unwrap().port();
-    let (ours, theirs) = (peer.socket().local_addr(), peer.socket().peer_addr());
+    let (ours, theirs) = (peer.local_addr(), peer.peer_addr());
     let ports = (address(theirs), address(ours));
     let table = tcp_table(ports.1);
     let row = table.iter().find(|row| (row.0, row.1) == ports)?;

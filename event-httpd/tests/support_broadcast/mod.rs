@@ -16,7 +16,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 pub(crate) use family::{
     Family, Sighting, children, every_worker, gone, high_water, kill, kill_if_there, listeners,
-    owner, sockets, sockets_of, state, steady, stop, until_gone, worker_of,
+    owner, owner_of, sockets, sockets_of, state, steady, stop, until_gone, worker_of,
 };
 pub(crate) use peer::{ACCEPTED, HEAD, Peer, message, post};
 pub(crate) use trace::{Trace, traced};

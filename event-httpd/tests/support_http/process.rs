@@ -112,7 +112,7 @@ impl Process {
         self.0.stdout.take().expect("stdout is piped")
     }
 
-    fn stderr(&mut self) -> ChildStderr {
+    pub(crate) fn stderr(&mut self) -> ChildStderr {
         self.0.stderr.take().expect("stderr is piped")
     }
 

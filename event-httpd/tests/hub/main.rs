@@ -1,0 +1,14 @@
+//! `event-httpd hub`: publishers, subscribers and tokens over real sockets.
+
+#[path = "../support_broadcast/mod.rs"]
+mod support_broadcast;
+#[path = "../support_http/mod.rs"]
+mod support_http;
+
+mod clients;
+mod options;
+mod publishing;
+mod replay;
+mod subscribing;
+mod support;
+mod workers;

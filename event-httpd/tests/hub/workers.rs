@@ -1,0 +1,137 @@
+//! Several workers: one order, one history, and nothing is lost with a worker.
+
+use std::collections::BTreeSet;
+use std::thread;
+
+use nix::sys::signal::Signal;
+
+use super::support::{Publisher, Subscriber, open_hub};
+use super::support_broadcast::{Family, every_worker, kill, owner_of, until_gone};
+use super::support_http::{Server, until};
+
+/// Subscribers in each worker.
+fn spread(server: &Server, workers: usize, query: &str) -> Vec<Subscriber> {
+    let family = Family::of(server);
+    let mut seen = BTreeSet::new();
+    let mut subscribers = Vec::new();
+    until("a subscriber in each worker", || {
+        let subscriber = Subscriber::to(server, query);
+        seen.insert(worker_of(&family, &subscriber));
+        subscribers.push(subscriber);
+        (seen.len() == workers).then_some(())
+    });
+    subscribers
+}
+
+fn worker_of(family: &Family, subscriber: &Subscriber) -> nix::unistd::Pid {
+    owner_of(subscriber.client.socket(), &family.pids()).expect("one of the workers")
+}
+
+#[test]
+fn all_workers_pass_on_the_same_updates_in_the_same_order() {
+    let server = open_hub(&["--workers", "2"]);
+    let mut subscribers = spread(&server, 2, "topic=a");
+    let publishers = (0..4).map(|number| {
+        let mut publisher = Publisher::connect(&server);
+        thread::spawn(move || {
+            for n in 0..50 {
+                let text = format!("{number}-{n}");
+                publisher.publish(&[("topic", "a"), ("id", &text), ("data", &text)]);
+            }
+        })
+    });
+    for publisher in publishers.collect::<Vec<_>>() {
+        publisher.join().unwrap();
+    }
+    let mut replayed = Subscriber::to(&server, "topic=a&lastEventID=earliest");
+    let all = read(&mut replayed, 200);
+    for subscriber in &mut subscribers {
+        assert_eq!(read(subscriber, 200), all);
+        subscriber.expect_silence();
+    }
+    for number in 0..4 {
+        let own = all
+            .iter()
+            .filter(|id| id.starts_with(&format!("{number}-")));
+        let expected: Vec<String> = (0..50).map(|n| format!("{number}-{n}")).collect();
+        assert_eq!(own.cloned().collect::<Vec<_>>(), expected);
+    }
+}
+
+/// The ids of the next updates, whose data is their id.
+#[track_caller]
+fn read(subscriber: &mut Subscriber, count: usize) -> Vec<String> {
+    let mut ids = Vec::new();
+    for _ in 0..count {
+        let mut event = String::new();
+        while !event.ends_with("\n\n") {
+            let byte = subscriber.client.take_exactly(1);
+            event.push(char::from(byte[0]));
+        }
+        let id = event
+            .strip_prefix("id: ")
+            .unwrap()
+            .split('\n')
+            .next()
+            .unwrap();
+        assert_eq!(event, format!("id: {id}\ndata: {id}\n\n"));
+        ids.push(id.to_owned());
+    }
+    ids
+}
+
+#[test]
+fn a_killed_worker_loses_no_update_that_was_answered() {
+    let server = open_hub(&["--workers", "2"]);
+    let before = Family::of(&server);
+    let mut subscribers = spread(&server, 2, "topic=a");
+    let publish = |range: std::ops::Range<u32>| {
+        for n in range {
+            // Each on a connection of its own, to some worker.
+            let text = n.to_string();
+            Publisher::connect(&server).publish(&[("topic", "a"), ("id", &text), ("data", &text)]);
+        }
+    };
+    publish(0..20);
+    for subscriber in &mut subscribers {
+        assert_eq!(read(subscriber, 20).len(), 20);
+    }
+    let victim = worker_of(&before, &subscribers[0]);
+    let (dead, mut alive): (Vec<_>, Vec<_>) = subscribers
+        .into_iter()
+        .partition(|subscriber| worker_of(&before, subscriber) == victim);
+    kill(victim, Signal::SIGKILL);
+    until_gone(victim);
+    for mut subscriber in dead {
+        subscriber.client.rest();
+    }
+    every_worker(&server, 2, None);
+    publish(20..40);
+    let expected: Vec<String> = (20..40).map(|n| n.to_string()).collect();
+    for subscriber in &mut alive {
+        assert_eq!(read(subscriber, 20), expected);
+        subscriber.expect_silence();
+    }
+    for mut again in spread(&server, 2, "topic=a&lastEventID=19") {
+        assert_eq!(again.head.field("Last-Event-ID"), Some("19"));
+        assert_eq!(read(&mut again, 20), expected);
+        again.expect_silence();
+    }
+}
+
+#[test]
+fn replaced_workers_keep_the_history_and_their_subscribers_come_back() {
+    let server = open_hub(&["--workers", "2", "--grace", "1s"]);
+    let before = Family::of(&server);
+    let mut subscribers = spread(&server, 2, "topic=a");
+    Publisher::connect(&server).publish(&[("topic", "a"), ("id", "1"), ("data", "1")]);
+    server.process().signal(Signal::SIGHUP);
+    every_worker(&server, 2, Some(&before));
+    Publisher::connect(&server).publish(&[("topic", "a"), ("id", "2"), ("data", "2")]);
+    for subscriber in &mut subscribers {
+        let got = String::from_utf8(subscriber.client.rest()).unwrap();
+        assert!(got.starts_with("id: 1\ndata: 1\n\n"), "{got}");
+    }
+    let mut again = Subscriber::to(&server, "topic=a&lastEventID=1");
+    again.expect_update("2", "2");
+}
