@@ -131,13 +131,6 @@ impl<'a> Reply<'a> {
         bytes.extend_from_slice(b"\r\n");
         bytes
     }
-
-    /// Ends a head as it is.
-    pub(super) fn end(self) -> Vec<u8> {
-        let mut bytes = self.bytes;
-        bytes.extend_from_slice(b"\r\n");
-        bytes
-    }
 }
 
 /// The answer to a request that the protocol refuses.
