@@ -66,18 +66,21 @@ enum CommandLine {
     /// Subscribers get updates as Server-Sent Events (GET) or over WebSocket, publishers send them
     /// by POST, tokens say who may do what. Updates are kept in memory, so a subscriber that
     /// connects again gets what it has missed. docs/hub.md has the rest.
-    Hub {
-        #[command(flatten)]
-        server: ServerArgs,
-        #[command(flatten)]
-        hub: HubArgs,
-    },
+    Hub(Box<HubCommand>),
 
     /// Show that forked processes share no variables
     ///
     /// Forked children change a variable. The parent prints its own whenever a child has ended,
     /// and never sees the change.
     Isolation(IsolationArgs),
+}
+
+#[derive(Args, Debug)]
+struct HubCommand {
+    #[command(flatten)]
+    server: ServerArgs,
+    #[command(flatten)]
+    hub: HubArgs,
 }
 
 #[derive(Args, Debug)]
@@ -272,17 +275,17 @@ impl Cli {
 
     fn into_command(self) -> Result<Command, ConfigError> {
         Ok(match self.command {
-            CommandLine::Serve(args) => Command::Server(Config::new(Program::Serve, args)?),
+            CommandLine::Serve(args) => server_command(Program::Serve, args)?,
             CommandLine::Broadcast { server, broadcast } => {
                 let program = Program::Broadcast {
                     framing: broadcast.framing,
                     deliver: broadcast.deliver,
                 };
-                Command::Server(Config::new(program, server)?)
+                server_command(program, server)?
             }
-            CommandLine::Hub { server, hub } => {
-                let program = Program::hub(hub)?;
-                Command::Server(Config::new(program, server)?)
+            CommandLine::Hub(command) => {
+                let HubCommand { server, hub } = *command;
+                server_command(Program::hub(hub)?, server)?
             }
             CommandLine::Isolation(args) => Command::Isolation(args.into()),
         })
@@ -307,6 +310,10 @@ impl Cli {
             }
         }
     }
+}
+
+fn server_command(program: Program, args: ServerArgs) -> Result<Command, ConfigError> {
+    Ok(Command::Server(Box::new(Config::new(program, args)?)))
 }
 
 /// One line of clap's paragraph: with its tip, without the usage.

@@ -27,7 +27,7 @@ pub(crate) const READ_BUFFER: usize = 64 << 10;
 #[derive(Clone, Debug)]
 pub enum Command {
     /// A server.
-    Server(Config),
+    Server(Box<Config>),
     /// The tutorial's third program.
     Isolation(Isolation),
 }

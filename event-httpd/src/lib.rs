@@ -55,7 +55,7 @@ use worker::Worker;
 pub fn run(command: Command) -> Result<(), ServerError> {
     signals::unblock();
     match command {
-        Command::Server(config) => serve(config),
+        Command::Server(config) => serve(*config),
         Command::Isolation(settings) => isolation::run(settings),
     }
 }

@@ -217,7 +217,7 @@ mod tests {
         let listening = Listening::on(&config, 1).unwrap();
         let address = listening.address().to_owned();
         let client = thread::spawn(move || [ask(&address), ask(&address)]);
-        let worker = Worker::with_app(config, Box::new(Panics(Cell::new(false))), 10).unwrap();
+        let worker = Worker::with_app(*config, Box::new(Panics(Cell::new(false))), 10).unwrap();
         worker.run(listening.streams(0), || {}).unwrap();
         let [first, second] = client.join().unwrap();
         assert!(

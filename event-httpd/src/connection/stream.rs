@@ -230,7 +230,7 @@ mod tests {
                 .unwrap();
             got.unwrap_or_else(|panic| resume_unwind(panic))
         });
-        let worker = Worker::with_app(config, Box::new(Paths::default()), 10).unwrap();
+        let worker = Worker::with_app(*config, Box::new(Paths::default()), 10).unwrap();
         worker.run(listening.streams(0), || {}).unwrap();
         client.join().unwrap()
     }

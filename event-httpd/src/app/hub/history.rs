@@ -152,7 +152,8 @@ mod tests {
         let mut ids: Vec<_> = messages.map(name).collect();
         let mut end = (page.end, page.position);
         while end.0 == PageEnd::More {
-            let (page, messages) = history.page(&From::Position(end.1));
+            let from = From::Position(end.1);
+            let (page, messages) = history.page(&from);
             ids.extend(messages.map(name));
             end = (page.end, page.position);
         }
@@ -230,7 +231,8 @@ mod tests {
         let ids = |history: &History| all(history, From::Position(position)).0.concat();
         assert_eq!(ids(&history), "bc", "nothing is missing yet");
         push(&mut history, "d", 1);
-        let (page, messages) = history.page(&From::Position(position));
+        let from = From::Position(position);
+        let (page, messages) = history.page(&from);
         assert_eq!((page.end, messages.count()), (PageEnd::Gap, 0));
     }
 
@@ -239,7 +241,8 @@ mod tests {
         let mut history = history(0, 1 << 20);
         push(&mut history, "a", 1);
         push(&mut history, "b", 1);
-        let (page, _) = history.page(&after("a"));
+        let from = after("a");
+        let (page, _) = history.page(&from);
         assert_eq!(
             (page.count, page.end, page.position),
             (0, PageEnd::Complete, 2)
