@@ -10,6 +10,7 @@
 //! - [`matcher`] compares topics with what subscribers ask for, and
 //!   [`Subscriptions`] finds the subscribers of an update.
 //! - [`token`] checks access tokens.
+//! - [`active`] tells who subscribes to what.
 //! - [`update`] encodes updates for stores, [`event_stream`] for `EventSource`, [`websocket`]
 //!   for WebSocket.
 #![forbid(unsafe_code)]
@@ -23,6 +24,7 @@
     )
 )]
 
+pub mod active;
 pub mod event_stream;
 mod form;
 mod hub_url;
