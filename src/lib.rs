@@ -82,7 +82,9 @@ pub use flags::{
     EventFeatures, EventFlags, FilterResult, FlushMode, HeaderSide, HttpMethods, ListenerFlags,
     LoopFlags, PtrHow, SocketLevel, SocketOption, SocketType,
 };
-pub use http::{EventHttp, EventHttpConnection, EventHttpRequest, HttpError};
+pub use http::{
+    EventHttp, EventHttpConnection, EventHttpRequest, HttpBody, HttpBodyError, HttpError,
+};
 pub use listener::{EventListener, ListenerTarget};
 pub use runtime::error::{Error, Error as EventException, Result};
 use runtime::{error, log};

@@ -98,6 +98,13 @@ impl Decoder {
         }
     }
 
+    /// Lowers how much data may still come.
+    pub(super) const fn limit(&mut self, size: u64) {
+        if size < self.body_left {
+            self.body_left = size;
+        }
+    }
+
     /// Takes framing off the front of `input` until there is data to hand out, or no input.
     pub(super) fn decode<'a>(&mut self, input: &'a [u8]) -> Result<Decoded<'a>, Refusal> {
         let mut rest = input;

@@ -219,6 +219,36 @@ impl Decoder {
         decoded
     }
 
+    /// Lowers the limit for the body of the request whose head was just handed out. For a server
+    /// whose limit depends on what is asked for: [`Limits::body_size`] is the highest then.
+    ///
+    /// # Errors
+    /// A [`Refusal`] when the head announces a longer body. As after one of
+    /// [`decode`](Self::decode), the stream can't be read any further.
+    ///
+    /// ```
+    /// use http_framing::{Decoder, Limits};
+    ///
+    /// let mut decoder = Decoder::new(Limits::default());
+    /// decoder.decode(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n")?;
+    /// assert!(decoder.limit_body(2).is_ok());
+    /// assert_eq!(decoder.limit_body(1).unwrap_err().status().code(), 413);
+    /// # Ok::<(), http_framing::Refusal>(())
+    /// ```
+    pub const fn limit_body(&mut self, size: u64) -> Result<(), Refusal> {
+        match &mut self.state {
+            State::Length(left) if *left > size => {
+                self.state = State::Refused(BODY_TOO_LONG);
+                Err(BODY_TOO_LONG)
+            }
+            State::Chunked(chunks) => {
+                chunks.limit(size);
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// What the connection waits for.
     ///
     /// ```

@@ -41,6 +41,7 @@ impl Due {
         self.0.get().is_some()
     }
 
+    #[cfg(feature = "openssl")]
     pub(super) fn is_head(&self) -> bool {
         matches!(self.0.get(), Some(Next::Head { .. }))
     }
@@ -150,7 +151,12 @@ fn close_late(server: &Rc<server::Inner>) {
     let mut due = false;
     for conn in server.all() {
         match conn.server().and_then(|end| end.is_late(now, server)) {
-            Some(true) => conn.close(),
+            Some(true) => {
+                if let Some(end) = conn.server() {
+                    end.fail_slow_body();
+                }
+                conn.close();
+            }
             Some(false) => due = true,
             None => {}
         }

@@ -1,10 +1,10 @@
 //! What must wait until libevent has returned, and the turn of the loop that does it.
 //!
-//! Owns, lends to C: nothing. Runs user code: close callbacks.
+//! Owns, lends to C: nothing. Runs user code: close callbacks, and closures for bodies.
 
 use std::rc::Rc;
 
-use super::{EventHttpConnection, connection, server};
+use super::{EventHttpConnection, body, connection, request, server};
 use crate::base;
 use crate::runtime::{guard, panic_waits, release};
 
@@ -15,12 +15,15 @@ pub(crate) enum Deferred {
     Close(Rc<connection::Inner>),
     /// The connection has ended: its closure is to be called, and dropped.
     CallBack(Rc<connection::Inner>),
+    /// The closure for a request's body is to be told what is new.
+    Body(Rc<request::Inner>),
 }
 
 impl Deferred {
-    pub(super) fn connection(&self) -> &Rc<connection::Inner> {
+    pub(super) fn connection(&self) -> Option<&Rc<connection::Inner>> {
         match self {
-            Self::Adopt(conn) | Self::Close(conn) | Self::CallBack(conn) => conn,
+            Self::Adopt(conn) | Self::Close(conn) | Self::CallBack(conn) => Some(conn),
+            Self::Body(_) => None,
         }
     }
 }
@@ -31,16 +34,15 @@ pub(super) fn run(base: &Rc<base::Inner>, server: &Rc<server::Inner>) {
         match deferred {
             Deferred::Adopt(conn) => conn.adopt(),
             Deferred::Close(conn) => conn.close(),
-            Deferred::CallBack(conn) => {
-                call_back(base, conn);
-                if base.is_foreign() {
-                    return; // the closure forked, and this is the child
-                }
-                if panic_waits() {
-                    server.wake();
-                    break;
-                }
-            }
+            Deferred::CallBack(conn) => call_back(base, conn),
+            Deferred::Body(request) => body::tell(base, request),
+        }
+        if base.is_foreign() {
+            return; // a closure forked, and this is the child
+        }
+        if panic_waits() {
+            server.wake();
+            break;
         }
     }
     server.settle();

@@ -5,13 +5,13 @@ use std::ffi::{c_int, c_short, c_void};
 use std::ptr::{self, NonNull};
 use std::rc::Rc;
 
-use super::{connection, deferred, server};
+use super::{connection, deferred, request, server};
 use crate::error::Result;
 use crate::flags::{BufferEventOptions, EventFlags};
 use crate::native::bufferevent::OwnedBufferEvent;
 use crate::native::evhttp::OwnedHttp;
 use crate::native::evhttp_connection::{ConnectionPlace, Entries};
-use crate::native::evhttp_request::RequestPlace;
+use crate::native::evhttp_request::{RequestPlace, RequestView};
 use crate::native::{OwnedBase, OwnedEvent};
 use crate::runtime::{Lent, guard, release, upgrade};
 use crate::{EventBufferEvent, base, ffi};
@@ -74,6 +74,42 @@ pub(super) fn view(
     unsafe { EventBufferEvent::view_of(base, bev.as_ptr()) }
 }
 
+/// Watches the buffer for the body of `request`, which is `view`.
+pub(super) fn watch_body(
+    view: &RequestView<'_>,
+    request: &Rc<request::Inner>,
+) -> Lent<request::Inner> {
+    let lent = Lent::new(request);
+    // SAFETY: the entry takes a lent `request::Inner`, which keeps `lent` until it has ended: it
+    // calls `unwatch_body` first, unless evhttp has freed the native request.
+    unsafe { view.watch_input(on_body, &lent) };
+    lent
+}
+
+pub(super) fn unwatch_body(view: &RequestView<'_>, lent: &Lent<request::Inner>) {
+    view.unwatch_input(on_body, lent);
+}
+
+/// # Safety
+/// Registered only by [`watch_body`], with an `arg` lent for a `request::Inner`.
+unsafe extern "C" fn on_body(
+    _body: *mut ffi::evbuffer,
+    info: *const ffi::evbuffer_cb_info,
+    arg: *mut c_void,
+) {
+    // SAFETY: libevent's own, which lives until this returns.
+    let info = unsafe { &*info };
+    if info.n_deleted == 0 {
+        return;
+    }
+    // SAFETY: `Body::unwatch` takes `arg` back, in the end of the request.
+    if let Some(request) = unsafe { upgrade::<request::Inner>(arg) }
+        && let Some(request) = request.server()
+    {
+        request.body_was_taken();
+    }
+}
+
 /// # Safety
 /// Registered only by [`http`], with an `arg` lent for a `Server`.
 unsafe extern "C" fn on_bufferevent(
@@ -123,10 +159,10 @@ unsafe extern "C" fn on_request(raw: *mut ffi::evhttp_request, arg: *mut c_void)
     };
     let base = Rc::clone(&server.base);
     guard(&base, || {
-        route.0.call(|f| f(&request));
+        route.slot.call(|f| f(&request));
     });
     if !base.is_foreign() {
-        request.0.watch_for_close();
+        request.0.shown();
     }
     release(&base, (request, route, server)); // any of which may be the last handle
 }

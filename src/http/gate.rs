@@ -5,7 +5,8 @@
 //! another. So the codec reads a connection first. evhttp never sees what the codec refuses. What
 //! it accepts is rewritten, so that evhttp reads it as the codec did.
 //!
-//! Owns: the part of a head that has come so far. Lends nothing to C, runs no user code.
+//! Owns: the part of a head that has come so far, and what follows the head of a streamed body
+//! until evhttp has shown it. Lends nothing to C, runs no user code.
 //!
 //! # What is rewritten, and why (http.c of libevent 2.1.12)
 //! - **Empty lines** before a request are dropped: evhttp takes one for a malformed request.
@@ -32,13 +33,20 @@
 //! - **A method of one or two characters** can make a request line that is too short for evhttp,
 //!   which answers 400. It goes on as [`UNKNOWN`], which gets the 501 of any unknown method.
 //!
+//! # Streamed bodies
+//! evhttp shows a request when its body is complete, and 2.1 has no callback before. So evhttp gets
+//! the head of a request whose closure takes the body as it comes without a length, and shows it
+//! at once. The body goes past evhttp, to [`Sink::body`]. What follows such a head waits in the
+//! gate until evhttp has shown it, since evhttp may be at work on an earlier request.
+//!
 //! # Refusals
 //! A refused request is answered in its turn, behind what came before. In its place evhttp gets
 //! [`REFUSED_REQUEST`], or in the middle of a chunked body the end of that body. Both end with
 //! [`REFUSED`]. Once a request was refused, `EventHttp` looks for that end first, and answers
 //! with the status that [`Gate::refusal`] gives: it cannot leave that to evhttp, which would
 //! learn of the end of the peer's writing side in the middle of its answer, and lose the answer.
-//! No refused request reaches a callback. A peer that sends this end itself is refused at worst.
+//! No refused request reaches a callback. A peer that sends this end itself is refused at worst. In the
+//! middle of a streamed body evhttp learns nothing: its request is shown already.
 #![forbid(unsafe_code)]
 #![cfg_attr(
     not(test),
@@ -81,13 +89,14 @@ const ENCODED_NUL: Refusal = Refusal::new(
 #[derive(Debug)]
 pub(crate) struct Gate {
     decoder: Decoder,
-    /// The start of a head or of a trailer line, whose end has not come; at most `keep_max` bytes.
+    /// The start of a head or of a trailer line, whose end has not come, at most `keep_max` bytes;
+    /// in [`State::Held`] whatever has come.
     kept: Vec<u8>,
     keep_max: usize,
+    body_max: u64,
     state: State,
-    /// For each head that went on and was not shown to the server yet, whether its target began
-    /// with `//`.
-    slashed: VecDeque<bool>,
+    /// For each head that went on and was not shown to the server yet.
+    passed: VecDeque<Passed>,
     heads: u64,
     body_bytes: u64,
 }
@@ -111,18 +120,72 @@ pub(crate) enum Part {
     Body,
 }
 
+/// What evhttp does not know of a head that it was given.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Passed {
+    /// Its target began with `//`, which evhttp has as `/%2F`.
+    pub(crate) slashed: bool,
+    /// Its body goes past evhttp.
+    pub(crate) streamed: Option<Streamed>,
+}
+
+/// How a head announces a body that goes past evhttp.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Streamed {
+    /// `None` for chunks.
+    pub(crate) length: Option<u64>,
+    /// The peer waits for 100 Continue.
+    pub(crate) expects_continue: bool,
+}
+
+/// Where the gate puts what it lets pass. A closure that takes bytes streams no body.
+pub(crate) trait Sink {
+    /// Bytes for evhttp, in order.
+    fn evhttp(&mut self, bytes: &[u8]);
+
+    /// How long the body of this request may be, if it is to be streamed.
+    fn streams(&mut self, _head: &Head<'_>) -> Option<u64> {
+        None
+    }
+
+    /// The next part of a streamed body.
+    fn body(&mut self, _part: &[u8]) {}
+
+    /// The streamed body is complete.
+    fn body_end(&mut self) {}
+}
+
+impl<F: FnMut(&[u8])> Sink for F {
+    fn evhttp(&mut self, bytes: &[u8]) {
+        self(bytes);
+    }
+}
+
 #[derive(Debug)]
 enum State {
     /// The next thing to go on is a head.
     Head,
+    /// The head of a streamed body went on, and evhttp has not shown it yet.
+    Held { to: BodyTo, last: bool },
     /// A head went on, the end of its request did not.
     Body {
-        chunked: bool,
+        to: BodyTo,
         /// Nothing may follow this request.
         last: bool,
     },
     /// Nothing goes on any more.
     Over(Option<Refusal>),
+}
+
+/// Where a body goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum BodyTo {
+    Evhttp {
+        chunked: bool,
+    },
+    Stream,
+    /// Nowhere: the request has its reply already.
+    Nothing,
 }
 
 impl Gate {
@@ -133,25 +196,53 @@ impl Gate {
     pub(crate) fn new(limits: Limits) -> Self {
         // evhttp counts in i64 and casts to size_t: past either it would lose count.
         let countable = u64::try_from(isize::MAX).unwrap_or(u64::MAX);
-        let limits = Limits {
-            body_size: limits.body_size.min(countable),
+        let highest = Limits {
+            body_size: countable,
             ..limits
         };
         Self {
-            decoder: Decoder::new(limits),
+            decoder: Decoder::new(highest),
             kept: Vec::new(),
             keep_max: limits.header_size,
+            body_max: limits.body_size,
             state: State::Head,
-            slashed: VecDeque::new(),
+            passed: VecDeque::new(),
             heads: 0,
             body_bytes: 0,
         }
     }
 
-    /// Whether the next request that evhttp shows had a target that began with `//`, which
-    /// evhttp has as `/%2F`. Called once for each request.
-    pub(crate) fn take_slashed(&mut self) -> bool {
-        self.slashed.pop_front().unwrap_or(false)
+    /// What evhttp does not know of the next request that it shows. Called once for each.
+    pub(crate) fn take_passed(&mut self) -> Option<Passed> {
+        self.passed.pop_front()
+    }
+
+    /// Whether the body of a request waits until [`release`](Self::release).
+    pub(crate) const fn is_holding(&self) -> bool {
+        matches!(self.state, State::Held { .. })
+    }
+
+    /// How many bytes wait.
+    pub(crate) fn kept(&self) -> usize {
+        self.kept.len()
+    }
+
+    /// evhttp has shown the request whose body waits: lets the body on.
+    pub(crate) fn release(&mut self, out: &mut impl Sink) {
+        if let State::Held { to, last } = self.state {
+            self.state = State::Body { to, last };
+            let kept = mem::take(&mut self.kept);
+            self.pass(&kept, out);
+        }
+    }
+
+    /// The streamed request has its reply: what is missing of its body goes nowhere.
+    pub(crate) fn drop_body(&mut self) {
+        if let State::Held { to, .. } | State::Body { to, .. } = &mut self.state
+            && *to == BodyTo::Stream
+        {
+            *to = BodyTo::Nothing;
+        }
     }
 
     /// Takes what has arrived, and gives `out` the bytes that evhttp may see, in order.
@@ -159,10 +250,14 @@ impl Gate {
     /// All of `input` is used up. A head goes on once it is complete, in one call of `out`; a body
     /// as it comes, in slices of `input`. If `out` can't store what it is given, the connection
     /// has to end: what follows would be read as something else.
-    pub(crate) fn pass(&mut self, input: &[u8], out: &mut impl FnMut(&[u8])) {
+    pub(crate) fn pass(&mut self, input: &[u8], out: &mut impl Sink) {
+        if self.is_holding() {
+            self.kept.extend(input);
+            return;
+        }
         let mut rest = input;
         // Line by line, so that nothing which follows the head is copied with it.
-        while !self.kept.is_empty() && !rest.is_empty() {
+        while !self.kept.is_empty() && !rest.is_empty() && !self.is_holding() {
             let mut kept = mem::take(&mut self.kept);
             let room = self.keep_max.saturating_sub(kept.len()).max(1);
             let window = rest.get(..room).unwrap_or(rest);
@@ -208,9 +303,9 @@ impl Gate {
     }
 
     /// Lets on what is complete at the start of `bytes`, and says how much of them is used up.
-    fn read(&mut self, bytes: &[u8], out: &mut impl FnMut(&[u8])) -> usize {
+    fn read(&mut self, bytes: &[u8], out: &mut impl Sink) -> usize {
         let mut rest = bytes;
-        while !matches!(self.state, State::Over(_)) {
+        while !matches!(self.state, State::Over(_) | State::Held { .. }) {
             let decoded = match self.decoder.decode(rest) {
                 Ok(decoded) => decoded,
                 Err(refusal) => {
@@ -226,60 +321,106 @@ impl Gate {
                 Item::End => self.end(out),
             }
         }
-        bytes.len()
+        match self.state {
+            State::Held { .. } => bytes.len() - rest.len(),
+            _ => bytes.len(),
+        }
     }
 
-    fn head(&mut self, raw: &[u8], head: Head<'_>, out: &mut impl FnMut(&[u8])) {
+    fn head(&mut self, raw: &[u8], head: Head<'_>, out: &mut impl Sink) {
         if has_encoded_nul(head.target) {
             return self.refuse(ENCODED_NUL, out);
         }
-        self.heads += 1;
-        self.slashed.push_back(head.target.starts_with("//"));
         let bodiless = matches!(head.body, BodyLength::None | BodyLength::Length(0));
-        if bodiless || reads_body(head.method) {
-            out(&written(raw, &head));
-            self.state = State::Body {
-                chunked: head.body == BodyLength::Chunked,
-                last: !head.keep_alive,
-            };
+        let last = !head.keep_alive;
+        let reads = bodiless || reads_body(head.method);
+        let streams = if bodiless || !reads {
+            None
         } else {
-            let alone = Head {
-                body: BodyLength::None,
-                keep_alive: false,
-                ..head
-            };
-            out(&written(raw, &alone));
+            out.streams(&head)
+        };
+        if let Err(refusal) = self.decoder.limit_body(streams.unwrap_or(self.body_max)) {
+            return self.refuse(refusal, out);
+        }
+        self.heads += 1;
+        self.passed.push_back(Passed {
+            slashed: head.target.starts_with("//"),
+            streamed: streams.map(|_| Streamed::from(&head)),
+        });
+        let without_body = |keep_alive| Head {
+            body: BodyLength::None,
+            keep_alive,
+            ..head
+        };
+        if streams.is_some() {
+            out.evhttp(&written(raw, &without_body(head.keep_alive)));
+            let to = BodyTo::Stream;
+            self.state = State::Held { to, last };
+        } else if reads {
+            out.evhttp(&written(raw, &head));
+            let chunked = head.body == BodyLength::Chunked;
+            let to = BodyTo::Evhttp { chunked };
+            self.state = State::Body { to, last };
+        } else {
+            out.evhttp(&written(raw, &without_body(false)));
             self.state = State::Over(None);
         }
     }
 
-    fn body(&mut self, part: &[u8], out: &mut impl FnMut(&[u8])) {
+    fn body(&mut self, part: &[u8], out: &mut impl Sink) {
         self.body_bytes += part.len() as u64;
-        if let State::Body { chunked: true, .. } = self.state {
-            out(format!("{:x}\r\n", part.len()).as_bytes());
-            out(part);
-            out(b"\r\n");
-        } else {
-            out(part);
+        match self.state {
+            State::Body {
+                to: BodyTo::Stream, ..
+            } => out.body(part),
+            State::Body {
+                to: BodyTo::Nothing,
+                ..
+            } => {}
+            State::Body {
+                to: BodyTo::Evhttp { chunked: true },
+                ..
+            } => {
+                out.evhttp(format!("{:x}\r\n", part.len()).as_bytes());
+                out.evhttp(part);
+                out.evhttp(b"\r\n");
+            }
+            _ => out.evhttp(part),
         }
     }
 
-    fn end(&mut self, out: &mut impl FnMut(&[u8])) {
-        if let State::Body { chunked, last } = self.state {
-            if chunked {
-                out(b"0\r\n\r\n");
+    fn end(&mut self, out: &mut impl Sink) {
+        if let State::Body { to, last } = self.state {
+            match to {
+                BodyTo::Stream => out.body_end(),
+                BodyTo::Evhttp { chunked: true } => out.evhttp(b"0\r\n\r\n"),
+                BodyTo::Evhttp { chunked: false } | BodyTo::Nothing => {}
             }
             self.state = if last { State::Over(None) } else { State::Head };
         }
     }
 
-    fn refuse(&mut self, refusal: Refusal, out: &mut impl FnMut(&[u8])) {
-        out(match self.state {
+    fn refuse(&mut self, refusal: Refusal, out: &mut impl Sink) {
+        let (stream, chunks) = (BodyTo::Stream, BodyTo::Evhttp { chunked: true });
+        match self.state {
+            State::Body { to, .. } if to == stream => {}
             // Chunks go on whole, so that evhttp waits for the size of the next.
-            State::Body { chunked: true, .. } => NO_MORE_CHUNKS,
-            _ => REFUSED_REQUEST,
-        });
+            State::Body { to, .. } if to == chunks => out.evhttp(NO_MORE_CHUNKS),
+            _ => out.evhttp(REFUSED_REQUEST),
+        }
         self.state = State::Over(Some(refusal));
+    }
+}
+
+impl From<&Head<'_>> for Streamed {
+    fn from(head: &Head<'_>) -> Self {
+        Self {
+            length: match head.body {
+                BodyLength::Length(length) => Some(length),
+                BodyLength::None | BodyLength::Chunked => None,
+            },
+            expects_continue: head.expects_continue,
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 //! kept can still be answered when the last handle of its server has gone.
 //! Lent to C: what [`server::Inner`] lends. Runs user code: the closures, through `entry`.
 
+mod body;
 pub(crate) mod client;
 pub(crate) mod connection;
 mod deadlines;
@@ -28,6 +29,7 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::rc::Rc;
 use std::time::Duration;
 
+pub use body::{HttpBody, HttpBodyError};
 pub use client::HttpError;
 pub use connection::EventHttpConnection;
 pub use request::EventHttpRequest;
@@ -288,6 +290,57 @@ impl EventHttp {
         F: FnMut(&EventHttpRequest) + 'static,
     {
         let route = Route::new(Box::new(callback));
+        self.server(CALL)?.routes.add(CALL, path, route)
+    }
+
+    /// Sets a closure for a path that gets each request as soon as its head has come, and takes the
+    /// body as it comes, with [`EventHttpRequest::set_body_callback`]. For uploads that should not
+    /// lie in memory as a whole. Beyond PHP.
+    ///
+    /// `max_body_size` takes the place of [`set_max_body_size`](Self::set_max_body_size) here; `None`
+    /// is no limit. When 64 KiB of a body wait in
+    /// [`EventHttpRequest::get_input_buffer`], nothing more is read until some are taken out. The
+    /// closure may reply at any time. What is missing of the body when the reply is complete is
+    /// read and dropped, before the next request of the connection.
+    ///
+    /// A request without a body comes as it does to [`set_callback`](Self::set_callback).
+    ///
+    /// # Errors
+    /// As [`set_callback`](Self::set_callback).
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{EventBase, EventHttp};
+    /// # let http = EventHttp::new(&EventBase::new()?)?;
+    /// use php_event::{HttpBody, HeaderSide};
+    /// http.set_stream_callback("/upload", Some(10 << 30), |request| {
+    ///     let mut file = tempfile::tempfile().unwrap();
+    ///     let set = request.set_body_callback(move |request, news| match news {
+    ///         HttpBody::More => {
+    ///             let body = request.get_input_buffer();
+    ///             while let Some(bytes) = body.read(65_536).unwrap() {
+    ///                 std::io::Write::write_all(&mut file, &bytes).unwrap();
+    ///             }
+    ///         }
+    ///         HttpBody::End => request.send_reply(201, "Created", None).unwrap(),
+    ///         HttpBody::Failed(error) => eprintln!("upload: {error}"),
+    ///         _ => {}
+    ///     });
+    ///     set.unwrap();
+    /// })?;
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
+    pub fn set_stream_callback<F>(
+        &self,
+        path: &str,
+        max_body_size: Option<u64>,
+        callback: F,
+    ) -> Result<()>
+    where
+        F: FnMut(&EventHttpRequest) + 'static,
+    {
+        const CALL: &str = "EventHttp::setStreamCallback";
+        let route = Route::streaming(Box::new(callback), max_body_size);
         self.server(CALL)?.routes.add(CALL, path, route)
     }
 

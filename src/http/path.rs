@@ -22,9 +22,22 @@ pub(super) fn decoded(path: &[u8]) -> Vec<u8> {
     decoded
 }
 
+/// The path of a request's target, with its escapes; as evhttp finds it.
+pub(super) fn of_target(target: &str) -> &str {
+    let rest = match target.split_once("://") {
+        Some((_, rest)) if !target.starts_with('/') => {
+            let authority = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+            rest.get(authority..).unwrap_or_default()
+        }
+        _ => target,
+    };
+    let end = rest.find(['?', '#']).unwrap_or(rest.len());
+    rest.get(..end).unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
-    use super::decoded;
+    use super::{decoded, of_target};
 
     #[test]
     fn escapes_are_decoded_once_and_what_is_none_stays() {
@@ -33,5 +46,15 @@ mod tests {
         assert_eq!(decoded(b"/%zz%4g%"), b"/%zz%4g%");
         assert_eq!(decoded(b"/%C3%a9"), "/é".as_bytes());
         assert_eq!(decoded(b""), b"");
+    }
+
+    #[test]
+    fn path_of_a_target_is_what_stands_before_the_query_and_behind_the_host() {
+        assert_eq!(of_target("/a%20b?q=://x/y"), "/a%20b");
+        assert_eq!(of_target("/a://b/c"), "/a://b/c");
+        assert_eq!(of_target("http://host:80/a/b?q"), "/a/b");
+        assert_eq!(of_target("http://host?q=/a"), "");
+        assert_eq!(of_target("//x/y"), "//x/y");
+        assert_eq!(of_target("*"), "*");
     }
 }

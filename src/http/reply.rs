@@ -190,6 +190,7 @@ impl EventHttpRequest {
         });
         answer.conn.allow_silence();
         answer.native.send_reply_start(code, &reason);
+        answer.conn.keep_paused();
         answer.chunk(&first, answer.room(first.length())?)
     }
 
@@ -442,6 +443,7 @@ impl Answer<'_> {
                 Ok(())
             })?;
         }
+        self.conn.keep_paused();
         Ok(())
     }
 

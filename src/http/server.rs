@@ -291,7 +291,7 @@ impl Inner {
         };
         let end = conn.server()?;
         end.adopt();
-        let slashed = end.begin(&request);
+        let passed = end.begin(&request);
         if let Some((code, refusal)) = end.refused(&request) {
             page::send(request, code, None, Some(refusal.reason()));
             end.replied();
@@ -303,14 +303,23 @@ impl Inner {
             return None;
         }
         let Some(route) = self.routes.find(request.path().unwrap_or_default()) else {
-            let target = server_request::target(&request, slashed).unwrap_or_default();
+            let target = server_request::target(&request, passed.slashed).unwrap_or_default();
             let text = format!("The server has nothing at {target}");
             page::send(request, 404, None, Some(&text));
             end.replied();
             return None;
         };
+        if let Some(streamed) = passed.streamed {
+            if route.streams().is_none() {
+                let text = "The closure of the path was replaced while the request came";
+                page::send(request, 503, None, Some(text));
+                end.replied();
+                return None;
+            }
+            server_request::restore_length(&request, streamed);
+        }
         let closes = self.is_for_a_proxy(&request);
-        let request = request::Inner::of_server(place, self, &conn, slashed, closes);
+        let request = request::Inner::of_server(place, self, &conn, passed, closes);
         Some((EventHttpRequest(request), route))
     }
 
@@ -419,6 +428,7 @@ impl Inner {
     pub(super) fn close_down(self: &Rc<Self>) {
         self.life.replace(Life::Closing(Weak::new()));
         let routes = self.routes.take();
+        let bodies = self.take_bodies();
         let sockets = self.sockets.take();
         if self.base.is_foreign() {
             self.sockets.replace(sockets); // the parent accepts from them
@@ -438,7 +448,31 @@ impl Inner {
                 self.linger();
             }
         }
-        drop(routes); // no borrow is held: captured values may run user code
+        drop((routes, bodies)); // no borrow is held: captured values may run user code
+    }
+
+    /// Takes the closures for bodies, and the counts of their requests, for the caller to drop.
+    fn take_bodies(&self) -> Vec<impl Sized + use<>> {
+        let (told, others): (VecDeque<_>, VecDeque<_>) = self
+            .deferred
+            .take()
+            .into_iter()
+            .partition(|deferred| matches!(deferred, Deferred::Body(_)));
+        self.deferred.replace(others);
+        let told = told.into_iter().filter_map(|deferred| match deferred {
+            Deferred::Body(request) => Some(request),
+            _ => None,
+        });
+        let connections = self.all();
+        let held = connections
+            .iter()
+            .filter_map(|conn| conn.server()?.let_go());
+        told.chain(held)
+            .map(|request| {
+                let closure = request.server().map(|own| own.body.take());
+                (closure, request)
+            })
+            .collect()
     }
 
     /// Makes every connection tell of its end.
@@ -488,7 +522,7 @@ impl base::Remains for Remains {
         drop(self.http); // tells `connections` of their end
         drop(self.sockets); // libevent has let go of them
         // Handles keep connections that have ended, but not the closure that was to be called.
-        let told = self.deferred.iter().map(Deferred::connection);
+        let told = self.deferred.iter().filter_map(Deferred::connection);
         for conn in told.chain(self.connections.values()) {
             drop(conn.take_callback());
         }

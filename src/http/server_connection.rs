@@ -27,14 +27,17 @@
 //! So evhttp does not learn of that end while a request waits, and at the end of a reply libevent
 //! reads once without waiting for the socket ([`ServerConnection::complete`]).
 
+mod streaming;
+
 use std::cell::{Cell, RefCell};
 use std::mem;
 use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
 
+use self::streaming::{Intake, Passing};
 use super::connection::{End, freed};
 use super::deadlines::Due;
-use super::gate::{Gate, Part, REFUSED};
+use super::gate::{Gate, Passed, REFUSED};
 use super::server_request::ServerRequest;
 use super::{connection, entry, headers, request, server};
 use crate::codec::{Limits, Refusal};
@@ -67,6 +70,7 @@ pub(crate) struct ServerConnection {
     phase: RefCell<Phase>,
     timeout: Cell<Option<Duration>>,
     view: RefCell<Weak<buffer_event::Inner>>, // what `get_buffer_event` gave
+    holder: RefCell<Option<Rc<request::Inner>>>, // see `hold`
     due: Due,
 }
 
@@ -79,6 +83,7 @@ enum Phase {
         request: Weak<request::Inner>,
         /// The peer may be silent for as long as it likes.
         may_be_silent: bool,
+        intake: Intake,
     },
 }
 
@@ -136,6 +141,7 @@ impl ServerConnection {
             phase: RefCell::new(Phase::Collecting),
             timeout: Cell::new(settings.silence_max),
             view: RefCell::default(),
+            holder: RefCell::default(),
             due: Due::default(),
         }
     }
@@ -219,6 +225,7 @@ impl ServerConnection {
 
     /// evhttp is about to free the connection, and has not begun.
     pub(super) fn before_end(&self) {
+        self.end_body();
         if let Some(request) = self.take_request()
             && let Some(request) = request.server()
         {
@@ -251,18 +258,21 @@ impl ServerConnection {
 impl ServerConnection {
     /// evhttp shows us a request of this connection. Reading is disabled; it is enabled again at
     /// the end of the reply, or to watch for the end of the peer.
-    /// Returns whether the target was sent with `//` where evhttp has `/%2F`.
-    pub(super) fn begin(&self, request: &RequestView<'_>) -> bool {
+    /// Returns what evhttp does not know of it.
+    pub(super) fn begin(&self, request: &RequestView<'_>) -> Passed {
+        let passed = self.gate.borrow_mut().take_passed().unwrap_or_default();
         self.phase.replace(Phase::Replying {
             request: Weak::new(),
             may_be_silent: false,
+            intake: Intake::of(passed.streamed),
         });
         if let Some(bev) = self.place.view() {
             bev.set_watermark(EventFlags::READ, 0, AHEAD_MAX);
         }
+        self.limit_held(&self.gate.borrow());
         self.place.ignore_input(PeerEnd::Ignored);
         self.place.watch_reply(request);
-        self.gate.borrow_mut().take_slashed()
+        passed
     }
 
     /// The user gets the request.
@@ -282,7 +292,7 @@ impl ServerConnection {
 
     /// Watches for the end of a peer that waits for its reply, if a close callback is set.
     pub(super) fn watch_for_close(&self, conn: &connection::Inner) {
-        if !conn.wants_close.get() || !self.waits_unwatched() {
+        if !conn.wants_close.get() || self.is_streaming() || !self.waits_unwatched() {
             return;
         }
         self.allow_silence();
@@ -297,6 +307,7 @@ impl ServerConnection {
         let Phase::Replying {
             request,
             may_be_silent: false,
+            ..
         } = &*phase
         else {
             return false;
@@ -322,6 +333,7 @@ impl ServerConnection {
         if !self.is_replying() {
             return; // written already
         }
+        self.drop_body();
         let Some(bev) = self.place.view() else { return };
         if self.speaks_tls || bev.output(Access::Output, CALL).length() > ONE_WRITE {
             bev.disable(CALL, EventFlags::READ).ok(); // a short reply leaves before the next read
@@ -332,6 +344,7 @@ impl ServerConnection {
     /// The reply is written: evhttp frees the request, and collects the next one, which may have
     /// any length and has to come in time.
     pub(super) fn complete(&self, conn: &Rc<connection::Inner>) {
+        self.drop_body();
         if let Some(request) = self.take_request()
             && let Some(request) = request.server()
         {
@@ -404,20 +417,20 @@ impl ServerConnection {
             return; // the change is our own
         };
         let before = gate.progress();
-        let mut scratch = self.scratch.borrow_mut();
-        let stored = self.place.gate(known, &mut scratch, |piece, mut out| {
-            gate.pass(piece, &mut out);
-        });
-        if !stored {
-            // A part of what came is lost, and the rest would be read as something else.
-            self.place.drain_input();
-            self.place.shut_down();
-        }
-        if let Some(server) = self.server.upgrade()
-            && self.due.advance(before, gate.progress(), server.settings())
-        {
-            server.deadlines.watch(&server);
-        }
+        let (server, request) = (self.server.upgrade(), self.streaming());
+        let mut stored = true;
+        let passed = self
+            .place
+            .gate(known, &mut self.scratch.borrow_mut(), |piece, evhttp| {
+                let mut passing = Passing {
+                    evhttp,
+                    server: server.as_deref(),
+                    request: request.as_ref().and_then(|request| request.server()),
+                    stored: &mut stored,
+                };
+                gate.pass(piece, &mut passing);
+            });
+        self.passed(&gate, before, request.as_ref(), passed && stored);
     }
 }
 
@@ -435,14 +448,14 @@ impl ServerConnection {
         #[cfg(feature = "openssl")]
         if self.speaks_tls
             && self.due.is_head()
-            && progress.part != Part::Head
+            && progress.part != super::gate::Part::Head
             && self.place.view()?.tls().is_established()
         {
             self.due.clear();
             return None;
         }
         // What was sent ahead of a reply is not read to its end before.
-        let reads = !self.is_replying();
+        let reads = !self.is_replying() || self.reads_body();
         self.due.is_late(now, progress, server.settings(), reads)
     }
 }

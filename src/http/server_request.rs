@@ -5,8 +5,11 @@
 //! Lends C nothing, runs no user code.
 
 use std::cell::Cell;
+use std::ffi::CString;
 use std::rc::Rc;
 
+use super::body::{Body, BodyCallback};
+use super::gate::{Passed, Streamed};
 use super::request::{self, Role, freed};
 use super::server_connection::ServerConnection;
 use super::{connection, headers, page, server};
@@ -24,6 +27,7 @@ pub(crate) struct ServerRequest {
     conn: Rc<connection::Inner>,
     pub(super) progress: Cell<Progress>,
     slashed: bool, // the target was sent with `//` where evhttp has `/%2F`
+    pub(super) body: Body,
     /// evhttp closes the connection after the reply, and does not say so.
     pub(super) closes: bool,
 }
@@ -34,6 +38,22 @@ pub(super) fn target(request: &RequestView<'_>, slashed: bool) -> Option<String>
     match target.strip_prefix("/%2F").filter(|_| slashed) {
         Some(rest) => Some(format!("//{rest}")),
         None => Some(target),
+    }
+}
+
+/// Puts back the field that announces the body, which evhttp was not given.
+pub(super) fn restore_length(request: &RequestView<'_>, streamed: Streamed) {
+    const CALL: &str = "EventHttp";
+    let mut list = request.headers(HeaderSide::Input);
+    // What fails here fails for want of memory, and the body comes all the same.
+    match streamed.length {
+        Some(length) => {
+            let length = CString::new(length.to_string()).unwrap_or_default();
+            list.add(CALL, c"Content-Length", &length).ok();
+        }
+        None => {
+            list.add(CALL, c"Transfer-Encoding", c"chunked").ok();
+        }
     }
 }
 
@@ -59,7 +79,7 @@ impl request::Inner {
         place: RequestPlace,
         server: &Rc<server::Inner>,
         conn: &Rc<connection::Inner>,
-        slashed: bool,
+        passed: Passed,
         closes: bool,
     ) -> Rc<Self> {
         let request = Rc::new(Self::new(Role::Server(ServerRequest {
@@ -67,21 +87,28 @@ impl request::Inner {
             server: Rc::clone(server),
             conn: Rc::clone(conn),
             progress: Cell::new(Progress::Waiting),
-            slashed,
+            slashed: passed.slashed,
+            body: Body::new(passed.streamed.is_none()),
             closes,
         })));
         if let Some(conn) = conn.server() {
             conn.set_request(&request);
         }
+        if passed.streamed.is_some()
+            && let Some(own) = request.server()
+        {
+            own.body.watch(&request);
+        }
         request
     }
 
-    /// After the closure that got the request: watches for the end of its peer, if a close
-    /// callback is set.
-    pub(super) fn watch_for_close(&self) {
+    /// After the closure that got the request: lets a body come that is streamed, or else watches
+    /// for the end of the peer, if a close callback is set.
+    pub(super) fn shown(self: &Rc<Self>) {
         if let Some(request) = self.server()
             && let Some(conn) = request.conn.server()
         {
+            conn.start_body(self);
             conn.watch_for_close(&request.conn);
         }
     }
@@ -188,6 +215,7 @@ impl ServerRequest {
     /// The last handle went: a peer that waits gets an error, and one in the middle of a reply
     /// must not take it for whole.
     pub(super) fn end(&self) {
+        self.body.unwatch(self);
         let Some(conn) = self.conn.server() else {
             return;
         };
@@ -223,6 +251,93 @@ impl ServerRequest {
         Ok(request)
     }
 
+    /// Sets the closure for the body.
+    pub(super) fn set_body_callback(
+        &self,
+        call: &'static str,
+        request: &Rc<request::Inner>,
+        callback: Box<BodyCallback>,
+    ) -> Result<()> {
+        self.usable(call)?;
+        let refused = |reason| Err(Error::State { call, reason });
+        if self.body.is_over() || self.progress.get() == Progress::Complete {
+            return refused("the body is over, or the request has its reply already");
+        }
+        if self.server.is_closing() {
+            return refused("the last handle of the server has gone, and its closures with it");
+        }
+        let former = self.body.set(callback);
+        if !self.body.is_coming() && self.view(call, Side::Input)?.length() > 0 {
+            self.body.arrived();
+        }
+        if self.body.is_coming()
+            && let Some(conn) = self.conn.server()
+        {
+            conn.hold(request);
+            conn.ask_for_body(self);
+        }
+        if self.body.has_news() {
+            self.tell_body(request);
+        }
+        drop(former); // no borrow is held: captured values may run user code
+        Ok(())
+    }
+
+    /// Has a turn of the loop tell the closure what is new of the body; not once the server's
+    /// last handle has gone.
+    pub(super) fn tell_body(&self, request: &Rc<request::Inner>) -> bool {
+        if self.server.is_closing() {
+            return false;
+        }
+        if self.body.queue() {
+            self.server
+                .defer(server::Deferred::Body(Rc::clone(request)));
+        }
+        true
+    }
+
+    /// Closes the connection in a turn of the loop.
+    pub(super) fn close_soon(&self) {
+        let conn = Rc::clone(&self.conn);
+        self.server.defer(server::Deferred::Close(conn));
+    }
+
+    /// Replies to a request whose body was refused, or cuts its reply off.
+    pub(super) fn refuse_body(&self, code: u16, reason: &str) {
+        let Some(conn) = self.conn.server().filter(|conn| conn.is_open()) else {
+            return;
+        };
+        match (self.progress.get(), self.place.view()) {
+            (Progress::Waiting, Some(request)) => {
+                self.progress.set(Progress::Complete);
+                page::send(request, code, None, Some(reason));
+                self.replied(conn);
+            }
+            (Progress::Streaming { .. }, _) => conn.close(),
+            _ => {}
+        }
+    }
+
+    /// After the closure has run: reads while there is room, or watches for the peer's end.
+    pub(super) fn body_was_told(&self) {
+        if let Some(conn) = self.conn.server() {
+            conn.adjust_reading(self);
+            conn.watch_for_close(&self.conn);
+        }
+    }
+
+    /// Something was taken out of the buffer with the body.
+    pub(super) fn body_was_taken(&self) {
+        if let Some(conn) = self.conn.server() {
+            conn.adjust_reading(self);
+        }
+    }
+
+    /// The count of the request that its connection keeps.
+    pub(super) fn let_go(&self) -> Option<Rc<request::Inner>> {
+        self.conn.server()?.let_go()
+    }
+
     pub(super) fn is_connected(&self) -> bool {
         self.conn.server().is_some_and(ServerConnection::is_open)
     }
@@ -238,6 +353,10 @@ impl ServerRequest {
         if conn.is_replying() {
             self.server.linger();
         }
+    }
+
+    pub(super) fn has_reply(&self) -> bool {
+        self.progress.get() == Progress::Complete
     }
 
     /// Whether the peer has nothing of a reply yet.

@@ -213,6 +213,30 @@ impl<T> ConnectionPlace<T> {
         unsafe { ffi::bufferevent_setcb(bev.raw(), None, set.write, event, set.arg) };
     }
 
+    /// Lets the body of a request come past evhttp while the request waits for its reply: evhttp
+    /// learns of the connection's end, and of nothing else until it has a reply. evhttp's callback
+    /// for writing must not run for what is not its own: it would take the request as answered.
+    pub(crate) fn take_body(&self) {
+        let Some(bev) = self.view().filter(|_| self.is_adopted()) else {
+            return;
+        };
+        let arg = callbacks(&bev).arg;
+        // SAFETY: the bufferevent lives until `end`. The callback and its argument are evhttp's
+        // own.
+        unsafe { ffi::bufferevent_setcb(bev.raw(), None, None, EVENT.get(), arg) };
+    }
+
+    /// Asks the peer for the body. Called after [`take_body`](Self::take_body), while nothing
+    /// waits to be written.
+    pub(crate) fn send_continue(&self) {
+        const CALL: &str = "EventHttp";
+        if let Some(bev) = self.view() {
+            let output = bev.output(Access::Output, CALL);
+            output.add(b"HTTP/1.1 100 Continue\r\n\r\n").ok();
+            bev.enable(CALL, EventFlags::WRITE).ok();
+        }
+    }
+
     /// Sends `close_notify`, if the connection speaks TLS.
     #[cfg(feature = "openssl")]
     pub(crate) fn send_close_notify(&self) {
@@ -269,6 +293,24 @@ impl<T> ConnectionPlace<T> {
                 stored &= input().add(bytes).is_ok();
             });
         });
+        stored
+    }
+
+    /// Adds to the input what `feed` gives, outside of libevent's own reads. Returns whether all of
+    /// it was stored. Runs the callbacks of the input: ours, which must ignore the change, and
+    /// libevent's own.
+    pub(crate) fn feed(&self, feed: impl FnOnce(&mut dyn FnMut(&[u8]))) -> bool {
+        let Some(bev) = self.view() else { return false };
+        let input = || bev.input(Access::Lent, "EventHttp");
+        let frozen = input().unfrozen(End::Back).is_err(); // not with TLS
+        if frozen {
+            input().set_frozen(End::Back, false);
+        }
+        let mut stored = true;
+        feed(&mut |bytes| stored &= input().add(bytes).is_ok());
+        if frozen {
+            input().set_frozen(End::Back, true);
+        }
         stored
     }
 

@@ -3,7 +3,8 @@
 //! Owns: a request that evhttp has given up, in [`OwnedRequest`]. All others belong to their
 //! connection.
 //! Lends C the argument of the completion callback: that of the connection, see
-//! [`ConnectionPlace`](super::evhttp_connection::ConnectionPlace).
+//! [`ConnectionPlace`](super::evhttp_connection::ConnectionPlace). [`RequestView::watch_input`]
+//! lends a weak count of the class until [`RequestView::unwatch_input`].
 //!
 //! Runs callbacks: [`RequestView::send_reply_end`] may run the completion callback and after it
 //! the connection's close callback, and frees the request in between. They read the class's
@@ -17,11 +18,12 @@ use std::ffi::{CStr, c_void};
 use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
 
-use super::evbuffer::{Access, BufferView};
+use super::evbuffer::{Access, BufferView, ChangeEntry};
 use super::evhttp_uri::UriView;
 use super::evkeyvalq::{HeaderList, bytes};
 use crate::ffi;
 use crate::flags::{HeaderSide, HttpMethods};
+use crate::runtime::Lent;
 
 /// The C function that evhttp calls when it has written a reply, before it frees the request.
 pub(crate) type CompleteEntry = unsafe extern "C" fn(*mut ffi::evhttp_request, *mut c_void);
@@ -161,8 +163,25 @@ impl<'a> RequestView<'a> {
         let buffer = unsafe { ffi::evhttp_request_get_input_buffer(self.raw()) };
         // SAFETY: every request has both buffers.
         let buffer = unsafe { NonNull::new_unchecked(buffer) };
-        // SAFETY: the buffer lives as long as the request. No callback hangs on it.
+        // SAFETY: the buffer lives as long as the request. No callback of the user's hangs on it,
+        // only that of `watch_input`.
         unsafe { BufferView::new(buffer, Access::Lent, call) }
+    }
+
+    /// Calls `entry` with each change of the body that came. libevent frees the buffer without
+    /// a call.
+    ///
+    /// # Safety
+    /// `entry` takes its argument for a lent `T`, runs no user code, and does not change the
+    /// buffer. `lent` is dropped after [`unwatch_input`](Self::unwatch_input), or after evhttp has
+    /// freed the request.
+    pub(crate) unsafe fn watch_input<T>(&self, entry: ChangeEntry, lent: &Lent<T>) {
+        // SAFETY: `entry` and `lent` are as `# Safety` says.
+        unsafe { self.input("EventHttp").watch(entry, lent.arg()) };
+    }
+
+    pub(crate) fn unwatch_input<T>(&self, entry: ChangeEntry, lent: &Lent<T>) {
+        self.input("EventHttp").unwatch(entry, lent.arg());
     }
 
     /// The body that goes out.

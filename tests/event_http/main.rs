@@ -21,6 +21,7 @@ mod tcp {
     mod replies;
     mod requests;
     mod routes;
+    mod streams;
 }
 
 /// The same over TLS.
@@ -38,6 +39,7 @@ mod over_tls {
     mod replies;
     mod requests;
     mod routes;
+    mod streams;
 }
 
 use std::cell::RefCell;

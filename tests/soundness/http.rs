@@ -1,4 +1,5 @@
-//! The closures of `EventHttp`: for a path, for the rest, and for the end of a connection.
+//! The closures of `EventHttp`: for a path, for the rest, for the end of a connection, and for a
+//! body.
 //!
 //! They have cases of their own, since those of `Class` need one that can wait for nothing
 //! and be made to wait again: a server that listens always waits, one that does not never
@@ -80,6 +81,30 @@ impl Closure for End {
     }
 }
 
+/// The closure for a body, whose head has come.
+struct Body;
+
+impl Closure for Body {
+    fn set(rig: &Rig, closure: impl FnMut() + 'static) {
+        let http = rig.http.borrow().clone().unwrap();
+        let (list, closure) = (Rc::downgrade(&rig.kept), Cell::new(Some(closure)));
+        let shown = move |request: &EventHttpRequest| {
+            list.upgrade().unwrap().borrow_mut().push(request.clone());
+            let mut closure = closure.take().unwrap();
+            request.set_body_callback(move |_, _| closure()).unwrap();
+        };
+        http.set_stream_callback("/", None, shown).unwrap();
+        let head = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n";
+        rig.client.as_ref().unwrap().write_all(head).unwrap();
+        rig.until(|| !rig.kept.borrow().is_empty());
+        http.remove_callback("/").unwrap();
+    }
+
+    fn fire(rig: &mut Rig) {
+        rig.client.as_mut().unwrap().write_all(b"body").unwrap();
+    }
+}
+
 impl Rig {
     fn on(base: &EventBase) -> Self {
         let http = OVER.http(base).unwrap();
@@ -146,7 +171,7 @@ macro_rules! cases {
 }
 
 cases! {
-    Route: route, Rest: rest, End: end;
+    Route: route, Rest: rest, End: end, Body: body;
     server_dropped_inside_its_closure_drops_it_when_it_returns,
     server_dropped_after_a_panic_in_its_closure_drops_it_once,
     panic_in_a_closure_comes_out_of_the_loop_and_the_server_goes_on,

@@ -2,6 +2,7 @@
 
 mod evhttp;
 mod properties;
+mod streams;
 
 use self::evhttp::{Seen, decoded, evhttp, fields_of_the_first};
 use super::*;
@@ -18,7 +19,7 @@ const GOOD_ANEW: &str = "GET /good HTTP/1.1\r\nHost:x\r\n\r\n";
 fn gated<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> (Vec<u8>, Option<Refusal>) {
     let (mut gate, mut out) = (Gate::new(LIMITS), Vec::new());
     for part in parts {
-        gate.pass(part, &mut |bytes| out.extend_from_slice(bytes));
+        gate.pass(part, &mut |bytes: &[u8]| out.extend_from_slice(bytes));
         assert!(gate.kept.len() < LIMITS.header_size);
     }
     (out, gate.refusal().map(|(_, refusal)| *refusal))
@@ -28,7 +29,7 @@ fn gated<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> (Vec<u8>, Option<Refu
 fn seen<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Vec<Seen> {
     let (mut gate, mut out) = (Gate::new(LIMITS), Vec::new());
     for part in parts {
-        gate.pass(part, &mut |bytes| out.extend_from_slice(bytes));
+        gate.pass(part, &mut |bytes: &[u8]| out.extend_from_slice(bytes));
     }
     let mut seen = evhttp(&out);
     let refused = gate.refusal().map(|(code, _)| code);
@@ -506,7 +507,7 @@ fn chunks_that_are_refused_end_the_request_that_they_belong_to() {
 fn only_the_first_refusal_counts_and_nothing_follows_it() {
     let (mut gate, mut out) = (Gate::new(LIMITS), Vec::new());
     let mut pass = |bytes: &[u8]| {
-        gate.pass(bytes, &mut |bytes| out.extend_from_slice(bytes));
+        gate.pass(bytes, &mut |bytes: &[u8]| out.extend_from_slice(bytes));
         let refusal = gate.refusal().map(|(_, refusal)| *refusal);
         (out.len(), refusal, gate.kept.capacity())
     };
@@ -532,7 +533,10 @@ fn lengths_pass_up_to_what_evhttp_can_count() {
     for (length, refused) in [("3", false), ("4", true)] {
         let mut gate = Gate::new(small);
         let field = format!("Content-Length: {length}");
-        gate.pass(head("PUT / HTTP/1.1", &[&field]).as_bytes(), &mut |_| {});
+        gate.pass(
+            head("PUT / HTTP/1.1", &[&field]).as_bytes(),
+            &mut |_: &[u8]| {},
+        );
         assert_eq!(gate.refusal().is_some(), refused);
     }
 }
@@ -544,9 +548,11 @@ fn a_head_is_passed_on_whole_and_a_body_as_it_arrives() {
         let (start, rest) = request.as_bytes().split_at(cut);
         let mut gate = Gate::new(LIMITS);
         let mut pieces = Vec::new();
-        gate.pass(start, &mut |piece| pieces.push((piece.to_vec(), false)));
+        gate.pass(start, &mut |piece: &[u8]| {
+            pieces.push((piece.to_vec(), false))
+        });
         let range = rest.as_ptr_range();
-        gate.pass(rest, &mut |piece| {
+        gate.pass(rest, &mut |piece: &[u8]| {
             pieces.push((piece.to_vec(), range.contains(&piece.as_ptr())));
         });
         let (_, body) = pieces.split_first().unwrap();
@@ -580,9 +586,9 @@ fn what_is_kept_is_bounded_and_given_back() {
     ] {
         for part in [1, 7, 999, 5000] {
             let mut gate = Gate::new(limits);
-            gate.pass(start.as_bytes(), &mut |_| {});
+            gate.pass(start.as_bytes(), &mut |_: &[u8]| {});
             for _ in 0..5000 / part {
-                gate.pass(&vec![b'a'; part], &mut |_| {});
+                gate.pass(&vec![b'a'; part], &mut |_: &[u8]| {});
                 assert!(gate.kept.len() < 1000 && gate.kept.capacity() < 2000);
             }
             assert!(gate.refusal().is_some(), "{start:?} in parts of {part}");
@@ -590,11 +596,14 @@ fn what_is_kept_is_bounded_and_given_back() {
         }
     }
     let mut gate = Gate::new(LIMITS);
-    gate.pass(&post.as_bytes()[..30], &mut |_| {});
+    gate.pass(&post.as_bytes()[..30], &mut |_: &[u8]| {});
     assert_eq!(gate.kept.len(), 30);
     // The rest of a head comes with a body: only the head is kept, and then nothing.
     let body = [b"f4240\r\n", vec![b'a'; 1_000_000].as_slice()].concat();
-    gate.pass(&[&post.as_bytes()[30..], &body].concat(), &mut |_| {});
+    gate.pass(
+        &[&post.as_bytes()[30..], &body].concat(),
+        &mut |_: &[u8]| {},
+    );
     assert_eq!(gate.kept.capacity(), 0);
 }
 
@@ -610,7 +619,7 @@ fn a_megabyte_of_head_a_byte_at_a_time_costs_no_more_than_a_few_passes() {
     let (mut gate, mut len) = (Gate::new(limits), 0);
     for byte in head.chunks(1) {
         assert_eq!(len, 0);
-        gate.pass(byte, &mut |bytes| len += bytes.len());
+        gate.pass(byte, &mut |bytes: &[u8]| len += bytes.len());
     }
     assert_eq!(len, head.len() - 2);
 }
@@ -623,7 +632,7 @@ fn limits_of_nothing_refuse_and_do_not_panic() {
             body_size: 0,
         });
         for byte in GOOD.as_bytes().chunks(1) {
-            gate.pass(byte, &mut |_| {});
+            gate.pass(byte, &mut |_: &[u8]| {});
         }
         assert!(gate.refusal().is_some(), "{header_size}");
     }

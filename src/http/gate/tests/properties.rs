@@ -148,7 +148,7 @@ proptest! {
     ) {
         let mut gate = Gate::new(Limits { header_size, body_size });
         for part in bytes.chunks(size) {
-            gate.pass(part, &mut |_| {});
+            gate.pass(part, &mut |_: &[u8]| {});
             prop_assert!(gate.kept.len() < header_size.max(2));
         }
     }
