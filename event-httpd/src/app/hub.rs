@@ -11,6 +11,7 @@ mod publishing;
 mod replay;
 mod reply;
 mod request;
+mod socket;
 mod store;
 mod subscribers;
 mod subscribing;
@@ -21,7 +22,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use super::{Answer, App, Due, Request, Takes};
+use super::{Answer, App, Due, Received, Request, Takes};
 use crate::answer::FieldLine;
 use crate::buffer::Buffer;
 use crate::config::HubConfig;
@@ -45,7 +46,7 @@ const SELDOM: Duration = Duration::from_secs(24 * 3600);
 /// kept to this.
 const BEFORE_EXPIRY: Duration = Duration::from_millis(100);
 
-const PAGE: &[u8] = include_bytes!("hub/page.html");
+const PAGE: &str = include_str!("hub/page.html");
 
 /// The hub's part in one worker.
 pub(crate) struct Hub {
@@ -58,6 +59,7 @@ pub(crate) struct Hub {
     next_ticket: Cell<Ticket>,
     page: RefCell<Option<OpenPage>>,
     heartbeat: OnceCell<Rc<Buffer>>,
+    ping: OnceCell<Rc<Buffer>>,
 }
 
 /// Where the store is.
@@ -80,6 +82,8 @@ enum Pending {
         id: String,
         asker: Asker,
     },
+    /// A WebSocket waits for the answer to a message.
+    Sender { connection: u64, id: String },
     /// A subscriber that begins in the past waits for its answer.
     Joining(Box<replay::Joining>),
     /// A subscriber waits for the next page of the history.
@@ -106,6 +110,7 @@ impl Hub {
             next_ticket: Cell::new(0),
             page: RefCell::default(),
             heartbeat: OnceCell::new(),
+            ping: OnceCell::new(),
             config,
         }
     }
@@ -194,6 +199,8 @@ impl Hub {
     }
 
     fn page(&self, asker: &Asker) -> Vec<u8> {
+        let path = serde_json::Value::from(self.config.url.path()).to_string();
+        let page = PAGE.replace("'HUB_PATH'", &path);
         self.reply(200, asker)
             .field(
                 "Content-Security-Policy",
@@ -203,7 +210,7 @@ impl Hub {
             )
             .field("Link", &self.link())
             .field("Cache-Control", "no-cache")
-            .body("text/html; charset=utf-8", PAGE)
+            .body("text/html; charset=utf-8", page.as_bytes())
     }
 
     /// The value of `Link` that names the hub.
@@ -259,6 +266,14 @@ impl App for Hub {
         self.route(worker, request)
     }
 
+    fn received(&self, worker: &Rc<Worker>, received: Received<'_>) {
+        self.socket_received(worker, &received);
+    }
+
+    fn last_bytes(&self, _worker: &Rc<Worker>, id: u64) -> Option<Rc<Buffer>> {
+        socket::last_bytes(&*self.subscribers.get(id)?)
+    }
+
     fn message(&self, worker: &Rc<Worker>, message: Vec<u8>) {
         self.take(worker, &message);
     }
@@ -281,7 +296,10 @@ impl App for Hub {
         let now = Instant::now();
         if subscriber.ends.is_some_and(|ends| ends <= now) {
             tracing::debug!(id, "the subscriber's token expires");
-            return Due::End(None);
+            return Due::End(socket::expiry(&subscriber));
+        }
+        if let Some(socket) = &subscriber.socket {
+            return self.socket_due(&subscriber, socket);
         }
         Due::Send(self.heartbeat(), self.next_due(now, subscriber.ends))
     }

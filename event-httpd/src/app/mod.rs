@@ -90,7 +90,6 @@ pub(crate) enum Answer {
     },
     /// The head of an answer that leaves HTTP. The connection sends what the app queues, and
     /// passes what arrives to [`App::received`].
-    #[cfg_attr(not(test), expect(dead_code, reason = "for WebSocket"))]
     Upgrade {
         /// The head.
         head: Part,

@@ -11,4 +11,5 @@ mod publishing;
 mod replay;
 mod subscribing;
 mod support;
+mod websocket;
 mod workers;

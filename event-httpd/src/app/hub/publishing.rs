@@ -8,8 +8,9 @@ use super::request::Head;
 use super::{Hub, Pending, unix_time};
 use crate::app::{Answer, Request};
 use crate::worker::Worker;
-use hub_protocol::token::OriginCheck;
-use hub_protocol::{Refusal, Topic, publish};
+use hub_protocol::publish::{self, Draft};
+use hub_protocol::token::{Grants, OriginCheck};
+use hub_protocol::{HubUrl, Refusal, Topic};
 
 impl Hub {
     /// Takes an update, and answers when the store has it.
@@ -28,51 +29,80 @@ impl Hub {
         let now = unix_time().as_secs();
         let grants = config.publishers.verify(token, now, &self.matchers)?;
         publish::check_content_type(head.field("Content-Type"))?;
-        let limits = publish::Limits {
-            body: usize::MAX, // the connection has kept --max-body-size
-            ..publish::Limits::default()
-        };
-        let draft = publish::parse(request.body, &limits, &config.url)?;
-        let topics = draft.topics.iter().map(|topic| config.url.topic(topic));
-        grants.check_publish(&topics.collect::<Vec<Topic<'_>>>())?;
-        let longest = draft.data.len().saturating_mul("data: \n".len());
-        if longest > worker.config().max_queue() && too_many_lines(&draft.data, worker) {
-            let text = "the event would be longer than --max-queue, which no subscriber could read";
-            return Ok(worker.buffer(self.reply(413, asker).text(text)).into());
+        let draft = publish::parse(request.body, &limits(), &config.url)?;
+        check(&draft, &grants, &config.url)?;
+        if is_too_long(&draft, worker) {
+            let reply = self.reply(413, asker).text(TOO_LONG);
+            return Ok(worker.buffer(reply).into());
         }
+        self.keep(worker, draft, |id| Pending::Publisher {
+            connection: request.from,
+            id,
+            asker: asker.clone(),
+        });
+        Ok(Answer::Later)
+    }
+
+    /// Gives an update to the store. `pending` makes who waits for it from its id.
+    pub(super) fn keep(
+        &self,
+        worker: &Rc<Worker>,
+        draft: Draft,
+        pending: impl FnOnce(String) -> Pending,
+    ) {
         let update = draft.into_update();
         let mut encoded = Vec::with_capacity(update.data.len() + 256);
         update.encode(&mut encoded);
         worker.counters().messages.add(1);
-        let pending = Pending::Publisher {
-            connection: request.from,
-            id: update.id,
-            asker: asker.clone(),
-        };
-        self.ask(worker, pending, |ticket| {
+        self.ask(worker, pending(update.id), |ticket| {
             Ask::Publish(ticket, &encoded).encode()
         });
-        Ok(Answer::Later)
     }
 
     /// The store has an update: its publisher learns the id.
     pub(super) fn stored(&self, worker: &Rc<Worker>, ticket: Ticket) {
         let pending = self.pending.borrow_mut().remove(&ticket);
-        if let Some(Pending::Publisher {
-            connection,
-            id,
-            asker,
-        }) = pending
-        {
-            let reply = self.reply(200, &asker);
-            let bytes = reply.body("text/plain; charset=utf-8", id.as_bytes());
-            worker.reply(connection, worker.buffer(bytes).into());
+        match pending {
+            Some(Pending::Publisher {
+                connection,
+                id,
+                asker,
+            }) => {
+                let reply = self.reply(200, &asker);
+                let bytes = reply.body("text/plain; charset=utf-8", id.as_bytes());
+                worker.reply(connection, worker.buffer(bytes).into());
+            }
+            Some(Pending::Sender { connection, id }) => self.socket_stored(worker, connection, &id),
+            Some(Pending::Joining(_) | Pending::Reader(_)) | None => {}
         }
     }
 }
 
-/// Whether the lines of `data` make an event that is longer than the queue of a subscriber.
-fn too_many_lines(data: &str, worker: &Worker) -> bool {
+/// The limits of an update, whose size as a whole the connection has kept to `--max-body-size`.
+pub(super) fn limits() -> publish::Limits {
+    publish::Limits {
+        body: usize::MAX,
+        ..publish::Limits::default()
+    }
+}
+
+/// Checks that a token allows publishing an update.
+pub(super) fn check(draft: &Draft, grants: &Grants, url: &HubUrl) -> Result<(), Refusal> {
+    let topics = draft.topics.iter().map(|topic| url.topic(topic));
+    grants.check_publish(&topics.collect::<Vec<Topic<'_>>>())
+}
+
+/// Why [`is_too_long`] refuses.
+pub(super) const TOO_LONG: &str =
+    "the event would be longer than --max-queue, which no subscriber could read";
+
+/// Whether an update makes an event that is longer than the queue of a subscriber.
+pub(super) fn is_too_long(draft: &Draft, worker: &Worker) -> bool {
+    let longest = draft.data.len().saturating_mul("data: \n".len());
+    longest > worker.config().max_queue() && has_too_many_lines(&draft.data, worker)
+}
+
+fn has_too_many_lines(data: &str, worker: &Worker) -> bool {
     let breaks = data.bytes().filter(|byte| matches!(byte, b'\r' | b'\n'));
     data.len() + (breaks.count() + 1) * "data: ".len() > worker.config().max_queue()
 }

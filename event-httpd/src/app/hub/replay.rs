@@ -15,6 +15,8 @@ pub(super) struct Joining {
     pub(super) subscriber: Subscriber,
     pub(super) asker: Asker,
     pub(super) forms: Forms,
+    /// The key of the answer that opens a WebSocket.
+    pub(super) accept: Option<String>,
 }
 
 /// A page whose updates are arriving.
@@ -78,12 +80,16 @@ impl Hub {
                     return; // it has closed
                 }
                 let begin = Some((page.anchor.as_str(), joining.forms));
-                let answer = self.stream(worker, &joining.subscriber, &joining.asker, begin);
+                let (subscriber, asker) = (&joining.subscriber, &joining.asker);
+                let answer = match &joining.accept {
+                    Some(accept) => self.switch(worker, subscriber, asker, accept),
+                    None => self.stream(worker, subscriber, asker, begin),
+                };
                 self.subscribers.insert(joining.id, joining.subscriber);
                 worker.reply(joining.id, answer);
                 joining.id
             }
-            Some(Pending::Publisher { .. }) | None => return,
+            Some(Pending::Publisher { .. } | Pending::Sender { .. }) | None => return,
         };
         let Some(subscriber) = self.subscribers.get(id) else {
             return; // it has closed

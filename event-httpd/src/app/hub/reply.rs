@@ -7,7 +7,7 @@ use crate::app::Request;
 use crate::config::{Cors, HubConfig};
 use crate::worker::http_date;
 use http_framing::reason_phrase;
-use hub_protocol::Refusal;
+use hub_protocol::{Refusal, Status, websocket};
 
 use super::request::Head;
 
@@ -117,19 +117,23 @@ impl<'a> Reply<'a> {
     }
 
     /// Ends without a body, as 204 does.
-    pub(super) fn empty(mut self) -> Vec<u8> {
-        if !self.asker.keep_alive {
-            self = self.field("Connection", "close");
+    pub(super) fn empty(self) -> Vec<u8> {
+        if self.asker.keep_alive {
+            self.end()
+        } else {
+            self.until_close()
         }
+    }
+
+    /// Ends a head as it is.
+    pub(super) fn end(mut self) -> Vec<u8> {
         self.bytes.extend_from_slice(b"\r\n");
         self.bytes
     }
 
     /// Ends the head of an answer whose body the end of the connection ends.
     pub(super) fn until_close(self) -> Vec<u8> {
-        let mut bytes = self.field("Connection", "close").bytes;
-        bytes.extend_from_slice(b"\r\n");
-        bytes
+        self.field("Connection", "close").end()
     }
 }
 
@@ -144,6 +148,9 @@ pub(super) fn refusal(
     let metadata = hub.forms.standard.then(|| super::metadata::url(hub));
     if let Some(challenge) = refusal.challenge(metadata.as_deref()) {
         reply = reply.field("WWW-Authenticate", &challenge);
+    }
+    if refusal.status() == Status::UpgradeRequired {
+        reply = reply.field("Sec-WebSocket-Version", websocket::VERSION);
     }
     reply.text(refusal.reason())
 }

@@ -7,11 +7,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::message::Position;
+use super::socket::Socket;
 use crate::buffer::Buffer;
 use crate::connection::Connection;
 use crate::worker::Worker;
 use hub_protocol::token::Grants;
-use hub_protocol::{HubUrl, Matcher, Subscriptions, Topic, Update, event_stream};
+use hub_protocol::{HubUrl, Matcher, Subscriptions, Topic, Update, event_stream, websocket};
 
 /// A connection that receives updates.
 #[derive(Debug)]
@@ -23,6 +24,8 @@ pub(super) struct Subscriber {
     /// When its token expires.
     pub(super) ends: Option<Instant>,
     pub(super) progress: Cell<Progress>,
+    /// `None` for a stream of events.
+    pub(super) socket: Option<Box<Socket>>,
 }
 
 /// How far a subscriber is in the order of all updates.
@@ -58,6 +61,7 @@ pub(super) struct Encoded<'a> {
     worker: &'a Worker,
     update: &'a Update,
     event_stream: Option<Rc<Buffer>>,
+    text_frame: Option<Rc<Buffer>>,
 }
 
 impl<'a> Encoded<'a> {
@@ -66,6 +70,7 @@ impl<'a> Encoded<'a> {
             worker,
             update,
             event_stream: None,
+            text_frame: None,
         }
     }
 
@@ -75,11 +80,18 @@ impl<'a> Encoded<'a> {
             return;
         };
         let (worker, update) = (self.worker, self.update);
-        let bytes = self.event_stream.get_or_insert_with(|| {
-            let mut bytes = Vec::with_capacity(update.data.len() + 128);
-            event_stream::encode(update, &mut bytes);
-            worker.buffer(bytes)
-        });
+        let bytes = match &subscriber.socket {
+            None => self.event_stream.get_or_insert_with(|| {
+                let mut bytes = Vec::with_capacity(update.data.len() + 128);
+                event_stream::encode(update, &mut bytes);
+                worker.buffer(bytes)
+            }),
+            Some(_) => self.text_frame.get_or_insert_with(|| {
+                let mut bytes = Vec::new();
+                websocket::text_frame(&update.to_json(), &mut bytes);
+                worker.buffer(bytes)
+            }),
+        };
         connection.queue(bytes);
     }
 }

@@ -8,6 +8,7 @@ use super::message::{Ask, From};
 use super::replay::Joining;
 use super::reply::Asker;
 use super::request::Head;
+use super::socket::{Socket, opening};
 use super::subscribers::{Progress, Subscriber};
 use super::{Hub, Pending, end_of, unix_time};
 use crate::app::{Answer, Request};
@@ -23,8 +24,23 @@ const MATCHERS_MAX: usize = 100;
 /// Seconds after which a subscriber that was turned away may try again.
 const RETRY_AFTER: &str = "5";
 
+/// What the token of a subscriber allows.
+#[derive(Debug, Default)]
+struct Allowed {
+    reading: Option<Grants>,
+    publishing: Option<Grants>,
+}
+
+impl Allowed {
+    /// When the first of them expires.
+    fn expires(&self) -> Option<u64> {
+        let both = [&self.reading, &self.publishing].into_iter().flatten();
+        both.filter_map(Grants::expires).min()
+    }
+}
+
 impl Hub {
-    /// Begins a stream of updates.
+    /// Begins a stream of updates: of events, or over WebSocket.
     pub(super) fn subscribe(
         &self,
         worker: &Rc<Worker>,
@@ -32,26 +48,45 @@ impl Hub {
         head: &Head<'_>,
         asker: &Asker,
     ) -> Result<Answer, Refusal> {
-        let (asked, grants) = self.read_subscription(head)?;
+        let opening = opening(head);
+        let accept = match opening.is_requested() {
+            true => Some(opening.accept()?),
+            false => None,
+        };
+        let check = match accept {
+            Some(_) => OriginCheck::Required, // every page may read a WebSocket
+            None => OriginCheck::NotNeeded,
+        };
+        let (asked, allowed) = self.read_subscription(head, check)?;
         if let Some(turned_away) = self.turn_away(worker, asker) {
             return Ok(turned_away);
         }
         let Some(connection) = worker.connection(request.from) else {
             return Ok(Answer::Later); // it has closed
         };
+        let ends = end_of(allowed.expires());
+        let socket = accept.as_ref().map(|_| {
+            let longest = usize::try_from(worker.config().limits().body_size);
+            let socket = Socket::new(longest.unwrap_or(usize::MAX), allowed.publishing);
+            Box::new(socket)
+        });
         let subscriber = Subscriber {
             connection: Rc::downgrade(&connection),
             matchers: asked.matchers.into(),
-            ends: end_of(grants.as_ref().and_then(Grants::expires)),
-            grants: grants.filter(Grants::reads_private).map(Box::new),
+            ends,
+            grants: allowed.reading.filter(Grants::reads_private).map(Box::new),
             progress: Cell::new(match asked.last_event_id {
                 None => Progress::Live,
                 Some(_) => Progress::Replaying(0),
             }),
+            socket,
         };
         let from = match asked.last_event_id {
             None => {
-                let answer = self.stream(worker, &subscriber, asker, None);
+                let answer = match accept {
+                    Some(accept) => self.switch(worker, &subscriber, asker, &accept),
+                    None => self.stream(worker, &subscriber, asker, None),
+                };
                 self.subscribers.insert(request.from, subscriber);
                 return Ok(answer);
             }
@@ -63,6 +98,7 @@ impl Hub {
             subscriber,
             asker: asker.clone(),
             forms: asked.forms,
+            accept,
         }));
         self.ask(worker, joining, |ticket| Ask::Page(ticket, from).encode());
         Ok(Answer::Later)
@@ -75,7 +111,7 @@ impl Hub {
         head: &Head<'_>,
         asker: &Asker,
     ) -> Result<Answer, Refusal> {
-        self.read_subscription(head)?;
+        self.read_subscription(head, OriginCheck::NotNeeded)?;
         let reply = self.reply(200, asker).field("Link", &self.link());
         let bytes = reply.body(event_stream::MEDIA_TYPE, b"");
         Ok(worker.buffer(bytes).into())
@@ -85,7 +121,8 @@ impl Hub {
     fn read_subscription(
         &self,
         head: &Head<'_>,
-    ) -> Result<(subscribe::Request, Option<Grants>), Refusal> {
+        check: OriginCheck,
+    ) -> Result<(subscribe::Request, Allowed), Refusal> {
         let asked = subscribe::parse(
             head.query.as_bytes(),
             head.field("Last-Event-ID"),
@@ -97,26 +134,40 @@ impl Hub {
             query: asked.authorization.as_deref(),
             ..head.presented()
         };
-        let grants = self.reader(&presented, OriginCheck::NotNeeded)?;
-        Ok((asked, grants))
+        let allowed = self.allowed(&presented, check)?;
+        Ok((asked, allowed))
     }
 
-    /// What the token of a subscriber allows; `None` without one.
-    pub(super) fn reader(
-        &self,
-        presented: &Presented<'_>,
-        check: OriginCheck,
-    ) -> Result<Option<Grants>, Refusal> {
-        let token = self.config.presentation.token(presented, check)?;
-        match (token, &self.config.subscribers) {
-            (Some(token), Some(verifier)) => {
-                let now = unix_time().as_secs();
-                verifier.verify(token, now, &self.matchers).map(Some)
-            }
-            // Without a key no token says anything.
-            _ if self.config.anonymous => Ok(None),
-            _ => Err(Refusal::token_missing()),
-        }
+    /// What the token of a subscriber allows. Where the origin is checked, it may also publish.
+    fn allowed(&self, presented: &Presented<'_>, check: OriginCheck) -> Result<Allowed, Refusal> {
+        let anonymous = self.config.anonymous;
+        let Some(token) = self.config.presentation.token(presented, check)? else {
+            return match anonymous {
+                true => Ok(Allowed::default()),
+                false => Err(Refusal::token_missing()),
+            };
+        };
+        let now = unix_time().as_secs();
+        let publishing = match check {
+            OriginCheck::Required => self
+                .config
+                .publishers
+                .verify(token, now, &self.matchers)
+                .ok(),
+            OriginCheck::NotNeeded => None,
+        };
+        let reading = match &self.config.subscribers {
+            Some(verifier) => match verifier.verify(token, now, &self.matchers) {
+                Ok(grants) => Some(grants),
+                Err(_) if anonymous && publishing.is_some() => None,
+                Err(refusal) => return Err(refusal),
+            },
+            None => None, // without a key no token says anything, and anybody may subscribe
+        };
+        Ok(Allowed {
+            reading,
+            publishing,
+        })
     }
 
     /// The answer to a subscriber for whom there is no room.

@@ -1,0 +1,204 @@
+//! Subscribers over WebSocket: they receive updates as JSON, and may publish.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::time::Instant;
+
+use super::reply::Asker;
+use super::request::Head;
+use super::subscribers::Subscriber;
+use super::{Hub, Pending, publishing};
+use crate::app::{Answer, Due, Received};
+use crate::buffer::Buffer;
+use crate::worker::Worker;
+use hub_protocol::token::Grants;
+use hub_protocol::websocket::{self, Event, Opening};
+use hub_protocol::{Refusal, publish};
+
+/// Pings in a row that a peer may leave unanswered.
+const UNANSWERED_MAX: u8 = 2;
+
+/// Close codes (RFC 6455 §7.4.1).
+const GOING_AWAY: u16 = 1001;
+const NOT_TEXT: u16 = 1003;
+const POLICY: u16 = 1008;
+
+/// What a WebSocket has beside other subscribers.
+#[derive(Debug)]
+pub(super) struct Socket {
+    frames: RefCell<websocket::Connection>,
+    /// What its token allows to publish.
+    publish: Option<Grants>,
+    unanswered: Cell<u8>, // pings since something was received
+}
+
+impl Socket {
+    pub(super) fn new(message_max: usize, publish: Option<Grants>) -> Self {
+        Self {
+            frames: RefCell::new(websocket::Connection::new(message_max)),
+            publish,
+            unanswered: Cell::new(0),
+        }
+    }
+
+    /// A close frame, unless one was sent.
+    fn close(&self, code: u16, reason: &str) -> Vec<u8> {
+        let mut output = Vec::new();
+        self.frames.borrow_mut().close(code, reason, &mut output);
+        output
+    }
+}
+
+/// The fields of a request that open a WebSocket.
+pub(super) fn opening<'a>(head: &Head<'a>) -> Opening<'a> {
+    Opening {
+        upgrade: head.field("Upgrade"),
+        connection: head.field("Connection"),
+        version: head.field("Sec-WebSocket-Version"),
+        key: head.field("Sec-WebSocket-Key"),
+    }
+}
+
+impl Hub {
+    /// The answer that opens a WebSocket.
+    pub(super) fn switch(
+        &self,
+        worker: &Worker,
+        subscriber: &Subscriber,
+        asker: &Asker,
+        accept: &str,
+    ) -> Answer {
+        let reply = self
+            .reply(101, asker)
+            .field("Upgrade", "websocket")
+            .field("Connection", "Upgrade")
+            .field("Sec-WebSocket-Accept", accept);
+        Answer::Upgrade {
+            head: worker.buffer(reply.end()).into(),
+            due: self.next_due(Instant::now(), subscriber.ends),
+        }
+    }
+
+    /// Takes what a WebSocket has sent.
+    pub(super) fn socket_received(&self, worker: &Rc<Worker>, received: &Received<'_>) {
+        let Some(subscriber) = self.subscribers.get(received.from) else {
+            return;
+        };
+        let (Some(socket), Some(connection)) =
+            (&subscriber.socket, subscriber.connection.upgrade())
+        else {
+            return;
+        };
+        socket.unanswered.set(0);
+        let (mut input, mut output) = (received.bytes, Vec::new());
+        let ends = loop {
+            let event = socket.frames.borrow_mut().receive(&mut input, &mut output);
+            match event {
+                Ok(None) => break false,
+                Ok(Some(Event::Ping | Event::Pong)) => {}
+                Ok(Some(Event::Text(text))) => {
+                    let id = received.from;
+                    if let Err((status, reason)) = self.socket_publish(worker, id, socket, &text) {
+                        let refused = serde_json::json!({ "refused": status, "reason": reason });
+                        websocket::text_frame(&refused.to_string(), &mut output);
+                    }
+                }
+                Ok(Some(Event::Binary(_))) => {
+                    output.extend(socket.close(NOT_TEXT, "only text is understood"));
+                    break true;
+                }
+                Ok(Some(Event::Closed { code })) => {
+                    tracing::debug!(id = received.from, code, "the peer closes its WebSocket");
+                    break true;
+                }
+                Err(failure) => {
+                    tracing::debug!(id = received.from, "a WebSocket fails: {failure}");
+                    break true;
+                }
+            }
+        };
+        let output = (!output.is_empty()).then(|| worker.buffer(output));
+        if ends {
+            connection.end_stream(output);
+        } else if let Some(output) = output {
+            connection.queue(&output);
+        }
+    }
+
+    fn socket_publish(
+        &self,
+        worker: &Rc<Worker>,
+        id: u64,
+        socket: &Socket,
+        text: &str,
+    ) -> Result<(), (u16, String)> {
+        let refused = |refusal: Refusal| {
+            worker.counters().refusals.add(1);
+            (refusal.status().code(), refusal.reason().to_owned())
+        };
+        let grants = socket.publish.as_ref();
+        let grants = grants.ok_or_else(|| {
+            let reason = "the WebSocket was opened without a token that allows publishing";
+            (403, reason.to_owned())
+        })?;
+        let url = &self.config.url;
+        let draft = publish::parse_json(text, &publishing::limits(), url).map_err(refused)?;
+        publishing::check(&draft, grants, url).map_err(refused)?;
+        if publishing::is_too_long(&draft, worker) {
+            return Err((413, publishing::TOO_LONG.to_owned()));
+        }
+        self.keep(worker, draft, |update| Pending::Sender {
+            connection: id,
+            id: update,
+        });
+        Ok(())
+    }
+
+    /// The store has an update that came over a WebSocket.
+    pub(super) fn socket_stored(&self, worker: &Worker, connection: u64, id: &str) {
+        let published = serde_json::json!({ "published": id });
+        let mut bytes = Vec::new();
+        websocket::text_frame(&published.to_string(), &mut bytes);
+        worker.deliver_to(connection, &worker.buffer(bytes));
+    }
+
+    /// What happens when a WebSocket is due: a ping, or the end if the last ones were not
+    /// answered.
+    pub(super) fn socket_due(&self, subscriber: &Subscriber, socket: &Socket) -> Due {
+        let now = Instant::now();
+        let reading = subscriber.connection.upgrade();
+        let is_behind = reading.is_some_and(|connection| connection.held() > 0);
+        let unanswered = socket.unanswered.get();
+        if is_behind || self.config.heartbeat.is_none() {
+            // It is not pinged, so it has nothing to answer.
+        } else if unanswered >= UNANSWERED_MAX {
+            let bytes = socket.close(GOING_AWAY, "pings were not answered");
+            return Due::End(Some(Buffer::uncounted(bytes)));
+        } else {
+            socket.unanswered.set(unanswered + 1);
+        }
+        Due::Send(self.ping(), self.next_due(now, subscriber.ends))
+    }
+
+    fn ping(&self) -> Rc<Buffer> {
+        let make = || {
+            let mut bytes = Vec::new();
+            websocket::ping_frame(&mut bytes);
+            Buffer::uncounted(bytes)
+        };
+        Rc::clone(self.ping.get_or_init(make))
+    }
+}
+
+/// The last bytes of a subscriber whose token expires.
+pub(super) fn expiry(subscriber: &Subscriber) -> Option<Rc<Buffer>> {
+    let socket = subscriber.socket.as_ref()?;
+    Some(Buffer::uncounted(socket.close(POLICY, "the token expires")))
+}
+
+/// The last bytes of a subscriber of a worker that stops.
+pub(super) fn last_bytes(subscriber: &Subscriber) -> Option<Rc<Buffer>> {
+    let socket = subscriber.socket.as_ref()?;
+    let bytes = socket.close(GOING_AWAY, "the hub is stopping");
+    Some(Buffer::uncounted(bytes))
+}
