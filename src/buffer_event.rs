@@ -35,9 +35,9 @@ pub use filter::Filters;
 pub(crate) use inner::Inner;
 use inner::Link;
 pub use limits::RateLimit;
-use source::Source;
+pub(crate) use source::Source;
 #[cfg(feature = "openssl")]
-pub(crate) use tls::accept_native;
+pub(crate) use {ending::LINGER_MAX, tls::accept_native, tls::notify};
 
 use php_event_macros::php;
 
@@ -354,18 +354,16 @@ impl EventBufferEvent {
         };
         self.0.link.replace(Link::Closed(error)); // nothing is under way
         #[cfg(feature = "openssl")]
-        let output = self.output().length();
+        let record = self.close_notify();
         self.with(CALL, |view| {
-            #[cfg(feature = "openssl")]
-            if let (Some(tls), 0) = (self.0.tls(), output) {
-                tls.send_close_notify();
-            }
             view.disable(CALL, EventFlags::READ | EventFlags::WRITE)
                 .ok();
             // SAFETY: takes the descriptor away.
             unsafe { view.set_fd(CALL, None) }.ok();
         })?;
         self.settle();
+        #[cfg(feature = "openssl")]
+        self.send_close_notify(source.as_ref(), record);
         let held = self.0.carrier.borrow_mut().set_source(None);
         drop((held, source, dial, self.0.pause.end())); // libevent has let go of the socket
         Ok(())

@@ -8,10 +8,12 @@ pub(crate) use openssl_sys as openssl;
 #[cfg(feature = "openssl")]
 #[allow(
     unsafe_code,
-    reason = "OpenSSL has it, and openssl-sys, which links OpenSSL, does not"
+    reason = "OpenSSL has them, and openssl-sys, which links OpenSSL, does not"
 )]
 unsafe extern "C" {
     pub(crate) fn RAND_poll() -> std::ffi::c_int;
+    pub(crate) fn BIO_up_ref(bio: *mut openssl::BIO) -> std::ffi::c_int;
+    pub(crate) fn SSL_set0_wbio(ssl: *mut openssl::SSL, bio: *mut openssl::BIO);
 }
 
 // Declared again, for a fatal error that unwinds.

@@ -18,23 +18,25 @@ use std::time::Duration;
 use super::callbacks::Taken;
 use super::carrier::{Carrier, Kind, Under};
 use super::inner::{Inner, Link};
+#[cfg(feature = "openssl")]
+use super::tls::notify;
 use crate::buffer::{Lender, Side};
 use crate::flags::{BufferEventFlags, BufferEventOptions, EventFlags, FlushMode};
 use crate::native::RateBucket;
 use crate::native::bufferevent::OwnedBufferEvent;
 #[cfg(feature = "openssl")]
 use crate::native::evbuffer::Access;
-#[cfg(feature = "openssl")]
-use crate::native::ssl::Notify;
 use crate::runtime::{Ending, Lent, release, upgrade};
 use crate::{base, ffi};
 
 /// How long what is under a filter that was freed may wait for room to send, unless it has a
 /// write timeout: a peer that stops reading would hold its socket for ever.
-const LINGER_MAX: Duration = Duration::from_secs(30);
+pub(crate) const LINGER_MAX: Duration = Duration::from_secs(30);
 
 /// What is left of a buffer event when it was freed.
 struct Remains {
+    #[cfg(feature = "openssl")]
+    base: Weak<base::Inner>, // the base may keep this
     native: Option<OwnedBufferEvent>, // none of a view
     lent: Option<Lent<Inner>>,
     options: BufferEventOptions,
@@ -65,6 +67,8 @@ impl Inner {
         };
         let link = std::mem::replace(&mut *self.link.borrow_mut(), Link::Closed(None));
         let remains = Remains {
+            #[cfg(feature = "openssl")]
+            base: Rc::downgrade(&self.base),
             native,
             lent,
             options: self.options,
@@ -93,6 +97,18 @@ impl Inner {
             self.base
                 .calling_in_drop(|| view.flush(EventFlags::WRITE, FlushMode::Flush));
         }
+    }
+
+    /// Sends a record of the TLS filter on top, as far as that goes at once: this one may end
+    /// with the filter. No closure runs: what is under a TLS filter has none.
+    #[cfg(feature = "openssl")]
+    fn send_record(&self, record: &[u8]) {
+        let Some(view) = self.place.view() else {
+            return;
+        };
+        self.will_change();
+        view.output(Access::Output, "").add(record).ok(); // refused if the output has ended
+        self.write_now();
     }
 
     /// Writes what waits as far as that goes at once: the end of a TLS connection.
@@ -166,24 +182,37 @@ impl Remains {
     fn let_go(&self, native: OwnedBufferEvent) {
         native.silence(self.bucket.is_some());
         #[cfg(feature = "openssl")]
-        self.send_close_notify(&native);
+        let record = self.close_notify(&native);
         if self.carrier.kind().has_socket() {
             native.forget_fd();
         }
+        #[cfg(feature = "openssl")]
+        self.send_close_notify(record);
     }
 
-    /// Tells a TLS peer that no more comes, unless output waits: an end without `close_notify`
-    /// tells it that the rest is missing.
+    /// What tells a TLS peer that no more comes. Empty while output waits: an end without
+    /// `close_notify` tells it that the rest is missing.
     #[cfg(feature = "openssl")]
-    fn send_close_notify(&self, native: &OwnedBufferEvent) {
-        let Some(tls) = self.carrier.tls() else {
-            return;
-        };
-        if native.output().length() > 0 || tls.send_close_notify() == Notify::Waits {
+    fn close_notify(&self, native: &OwnedBufferEvent) -> Vec<u8> {
+        match self.carrier.tls() {
+            Some(tls) if native.output().length() == 0 => tls.close_notify(),
+            _ => Vec::new(),
+        }
+    }
+
+    #[cfg(feature = "openssl")]
+    fn send_close_notify(&self, record: Vec<u8>) {
+        if record.is_empty() {
             return;
         }
         if let Some(under) = self.carrier.under() {
-            under.bev.0.write_now(); // it may end with the filter
+            under.bev.0.send_record(&record);
+        } else if let Some(socket) = self.carrier.source()
+            && let Some(rest) = notify::send_now(socket.as_fd(), record)
+            && let Some(base) = self.base.upgrade()
+        {
+            let limit = self.write_timeout.unwrap_or(LINGER_MAX);
+            notify::send_later(&base, Rc::clone(socket), rest, limit);
         }
     }
 

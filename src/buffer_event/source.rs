@@ -14,13 +14,13 @@ use socket2::SockRef;
 use crate::error::{Error, Result};
 
 /// A socket, and the descriptor that its `as_fd` has named.
-pub(super) struct Source {
+pub(crate) struct Source {
     fd: RawFd,
     _owner: Box<dyn Any>,
 }
 
 impl Source {
-    pub(super) fn new(owner: impl AsFd + 'static) -> Rc<Self> {
+    pub(crate) fn new(owner: impl AsFd + 'static) -> Rc<Self> {
         Rc::new(Self {
             fd: owner.as_fd().as_raw_fd(),
             _owner: Box::new(owner),

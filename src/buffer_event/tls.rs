@@ -10,6 +10,7 @@ mod close;
 mod error;
 mod events;
 mod info;
+pub(crate) mod notify;
 mod verify;
 
 use std::cell::{Cell, RefCell};
@@ -104,7 +105,9 @@ impl EventBufferEvent {
     /// The handshake runs in the loop; the event callback reports its end as `CONNECTED`.
     /// Callbacks are always deferred. A client that verifies its server needs
     /// [`set_ssl_host`](Self::set_ssl_host) before the handshake. Freeing the object sends
-    /// `close_notify`, unless output is waiting.
+    /// `close_notify`, unless output is waiting. If the socket has no room for it, the loop sends it
+    /// once the peer has read: it keeps the socket for that, at most for the write timeout, or 30
+    /// seconds.
     ///
     /// # Errors
     /// [`Error::Argument`] for `SSL_OPEN`, and as [`new`](Self::new); [`Error::State`] when the

@@ -186,7 +186,7 @@ unsafe extern "C" fn on_close(_raw: *mut ffi::evhttp_connection, arg: *mut c_voi
     if let Some(inner) = unsafe { upgrade::<Connection>(arg) }
         && let Some(conn) = inner.server()
     {
-        conn.before_end();
+        conn.before_end(inner.base());
         // SAFETY: libevent frees the connection that `arg` was lent for when this returns.
         unsafe { conn.place().end() };
         conn.after_end();

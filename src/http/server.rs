@@ -290,7 +290,7 @@ impl Inner {
             return None;
         };
         let end = conn.server()?;
-        end.adopt();
+        conn.adopt();
         let passed = end.begin(&request);
         if let Some((code, refusal)) = end.refused(&request) {
             page::send(request, code, None, Some(refusal.reason()));
@@ -515,7 +515,7 @@ struct Remains {
 
 impl base::Remains for Remains {
     fn free(self, _base: &base::Inner) {
-        for conn in self.connections.values().filter_map(|conn| conn.server()) {
+        for conn in self.connections.values() {
             conn.prepare_for_end();
         }
         drop(self.turn);
@@ -532,7 +532,13 @@ impl base::Remains for Remains {
 impl connection::Inner {
     pub(super) fn adopt(&self) {
         if let Some(conn) = self.server() {
-            conn.adopt();
+            conn.adopt(self.base());
+        }
+    }
+
+    fn prepare_for_end(&self) {
+        if let Some(conn) = self.server() {
+            conn.prepare_for_end(self.base());
         }
     }
 

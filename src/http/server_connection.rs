@@ -40,6 +40,8 @@ use super::deadlines::Due;
 use super::gate::{Gate, Passed, REFUSED};
 use super::server_request::ServerRequest;
 use super::{connection, entry, headers, request, server};
+#[cfg(feature = "openssl")]
+use crate::buffer_event::{LINGER_MAX, Source, notify};
 use crate::codec::{Limits, Refusal};
 use crate::error::{Error, Result};
 use crate::flags::EventFlags;
@@ -85,6 +87,8 @@ enum Phase {
         may_be_silent: bool,
         intake: Intake,
     },
+    /// The connection ends in the middle of a reply.
+    Cut,
 }
 
 impl connection::Inner {
@@ -198,9 +202,9 @@ impl ServerConnection {
 /// The life of the connection.
 impl ServerConnection {
     /// Makes evhttp tell of the connection's end; harmless a second time.
-    pub(super) fn adopt(&self) {
+    pub(super) fn adopt(&self, base: &Rc<base::Inner>) {
         if self.place.adopt() == Adoption::HasEnded {
-            self.before_end();
+            self.before_end(base);
             self.after_end();
         }
     }
@@ -212,30 +216,58 @@ impl ServerConnection {
     }
 
     /// Before evhttp is freed with all its connections.
-    pub(super) fn prepare_for_end(&self) {
-        self.adopt();
+    pub(super) fn prepare_for_end(&self, base: &Rc<base::Inner>) {
+        self.adopt(base);
         self.leave_to_parent();
     }
 
     fn leave_to_parent(&self) {
         if self.is_inherited() {
-            self.place.leave_to_parent();
+            self.place.leave_socket();
         }
     }
 
     /// evhttp is about to free the connection, and has not begun.
-    pub(super) fn before_end(&self) {
+    pub(super) fn before_end(&self, base: &Rc<base::Inner>) {
         self.end_body();
+        let mut is_cut = matches!(*self.phase.borrow(), Phase::Cut);
         if let Some(request) = self.take_request()
             && let Some(request) = request.server()
         {
+            is_cut |= !request.is_whole();
             request.connection_ends();
         }
-        #[cfg(feature = "openssl")]
-        self.place.send_close_notify();
+        if !is_cut && !self.is_inherited() {
+            self.send_close_notify(base);
+        }
         if let Some(view) = self.view.take().upgrade() {
             view.forget();
         }
+    }
+
+    /// Tells a TLS peer that no more comes.
+    #[cfg(feature = "openssl")]
+    fn send_close_notify(&self, base: &Rc<base::Inner>) {
+        let record = self.place.close_notify();
+        let rest = self
+            .place
+            .with_socket(|socket| notify::send_now(socket, record));
+        if let Some(rest) = rest.flatten()
+            && let Some(socket) = self.place.take_socket()
+        {
+            let limit = self.timeout.get().unwrap_or(LINGER_MAX);
+            notify::send_later(base, Source::new(socket), rest, limit);
+        }
+    }
+
+    #[cfg(not(feature = "openssl"))]
+    fn send_close_notify(&self, _base: &Rc<base::Inner>) {}
+
+    /// Ends the connection in the middle of a reply: a TLS peer gets no `close_notify`, which
+    /// would tell it that nothing is missing.
+    pub(super) fn cut(&self) {
+        self.phase.replace(Phase::Cut);
+        self.close();
     }
 
     /// The place is empty: C knows the connection no more.
@@ -249,7 +281,7 @@ impl ServerConnection {
     fn take_request(&self) -> Option<Rc<request::Inner>> {
         match self.phase.replace(Phase::Collecting) {
             Phase::Replying { request, .. } => request.upgrade(),
-            Phase::Collecting => None,
+            Phase::Collecting | Phase::Cut => None,
         }
     }
 }

@@ -233,7 +233,7 @@ impl ServerRequest {
             page::send(request, 500, None, None);
             self.replied(conn);
         } else if self.progress.get() != Progress::Complete {
-            conn.close();
+            conn.cut();
         }
     }
 }
@@ -362,6 +362,12 @@ impl ServerRequest {
     /// Whether the peer has nothing of a reply yet.
     pub(super) fn waits_for_reply(&self) -> bool {
         self.progress.get() == Progress::Waiting
+    }
+
+    /// Whether no part of the reply is missing that the peer would wait for: it has begun, and
+    /// is not complete.
+    pub(super) fn is_whole(&self) -> bool {
+        !matches!(self.progress.get(), Progress::Streaming { .. })
     }
 
     /// evhttp is about to free the connection: the request as well, unless it was taken off the

@@ -69,14 +69,15 @@ impl TlsBufferEvent<'_> {
         unsafe { ssl::is_established(session) }
     }
 
-    /// Sends `close_notify` to the peer, if the bufferevent speaks TLS and its handshake is
-    /// over. Not called from within a read or a write of libevent's.
-    pub(crate) fn send_close_notify(self) {
+    /// Ends the output: returns the record with `close_notify`, for the caller to send. It is
+    /// empty if the bufferevent speaks no TLS, or its handshake is not over. Not called from
+    /// within a read or a write of libevent's.
+    pub(crate) fn close_notify(self) -> Vec<u8> {
         // SAFETY: the view that this comes from keeps the bufferevent; null without TLS.
         let session = unsafe { ffi::bufferevent_openssl_get_ssl(self.raw) };
         // SAFETY: the session lives as long as the bufferevent, and libevent calls us between
         // two calls on it.
-        unsafe { ssl::send_close_notify(session) };
+        unsafe { ssl::close_notify_of(session) }
     }
 
     /// Has libevent read in the next turn of the loop, as if its socket were readable. It

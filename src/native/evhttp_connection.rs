@@ -15,6 +15,8 @@ use std::cell::{Cell, RefCell};
 use std::ffi::{c_char, c_short, c_void};
 use std::fs::File;
 use std::net::Shutdown;
+#[cfg(feature = "openssl")]
+use std::os::fd::OwnedFd;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr::{self, NonNull};
 
@@ -237,17 +239,36 @@ impl<T> ConnectionPlace<T> {
         }
     }
 
-    /// Sends `close_notify`, if the connection speaks TLS.
+    /// Ends the output: returns the record with `close_notify`, for the caller to send. It is
+    /// empty without TLS, and while output waits: an end without it tells the peer that the rest
+    /// is missing.
     #[cfg(feature = "openssl")]
-    pub(crate) fn send_close_notify(&self) {
-        if let Some(bev) = self.view() {
-            bev.tls().send_close_notify();
+    pub(crate) fn close_notify(&self) -> Vec<u8> {
+        match self.view() {
+            Some(bev) if bev.output(Access::Output, "").length() == 0 => bev.tls().close_notify(),
+            _ => Vec::new(),
         }
     }
 
-    /// In a child that was forked while the connection was open: puts something else in the
-    /// place of the socket, which evhttp would shut down for the parent as well.
-    pub(crate) fn leave_to_parent(&self) {
+    /// Runs `work` on the socket.
+    #[cfg(feature = "openssl")]
+    pub(crate) fn with_socket<R>(&self, work: impl FnOnce(BorrowedFd<'_>) -> R) -> Option<R> {
+        let fd = self.view()?.fd()?;
+        // SAFETY: the descriptor is evhttp's, which closes it with the connection.
+        Some(work(unsafe { BorrowedFd::borrow_raw(fd) }))
+    }
+
+    /// Takes the socket away from a connection that is about to end: evhttp would shut it down.
+    #[cfg(feature = "openssl")]
+    pub(crate) fn take_socket(&self) -> Option<OwnedFd> {
+        let taken = self.with_socket(|fd| fd.try_clone_to_owned().ok())??;
+        self.leave_socket();
+        Some(taken)
+    }
+
+    /// Puts something else in the place of the socket, which evhttp would shut down: in a child
+    /// that was forked while the connection was open, for the parent as well.
+    pub(crate) fn leave_socket(&self) {
         let Some(bev) = self.view() else { return };
         // The backend must forget the socket while its number stands for it.
         bev.disable("EventHttp", EventFlags::READ | EventFlags::WRITE)

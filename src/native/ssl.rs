@@ -8,7 +8,7 @@
 
 use std::ffi::{CStr, c_char, c_int, c_short, c_ulong, c_void};
 use std::mem::ManuallyDrop;
-use std::ptr;
+use std::ptr::{self, NonNull};
 
 use foreign_types::{ForeignType, ForeignTypeRef};
 use openssl::error::ErrorStack;
@@ -78,6 +78,13 @@ impl Session {
         }
     }
 
+    /// Ends the output: returns the record with `close_notify`, for the caller to send to the
+    /// peer. To be called once.
+    pub(crate) fn close_notify(&self) -> Vec<u8> {
+        // SAFETY: `self` owns the session, and no other call on it is under way.
+        unsafe { close_notify(self.0.as_ptr()) }
+    }
+
     /// Whether the peer has sent `close_notify`.
     pub(crate) fn received_close_notify(&self) -> bool {
         // SAFETY: `self` owns the session.
@@ -141,21 +148,93 @@ pub(super) unsafe fn is_established(session: *mut ffi::ssl_st) -> bool {
     unsafe { SslRef::from_ptr(session.cast()) }.is_init_finished()
 }
 
-/// Sends `close_notify` through a session that C owns, if its handshake is over.
+/// Ends the output of a session that C owns: the record with `close_notify`, for the caller to
+/// send. It is empty before the end of the handshake.
 ///
 /// # Safety
 /// `session` is null or not freed, and no other call on it is under way.
-pub(super) unsafe fn send_close_notify(session: *mut ffi::ssl_st) {
-    if session.is_null() {
-        return;
+pub(super) unsafe fn close_notify_of(session: *mut ffi::ssl_st) -> Vec<u8> {
+    // SAFETY: null or not freed, as the caller says.
+    if !unsafe { is_established(session) } {
+        return Vec::new();
     }
-    // SAFETY: not null; the caller keeps it, and nothing takes this borrowed view over.
-    let ssl = unsafe { SslRef::from_ptr(session.cast()) };
-    if ssl.is_init_finished() {
-        // SAFETY: the caller keeps the session, and no other call on it is under way.
-        unsafe { ffi::openssl::SSL_shutdown(ssl.as_ptr()) };
+    // SAFETY: not null; the caller keeps it, and no other call on it is under way.
+    unsafe { close_notify(session.cast()) }
+}
+
+/// Has OpenSSL write `close_notify` into memory, where there is room for it, instead of to the
+/// wire. What OpenSSL holds of it already, because the wire had no room, comes out, too.
+///
+/// # Safety
+/// `ssl` is not freed, and no other call on it is under way.
+unsafe fn close_notify(ssl: *mut ffi::openssl::SSL) -> Vec<u8> {
+    // SAFETY: the caller keeps the session.
+    let wire = unsafe { Bio::wire(ssl) };
+    let (Some(wire), Some(memory)) = (wire, Bio::memory()) else {
+        return Vec::new();
+    };
+    // SAFETY: the caller keeps the session.
+    unsafe { memory.set_wire(ssl) };
+    // SAFETY: the caller keeps the session, and no other call on it is under way.
+    unsafe { ffi::openssl::SSL_shutdown(ssl) };
+    drop(ErrorStack::get()); // the handshake may have failed
+    // SAFETY: the caller keeps the session.
+    unsafe { wire.set_wire(ssl) };
+    memory.written()
+}
+
+/// One count of what an `SSL` writes to.
+struct Bio(NonNull<ffi::openssl::BIO>);
+
+impl Bio {
+    /// One that keeps what is written.
+    fn memory() -> Option<Self> {
+        // SAFETY: takes nothing; the result is a constant.
+        let method = unsafe { ffi::openssl::BIO_s_mem() };
+        // SAFETY: `method` is a constant of OpenSSL's.
+        NonNull::new(unsafe { ffi::openssl::BIO_new(method) }).map(Self)
     }
-    drop(ErrorStack::get()); // a peer that is gone already is no failure of ours
+
+    /// What a session writes to now.
+    ///
+    /// # Safety
+    /// `ssl` is not freed.
+    unsafe fn wire(ssl: *mut ffi::openssl::SSL) -> Option<Self> {
+        // SAFETY: the caller keeps the session.
+        let bio = NonNull::new(unsafe { ffi::openssl::SSL_get_wbio(ssl) })?;
+        // SAFETY: the session has a count of it, and `drop` gives this one back.
+        unsafe { ffi::BIO_up_ref(bio.as_ptr()) };
+        Some(Self(bio))
+    }
+
+    /// Makes a session write to this one.
+    ///
+    /// # Safety
+    /// `ssl` is not freed.
+    unsafe fn set_wire(&self, ssl: *mut ffi::openssl::SSL) {
+        // SAFETY: `self` has a count. The new one is for the session.
+        unsafe { ffi::BIO_up_ref(self.0.as_ptr()) };
+        // SAFETY: the caller keeps the session, which takes the count over and gives that of its
+        // former BIO back.
+        unsafe { ffi::SSL_set0_wbio(ssl, self.0.as_ptr()) };
+    }
+
+    /// What was written to one that keeps it.
+    fn written(&self) -> Vec<u8> {
+        let mut start: *mut c_char = ptr::null_mut();
+        // SAFETY: `self` has a count of the BIO; `start` is a local.
+        let size = unsafe { ffi::openssl::BIO_get_mem_data(self.0.as_ptr(), &mut start) };
+        let size = usize::try_from(size).unwrap_or_default();
+        // SAFETY: the bytes are the BIO's, which nothing changes before they are copied.
+        unsafe { ffi::bytes(start.cast(), size) }.to_vec()
+    }
+}
+
+impl Drop for Bio {
+    fn drop(&mut self) {
+        // SAFETY: `self` has one count, given back only here.
+        unsafe { ffi::openssl::BIO_free_all(self.0.as_ptr()) };
+    }
 }
 
 /// OpenSSL's text for an error number, in the form that its own programs print.

@@ -27,4 +27,4 @@ pub use loops::{
 };
 pub use seen::{Seen, noting};
 pub use signals::{set_disposition, signals_turn};
-pub use sources::{Readable, pair};
+pub use sources::{Readable, dup, fill, pair, take_filling};

@@ -1,19 +1,22 @@
 //! `EventHttp` over TLS, against curl, openssl and clients that speak none.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
 use std::io::{BufRead, BufReader};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::rc::Rc;
 
 use php_event::{
-    EventBase, EventHttp, EventHttpConnection, EventHttpRequest, EventSslContext, HttpError,
+    BufferEventFlags, BufferEventOptions, Callbacks, Event, EventBase, EventBufferEvent, EventHttp,
+    EventHttpConnection, EventHttpRequest, EventSslContext, HttpError,
 };
 
 use crate::transport::Transport;
 use crate::{Server, buffer, error, get, say};
 use test_support::tls::{Authority, Folder};
+use test_support::{dup, fill, poll, take_filling};
 
 /// A server on a free port whose certificate is for `127.0.0.1`, and its authority's file.
 fn https(folder: &Folder) -> (Server, PathBuf) {
@@ -400,4 +403,115 @@ fn client_of_ours_gets_a_page_from_openssls_own_server() {
     openssl.kill().unwrap();
     openssl.wait().unwrap();
     assert!(page.take().unwrap().contains("s_server -accept"));
+}
+
+/// A connection of a client that sees how the session ends, and the events that it reports.
+fn watching(server: &Server, request: &str) -> (EventBufferEvent, Rc<RefCell<Vec<u8>>>, Ends) {
+    let options = [(EventSslContext::OPT_VERIFY_PEER, false.into())];
+    let context = EventSslContext::new(EventSslContext::TLS_CLIENT_METHOD, &options).unwrap();
+    let (connecting, none) = (
+        EventBufferEvent::SSL_CONNECTING,
+        BufferEventOptions::empty(),
+    );
+    let socket = TcpStream::connect(server.address).unwrap();
+    let client =
+        EventBufferEvent::ssl_socket(&server.base, socket, &context, connecting, none).unwrap();
+    let (answer, ends) = (Rc::new(RefCell::new(Vec::new())), Ends::default());
+    let (all, end) = (answer.clone(), ends.clone());
+    let watches = Callbacks::new()
+        .on_read(move |bev| {
+            let bytes = bev.read(usize::MAX).unwrap().unwrap_or_default();
+            all.borrow_mut().extend(bytes);
+        })
+        .on_event(move |_, what| {
+            if what != EventBufferEvent::CONNECTED {
+                end.borrow_mut().push(what);
+            }
+        });
+    client.set_callbacks(watches).unwrap();
+    client.enable(Event::READ).unwrap();
+    client.write(request).unwrap();
+    (client, answer, ends)
+}
+
+type Ends = Rc<RefCell<Vec<BufferEventFlags>>>;
+
+const CLEAN: BufferEventFlags = EventBufferEvent::READING.union(EventBufferEvent::EOF);
+const CUT: BufferEventFlags = EventBufferEvent::READING.union(EventBufferEvent::ERROR);
+
+#[test]
+fn a_connection_that_ends_with_a_full_socket_sends_close_notify_when_the_client_reads() {
+    let folder = Folder::new();
+    let (server, _) = https(&folder);
+    let filling = Rc::new(Cell::new(0));
+    let count = filling.clone();
+    let fills = move |request: &EventHttpRequest| {
+        if request.get_uri().unwrap().as_deref() == Some("/first") {
+            return say(request, "read with all that is sent behind the handshake");
+        }
+        let fd = request.get_buffer_event().unwrap().fd().unwrap();
+        count.set(fill(dup(fd)));
+        request.close_connection().unwrap();
+    };
+    server.http.set_default_callback(fills).unwrap();
+    let (client, answer, ends) = watching(&server, &get("/first"));
+    server.until(|| answer.borrow().ends_with(b"the handshake"));
+    client.disable(Event::READ).unwrap(); // what fills the socket is not TLS
+    client.write(get("/fill")).unwrap();
+    server.until(|| filling.get() > 0);
+    for _ in 0..5 {
+        poll(&server.base);
+    }
+    assert_eq!(*ends.borrow(), []);
+    take_filling(dup(client.fd().unwrap()), filling.get());
+    client.enable(Event::READ).unwrap();
+    server.until(|| !ends.borrow().is_empty());
+    assert_eq!(*ends.borrow(), [CLEAN]);
+}
+
+#[test]
+fn a_client_can_tell_a_reply_that_was_cut_short() {
+    type Cut = fn(&EventHttpRequest);
+    let cuts: [(&str, Cut); 3] = [
+        ("closed", |request| request.close_connection().unwrap()),
+        ("dropped", |_| {}),
+        ("closed with output", |request| {
+            request.send_reply_chunk(&buffer("x".repeat(9))).unwrap();
+            request.close_connection().unwrap();
+        }),
+    ];
+    for (name, cut) in cuts {
+        let folder = Folder::new();
+        let (server, _) = https(&folder);
+        let kept = Rc::new(RefCell::new(None));
+        let keep = kept.clone();
+        let streams = move |request: &EventHttpRequest| {
+            request.send_reply_start(200, "OK").unwrap();
+            request.send_reply_chunk(&buffer("the beginning")).unwrap();
+            keep.replace(Some(request.clone()));
+        };
+        server.http.set_default_callback(streams).unwrap();
+        // Without chunks, the end of the connection is the end of the body.
+        let (_client, answer, ends) = watching(&server, "GET / HTTP/1.0\r\n\r\n");
+        server.until(|| answer.borrow().ends_with(b"the beginning"));
+        cut(&kept.take().unwrap());
+        server.until(|| !ends.borrow().is_empty());
+        assert_eq!(*ends.borrow(), [CUT], "{name}");
+    }
+}
+
+#[test]
+fn a_client_is_told_that_a_reply_without_a_length_is_whole() {
+    let folder = Folder::new();
+    let (server, _) = https(&folder);
+    let streams = move |request: &EventHttpRequest| {
+        request.send_reply_start(200, "OK").unwrap();
+        request.send_reply_chunk(&buffer("all of it")).unwrap();
+        request.send_reply_end().unwrap();
+    };
+    server.http.set_default_callback(streams).unwrap();
+    let (_client, answer, ends) = watching(&server, "GET / HTTP/1.0\r\n\r\n");
+    server.until(|| !ends.borrow().is_empty());
+    assert!(answer.borrow().ends_with(b"all of it"));
+    assert_eq!(*ends.borrow(), [CLEAN]);
 }

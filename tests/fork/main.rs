@@ -62,14 +62,20 @@ use php_event::process::{Exit, Fork, Wait, Waited, fork, getpid, kill, wait};
 use php_event::{Error, Event, EventBase, EventConfig, LoopEnd};
 use test_support::{OnDrop, Readable, base_calls, event_calls, pair, set_disposition};
 #[cfg(feature = "openssl")]
-use tls::tls_dropped_in_a_child_says_no_goodbye_for_its_parent;
+use tls::{
+    close_notify_that_waits_is_not_sent_by_a_child,
+    tls_dropped_in_a_child_says_no_goodbye_for_its_parent,
+};
 
 macro_rules! cases {
     ($($case:ident),+ $(,)?) => { &[$((stringify!($case), $case as fn())),+] };
 }
 
 #[cfg(feature = "openssl")]
-const TLS_CASES: &[(&str, fn())] = cases![tls_dropped_in_a_child_says_no_goodbye_for_its_parent];
+const TLS_CASES: &[(&str, fn())] = cases![
+    close_notify_that_waits_is_not_sent_by_a_child,
+    tls_dropped_in_a_child_says_no_goodbye_for_its_parent,
+];
 #[cfg(not(feature = "openssl"))]
 const TLS_CASES: &[(&str, fn())] = &[];
 

@@ -1,6 +1,7 @@
 //! TLS buffer events across `fork`: a session is one process's, a copy of it is never used.
 
 use std::cell::RefCell;
+use std::io::{ErrorKind, Read as _};
 use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 
@@ -8,8 +9,9 @@ use php_event::{
     BufferEventOptions, Callbacks, Event, EventBase, EventBufferEvent, EventSslContext, LoopEnd,
 };
 
-use crate::child::{How, run_once, succeeds};
+use crate::child::{How, poll, run_once, succeeds};
 use test_support::tls::{Folder, Identity};
+use test_support::{dup, fill, take_filling};
 
 /// A server and a client of one process.
 struct Both {
@@ -90,6 +92,47 @@ pub(crate) fn tls_dropped_in_a_child_says_no_goodbye_for_its_parent() {
             });
             succeeds(child);
             both.unwrap().works();
+        }
+    }
+}
+
+/// A `close_notify` that waits for room in the socket is the parent's to send.
+pub(crate) fn close_notify_that_waits_is_not_sent_by_a_child() {
+    for how in How::BOTH {
+        for adopts in [true, false] {
+            let both = Both::new();
+            both.works();
+            let (base, server, client) = (both.base, both.server, both.client);
+            client.disable(Event::READ).unwrap();
+            let filling = fill(dup(server.fd().unwrap()));
+            server.free();
+            poll(&base);
+            let end = dup(client.fd().unwrap());
+            let mut parents = Some((base, client));
+            let child = how.child(|| {
+                let (base, client) = parents.take().unwrap();
+                take_filling(end.try_clone().unwrap(), filling); // now there is room
+                if adopts {
+                    base.re_init().unwrap();
+                    assert_eq!(base.dispatch().unwrap(), LoopEnd::NoEvents);
+                }
+                drop((base, client));
+            });
+            succeeds(child);
+            let (base, client) = parents.unwrap();
+            let nothing = UnixStream::from(end).read(&mut [0]).unwrap_err();
+            assert_eq!(nothing.kind(), ErrorKind::WouldBlock, "the child has sent");
+            let ends = Rc::new(RefCell::new(Vec::new()));
+            let list = ends.clone();
+            let watches = Callbacks::new().on_event(move |bev, what| {
+                list.borrow_mut().push(what);
+                bev.free();
+            });
+            client.set_callbacks(watches).unwrap();
+            client.enable(Event::READ).unwrap();
+            assert_eq!(base.dispatch().unwrap(), LoopEnd::NoEvents);
+            let end = EventBufferEvent::READING | EventBufferEvent::EOF;
+            assert_eq!(*ends.borrow(), [end]);
         }
     }
 }

@@ -4,9 +4,13 @@
 #![allow(unsafe_code)]
 
 use std::io;
+use std::os::fd::AsFd;
+use std::rc::Rc;
 
 use super::super::EventBufferEvent;
-use super::Tls;
+use super::super::ending::LINGER_MAX;
+use super::super::source::Source;
+use super::{Tls, notify};
 use crate::error::{Error, Result};
 use crate::native::evbuffer::{Access, BufferView, End};
 use crate::native::ssl::Notify;
@@ -16,7 +20,7 @@ use crate::native::ssl::Notify;
 pub(super) enum Closing {
     /// It can write, once the handshake is over.
     No,
-    /// `close_notify` was sent: nothing more can be written.
+    /// `close_notify` was sent, or is about to be: nothing more can be written.
     Sent,
     /// OpenSSL has reported an error: the peer is not told that all was sent.
     Failed,
@@ -27,10 +31,15 @@ impl Tls {
         self.allows_dirty_shutdown.get()
     }
 
-    /// Sends `close_notify`, if the handshake is over and nothing has failed.
-    pub(in super::super) fn send_close_notify(&self) -> Notify {
+    /// Whether `close_notify` can be sent: the handshake is over, and nothing has failed.
+    fn is_open(&self) -> bool {
         let is_open = self.closing.get() == Closing::No && self.session.is_established();
-        if self.is_foreign() || !is_open {
+        is_open && !self.is_foreign()
+    }
+
+    /// Sends `close_notify`, if it can be sent.
+    fn send_close_notify(&self) -> Notify {
+        if !self.is_open() {
             return Notify::Done;
         }
         let notify = self.session.send_close_notify();
@@ -38,6 +47,16 @@ impl Tls {
             self.closing.set(Closing::Sent);
         }
         notify
+    }
+
+    /// Ends the output: returns the record with `close_notify`, for the caller to send. It is
+    /// empty if it cannot be sent.
+    pub(in super::super) fn close_notify(&self) -> Vec<u8> {
+        if !self.is_open() {
+            return Vec::new();
+        }
+        self.closing.set(Closing::Sent);
+        self.session.close_notify()
     }
 
     /// Writes the output of the buffer event that has this session, as far as that goes at once.
@@ -90,6 +109,25 @@ impl EventBufferEvent {
             }
         };
         Err(Error::State { call: CALL, reason })
+    }
+
+    /// What tells the peer that no more comes, unless output waits.
+    pub(in super::super) fn close_notify(&self) -> Vec<u8> {
+        match self.0.tls() {
+            Some(tls) if self.output().length() == 0 => tls.close_notify(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Sends that over a socket that libevent has let go of.
+    pub(in super::super) fn send_close_notify(&self, socket: Option<&Rc<Source>>, record: Vec<u8>) {
+        if let Some(socket) = socket
+            && let Some(rest) = notify::send_now(socket.as_fd(), record)
+        {
+            let limit = self.0.settings.write_timeout.get();
+            let (base, limit) = (self.0.base(), limit.unwrap_or(LINGER_MAX));
+            notify::send_later(&base, Rc::clone(socket), rest, limit);
+        }
     }
 
     /// Accepts no more output once `close_notify` was sent.

@@ -92,7 +92,7 @@ impl ServerConnection {
     fn intake(&self) -> Intake {
         match &*self.phase.borrow() {
             Phase::Replying { intake, .. } => *intake,
-            Phase::Collecting => Intake::Complete,
+            Phase::Collecting | Phase::Cut => Intake::Complete,
         }
     }
 

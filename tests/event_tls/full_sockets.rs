@@ -1,0 +1,196 @@
+//! TLS connections that end while their socket has no room: the peer gets `close_notify` when it
+//! reads.
+
+use std::cell::Cell;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::rc::Rc;
+
+use php_event::{Callbacks, Event, EventBase, EventBufferEvent, LoopEnd};
+use test_support::{alone, dup, fill, ms, poll, run, take_filling};
+
+use crate::peers::{ACCEPTING, CONNECTED, CONNECTING, EOF, ERROR, NO_OPTIONS, Seen, World, noting};
+
+/// A connection whose server has written all it had to, and whose client does not read.
+struct Full {
+    base: EventBase,
+    server: EventBufferEvent,
+    client: EventBufferEvent,
+    seen: Seen,
+    /// The server's and the client's end of the wire.
+    ends: [UnixStream; 2],
+    filling: usize,
+}
+
+impl Full {
+    /// `filter` puts the server's TLS on top of a plain buffer event.
+    fn new(filter: bool) -> Self {
+        let (world, base) = (World::new(), EventBase::new().unwrap());
+        let (one, other) = UnixStream::pair().unwrap();
+        let ends = [one.try_clone().unwrap(), other.try_clone().unwrap()];
+        let (ours, theirs) = (world.server(), world.client());
+        let closing = EventBufferEvent::OPT_CLOSE_ON_FREE;
+        let server = match filter {
+            true => {
+                let under = EventBufferEvent::new(&base, one, NO_OPTIONS).unwrap();
+                EventBufferEvent::create_ssl_filter(&under, &ours, ACCEPTING, closing)
+            }
+            false => EventBufferEvent::ssl_socket(&base, one, &ours, ACCEPTING, NO_OPTIONS),
+        };
+        let client = EventBufferEvent::ssl_socket(&base, other, &theirs, CONNECTING, NO_OPTIONS);
+        let (server, client) = (server.unwrap(), client.unwrap());
+        client.set_ssl_host("localhost").unwrap();
+        let greeted = Rc::new(Cell::new(false));
+        let greet = greeted.clone();
+        let takes = Callbacks::new().on_read(move |bev| {
+            bev.read(99).unwrap();
+            bev.disable(Event::READ).unwrap();
+            greet.set(true);
+        });
+        client.set_callbacks(takes).unwrap();
+        client.enable(Event::READ).unwrap();
+        server.enable(Event::READ).unwrap();
+        server.write("hello").unwrap();
+        while !greeted.get() || server.output().length() > 0 {
+            poll(&base);
+        }
+        let filling = fill(ends[0].try_clone().unwrap());
+        let seen = Seen::default();
+        client.set_callbacks(noting(&seen, "client")).unwrap();
+        Self {
+            base,
+            server,
+            client,
+            seen,
+            ends,
+            filling,
+        }
+    }
+
+    /// What the client is told of the end, once it reads.
+    fn end(self) -> Vec<php_event::BufferEventFlags> {
+        let [ours, theirs] = self.ends;
+        drop(ours);
+        take_filling(theirs, self.filling);
+        self.client.enable(Event::READ).unwrap();
+        assert_eq!(run(&self.base), LoopEnd::NoEvents);
+        self.seen.of("client")
+    }
+}
+
+#[test]
+fn close_notify_waits_for_room_in_the_socket() {
+    type End = fn(&mut Full);
+    let ends: [(&str, End); 3] = [
+        ("free", |full| full.server.free()),
+        ("close", |full| full.server.close().unwrap()),
+        ("drop", |full| {
+            let (other, _) = EventBufferEvent::create_pair(&full.base, NO_OPTIONS).unwrap();
+            drop(std::mem::replace(&mut full.server, other));
+        }),
+    ];
+    for filter in [false, true] {
+        for (name, end) in ends {
+            if filter && name == "close" {
+                continue; // a filter has no socket to close
+            }
+            let mut full = Full::new(filter);
+            end(&mut full);
+            for _ in 0..5 {
+                poll(&full.base);
+            }
+            assert_eq!(full.end(), [EOF], "{name}, filter: {filter}");
+        }
+    }
+}
+
+#[test]
+fn close_notify_that_waits_is_sent_once() {
+    let full = Full::new(false);
+    let error = full.server.ssl_shutdown().unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock);
+    full.server.close().unwrap();
+    full.server.ssl_shutdown().ok();
+    full.server.free();
+    assert_eq!(full.end(), [EOF]);
+}
+
+#[test]
+fn close_notify_waits_no_longer_than_the_write_timeout() {
+    let full = Full::new(false);
+    full.server.set_timeouts(None, ms(30)).unwrap();
+    full.server.free();
+    assert_eq!(run(&full.base), LoopEnd::NoEvents);
+    assert_eq!(
+        full.end(),
+        [ERROR],
+        "the socket is closed, and nothing was sent"
+    );
+}
+
+/// A write high mark holds back what libevent writes, and `close_notify` is one record.
+#[test]
+fn close_notify_passes_the_write_high_mark_under_a_filter() {
+    let (base, world) = (EventBase::new().unwrap(), World::new());
+    let (one, other) = UnixStream::pair().unwrap();
+    let (ours, theirs) = (world.server(), world.client());
+    let under = EventBufferEvent::new(&base, one, NO_OPTIONS).unwrap();
+    let closing = EventBufferEvent::OPT_CLOSE_ON_FREE;
+    let server = EventBufferEvent::create_ssl_filter(&under, &ours, ACCEPTING, closing).unwrap();
+    let client = EventBufferEvent::ssl_socket(&base, other, &theirs, CONNECTING, NO_OPTIONS);
+    let client = client.unwrap();
+    client.set_ssl_host("localhost").unwrap();
+    let ends = Callbacks::new().on_event(move |bev, what| {
+        assert_eq!(what, CONNECTED);
+        under.set_watermark(Event::WRITE, 0, 1).unwrap();
+        bev.free();
+    });
+    server.set_callbacks(ends).unwrap();
+    let seen = Seen::default();
+    client.set_callbacks(noting(&seen, "client")).unwrap();
+    server.enable(Event::READ).unwrap();
+    client.enable(Event::READ).unwrap();
+    run(&base);
+    assert_eq!(seen.of("client"), [CONNECTED, EOF]);
+}
+
+/// Peers that never read cannot hold any number of sockets.
+#[test]
+fn few_sockets_wait_to_send_close_notify_and_a_base_that_ends_closes_them() {
+    alone(&[], || {
+        let open = || std::fs::read_dir("/proc/self/fd").unwrap().count();
+        let (world, base) = (World::new(), EventBase::new().unwrap());
+        let (ours, theirs) = (world.server(), world.client());
+        let before = open();
+        let pairs: Vec<_> = (0..300)
+            .map(|_| {
+                let (server, client) = crate::peers::sockets(&base, &ours, &theirs);
+                client.set_ssl_host("localhost").unwrap();
+                let connected = Rc::new(Cell::new(0));
+                for bev in [&server, &client] {
+                    let count = connected.clone();
+                    let counts = Callbacks::new().on_event(move |_, what| {
+                        assert_eq!(what, CONNECTED);
+                        count.set(count.get() + 1);
+                    });
+                    bev.set_callbacks(counts).unwrap();
+                }
+                while connected.get() < 2 {
+                    poll(&base);
+                }
+                poll(&base); // the client has read all that the server sent behind the handshake
+                client.disable(Event::READ).unwrap();
+                let socket: OwnedFd = dup(server.fd().unwrap());
+                fill(socket);
+                (server, client)
+            })
+            .collect();
+        let (servers, clients): (Vec<_>, Vec<_>) = pairs.into_iter().unzip();
+        drop(servers);
+        poll(&base);
+        assert_eq!(open() - before, 300 + 256);
+        drop(clients);
+        drop(base);
+        assert!(open() < before, "{} of {before}", open()); // the base's own are gone, too
+    });
+}
