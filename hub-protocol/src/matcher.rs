@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 
-use regex::{Regex, RegexBuilder};
+use regex::bytes::{Regex, RegexBuilder};
 
 use crate::text::is_clean;
 use crate::{HubUrl, Refusal, Topic};
@@ -124,6 +124,15 @@ impl Matcher {
     /// # Errors
     /// When the text is not valid for its kind, or costs too much.
     pub fn new(kind: MatcherKind, text: &str, hub: &HubUrl) -> Result<Self, MatcherError> {
+        Self::with(kind, text, hub, &mut Expressions::default())
+    }
+
+    fn with(
+        kind: MatcherKind,
+        text: &str,
+        hub: &HubUrl,
+        expressions: &mut Expressions,
+    ) -> Result<Self, MatcherError> {
         if text.is_empty() {
             return Err(MatcherError::Empty);
         }
@@ -133,11 +142,13 @@ impl Matcher {
         let test = match kind {
             _ if text == EVERYTHING => Test::Everything,
             MatcherKind::Exact => Test::Equal,
-            MatcherKind::UriTemplate => match UriTemplate::new(text)? {
+            MatcherKind::UriTemplate => match UriTemplate::new(text, expressions)? {
                 Some(template) => Test::UriTemplate(template),
                 None => Test::Equal,
             },
-            MatcherKind::UrlPattern => Test::UrlPattern(Box::new(UrlPattern::new(text, hub)?)),
+            MatcherKind::UrlPattern => {
+                Test::UrlPattern(Box::new(UrlPattern::new(text, hub, expressions)?))
+            }
         };
         Ok(Self {
             kind,
@@ -173,7 +184,7 @@ impl Matcher {
             Test::Everything => true,
             Test::Equal => topic.as_str() == &*self.text,
             Test::UriTemplate(template) => {
-                topic.as_str() == &*self.text || template.matches(topic.as_str())
+                topic.as_str() == &*self.text || template.matches(&self.text, topic.as_str())
             }
             Test::UrlPattern(pattern) => topic.url().is_some_and(|url| pattern.matches(url)),
         }
@@ -203,13 +214,73 @@ pub(crate) enum Place<'a> {
 pub(crate) use url_pattern::index_key;
 
 /// Compiles an expression for an engine that is linear, within bounds.
+///
+/// Classes such as `\w` have their ASCII meaning, as in URL patterns, which makes the result
+/// small; only what has no other meaning, `\p{L}`, is read as Unicode.
 fn compile(expression: &str) -> Result<Regex, MatcherError> {
-    RegexBuilder::new(expression)
-        .size_limit(COMPILED_MAX)
-        .dfa_size_limit(SEARCH_CACHE_MAX)
-        .nest_limit(64)
-        .build()
-        .map_err(|_| MatcherError::Expression)
+    let build = |unicode| {
+        RegexBuilder::new(expression)
+            .unicode(unicode)
+            .size_limit(COMPILED_MAX)
+            .dfa_size_limit(SEARCH_CACHE_MAX)
+            .nest_limit(64)
+            .build()
+    };
+    match build(false) {
+        Err(regex::Error::Syntax(_)) => build(true),
+        built => built,
+    }
+    .map_err(|_| MatcherError::Expression)
+}
+
+/// Compiled expressions, shared as long as a matcher uses them.
+///
+/// An expression takes tens of kilobytes, and matchers that differ in plain text alone
+/// (`/users/1/{id}`, `/users/2/{id}`) have the same.
+#[derive(Debug, Default)]
+struct Expressions(Shared<Box<str>, Regex>);
+
+impl Expressions {
+    fn get(&mut self, expression: &str) -> Result<Arc<Regex>, MatcherError> {
+        let compiled = || compile(expression);
+        self.0.get(expression.into(), compiled)
+    }
+}
+
+/// Values that go with their last user.
+#[derive(Debug)]
+struct Shared<K, V> {
+    values: HashMap<K, Weak<V>>,
+    /// How many entries there may be before those that nobody uses go.
+    sweep_at: usize,
+}
+
+impl<K, V> Default for Shared<K, V> {
+    fn default() -> Self {
+        Self {
+            values: HashMap::new(),
+            sweep_at: SWEEP_MIN,
+        }
+    }
+}
+
+/// How many entries nobody sweeps for.
+const SWEEP_MIN: usize = 64;
+
+impl<K: Eq + std::hash::Hash, V> Shared<K, V> {
+    /// The value under `key`, made if nobody uses it yet.
+    fn get<E>(&mut self, key: K, make: impl FnOnce() -> Result<V, E>) -> Result<Arc<V>, E> {
+        if let Some(value) = self.values.get(&key).and_then(Weak::upgrade) {
+            return Ok(value);
+        }
+        let value = Arc::new(make()?);
+        if self.values.len() >= self.sweep_at {
+            self.values.retain(|_, value| value.strong_count() > 0);
+            self.sweep_at = (self.values.len() * 2).max(SWEEP_MIN);
+        }
+        self.values.insert(key, Arc::downgrade(&value));
+        Ok(value)
+    }
 }
 
 /// Compiled matchers, shared as long as somebody uses them.
@@ -219,14 +290,8 @@ fn compile(expression: &str) -> Result<Regex, MatcherError> {
 pub struct MatcherCache {
     hub: HubUrl,
     text_max: usize,
-    known: RefCell<Known>,
-}
-
-#[derive(Debug, Default)]
-struct Known {
-    matchers: HashMap<(MatcherKind, Box<str>), Weak<Matcher>>,
-    /// How many entries there may be before those that nobody uses go.
-    sweep_at: usize,
+    matchers: RefCell<Shared<(MatcherKind, Box<str>), Matcher>>,
+    expressions: RefCell<Expressions>,
 }
 
 impl MatcherCache {
@@ -236,7 +301,8 @@ impl MatcherCache {
         Self {
             hub,
             text_max,
-            known: RefCell::default(),
+            matchers: RefCell::default(),
+            expressions: RefCell::default(),
         }
     }
 
@@ -254,20 +320,9 @@ impl MatcherCache {
         if text.len() > self.text_max {
             return Err(MatcherError::TooLong(self.text_max));
         }
-        let key = (kind, text.into());
-        let mut known = self.known.borrow_mut();
-        if let Some(matcher) = known.matchers.get(&key).and_then(Weak::upgrade) {
-            return Ok(matcher);
-        }
-        let matcher = Arc::new(Matcher::new(kind, text, &self.hub)?);
-        if known.matchers.len() >= known.sweep_at {
-            known
-                .matchers
-                .retain(|_, matcher| matcher.strong_count() > 0);
-            known.sweep_at = known.matchers.len().max(32) * 2;
-        }
-        known.matchers.insert(key, Arc::downgrade(&matcher));
-        Ok(matcher)
+        self.matchers.borrow_mut().get((kind, text.into()), || {
+            Matcher::with(kind, text, &self.hub, &mut self.expressions.borrow_mut())
+        })
     }
 }
 

@@ -277,6 +277,18 @@ fn url_pattern_matches_as_the_standard_says() {
 }
 
 #[test]
+fn classes_of_a_url_pattern_are_ascii_unless_they_name_unicode() {
+    let pattern = |text, topic| matches(MatcherKind::UrlPattern, text, topic);
+    assert!(pattern("/:a(\\w+)", "/az09_"));
+    assert!(!pattern("/:a(\\w+)", "/a-z"));
+    assert!(pattern("/:a(\\p{L}+)", "/abc"));
+    assert!(!pattern("/:a(\\p{L}+)", "/ab1"));
+    // Other letters are escaped in URLs.
+    assert!(!pattern("/:a(\\p{L}+)", "/é"));
+    assert!(pattern("/:a(.+)", "/é"));
+}
+
+#[test]
 fn url_pattern_compares_hosts_without_case_and_paths_with_case() {
     let pattern = |topic| {
         matches(
@@ -358,12 +370,17 @@ fn matcher_that_compiles_to_too_much_is_refused() {
         error(MatcherKind::UriTemplate, "{a:9999}"),
         MatcherError::Expression
     );
-    let many: Vec<_> = (0..300).map(|number| format!("v{number}")).collect();
-    let text = format!("{{{}}}", many.join(","));
-    assert_eq!(
-        error(MatcherKind::UriTemplate, &text),
-        MatcherError::Expression
-    );
+    let variables = |count: usize| {
+        let names: Vec<_> = (0..count).map(|number| format!("v{number}")).collect();
+        format!("{{?{}}}", names.join(","))
+    };
+    assert!(Matcher::new(MatcherKind::UriTemplate, &variables(16), &hub()).is_ok());
+    for count in [60, 600] {
+        assert_eq!(
+            error(MatcherKind::UriTemplate, &variables(count)),
+            MatcherError::Expression
+        );
+    }
 }
 
 #[test]
@@ -439,11 +456,40 @@ fn cache_forgets_matchers_that_nobody_uses() {
     for number in 0..10_000 {
         let _ = cache.get(MatcherKind::Exact, &number.to_string()).unwrap();
     }
-    assert!(cache.known.borrow().matchers.len() <= 128);
+    assert!(cache.matchers.borrow().values.len() <= 2 * SWEEP_MIN);
     assert!(Arc::ptr_eq(
         &kept,
         &cache.get(MatcherKind::Exact, "kept").unwrap()
     ));
+}
+
+#[test]
+fn matchers_that_differ_in_plain_text_share_their_expression() {
+    let cache = MatcherCache::new(hub(), 100);
+    let matchers: Vec<_> = (0..100)
+        .flat_map(|number| {
+            [
+                cache.get(
+                    MatcherKind::UriTemplate,
+                    &format!("/users/{number}/{{a}}/x{number}"),
+                ),
+                cache.get(MatcherKind::UrlPattern, &format!("/users/{number}/:a/:b")),
+            ]
+        })
+        .map(Result::unwrap)
+        .collect();
+    assert_eq!(cache.expressions.borrow().0.values.len(), 2);
+    let hub = hub();
+    assert!(matchers[4].matches(&hub.topic("/users/2/1/x2")));
+    assert!(!matchers[4].matches(&hub.topic("/users/3/1/x2")));
+    assert!(matchers[5].matches(&hub.topic("/users/2/1/x2")));
+    assert!(!matchers[5].matches(&hub.topic("/users/3/1/x2")));
+}
+
+#[test]
+fn affixes_of_a_template_do_not_overlap_in_the_topic() {
+    assert!(matches(MatcherKind::UriTemplate, "aba{x}aba", "abaaba"));
+    assert!(!matches(MatcherKind::UriTemplate, "aba{x}aba", "ababa"));
 }
 
 #[test]

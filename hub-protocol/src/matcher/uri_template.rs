@@ -1,49 +1,68 @@
 //! URI templates (RFC 6570): whether a string is an expansion of one.
 
 use std::fmt::Write;
+use std::sync::Arc;
 
-use regex::Regex;
+use regex::bytes::Regex;
 
-use super::{MatcherError, compile};
+use super::{Expressions, MatcherError};
+
+/// Bytes of the regular expression for one template. It grows with the square of the number of
+/// variables between two braces: 16 of them fit.
+const EXPRESSION_MAX: usize = 32 * 1024;
 
 /// A template with at least one expression.
 #[derive(Debug)]
 pub(super) struct UriTemplate {
-    regex: Regex,
-    /// Bytes of the literal text before the first expression and after the last one.
+    /// For what stands between the affixes.
+    middle: Arc<Regex>,
+    /// Bytes of the plain text before the first expression and after the last one.
     prefix: usize,
     suffix: usize,
 }
 
 impl UriTemplate {
     /// Compiles `text`; none when it has no expression, so that it only matches itself.
-    pub(super) fn new(text: &str) -> Result<Option<Self>, MatcherError> {
-        let mut expression = "^(?:".to_owned();
+    pub(super) fn new(
+        text: &str,
+        expressions: &mut Expressions,
+    ) -> Result<Option<Self>, MatcherError> {
+        let mut middle = "^(?:".to_owned();
         let mut rest = text;
         let mut prefix = None;
         while let Some((literal, tail)) = rest.split_once('{') {
             let (body, after) = tail
                 .split_once('}')
                 .ok_or(MatcherError::UriTemplate("an expression has no end"))?;
-            push_literal(&mut expression, literal)?;
-            prefix.get_or_insert(affix_length(literal.chars()));
-            push_expression(&mut expression, body)?;
+            let plain = match prefix {
+                None => *prefix.insert(affix_length(literal.chars())),
+                Some(_) => 0,
+            };
+            push_literal(&mut middle, literal.get(plain..).unwrap_or_default())?;
+            push_expression(&mut middle, body)?;
             rest = after;
         }
-        push_literal(&mut expression, rest)?;
+        let suffix = affix_length(rest.chars().rev());
+        let (literal, _) = rest.split_at(rest.len() - suffix);
+        push_literal(&mut middle, literal)?;
         let Some(prefix) = prefix else {
             return Ok(None);
         };
-        expression.push_str(")$");
+        middle.push_str(")$");
         Ok(Some(Self {
-            regex: compile(&expression)?,
+            middle: expressions.get(&middle)?,
             prefix,
-            suffix: affix_length(rest.chars().rev()),
+            suffix,
         }))
     }
 
-    pub(super) fn matches(&self, topic: &str) -> bool {
-        self.regex.is_match(topic)
+    /// Whether `topic` is an expansion of the template, whose text is `text`.
+    pub(super) fn matches(&self, text: &str, topic: &str) -> bool {
+        let (prefix, suffix) = self.affixes(text);
+        topic
+            .strip_prefix(prefix)
+            .and_then(|rest| rest.strip_suffix(suffix))
+            .is_some_and(|middle| self.middle.is_match(middle.as_bytes()))
     }
 
     /// What every matching topic begins and ends with.
@@ -229,14 +248,15 @@ fn push_expression(expression: &mut String, body: &str) -> Result<(), MatcherErr
     let first = regex::escape(operator.first);
     let separator = regex::escape(operator.separator);
     let mut tail = String::new();
-    let mut alternatives = Vec::new();
-    for variable in variables.iter().rev() {
-        alternatives.push(format!("{first}(?:{variable}){tail}"));
+    expression.push_str("(?:");
+    for (index, variable) in variables.iter().rev().enumerate() {
+        let bar = if index == 0 { "" } else { "|" };
+        let _ = write!(expression, "{bar}{first}(?:{variable}){tail}");
         tail = format!("(?:{separator}(?:{variable}))?{tail}");
-        if tail.len() > super::COMPILED_MAX {
+        if expression.len() > EXPRESSION_MAX {
             return Err(MatcherError::Expression);
         }
     }
-    let _ = write!(expression, "(?:{})?", alternatives.join("|"));
+    expression.push_str(")?");
     Ok(())
 }

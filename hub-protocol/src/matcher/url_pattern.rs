@@ -2,14 +2,15 @@
 //! the crate `regex`, so in linear time.
 
 use std::panic::catch_unwind;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
+use regex::bytes::Regex;
 use url::Url;
 use urlpattern::matcher::{InnerMatcher, Matcher as Part};
 use urlpattern::regexp::RegExp;
 use urlpattern::{RegexSyntax, UrlPatternInit, UrlPatternOptions};
 
-use super::{MatcherError, compile};
+use super::{Expressions, MatcherError, compile};
 use crate::HubUrl;
 
 /// A URL pattern, compiled.
@@ -22,7 +23,11 @@ pub(super) struct UrlPattern {
 }
 
 impl UrlPattern {
-    pub(super) fn new(text: &str, hub: &HubUrl) -> Result<Self, MatcherError> {
+    pub(super) fn new(
+        text: &str,
+        hub: &HubUrl,
+        expressions: &mut Expressions,
+    ) -> Result<Self, MatcherError> {
         // A panic of the parser on hostile text is an error like any other: version 0.6.0 has one
         // with overflow checks, for `https://]`.
         let pattern = catch_unwind(|| parse(text, hub))
@@ -42,7 +47,7 @@ impl UrlPattern {
         for part in &parts {
             if let InnerMatcher::RegExp { regexp } = &part.inner {
                 let regexp = regexp.as_ref().map_err(|_| MatcherError::Expression)?;
-                regexp.compiled().ok_or(MatcherError::Expression)?;
+                regexp.share(expressions)?;
             }
         }
         let (prefix, suffix) = affixes(&parts);
@@ -134,14 +139,22 @@ fn path_suffix(path: &Part<Expression>) -> String {
 #[derive(Debug)]
 pub(super) struct Expression {
     text: String,
-    compiled: OnceLock<Option<regex::Regex>>,
+    compiled: OnceLock<Option<Arc<Regex>>>,
 }
 
 impl Expression {
-    fn compiled(&self) -> Option<&regex::Regex> {
+    /// Takes the compiled expression that other matchers with the same text use.
+    fn share(&self, expressions: &mut Expressions) -> Result<(), MatcherError> {
+        let shared = expressions.get(&self.text)?;
+        // The parser may have compiled that of the scheme, to compare it with known schemes.
+        let _ = self.compiled.set(Some(shared));
+        Ok(())
+    }
+
+    fn compiled(&self) -> Option<&Regex> {
         self.compiled
-            .get_or_init(|| compile(&self.text).ok())
-            .as_ref()
+            .get_or_init(|| compile(&self.text).ok().map(Arc::new))
+            .as_deref()
     }
 }
 
@@ -159,7 +172,7 @@ impl RegExp for Expression {
 
     /// Without the groups, which nobody asks for.
     fn matches<'a>(&self, text: &'a str) -> Option<Vec<Option<&'a str>>> {
-        self.compiled()?.is_match(text).then(Vec::new)
+        self.compiled()?.is_match(text.as_bytes()).then(Vec::new)
     }
 
     fn pattern_string(&self) -> &str {
