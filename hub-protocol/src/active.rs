@@ -1,7 +1,7 @@
-//! Active subscriptions: the events that tell of them, and the resources that list them.
+//! Active subscriptions: the events that announce them, and the resources that list them.
 //!
-//! A subscription is told in the form of its matcher: one with `topic` as the deployed form has
-//! it, one with `match` or `match_urlpattern` as the standard form has it.
+//! A subscription is described in the form of its matcher: `topic` in the deployed form, `match`
+//! and `match_urlpattern` in the standard form.
 
 use std::borrow::Cow;
 
@@ -51,7 +51,7 @@ pub struct Subscription<'a> {
     /// The subscriber's id, which the hub makes for each connection:
     /// [`new_id`].
     pub subscriber: &'a str,
-    /// Whether it goes on.
+    /// False once it has ended.
     pub active: bool,
     /// The payload of the subscriber's token, as JSON.
     pub payload: Option<&'a str>,
@@ -91,7 +91,7 @@ struct Collection<'a> {
 }
 
 impl<'a> Subscription<'a> {
-    /// The form that tells of the subscription.
+    /// The form in which the subscription is described.
     #[must_use]
     pub fn form(&self) -> Form {
         match self.matcher.kind() {
@@ -132,7 +132,7 @@ impl<'a> Subscription<'a> {
         })
     }
 
-    /// The event that tells that it began or ended. It is private.
+    /// The event that announces that it began or ended. It is private.
     #[must_use]
     pub fn event(&self, hub: &HubUrl) -> Update {
         Update {
@@ -236,7 +236,7 @@ pub enum Resource {
     },
 }
 
-/// The resource that `path` names; none when it is not one.
+/// The resource that `path` names, if any.
 ///
 /// A path with two segments fits both forms: `{match_type}/{match}` and `{topic}/{subscriber}`.
 /// It is the former when the first is the name of a matcher type.

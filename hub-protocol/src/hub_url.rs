@@ -22,17 +22,17 @@ use url::Url;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HubUrl(Url);
 
-/// Why a text is no URL for a hub.
+/// Why a text is not a URL for a hub.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum HubUrlError {
-    /// It is no absolute URL.
+    /// It is not an absolute URL.
     #[error("the hub's URL is not valid: {0}")]
     Syntax(#[from] url::ParseError),
-    /// The scheme is something else.
+    /// Its scheme is neither `http` nor `https`.
     #[error("the hub's URL must begin with http: or https:")]
     Scheme,
-    /// It has more than scheme, host, port and path.
+    /// It has a user, a query or a fragment.
     #[error("the hub's URL must have no user, query or fragment")]
     Extra,
     /// The path is `/` or ends with a slash; the hub's own topics begin with the path and a slash.
@@ -119,7 +119,7 @@ impl Topic<'_> {
         self.text
     }
 
-    /// The topic as a URL, resolved against the hub's; none when it is no URL reference.
+    /// The topic as a URL, resolved against the hub's; none if it is not a URL reference.
     pub(crate) fn url(&self) -> Option<&Url> {
         self.url
             .get_or_init(|| self.hub.0.join(self.text).ok())

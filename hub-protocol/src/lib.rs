@@ -10,7 +10,7 @@
 //! - [`matcher`] compares topics with what subscribers ask for, and
 //!   [`Subscriptions`] finds the subscribers of an update.
 //! - [`token`] checks access tokens.
-//! - [`active`] tells who subscribes to what.
+//! - [`active`] describes active subscriptions.
 //! - [`update`] encodes updates for stores, [`event_stream`] for `EventSource`, [`websocket`]
 //!   for WebSocket.
 #![forbid(unsafe_code)]

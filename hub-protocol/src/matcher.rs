@@ -17,12 +17,11 @@ use url_pattern::UrlPattern;
 /// The text that matches every topic, whatever the kind of the matcher.
 pub const EVERYTHING: &str = "*";
 
-/// Bytes that one compiled expression may take.
-///
-/// A page of text compiles to less, and a counted repetition that multiplies itself does not.
+/// The most bytes that one compiled expression may take. Long patterns stay below it; nested
+/// counted repetitions, `((a{100}){100}){100}`, do not.
 const COMPILED_MAX: usize = 128 * 1024;
 
-/// Bytes that the search with one expression may keep between topics.
+/// The most bytes that one expression's lazily built automaton may take.
 const SEARCH_CACHE_MAX: usize = 64 * 1024;
 
 /// How a matcher's text is read.
@@ -59,23 +58,23 @@ impl MatcherKind {
     }
 }
 
-/// Why a text is no matcher.
+/// Why a text is not a matcher.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum MatcherError {
-    /// It has no characters.
+    /// It is empty.
     #[error("the matcher is empty")]
     Empty,
     /// It is longer than the hub allows.
     #[error("the matcher is longer than {0} bytes")]
     TooLong(usize),
-    /// It has characters that no topic has.
+    /// It has control or format characters, which topics must not have.
     #[error("the matcher has a control or format character")]
     Character,
-    /// It is no URI template.
+    /// It is not a URI template.
     #[error("the matcher is not a valid URI template: {0}")]
     UriTemplate(&'static str),
-    /// It is no URL pattern.
+    /// It is not a URL pattern.
     #[error("the matcher is not a valid URL pattern: {0}")]
     UrlPattern(String),
     /// It compiles to more than the hub allows, or needs an engine that is not linear.
@@ -215,8 +214,8 @@ pub(crate) use url_pattern::index_key;
 
 /// Compiles an expression for an engine that is linear, within bounds.
 ///
-/// Classes such as `\w` have their ASCII meaning, as in URL patterns, which makes the result
-/// small; only what has no other meaning, `\p{L}`, is read as Unicode.
+/// Classes such as `\w` are ASCII, as in URL patterns, so that the result is small. Expressions
+/// that need Unicode, such as `\p{L}`, get it.
 fn compile(expression: &str) -> Result<Regex, MatcherError> {
     let build = |unicode| {
         RegexBuilder::new(expression)
@@ -233,10 +232,10 @@ fn compile(expression: &str) -> Result<Regex, MatcherError> {
     .map_err(|_| MatcherError::Expression)
 }
 
-/// Compiled expressions, shared as long as a matcher uses them.
+/// Compiled expressions, shared while a matcher uses them.
 ///
-/// An expression takes tens of kilobytes, and matchers that differ in plain text alone
-/// (`/users/1/{id}`, `/users/2/{id}`) have the same.
+/// An expression takes kilobytes, and matchers that differ only in plain text have the same:
+/// `/users/1/{id}` and `/users/2/{id}`.
 #[derive(Debug, Default)]
 struct Expressions(Shared<Box<str>, Regex>);
 
@@ -247,11 +246,11 @@ impl Expressions {
     }
 }
 
-/// Values that go with their last user.
+/// Values that are shared while somebody uses them.
 #[derive(Debug)]
 struct Shared<K, V> {
     values: HashMap<K, Weak<V>>,
-    /// How many entries there may be before those that nobody uses go.
+    /// When there are this many entries, those that nobody uses are removed.
     sweep_at: usize,
 }
 
@@ -264,7 +263,7 @@ impl<K, V> Default for Shared<K, V> {
     }
 }
 
-/// How many entries nobody sweeps for.
+/// The least number of entries at which unused ones are removed.
 const SWEEP_MIN: usize = 64;
 
 impl<K: Eq + std::hash::Hash, V> Shared<K, V> {
@@ -283,7 +282,7 @@ impl<K: Eq + std::hash::Hash, V> Shared<K, V> {
     }
 }
 
-/// Compiled matchers, shared as long as somebody uses them.
+/// Compiled matchers, shared while somebody uses them.
 ///
 /// Subscribers ask for the same few patterns over and over, and their tokens repeat them.
 #[derive(Debug)]

@@ -144,8 +144,8 @@ pub fn check_content_type(value: Option<&[u8]>) -> Result<(), Refusal> {
 
 /// Reads the body of a publisher's `POST`.
 ///
-/// Unknown fields are ignored, and of a field that may stand once the first counts. An empty
-/// `id`, `type` or `retry` is the same as none.
+/// Unknown fields are ignored. If a field other than `topic` is repeated, the first value counts.
+/// An empty `id`, `type` or `retry` is ignored.
 ///
 /// # Errors
 /// 400 for what is malformed or reserved, 413 for what exceeds `limits`.

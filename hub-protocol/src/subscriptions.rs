@@ -7,12 +7,13 @@ use std::sync::Arc;
 use crate::matcher::{Place, index_key};
 use crate::{Matcher, MatcherKind, Topic};
 
-/// Bytes of a pattern's literal beginning and end that the index looks at. They bound the
+/// The most bytes of a pattern's literal beginning and end that the index uses. They bound the
 /// number of shapes, and so the number of look-ups for one topic.
 const PREFIX_MAX: usize = 96;
 const SUFFIX_MAX: usize = 32;
 
-/// Lengths of beginnings and ends are rounded down to a multiple, which bounds the shapes too.
+/// Lengths of beginnings and ends are rounded down to multiples of this, so that there are fewer
+/// shapes.
 const ROUND: usize = 4;
 
 /// The matchers of all subscribers, from which the receivers of an update are found.
@@ -152,7 +153,7 @@ impl<K: Copy + Ord> Subscriptions<K> {
     }
 }
 
-/// Removes `key` from the set under `name`, and the set with its last key.
+/// Removes `key` from the set under `name`, and the set when it is empty.
 fn remove<Q, N, K>(sets: &mut HashMap<N, BTreeSet<K>>, name: &Q, key: K) -> bool
 where
     N: std::borrow::Borrow<Q> + Eq + std::hash::Hash,
@@ -266,7 +267,7 @@ impl Shape {
             prefix: length(prefix, PREFIX_MAX),
             suffix: length(suffix, SUFFIX_MAX),
         };
-        // Affixes are ASCII but for what a crate may have let through.
+        // `urlpattern` escapes other characters than ASCII; nothing here relies on it.
         while !prefix.is_char_boundary(shape.prefix) {
             shape.prefix = shape.prefix.saturating_sub(ROUND);
         }

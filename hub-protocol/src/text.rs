@@ -1,4 +1,4 @@
-//! The characters that identifiers may not have.
+//! The characters that identifiers must not have.
 
 use std::sync::LazyLock;
 

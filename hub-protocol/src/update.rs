@@ -175,7 +175,7 @@ impl Update {
         }
         let mut reader = Reader(rest);
         let id = reader.text()?;
-        // Each topic takes a byte at least, so a count beyond that is a lie.
+        // Each topic takes at least one byte.
         let count = reader.number()?;
         if count > reader.0.len() as u64 {
             return Err(DecodeError::Length);

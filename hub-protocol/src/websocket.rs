@@ -17,13 +17,13 @@ use tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
 
 use crate::{Refusal, Status};
 
-/// What the answer's `Sec-WebSocket-Accept` adds to the key (RFC 6455 §1.3).
+/// Appended to the key before it is hashed for `Sec-WebSocket-Accept` (RFC 6455 §1.3).
 const ACCEPT_GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
-/// The version that the answer to another one names.
+/// The supported version. An answer 426 names it in `Sec-WebSocket-Version`.
 pub const VERSION: &str = "13";
 
-/// Bytes that a connection's buffer has before a larger message comes.
+/// The initial size of a connection's read buffer.
 const BUFFER: usize = 512;
 
 /// The fields of an opening request that matter; the method and HTTP version are the server's to
@@ -194,7 +194,7 @@ impl Connection {
 
     /// Reads the next event from `input`; none when more bytes are needed.
     ///
-    /// What is used of `input` is cut off its front. Answers to pings and to a close frame are
+    /// The bytes it consumes are removed from the front of `input`. Answers to pings and to a close frame are
     /// appended to `output`. Call it until it returns none.
     ///
     /// # Errors

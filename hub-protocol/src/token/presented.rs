@@ -10,7 +10,7 @@ pub const DEPLOYED_COOKIE: &str = "mercureAuthorization";
 /// The cookie of the standard form.
 pub const STANDARD_COOKIE: &str = "__Secure-mercure_access_token";
 
-/// What of a request may carry a token, as the values of its fields.
+/// The parts of a request that may carry a token.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Presented<'a> {
     /// `Authorization`.

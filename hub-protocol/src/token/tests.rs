@@ -562,7 +562,7 @@ fn public_key_is_no_secret() {
                 "no key of the hub verifies tokens of this algorithm",
             );
         }
-        // Nor does an operator's mistake make it one.
+        // An operator who configures it as a secret gets an error.
         let error = Key::secret(pem.as_bytes(), Algorithm::Hs256).unwrap_err();
         assert_eq!(error, KeyError::SecretIsPem);
     }
@@ -800,7 +800,7 @@ fn key_set_verifies_with_the_key_that_the_token_names() {
             .is_ok()
     );
     assert!(verifier.verify(&sign(None), NOW, &matchers()).is_ok());
-    // An id that no key has is a hint that leads nowhere; the keys are tried.
+    // An unknown id is ignored: all keys are tried.
     assert!(
         verifier
             .verify(&sign(Some("old")), NOW, &matchers())

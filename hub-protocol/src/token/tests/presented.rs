@@ -123,7 +123,7 @@ fn cookie_from_another_origin_is_refused() {
     ] {
         assert_eq!(status(Some(origin), None), Err(403), "{origin}");
         assert_eq!(status(None, Some(origin)), Err(403), "{origin}");
-        // A page controls its Referer less than nothing, but Origin counts where it is there.
+        // If both are there, Origin counts.
         assert_eq!(
             status(Some(origin), Some("https://example.com/")),
             Err(403),
