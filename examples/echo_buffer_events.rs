@@ -33,7 +33,9 @@ fn serve(base: &EventBase, client: Stream) -> Result<()> {
     let bev = EventBufferEvent::new(base, client, EventBufferEvent::OPT_CLOSE_ON_FREE)?;
     let callbacks = Callbacks::new()
         .on_read(|bev| {
-            bev.write_buffer(&bev.input()).ok(); // moved, not copied
+            if bev.write_buffer(&bev.input()).is_err() {
+                return bev.free(); // no memory
+            }
             bev.disable(Event::READ).ok(); // until it is out: a client that reads nothing fills no memory
         })
         .on_write(|bev| drop(bev.enable(Event::READ)))

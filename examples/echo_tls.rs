@@ -37,7 +37,9 @@ fn serve(base: &EventBase, context: &EventSslContext, client: Stream) -> Result<
     let bev = EventBufferEvent::ssl_socket(base, client, context, accepting, close)?;
     let callbacks = Callbacks::new()
         .on_read(|bev| {
-            bev.write_buffer(&bev.input()).ok();
+            if bev.write_buffer(&bev.input()).is_err() {
+                return bev.free(); // no memory
+            }
             bev.disable(Event::READ).ok(); // until it is out
         })
         .on_write(|bev| drop(bev.enable(Event::READ)))

@@ -37,7 +37,7 @@ fn main() -> Result<()> {
         if let Some(answer) = answer.filter(|answer| answer.error().is_none()) {
             print(answer).ok();
         }
-        stop.exit(None).ok(); // the connection stays open for the next request
+        stop.stop().ok(); // the connection stays open for the next request
     })?;
     request.add_header("Accept", "*/*", EventHttpRequest::OUTPUT_HEADER)?;
     connection.make_request(&request, EventHttpRequest::CMD_GET, path)?;

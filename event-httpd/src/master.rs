@@ -260,6 +260,7 @@ impl Master {
     fn leave_loop(&self) {
         if let Err(error) = self.base.exit(None) {
             tracing::error!("{error}");
+            self.base.stop().ok(); // needs no memory, and leaves the other callbacks for later
         }
     }
 

@@ -356,6 +356,12 @@ impl<'a> BufferEventView<'a> {
     pub(crate) fn expect_connected(&self, call: &'static str) -> Result<()> {
         // SAFETY: `new`'s caller keeps the bufferevent; null means no address.
         let rc = unsafe { ffi::bufferevent_socket_connect(self.raw(), ptr::null(), 0) };
+        cvt(call, rc)?;
+        // It ignores that the kernel refuses to watch the descriptor for reading.
+        let reading = self.enabled() & EventFlags::READ;
+        // SAFETY: `new`'s caller keeps the bufferevent; before it is connected, nothing is read
+        // and no callback runs.
+        let rc = unsafe { ffi::bufferevent_enable(self.raw(), reading.bits()) };
         cvt(call, rc).map(drop)
     }
 

@@ -10,6 +10,7 @@ mod alone;
 mod calls;
 pub mod dns;
 mod drops;
+pub mod faults;
 pub mod http_cases;
 mod loops;
 pub mod requests;

@@ -1,0 +1,241 @@
+//! `event-httpd` while one system call, or one allocation inside libevent, fails: it goes on, or
+//! gives up with a message. Nobody gets a wrong byte, hangs, or sees a crash.
+
+use std::io::{ErrorKind, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use test_support::faults::{Outcome, Program, Run, explore, explore_last, read_all};
+
+const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+const POST: &[u8] =
+    b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n";
+const LAST: &[u8] = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+
+/// New connections that may fail after a fault, before one must be served.
+const TRIES: usize = 4;
+
+fn event_httpd(run: &Run, command: &str, options: &[&str]) -> (Program, std::path::PathBuf) {
+    let socket = run.path("socket");
+    let mut command_line = Command::new(env!("CARGO_BIN_EXE_event-httpd"));
+    command_line.arg(command);
+    command_line.arg(format!("--listen=unix:{}", socket.display()));
+    command_line.args(["--grace", "1s"]).args(options);
+    // Nobody waits for its log, and nothing depends on it.
+    command_line.env("FAULT_OUTPUT", "1");
+    (run.start(command_line), socket)
+}
+
+/// Reads answers of `serve` from the front of `bytes`: how many are whole. The last may be cut.
+fn whole_answers(mut bytes: &[u8]) -> Result<usize, String> {
+    let mut count = 0;
+    loop {
+        let wrong = |what: &str| Err(format!("{what}: {}", bytes.escape_ascii()));
+        const START: &[u8] = b"HTTP/1.1 200 OK\r\nAccept: application/json, text/plain, */*\r\n";
+        let same = bytes.len().min(START.len());
+        if bytes[..same] != START[..same] {
+            return wrong("another status line");
+        }
+        let Some(end) = bytes.windows(4).position(|part| part == b"\r\n\r\n") else {
+            return Ok(count);
+        };
+        let head = String::from_utf8_lossy(&bytes[..end]);
+        let length = head
+            .rsplit_once("Content-Length:")
+            .map(|(_, length)| length.parse::<usize>());
+        let Some(Ok(length)) = length else {
+            return wrong("no length");
+        };
+        let Some(body) = bytes.get(end + 4..end + 4 + length) else {
+            return Ok(count);
+        };
+        if !body.starts_with(b"{\"5\":{") || !body.ends_with(b"}}") {
+            return wrong("another body");
+        }
+        bytes = &bytes[end + 4 + length..];
+        count += 1;
+    }
+}
+
+/// One connection: sends everything, reads everything. How many answers are whole.
+fn ask(program: &mut Program, socket: &Path, requests: &[u8]) -> Result<Option<usize>, String> {
+    let Some(mut stream) = program.connect(socket)? else {
+        return Ok(None);
+    };
+    stream.write_all(requests).ok(); // a refused connection may be closed already
+    whole_answers(&read_all(stream)?).map(Some)
+}
+
+/// Serves some clients, and then one that must be served.
+fn serve(run: &Run, options: &[&str]) -> Result<Outcome, String> {
+    let (mut program, socket) = event_httpd(run, "serve", options);
+    let mut idle = program.connect(&socket)?;
+    if let Some(idle) = &mut idle {
+        idle.write_all(b"GET / HT").ok();
+    }
+    let requests = [GET, GET, POST, GET, LAST].concat();
+    let answers = ask(&mut program, &socket, &requests)?;
+    if !run.has_fault() && answers != Some(5) {
+        return Err(format!("{answers:?} answers of 5"));
+    }
+    drop(idle);
+    let mut served = false;
+    for _ in 0..TRIES {
+        match ask(&mut program, &socket, LAST)? {
+            None => return program.end(),
+            Some(1) => {
+                served = true;
+                break;
+            }
+            Some(_) => {}
+        }
+    }
+    if !served {
+        return Err("nobody is served afterwards".to_owned());
+    }
+    program.check_rest()?;
+    program.terminate();
+    program.end()
+}
+
+/// What a receiver of `broadcast` has got.
+#[derive(Default)]
+struct Received {
+    bytes: Vec<u8>,
+    ended: bool,
+}
+
+impl Received {
+    /// Reads what there is within a moment.
+    fn read(&mut self, from: &mut UnixStream) {
+        from.set_read_timeout(Some(Duration::from_millis(200)))
+            .unwrap();
+        let mut part = [0; 4096];
+        match from.read(&mut part) {
+            Ok(0) => self.ended = true,
+            Ok(count) => self.bytes.extend_from_slice(&part[..count]),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            Err(_) => self.ended = true,
+        }
+    }
+
+    /// The bodies of the whole messages, one after the other.
+    fn bodies(&self) -> Result<Vec<u8>, String> {
+        const HEAD: &[u8] = b"HTTP/1.1 200 OK\r\nAccept: application/json, text/plain, */*\r\n\
+            Connection: keep-alive\r\nContent-Length:";
+        let (mut bodies, mut rest) = (Vec::new(), self.bytes.as_slice());
+        loop {
+            let same = rest.len().min(HEAD.len());
+            if rest[..same] != HEAD[..same] {
+                return Err(format!("a wrong message: {}", rest.escape_ascii()));
+            }
+            let Some(end) = rest.windows(4).position(|part| part == b"\r\n\r\n") else {
+                return Ok(bodies);
+            };
+            let length = String::from_utf8_lossy(&rest[HEAD.len()..end]).parse();
+            let Ok(length) = length else {
+                return Err(format!("no length: {}", rest.escape_ascii()));
+            };
+            let Some(body) = rest.get(end + 4..).and_then(|rest| rest.get(..length)) else {
+                return Ok(bodies);
+            };
+            bodies.extend_from_slice(body);
+            let length: usize = length;
+            rest = &rest[end + 4 + length..];
+        }
+    }
+}
+
+/// Two receivers get what a third connection sends, in the order in which it was sent.
+fn broadcast(run: &Run, options: &[&str]) -> Result<Outcome, String> {
+    const SAID: &[u8] = b"hello";
+    let (mut program, socket) = event_httpd(run, "broadcast", options);
+    let mut got_all = false;
+    for _ in 0..TRIES {
+        let mut peers = Vec::new();
+        for _ in 0..3 {
+            let Some(peer) = program.connect(&socket)? else {
+                return program.end();
+            };
+            peers.push(peer);
+        }
+        let (mut sender, mut receivers) = (peers.pop().unwrap(), peers);
+        let mut received = [Received::default(), Received::default()];
+        // A connection that was accepted late misses the first of them.
+        for _ in 0..10 {
+            sender.write_all(SAID).ok();
+            for (received, receiver) in received.iter_mut().zip(&mut receivers) {
+                received.read(receiver);
+            }
+            for received in &received {
+                check_order(&received.bodies()?, SAID)?;
+            }
+            let done = |received: &Received| received.ended || received.bytes.len() > 100;
+            if received.iter().all(done) {
+                break;
+            }
+        }
+        if received.iter().all(|received| !received.bytes.is_empty()) {
+            got_all = true;
+            break;
+        }
+        if !run.has_fault() {
+            return Err("a receiver got nothing".to_owned());
+        }
+    }
+    if !got_all {
+        return Err("nobody receives anything afterwards".to_owned());
+    }
+    program.check_rest()?;
+    program.terminate();
+    program.end()
+}
+
+/// Checks that the bytes are a part of `said`, said again and again.
+fn check_order(bytes: &[u8], said: &[u8]) -> Result<(), String> {
+    let fits = |start: usize| {
+        let repeated = said.iter().cycle().skip(start);
+        bytes.iter().zip(repeated).all(|(one, other)| one == other)
+    };
+    if (0..said.len()).any(fits) {
+        return Ok(());
+    }
+    Err(format!("wrong bytes: {}", bytes.escape_ascii()))
+}
+
+#[test]
+// Skipped under Valgrind and ASan: another library is loaded before theirs.
+fn serve_survives_every_call_that_fails() {
+    explore("serve", |run| serve(run, &[]));
+}
+
+#[test]
+// Skipped under Valgrind and ASan: another library is loaded before theirs.
+fn serve_with_workers_survives_every_call_that_fails() {
+    explore("serve --workers 2", |run| serve(run, &["--workers", "2"]));
+}
+
+#[test]
+// Skipped under Valgrind and ASan: another library is loaded before theirs.
+fn broadcast_survives_every_call_that_fails() {
+    explore("broadcast", |run| broadcast(run, &[]));
+}
+
+#[test]
+// Skipped under Valgrind and ASan: another library is loaded before theirs.
+fn broadcast_with_workers_survives_every_call_that_fails() {
+    explore("broadcast --workers 2", |run| {
+        broadcast(run, &["--workers", "2"])
+    });
+}
+
+/// The last allocation is the one that ends the loop.
+#[test]
+// Skipped under Valgrind and ASan: another library is loaded before theirs.
+fn a_master_without_memory_for_its_end_ends_all_the_same() {
+    explore_last("serve --workers 2, its end", "allocate", 3, |run| {
+        serve(run, &["--workers", "2"])
+    });
+}

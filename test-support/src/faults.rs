@@ -1,0 +1,480 @@
+//! Runs a program again and again while one of its system calls, or one of libevent's
+//! allocations, fails: each call in turn.
+//!
+//! `tests/faults.c` is loaded into the program and makes the call fail. A first run without a
+//! fault counts the calls.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{ErrorKind, Read};
+use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, OnceLock};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::sys::signal::{Signal, kill, killpg};
+use nix::unistd::Pid;
+use tempfile::TempDir;
+
+/// The longest wait in a run; nothing comes near it.
+pub const PATIENCE: Duration = Duration::from_secs(15);
+
+/// Runs with a fault for each exchange, unless `FAULT_RUNS` says otherwise.
+const RUNS: usize = 24;
+
+/// Runs at a time: most of their time they wait.
+const AT_A_TIME: usize = 4;
+
+/// How long a program is watched at rest, and how long it may compute meanwhile.
+const REST: Duration = Duration::from_millis(100);
+const REST_CPU: Duration = Duration::from_millis(40);
+
+/// The functions of `tests/faults.c`, in its order, and the errors that each is given. -1 is a
+/// call that comes short.
+const CALLS: [(&str, &[i32]); 25] = {
+    const READ: &[i32] = &[
+        Errno::EINTR as i32,
+        Errno::EAGAIN as i32,
+        Errno::ECONNRESET as i32,
+        Errno::ENOMEM as i32,
+        Errno::EIO as i32,
+        -1,
+    ];
+    const WRITE: &[i32] = &[
+        Errno::EINTR as i32,
+        Errno::EAGAIN as i32,
+        Errno::ECONNRESET as i32,
+        Errno::EPIPE as i32,
+        Errno::ENOBUFS as i32,
+        Errno::EIO as i32,
+        -1,
+    ];
+    const OPEN: &[i32] = &[
+        Errno::EMFILE as i32,
+        Errno::EACCES as i32,
+        Errno::EINTR as i32,
+    ];
+    const MAKE: &[i32] = &[
+        Errno::EMFILE as i32,
+        Errno::ENFILE as i32,
+        Errno::ENOMEM as i32,
+    ];
+    [
+        (
+            "accept4",
+            &[
+                Errno::EINTR as i32,
+                Errno::EAGAIN as i32,
+                Errno::ECONNABORTED as i32,
+                Errno::EMFILE as i32,
+                Errno::ENOMEM as i32,
+            ],
+        ),
+        ("read", READ),
+        ("readv", READ),
+        ("recv", READ),
+        ("recvfrom", READ),
+        ("recvmsg", READ),
+        ("write", WRITE),
+        ("writev", WRITE),
+        ("send", WRITE),
+        ("sendto", WRITE),
+        ("sendmsg", WRITE),
+        ("epoll_create1", MAKE),
+        ("epoll_ctl", &[Errno::ENOMEM as i32, Errno::ENOSPC as i32]),
+        ("epoll_wait", &[Errno::EINTR as i32, Errno::EINVAL as i32]),
+        ("fork", &[Errno::EAGAIN as i32, Errno::ENOMEM as i32]),
+        ("socket", MAKE),
+        ("socketpair", MAKE),
+        ("pipe2", MAKE),
+        ("eventfd", MAKE),
+        (
+            "connect",
+            &[
+                Errno::ECONNREFUSED as i32,
+                Errno::EINTR as i32,
+                Errno::EADDRNOTAVAIL as i32,
+            ],
+        ),
+        ("open", OPEN),
+        ("open64", OPEN),
+        ("openat", OPEN),
+        ("openat64", OPEN),
+        ("allocate", &[Errno::ENOMEM as i32]),
+    ]
+};
+
+/// One call that fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Fault {
+    call: &'static str,
+    number: u32,
+    error: i32,
+}
+
+/// How an exchange with a program went, when nothing was wrong with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The program did what it is for.
+    Served,
+    /// It ended early, with a message.
+    GaveUp,
+}
+
+/// One run of a program: with a fault, or to count its calls.
+pub struct Run {
+    folder: TempDir,
+    fault: Option<Fault>,
+}
+
+impl Run {
+    fn new(fault: Option<Fault>) -> Self {
+        let folder = TempDir::new().unwrap();
+        fs::write(folder.path().join("counts"), [0; 4096]).unwrap();
+        Self { folder, fault }
+    }
+
+    /// A path for the program's own use, different in each run.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Whether this run has a fault.
+    pub fn has_fault(&self) -> bool {
+        self.fault.is_some()
+    }
+
+    /// Starts the program.
+    pub fn start(&self, mut command: Command) -> Program {
+        command
+            .env("LD_PRELOAD", library())
+            .env("FAULT_COUNTS", self.path("counts"))
+            .env("RUST_BACKTRACE", "1")
+            .stdin(Stdio::null())
+            .stdout(File::create(self.path("stdout")).unwrap())
+            .stderr(File::create(self.path("stderr")).unwrap())
+            .process_group(0);
+        if let Some(fault) = self.fault {
+            command
+                .env("FAULT_CALL", fault.call)
+                .env("FAULT_NUMBER", fault.number.to_string())
+                .env("FAULT_ERROR", fault.error.to_string());
+        }
+        Program {
+            child: command.spawn().unwrap(),
+            stdout: self.path("stdout"),
+            stderr: self.path("stderr"),
+        }
+    }
+
+    fn counts(&self) -> Vec<u32> {
+        let bytes = fs::read(self.path("counts")).unwrap();
+        let number = |part: &[u8]| u32::from_ne_bytes(part.try_into().unwrap());
+        bytes.chunks(4).take(CALLS.len() + 1).map(number).collect()
+    }
+
+    fn was_injected(&self) -> bool {
+        self.counts()[CALLS.len()] > 0
+    }
+}
+
+/// A program that runs, with its children. All of them are killed when it is dropped.
+pub struct Program {
+    child: Child,
+    stdout: PathBuf,
+    stderr: PathBuf,
+}
+
+impl Program {
+    /// Connects to its unix socket once it listens; `None` if it has ended.
+    pub fn connect(&mut self, path: &Path) -> Result<Option<UnixStream>, String> {
+        let start = Instant::now();
+        loop {
+            if let Ok(stream) = UnixStream::connect(path) {
+                stream.set_read_timeout(Some(PATIENCE)).unwrap();
+                stream.set_write_timeout(Some(PATIENCE)).unwrap();
+                return Ok(Some(stream));
+            }
+            if self.child.try_wait().unwrap().is_some() {
+                return Ok(None);
+            }
+            if start.elapsed() > PATIENCE {
+                return Err("it neither listens nor ends".to_owned());
+            }
+            thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    /// What it has printed so far.
+    pub fn stdout(&self) -> String {
+        String::from_utf8_lossy(&fs::read(&self.stdout).unwrap()).into_owned()
+    }
+
+    fn stderr(&self) -> String {
+        String::from_utf8_lossy(&fs::read(&self.stderr).unwrap()).into_owned()
+    }
+
+    /// Checks that it waits for something, and does not spin.
+    pub fn check_rest(&mut self) -> Result<(), String> {
+        if self.child.try_wait().unwrap().is_some() {
+            return Ok(());
+        }
+        // What it still has to do may take a moment.
+        for _ in 0..5 {
+            let before = self.cpu();
+            thread::sleep(REST);
+            if self.cpu() - before <= REST_CPU {
+                return Ok(());
+            }
+        }
+        Err("it spins".to_owned())
+    }
+
+    /// The processor time of its group.
+    fn cpu(&self) -> Duration {
+        let group = self.child.id().to_string();
+        let mut ticks = 0;
+        for entry in fs::read_dir("/proc").unwrap().flatten() {
+            let Ok(stat) = fs::read_to_string(entry.path().join("stat")) else {
+                continue;
+            };
+            let fields = stat.rsplit_once(") ").map(|(_, rest)| rest.split(' '));
+            let fields: Vec<&str> = fields.map(Iterator::collect).unwrap_or_default();
+            // After the name: state, parent, group, …; utime and stime are fields 14 and 15.
+            if fields.get(2) == Some(&group.as_str()) {
+                ticks += fields[11].parse::<u32>().unwrap() + fields[12].parse::<u32>().unwrap();
+            }
+        }
+        Duration::from_millis(10) * ticks
+    }
+
+    /// Asks it to end.
+    pub fn terminate(&mut self) {
+        if self.child.try_wait().unwrap().is_none() {
+            kill(
+                Pid::from_raw(self.child.id().cast_signed()),
+                Signal::SIGTERM,
+            )
+            .unwrap();
+        }
+    }
+
+    /// Waits for its end, and checks that it ended well, or gave up with a message.
+    pub fn end(mut self) -> Result<Outcome, String> {
+        let status = self.wait()?;
+        let stderr = self.stderr();
+        if stderr.contains("panicked") {
+            return Err("it panicked".to_owned());
+        }
+        match (status.code(), status.signal()) {
+            (Some(0), _) => Ok(Outcome::Served),
+            (_, Some(signal)) if signal == Signal::SIGTERM as i32 => Ok(Outcome::Served),
+            (Some(1), _) => Ok(Outcome::GaveUp), // its message may be what could not be written
+            // libevent itself cannot go on without its signals, and says so.
+            (_, Some(signal))
+                if signal == Signal::SIGABRT as i32
+                    && stderr.contains("libevent: fatal error 1: evsig_cb: recv: ") =>
+            {
+                Ok(Outcome::GaveUp)
+            }
+            _ => Err(format!("it ended with {status}")),
+        }
+    }
+
+    fn wait(&mut self) -> Result<ExitStatus, String> {
+        let start = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return Ok(status);
+            }
+            if start.elapsed() > PATIENCE {
+                return Err("it does not end".to_owned());
+            }
+            thread::sleep(Duration::from_millis(2));
+        }
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // Its workers, too.
+        killpg(
+            Pid::from_raw(self.child.id().cast_signed()),
+            Signal::SIGKILL,
+        )
+        .ok();
+        self.child.wait().ok();
+    }
+}
+
+/// Reads up to the end of a connection, which may be a reset. A read that times out is a hang.
+pub fn read_all(mut from: impl Read) -> Result<Vec<u8>, String> {
+    let mut bytes = Vec::new();
+    match from.read_to_end(&mut bytes) {
+        Ok(_) => Ok(bytes),
+        Err(error) if error.kind() == ErrorKind::WouldBlock => {
+            Err(format!("a connection hangs after {} bytes", bytes.len()))
+        }
+        Err(_) => Ok(bytes),
+    }
+}
+
+/// Sets the limits of a connection in a run.
+pub fn limit(stream: &TcpStream) {
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_write_timeout(Some(PATIENCE)).unwrap();
+}
+
+/// The library that makes calls fail, compiled once.
+fn library() -> &'static Path {
+    static LIBRARY: OnceLock<(PathBuf, TempDir)> = OnceLock::new();
+    let (path, _) = LIBRARY.get_or_init(|| {
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join("faults.so");
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/faults.c");
+        let status = Command::new("cc")
+            .args([
+                "-shared", "-fPIC", "-O1", "-Wall", "-Wextra", "-Werror", "-o",
+            ])
+            .args([&path, &source])
+            .arg("-ldl")
+            .status()
+            .expect("cc compiles");
+        assert!(status.success(), "{} does not compile", source.display());
+        (path, folder)
+    });
+    path
+}
+
+/// Runs an exchange once without a fault, and then with every fault in turn, or with as many as
+/// `FAULT_RUNS` says (`all` for all).
+///
+/// # Panics
+/// When a run goes wrong, with all that did.
+#[track_caller]
+pub fn explore(name: &str, exchange: impl Fn(&Run) -> Result<Outcome, String> + Sync) {
+    explore_some(name, |counts| chosen(faults(counts)), exchange);
+}
+
+/// The same with the last few calls of one function only.
+///
+/// # Panics
+/// When a run goes wrong, with all that did.
+#[track_caller]
+pub fn explore_last(
+    name: &str,
+    call: &str,
+    last: usize,
+    exchange: impl Fn(&Run) -> Result<Outcome, String> + Sync,
+) {
+    let choose = |counts: &[u32]| {
+        let mut faults = faults(counts);
+        faults.retain(|fault| fault.call == call);
+        let before = faults.len().saturating_sub(last);
+        faults.split_off(before)
+    };
+    explore_some(name, choose, exchange);
+}
+
+#[track_caller]
+fn explore_some(
+    name: &str,
+    choose: impl Fn(&[u32]) -> Vec<Fault>,
+    exchange: impl Fn(&Run) -> Result<Outcome, String> + Sync,
+) {
+    let dry = Run::new(None);
+    let outcome = exchange(&dry);
+    assert_eq!(outcome, Ok(Outcome::Served), "{name} without a fault");
+    let faults = choose(&dry.counts());
+    let (next, wrong) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    let (injected, gave_up) = (AtomicUsize::new(0), Mutex::new(BTreeMap::new()));
+    thread::scope(|scope| {
+        for _ in 0..AT_A_TIME {
+            scope.spawn(|| {
+                while let Some(fault) = faults.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let run = Run::new(Some(*fault));
+                    let outcome = exchange(&run);
+                    injected.fetch_add(run.was_injected().into(), Ordering::Relaxed);
+                    match outcome {
+                        Ok(Outcome::Served) => {}
+                        Ok(Outcome::GaveUp) => {
+                            let mut gave_up = gave_up.lock().unwrap();
+                            *gave_up.entry((fault.call, fault.number)).or_insert(0) += 1;
+                        }
+                        Err(why) => {
+                            let stderr = fs::read(run.path("stderr")).unwrap_or_default();
+                            let stderr = String::from_utf8_lossy(&stderr).into_owned();
+                            wrong
+                                .lock()
+                                .unwrap()
+                                .push(format!("{fault:?}: {why}\n{stderr}"));
+                        }
+                    }
+                }
+            });
+        }
+    });
+    let wrong = wrong.into_inner().unwrap();
+    let (injected, gave_up) = (injected.into_inner(), gave_up.into_inner().unwrap());
+    println!(
+        "{name}: {injected} faults injected in {} runs, {} survived, {} of them by giving up",
+        faults.len(),
+        injected.saturating_sub(wrong.len()),
+        gave_up.values().sum::<usize>(),
+    );
+    for ((call, number), count) in &gave_up {
+        println!("    gave up at {call} number {number} ({count} errors)");
+    }
+    assert!(injected > 0, "{name}: no fault was injected");
+    assert!(wrong.is_empty(), "{name}:\n{}", wrong.join("\n"));
+}
+
+/// Every fault of a run with these numbers of calls.
+fn faults(counts: &[u32]) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    for ((call, errors), count) in CALLS.iter().zip(counts) {
+        for number in 1..=*count {
+            for error in *errors {
+                faults.push(Fault {
+                    call,
+                    number,
+                    error: *error,
+                });
+            }
+        }
+    }
+    faults
+}
+
+/// As many of the faults as are asked for, spread over all of them.
+fn chosen(faults: Vec<Fault>) -> Vec<Fault> {
+    let runs = match std::env::var("FAULT_RUNS") {
+        Ok(runs) if runs == "all" => return faults,
+        Ok(runs) => runs.parse().expect("FAULT_RUNS is a number or `all`"),
+        Err(_) => RUNS,
+    };
+    let all = faults.len();
+    let is_due = |index: &usize| index * runs / all != (index + 1) * runs / all;
+    let due = (0..all).filter(is_due);
+    due.map(|index| faults[index]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chosen_faults_are_as_many_as_asked_for_and_spread() {
+        let all = faults(&[20; 25]);
+        let some = chosen(all.clone());
+        assert_eq!(some.len(), RUNS);
+        let calls: std::collections::BTreeSet<&str> = some.iter().map(|fault| fault.call).collect();
+        assert!(calls.len() > 12, "{calls:?}");
+    }
+}

@@ -1,0 +1,250 @@
+//! Programs on the library while one system call, or one allocation inside libevent, fails: they
+//! go on, or give up with a message. Nobody gets a wrong byte, hangs, or sees a crash.
+//!
+//! The programs are the examples, as servers and as clients.
+#![cfg(feature = "openssl")]
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::os::unix::net::UnixStream;
+use std::process::Command;
+use std::sync::LazyLock;
+use std::thread;
+
+use openssl::ssl::{
+    HandshakeError, SslAcceptor, SslConnector, SslFiletype, SslMethod, SslVerifyMode,
+};
+use test_support::dns::{self, Reply, ips};
+use test_support::faults::{Outcome, Run, explore, explore_last, limit, read_all};
+use test_support::tls::server_file;
+
+const SAID: &[u8] = b"said over an encrypted line";
+
+/// New connections that may fail after a fault, before one must be served.
+const TRIES: usize = 4;
+
+/// An example that `cargo test` has built.
+fn example(name: &str) -> Command {
+    let test = std::env::current_exe().unwrap();
+    let path = test.parent().unwrap().with_file_name("examples").join(name);
+    assert!(path.exists(), "{} is missing", path.display());
+    Command::new(path)
+}
+
+/// A server that is to send bytes back, possibly over TLS, on a unix socket.
+fn echo(run: &Run, mut command: Command, tls: bool) -> Result<Outcome, String> {
+    let socket = run.path("socket");
+    command.arg(format!("unix:{}", socket.display()));
+    let mut program = run.start(command);
+    let mut served = 0;
+    for attempt in 0..TRIES {
+        let Some(stream) = program.connect(&socket)? else {
+            return program.end();
+        };
+        let echoed = if tls {
+            echoed_over_tls(stream)?
+        } else {
+            echoed(stream)?
+        };
+        if !SAID.starts_with(&echoed) {
+            return Err(format!("wrong bytes: {}", echoed.escape_ascii()));
+        }
+        served += usize::from(echoed == SAID);
+        if !run.has_fault() && served != attempt + 1 {
+            return Err(format!("only {}", echoed.escape_ascii()));
+        }
+        if served == 2 {
+            break;
+        }
+    }
+    if served == 0 {
+        return Err("nobody is served afterwards".to_owned());
+    }
+    program.check_rest()?;
+    program.terminate();
+    program.end()
+}
+
+/// Says something, and reads until all of it has come back.
+fn echoed(mut stream: impl Read + Write) -> Result<Vec<u8>, String> {
+    stream.write_all(SAID).ok();
+    read_all(stream.take(SAID.len() as u64))
+}
+
+/// The same over TLS; nothing if there is no handshake.
+fn echoed_over_tls(stream: UnixStream) -> Result<Vec<u8>, String> {
+    static CONNECTOR: LazyLock<SslConnector> = LazyLock::new(|| {
+        let mut connector = SslConnector::builder(SslMethod::tls()).unwrap();
+        connector.set_verify(SslVerifyMode::NONE);
+        connector.build()
+    });
+    let ssl = CONNECTOR.configure().unwrap().verify_hostname(false);
+    match ssl.connect("localhost", stream) {
+        Ok(mut stream) => {
+            stream.write_all(SAID).ok();
+            let mut echoed = Vec::new();
+            let mut part = [0; 64];
+            while echoed.len() < SAID.len() {
+                match stream.ssl_read(&mut part) {
+                    Ok(count) => echoed.extend_from_slice(&part[..count]),
+                    Err(error) if error.io_error().is_some_and(is_timeout) => {
+                        return Err("a connection hangs".to_owned());
+                    }
+                    Err(_) => break, // closed
+                }
+            }
+            Ok(echoed)
+        }
+        Err(HandshakeError::WouldBlock(_)) => Err("a handshake hangs".to_owned()),
+        Err(_) => Ok(Vec::new()),
+    }
+}
+
+fn is_timeout(error: &std::io::Error) -> bool {
+    error.kind() == std::io::ErrorKind::WouldBlock
+}
+
+fn certified(name: &str) -> Command {
+    let mut command = example(name);
+    command.args([server_file(), server_file()]);
+    command
+}
+
+/// A server in this process that says a line to everyone who has asked, for TLS or without.
+fn answering(tls: bool) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        let mut acceptor = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls()).unwrap();
+        acceptor.set_certificate_chain_file(server_file()).unwrap();
+        let file = SslFiletype::PEM;
+        acceptor.set_private_key_file(server_file(), file).unwrap();
+        let acceptor = acceptor.build();
+        for stream in listener.incoming() {
+            let (stream, acceptor) = (stream.unwrap(), acceptor.clone());
+            limit(&stream);
+            thread::spawn(move || {
+                if tls {
+                    acceptor.accept(stream).map(answer).ok();
+                } else {
+                    answer(stream);
+                }
+            });
+        }
+    });
+    address.port().to_string()
+}
+
+fn answer(mut stream: impl Read + Write) {
+    let mut request = Vec::new();
+    let mut part = [0; 1024];
+    while !request.ends_with(b"\r\n\r\n") {
+        match stream.read(&mut part) {
+            Ok(0) | Err(_) => return,
+            Ok(count) => request.extend_from_slice(&part[..count]),
+        }
+    }
+    let body = String::from_utf8_lossy(SAID);
+    let answer = format!(
+        "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    stream.write_all(answer.as_bytes()).ok();
+    // The client ends the connection.
+    stream.read_to_end(&mut request).ok();
+}
+
+/// A client that ends by itself: it prints exactly this, or gives up.
+fn client(run: &Run, command: Command, printed: &str) -> Result<Outcome, String> {
+    let program = run.start(command);
+    let stdout = run.path("stdout");
+    let outcome = program.end()?;
+    let stdout = std::fs::read_to_string(stdout).unwrap();
+    match outcome {
+        Outcome::Served if stdout == printed => Ok(outcome),
+        Outcome::GaveUp if stdout.is_empty() || printed.starts_with(&stdout) => Ok(outcome),
+        _ => Err(format!("{outcome:?}, and it printed {stdout:?}")),
+    }
+}
+
+#[test]
+// Skipped under Valgrind and ASan: another library is loaded before theirs.
+fn a_server_of_events_survives_every_call_that_fails() {
+    explore("echo_events", |run| {
+        echo(run, example("echo_events"), false)
+    });
+}
+
+#[test]
+// Skipped under Valgrind and ASan: another library is loaded before theirs.
+fn a_server_of_buffer_events_survives_every_call_that_fails() {
+    explore("echo_buffer_events", |run| {
+        echo(run, example("echo_buffer_events"), false)
+    });
+}
+
+#[test]
+// Skipped under Valgrind and ASan: another library is loaded before theirs.
+fn a_tls_server_survives_every_call_that_fails() {
+    explore("echo_tls", |run| echo(run, certified("echo_tls"), true));
+}
+
+#[test]
+// Skipped under Valgrind and ASan: another library is loaded before theirs.
+fn an_http_client_survives_every_call_that_fails() {
+    let port = answering(false);
+    explore("http_client", |run| {
+        let mut command = example("http_client");
+        command.args(["127.0.0.1", &port, "/"]);
+        client(run, command, &printed())
+    });
+}
+
+#[test]
+// Skipped under Valgrind and ASan: another library is loaded before theirs.
+fn an_http_client_over_tls_survives_every_call_that_fails() {
+    let port = answering(true);
+    explore("http_client over TLS", |run| {
+        let mut command = example("http_client");
+        command.args(["127.0.0.1", &port, "/"]).arg(server_file());
+        client(run, command, &printed())
+    });
+}
+
+/// What the example prints of an answer.
+fn printed() -> String {
+    let body = String::from_utf8_lossy(SAID);
+    format!("200\nContent-Length: {}\n\n{body}\n", body.len())
+}
+
+#[test]
+// Skipped under Valgrind and ASan: another library is loaded before theirs.
+fn a_dns_lookup_survives_every_call_that_fails() {
+    let server = dns::Server::always(Reply::Addresses(ips(&["192.0.2.1"])));
+    let address = server.address();
+    explore("dns", |run| {
+        let mut command = example("dns");
+        command.args([&format!("@{address}"), "host.example"]);
+        let outcome = run.start(command).end()?;
+        let printed = std::fs::read_to_string(run.path("stdout")).unwrap();
+        match outcome {
+            // A lookup may fail, but may not give another address.
+            Outcome::Served if printed == "host.example: [192.0.2.1]\n" => Ok(outcome),
+            Outcome::Served if run.has_fault() && !printed.contains('[') => Ok(outcome),
+            Outcome::GaveUp if !printed.contains('[') => Ok(outcome),
+            _ => Err(format!("{outcome:?}, and it printed {printed:?}")),
+        }
+    });
+}
+
+/// libevent ignores it when it connects, and the client would wait for an answer it cannot see.
+#[test]
+// Skipped under Valgrind and ASan: another library is loaded before theirs.
+fn an_http_client_whose_socket_cannot_be_watched_gives_up() {
+    let port = answering(false);
+    explore_last("http_client, watching", "epoll_ctl", 20, |run| {
+        let mut command = example("http_client");
+        command.args(["127.0.0.1", &port, "/"]);
+        client(run, command, &printed())
+    });
+}
