@@ -5,6 +5,7 @@
 //! subscribers only from there, and its publisher gets 200 once it is kept.
 
 mod history;
+mod listing;
 mod message;
 mod metadata;
 mod publishing;
@@ -29,8 +30,10 @@ use crate::config::HubConfig;
 use crate::worker::Worker;
 use hub_protocol::{MatcherCache, Refusal, Update, event_stream};
 
+use listing::Active;
 use message::{Tell, Ticket};
-use replay::OpenPage;
+use php_event::process::Pid;
+use replay::{OpenPage, Part};
 use reply::{Asker, Reply};
 use request::Head;
 pub(crate) use store::MemoryStore;
@@ -45,6 +48,9 @@ const SELDOM: Duration = Duration::from_secs(24 * 3600);
 /// How long before its token expires a subscriber's connection ends at the latest: deadlines are
 /// kept to this.
 const BEFORE_EXPIRY: Duration = Duration::from_millis(100);
+
+/// Stands for the worker in a process that has no others.
+const ALONE: Pid = 0;
 
 const PAGE: &str = include_str!("hub/page.html");
 
@@ -86,6 +92,8 @@ enum Pending {
     Sender { connection: u64, id: String },
     /// A subscriber that begins in the past waits for its answer.
     Joining(Box<replay::Joining>),
+    /// Somebody waits for the list of subscriptions.
+    Listing(Box<listing::Listing>),
     /// A subscriber waits for the next page of the history.
     Reader(u64),
 }
@@ -97,7 +105,7 @@ impl Hub {
             Store::Master
         } else {
             Store::Here {
-                store: MemoryStore::new(config.history),
+                store: MemoryStore::new(Arc::clone(&config)),
                 told: RefCell::default(),
             }
         };
@@ -116,18 +124,23 @@ impl Hub {
     }
 
     /// Asks the store, and notes who waits for what it tells.
-    fn ask(&self, worker: &Rc<Worker>, pending: Pending, ask: impl FnOnce(Ticket) -> Vec<u8>) {
+    fn ask(&self, worker: &Worker, pending: Pending, ask: impl FnOnce(Ticket) -> Vec<u8>) {
         let ticket = self.next_ticket.get();
         self.next_ticket.set(ticket.wrapping_add(1));
         self.pending.borrow_mut().insert(ticket, pending);
-        let message = ask(ticket);
+        self.tell_store(worker, &ask(ticket));
+    }
+
+    /// Passes the store a message.
+    fn tell_store(&self, worker: &Worker, message: &[u8]) {
         match &self.store {
             Store::Here { store, told } => {
                 let mut told = told.borrow_mut();
-                store.ask(&message, |_to, message| told.push_back(Rc::clone(message)));
+                let send = |_to, message: &Rc<Buffer>| told.push_back(Rc::clone(message));
+                store.ask(ALONE, message, send);
                 worker.wake_app();
             }
-            Store::Master => worker.publish(worker.buffer(message)),
+            Store::Master => worker.publish(worker.buffer(message.to_vec())),
         }
     }
 
@@ -135,9 +148,15 @@ impl Hub {
     fn take(&self, worker: &Rc<Worker>, message: &[u8]) {
         match Tell::decode(message) {
             Some(Tell::Update(encoded)) => match Update::decode(encoded) {
-                Ok(update) if self.page.borrow().is_some() => self.page_update(worker, update),
+                Ok(update) if self.page.borrow().is_some() => {
+                    self.page_part(worker, Part::Update(update));
+                }
                 Ok(update) => self.subscribers.deliver(worker, &update, &self.config.url),
                 Err(error) => tracing::error!("the store told an unknown update: {error}"),
+            },
+            Some(Tell::Active(bytes)) => match Active::decode(bytes) {
+                Some(active) => self.page_part(worker, Part::Active(active)),
+                None => tracing::error!("the store told an unknown subscription"),
             },
             Some(Tell::Stored(ticket)) => self.stored(worker, ticket),
             Some(Tell::Page(ticket, page)) => self.page_begins(worker, ticket, page),
@@ -178,6 +197,12 @@ impl Hub {
             };
             return answer.unwrap_or_else(|refusal| self.refuse(worker, &refusal, &asker));
         }
+        let below = path.strip_prefix(self.config.url.path());
+        let is_listing = below.is_some_and(|rest| rest.starts_with("/subscriptions"));
+        if is_listing && self.config.subscriptions && read_only {
+            let answer = self.list(worker, &request, &head, &asker);
+            return answer.unwrap_or_else(|refusal| self.refuse(worker, &refusal, &asker));
+        }
         let known = match path {
             "/healthz" => true,
             "/readyz" => true,
@@ -185,7 +210,7 @@ impl Hub {
             _ => self.config.forms.standard && path == metadata::path(&self.config),
         };
         whole(match path {
-            _ if !known => self.reply(404, &asker).text("there is nothing here"),
+            _ if !known => self.not_found(&asker),
             _ if !read_only => self.not_allowed(&asker, "GET, HEAD"),
             "/healthz" => self.reply(200, &asker).text("alive"),
             "/readyz" if worker.is_stopping() => self.reply(503, &asker).text("stopping"),
@@ -216,6 +241,10 @@ impl Hub {
     /// The value of `Link` that names the hub.
     fn link(&self) -> String {
         format!("<{}>; rel=\"mercure\"", self.config.url.path())
+    }
+
+    fn not_found(&self, asker: &Asker) -> Vec<u8> {
+        self.reply(404, asker).text("there is nothing here")
     }
 
     fn not_allowed(&self, asker: &Asker, methods: &str) -> Vec<u8> {
@@ -258,8 +287,10 @@ impl App for Hub {
         Takes::Whole
     }
 
-    fn closed(&self, id: u64) {
-        self.subscribers.remove(id);
+    fn closed(&self, worker: &Worker, id: u64) {
+        if let Some(subscriber) = self.subscribers.remove(id) {
+            self.retract(worker, &subscriber);
+        }
     }
 
     fn answer(&self, worker: &Rc<Worker>, request: Request<'_>) -> Answer {

@@ -125,7 +125,7 @@ pub(crate) trait App {
     fn opened(&self, _id: u64, _event: &Event) {}
 
     /// The stream with that number closes.
-    fn closed(&self, _id: u64) {}
+    fn closed(&self, _worker: &Worker, _id: u64) {}
 
     /// An event became pending, or is no longer pending.
     fn changed(&self) {}
@@ -161,7 +161,7 @@ pub(crate) trait App {
 /// What the master does with the messages of its workers, in a configuration.
 pub(crate) fn exchange_of(config: &Config) -> Box<dyn Exchange> {
     match config.program() {
-        Program::Hub(hub) => Box::new(MemoryStore::new(hub.settings().history)),
+        Program::Hub(hub) => Box::new(MemoryStore::new(Arc::clone(hub.settings()))),
         Program::Serve | Program::Broadcast { .. } => Box::new(PassOn),
     }
 }

@@ -80,9 +80,8 @@ impl App for Status {
         self.changed();
     }
 
-    fn closed(&self, id: u64) {
-        self.events.borrow_mut().remove(&id);
-        self.changed();
+    fn closed(&self, _worker: &Worker, id: u64) {
+        self.remove(id);
     }
 
     fn changed(&self) {
@@ -95,6 +94,11 @@ impl App for Status {
 }
 
 impl Status {
+    fn remove(&self, id: u64) {
+        self.events.borrow_mut().remove(&id);
+        self.changed();
+    }
+
     fn current(&self, account: &Rc<Account>, request: Request<'_>) -> Part {
         let date = request.date;
         let answers = &mut *self.answers.borrow_mut();
@@ -190,7 +194,7 @@ mod tests {
         status.opened(5, &Event::timer(&base, |_event| {}).unwrap());
         let after = current(&status, dated("two"));
         assert!(!before.shares_with(&after) && text(&after).contains("\"5\""));
-        status.closed(5);
+        status.remove(5);
         assert!(text(&current(&status, KEPT)).ends_with("\r\n\r\n{}"));
     }
 

@@ -134,6 +134,11 @@ pub(crate) struct HubArgs {
     #[arg(long, value_name = "N", env = "EVENT_HTTPD_MAX_SUBSCRIBERS", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) max_subscribers: Option<u32>,
 
+    /// Tell of active subscriptions: list them under /subscriptions, and publish a private update
+    /// whenever one begins or ends
+    #[arg(long, env = "EVENT_HTTPD_SUBSCRIPTIONS", value_parser = BoolishValueParser::new())]
+    pub(crate) subscriptions: bool,
+
     /// Serve a page at / that subscribes and publishes
     #[arg(long, env = "EVENT_HTTPD_DEMO", value_parser = BoolishValueParser::new())]
     pub(crate) demo: bool,

@@ -23,6 +23,7 @@ pub(crate) struct HubConfig {
     /// `None`: no sign of life.
     pub(crate) heartbeat: Option<Duration>,
     pub(crate) max_subscribers: usize,
+    pub(crate) subscriptions: bool,
     pub(crate) demo: bool,
 }
 
@@ -148,6 +149,7 @@ impl HubConfig {
             max_subscribers: args
                 .max_subscribers
                 .map_or(usize::MAX, |n| usize::try_from(n).unwrap_or(usize::MAX)),
+            subscriptions: args.subscriptions,
             demo: args.demo,
             url: args.public_url,
         })

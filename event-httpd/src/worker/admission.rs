@@ -85,7 +85,7 @@ impl Worker {
     pub(super) fn stop_accepting(&self) {
         for acceptor in self.admission.acceptors.take() {
             acceptor.drain();
-            self.app.closed(acceptor.id());
+            self.app.closed(self, acceptor.id());
         }
     }
 
@@ -106,7 +106,7 @@ impl Worker {
 
     /// Removes a connection that has closed.
     pub(crate) fn closed(&self, id: u64) {
-        self.app.closed(id);
+        self.app.closed(self, id);
         let connection = self.admission.connections.borrow_mut().remove(&id);
         drop(connection); // its callback still holds it
         let acceptors = self.admission.acceptors.borrow();

@@ -5,6 +5,7 @@ mod support_broadcast;
 #[path = "../support_http/mod.rs"]
 mod support_http;
 
+mod active;
 mod clients;
 mod options;
 mod publishing;

@@ -54,6 +54,11 @@ impl History {
         self.first + count - 1
     }
 
+    /// The id of the last update that is kept; empty without one.
+    pub(super) fn last_id(&self) -> &str {
+        self.entries.back().map_or("", |entry| &entry.id)
+    }
+
     /// Keeps an update with the message that brings it to workers.
     pub(super) fn push(&mut self, id: &str, message: Rc<Buffer>) {
         let id: Rc<str> = id.into();

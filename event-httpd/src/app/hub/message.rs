@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use super::listing::Active;
 use crate::buffer::Buffer;
 
 /// Names a request of a worker, in the answer to it.
@@ -28,6 +29,12 @@ pub(super) enum Ask<'a> {
     Publish(Ticket, &'a [u8]),
     /// For a page of the history.
     Page(Ticket, From),
+    /// To tell all that a subscription begins.
+    Began(Active),
+    /// To tell all that the subscriptions of a subscriber end.
+    Ended(&'a str),
+    /// For all active subscriptions.
+    List(Ticket),
 }
 
 /// What the store tells a worker.
@@ -37,8 +44,10 @@ pub(super) enum Tell<'a> {
     Update(&'a [u8]),
     /// The update of that request is kept.
     Stored(Ticket),
-    /// The next messages are the updates of a page.
+    /// The next messages are the updates of a page, or the active subscriptions.
     Page(Ticket, Page<'a>),
+    /// One of the active subscriptions.
+    Active(&'a [u8]),
 }
 
 /// A part of the history.
@@ -69,12 +78,16 @@ const PUBLISH: u8 = 0;
 const PAGE_EARLIEST: u8 = 1;
 const PAGE_AFTER: u8 = 2;
 const PAGE_POSITION: u8 = 3;
+const BEGAN: u8 = 4;
+const ENDED: u8 = 5;
+const LIST: u8 = 6;
 
 const UPDATE: u8 = 0;
 const STORED: u8 = 1;
 const PAGE_COMPLETE: u8 = 2;
 const PAGE_MORE: u8 = 3;
 const PAGE_GAP: u8 = 4;
+const ACTIVE: u8 = 5;
 
 impl<'a> Ask<'a> {
     pub(super) fn encode(&self) -> Vec<u8> {
@@ -85,14 +98,23 @@ impl<'a> Ask<'a> {
             Self::Page(ticket, From::Position(position)) => {
                 write(PAGE_POSITION, &[*ticket, *position], b"")
             }
+            Self::Began(active) => write(BEGAN, &[], &active.encode()),
+            Self::Ended(subscriber) => write(ENDED, &[], subscriber.as_bytes()),
+            Self::List(ticket) => write(LIST, &[*ticket], b""),
         }
     }
 
     /// `None` for what [`encode`](Self::encode) does not write.
     pub(super) fn decode(bytes: &'a [u8]) -> Option<Self> {
         let (kind, rest) = bytes.split_first()?;
+        match *kind {
+            BEGAN => return Active::decode(rest).map(Self::Began),
+            ENDED => return str::from_utf8(rest).ok().map(Self::Ended),
+            _ => {}
+        }
         let (ticket, rest) = take_u64(rest)?;
         Some(match *kind {
+            LIST => Self::List(ticket),
             PUBLISH => Self::Publish(ticket, rest),
             PAGE_EARLIEST => Self::Page(ticket, From::Earliest),
             PAGE_AFTER => Self::Page(ticket, From::After(str::from_utf8(rest).ok()?.to_owned())),
@@ -106,6 +128,7 @@ impl<'a> Tell<'a> {
     pub(super) fn encode(&self) -> Rc<Buffer> {
         Buffer::uncounted(match self {
             Self::Update(update) => write(UPDATE, &[], update),
+            Self::Active(active) => write(ACTIVE, &[], active),
             Self::Stored(ticket) => write(STORED, &[*ticket], b""),
             Self::Page(ticket, page) => {
                 let kind = match page.end {
@@ -123,8 +146,10 @@ impl<'a> Tell<'a> {
     /// `None` for what [`encode`](Self::encode) does not write.
     pub(super) fn decode(bytes: &'a [u8]) -> Option<Self> {
         let (kind, rest) = bytes.split_first()?;
-        if *kind == UPDATE {
-            return Some(Self::Update(rest));
+        match *kind {
+            UPDATE => return Some(Self::Update(rest)),
+            ACTIVE => return Some(Self::Active(rest)),
+            _ => {}
         }
         let (ticket, rest) = take_u64(rest)?;
         let end = match *kind {
@@ -172,6 +197,8 @@ mod tests {
             Ask::Page(2, From::Earliest),
             Ask::Page(3, From::After("urn:1".to_owned())),
             Ask::Page(u64::MAX, From::Position(7)),
+            Ask::Ended("urn:1"),
+            Ask::List(8),
         ] {
             assert_eq!(Ask::decode(&ask.encode()), Some(ask));
         }
@@ -184,6 +211,7 @@ mod tests {
         for tell in [
             Tell::Update(b"update"),
             Tell::Stored(4),
+            Tell::Active(b"one"),
             Tell::Page(5, page(PageEnd::Complete)),
             Tell::Page(6, page(PageEnd::More)),
             Tell::Page(7, page(PageEnd::Gap)),

@@ -23,11 +23,14 @@ pub(super) fn document(hub: &HubConfig) -> Vec<u8> {
         .audiences
         .first()
         .map_or(hub.url.as_str(), String::as_str);
-    let document = serde_json::json!({
+    let mut document = serde_json::json!({
         "resource": resource,
         "authorization_details_types_supported": [AUTHORIZATION_DETAIL],
         "bearer_methods_supported": ["header"],
         "mercure_cookie": hub.presentation.cookies.first(),
     });
+    if hub.subscriptions {
+        document["mercure_subscriptions"] = true.into();
+    }
     document.to_string().into_bytes()
 }

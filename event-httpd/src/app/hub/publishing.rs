@@ -73,7 +73,7 @@ impl Hub {
                 worker.reply(connection, worker.buffer(bytes).into());
             }
             Some(Pending::Sender { connection, id }) => self.socket_stored(worker, connection, &id),
-            Some(Pending::Joining(_) | Pending::Reader(_)) | None => {}
+            Some(Pending::Joining(_) | Pending::Reader(_) | Pending::Listing(_)) | None => {}
         }
     }
 }

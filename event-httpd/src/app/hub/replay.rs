@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use super::listing::Active;
 use super::message::{Ask, From, Page, PageEnd, Position, Ticket};
 use super::reply::Asker;
 use super::subscribers::{Encoded, Progress, Subscriber};
@@ -27,6 +28,13 @@ pub(super) struct OpenPage {
     position: Position,
     anchor: String,
     updates: Vec<Update>,
+    active: Vec<Active>,
+}
+
+/// A part of a page.
+pub(super) enum Part {
+    Update(Update),
+    Active(Active),
 }
 
 impl Hub {
@@ -46,6 +54,7 @@ impl Hub {
             position: page.position,
             anchor: page.anchor.to_owned(),
             updates: Vec::new(),
+            active: Vec::new(),
         };
         if open.missing == 0 {
             return self.page_ends(worker, open);
@@ -53,12 +62,15 @@ impl Hub {
         *self.page.borrow_mut() = Some(open);
     }
 
-    /// The next update of the page has arrived.
-    pub(super) fn page_update(&self, worker: &Rc<Worker>, update: Update) {
+    /// The next part of the page has arrived.
+    pub(super) fn page_part(&self, worker: &Rc<Worker>, part: Part) {
         let complete = {
             let mut page = self.page.borrow_mut();
             let Some(open) = page.as_mut() else { return };
-            open.updates.push(update);
+            match part {
+                Part::Update(update) => open.updates.push(update),
+                Part::Active(active) => open.active.push(active),
+            }
             open.missing -= 1;
             if open.missing > 0 {
                 return;
@@ -85,9 +97,13 @@ impl Hub {
                     Some(accept) => self.switch(worker, subscriber, asker, accept),
                     None => self.stream(worker, subscriber, asker, begin),
                 };
+                self.announce(worker, &joining.subscriber);
                 self.subscribers.insert(joining.id, joining.subscriber);
                 worker.reply(joining.id, answer);
                 joining.id
+            }
+            Some(Pending::Listing(listing)) => {
+                return self.listed(worker, &listing, &page.active, &page.anchor);
             }
             Some(Pending::Publisher { .. } | Pending::Sender { .. }) | None => return,
         };

@@ -2,13 +2,16 @@
 //! in the only process.
 
 use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use super::history::History;
-use super::message::{Ask, Tell};
+use super::listing::Active;
+use super::message::{Ask, Page, PageEnd, Tell};
 use crate::buffer::Buffer;
 use crate::bus::{Exchange, Lines};
-use crate::config::HistoryLimits;
+use crate::config::HubConfig;
 use hub_protocol::Update;
 use php_event::process::Pid;
 
@@ -24,46 +27,118 @@ pub(super) enum To {
 /// The store in memory.
 #[derive(Debug)]
 pub(crate) struct MemoryStore {
+    config: Arc<HubConfig>,
     history: RefCell<History>,
+    active: RefCell<BTreeMap<Pid, BTreeSet<Active>>>, // by worker
 }
 
 impl MemoryStore {
-    pub(crate) fn new(limits: HistoryLimits) -> Self {
+    pub(crate) fn new(config: Arc<HubConfig>) -> Self {
         Self {
-            history: RefCell::new(History::new(limits)),
+            history: RefCell::new(History::new(config.history)),
+            active: RefCell::default(),
+            config,
         }
     }
 
     /// Does what a worker asks, and passes the messages that follow from it to `send`, in order.
-    pub(super) fn ask(&self, message: &[u8], mut send: impl FnMut(To, &Rc<Buffer>)) {
-        let mut history = self.history.borrow_mut();
+    pub(super) fn ask(&self, from: Pid, message: &[u8], mut send: impl FnMut(To, &Rc<Buffer>)) {
         match Ask::decode(message) {
             Some(Ask::Publish(ticket, encoded)) => match Update::decode(encoded) {
                 Ok(update) => {
-                    let message = Tell::Update(encoded).encode();
-                    send(To::Everyone, &message);
-                    history.push(&update.id, message);
+                    send(To::Everyone, &self.keep(&update, encoded));
                     send(To::Asker, &Tell::Stored(ticket).encode());
                 }
                 Err(error) => tracing::error!("an update cannot be kept: {error}"),
             },
             Some(Ask::Page(ticket, from)) => {
+                let history = self.history.borrow();
                 let (page, updates) = history.page(&from);
                 send(To::Asker, &Tell::Page(ticket, page).encode());
                 for update in updates {
                     send(To::Asker, update);
                 }
             }
+            Some(Ask::Began(active)) => {
+                if let Some(message) = self.tell_of(&active, true) {
+                    send(To::Everyone, &message);
+                }
+                let mut all = self.active.borrow_mut();
+                all.entry(from).or_default().insert(active);
+            }
+            Some(Ask::Ended(subscriber)) => {
+                let mut all = self.active.borrow_mut();
+                if let Some(own) = all.get_mut(&from) {
+                    let ended = take_of(own, subscriber);
+                    for message in ended.iter().filter_map(|one| self.tell_of(one, false)) {
+                        send(To::Everyone, &message);
+                    }
+                }
+            }
+            Some(Ask::List(ticket)) => self.list(ticket, send),
             None => tracing::error!("a worker asked the store for something unknown"),
+        }
+    }
+
+    /// Keeps an update. Returns the message that brings it to workers.
+    fn keep(&self, update: &Update, encoded: &[u8]) -> Rc<Buffer> {
+        let message = Tell::Update(encoded).encode();
+        let mut history = self.history.borrow_mut();
+        history.push(&update.id, Rc::clone(&message));
+        message
+    }
+
+    /// Keeps the event that tells of a subscription.
+    fn tell_of(&self, subscription: &Active, active: bool) -> Option<Rc<Buffer>> {
+        let url = &self.config.url;
+        let update = subscription.describe(active, url, |one| one.event(url))?;
+        let mut encoded = Vec::new();
+        update.encode(&mut encoded);
+        Some(self.keep(&update, &encoded))
+    }
+
+    fn list(&self, ticket: u64, mut send: impl FnMut(To, &Rc<Buffer>)) {
+        let (all, history) = (self.active.borrow(), self.history.borrow());
+        let page = Page {
+            count: all.values().map(BTreeSet::len).sum(),
+            end: PageEnd::Complete,
+            position: 0,
+            anchor: history.last_id(),
+        };
+        send(To::Asker, &Tell::Page(ticket, page).encode());
+        for one in all.values().flatten() {
+            send(To::Asker, &Tell::Active(&one.encode()).encode());
         }
     }
 }
 
+/// Removes the subscriptions of a subscriber, and returns them.
+fn take_of(all: &mut BTreeSet<Active>, subscriber: &str) -> Vec<Active> {
+    let first = Active::first_of(subscriber);
+    let own = all
+        .range(first..)
+        .take_while(|one| one.subscriber == subscriber);
+    let own: Vec<_> = own.cloned().collect();
+    for one in &own {
+        all.remove(one);
+    }
+    own
+}
+
 impl Exchange for MemoryStore {
     fn received(&self, from: Pid, message: Vec<u8>, lines: &Lines<'_>) {
-        self.ask(&message, |to, message| match to {
+        self.ask(from, &message, |to, message| match to {
             To::Asker => lines.send(from, message),
             To::Everyone => lines.send_to_all(None, message),
         });
+    }
+
+    fn left(&self, worker: Pid, lines: &Lines<'_>) {
+        let left = self.active.borrow_mut().remove(&worker);
+        for one in left.iter().flatten() {
+            if let Some(message) = self.tell_of(one, false) {
+                lines.send_to_all(None, &message);
+            }
+        }
     }
 }

@@ -24,6 +24,8 @@ pub(super) struct Subscriber {
     /// When its token expires.
     pub(super) ends: Option<Instant>,
     pub(super) progress: Cell<Progress>,
+    /// Its id in the events that tell of subscriptions, if there are any.
+    pub(super) id: Option<Box<str>>,
     /// `None` for a stream of events.
     pub(super) socket: Option<Box<Socket>>,
 }
@@ -135,15 +137,15 @@ impl Subscribers {
         }
     }
 
-    pub(super) fn remove(&self, id: u64) {
-        let removed = self.all.borrow_mut().remove(&id);
-        let Some(subscriber) = removed else { return };
+    pub(super) fn remove(&self, id: u64) -> Option<Rc<Subscriber>> {
+        let subscriber = self.all.borrow_mut().remove(&id)?;
         if subscriber.progress.get() == Progress::Live {
             let mut live = self.live.borrow_mut();
             for matcher in &subscriber.matchers {
                 live.remove(id, matcher);
             }
         }
+        Some(subscriber)
     }
 
     /// Queues an update to all live subscribers that ask for it and may read it.

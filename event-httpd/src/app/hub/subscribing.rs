@@ -15,7 +15,7 @@ use crate::app::{Answer, Request};
 use crate::worker::Worker;
 use hub_protocol::subscribe::{self, LastEventId};
 use hub_protocol::token::{Grants, OriginCheck, Presented};
-use hub_protocol::update::EARLIEST;
+use hub_protocol::update::{EARLIEST, new_id};
 use hub_protocol::{Forms, Refusal, event_stream};
 
 /// Matchers of one subscriber.
@@ -26,8 +26,8 @@ const RETRY_AFTER: &str = "5";
 
 /// What the token of a subscriber allows.
 #[derive(Debug, Default)]
-struct Allowed {
-    reading: Option<Grants>,
+pub(super) struct Allowed {
+    pub(super) reading: Option<Grants>,
     publishing: Option<Grants>,
 }
 
@@ -74,7 +74,12 @@ impl Hub {
             connection: Rc::downgrade(&connection),
             matchers: asked.matchers.into(),
             ends,
-            grants: allowed.reading.filter(Grants::reads_private).map(Box::new),
+            // Announced subscriptions have payloads, also where nothing private may be read.
+            grants: allowed
+                .reading
+                .filter(|grants| grants.reads_private() || self.config.subscriptions)
+                .map(Box::new),
+            id: self.config.subscriptions.then(|| new_id().into()),
             progress: Cell::new(match asked.last_event_id {
                 None => Progress::Live,
                 Some(_) => Progress::Replaying(0),
@@ -87,6 +92,7 @@ impl Hub {
                     Some(accept) => self.switch(worker, &subscriber, asker, &accept),
                     None => self.stream(worker, &subscriber, asker, None),
                 };
+                self.announce(worker, &subscriber);
                 self.subscribers.insert(request.from, subscriber);
                 return Ok(answer);
             }
@@ -139,7 +145,11 @@ impl Hub {
     }
 
     /// What the token of a subscriber allows. Where the origin is checked, it may also publish.
-    fn allowed(&self, presented: &Presented<'_>, check: OriginCheck) -> Result<Allowed, Refusal> {
+    pub(super) fn allowed(
+        &self,
+        presented: &Presented<'_>,
+        check: OriginCheck,
+    ) -> Result<Allowed, Refusal> {
         let anonymous = self.config.anonymous;
         let Some(token) = self.config.presentation.token(presented, check)? else {
             return match anonymous {
