@@ -73,7 +73,7 @@ enum Store {
     /// In this process. What it tells is taken when the current callback is done, as if it came
     /// from the master.
     Here {
-        store: MemoryStore,
+        store: Box<MemoryStore>,
         told: RefCell<VecDeque<Rc<Buffer>>>,
     },
     /// In the master.
@@ -105,7 +105,7 @@ impl Hub {
             Store::Master
         } else {
             Store::Here {
-                store: MemoryStore::new(Arc::clone(&config)),
+                store: Box::new(MemoryStore::new(Arc::clone(&config))),
                 told: RefCell::default(),
             }
         };

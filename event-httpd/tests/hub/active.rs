@@ -48,8 +48,8 @@ fn listed(server: &Server, path: &str) -> Vec<Value> {
 #[test]
 fn a_subscription_is_told_and_listed_while_it_lasts() {
     for options in [
-        &["--subscriptions"][..],
-        &["--subscriptions", "--workers", "2"],
+        &["--subscriptions", "--heartbeat", "0"][..],
+        &["--subscriptions", "--heartbeat", "0", "--workers", "2"],
     ] {
         let server = open_hub(options);
         let mut watcher = watch(&server);
@@ -111,7 +111,7 @@ fn a_subscription_is_told_and_listed_while_it_lasts() {
 
 #[test]
 fn a_subscription_of_the_deployed_form_is_told_and_listed_in_that_form() {
-    let server = open_hub(&["--subscriptions"]);
+    let server = open_hub(&["--subscriptions", "--heartbeat", "0"]);
     let mut watcher = watch(&server);
     let _subscriber = Subscriber::to(&server, "topic=https://example.com/%7Bid%7D");
     let began = event(&mut watcher);
@@ -139,7 +139,7 @@ fn a_subscription_of_the_deployed_form_is_told_and_listed_in_that_form() {
 
 #[test]
 fn the_subscriptions_of_a_killed_worker_end() {
-    let server = open_hub(&["--subscriptions", "--workers", "2"]);
+    let server = open_hub(&["--subscriptions", "--heartbeat", "0", "--workers", "2"]);
     let family = Family::of(&server);
     let worker = |subscriber: &Subscriber| owner_of(subscriber.client.socket(), &family.pids());
     let mut watcher = watch(&server);
@@ -166,7 +166,7 @@ fn the_subscriptions_of_a_killed_worker_end() {
 
 #[test]
 fn only_a_token_that_covers_them_shows_subscriptions_and_only_if_the_hub_tells() {
-    let server = open_hub(&["--subscriptions"]);
+    let server = open_hub(&["--subscriptions", "--heartbeat", "0"]);
     let mut anonymous = Subscriber::to(&server, "match=*");
     let status = |server: &Server, path: &str, lines: &str| ask(server, &get(path, lines)).status;
     assert_eq!(status(&server, LIST, ""), 401);

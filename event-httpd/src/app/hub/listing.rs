@@ -149,7 +149,7 @@ impl Hub {
     pub(super) fn listed(&self, worker: &Worker, listing: &Listing, all: &[Active], last: &str) {
         let url = &self.config.url;
         let last = if last.is_empty() { EARLIEST } else { last };
-        let found = all.iter().filter(|one| one.is_in(&listing.resource));
+        let mut found = all.iter().filter(|one| one.is_in(&listing.resource));
         let form = match &listing.resource {
             Resource::All if self.config.forms.deployed => Form::Deployed,
             Resource::All => Form::Standard,
@@ -159,7 +159,7 @@ impl Hub {
             },
         };
         let document = match &listing.resource {
-            Resource::One { .. } => found.last().and_then(|one| {
+            Resource::One { .. } => found.next().and_then(|one| {
                 one.describe(true, url, |subscription| subscription.resource(url, last))
             }),
             Resource::All | Resource::Matcher { .. } => {

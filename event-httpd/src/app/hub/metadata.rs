@@ -29,8 +29,10 @@ pub(super) fn document(hub: &HubConfig) -> Vec<u8> {
         "bearer_methods_supported": ["header"],
         "mercure_cookie": hub.presentation.cookies.first(),
     });
-    if hub.subscriptions {
-        document["mercure_subscriptions"] = true.into();
+    if let Some(members) = document.as_object_mut()
+        && hub.subscriptions
+    {
+        members.insert("mercure_subscriptions".to_owned(), true.into());
     }
     document.to_string().into_bytes()
 }
