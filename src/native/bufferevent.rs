@@ -55,6 +55,10 @@ pub(crate) type FilterEntry = unsafe extern "C" fn(
     *mut c_void,
 ) -> ffi::bufferevent_filter_result;
 
+/// Where a `bufferevent` has the event that waits for its socket to be readable: after the
+/// base and the operations (`event2/bufferevent_struct.h`; `vendor/libevent/tests/abi.rs` checks it).
+pub(super) const EV_READ_OFFSET: usize = 2 * size_of::<*const ()>();
+
 const BOTH: EventFlags = EventFlags::READ.union(EventFlags::WRITE);
 const DEFERRED: c_int = BufferEventOptions::DEFER_CALLBACKS.bits();
 
@@ -428,7 +432,20 @@ impl<'a> BufferEventView<'a> {
             .map(|time| time.as_ref().map_or(ptr::null(), ptr::from_ref));
         // SAFETY: `new`'s caller keeps the bufferevent; libevent copies the times.
         let rc = unsafe { ffi::bufferevent_set_timeouts(self.raw(), read, write) };
-        cvt(call, rc).map(drop)
+        cvt(call, rc)?;
+        // SAFETY: takes nothing, and returns a constant.
+        let size = unsafe { ffi::event_get_struct_event_size() };
+        // The event that waits for the socket to be writable is behind the other one.
+        for (time, event) in times.iter().zip([EV_READ_OFFSET, EV_READ_OFFSET + size]) {
+            if time.is_none_or(|time| (time.tv_sec, time.tv_usec) == (0, 0)) {
+                // SAFETY: a bufferevent has an event at either offset.
+                let event = unsafe { self.raw().byte_add(event) };
+                // SAFETY: libevent has initialized the event, which lives as long as the
+                // bufferevent, and that has its base.
+                unsafe { forget_timeout(event.cast()) };
+            }
+        }
+        Ok(())
     }
 
     pub(crate) fn priority(&self) -> i32 {
@@ -514,6 +531,33 @@ impl ForeignCallbacks {
             unsafe { event(bev, what, self.arg) };
         }
     }
+}
+
+/// Makes an event of a bufferevent forget its timeout, if nothing waits for it. libevent takes
+/// the timeout away from an event that is pending only; a persistent one has it again as soon as
+/// it was called.
+///
+/// # Safety
+/// `event` is initialized, and its base is not freed.
+unsafe fn forget_timeout(event: *mut ffi::event) {
+    const HOUR: ffi::timeval = ffi::timeval {
+        tv_sec: 3600,
+        tv_usec: 0,
+    };
+    let all = (BOTH | EventFlags::TIMEOUT).bits();
+    // SAFETY: the caller keeps the event; null asks for no time.
+    let pends = unsafe { ffi::event_pending(event, all, ptr::null_mut()) } != 0;
+    // SAFETY: the caller keeps the event.
+    let flags = EventFlags::from_bits_retain(unsafe { ffi::event_get_events(event) });
+    if pends || !flags.contains(EventFlags::PERSIST) {
+        return;
+    }
+    // SAFETY: the caller keeps the event; libevent copies the time.
+    unsafe { ffi::event_add(event, &HOUR) };
+    // SAFETY: the caller keeps the event. That clears the timeout for good.
+    unsafe { ffi::event_remove_timer(event) };
+    // SAFETY: the caller keeps the event, which was not pending before.
+    unsafe { ffi::event_del(event) };
 }
 
 /// # Safety

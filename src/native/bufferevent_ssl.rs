@@ -10,7 +10,7 @@ use std::marker::PhantomData;
 use std::os::fd::RawFd;
 
 use super::OwnedBase;
-use super::bufferevent::{BufferEventView, OwnedBufferEvent};
+use super::bufferevent::{BufferEventView, EV_READ_OFFSET, OwnedBufferEvent};
 use super::ssl::{self, Session};
 use crate::ffi;
 use crate::flags::{BufferEventOptions, EventFlags, SslState};
@@ -18,10 +18,6 @@ use crate::runtime::error::{Result, cvt_owned};
 
 /// Numbers below this are results of `SSL_get_error`, which libevent mixes with the errors.
 const RESULTS: c_ulong = 0x100;
-
-/// Where a `bufferevent` has the event that waits for its socket to be readable: after the
-/// base and the operations (`event2/bufferevent_struct.h`; `vendor/libevent/tests/abi.rs` checks it).
-const EV_READ_OFFSET: usize = 2 * size_of::<*const ()>();
 
 /// A TLS `bufferevent` for the length of one call.
 #[derive(Clone, Copy)]

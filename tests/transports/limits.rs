@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::rc::Rc;
+use std::time::Duration;
 
 use php_event::{Callbacks, Error, Event, EventBufferEvent, Filters, RateLimit};
 use test_support::{Seen, run};
@@ -187,4 +188,33 @@ fn input_that_is_full_under_a_filter_that_does_not_read_lets_the_loop_come_back(
         link.settle();
         assert!(filter.input().length() >= 5, "{transport:?}");
     }
+}
+
+#[test]
+fn timeouts_taken_away_while_nothing_waits_are_gone() {
+    let short = Some(Duration::from_millis(20));
+    for transport in ALL {
+        let (link, seen) = (Link::new(transport), Seen::new());
+        link.near.set_callbacks(noting_events(&seen)).unwrap();
+        link.near.set_timeouts(short, short).unwrap();
+        link.near.enable(Event::READ).unwrap();
+        link.near.write("hello").unwrap();
+        link.until(|| link.received() == 5 && link.near.output().length() == 0);
+        link.near.disable(Event::READ).unwrap();
+        seen.take();
+        // Neither direction is waited for now.
+        link.near.set_timeouts(None, None).unwrap();
+        link.near.enable(BOTH).unwrap();
+        link.send("x");
+        link.stop_reading();
+        link.near.write(vec![1; 4 << 20]).unwrap();
+        link.base.exit(Some(Duration::from_millis(100))).unwrap();
+        run(&link.base);
+        assert!(seen.take().is_empty(), "{transport:?}");
+    }
+}
+
+fn noting_events(seen: &Seen<String>) -> Callbacks {
+    let seen = seen.clone();
+    Callbacks::new().on_event(move |_, what| seen.note(event(what)))
 }

@@ -211,8 +211,9 @@ static const struct php_event_abi_entry table[] = {
 	FIELD(evkeyvalq, tqh_first)
 	FIELD(evkeyvalq, tqh_last)
 
-	/* Not in bindings.rs: php-event's TLS buffer events compute this offset themselves. */
+	/* Not in bindings.rs: php-event's buffer events compute these offsets themselves. */
 	{ "bufferevent.ev_read offset", (int64_t)offsetof(struct bufferevent, ev_read) },
+	{ "bufferevent.ev_write offset", (int64_t)offsetof(struct bufferevent, ev_write) },
 };
 
 const struct php_event_abi_entry *php_event_abi(size_t index);

@@ -177,9 +177,14 @@ fn bindings_agree_with_the_headers() {
         headers.retain(|name, _| !name.starts_with("BUFFEREVENT_SSL_"));
     }
 
-    // After two pointers: php-event's TLS buffer events rely on it.
+    // After two pointers, one behind the other: php-event's buffer events rely on it.
     let ev_read = headers.remove("bufferevent.ev_read offset");
-    assert_eq!(ev_read, Some(2 * size_of::<*const ()>() as i64));
+    let offset = 2 * size_of::<*const ()>();
+    assert_eq!(ev_read, Some(offset as i64));
+    let ev_write = headers.remove("bufferevent.ev_write offset");
+    // SAFETY: takes nothing.
+    let size = unsafe { ffi::event_get_struct_event_size() };
+    assert_eq!(ev_write, Some((offset + size) as i64));
 
     // The headers may be of a later 2.1.
     let version = "LIBEVENT_VERSION_NUMBER";
