@@ -32,9 +32,20 @@ valgrind_options() {
 --errors-for-leak-kinds=definite --suppressions=$here/php-extension/ci/valgrind.supp"
 }
 
-# Prints what loads the extension `sockets`, if it is a file of its own.
-sockets() {
-    if [ -f "$(php-config --extension-dir)/sockets.so" ]; then
-        echo '-d extension=sockets'
+# Prints what loads those of these extensions that are files of their own.
+shared() {
+    local name
+    for name in "$@"; do
+        [ ! -f "$(php-config --extension-dir)/$name.so" ] || printf -- '-d extension=%s ' "$name"
+    done
+}
+
+# Runs a command in a network of its own, with a loopback, where user namespaces are allowed.
+own_network() {
+    if unshare --user --map-root-user --net ip link set lo up 2>/dev/null; then
+        # shellcheck disable=SC2016
+        unshare --user --map-root-user --net sh -c 'ip link set lo up; exec "$@"' sh "$@"
+    else
+        "$@"
     fi
 }
