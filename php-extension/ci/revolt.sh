@@ -2,7 +2,7 @@
 # Runs the tests of Revolt's EventDriver under our extension: revolt.sh CHECKOUT
 #
 # CHECKOUT is a checkout of revoltphp/event-loop; phpunit comes from the system's packages.
-# Three of the tests watch standard input, which epoll can only do with a pipe or a terminal.
+# Some tests watch the standard streams, which epoll can only do with pipes or a terminal.
 [ $# -eq 1 ] || { sed -n '2,5s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 . "$(dirname "$0")/common.sh"
 checkout=$(cd "$1" && pwd)
@@ -11,6 +11,7 @@ Revolt\\EventLoop\\ $checkout/test
 Revolt\\ $checkout/src"
 export FUNCTIONS="$checkout/src/functions.php"
 cd "$checkout"
-mkfifo "$scratch/input"
+mkfifo "$scratch/input" "$scratch/output"
+cat "$scratch/output" &
 php -d "extension=$extension" "$(command -v phpunit)" --no-configuration \
-    --bootstrap "$here/php-extension/ci/autoload.php" test/Driver/EventDriverTest.php 0<>"$scratch/input"
+    --bootstrap "$here/php-extension/ci/autoload.php" test/Driver/EventDriverTest.php 0<>"$scratch/input" >"$scratch/output" 2>&1
