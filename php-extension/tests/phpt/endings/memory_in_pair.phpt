@@ -1,5 +1,7 @@
 --TEST--
 memory in the callback of a pair
+--SKIPIF--
+<?php if (getenv('USE_ZEND_ALLOC') === '0') die('skip PHP leaves memory to its allocator after a fatal error'); ?>
 --FILE--
 <?php
 register_shutdown_function(function () { echo "shutdown\n"; });
