@@ -1,12 +1,15 @@
 # What the scripts beside this one share: the extension, built, and PHP with it.
-# Sourced, not run. BUILD=release builds it for speed.
+# Sourced, not run. BUILD=release builds it for speed; EXTENSION=FILE builds nothing.
 set -eu
 here=$(cd "$(dirname "$0")/../.." && pwd)
-case ${BUILD:-debug} in
-    release) cargo build --quiet --release --manifest-path "$here/Cargo.toml" -p php-event-extension ;;
-    *) cargo build --quiet --manifest-path "$here/Cargo.toml" -p php-event-extension ;;
-esac
-extension=$(realpath -m "${CARGO_TARGET_DIR:-$here/target}")/${BUILD:-debug}/libphp_event_extension.so
+if [ -n "${EXTENSION:-}" ]; then
+    extension=$(realpath "$EXTENSION")
+else
+    profile=dev
+    [ "${BUILD:-debug}" = debug ] || profile=$BUILD
+    cargo build --quiet --manifest-path "$here/Cargo.toml" -p php-event-extension --profile "$profile"
+    extension=$(realpath -m "${CARGO_TARGET_DIR:-$here/target}")/${BUILD:-debug}/libphp_event_extension.so
+fi
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 
