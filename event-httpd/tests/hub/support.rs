@@ -10,11 +10,15 @@ use super::support_http::{Client, Response, Server, event_httpd};
 pub(crate) const KEY: &str = "!ChangeThisMercureHubJWTSecretKey!";
 pub(crate) const PATH: &str = "/.well-known/mercure";
 
-/// Starts a hub with the key, on a free port.
+/// Starts a hub with the key, on a free port. It sends no heartbeats unless the options say so: they
+/// would stand between the events of a slow test.
 #[track_caller]
 pub(crate) fn hub(options: &[&str]) -> Server {
     let keys = ["--publisher-key", KEY, "--subscriber-key", KEY];
-    let arguments = ["hub", "--listen", "127.0.0.1:0"].into_iter().chain(keys);
+    let silent = ["--heartbeat", "0"].into_iter();
+    let silent = silent.filter(|_| !options.contains(&"--heartbeat"));
+    let arguments = ["hub", "--listen", "127.0.0.1:0"].into_iter();
+    let arguments = arguments.chain(keys).chain(silent);
     Server::run(event_httpd(arguments.chain(options.iter().copied())))
 }
 
