@@ -25,6 +25,7 @@ pub use calls::{base_calls, event_calls};
 pub use drops::{Bomb, Drops, OnDrop, Token, panic_of};
 pub use loops::{
     LIMIT, NEVER, NOW, base_with, limited, ms, new_base, poll, precise_base, run, run_as, run_once,
+    time_factor,
 };
 pub use seen::{Seen, noting};
 pub use signals::{set_disposition, signals_turn};

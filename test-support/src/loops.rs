@@ -22,6 +22,12 @@ pub fn ms(n: u64) -> Option<Duration> {
     Some(Duration::from_millis(n))
 }
 
+/// How many times as long as usual things may take: the environment's `TEST_TIME_FACTOR`, for
+/// tools that slow a program down.
+pub fn time_factor() -> u32 {
+    env::var("TEST_TIME_FACTOR").map_or(1, |factor| factor.parse().unwrap())
+}
+
 /// Does `work`, and ends the test program if that takes longer than [`LIMIT`], times the
 /// environment's `TEST_TIME_FACTOR`.
 ///
@@ -29,8 +35,7 @@ pub fn ms(n: u64) -> Option<Duration> {
 /// would never fire in a loop that spins in C.
 pub fn limited<T>(work: impl FnOnce() -> T) -> T {
     let name = thread::current().name().unwrap_or("a test").to_owned();
-    let factor = env::var("TEST_TIME_FACTOR").map_or(1, |factor| factor.parse().unwrap());
-    let limit = LIMIT * factor;
+    let limit = LIMIT * time_factor();
     let (done, wait) = mpsc::channel::<()>();
     let watch = thread::spawn(move || {
         if wait.recv_timeout(limit) == Err(mpsc::RecvTimeoutError::Timeout) {

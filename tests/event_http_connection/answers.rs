@@ -5,7 +5,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use php_event::{EventBase, EventHttpRequest, HttpError};
-use test_support::run;
+use test_support::{run, time_factor};
 
 use super::OVER;
 use super::over::{answered_with, connect, exchange, serve};
@@ -207,14 +207,14 @@ fn slow_upload_is_not_taken_for_silence() {
             let piece = left.min(3 << 20);
             peer.read_exactly(piece);
             left -= piece;
-            std::thread::sleep(Duration::from_millis(100));
+            std::thread::sleep(time_factor() * Duration::from_millis(100));
         }
         peer.reply("all");
         peer.end();
     });
     let connection = connect(&base, server.port());
     connection
-        .set_timeout(Some(Duration::from_millis(700)))
+        .set_timeout(Some(time_factor() * Duration::from_millis(700)))
         .unwrap();
     let (request, told) = upload(&base);
     connection.make_request(&request, POST, "/").unwrap();
