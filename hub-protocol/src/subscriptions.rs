@@ -10,11 +10,7 @@ use crate::{Matcher, MatcherKind, Topic};
 /// The most bytes of a pattern's literal beginning and end that the index uses. They bound the
 /// number of shapes, and so the number of look-ups for one topic.
 const PREFIX_MAX: usize = 96;
-const SUFFIX_MAX: usize = 32;
-
-/// Lengths of beginnings and ends are rounded down to multiples of this, so that there are fewer
-/// shapes.
-const ROUND: usize = 4;
+const SUFFIX_MAX: usize = 16;
 
 /// The matchers of all subscribers, from which the receivers of an update are found.
 ///
@@ -262,17 +258,16 @@ impl<K: Copy + Ord> Patterns<K> {
 impl Shape {
     /// The shape for a pattern with these affixes, and the key of its bucket.
     fn of((prefix, suffix): (&str, &str)) -> (Self, Box<str>) {
-        let length = |text: &str, max: usize| text.len().min(max) / ROUND * ROUND;
         let mut shape = Self {
-            prefix: length(prefix, PREFIX_MAX),
-            suffix: length(suffix, SUFFIX_MAX),
+            prefix: prefix.len().min(PREFIX_MAX),
+            suffix: suffix.len().min(SUFFIX_MAX),
         };
         // `urlpattern` escapes other characters than ASCII; nothing here relies on it.
         while !prefix.is_char_boundary(shape.prefix) {
-            shape.prefix = shape.prefix.saturating_sub(ROUND);
+            shape.prefix -= 1;
         }
         while !suffix.is_char_boundary(suffix.len() - shape.suffix) {
-            shape.suffix = shape.suffix.saturating_sub(ROUND);
+            shape.suffix -= 1;
         }
         let (prefix, _) = prefix.split_at(shape.prefix);
         let (_, suffix) = suffix.split_at(suffix.len() - shape.suffix);
