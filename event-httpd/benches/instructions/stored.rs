@@ -1,0 +1,46 @@
+//! The stored figures: a table in `benches/instructions.md`.
+
+use std::collections::BTreeMap;
+use std::{fs, io};
+
+use super::Result;
+
+const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/instructions.md");
+
+const INTRODUCTION: &str = "# Instructions per unit of work
+
+User-space instructions that `event-httpd` executes, counted by Callgrind as the difference of two
+runs. `cargo bench -p event-httpd --bench instructions -- --store` wrote this file, and
+`.ci/run instructions` fails when a row needs 3 % more than it says. A delivery is one message to
+one receiver.
+
+| work | goal | measured |
+|---|---:|---:|
+";
+
+/// The figures by the names of their rows.
+pub(crate) fn read() -> Result<BTreeMap<String, f64>> {
+    let text = match fs::read_to_string(PATH) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+        text => text?,
+    };
+    let mut figures = BTreeMap::new();
+    for line in text.lines() {
+        let cells = line.split('|').map(str::trim).collect::<Vec<_>>();
+        if let [_, name, _, measured, _] = cells[..]
+            && let Ok(measured) = measured.parse()
+        {
+            figures.insert(name.to_owned(), measured);
+        }
+    }
+    Ok(figures)
+}
+
+/// One line of the table.
+pub(crate) fn line(name: &str, goal: u64, measured: f64) -> String {
+    format!("| {name} | {goal} | {measured:.1} |")
+}
+
+pub(crate) fn write(table: &str) -> Result<()> {
+    Ok(fs::write(PATH, format!("{INTRODUCTION}{table}"))?)
+}
