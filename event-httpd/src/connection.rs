@@ -54,6 +54,7 @@ struct State {
     body_grown: Instant, // when the last part of it arrived
     outbox: Outbox,
     queued: bool,         // the worker will send the outbox at the end of this turn
+    turn_queued: usize,   // messages of this turn that are in the outbox, or were not for it
     tell_drained: bool,   // the app wants to know when the outbox is empty
     waiting: usize,       // bytes that the socket had no room for, as the worker counts them
     overhead: usize,      // memory beside shared buffers and body, as the worker counts it
@@ -86,6 +87,11 @@ impl Stage {
     /// Whether it takes requests.
     fn is_open(self) -> bool {
         matches!(self, Self::New | Self::Open)
+    }
+
+    /// Whether it receives what the app queues.
+    fn takes_messages(self) -> bool {
+        self.is_open() || self.is_stream()
     }
 
     /// Whether it has an answer without an end.
@@ -125,6 +131,7 @@ impl Connection {
                 body_grown: now,
                 outbox: Outbox::default(),
                 queued: false,
+                turn_queued: worker.turn_length(), // what came before is not for it
                 tell_drained: false,
                 waiting: 0,
                 overhead: 0,
@@ -139,6 +146,10 @@ impl Connection {
         let read = connection.read.get_or_init(|| read);
         worker.app().opened(connection.id(), read);
         connection.update_deadline(now, true);
+        if worker.turn_length() > 0 {
+            connection.state.borrow_mut().queued = true;
+            worker.note_queued(Rc::clone(&connection));
+        }
         tracing::debug!(id = connection.id(), peer = connection.peer(), "connected");
         Ok(connection)
     }
@@ -268,7 +279,7 @@ impl Connection {
             tracing::error!(peer = self.peer(), "{error}");
             return self.worker.retry_reading(Rc::clone(self));
         }
-        self.worker.app().changed();
+        self.worker.app().changed(self.id());
     }
 
     /// The worker stops: reads what has been sent until now.

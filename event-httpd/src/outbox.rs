@@ -27,6 +27,12 @@ impl Part {
         Self { buffer, range }
     }
 
+    /// What follows the first `start` bytes of a buffer.
+    pub(crate) fn from_offset(buffer: Rc<Buffer>, start: usize) -> Self {
+        let range = start.min(buffer.len())..buffer.len();
+        Self { buffer, range }
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.range.len()
     }
@@ -109,6 +115,11 @@ impl Outbox {
             };
             match result {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(n) if n == self.length => {
+                    self.parts.clear();
+                    self.length = 0;
+                    return Ok(total + n);
+                }
                 Ok(n) => {
                     total += n;
                     self.consume(n);

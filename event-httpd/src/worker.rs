@@ -8,6 +8,7 @@ mod admission;
 mod clock;
 mod delivery;
 mod echo;
+mod heads;
 mod life;
 mod memory;
 mod retry;
@@ -28,7 +29,9 @@ use admission::Admission;
 use clock::Clock;
 pub(crate) use clock::http_date;
 use delivery::Delivery;
+pub(crate) use delivery::Message;
 use echo::Echo;
+use heads::Heads;
 use life::Life;
 use memory::Memory;
 use retry::Retry;
@@ -49,6 +52,7 @@ pub(crate) struct Worker {
     timeouts: Timeouts,
     clock: Clock,
     echo: Echo,
+    heads: Heads,
     memory: Memory,
     turn: Turn,
     retry: Retry,
@@ -82,6 +86,7 @@ impl Worker {
             timeouts: Timeouts::new(Instant::now()),
             clock: Clock::new(config.date()),
             echo: Echo::default(),
+            heads: Heads::default(),
             memory: Memory::new(config.max_queue_total()),
             turn: Turn::default(),
             retry: Retry::default(),

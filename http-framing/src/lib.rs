@@ -249,6 +249,32 @@ impl Decoder {
         }
     }
 
+    /// Whether nothing of the next request has come, not even an empty line.
+    ///
+    /// A caller that knows the bytes at the start of its input for a request without a body, because
+    /// a decoder with the same limits has accepted exactly these before, may then skip them.
+    ///
+    /// ```
+    /// use http_framing::{Decoder, Limits};
+    ///
+    /// let mut decoder = Decoder::new(Limits::default());
+    /// assert!(decoder.is_at_start());
+    /// decoder.decode(b"\r\n")?;
+    /// assert!(!decoder.is_at_start());
+    /// # Ok::<(), http_framing::Refusal>(())
+    /// ```
+    #[must_use]
+    pub const fn is_at_start(&self) -> bool {
+        matches!(
+            &self.state,
+            State::Head(Progress {
+                searched: 0,
+                empty_lines: 0,
+                ..
+            })
+        )
+    }
+
     /// What the connection waits for.
     ///
     /// ```

@@ -80,6 +80,8 @@ impl Takes {
 pub(crate) enum Answer {
     /// The whole answer.
     Whole(Part),
+    /// The whole answer, in parts that other answers share.
+    Shared(Rc<[Part]>),
     /// The head of an answer without an end. The connection takes no more requests, sends what
     /// the app queues, and drops what arrives.
     Stream {
@@ -127,8 +129,8 @@ pub(crate) trait App {
     /// The stream with that number closes.
     fn closed(&self, _worker: &Worker, _id: u64) {}
 
-    /// An event became pending, or is no longer pending.
-    fn changed(&self) {}
+    /// The event of the stream with that number became pending, or is no longer pending.
+    fn changed(&self, _id: u64) {}
 
     /// Answers a request.
     fn answer(&self, worker: &Rc<Worker>, request: Request<'_>) -> Answer;

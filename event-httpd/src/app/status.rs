@@ -1,6 +1,8 @@
 //! The tutorial's first program: every request is answered with the table of events.
 
-use std::cell::{Cell, RefCell};
+mod table;
+
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -10,63 +12,118 @@ use crate::buffer::{Account, Buffer};
 use crate::outbox::Part;
 use crate::worker::Worker;
 use php_event::Event;
+use table::Table;
+
+/// Up to this length, a table is copied into one buffer with its head. A longer one is sent as
+/// parts that answers share, whatever else in the table changes.
+const COPIED_MAX: usize = 16 << 10;
 
 /// The table: a JSON object from stream number to event, oldest first.
 pub(crate) struct Status {
     headers: Vec<FieldLine>,
-    events: RefCell<BTreeMap<u64, Event>>,
-    changed: Cell<bool>,
-    answers: RefCell<Answers>,
+    state: RefCell<State>,
+}
+
+#[derive(Default)]
+struct State {
+    events: BTreeMap<u64, Event>,
+    table: Table,
+    answers: Answers,
 }
 
 /// The answers made from the current table. All receivers share their bytes.
 #[derive(Default)]
 struct Answers {
-    table: Vec<u8>,
     date: String,
-    kept: Option<Answer>,
-    closing: Option<Answer>,
+    kept: Option<Encoded>,
+    closing: Option<Encoded>,
 }
 
-struct Answer {
-    bytes: Rc<Buffer>,
-    head: usize, // length of the head
+impl Answers {
+    fn forget(&mut self) {
+        (self.kept, self.closing) = (None, None);
+    }
+}
+
+/// An encoded answer.
+enum Encoded {
+    /// In one buffer.
+    Whole { bytes: Rc<Buffer>, head: usize },
+    /// In parts.
+    Shared { parts: Rc<[Part]>, head: Part },
+}
+
+impl Encoded {
+    fn answer(&self, head_only: bool) -> super::Answer {
+        match self {
+            Self::Whole { bytes, head } if head_only => Part::first(Rc::clone(bytes), *head).into(),
+            Self::Whole { bytes, .. } => Rc::clone(bytes).into(),
+            Self::Shared { head, .. } if head_only => head.clone().into(),
+            Self::Shared { parts, .. } => super::Answer::Shared(Rc::clone(parts)),
+        }
+    }
 }
 
 impl Status {
     pub(crate) fn new(headers: Vec<FieldLine>) -> Self {
         Self {
             headers,
-            events: RefCell::default(),
-            changed: Cell::new(true),
-            answers: RefCell::default(),
+            state: RefCell::default(),
         }
     }
 
-    fn table(&self) -> Vec<u8> {
-        let table = serde_json::to_vec(&*self.events.borrow());
-        table.unwrap_or_else(|error| {
-            tracing::error!("the table of events cannot be serialized: {error}");
-            b"{}".to_vec()
-        })
+    fn remove(&self, id: u64) {
+        let state = &mut *self.state.borrow_mut();
+        state.events.remove(&id);
+        state.table.remove(id);
+        state.answers.forget();
     }
 
     fn encode(
         &self,
-        table: &[u8],
+        table: &mut Table,
         account: &Rc<Account>,
         keep_alive: bool,
         date: Option<&str>,
-    ) -> Answer {
-        let mut bytes = Vec::with_capacity(table.len() + 256);
-        let length = u64::try_from(table.len()).unwrap_or(u64::MAX);
-        answer_head(&mut bytes, keep_alive, length, date, &self.headers);
+    ) -> Encoded {
+        let length = table.json_length();
+        let copied = length <= COPIED_MAX;
+        let mut bytes = Vec::with_capacity(256 + if copied { length } else { 0 });
+        let body_length = u64::try_from(length).unwrap_or(u64::MAX);
+        answer_head(&mut bytes, keep_alive, body_length, date, &self.headers);
         let head = bytes.len();
-        bytes.extend_from_slice(table);
-        Answer {
-            bytes: Buffer::new(bytes, account),
-            head,
+        if copied {
+            table.write_to(&mut bytes);
+            let bytes = Buffer::new(bytes, account);
+            return Encoded::Whole { bytes, head };
         }
+        bytes.push(b'{');
+        let begin = Buffer::new(bytes, account);
+        let end = Buffer::uncounted(b"}".to_vec());
+        let mut parts = vec![Rc::clone(&begin).into()];
+        parts.extend(table.parts(account));
+        parts.push(end.into());
+        Encoded::Shared {
+            parts: parts.into(),
+            head: Part::first(begin, head),
+        }
+    }
+
+    fn current(&self, account: &Rc<Account>, request: Request<'_>) -> super::Answer {
+        let date = request.date;
+        let State { table, answers, .. } = &mut *self.state.borrow_mut();
+        if let Some(date) = date.filter(|date| *date != answers.date) {
+            date.clone_into(&mut answers.date);
+            answers.forget();
+        }
+        let answer = if request.keep_alive {
+            &mut answers.kept
+        } else {
+            &mut answers.closing
+        };
+        answer
+            .get_or_insert_with(|| self.encode(table, account, request.keep_alive, date))
+            .answer(request.head_only)
     }
 }
 
@@ -76,55 +133,26 @@ impl App for Status {
     }
 
     fn opened(&self, id: u64, event: &Event) {
-        self.events.borrow_mut().insert(id, event.clone());
-        self.changed();
+        let state = &mut *self.state.borrow_mut();
+        state.events.insert(id, event.clone());
+        state.table.set(id, event);
+        state.answers.forget();
     }
 
     fn closed(&self, _worker: &Worker, id: u64) {
         self.remove(id);
     }
 
-    fn changed(&self) {
-        self.changed.set(true);
+    fn changed(&self, id: u64) {
+        let state = &mut *self.state.borrow_mut();
+        if let Some(event) = state.events.get(&id) {
+            state.table.set(id, event);
+            state.answers.forget();
+        }
     }
 
     fn answer(&self, worker: &Rc<Worker>, request: Request<'_>) -> super::Answer {
-        self.current(worker.account(), request).into()
-    }
-}
-
-impl Status {
-    fn remove(&self, id: u64) {
-        self.events.borrow_mut().remove(&id);
-        self.changed();
-    }
-
-    fn current(&self, account: &Rc<Account>, request: Request<'_>) -> Part {
-        let date = request.date;
-        let answers = &mut *self.answers.borrow_mut();
-        if self.changed.take() {
-            *answers = Answers {
-                table: self.table(),
-                ..Answers::default()
-            };
-        }
-        if let Some(date) = date.filter(|date| *date != answers.date) {
-            date.clone_into(&mut answers.date);
-            (answers.kept, answers.closing) = (None, None);
-        }
-        let answer = if request.keep_alive {
-            &mut answers.kept
-        } else {
-            &mut answers.closing
-        };
-        let answer = answer
-            .get_or_insert_with(|| self.encode(&answers.table, account, request.keep_alive, date));
-        let length = if request.head_only {
-            answer.head
-        } else {
-            answer.bytes.len()
-        };
-        Part::first(Rc::clone(&answer.bytes), length)
+        self.current(worker.account(), request)
     }
 }
 
@@ -143,7 +171,10 @@ mod tests {
     };
 
     fn current(status: &Status, request: Request<'_>) -> Part {
-        status.current(&Rc::default(), request)
+        match status.current(&Rc::default(), request) {
+            crate::app::Answer::Whole(part) => part,
+            other => panic!("{other:?}"),
+        }
     }
 
     fn dated(date: &str) -> Request<'_> {
@@ -165,13 +196,14 @@ mod tests {
     fn the_first_answer_has_the_tutorials_bytes() {
         let base = EventBase::new().unwrap();
         let status = Status::new(Vec::new());
-        let events = [5, 6].map(|id| {
+        for id in [5, 6] {
             let event = Event::timer(&base, |_event| {}).unwrap();
             event.add(Some(std::time::Duration::from_secs(9))).unwrap();
+            if id == 5 {
+                event.set_data(base.clone());
+            }
             status.opened(id, &event);
-            event
-        });
-        events[0].set_data(base.clone());
+        }
         assert_eq!(
             text(&current(&status, KEPT)),
             "HTTP/1.1 200 OK\r\nAccept: application/json, text/plain, */*\r\nConnection: keep-alive\r\n\
@@ -210,6 +242,39 @@ mod tests {
             text(&current(&status, request)),
             "HTTP/1.1 200 OK\r\nAccept: application/json, text/plain, */*\r\nConnection: close\r\n\
              Content-Length:2\r\nX-One: 1\r\n\r\n"
+        );
+    }
+
+    #[test]
+    fn a_long_table_is_answered_with_the_bytes_of_its_entries_in_parts() {
+        let base = EventBase::new().unwrap();
+        let status = Status::new(Vec::new());
+        let event = Event::timer(&base, |_event| {}).unwrap();
+        for id in 0..1000 {
+            status.opened(id, &event);
+        }
+        status.remove(500);
+        event.add(Some(std::time::Duration::from_secs(9))).unwrap();
+        status.changed(3);
+        let crate::app::Answer::Shared(parts) = status.current(&Rc::default(), KEPT) else {
+            panic!("the table is long");
+        };
+        let answer = parts.iter().map(text).collect::<String>();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(head.ends_with(&format!("Content-Length:{}", body.len())));
+        let entries = (0..1000).filter(|id| *id != 500).map(|id| {
+            let pending = id == 3;
+            format!("\"{id}\":{{\"pending\":{pending},\"data\":null}}")
+        });
+        let expected = entries.collect::<Vec<_>>().join(",");
+        assert_eq!(body, format!("{{{expected}}}"));
+        let head_only = Request {
+            head_only: true,
+            ..KEPT
+        };
+        assert_eq!(
+            text(&current(&status, head_only)),
+            format!("{head}\r\n\r\n")
         );
     }
 }

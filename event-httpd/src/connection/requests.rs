@@ -39,6 +39,7 @@ impl Connection {
     /// Answers the complete requests in the undecoded bytes and `fresh`, as far as the queue
     /// allows.
     pub(super) fn serve(self: &Rc<Self>, mut fresh: &[u8]) {
+        self.queue_turn(); // answers follow it
         let before = self.worker.counters().requests.get();
         let mut budget = self.worker.budget();
         loop {
@@ -119,10 +120,14 @@ impl Connection {
         let mut rest = input;
         loop {
             // No borrow is held while the app answers: it may queue a message to this peer.
-            let answer = match self.step(&mut rest, *budget) {
+            let length = match self.step(&mut rest, *budget) {
                 Step::Next => continue,
                 Step::Wait => break,
-                Step::Write(part) => part,
+                Step::Write(part) => {
+                    let length = part.len();
+                    self.worker.batch().borrow_mut().push(part);
+                    length
+                }
                 Step::Answer(pending, body) => {
                     let answer = self.worker.answer(Request {
                         from: self.id(),
@@ -132,15 +137,14 @@ impl Connection {
                         body: &body,
                         date: None,
                     });
-                    let Some(part) = self.begin(answer) else {
+                    let Some(length) = self.begin(answer) else {
                         break;
                     };
-                    part
+                    length
                 }
             };
-            budget.spend(answer.len());
-            self.worker.spend(answer.len());
-            self.worker.batch().borrow_mut().push(answer);
+            budget.spend(length);
+            self.worker.spend(length);
         }
         input.len() - rest.len()
     }
@@ -162,6 +166,11 @@ impl Connection {
             return Step::Wait;
         }
         state.decoding = Decoding::Running;
+        if let Some(pending) = self.recall(state, rest) {
+            state.request = Some(pending);
+            let (pending, body) = self.complete(state, rest.is_empty());
+            return Step::Answer(pending, body);
+        }
         let decoded = match state.decoder.decode(rest) {
             Ok(decoded) => decoded,
             Err(refusal) => {
@@ -175,6 +184,7 @@ impl Connection {
             Item::NeedMore => return Step::Wait,
             Item::Head(head) => {
                 let head_only = head.method == Method::Head;
+                self.worker.note_head(used, &head, head_only);
                 state.request = Some(Pending {
                     head_only,
                     keep_alive: head.keep_alive,
@@ -203,6 +213,21 @@ impl Connection {
             }
         }
         Step::Next
+    }
+
+    /// Takes a request off the front of `rest` whose head was accepted before, unless the app
+    /// wants to see it.
+    fn recall(&self, state: &State, rest: &mut &[u8]) -> Option<Pending> {
+        if !state.decoder.is_at_start() || self.worker.takes().keeps_heads() {
+            return None;
+        }
+        let known = self.worker.known_head(rest)?;
+        *rest = rest.get(known.length..)?;
+        Some(Pending {
+            head_only: known.head_only,
+            keep_alive: true,
+            head: Box::default(),
+        })
     }
 
     /// The request that has just become complete, and its body.
@@ -249,6 +274,7 @@ impl Connection {
     /// Refuses a request whose body has to make room for others. It uses neither the batch nor
     /// the read buffer, which another connection may be using.
     pub(crate) fn refuse_body(self: &Rc<Self>) {
+        self.queue_turn();
         {
             let state = &mut *self.state.borrow_mut();
             let part = self.refusal(state, &TOO_MANY_BODIES, false);
@@ -260,6 +286,7 @@ impl Connection {
 
     /// Answers with an error status, and ends the connection.
     pub(super) fn refuse(self: &Rc<Self>, refusal: Refusal) {
+        self.queue_turn();
         if self.state.borrow().stage.is_open() {
             let part = self.refusal(&mut self.state.borrow_mut(), &refusal, false);
             self.worker.batch().borrow_mut().push(part);

@@ -1,5 +1,6 @@
 //! Sending: answers at once, messages at the end of the turn, the rest when there is room.
 
+use std::io::{self, Write as _};
 use std::mem;
 use std::net::Shutdown;
 use std::rc::Rc;
@@ -8,43 +9,70 @@ use std::time::Instant;
 use super::{Connection, Decoding, Stage};
 use crate::app::Takes;
 use crate::buffer::Buffer;
+use crate::outbox::Part;
+use crate::worker::Message;
 use php_event::Event;
 use php_event::stream::stream_socket_shutdown;
+
+/// Where the batch has gone.
+enum Batch {
+    /// To the socket.
+    Written,
+    /// To the outbox, behind what waits already.
+    Behind,
+    /// To the outbox, because the socket has no room for all of it.
+    NoRoom,
+}
 
 impl Connection {
     /// Writes the batch, behind what waits already. True when everything is written and the
     /// connection takes more requests.
     pub(super) fn flush(self: &Rc<Self>) -> bool {
-        let mut batch = self.worker.batch().take();
-        let behind = !self.state.borrow().outbox.is_empty();
-        if behind {
-            self.state.borrow_mut().outbox.append(&mut batch);
-            self.worker.batch().replace(batch); // keeps its memory
-            self.count_memory();
-            self.worker.limit_memory();
-            return false; // `send_queued` or `write_outbox` continues
+        if self.state.borrow().stage.is_open() {
+            self.queue_turn(); // a message for everyone comes before its own answer
         }
-        if let Err(error) = batch.write_to(&self.stream) {
-            tracing::debug!(peer = self.peer(), "writing failed: {error}");
-            self.close();
-            return false;
+        match self.write_batch() {
+            Ok(Batch::Written) => return self.continue_or_end(),
+            Ok(Batch::Behind) => {} // `send_queued` or `write_outbox` continues
+            Ok(Batch::NoRoom) => self.wait_for_room(),
+            Err(error) => {
+                tracing::debug!(peer = self.peer(), "writing failed: {error}");
+                self.close();
+                return false;
+            }
         }
-        if batch.is_empty() {
-            self.worker.batch().replace(batch); // keeps its memory
-            return self.continue_or_end();
-        }
-        self.state.borrow_mut().outbox = batch;
-        self.wait_for_room();
         self.count_memory();
         self.worker.limit_memory();
         false
     }
 
+    /// Empties the batch: into the socket, or into the outbox.
+    fn write_batch(&self) -> io::Result<Batch> {
+        let batch = &mut *self.worker.batch().borrow_mut(); // keeps its memory
+        let outbox = &mut self.state.borrow_mut().outbox;
+        if !outbox.is_empty() {
+            outbox.append(batch);
+            return Ok(Batch::Behind);
+        }
+        match batch.write_to(&self.stream) {
+            Ok(_) if batch.is_empty() => Ok(Batch::Written),
+            Ok(_) => {
+                *outbox = mem::take(batch);
+                Ok(Batch::NoRoom)
+            }
+            Err(error) => {
+                drop(mem::take(batch));
+                Err(error)
+            }
+        }
+    }
+
     /// Queues a message, to be sent at the end of this turn of the loop.
     pub(crate) fn queue(self: &Rc<Self>, message: &Rc<Buffer>) {
+        self.queue_turn();
         let first = {
             let state = &mut *self.state.borrow_mut();
-            if !state.stage.is_open() && !state.stage.is_stream() {
+            if !state.stage.takes_messages() {
                 return;
             }
             state.outbox.push(Rc::clone(message).into());
@@ -56,12 +84,77 @@ impl Connection {
         }
     }
 
+    /// Queues what this turn has brought for all connections until now, so that something else
+    /// can follow it.
+    pub(crate) fn queue_turn(self: &Rc<Self>) {
+        if self.worker.turn_length() > 0 {
+            self.worker
+                .with_turn(|messages| self.queue_messages(messages));
+        }
+    }
+
+    /// Queues the messages of this turn that are not queued here yet, as separate parts.
+    pub(crate) fn queue_messages(self: &Rc<Self>, messages: &[Message]) {
+        let (count, first) = {
+            let state = &mut *self.state.borrow_mut();
+            if !state.stage.takes_messages() {
+                return;
+            }
+            let new = messages.get(state.turn_queued..).unwrap_or_default();
+            state.turn_queued = messages.len();
+            let mut count = 0;
+            for message in new.iter().filter(|message| message.is_for(self.id())) {
+                state.outbox.push(Rc::clone(&message.bytes).into());
+                count += 1;
+            }
+            // Also without a message: `send_queued` resets `turn_queued`.
+            (count, !mem::replace(&mut state.queued, true))
+        };
+        self.worker.counters().deliveries.add(count);
+        if first {
+            self.worker.note_queued(Rc::clone(self));
+        }
+    }
+
+    /// Sends `joined`, which holds `count` messages, or queues what the socket has no room for.
+    /// False when messages have been queued here before: then it does nothing.
+    pub(crate) fn send_joined(self: &Rc<Self>, joined: &Rc<Buffer>, count: u64) -> bool {
+        let first = {
+            let state = &mut *self.state.borrow_mut();
+            if state.queued {
+                return false;
+            }
+            if !state.stage.takes_messages() {
+                return true;
+            }
+            let written = if state.outbox.is_empty() && state.write.is_none() {
+                // `send_queued` meets an error again, where the connection can be closed.
+                (&self.stream).write(joined).unwrap_or_default()
+            } else {
+                0
+            };
+            let all = written == joined.len();
+            if !all {
+                let rest = Part::from_offset(Rc::clone(joined), written);
+                state.outbox.push(rest);
+                state.queued = true;
+            }
+            !all
+        };
+        self.worker.counters().deliveries.add(count);
+        if first {
+            self.worker.note_queued(Rc::clone(self));
+        }
+        true
+    }
+
     /// Sends what was queued in this turn.
     pub(crate) fn send_queued(self: &Rc<Self>) {
         self.guarded(|connection| {
             let waits = {
                 let mut state = connection.state.borrow_mut();
                 state.queued = false;
+                state.turn_queued = 0;
                 state.stage == Stage::Closed || state.write.is_some()
             };
             if waits {

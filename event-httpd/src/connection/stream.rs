@@ -6,14 +6,25 @@ use std::time::Instant;
 use super::{Connection, Decoding, Stage};
 use crate::app::{Answer, Due};
 use crate::buffer::Buffer;
-use crate::outbox::Part;
 
 impl Connection {
-    /// The bytes to write now for an answer; `None` when it comes later.
-    pub(super) fn begin(&self, answer: Answer) -> Option<Part> {
+    /// Puts what there is of an answer into the worker's batch, and returns its length; `None`
+    /// when all of it comes later.
+    pub(super) fn begin(&self, answer: Answer) -> Option<usize> {
+        let mut batch = self.worker.batch().borrow_mut();
+        let before = batch.len();
         let state = &mut *self.state.borrow_mut();
         let (stage, head, due) = match answer {
-            Answer::Whole(part) => return Some(part),
+            Answer::Whole(part) => {
+                batch.push(part);
+                return Some(batch.len() - before);
+            }
+            Answer::Shared(parts) => {
+                for part in &*parts {
+                    batch.push(part.clone());
+                }
+                return Some(batch.len() - before);
+            }
             Answer::Stream { head, due } => (Stage::Stream, head, due),
             Answer::Upgrade { head, due } => (Stage::Upgraded, head, due),
             Answer::Later => {
@@ -23,7 +34,8 @@ impl Connection {
         };
         state.stage = stage;
         state.deadline.set_app(due);
-        Some(head)
+        batch.push(head);
+        Some(batch.len() - before)
     }
 
     /// Takes the answer to the request that waits for it, and goes on with the next.
@@ -36,10 +48,9 @@ impl Connection {
                 }
                 state.decoding = Decoding::Running;
             }
-            let Some(part) = connection.begin(answer) else {
+            if connection.begin(answer).is_none() {
                 return;
-            };
-            connection.worker.batch().borrow_mut().push(part);
+            }
             connection.serve(&[]);
             connection.update_reading();
             connection.update_deadline(Instant::now(), true);
@@ -90,6 +101,7 @@ impl Connection {
 
     /// Ends a stream when everything that waits is written, and `last` behind it.
     pub(crate) fn end_stream(self: &Rc<Self>, last: Option<Rc<Buffer>>) {
+        self.queue_turn();
         let sent = {
             let state = &mut *self.state.borrow_mut();
             state.stage = match state.stage {

@@ -10,6 +10,24 @@ use crate::bus::Uplink;
 use crate::connection::Connection;
 use php_event::Event;
 
+/// The most bytes that are copied together for the receivers of one turn. Longer messages cost
+/// more to copy than to send in parts.
+const JOINED_MAX: usize = 64 << 10;
+
+/// A message for all connections, or for all but one.
+#[derive(Debug)]
+pub(crate) struct Message {
+    pub(crate) bytes: Rc<Buffer>,
+    except: Option<u64>,
+}
+
+impl Message {
+    /// Whether the connection with that number receives it.
+    pub(crate) fn is_for(&self, id: u64) -> bool {
+        self.except != Some(id)
+    }
+}
+
 /// What waits to be sent, and the event that sends it.
 #[derive(Default)]
 pub(super) struct Delivery {
@@ -18,7 +36,8 @@ pub(super) struct Delivery {
     sender: OnceCell<Event>, // made active once a turn, when something is queued
     scheduled: Cell<bool>,
     queued: RefCell<Vec<Rc<Connection>>>,
-    waiting: Cell<usize>, // bytes in all outboxes that their sockets had no room for
+    messages: RefCell<Vec<Message>>, // of this turn, for all connections
+    waiting: Cell<usize>,            // bytes in all outboxes that their sockets had no room for
     holding_senders: Cell<bool>,
 }
 
@@ -52,6 +71,7 @@ impl Delivery {
     /// Drops the handles of connections that would be sent to at the end of this turn.
     pub(super) fn take_queued(&self) {
         drop(self.queued.take());
+        drop(self.messages.take());
     }
 
     /// Makes the sending event active. It runs behind everything that is active in this turn, so
@@ -70,11 +90,63 @@ impl Delivery {
 impl Worker {
     /// Queues a message to every connection but one. It is sent at the end of this turn.
     pub(crate) fn deliver(&self, message: &Rc<Buffer>, except: Option<u64>) {
+        self.delivery.messages.borrow_mut().push(Message {
+            bytes: Rc::clone(message),
+            except,
+        });
+        self.delivery.end_turn_soon();
+    }
+
+    /// The number of messages that this turn has brought for all connections.
+    pub(crate) fn turn_length(&self) -> usize {
+        self.delivery.messages.borrow().len()
+    }
+
+    /// Calls `work` with the messages that this turn has brought for all connections.
+    pub(crate) fn with_turn(&self, work: impl FnOnce(&[Message])) {
+        work(&self.delivery.messages.borrow());
+    }
+
+    /// Sends the messages of this turn: joined to the connections that receive them all, in parts
+    /// to the others.
+    fn send_turn(&self) {
+        let mut messages = self.delivery.messages.take();
+        if messages.is_empty() {
+            return;
+        }
+        let joined = self.joined(&messages);
+        let mut senders = messages
+            .iter()
+            .filter_map(|message| message.except)
+            .collect::<Vec<_>>();
+        senders.sort_unstable();
+        let count = messages.len() as u64;
         self.admission.for_each(|id, connection| {
-            if Some(id) != except {
-                connection.queue(message);
+            let sent = joined.as_ref().is_some_and(|joined| {
+                senders.binary_search(&id).is_err() && connection.send_joined(joined, count)
+            });
+            if !sent {
+                connection.queue_messages(&messages);
             }
         });
+        messages.clear();
+        self.delivery.messages.replace(messages); // keeps its memory
+    }
+
+    /// One buffer with all the messages; `None` if it would be too long.
+    fn joined(&self, messages: &[Message]) -> Option<Rc<Buffer>> {
+        if let [message] = messages {
+            return Some(Rc::clone(&message.bytes));
+        }
+        let length = messages.iter().map(|message| message.bytes.len()).sum();
+        if length > JOINED_MAX {
+            return None;
+        }
+        let mut bytes = Vec::with_capacity(length);
+        for message in messages {
+            bytes.extend_from_slice(&message.bytes);
+        }
+        Some(self.buffer(bytes))
     }
 
     /// Queues a message to one connection. It is sent at the end of this turn.
@@ -154,6 +226,7 @@ impl Worker {
     /// Sends what was queued in this turn.
     pub(super) fn send_queued(self: &Rc<Self>) {
         self.delivery.scheduled.set(false);
+        self.send_turn();
         let mut queued = self.delivery.queued.take();
         for connection in queued.drain(..) {
             connection.send_queued();

@@ -12,3 +12,4 @@ mod raw;
 mod scale;
 mod slow;
 mod stopping;
+mod turns;

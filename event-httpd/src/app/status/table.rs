@@ -1,0 +1,280 @@
+//! The text of the table, in segments: a change touches one of them, and answers share the rest.
+
+use std::io::Write as _;
+use std::ops::Range;
+use std::rc::Rc;
+
+use crate::buffer::{Account, Buffer};
+use crate::outbox::Part;
+use php_event::Event;
+
+/// Entries in one segment. With half as many, the parts of an answer to 10,000 connections would
+/// not fit into the list that [`Outbox`](crate::outbox::Outbox) keeps on the stack.
+const SEGMENT: usize = 256;
+
+/// The entries `"id":event,` of the table, in the order of their ids.
+#[derive(Debug, Default)]
+pub(super) struct Table {
+    segments: Vec<Segment>,
+    length: usize, // of all their texts
+}
+
+#[derive(Debug, Default)]
+struct Segment {
+    ids: Vec<u64>,
+    lengths: Vec<usize>,
+    text: Vec<u8>,
+    shared: Option<Rc<Buffer>>, // the text, since an answer needed it
+}
+
+impl Table {
+    /// The length of the JSON object.
+    pub(super) fn json_length(&self) -> usize {
+        self.length.max(1) + 1 // the last comma becomes the closing brace
+    }
+
+    /// Appends the JSON object to `out`.
+    pub(super) fn write_to(&self, out: &mut Vec<u8>) {
+        out.push(b'{');
+        for segment in &self.segments {
+            out.extend_from_slice(&segment.text);
+        }
+        if self.length > 0 {
+            out.pop();
+        }
+        out.push(b'}');
+    }
+
+    /// The JSON object between its braces, as shared parts.
+    pub(super) fn parts(&mut self, account: &Rc<Account>) -> Vec<Part> {
+        let last = self.segments.len().saturating_sub(1);
+        let parts = self.segments.iter_mut().enumerate().map(|(at, segment)| {
+            let length = segment.text.len() - usize::from(at == last);
+            Part::first(segment.shared(account), length)
+        });
+        parts.collect()
+    }
+
+    /// Adds an entry, or replaces the one with that id.
+    pub(super) fn set(&mut self, id: u64, event: &Event) {
+        let mut text = Vec::new();
+        if let Err(error) = entry(&mut text, id, event) {
+            tracing::error!("an event of the table cannot be serialized: {error}");
+            return self.remove(id);
+        }
+        self.remove(id);
+        let at = self.place(id);
+        if self.segments.is_empty() {
+            self.segments.push(Segment::default());
+        }
+        if let Some(segment) = self.segments.get_mut(at) {
+            segment.insert(id, &text);
+            self.length += text.len();
+            if segment.ids.len() > SEGMENT {
+                let next = segment.split(id);
+                self.segments.insert(at + 1, next);
+            }
+        }
+    }
+
+    /// Removes an entry, if there is one with that id.
+    pub(super) fn remove(&mut self, id: u64) {
+        let at = self.place(id);
+        let Some(segment) = self.segments.get_mut(at) else {
+            return;
+        };
+        self.length -= segment.remove(id);
+        if segment.ids.len() <= SEGMENT / 4 {
+            self.merge(at);
+            if let Some(before) = at.checked_sub(1) {
+                self.merge(before);
+            }
+        }
+    }
+
+    /// Where the segment stands that has the id, or would have it.
+    fn place(&self, id: u64) -> usize {
+        let behind = |segment: &Segment| segment.ids.first().is_some_and(|first| *first <= id);
+        self.segments.partition_point(behind).saturating_sub(1)
+    }
+
+    /// Joins a small segment with the one behind it, unless both together are large. The last one
+    /// goes when it is empty.
+    fn merge(&mut self, at: usize) {
+        let [Some(length), next] = [at, at + 1]
+            .map(|at| self.segments.get(at))
+            .map(|segment| segment.map(|segment| segment.ids.len()))
+        else {
+            return;
+        };
+        match next {
+            Some(next) if length + next <= SEGMENT / 2 => {
+                let next = self.segments.remove(at + 1);
+                if let Some(segment) = self.segments.get_mut(at) {
+                    segment.append(next);
+                }
+            }
+            _ if length == 0 => drop(self.segments.remove(at)),
+            _ => {}
+        }
+    }
+}
+
+impl Segment {
+    fn shared(&mut self, account: &Rc<Account>) -> Rc<Buffer> {
+        let text = &self.text;
+        let shared = self
+            .shared
+            .get_or_insert_with(|| Buffer::new(text.clone(), account));
+        Rc::clone(shared)
+    }
+
+    /// Where in the text the entry at that index stands.
+    fn range(&self, index: usize) -> Range<usize> {
+        let start = self.lengths.iter().take(index).sum();
+        start..start + self.lengths.get(index).copied().unwrap_or_default()
+    }
+
+    fn insert(&mut self, id: u64, text: &[u8]) {
+        let index = self.ids.partition_point(|other| *other < id);
+        let start = if index == self.ids.len() {
+            self.text.len()
+        } else {
+            self.range(index).start
+        };
+        self.text.splice(start..start, text.iter().copied());
+        self.ids.insert(index, id);
+        self.lengths.insert(index, text.len());
+        self.shared = None;
+    }
+
+    /// Returns the length of the text that has gone.
+    fn remove(&mut self, id: u64) -> usize {
+        let Ok(index) = self.ids.binary_search(&id) else {
+            return 0;
+        };
+        let range = self.range(index);
+        self.text.drain(range);
+        self.ids.remove(index);
+        self.shared = None;
+        self.lengths.remove(index)
+    }
+
+    /// Splits off the entries of a new segment, after the one with that id was inserted: that one
+    /// alone if it is the last, so that full segments stay full, and else half of them.
+    fn split(&mut self, inserted: u64) -> Self {
+        let index = if self.ids.last() == Some(&inserted) {
+            self.ids.len() - 1
+        } else {
+            self.ids.len() / 2
+        };
+        let start = self.range(index).start;
+        self.shared = None;
+        Self {
+            ids: self.ids.split_off(index),
+            lengths: self.lengths.split_off(index),
+            text: self.text.split_off(start),
+            shared: None,
+        }
+    }
+
+    fn append(&mut self, mut next: Self) {
+        self.ids.append(&mut next.ids);
+        self.lengths.append(&mut next.lengths);
+        self.text.append(&mut next.text);
+        self.shared = None;
+    }
+}
+
+fn entry(out: &mut Vec<u8>, id: u64, event: &Event) -> serde_json::Result<()> {
+    let _ = write!(out, "\"{id}\":"); // writing into a Vec can't fail
+    serde_json::to_writer(&mut *out, event)?;
+    out.push(b',');
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use php_event::EventBase;
+    use std::collections::BTreeMap;
+
+    fn text(table: &mut Table) -> String {
+        let mut whole = Vec::new();
+        table.write_to(&mut whole);
+        assert_eq!(whole.len(), table.json_length());
+        let mut outbox = crate::outbox::Outbox::default();
+        for part in table.parts(&Rc::default()) {
+            outbox.push(part);
+        }
+        let mut parts = b"{".to_vec();
+        outbox.write_to(&mut parts).unwrap();
+        parts.push(b'}');
+        assert_eq!(parts, whole);
+        String::from_utf8(whole).unwrap()
+    }
+
+    #[test]
+    fn after_any_changes_the_text_is_what_serialization_of_the_whole_gives() {
+        let base = EventBase::new().unwrap();
+        let mut random = fastrand::Rng::with_seed(12);
+        let mut table = Table::default();
+        let mut events = BTreeMap::new();
+        assert_eq!(text(&mut table), "{}");
+        for step in 0..6000 {
+            // Grows, shrinks to nothing, and changes entries in between.
+            let grows = step % 2000 < 1200;
+            let id = random.u64(0..1500);
+            if grows == (random.u8(0..8) > 0) {
+                let event = Event::timer(&base, |_event| {}).unwrap();
+                if random.bool() {
+                    event.add(Some(std::time::Duration::from_secs(9))).unwrap();
+                }
+                table.set(id, &event);
+                events.insert(id, event);
+            } else if let Some(id) = events.range(id..).next().map(|(id, _)| *id) {
+                table.remove(id);
+                events.remove(&id);
+            }
+            if step % 50 == 0 {
+                assert_eq!(text(&mut table), serde_json::to_string(&events).unwrap());
+            }
+        }
+        for id in events.keys() {
+            table.remove(*id);
+        }
+        assert_eq!(text(&mut table), "{}");
+    }
+
+    #[test]
+    fn a_change_leaves_the_buffers_of_other_segments_shared() {
+        let base = EventBase::new().unwrap();
+        let event = Event::timer(&base, |_event| {}).unwrap();
+        let mut table = Table::default();
+        for id in 0..5 * SEGMENT as u64 {
+            table.set(id, &event);
+        }
+        let account = Rc::default();
+        let before = table.parts(&account);
+        table.remove(7);
+        let after = table.parts(&account);
+        assert_eq!((before.len(), after.len()), (5, 5));
+        let shared = before.iter().zip(&after);
+        let shared = shared.filter(|(before, after)| before.shares_with(after));
+        assert_eq!(shared.count(), 4);
+    }
+
+    #[test]
+    fn few_entries_in_many_segments_come_together() {
+        let base = EventBase::new().unwrap();
+        let event = Event::timer(&base, |_event| {}).unwrap();
+        let mut table = Table::default();
+        for id in 0..10 * SEGMENT as u64 {
+            table.set(id, &event);
+        }
+        for id in (0..10 * SEGMENT as u64).filter(|id| id % 32 != 0) {
+            table.remove(id);
+        }
+        assert!(table.segments.len() <= 3, "{}", table.segments.len());
+    }
+}
