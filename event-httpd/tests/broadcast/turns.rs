@@ -78,3 +78,16 @@ fn an_answer_follows_the_messages_that_came_before_its_request() {
     assert_eq!(second.message_or_accepted().as_deref(), Some(&b"one"[..]));
     assert_eq!(second.message_or_accepted(), None, "202 for its own");
 }
+
+#[test]
+fn a_last_answer_follows_the_messages_that_came_before_its_request() {
+    let server = broadcast(&["--framing", "http"]);
+    let [first, mut second] = joined(&server);
+    let stopped = stop(server.process().id());
+    first.send(post("one"));
+    second.send("POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+    drop(stopped);
+    second.expect(&message("one"));
+    let rest = String::from_utf8(second.rest()).unwrap();
+    assert!(rest.starts_with("HTTP/1.1 202 "), "{rest}");
+}
