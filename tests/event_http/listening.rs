@@ -285,12 +285,13 @@ fn a_socket_is_asked_for_its_descriptor_once() {
     assert_eq!(asked.get(), 1);
 }
 
-/// A listener that binds its server to another address when it is asked for its descriptor.
-struct Binding(TcpListener, php_event::EventHttp);
+/// A listener that binds its server to another address when it is asked for its descriptor, and
+/// lets go of it: the server owns the listener.
+struct Binding(TcpListener, Cell<Option<php_event::EventHttp>>);
 
 impl AsFd for Binding {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.1.bind("127.0.0.1", 0).unwrap();
+        self.1.take().unwrap().bind("127.0.0.1", 0).unwrap();
         self.0.as_fd()
     }
 }
@@ -299,7 +300,7 @@ impl AsFd for Binding {
 fn a_socket_may_use_the_server_while_it_is_asked_for_its_descriptor() {
     let server = Server::new(OVER);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let binding = Binding(listener, server.http.clone());
+    let binding = Binding(listener, Cell::new(Some(server.http.clone())));
     server.http.accept(binding).unwrap();
     assert_eq!(server.http.bound_addresses().len(), 3);
 }
