@@ -10,7 +10,7 @@ const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/instructions.md
 const INTRODUCTION: &str = "# Instructions per unit of work
 
 User-space instructions that `event-httpd` executes, counted by Callgrind as the difference of two
-runs. `cargo bench -p event-httpd --bench instructions -- --store` wrote this file, and
+runs. `cargo bench -p event-httpd --bench instructions -- --store` writes this file, and
 `.ci/run instructions` fails when a row needs 3 % more than it says. A delivery is one message to
 one receiver.
 
