@@ -53,6 +53,7 @@ pub(super) enum Link {
 /// What was set on it, and must outlive or follow a change of its descriptor.
 #[derive(Default)]
 pub(super) struct Settings {
+    pub(super) read_timeout: Cell<Option<Duration>>,
     pub(super) write_timeout: Cell<Option<Duration>>,
     pub(super) priority: Cell<Option<i32>>,
     pub(super) bucket: RefCell<Option<RateBucket>>, // the rate limit that C has

@@ -229,12 +229,20 @@ impl EventBufferEvent {
         c = "bufferevent_set_timeouts"
     )]
     pub fn set_timeouts(&self, read: Option<Duration>, write: Option<Duration>) -> Result<()> {
-        self.with(CALL, |view| view.set_timeouts(CALL, read, write))??;
-        self.0
-            .settings
-            .write_timeout
-            .set(write.filter(|time| !time.is_zero()));
-        Ok(())
+        let settings = &self.0.settings;
+        let [read, write] = [read, write].map(|time| time.filter(|time| !time.is_zero()));
+        self.with(CALL, |view| {
+            view.set_timeouts(CALL, read, write)?;
+            for (direction, old, new) in [
+                (EventFlags::READ, &settings.read_timeout, read),
+                (EventFlags::WRITE, &settings.write_timeout, write),
+            ] {
+                if old.replace(new).is_some() && new.is_none() {
+                    view.forget_timeout(direction);
+                }
+            }
+            Ok(())
+        })?
     }
 
     /// The priority of its events: 0 is the most urgent.

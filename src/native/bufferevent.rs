@@ -432,20 +432,23 @@ impl<'a> BufferEventView<'a> {
             .map(|time| time.as_ref().map_or(ptr::null(), ptr::from_ref));
         // SAFETY: `new`'s caller keeps the bufferevent; libevent copies the times.
         let rc = unsafe { ffi::bufferevent_set_timeouts(self.raw(), read, write) };
-        cvt(call, rc)?;
-        // SAFETY: takes nothing, and returns a constant.
-        let size = unsafe { ffi::event_get_struct_event_size() };
-        // The event that waits for the socket to be writable is behind the other one.
-        for (time, event) in times.iter().zip([EV_READ_OFFSET, EV_READ_OFFSET + size]) {
-            if time.is_none_or(|time| (time.tv_sec, time.tv_usec) == (0, 0)) {
-                // SAFETY: a bufferevent has an event at either offset.
-                let event = unsafe { self.raw().byte_add(event) };
-                // SAFETY: libevent has initialized the event, which lives as long as the
-                // bufferevent, and that has its base.
-                unsafe { forget_timeout(event.cast()) };
-            }
-        }
-        Ok(())
+        cvt(call, rc).map(drop)
+    }
+
+    /// Makes the direction, `READ` or `WRITE`, forget a timeout that was taken away while it was
+    /// disabled or nothing waited.
+    pub(crate) fn forget_timeout(&self, direction: EventFlags) {
+        let offset = if direction == EventFlags::READ {
+            EV_READ_OFFSET
+        } else {
+            // SAFETY: takes nothing, and returns a constant.
+            EV_READ_OFFSET + unsafe { ffi::event_get_struct_event_size() }
+        };
+        // SAFETY: a bufferevent has an event at either offset.
+        let event = unsafe { self.raw().byte_add(offset) };
+        // SAFETY: libevent has initialized the event, which lives as long as the bufferevent, and
+        // that has its base.
+        unsafe { forget_timeout(event.cast()) };
     }
 
     pub(crate) fn priority(&self) -> i32 {
