@@ -83,6 +83,7 @@ pub(crate) struct HubArgs {
     #[arg(long, env = "EVENT_HTTPD_ANONYMOUS", value_parser = BoolishValueParser::new())]
     pub(crate) anonymous: bool,
 
+    #[allow(rustdoc::bare_urls)] // --help prints this text as it is
     /// An origin whose pages may use the hub, such as https://example.com, or * for every origin
     /// but without cookies; may be repeated, in the environment as several lines
     #[arg(

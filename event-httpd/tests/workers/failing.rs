@@ -335,12 +335,12 @@ fn a_worker_that_hangs_is_replaced_and_the_others_clients_lose_nothing() {
     for peer in &mut groups[1] {
         peer.rest();
     }
+    let line = server.line(&format!("(process {}) ended", family.pid(2)));
+    assert!(line.contains("SIGKILL"), "{line}");
     let after = every_worker(&server, 3, None);
     assert_ne!(after.pid(2), family.pid(2));
     assert_eq!((after.pid(1), after.pid(3)), (family.pid(1), family.pid(3)));
     assert!(start.elapsed() < 5 * SECOND, "{:?}", start.elapsed());
-    let line = server.line(&format!("(process {}) ended", family.pid(2)));
-    assert!(line.contains("SIGKILL"), "{line}");
     // The new one is on the bus.
     let mut again = spread(&server, 3, 1);
     groups[0][0].send("all of you");
