@@ -123,9 +123,12 @@ fn a_port_or_path_that_is_not_permitted_is_a_failure_that_names_it() {
     let closed = directory.path().join("closed");
     fs::create_dir(&closed).unwrap();
     fs::set_permissions(&closed, open(0o555)).unwrap();
-    // The binary may lie where nobody else may look.
+    // The binary may lie where nobody else may look. Another process copies it: a file that this one
+    // has open to write, and a child of another test inherits, cannot be executed.
     let binary = directory.path().join("event-httpd");
-    fs::copy(env!("CARGO_BIN_EXE_event-httpd"), &binary).unwrap();
+    let mut copy = Command::new("cp");
+    copy.arg(env!("CARGO_BIN_EXE_event-httpd")).arg(&binary);
+    assert!(copy.status().unwrap().success());
     fs::set_permissions(&binary, open(0o755)).unwrap();
 
     let run = |listen: &str| {

@@ -14,7 +14,7 @@ a C compiler, pkg-config, libevent (2.1.12 or newer, below 2.2) and OpenSSL.
 
   --tests     also the programs that the tests run: curl, ab, wrk, nc, openssl, valgrind,
               strace, ps
-  --bundled   also what the features `bundled` and `bindgen` need: cmake and libclang
+  --bundled   also what the features `bundled` and `bindgen` need: cmake, make and libclang
   --php       also what the PHP extension needs: php and its headers
   --coverage  also what .ci/coverage needs: an llvm-cov as new as rustc's LLVM
   --help      print this help
@@ -76,6 +76,7 @@ list_missing() {
     has_openssl || echo openssl
     if [ "$bundled" = yes ]; then
         have cmake || echo cmake
+        have make || echo make
         has_libclang || echo libclang
     fi
     if [ "$php" = yes ]; then

@@ -25,6 +25,10 @@ use server::Server;
 /// A row fails when it needs this many per cent more than the stored figure.
 const TOLERANCE: f64 = 3.0;
 
+/// The same for a row with thousands of connections, whose figure depends on how many of them the
+/// kernel reports at once.
+const CROWD_TOLERANCE: f64 = 10.0;
+
 const SHORT: &str = "Host: 127.0.0.1:9999\r\n\r\n";
 
 const BROWSER: &str = "Host: localhost:9999\r\n\
@@ -63,6 +67,15 @@ struct Row {
     goal: u64,
     work: Work,
     rounds: [usize; 2],
+}
+
+impl Row {
+    fn tolerance(&self) -> f64 {
+        match self.work {
+            Work::Connections { others: 1000.. } => CROWD_TOLERANCE,
+            _ => TOLERANCE,
+        }
+    }
 }
 
 const fn requests(fields: &'static str, unseen: bool, at_once: usize) -> Work {
@@ -127,7 +140,7 @@ fn run() -> Result<bool> {
         let change = old.map_or(0.0, |old| (measured / old - 1.0) * 100.0);
         let verdict = match old {
             None => "not stored".to_owned(),
-            Some(_) if change > TOLERANCE => {
+            Some(_) if change > row.tolerance() => {
                 worse = true;
                 format!("FAILED: {change:+.1} % against the stored figure")
             }
@@ -144,7 +157,7 @@ fn run() -> Result<bool> {
         return Ok(true);
     }
     if worse {
-        eprintln!("instructions: more than {TOLERANCE} % above the stored figures");
+        eprintln!("instructions: more above the stored figures than a row may be");
     }
     Ok(!worse)
 }
