@@ -5,7 +5,8 @@ mod support_http;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use support_http::{Client, GET, LAST, Server, narrow, raise_descriptor_limit, until};
+use support_http::{Client, GET, LAST, Server, narrow, until};
+use test_support::raise_descriptor_limit;
 
 /// One at a time: they measure.
 static ALONE: Mutex<()> = Mutex::new(());

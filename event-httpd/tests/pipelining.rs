@@ -15,7 +15,8 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use php_event::{Event, EventBase};
-use support_http::{Address, Client, GET, Server, raise_descriptor_limit};
+use support_http::{Address, Client, GET, Server};
+use test_support::raise_descriptor_limit;
 
 const PEERS: usize = 1000;
 const CLIENTS: usize = 4;
@@ -31,9 +32,9 @@ enum Peers {
     Idle,
     /// They ask again when they have an answer.
     InTurn,
-    /// They keep so many requests open, and read the answers.
+    /// They keep this many requests open, and read the answers.
     Pipelining(usize),
-    /// They send so many requests at once, and read nothing.
+    /// They send this many requests at once, and read nothing.
     Deaf(usize),
 }
 
@@ -113,7 +114,7 @@ fn answers(bytes: &[u8]) -> usize {
         .count()
 }
 
-/// Sends as many of so many requests as there is room for.
+/// Sends up to this many requests, as far as there is room.
 fn send(mut stream: &TcpStream, requests: usize) {
     if let Err(error) = stream.write(&GET.repeat(requests)) {
         let kind = error.kind();

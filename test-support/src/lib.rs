@@ -12,6 +12,7 @@ pub mod dns;
 mod drops;
 pub mod faults;
 pub mod http_cases;
+mod limits;
 mod loops;
 pub mod requests;
 mod seen;
@@ -23,6 +24,7 @@ mod tls_relay;
 pub use alone::alone;
 pub use calls::{base_calls, event_calls};
 pub use drops::{Bomb, Drops, OnDrop, Token, panic_of};
+pub use limits::raise_descriptor_limit;
 pub use loops::{
     LIMIT, NEVER, NOW, base_with, limited, ms, new_base, poll, precise_base, run, run_as, run_once,
     time_factor,

@@ -127,7 +127,7 @@ fn run() -> Result<bool> {
     let arguments = std::env::args().skip(1).collect::<Vec<_>>();
     let store = arguments.iter().any(|argument| argument == "--store");
     let filter = arguments.iter().find(|argument| !argument.starts_with('-'));
-    server::raise_descriptor_limit()?;
+    test_support::raise_descriptor_limit();
     let before = stored::read()?;
     let mut table = String::new();
     let mut worse = false;

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::support_broadcast::{
-    Peer, Trace, arguments, join, message, pattern, post, raise_descriptor_limit, sockets, stop,
-    traced,
+    Peer, Trace, arguments, join, message, pattern, post, sockets, stop, traced,
 };
 use super::support_http::{Server, until};
+use test_support::raise_descriptor_limit;
 
 const RECEIVERS: usize = 1000;
 

@@ -4,10 +4,9 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
-use super::support_broadcast::{
-    Peer, broadcast, counter, join, joined, message, pattern, raise_descriptor_limit,
-};
+use super::support_broadcast::{Peer, broadcast, counter, join, joined, message, pattern};
 use super::support_http::until;
+use test_support::raise_descriptor_limit;
 
 const WHILE: Duration = Duration::from_millis(200);
 

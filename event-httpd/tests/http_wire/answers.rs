@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::support_http::{Client, GET, LAST, Server, raise_descriptor_limit, table, until};
+use super::support_http::{Client, GET, LAST, Server, table, until};
+use test_support::raise_descriptor_limit;
 
 /// The tutorial's answer to the first request, byte for byte.
 const TUTORIAL: &str = "HTTP/1.1 200 OK\r\n\

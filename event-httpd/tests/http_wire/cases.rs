@@ -6,7 +6,8 @@ use std::io::Write as _;
 use test_support::http_cases::{self, Body, Case, Verdict};
 
 use super::support_broadcast::{Peer, broadcast, message};
-use super::support_http::{Client, LAST, Server, raise_descriptor_limit};
+use super::support_http::{Client, LAST, Server};
+use test_support::raise_descriptor_limit;
 
 /// Connections open at a time.
 const AT_A_TIME: usize = 100;

@@ -6,9 +6,8 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
-use super::support_http::{
-    Client, GET, LIMIT, Server, event_httpd, narrow, raise_descriptor_limit, shell, until,
-};
+use super::support_http::{Client, GET, LIMIT, Server, event_httpd, narrow, shell, until};
+use test_support::raise_descriptor_limit;
 
 /// Waits until the server takes no connections any more.
 #[track_caller]

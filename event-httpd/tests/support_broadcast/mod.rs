@@ -12,8 +12,6 @@ mod family;
 mod peer;
 mod trace;
 
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
-
 pub(crate) use family::{
     Family, Sighting, children, every_worker, gone, high_water, kill, kill_if_there, listeners,
     owner, owner_of, sockets, sockets_of, state, steady, stop, until_gone, worker_of,
@@ -92,13 +90,6 @@ pub(crate) fn counter(line: &str, name: &str) -> u64 {
         .find_map(|word| word.strip_prefix(name)?.strip_prefix('='));
     let value = value.unwrap_or_else(|| panic!("no {name} in {line:?}"));
     value.parse().expect("a number")
-}
-
-/// Raises the descriptor limit for the clients, and returns it.
-pub(crate) fn raise_descriptor_limit() -> usize {
-    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
-    setrlimit(Resource::RLIMIT_NOFILE, hard, hard).unwrap();
-    hard.try_into().unwrap_or(usize::MAX)
 }
 
 /// `length` bytes in which each eight-byte word contains `mark` and its position.

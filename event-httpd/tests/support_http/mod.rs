@@ -15,8 +15,6 @@ mod process;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
-
 pub(crate) use client::{Client, Response, narrow, refused, table};
 pub(crate) use process::{Address, Process, Server, event_httpd, output, printed, shell};
 
@@ -26,12 +24,6 @@ pub(crate) const LIMIT: Duration = Duration::from_secs(20);
 /// The smallest good request, and a request that asks for the end of the connection.
 pub(crate) const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n";
 pub(crate) const LAST: &[u8] = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
-
-/// Makes room for the descriptors of many clients in this process.
-pub(crate) fn raise_descriptor_limit() {
-    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
-    setrlimit(Resource::RLIMIT_NOFILE, hard, hard).unwrap();
-}
 
 /// Polls `look` until it returns something.
 #[track_caller]
