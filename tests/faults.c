@@ -173,33 +173,23 @@ static int first_byte(const struct iovec *parts, int count, struct iovec *one)
 	return 0;
 }
 
-ssize_t readv(int fd, const struct iovec *parts, int count)
-{
-	REAL(readv);
-	struct iovec one;
-	int error = fault(CALL_readv, fd);
-	if (error > 0) {
-		errno = error;
-		return -1;
+#define VECTORED(call) \
+	ssize_t call(int fd, const struct iovec *parts, int count) \
+	{ \
+		REAL(call); \
+		struct iovec one; \
+		int error = fault(CALL_##call, fd); \
+		if (error > 0) { \
+			errno = error; \
+			return -1; \
+		} \
+		if (error == SHORT && first_byte(parts, count, &one)) \
+			return real(fd, &one, 1); \
+		return real(fd, parts, count); \
 	}
-	if (error == SHORT && first_byte(parts, count, &one))
-		return real(fd, &one, 1);
-	return real(fd, parts, count);
-}
 
-ssize_t writev(int fd, const struct iovec *parts, int count)
-{
-	REAL(writev);
-	struct iovec one;
-	int error = fault(CALL_writev, fd);
-	if (error > 0) {
-		errno = error;
-		return -1;
-	}
-	if (error == SHORT && first_byte(parts, count, &one))
-		return real(fd, &one, 1);
-	return real(fd, parts, count);
-}
+VECTORED(readv)
+VECTORED(writev)
 
 ssize_t recvmsg(int fd, struct msghdr *message, int flags)
 {

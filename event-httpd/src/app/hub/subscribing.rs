@@ -49,10 +49,10 @@ impl Hub {
         asker: &Asker,
     ) -> Result<Answer, Refusal> {
         let opening = opening(head);
-        let accept = match opening.is_requested() {
-            true => Some(opening.accept()?),
-            false => None,
-        };
+        let accept = opening
+            .is_requested()
+            .then(|| opening.accept())
+            .transpose()?;
         let check = match accept {
             Some(_) => OriginCheck::Required, // every page may read a WebSocket
             None => OriginCheck::NotNeeded,
