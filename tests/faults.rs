@@ -1,5 +1,5 @@
 //! Programs on the library while one system call, or one allocation inside libevent, fails: they
-//! go on, or give up with a message. Nobody gets a wrong byte, hangs, or sees a crash.
+//! go on, or give up with a message. No peer gets a wrong byte, hangs, or sees a crash.
 //!
 //! The programs are the examples, as servers and as clients.
 #![cfg(feature = "openssl")]
@@ -23,11 +23,15 @@ const SAID: &[u8] = b"said over an encrypted line";
 /// New connections that may fail after a fault, before one must be served.
 const TRIES: usize = 4;
 
-/// An example that `cargo test` has built.
+/// An example. `cargo test` builds them, unless it is told which tests to run.
 fn example(name: &str) -> Command {
     let test = std::env::current_exe().unwrap();
     let path = test.parent().unwrap().with_file_name("examples").join(name);
-    assert!(path.exists(), "{} is missing", path.display());
+    assert!(
+        path.exists(),
+        "{} is missing: cargo build --examples",
+        path.display()
+    );
     Command::new(path)
 }
 

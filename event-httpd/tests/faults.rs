@@ -1,5 +1,5 @@
-//! `event-httpd` while one system call, or one allocation inside libevent, fails: it goes on, or
-//! gives up with a message. Nobody gets a wrong byte, hangs, or sees a crash.
+//! `event-httpd` while one system call, or one allocation inside libevent, fails: it continues, or
+//! gives up with a message. No client gets a wrong byte, hangs, or sees a crash.
 
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;

@@ -250,7 +250,7 @@ impl Expressions {
 #[derive(Debug)]
 struct Shared<K, V> {
     values: HashMap<K, Weak<V>>,
-    /// When there are this many entries, those that nobody uses are removed.
+    /// When there are this many entries, unused ones are removed.
     sweep_at: usize,
 }
 
@@ -267,7 +267,7 @@ impl<K, V> Default for Shared<K, V> {
 const SWEEP_MIN: usize = 64;
 
 impl<K: Eq + std::hash::Hash, V> Shared<K, V> {
-    /// The value under `key`, made if nobody uses it yet.
+    /// The value under `key`, made if it is not in use yet.
     fn get<E>(&mut self, key: K, make: impl FnOnce() -> Result<V, E>) -> Result<Arc<V>, E> {
         if let Some(value) = self.values.get(&key).and_then(Weak::upgrade) {
             return Ok(value);
@@ -311,7 +311,7 @@ impl MatcherCache {
         &self.hub
     }
 
-    /// The matcher of that kind and text, compiled if nobody uses it yet.
+    /// The matcher of that kind and text, compiled if it is not in use yet.
     ///
     /// # Errors
     /// As [`Matcher::new`], and for a text that is too long.

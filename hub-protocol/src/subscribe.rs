@@ -31,7 +31,7 @@ pub struct Request {
 
 /// Reads the query of a subscriber's `GET` and its `Last-Event-ID` field.
 ///
-/// `query` is what stands behind the question mark. At most `matchers_max` matchers are taken.
+/// `query` is what follows the question mark. At most `matchers_max` matchers are taken.
 /// The field takes precedence over the query.
 ///
 /// # Errors

@@ -59,7 +59,7 @@ const HAS_RETRY: u8 = 4;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DecodeError {
-    /// The bytes end too early, or go on after the update.
+    /// The bytes end too early, or continue after the update.
     #[error("the encoded update has the wrong length")]
     Length,
     /// A later version wrote it.

@@ -145,7 +145,7 @@ impl Body {
         !self.queued.replace(true)
     }
 
-    /// Watches `request`'s buffer, so that reading goes on when something is taken out of it.
+    /// Watches `request`'s buffer, so that reading resumes when something is taken out of it.
     pub(super) fn watch(&self, request: &Rc<request::Inner>) {
         if let Some(server) = request.server()
             && let Some(view) = server.place.view()

@@ -18,20 +18,20 @@
 //!   HTTP/1.0: evhttp looks at the first field only, knows `close` only as its whole value, and
 //!   takes any value that begins with `keep-alive`. Else it stays (`Connection: Upgrade`).
 //! - **A body that evhttp would not read** (of `HEAD`, `TRACE`, and methods it does not know) is
-//!   dropped with all that comes after it, and the head goes on without it, with
+//!   dropped with all that comes after it, and the head is passed on without it, with
 //!   `Connection: close`: one request, one answer, and the end.
 //! - **A target that begins with `//`** is a path to RFC 9112 and an authority to evhttp, which
-//!   would route `//x/admin` to `/admin`, and name `x` the host: its second slash goes on as
+//!   would route `//x/admin` to `/admin`, and name `x` the host: its second slash is passed on as
 //!   `%2F`, which evhttp routes as the path that was sent. The user gets it as it was sent.
 //! - **An encoded NUL** (`%00`) before the query is refused: evhttp decodes a path before it
 //!   compares it, as a C string, and `/admin%00x` would be `/admin`. It decodes only once, and
 //!   knows no other form.
 //! - **Chunks** are rewritten without extensions. **Trailer fields** are dropped: evhttp would
 //!   add them to the fields of the head.
-//! - **After the last request** (the peer said `close`) nothing goes on.
+//! - **After the last request** (the peer said `close`) nothing is passed on.
 //!
 //! - **A method of one or two characters** can make a request line that is too short for evhttp,
-//!   which answers 400. It goes on as [`UNKNOWN`], which gets the 501 of any unknown method.
+//!   which answers 400. It is passed on as [`UNKNOWN`], which gets the 501 of any unknown method.
 //!
 //! # Streamed bodies
 //! evhttp shows a request when its body is complete, and 2.1 has no callback before. So evhttp gets
@@ -40,7 +40,7 @@
 //! gate until evhttp has shown it, since evhttp may be at work on an earlier request.
 //!
 //! # Refusals
-//! A refused request is answered in its turn, behind what came before. In its place evhttp gets
+//! A refused request is answered in its turn, after those before it. In its place evhttp gets
 //! [`REFUSED_REQUEST`], or in the middle of a chunked body the end of that body. Both end with
 //! [`REFUSED`]. Once a request was refused, `EventHttp` looks for that end first, and answers
 //! with the status that [`Gate::refusal`] gives: it cannot leave that to evhttp, which would
@@ -163,7 +163,7 @@ impl<F: FnMut(&[u8])> Sink for F {
 
 #[derive(Debug)]
 enum State {
-    /// The next thing to go on is a head.
+    /// A head comes next.
     Head,
     /// The head of a streamed body went on, and evhttp has not shown it yet.
     Held { to: BodyTo, last: bool },
@@ -173,7 +173,7 @@ enum State {
         /// Nothing may follow this request.
         last: bool,
     },
-    /// Nothing goes on any more.
+    /// Nothing more is passed on.
     Over(Option<Refusal>),
 }
 
@@ -191,7 +191,7 @@ enum BodyTo {
 impl Gate {
     /// A gate at the start of a connection.
     ///
-    /// `limits` are the server's; evhttp has none, for what comes behind a refusal must not
+    /// `limits` are the server's; evhttp has none, for what follows a refusal must not
     /// reach it.
     pub(crate) fn new(limits: Limits) -> Self {
         // evhttp counts in i64 and casts to size_t: past either it would lose count.
@@ -247,7 +247,7 @@ impl Gate {
 
     /// Takes what has arrived, and gives `out` the bytes that evhttp may see, in order.
     ///
-    /// All of `input` is used up. A head goes on once it is complete, in one call of `out`; a body
+    /// All of `input` is used up. A complete head is passed on in one call of `out`; a body
     /// as it comes, in slices of `input`. If `out` can't store what it is given, the connection
     /// has to end: what follows would be read as something else.
     pub(crate) fn pass(&mut self, input: &[u8], out: &mut impl Sink) {
@@ -288,7 +288,7 @@ impl Gate {
         }
     }
 
-    /// The first thing that was refused, after which nothing goes on, and the status to answer
+    /// The first thing that was refused, after which nothing is passed on, and the status to answer
     /// with: 413, 417, or 400 for all others.
     pub(crate) const fn refusal(&self) -> Option<(u16, &Refusal)> {
         let State::Over(Some(refusal)) = &self.state else {
@@ -404,7 +404,7 @@ impl Gate {
         let (stream, chunks) = (BodyTo::Stream, BodyTo::Evhttp { chunked: true });
         match self.state {
             State::Body { to, .. } if to == stream => {}
-            // Chunks go on whole, so that evhttp waits for the size of the next.
+            // Chunks are passed on whole, so that evhttp waits for the size of the next.
             State::Body { to, .. } if to == chunks => out.evhttp(NO_MORE_CHUNKS),
             _ => out.evhttp(REFUSED_REQUEST),
         }
@@ -437,7 +437,7 @@ fn has_encoded_nul(target: &str) -> bool {
     path.contains("%00")
 }
 
-/// Writes a head anew, from `raw` as it was received, and what the codec made of it.
+/// Rewrites a head from `raw`, as it was received, and what the codec made of it.
 ///
 /// There is no space after a colon, so that no head outgrows evhttp's limit on its way.
 fn written(raw: &[u8], head: &Head<'_>) -> Vec<u8> {

@@ -1,7 +1,7 @@
 //! The hub: publishers send updates, subscribers receive them (the Mercure protocol).
 //!
 //! A worker checks requests and asks the store, which is in the master or, without one, in this
-//! process. What the store tells comes in the same order to every worker: an update reaches the
+//! process. The store reports in the same order to every worker: an update reaches the
 //! subscribers only from there, and its publisher gets 200 once it is kept.
 
 mod history;
@@ -49,7 +49,7 @@ const SELDOM: Duration = Duration::from_secs(24 * 3600);
 /// kept to this.
 const BEFORE_EXPIRY: Duration = Duration::from_millis(100);
 
-/// Stands for the worker in a process that has no others.
+/// In place of a worker's pid, in a process without workers.
 const ALONE: Pid = 0;
 
 const PAGE: &str = include_str!("hub/page.html");
@@ -70,7 +70,7 @@ pub(crate) struct Hub {
 
 /// Where the store is.
 enum Store {
-    /// In this process. What it tells is taken when the current callback is done, as if it came
+    /// In this process. What it reports is taken when the current callback is done, as if it came
     /// from the master.
     Here {
         store: Box<MemoryStore>,
@@ -123,7 +123,7 @@ impl Hub {
         }
     }
 
-    /// Asks the store, and notes who waits for what it tells.
+    /// Asks the store, and notes who waits for its report.
     fn ask(&self, worker: &Worker, pending: Pending, ask: impl FnOnce(Ticket) -> Vec<u8>) {
         let ticket = self.next_ticket.get();
         self.next_ticket.set(ticket.wrapping_add(1));
@@ -144,7 +144,7 @@ impl Hub {
         }
     }
 
-    /// Takes what the store tells.
+    /// Takes what the store reports.
     fn take(&self, worker: &Rc<Worker>, message: &[u8]) {
         match Tell::decode(message) {
             Some(Tell::Update(encoded)) => match Update::decode(encoded) {

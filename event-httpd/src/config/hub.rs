@@ -14,7 +14,7 @@ pub(crate) struct HubConfig {
     pub(crate) url: HubUrl,
     pub(crate) forms: Forms,
     pub(crate) publishers: Verifier,
-    /// `None`: nobody has a token to subscribe with.
+    /// `None`: no token can subscribe.
     pub(crate) subscribers: Option<Verifier>,
     pub(crate) anonymous: bool,
     pub(crate) presentation: Presentation,
@@ -52,7 +52,7 @@ pub enum HubConfigError {
         "hub needs a key for the tokens of publishers: give --publisher-key, --publisher-key-file or --publisher-jwks-file"
     )]
     NoPublisherKey,
-    /// There is no key for the tokens of subscribers, and nobody may subscribe without one.
+    /// There is no key for the tokens of subscribers, and no anonymous access.
     #[error(
         "nobody could subscribe: give --anonymous, or a key with --subscriber-key, --subscriber-key-file or --subscriber-jwks-file"
     )]

@@ -69,7 +69,7 @@ enum WaitsFor {
 }
 
 impl Deadline {
-    /// The app wants a stream to go on at that time.
+    /// When the app wants to send to a stream again.
     pub(super) fn set_app(&mut self, due: Instant) {
         self.beside = Beside::App(due);
     }

@@ -70,7 +70,7 @@ impl Connection {
             } else if self.worker.go_on_next_turn(Rc::clone(self)) {
                 return;
             } else {
-                state.decoding = Decoding::Running; // what is unread goes on with the next read
+                state.decoding = Decoding::Running; // the unread bytes are decoded with the next read
             }
         }
         self.update_reading();

@@ -18,14 +18,14 @@ use php_event::stream::stream_socket_shutdown;
 enum Batch {
     /// To the socket.
     Written,
-    /// To the outbox, behind what waits already.
+    /// To the end of the outbox.
     Behind,
     /// To the outbox, because the socket has no room for all of it.
     NoRoom,
 }
 
 impl Connection {
-    /// Writes the batch, behind what waits already. True when everything is written and the
+    /// Writes the batch, after what waits already. True when everything is written and the
     /// connection takes more requests.
     pub(super) fn flush(self: &Rc<Self>) -> bool {
         if self.state.borrow().stage.is_open() {

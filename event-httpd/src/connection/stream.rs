@@ -38,7 +38,7 @@ impl Connection {
         Some(batch.len() - before)
     }
 
-    /// Takes the answer to the request that waits for it, and goes on with the next.
+    /// Sends the answer to the waiting request, and resumes with the next request.
     pub(crate) fn reply(self: &Rc<Self>, answer: Answer) {
         self.guarded(|connection| {
             {
@@ -65,7 +65,7 @@ impl Connection {
         self.update_reading();
     }
 
-    /// Drops what arrived behind the request for a stream, or passes it to the app if the
+    /// Drops what arrived after the request for a stream, or passes it to the app if the
     /// connection was upgraded.
     pub(super) fn take_unread(self: &Rc<Self>) {
         let (unread, stage) = {
@@ -99,7 +99,7 @@ impl Connection {
         }
     }
 
-    /// Ends a stream when everything that waits is written, and `last` behind it.
+    /// Ends a stream after everything that waits, and then `last`, is written.
     pub(crate) fn end_stream(self: &Rc<Self>, last: Option<Rc<Buffer>>) {
         self.queue_turn();
         let sent = {
@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_behind_an_unanswered_one_waits_for_its_answer() {
+    fn a_request_after_an_unanswered_one_waits_for_its_answer() {
         let got = run(|address| {
             let mut first = connect(address);
             let whole = request("/whole");

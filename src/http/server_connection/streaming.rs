@@ -138,7 +138,7 @@ impl ServerConnection {
         self.ask_for_body(own);
     }
 
-    /// Lets the gate go on behind the head that evhttp has shown.
+    /// Lets the gate continue after the head that evhttp has shown.
     fn release(&self, request: Option<&Rc<request::Inner>>) {
         let Ok(mut gate) = self.gate.try_borrow_mut() else {
             return;
@@ -181,8 +181,8 @@ impl ServerConnection {
         }
     }
 
-    /// Bounds what waits in the gate: behind a request that waits for its reply nothing more is
-    /// read, and behind one that evhttp is about to show no more than usual.
+    /// Bounds what waits in the gate: after a request that waits for its reply nothing more is
+    /// read, and after one that evhttp is about to show no more than usual.
     pub(super) fn limit_held(&self, gate: &Gate) {
         let Some(bev) = self.place.view().filter(|_| gate.is_holding()) else {
             return;
@@ -214,7 +214,7 @@ impl ServerConnection {
             }
         }
         if own.body.has_news() && !own.tell_body(request) && refusal.is_some() {
-            own.close_soon(); // nobody is left to reply
+            own.close_soon(); // no handle is left to reply with
         }
     }
 

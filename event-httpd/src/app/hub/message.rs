@@ -37,7 +37,7 @@ pub(super) enum Ask<'a> {
     List(Ticket),
 }
 
-/// What the store tells a worker.
+/// What the store reports to a worker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Tell<'a> {
     /// The next update, or one of a page.

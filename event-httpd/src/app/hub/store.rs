@@ -88,7 +88,7 @@ impl MemoryStore {
         message
     }
 
-    /// Keeps the event that tells of a subscription.
+    /// Keeps the event that announces a subscription.
     fn tell_of(&self, subscription: &Active, active: bool) -> Option<Rc<Buffer>> {
         let url = &self.config.url;
         let update = subscription.describe(active, url, |one| one.event(url))?;
