@@ -27,6 +27,8 @@ use crate::base;
 use crate::error::{Error, Result};
 use crate::native::evbuffer::{BufferView, OwnedBuffer};
 use crate::runtime::log;
+#[cfg(feature = "openssl")]
+pub(crate) use io::send;
 
 /// How many bytes `Debug` shows.
 const PREVIEW: usize = 32;

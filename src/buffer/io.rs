@@ -110,7 +110,8 @@ impl EventBuffer {
     }
 }
 
-fn send(fd: BorrowedFd<'_>, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+/// One write, to a socket without `SIGPIPE`.
+pub(crate) fn send(fd: BorrowedFd<'_>, slices: &[IoSlice<'_>]) -> io::Result<usize> {
     loop {
         let sent = SockRef::from(&fd).send_vectored_with_flags(slices, libc::MSG_NOSIGNAL);
         let sent = match sent {

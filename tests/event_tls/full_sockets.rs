@@ -6,8 +6,9 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal};
 use php_event::{Callbacks, Event, EventBase, EventBufferEvent, LoopEnd};
-use test_support::{alone, dup, fill, ms, poll, run, take_filling};
+use test_support::{alone, dup, fill, ms, poll, run, set_disposition, take_filling};
 
 use crate::peers::{ACCEPTING, CONNECTED, CONNECTING, EOF, ERROR, NO_OPTIONS, Seen, World, noting};
 
@@ -192,5 +193,18 @@ fn few_sockets_wait_to_send_close_notify_and_a_base_that_ends_closes_them() {
         drop(clients);
         drop(base);
         assert!(open() < before, "{} of {before}", open()); // the base's own are gone, too
+    });
+}
+
+#[test]
+fn freeing_after_the_peer_closed_is_safe_where_sigpipe_would_end_the_process() {
+    alone(&[], || {
+        let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
+        let full = Full::new(false);
+        let [_ours, theirs] = full.ends;
+        full.client.free();
+        drop(theirs);
+        set_disposition(Signal::SIGPIPE, &default);
+        full.server.free();
     });
 }

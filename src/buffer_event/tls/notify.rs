@@ -5,14 +5,13 @@
 //! Runs user code: the destructor of the socket, when the event ends.
 
 use std::cell::Cell;
+use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use nix::errno::Errno;
-use nix::unistd::write;
-
 use super::super::source::Source;
+use crate::buffer::send;
 use crate::flags::EventFlags;
 use crate::runtime::generation;
 use crate::{Event, base};
@@ -29,11 +28,10 @@ thread_local! {
 /// for it now.
 pub(crate) fn send_now(socket: BorrowedFd<'_>, mut record: Vec<u8>) -> Option<Vec<u8>> {
     while !record.is_empty() {
-        match write(socket, &record) {
+        match send(socket, &[IoSlice::new(&record)]) {
             Ok(sent) => drop(record.drain(..sent)),
-            Err(Errno::EINTR) => {}
-            Err(Errno::EAGAIN) => return Some(record),
-            Err(_) => return None, // the peer has gone
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Some(record),
+            Err(_) => return None, // the peer has closed
         }
     }
     None
