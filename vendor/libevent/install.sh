@@ -15,7 +15,7 @@ a C compiler, pkg-config, libevent (2.1.12 or newer, below 2.2) and OpenSSL.
   --tests     also the programs that the tests run: curl, ab, wrk, nc, openssl, valgrind,
               strace, ps
   --bundled   also what the features `bundled` and `bindgen` need: cmake, make and libclang
-  --php       also what the PHP extension needs: php and its headers
+  --php       also what the PHP extension needs: php and its headers, make
   --coverage  also what .ci/coverage needs: an llvm-cov as new as rustc's LLVM
   --help      print this help
 END
@@ -82,6 +82,7 @@ list_missing() {
     if [ "$php" = yes ]; then
         have php || echo php
         have "${PHP_CONFIG:-php-config}" || echo php-headers
+        [ "$bundled" = yes ] || have make || echo make
     fi
     [ "$coverage" = no ] || has_llvm || echo llvm
     [ "$tests" = yes ] || return 0

@@ -1,0 +1,25 @@
+#!/bin/sh
+# Builds the extension as `pie install` does, and checks what comes out: phpize.sh
+#
+# Runs phpize, configure, make and make install in php-extension/phpize, and removes what they
+# wrote. Nothing is installed on the system. BUILD=release builds it for speed.
+[ $# -eq 0 ] || { sed -n '2,5s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+set -eu
+cd "$(dirname "$0")/../phpize"
+root=$(mktemp -d)
+trap 'phpize --clean >/dev/null; rm -rf "$root"' EXIT
+profile=dev
+[ "${BUILD:-debug}" = debug ] || profile=$BUILD
+
+phpize >"$root/log" 2>&1 || { cat "$root/log" >&2; exit 1; }
+./configure --with-php-config="${PHP_CONFIG:-php-config}" >"$root/log" 2>&1 || { cat "$root/log" >&2; exit 1; }
+make -j2 EVENT_PROFILE=$profile
+# PIE looks for this file.
+[ -f modules/event.so ]
+NO_INTERACTION=1 make test EVENT_PROFILE=$profile TESTS=../tests/phpt/load.phpt
+# Under sudo there may be no cargo.
+make install EVENT_PROFILE=$profile CARGO=false INSTALL_ROOT="$root"
+php -n -d extension_dir="$root$(php-config --extension-dir)" -d extension=event -r '
+    exit(phpversion("event") === "3.1.5" ? 0 : 1);'
+# What they write is in .gitignore.
+[ -z "$(git ls-files --others --exclude-standard .)" ]
