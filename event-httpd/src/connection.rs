@@ -53,6 +53,7 @@ struct State {
     body: Vec<u8>,       // of that request, if the app takes bodies
     body_grown: Instant, // when the last part of it arrived
     outbox: Outbox,
+    pipelines: bool,      // it had more than one request when it was served last
     queued: bool,         // the worker will send the outbox at the end of this turn
     turn_queued: usize,   // messages of this turn that are in the outbox, or were not for it
     tell_drained: bool,   // the app wants to know when the outbox is empty
@@ -135,6 +136,7 @@ impl Connection {
                 tell_drained: false,
                 waiting: 0,
                 overhead: 0,
+                pipelines: false,
                 write: None,
                 deadline: Deadline::default(),
             }),

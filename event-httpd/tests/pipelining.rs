@@ -9,11 +9,13 @@ mod support_http;
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use nix::unistd::gettid;
 use php_event::{Event, EventBase};
 use support_http::{Address, Client, GET, Server};
 use test_support::raise_descriptor_limit;
@@ -22,8 +24,9 @@ const PEERS: usize = 1000;
 const CLIENTS: usize = 4;
 const WHILE: Duration = Duration::from_secs(6);
 
-/// What a 99th percentile may be on any machine.
-const LONGEST: Duration = Duration::from_secs(1);
+/// How much longer the slowest hundredth of the answers may take beside peers that pipeline than
+/// beside as many that ask in turn.
+const FACTOR: u32 = 3;
 
 /// What the thousand do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +52,10 @@ impl Crowd {
         let streams: Vec<TcpStream> = (0..PEERS).map(|_| connect(server)).collect();
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
-        let thread = thread::spawn(move || run(streams, peers, &stopped));
+        let thread = thread::spawn(move || {
+            yield_to_others();
+            run(streams, peers, &stopped)
+        });
         Self { stop, thread }
     }
 
@@ -58,6 +64,16 @@ impl Crowd {
         self.stop.store(true, Ordering::Relaxed);
         self.thread.join().unwrap()
     }
+}
+
+/// Gives this thread a low priority. Otherwise the clients wait for a core and not for the server.
+fn yield_to_others() {
+    let thread = gettid().to_string();
+    let status = Command::new("renice")
+        .args(["-n", "10", "-p", &thread])
+        .stdout(Stdio::null())
+        .status();
+    assert!(status.unwrap().success());
 }
 
 fn connect(server: &Server) -> TcpStream {
@@ -168,6 +184,10 @@ fn a_thousand_that_pipeline_do_not_stop_the_others() {
         );
         times.push(p99);
     }
-    let longest = times.into_iter().max().unwrap();
-    assert!(longest < LONGEST, "{longest:?}");
+    let [_idle, in_turn, rest @ ..] = &times[..] else {
+        unreachable!("four crowds");
+    };
+    for p99 in rest {
+        assert!(*p99 <= *in_turn * FACTOR, "{p99:?} against {in_turn:?}");
+    }
 }

@@ -41,7 +41,8 @@ impl Connection {
     pub(super) fn serve(self: &Rc<Self>, mut fresh: &[u8]) {
         self.queue_turn(); // answers follow it
         let before = self.worker.counters().requests.get();
-        let mut budget = self.worker.budget();
+        let waits = !fresh.is_empty() && self.state.borrow().pipelines;
+        let mut budget = self.worker.budget(waits);
         loop {
             self.decode(fresh, &mut budget);
             fresh = &[];
@@ -49,13 +50,17 @@ impl Connection {
                 break;
             }
         }
-        let decoding = self.state.borrow().decoding;
+        let answered = self.worker.counters().requests.get() - before;
+        let decoding = {
+            let state = &mut *self.state.borrow_mut();
+            state.pipelines = answered > 1 || state.decoding == Decoding::Yielded;
+            state.decoding
+        };
         if matches!(decoding, Decoding::Yielded | Decoding::OutboxFull) {
             self.suspend();
         }
         self.take_unread();
-        let answered = self.worker.counters().requests.get() != before;
-        self.update_deadline(Instant::now(), answered);
+        self.update_deadline(Instant::now(), answered > 0);
     }
 
     /// Arranges when decoding resumes: in the next turn, or when the outbox is empty.

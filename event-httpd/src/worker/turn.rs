@@ -9,12 +9,13 @@ use super::Worker;
 use crate::connection::Connection;
 use php_event::Event;
 
-/// Bytes of answers after which the remaining connections of a turn get one answer each.
-const TURN_BYTES: usize = 1 << 20;
+/// Bytes of answers after which the remaining connections of a turn get one answer each, and those
+/// that pipeline wait for the next turn.
+const TURN_BYTES: usize = 256 << 10;
 
 /// Requests of one connection answered in a turn, and bytes of their answers.
 const REQUESTS: usize = 512;
-const BYTES: usize = 256 << 10;
+const BYTES: usize = 64 << 10;
 
 /// What an answer costs beside its bytes.
 const ANSWER_COST: usize = 1 << 10;
@@ -67,10 +68,17 @@ impl Turn {
 }
 
 impl Worker {
-    /// What a connection may do in this turn: at least one answer.
-    pub(crate) fn budget(&self) -> Budget {
+    /// What a connection may do in this turn: at least one answer, unless it `waits` for the next
+    /// turn when this one is spent. Otherwise a thousand that pipeline take a thousand answers out
+    /// of each turn, while those that ask in turn get one.
+    pub(crate) fn budget(&self, waits: bool) -> Budget {
+        let requests = match (self.turn.is_spent(), waits) {
+            (false, _) => REQUESTS,
+            (true, false) => 1,
+            (true, true) => 0,
+        };
         Budget {
-            requests: if self.turn.is_spent() { 1 } else { REQUESTS },
+            requests,
             bytes: BYTES,
         }
     }

@@ -161,11 +161,12 @@ fn answers_that_wait_for_their_reader_are_delivered_after_the_signal() {
     let server = Server::start(&["--grace", "60s", "--header", &long]);
     let mut other = server.connect();
     let mut client = narrow(&server);
-    // Until the server cannot write: it has read all the requests, and some answers wait in it.
+    // Until the server cannot write: it has decoded all the requests, which are few enough for one
+    // turn each time, and some answers wait in it.
     let mut count = 0;
     until("answers wait", || {
-        client.send(GET.repeat(20));
-        count += 20;
+        client.send(GET.repeat(5));
+        count += 5;
         let (numbers, resting) = (other.ask().numbers(), other.ask().resting());
         assert_eq!(numbers, [5, 6, 7]);
         (resting == [7]).then_some(())
