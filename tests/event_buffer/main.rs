@@ -4,7 +4,6 @@
 mod descriptors;
 mod finding;
 mod freezing;
-mod model;
 mod moving;
 mod sharing;
 mod taking;

@@ -1,0 +1,139 @@
+//! The gate in front of evhttp: what goes on is what came, however it is cut.
+
+use http_framing::{BodyLength, Head, Limits, Method};
+
+use crate::REFUSED;
+use crate::cuts::same_however_cut;
+use crate::gate::{Gate, Sink};
+use crate::requests::{Got, decode, with_end};
+
+const LIMITS: Limits = Limits {
+    header_size: 16 * 1024,
+    body_size: 4096,
+};
+
+/// What goes on.
+#[derive(Debug, Default)]
+struct Out {
+    evhttp: Vec<u8>,
+    body: Vec<u8>,
+    bodies: usize,
+    streams: bool,
+}
+
+impl Sink for Out {
+    fn evhttp(&mut self, bytes: &[u8]) {
+        self.evhttp.extend_from_slice(bytes);
+    }
+
+    fn streams(&mut self, head: &Head<'_>) -> Option<u64> {
+        (self.streams && head.target.len().is_multiple_of(2)).then_some(64)
+    }
+
+    fn body(&mut self, part: &[u8]) {
+        assert!(!part.is_empty());
+        self.body.extend_from_slice(part);
+    }
+
+    fn body_end(&mut self) {
+        self.bodies += 1;
+    }
+}
+
+fn gated(streams: bool, parts: &mut dyn Iterator<Item = &[u8]>) -> (Out, Option<u16>) {
+    let mut gate = Gate::new(LIMITS);
+    let mut out = Out {
+        streams,
+        ..Out::default()
+    };
+    for part in parts {
+        gate.pass(part, &mut out);
+        // evhttp shows each head at once.
+        while gate.is_holding() {
+            gate.release(&mut out);
+        }
+        assert!(gate.kept() < LIMITS.header_size);
+    }
+    let code = gate.refusal().map(|(code, _)| code);
+    assert!(matches!(code, None | Some(400 | 413 | 417)));
+    (out, code)
+}
+
+/// The requests in the bytes that went on, without what stands for a refused one.
+fn requests(out: &[u8]) -> Vec<Got> {
+    let (mut got, refusal) = decode(LIMITS, &mut [out].into_iter());
+    assert!(refusal.is_none(), "{refusal:?}: {}", out.escape_ascii());
+    if got.last().is_some_and(|got| got.body.ends_with(REFUSED)) {
+        got.pop();
+    }
+    got
+}
+
+/// What of a request has to be the same behind the gate.
+fn essence(got: &Got) -> (Method, String, Vec<u8>, bool) {
+    let target = match got.head.target.strip_prefix("//") {
+        Some(rest) => format!("/%2F{rest}"),
+        None => got.head.target.clone(),
+    };
+    (got.head.method, target, got.body.clone(), got.complete)
+}
+
+pub(crate) fn run(input: &[u8]) {
+    let stream = with_end(input);
+    let (went_on, code) = same_however_cut(&stream, |parts| {
+        let (out, code) = gated(false, parts);
+        (requests(&with_host(&out.evhttp)), code.is_some())
+    });
+    same_however_cut(&stream, |parts| {
+        let (out, code) = gated(true, parts);
+        (
+            requests(&with_host(&out.evhttp)),
+            out.body,
+            out.bodies,
+            code.is_some(),
+        )
+    });
+    let (came, refusal) = decode(LIMITS, &mut [stream.as_slice()].into_iter());
+    let mut wanted = came.iter().filter(|got| got.complete);
+    for got in went_on.iter().filter(|got| got.complete) {
+        let wanted = wanted.next().expect("the gate lets on no other request");
+        if got.head.method != Method::Other && reads_body(wanted) {
+            assert_eq!(essence(got), essence(wanted));
+        }
+    }
+    // What is missing was refused, or comes after the last request.
+    if wanted.next().is_some() && !code {
+        let last = went_on.last().expect("something went on");
+        assert!(!last.head.keep_alive, "{last:?}");
+    }
+    assert!(
+        refusal.is_none()
+            || code
+            || came
+                .iter()
+                .any(|got| !got.head.keep_alive || !reads_body(got))
+    );
+}
+
+fn reads_body(got: &Got) -> bool {
+    matches!(got.head.body, BodyLength::None | BodyLength::Length(0))
+        || !matches!(
+            got.head.method,
+            Method::Head | Method::Trace | Method::Other | Method::Connect
+        )
+}
+
+/// What stands for a refused request has no `Host`, which the decoder wants.
+fn with_host(out: &[u8]) -> Vec<u8> {
+    const REFUSED_HEAD: &[u8] = b"POST / HTTP/1.1\r\nContent-Length:19\r\n\r\n";
+    let refused = [REFUSED_HEAD, REFUSED].concat();
+    match out.strip_suffix(refused.as_slice()) {
+        Some(start) => [
+            start,
+            b"POST / HTTP/1.1\r\nHost:x\r\nContent-Length:19\r\n\r\n",
+            REFUSED,
+        ]
+        .concat(),
+        None => out.to_vec(),
+    }
+}

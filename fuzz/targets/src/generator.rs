@@ -1,0 +1,82 @@
+//! Inputs for a target, from a seed.
+
+use fastrand::Rng;
+use test_support::http_cases;
+
+use crate::Target;
+
+/// Makes inputs of a target's words and of random bytes, and changes some.
+#[derive(Debug)]
+pub struct Generator {
+    choices: usize,
+    words: &'static [&'static [u8]],
+    random: Rng,
+}
+
+/// The most words in an input, and random bytes behind each other.
+const WORDS_MAX: usize = 10;
+const BYTES_MAX: usize = 160;
+
+impl Generator {
+    /// One that makes the same inputs for the same seed.
+    #[must_use]
+    pub fn new(target: &Target, seed: u64) -> Self {
+        Self {
+            choices: target.choices,
+            words: target.words,
+            random: Rng::with_seed(seed),
+        }
+    }
+
+    fn bytes(&mut self, most: usize) -> Vec<u8> {
+        let count = self.random.usize(..=most);
+        (0..count).map(|_| self.random.u8(..)).collect()
+    }
+
+    /// Random bytes where there are no words, and now and then.
+    fn unspoilt(&mut self) -> Vec<u8> {
+        if self.words.is_empty() || self.random.usize(..16) == 0 {
+            return self.bytes(BYTES_MAX);
+        }
+        let mut input: Vec<u8> = (0..self.choices).map(|_| self.random.u8(..)).collect();
+        // Some words are whole inputs.
+        let count = match self.random.usize(..4) {
+            0 => 1,
+            _ => self.random.usize(..=WORDS_MAX),
+        };
+        for _ in 0..count {
+            let word = self.random.usize(..self.words.len());
+            input.extend_from_slice(self.words[word]);
+        }
+        input
+    }
+}
+
+impl Iterator for Generator {
+    type Item = Vec<u8>;
+
+    fn next(&mut self) -> Option<Vec<u8>> {
+        let mut input = self.unspoilt();
+        for _ in 0..self.random.usize(..3) {
+            if input.is_empty() {
+                break;
+            }
+            let at = self.random.usize(..input.len());
+            match self.random.usize(..3) {
+                0 => input[at] = self.random.u8(..),
+                1 => drop(input.remove(at)),
+                _ => input.insert(at, self.random.u8(..)),
+            }
+        }
+        Some(input)
+    }
+}
+
+/// Inputs with which fuzzing of a target begins: what the generator makes, and for a reader of
+/// HTTP requests the table of `tests/http_cases`.
+pub fn seeds(target: &Target) -> impl Iterator<Item = Vec<u8>> {
+    let reads_requests = matches!(target.name, "request" | "gate" | "event_http");
+    let cases = reads_requests.then(http_cases::all).into_iter().flatten();
+    let generated = Generator::new(target, 1).take(200);
+    cases.map(|case| case.bytes).chain(generated)
+}

@@ -1,0 +1,93 @@
+//! What is fuzzed, as functions of bytes that panic when something is wrong.
+//!
+//! `cargo fuzz` calls them with what libFuzzer finds (`fuzz/fuzz_targets`), and
+//! `tests/bounded.rs` with what a seeded generator makes, on stable and in a few seconds.
+
+mod buffer;
+mod bus;
+mod chunks;
+mod cuts;
+mod event_http;
+mod event_stream;
+mod gates;
+mod generator;
+mod matchers;
+mod publications;
+mod requests;
+mod responses;
+mod tokens;
+mod websockets;
+
+pub use generator::{Generator, seeds};
+
+// Private modules of other packages, compiled from their files.
+#[path = "../../../hub-protocol/src/event_stream/tests/client.rs"]
+mod client;
+use http_framing as codec;
+#[allow(dead_code, reason = "event-httpd needs more of it")]
+#[path = "../../../event-httpd/src/bus/frame.rs"]
+mod frame;
+#[allow(dead_code, reason = "EventHttp needs more of it")]
+#[path = "../../../src/http"]
+mod http {
+    pub(crate) mod gate;
+    pub(crate) const REFUSED: &[u8] = gate::REFUSED;
+}
+use http::{REFUSED, gate};
+
+/// A function of bytes, and the words of which a generator makes inputs for it.
+#[derive(Debug)]
+pub struct Target {
+    /// Its name, which is that of its file in `fuzz/fuzz_targets`.
+    pub name: &'static str,
+    /// What is fuzzed.
+    pub run: fn(&[u8]),
+    /// How many bytes at the front choose what it does with the rest.
+    choices: usize,
+    words: &'static [&'static [u8]],
+}
+
+macro_rules! targets {
+    ($($name:literal: $module:ident, $choices:literal, $words:expr;)*) => {
+        /// All of them.
+        pub const TARGETS: &[Target] = &[$(Target {
+            name: $name,
+            run: $module::run,
+            choices: $choices,
+            words: $words,
+        }),*];
+    };
+}
+
+targets! {
+    "buffer": buffer, 0, &[];
+    "bus": bus, 1, bus::WORDS;
+    "chunks": chunks, 0, chunks::WORDS;
+    "event_http": event_http, 0, requests::WORDS;
+    "event_stream": event_stream, 0, event_stream::WORDS;
+    "gate": gates, 0, requests::WORDS;
+    "matchers": matchers, 0, &[];
+    "publications": publications, 0, publications::WORDS;
+    "request": requests, 0, requests::WORDS;
+    "response": responses, 1, responses::WORDS;
+    "tokens": tokens, 3, tokens::WORDS;
+    "websocket": websockets, 1, websockets::WORDS;
+}
+
+/// The target of that name.
+///
+/// # Panics
+/// When there is none.
+#[must_use]
+pub fn target(name: &str) -> &'static Target {
+    let found = TARGETS.iter().find(|target| target.name == name);
+    found.expect("a target of this name")
+}
+
+/// Runs the target of that name.
+///
+/// # Panics
+/// When there is none, and when something is wrong.
+pub fn run(name: &str, input: &[u8]) {
+    (target(name).run)(input);
+}

@@ -1,0 +1,158 @@
+//! Topic matchers: the index finds whom asking every matcher finds, and no matcher takes long.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arbitrary::{Result, Unstructured};
+use hub_protocol::{HubUrl, Matcher, MatcherCache, MatcherKind, Subscriptions};
+
+/// Parts of patterns and topics; the topics use the first ones only.
+const PARTS: &[&str] = &[
+    "a",
+    "b",
+    "/",
+    "a",
+    "1",
+    "-",
+    "é",
+    "%41",
+    "?",
+    "#",
+    "x=1",
+    "&",
+    ".",
+    "//",
+    "https:",
+    "https://example.com/",
+    "https://example.com",
+    "HTTPS://EXAMPLE.com:443/",
+    ",",
+    ";",
+    "books",
+    "{id}",
+    "{+p}",
+    "{#f}",
+    "{/p*}",
+    "{?q,r}",
+    "{;v}",
+    "{.d:3}",
+    "{&x*}",
+    "{",
+    "}",
+    ":id",
+    ":a",
+    "*",
+    "(\\d+)",
+    "(a|b)",
+    "(a*)*",
+    "(.*)",
+    "{a}?",
+    "+",
+    "\\",
+    "{x{100}}",
+    "[",
+    "]",
+    "\u{200b}",
+    "\n",
+    " ",
+];
+const TOPIC_PARTS: usize = 21;
+
+/// The longest match of a long topic; one that is not linear takes much longer.
+const MATCH_MAX: Duration = Duration::from_secs(2);
+
+const KINDS: [MatcherKind; 3] = [
+    MatcherKind::Exact,
+    MatcherKind::UriTemplate,
+    MatcherKind::UrlPattern,
+];
+
+fn text(u: &mut Unstructured<'_>, parts: &[&str]) -> Result<String> {
+    let count = u.int_in_range(1..=8)?;
+    (0..count).map(|_| u.choose(parts).copied()).collect()
+}
+
+/// The subscribers, by their number, whose matchers select one of the topics.
+fn naive(
+    all: &BTreeSet<(u8, usize)>,
+    matchers: &[Arc<Matcher>],
+    hub: &HubUrl,
+    topics: &[String],
+) -> Vec<u8> {
+    let selects = |matcher: usize| {
+        let mut topics = topics.iter();
+        topics.any(|topic| matchers[matcher].matches(&hub.topic(topic)))
+    };
+    let mut keys: Vec<u8> = all
+        .iter()
+        .filter(|(_, matcher)| selects(*matcher))
+        .map(|(key, _)| *key)
+        .collect();
+    keys.dedup();
+    keys
+}
+
+fn compare(u: &mut Unstructured<'_>) -> Result<()> {
+    let hub = HubUrl::parse("https://example.com/hub").expect("a URL");
+    let cache = MatcherCache::new(hub.clone(), 2048);
+    let (mut matchers, mut index, mut all) = (Vec::new(), Subscriptions::new(), BTreeSet::new());
+    for _ in 0..u.int_in_range(1..=12)? {
+        let (kind, text) = (*u.choose(&KINDS)?, text(u, PARTS)?);
+        if let Ok(matcher) = cache.get(kind, &text) {
+            assert_eq!((matcher.kind(), matcher.text()), (kind, text.as_str()));
+            if !matchers.iter().any(|known| Arc::ptr_eq(known, &matcher)) {
+                matchers.push(matcher);
+            }
+        }
+    }
+    for _ in 0..u.int_in_range(1..=32)? {
+        if matchers.is_empty() {
+            return Ok(());
+        }
+        let (key, matcher) = (u.int_in_range(0..=7)?, u.choose_index(matchers.len())?);
+        if u.ratio(1, 4)? {
+            assert_eq!(
+                index.remove(key, &matchers[matcher]),
+                all.remove(&(key, matcher))
+            );
+        } else {
+            assert_eq!(
+                index.insert(key, &matchers[matcher]),
+                all.insert((key, matcher))
+            );
+        }
+        assert_eq!(index.len(), all.len());
+    }
+    for _ in 0..4 {
+        let count = u.int_in_range(1..=3)?;
+        let mut topics = Vec::new();
+        for _ in 0..count {
+            topics.push(text(u, &PARTS[..TOPIC_PARTS])?);
+        }
+        let mut receivers = Vec::new();
+        let borrowed: Vec<_> = topics.iter().map(|topic| hub.topic(topic)).collect();
+        index.matching(&borrowed, &mut receivers);
+        assert_eq!(
+            receivers,
+            naive(&all, &matchers, &hub, &topics),
+            "{topics:?} {matchers:?} {all:?}"
+        );
+    }
+    if u.ratio(1, 16)? {
+        let part = text(u, &PARTS[..TOPIC_PARTS])?;
+        let topic = part.repeat(64 * 1024 / part.len());
+        let topic = hub.topic(&topic);
+        for matcher in &matchers {
+            let start = Instant::now();
+            let _ = matcher.matches(&topic);
+            assert!(start.elapsed() < MATCH_MAX, "{matcher:?} and {part:?}");
+        }
+    }
+    Ok(())
+}
+
+pub(crate) fn run(input: &[u8]) {
+    // Bytes that are used up end it.
+    compare(&mut Unstructured::new(input)).ok();
+}

@@ -1,0 +1,104 @@
+//! Every target with generated inputs, so that stable runs what is fuzzed.
+//!
+//! `FUZZ_RUNS` is the number of inputs of each target, `FUZZ_SEED` where they begin. An input that
+//! fails is printed, and becomes a test in `found.rs`.
+
+use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::path::Path;
+
+use fuzz_targets::{Generator, TARGETS, seeds, target};
+use test_support::limited;
+
+/// Inputs of each target, unless `FUZZ_RUNS` says otherwise.
+const RUNS: usize = 400;
+
+fn number(name: &str, otherwise: u64) -> u64 {
+    std::env::var(name).map_or(otherwise, |number| number.parse().unwrap())
+}
+
+/// Runs a target with its seeds, and with what a generator makes.
+fn bounded(name: &str) {
+    let target = target(name);
+    let runs = usize::try_from(number("FUZZ_RUNS", RUNS as u64)).unwrap();
+    let generator = Generator::new(target, number("FUZZ_SEED", 0));
+    for input in seeds(target).chain(generator.take(runs)) {
+        let result = catch_unwind(AssertUnwindSafe(|| limited(|| (target.run)(&input))));
+        if let Err(panic) = result {
+            eprintln!("{name}: b\"{}\"", input.escape_ascii());
+            resume_unwind(panic);
+        }
+    }
+}
+
+#[test]
+fn two_buffers_do_as_two_lists_of_bytes_do() {
+    bounded("buffer");
+}
+
+#[test]
+fn frames_of_the_bus_come_out_as_they_were_written_however_they_are_cut() {
+    bounded("bus");
+}
+
+#[test]
+fn chunks_are_read_as_the_rfc_says() {
+    bounded("chunks");
+}
+
+#[test]
+fn event_http_shows_its_closure_the_requests_that_the_decoder_reads() {
+    bounded("event_http");
+}
+
+#[test]
+fn a_client_dispatches_the_event_that_was_encoded_and_no_other() {
+    bounded("event_stream");
+}
+
+#[test]
+fn the_gate_lets_the_same_requests_on_however_a_stream_is_cut() {
+    bounded("gate");
+}
+
+#[test]
+fn the_index_finds_whom_asking_every_matcher_finds() {
+    bounded("matchers");
+}
+
+#[test]
+fn accepted_publications_keep_the_rules_and_survive_their_encoding() {
+    bounded("publications");
+}
+
+#[test]
+fn requests_are_the_same_however_a_stream_is_cut() {
+    bounded("request");
+}
+
+#[test]
+fn a_response_is_the_same_however_it_is_cut() {
+    bounded("response");
+}
+
+#[test]
+fn only_signed_tokens_are_accepted_and_they_allow_what_they_say() {
+    bounded("tokens");
+}
+
+#[test]
+fn websocket_messages_arrive_as_they_were_sent_however_they_are_cut() {
+    bounded("websocket");
+}
+
+#[test]
+fn every_target_has_a_file_for_cargo_fuzz() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz_targets");
+    let names: BTreeSet<String> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .map(|path| path.file_stem().unwrap().to_string_lossy().into_owned())
+        .collect();
+    let targets = TARGETS.iter().map(|target| target.name.to_owned());
+    assert_eq!(names, targets.collect());
+}
