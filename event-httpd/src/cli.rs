@@ -15,7 +15,7 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand};
 
 use crate::answer::FieldLine;
 use crate::config::{Command, Config, ConfigError, Deliver, Framing, Listen, LogFormat, Program};
-pub(crate) use hub::{HubArgs, Protocol, Secret, StoreKind};
+pub(crate) use hub::{HubArgs, Protocol, Secret};
 use nix::sys::stat::Mode;
 use nix::unistd::Gid;
 use values::{bus_timeout, group, mode, positive_time, size, time, verbosity, workers};

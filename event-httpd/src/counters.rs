@@ -37,6 +37,10 @@ pub(crate) struct Counters {
     pub(crate) timeouts: Counter,
     /// Connections closed because their code panicked.
     pub(crate) panics: Counter,
+    /// How often the store of a hub was lost.
+    pub(crate) store_losses: Counter,
+    /// How often updates were missing in the store, so that subscribers had to connect again.
+    pub(crate) gaps: Counter,
     /// How often accepting paused, at the descriptor limit or `--max-connections`.
     pub(crate) pauses: Counter,
 }
@@ -56,6 +60,8 @@ impl Counters {
             refusals = self.refusals.get(),
             timeouts = self.timeouts.get(),
             panics = self.panics.get(),
+            store_losses = self.store_losses.get(),
+            gaps = self.gaps.get(),
             pauses = self.pauses.get(),
             log_dropped = log::dropped(),
             "counters"

@@ -30,6 +30,7 @@ mod master;
 mod outbox;
 mod output;
 mod port_lock;
+mod redis;
 mod signals;
 mod system;
 mod worker;
@@ -42,6 +43,7 @@ pub use config::{
 };
 pub use error::{ServerError, StartFailure};
 pub use log::{finish as finish_log, start as start_log};
+pub use redis::TargetError;
 
 use listener::Listening;
 use worker::Worker;

@@ -12,8 +12,8 @@ usage: install.sh [--tests] [--bundled] [--php] [--coverage]
 Installs what the build needs with apt, dnf, apk, pacman or brew, as root or through sudo:
 a C compiler, pkg-config, libevent (2.1.12 or newer, below 2.2) and OpenSSL.
 
-  --tests     also the programs that the tests run: curl, ab, wrk, nc, openssl, valgrind,
-              strace, ps
+  --tests     also the programs that the tests run: curl, ab, wrk, nc, openssl, ps,
+              redis-server, valgrind, strace
   --bundled   also what the features `bundled` and `bindgen` need: cmake, make and libclang
   --php       also what the PHP extension needs: php and its headers, make
   --coverage  also what .ci/coverage needs: an llvm-cov as new as rustc's LLVM
@@ -92,6 +92,7 @@ list_missing() {
     has_nc || echo nc
     have openssl || echo openssl-program
     have ps || echo ps
+    have redis-server || echo redis
     # These two exist on Linux only.
     [ "$(uname -s)" = Linux ] || return 0
     have valgrind || echo valgrind
@@ -134,6 +135,7 @@ packages() {
             dnf:php-headers) echo php-devel ;;
             *:php-headers) echo php ;;
             apt:ps) echo procps ;;
+            apt:redis) echo redis-server ;;
             apt:llvm) echo "llvm-$llvm" ;;
             apk:llvm) echo "llvm$llvm" ;;
             *:ps) echo procps-ng ;;

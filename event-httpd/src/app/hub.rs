@@ -1,14 +1,16 @@
 //! The hub: publishers send updates, subscribers receive them (the Mercure protocol).
 //!
-//! A worker checks requests and asks the store, which is in the master or, without one, in this
-//! process. The store reports in the same order to every worker: an update reaches the
-//! subscribers only from there, and its publisher gets 200 once it is kept.
+//! A worker checks requests and asks the store, which is in the master, in this process if there
+//! is no master, or in Redis. The store reports in the same order to every worker: an update
+//! reaches the subscribers only from there, and its publisher gets 200 once it is kept.
 
 mod history;
+mod ids;
 mod listing;
 mod message;
 mod metadata;
 mod publishing;
+mod redis_store;
 mod replay;
 mod reply;
 mod request;
@@ -26,13 +28,14 @@ use std::time::{Duration, Instant, SystemTime};
 use super::{Answer, App, Due, Received, Request, Takes};
 use crate::answer::FieldLine;
 use crate::buffer::Buffer;
-use crate::config::HubConfig;
+use crate::config::{HubConfig, StoreConfig};
 use crate::worker::Worker;
 use hub_protocol::{MatcherCache, Refusal, Update, event_stream};
 
 use listing::Active;
-use message::{Tell, Ticket};
+use message::{Ask, Tell, Ticket};
 use php_event::process::Pid;
+use redis_store::{Presence, RedisStore};
 use replay::{OpenPage, Part};
 use reply::{Asker, Reply};
 use request::Head;
@@ -78,6 +81,8 @@ enum Store {
     },
     /// In the master.
     Master,
+    /// In Redis, to which this process has connections.
+    Redis(RedisStore),
 }
 
 /// What waits for the store.
@@ -92,6 +97,9 @@ enum Pending {
     Sender { connection: u64, id: String },
     /// A subscriber that begins in the past waits for its answer.
     Joining(Box<replay::Joining>),
+    /// A subscriber has its answer, and waits for the updates behind the one with this id, or for
+    /// all.
+    Resuming(u64, Option<String>),
     /// Somebody waits for the list of subscriptions.
     Listing(Box<listing::Listing>),
     /// A subscriber waits for the next page of the history.
@@ -101,13 +109,15 @@ enum Pending {
 impl Hub {
     /// The hub of a process that has a master, or is alone.
     pub(crate) fn new(config: Arc<HubConfig>, headers: Vec<FieldLine>, has_master: bool) -> Self {
-        let store = if has_master {
-            Store::Master
-        } else {
-            Store::Here {
+        let store = match &config.store {
+            StoreConfig::Redis(settings) => {
+                Store::Redis(RedisStore::new(settings, config.history.updates))
+            }
+            StoreConfig::Memory if has_master => Store::Master,
+            StoreConfig::Memory => Store::Here {
                 store: Box::new(MemoryStore::new(Arc::clone(&config))),
                 told: RefCell::default(),
-            }
+            },
         };
         Self {
             headers,
@@ -124,23 +134,32 @@ impl Hub {
     }
 
     /// Asks the store, and notes who waits for its report.
-    fn ask(&self, worker: &Worker, pending: Pending, ask: impl FnOnce(Ticket) -> Vec<u8>) {
+    fn ask<'a>(&self, worker: &Worker, pending: Pending, ask: impl FnOnce(Ticket) -> Ask<'a>) {
         let ticket = self.next_ticket.get();
         self.next_ticket.set(ticket.wrapping_add(1));
         self.pending.borrow_mut().insert(ticket, pending);
-        self.tell_store(worker, &ask(ticket));
+        self.tell_store(worker, ask(ticket));
     }
 
     /// Passes the store a message.
-    fn tell_store(&self, worker: &Worker, message: &[u8]) {
+    fn tell_store(&self, worker: &Worker, ask: Ask<'_>) {
         match &self.store {
             Store::Here { store, told } => {
                 let mut told = told.borrow_mut();
                 let send = |_to, message: &Rc<Buffer>| told.push_back(Rc::clone(message));
-                store.ask(ALONE, message, send);
+                store.ask(ALONE, &ask.encode(), send);
                 worker.wake_app();
             }
-            Store::Master => worker.publish(worker.buffer(message.to_vec())),
+            Store::Master => worker.publish(worker.buffer(ask.encode())),
+            Store::Redis(store) => store.ask(ask),
+        }
+    }
+
+    /// Whether the store can be used. One in memory always can.
+    fn presence(&self) -> Presence {
+        match &self.store {
+            Store::Here { .. } | Store::Master => Presence::Present,
+            Store::Redis(store) => store.presence(),
         }
     }
 
@@ -159,6 +178,12 @@ impl Hub {
                 None => tracing::error!("the store told an unknown subscription"),
             },
             Some(Tell::Stored(ticket)) => self.stored(worker, ticket),
+            Some(Tell::Refused(ticket)) => self.refused(worker, ticket),
+            Some(Tell::Away) => self.store_is_away(worker),
+            Some(Tell::Gap) => {
+                worker.counters().gaps.add(1);
+                self.subscribers.end_live();
+            }
             Some(Tell::Page(ticket, page)) => self.page_begins(worker, ticket, page),
             None => tracing::error!("the store told something unknown"),
         }
@@ -214,7 +239,12 @@ impl Hub {
             _ if !read_only => self.not_allowed(&asker, "GET, HEAD"),
             "/healthz" => self.reply(200, &asker).text("alive"),
             "/readyz" if worker.is_stopping() => self.reply(503, &asker).text("stopping"),
-            "/readyz" => self.reply(200, &asker).text("ready"),
+            "/readyz" => match &self.store {
+                Store::Redis(store) if store.presence() != Presence::Present => {
+                    self.reply(503, &asker).text("the store is away")
+                }
+                _ => self.reply(200, &asker).text("ready"),
+            },
             "/" => self.page(&asker),
             _ => {
                 let document = metadata::document(&self.config);
@@ -305,16 +335,29 @@ impl App for Hub {
         socket::last_bytes(&*self.subscribers.get(id)?)
     }
 
+    fn started(&self, worker: &Rc<Worker>) -> php_event::Result<()> {
+        let Store::Redis(store) = &self.store else {
+            return Ok(());
+        };
+        let weak = Rc::downgrade(worker);
+        store.start(worker.base(), move || {
+            if let Some(worker) = weak.upgrade() {
+                worker.wake_app();
+            }
+        })
+    }
+
     fn message(&self, worker: &Rc<Worker>, message: Vec<u8>) {
         self.take(worker, &message);
     }
 
     fn woken(&self, worker: &Rc<Worker>) {
-        let Store::Here { told, .. } = &self.store else {
-            return;
-        };
         loop {
-            let next = told.borrow_mut().pop_front();
+            let next = match &self.store {
+                Store::Here { told, .. } => told.borrow_mut().pop_front(),
+                Store::Redis(store) => store.take(),
+                Store::Master => None,
+            };
             let Some(message) = next else { break };
             self.take(worker, &message);
         }

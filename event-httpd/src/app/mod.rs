@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use crate::buffer::Buffer;
 use crate::bus::{Exchange, PassOn};
-use crate::config::{Config, Program};
+use crate::config::{Config, Program, StoreConfig};
 use crate::outbox::Part;
 use crate::worker::Worker;
 use php_event::Event;
@@ -132,6 +132,14 @@ pub(crate) trait App {
     /// The event of the stream with that number became pending, or is no longer pending.
     fn changed(&self, _id: u64) {}
 
+    /// The worker is about to accept connections: the app may add events of its own.
+    ///
+    /// # Errors
+    /// The library's, when an event cannot be made.
+    fn started(&self, _worker: &Rc<Worker>) -> php_event::Result<()> {
+        Ok(())
+    }
+
     /// Answers a request.
     fn answer(&self, worker: &Rc<Worker>, request: Request<'_>) -> Answer;
 
@@ -163,8 +171,11 @@ pub(crate) trait App {
 /// What the master does with the messages of its workers, in a configuration.
 pub(crate) fn exchange_of(config: &Config) -> Box<dyn Exchange> {
     match config.program() {
-        Program::Hub(hub) => Box::new(MemoryStore::new(Arc::clone(hub.settings()))),
-        Program::Serve | Program::Broadcast { .. } => Box::new(PassOn),
+        Program::Hub(hub) if matches!(hub.settings().store, StoreConfig::Memory) => {
+            Box::new(MemoryStore::new(Arc::clone(hub.settings())))
+        }
+        // With a store in Redis the workers of a hub have no messages for each other.
+        Program::Hub(_) | Program::Serve | Program::Broadcast { .. } => Box::new(PassOn),
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use clap::builder::BoolishValueParser;
 use clap::{Args, ValueEnum};
 
-use super::values::{origin, size, time};
+use super::values::{origin, size, store_timeout, time};
 use hub_protocol::HubUrl;
 use hub_protocol::token::Algorithm;
 
@@ -105,16 +105,48 @@ pub(crate) struct HubArgs {
     )]
     pub(crate) protocol: Protocol,
 
-    /// Where updates are kept
+    #[allow(rustdoc::bare_urls)] // --help prints this text as it is
+    /// Where updates are kept: in memory, so that they go with this server, or in Redis, which
+    /// any number of hubs share: redis://[[USER]:PASSWORD@]HOST[:PORT][/DATABASE], the same with
+    /// rediss: for TLS, or unix:/PATH[?db=0&user=USER&pass=PASSWORD], each with ?prefix=PREFIX
+    /// for its keys [default: memory]
     #[arg(
         long,
         value_name = "STORE",
         env = "EVENT_HTTPD_STORE",
-        default_value = "memory"
+        hide_env_values = true
     )]
-    pub(crate) store: StoreKind,
+    pub(crate) store: Option<Secret>,
 
-    /// How many updates are kept for subscribers that connect again; 0 keeps none
+    /// How long Redis may take to accept and to reply before it counts as gone
+    #[arg(long, value_name = "TIME", env = "EVENT_HTTPD_STORE_TIMEOUT", default_value = "5s", value_parser = store_timeout)]
+    pub(crate) store_timeout: Duration,
+
+    /// A file with the authorities (PEM) that sign the certificate of rediss: [default: the
+    /// system's]
+    #[arg(long, value_name = "PATH", env = "EVENT_HTTPD_STORE_CA_FILE")]
+    pub(crate) store_ca_file: Option<PathBuf>,
+
+    /// A file with the certificate (PEM) that the hub shows to rediss:
+    #[arg(
+        long,
+        value_name = "PATH",
+        env = "EVENT_HTTPD_STORE_CERT_FILE",
+        requires = "store_key_file"
+    )]
+    pub(crate) store_cert_file: Option<PathBuf>,
+
+    /// A file with the key (PEM) of that certificate
+    #[arg(
+        long,
+        value_name = "PATH",
+        env = "EVENT_HTTPD_STORE_KEY_FILE",
+        requires = "store_cert_file"
+    )]
+    pub(crate) store_key_file: Option<PathBuf>,
+
+    /// How many updates are kept for subscribers that connect again; 0 keeps none, Redis keeps
+    /// at least 1000
     #[arg(
         long,
         value_name = "N",
@@ -123,7 +155,7 @@ pub(crate) struct HubArgs {
     )]
     pub(crate) history: usize,
 
-    /// How much memory the kept updates may take
+    /// How much memory the kept updates may take; Redis has a limit of its own, maxmemory
     #[arg(long, value_name = "SIZE", env = "EVENT_HTTPD_HISTORY_SIZE", default_value = "64MiB", value_parser = size)]
     pub(crate) history_size: usize,
 
@@ -156,18 +188,15 @@ pub(crate) enum Protocol {
     Standard,
 }
 
-/// Where updates are kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum StoreKind {
-    /// In the memory of this server: they go with it
-    Memory,
-}
-
 /// A secret, which is never printed.
 #[derive(Clone)]
 pub(crate) struct Secret(String);
 
 impl Secret {
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+
     pub(crate) fn as_bytes(&self) -> &[u8] {
         self.0.as_bytes()
     }

@@ -14,8 +14,8 @@ const MAX_WORKERS: usize = 1024;
 /// The longest time that an option takes.
 const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
 
-/// The shortest `--bus-timeout`: a busy machine is silent for less than this.
-const BUS_TIMEOUT_MIN: Duration = Duration::from_millis(100);
+/// The shortest time that others have to reply: a busy machine is silent for less than this.
+const TIMEOUT_MIN: Duration = Duration::from_millis(100);
 
 /// Why a text is not the value of its option.
 #[derive(Debug, thiserror::Error)]
@@ -72,8 +72,17 @@ pub(super) fn positive_time(text: &str) -> Result<Duration, ValueError> {
 
 /// The time that a worker has to answer a heartbeat.
 pub(super) fn bus_timeout(text: &str) -> Result<Duration, ValueError> {
+    long_enough(text)
+}
+
+/// The time that the store has to reply.
+pub(super) fn store_timeout(text: &str) -> Result<Duration, ValueError> {
+    long_enough(text)
+}
+
+fn long_enough(text: &str) -> Result<Duration, ValueError> {
     let time = time(text)?;
-    if time < BUS_TIMEOUT_MIN {
+    if time < TIMEOUT_MIN {
         return Err(ValueError::TooShort);
     }
     Ok(time)

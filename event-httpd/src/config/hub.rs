@@ -2,9 +2,11 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::cli::{HubArgs, Protocol, Secret, StoreKind};
+use crate::cli::{HubArgs, Protocol, Secret};
+use crate::redis::{Settings, Target, TargetError, TlsFiles};
 use hub_protocol::token::{Algorithm, Key, KeyError, Keys, Presentation, Verifier};
 use hub_protocol::{Forms, HubUrl};
 
@@ -19,12 +21,22 @@ pub(crate) struct HubConfig {
     pub(crate) anonymous: bool,
     pub(crate) presentation: Presentation,
     pub(crate) cors: Cors,
+    pub(crate) store: StoreConfig,
     pub(crate) history: HistoryLimits,
     /// `None`: no sign of life.
     pub(crate) heartbeat: Option<Duration>,
     pub(crate) max_subscribers: usize,
     pub(crate) subscriptions: bool,
     pub(crate) demo: bool,
+}
+
+/// Where updates are kept.
+#[derive(Clone, Debug)]
+pub(crate) enum StoreConfig {
+    /// In the memory of the process, or of the master.
+    Memory,
+    /// In Redis, to which each worker connects.
+    Redis(Arc<Settings>),
 }
 
 /// How much history is kept.
@@ -57,6 +69,12 @@ pub enum HubConfigError {
         "nobody could subscribe: give --anonymous, or a key with --subscriber-key, --subscriber-key-file or --subscriber-jwks-file"
     )]
     NoSubscriberKey,
+    /// The URL of the store is not valid.
+    #[error("--store: {0}")]
+    Store(#[from] TargetError),
+    /// The store cannot be used like this.
+    #[error("--store: {0}")]
+    StoreUse(String),
     /// A key is not usable.
     #[error("{option}: {cause}")]
     Key {
@@ -79,7 +97,7 @@ pub enum HubConfigError {
 
 impl HubConfig {
     pub(super) fn new(args: HubArgs) -> Result<Self, HubConfigError> {
-        let StoreKind::Memory = args.store;
+        let store = store(&args)?;
         let forms = Forms {
             deployed: args.protocol != Protocol::Standard,
             standard: args.protocol != Protocol::Deployed,
@@ -141,6 +159,7 @@ impl HubConfig {
             } else {
                 Cors::Only(args.cors_origins)
             },
+            store,
             history: HistoryLimits {
                 updates: args.history,
                 bytes: args.history_size,
@@ -170,6 +189,28 @@ impl HubConfig {
             .flat_map(|verifier| verifier.keys().iter())
             .any(Key::is_short)
     }
+}
+
+fn store(args: &HubArgs) -> Result<StoreConfig, HubConfigError> {
+    let url = args.store.as_ref().map_or("memory", Secret::as_str);
+    if url == "memory" {
+        return Ok(StoreConfig::Memory);
+    }
+    let settings = Settings {
+        target: Target::parse(url)?,
+        tls: TlsFiles {
+            authorities: args.store_ca_file.clone(),
+            certificate: args.store_cert_file.clone(),
+            key: args.store_key_file.clone(),
+        },
+        patience: args.store_timeout,
+    };
+    settings.check().map_err(HubConfigError::StoreUse)?;
+    if args.subscriptions {
+        let reason = "redis does not keep active subscriptions: leave out --subscriptions";
+        return Err(HubConfigError::StoreUse(reason.to_owned()));
+    }
+    Ok(StoreConfig::Redis(Arc::new(settings)))
 }
 
 /// The options that give the keys of one role.

@@ -79,6 +79,7 @@ impl Worker {
     pub(crate) fn run(self: &Rc<Self>, listeners: Vec<Stream>, ready: impl FnOnce()) -> Result<()> {
         let signals = self.handle_signals()?;
         self.start_echo()?;
+        self.app.started(self)?;
         for listener in listeners {
             self.start_accepting(listener)?;
         }

@@ -10,7 +10,7 @@ use super::support_broadcast::{Family, every_worker, kill, owner_of, until_gone}
 use super::support_http::{Server, until};
 
 /// Subscribers in each worker.
-fn spread(server: &Server, workers: usize, query: &str) -> Vec<Subscriber> {
+pub(super) fn spread(server: &Server, workers: usize, query: &str) -> Vec<Subscriber> {
     let family = Family::of(server);
     let mut seen = BTreeSet::new();
     let mut subscribers = Vec::new();
@@ -60,7 +60,7 @@ fn all_workers_pass_on_the_same_updates_in_the_same_order() {
 
 /// The ids of the next updates, whose data is their id.
 #[track_caller]
-fn read(subscriber: &mut Subscriber, count: usize) -> Vec<String> {
+pub(super) fn read(subscriber: &mut Subscriber, count: usize) -> Vec<String> {
     let mut ids = Vec::new();
     for _ in 0..count {
         let mut event = String::new();

@@ -1,14 +1,15 @@
 //! The last updates, in the order of all.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::rc::Rc;
 
+use super::ids::Ids;
 use super::message::{From, Page, PageEnd, Position};
 use crate::buffer::Buffer;
 use crate::config::HistoryLimits;
 
 /// A page ends with the update that makes it this long.
-const PAGE_BYTES: usize = 256 << 10;
+pub(super) const PAGE_BYTES: usize = 256 << 10;
 
 /// What an update takes beside its message and its id.
 const OVERHEAD: usize = 160;
@@ -20,8 +21,7 @@ pub(super) struct History {
     entries: VecDeque<Entry>,
     first: Position, // of the first entry, or of the next update when there is none
     bytes: usize,
-    ids: HashMap<Rc<str>, Position>, // the first entry with that id
-    repeated: usize,                 // entries whose id an earlier one has
+    ids: Ids,
 }
 
 #[derive(Debug)]
@@ -43,15 +43,13 @@ impl History {
             entries: VecDeque::new(),
             first: 1,
             bytes: 0,
-            ids: HashMap::new(),
-            repeated: 0,
+            ids: Ids::default(),
         }
     }
 
     /// The position of the last update.
     fn last(&self) -> Position {
-        let count = u64::try_from(self.entries.len()).unwrap_or(u64::MAX);
-        self.first + count - 1
+        self.first + position(self.entries.len()) - 1
     }
 
     /// The id of the last update that is kept; empty without one.
@@ -68,10 +66,7 @@ impl History {
         };
         self.bytes += entry.size();
         self.entries.push_back(entry);
-        let position = self.last();
-        if *self.ids.entry(id).or_insert(position) != position {
-            self.repeated += 1;
-        }
+        self.ids.add(id, self.last());
         while self.entries.len() > self.limits.updates || self.bytes > self.limits.bytes {
             self.drop_first();
         }
@@ -83,23 +78,20 @@ impl History {
         };
         self.bytes -= entry.size();
         self.first += 1;
-        self.ids.remove(&entry.id); // the first entry is the first with its id
-        if self.repeated > 0
-            && let Some(next) = self.entries.iter().position(|other| other.id == entry.id)
-        {
-            self.repeated -= 1;
-            let position = self.first + u64::try_from(next).unwrap_or(u64::MAX);
-            self.ids.insert(entry.id, position);
-        }
+        self.ids.remove_first(entry.id, |id| {
+            let next = self.entries.iter().position(|other| other.id == *id);
+            next.map(|next| self.first + position(next))
+        });
     }
 
     /// The next page, and the messages of its updates.
     pub(super) fn page(&self, from: &From) -> (Page<'_>, impl Iterator<Item = &Rc<Buffer>>) {
         let (after, anchor) = match from {
+            From::Latest => (self.last(), ""),
             From::Earliest => (self.first - 1, ""),
             From::Position(position) => (*position, ""),
-            From::After(id) => match self.ids.get_key_value(id.as_str()) {
-                Some((id, position)) => (*position, &**id),
+            From::After(id) => match self.ids.find(id) {
+                Some((id, position)) => (position, id),
                 None => (self.first - 1, ""),
             },
         };
@@ -116,7 +108,7 @@ impl History {
                 }
             }
         }
-        let position = after + u64::try_from(count).unwrap_or(u64::MAX);
+        let position = after + position(count);
         let page = Page {
             count,
             end: match position {
@@ -130,6 +122,11 @@ impl History {
         let messages = self.entries.iter().skip(start).take(count);
         (page, messages.map(|entry| &entry.message))
     }
+}
+
+/// A number of updates, as a distance of positions.
+fn position(count: usize) -> Position {
+    Position::try_from(count).unwrap_or(Position::MAX)
 }
 
 #[cfg(test)]
@@ -206,7 +203,7 @@ mod tests {
         assert_eq!(all(&history, after("a")).0.concat(), "def");
         push(&mut history, "g", 1);
         assert_eq!(all(&history, after("a")).0.concat(), "defg", "none is kept");
-        assert_eq!(history.repeated, 0);
+        assert_eq!(history.ids.repeated(), 0);
     }
 
     #[test]

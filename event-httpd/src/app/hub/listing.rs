@@ -91,7 +91,7 @@ impl Active {
 /// A request whose answer waits for the list.
 pub(super) struct Listing {
     pub(super) connection: u64,
-    asker: Asker,
+    pub(super) asker: Asker,
     path: String,
     resource: Resource,
 }
@@ -109,14 +109,14 @@ impl Hub {
                 text: matcher.text().to_owned(),
                 payload: payload.map(str::to_owned),
             };
-            self.tell_store(worker, &Ask::Began(active).encode());
+            self.tell_store(worker, Ask::Began(active));
         }
     }
 
     /// Tells the store that the subscriptions of a subscriber end.
     pub(super) fn retract(&self, worker: &Worker, subscriber: &Subscriber) {
         if let Some(id) = &subscriber.id {
-            self.tell_store(worker, &Ask::Ended(id).encode());
+            self.tell_store(worker, Ask::Ended(id));
         }
     }
 
@@ -141,7 +141,7 @@ impl Hub {
             path: head.path.to_owned(),
             resource,
         }));
-        self.ask(worker, listing, |ticket| Ask::List(ticket).encode());
+        self.ask(worker, listing, Ask::List);
         Ok(Answer::Later)
     }
 

@@ -8,12 +8,15 @@ use crate::buffer::Buffer;
 /// Names a request of a worker, in the answer to it.
 pub(super) type Ticket = u64;
 
-/// The place of an update in the order of all.
-pub(super) type Position = u64;
+/// The place of an update in the order of all. In Redis it is the two numbers of an entry's id,
+/// the first in the upper half.
+pub(super) type Position = u128;
 
 /// Where a page of the history begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum From {
+    /// With the next update.
+    Latest,
     /// With the first update that is kept.
     Earliest,
     /// Behind the update with this id, or with the first if there is none.
@@ -44,6 +47,12 @@ pub(super) enum Tell<'a> {
     Update(&'a [u8]),
     /// The update of that request is kept.
     Stored(Ticket),
+    /// The store is away, so what was asked is not done.
+    Refused(Ticket),
+    /// The store is away. It answers what else it was asked when it is back.
+    Away,
+    /// Updates are missing that cannot be had any more.
+    Gap,
     /// The next messages are the updates of a page, or the active subscriptions.
     Page(Ticket, Page<'a>),
     /// One of the active subscriptions.
@@ -81,6 +90,7 @@ const PAGE_POSITION: u8 = 3;
 const BEGAN: u8 = 4;
 const ENDED: u8 = 5;
 const LIST: u8 = 6;
+const PAGE_LATEST: u8 = 7;
 
 const UPDATE: u8 = 0;
 const STORED: u8 = 1;
@@ -88,15 +98,19 @@ const PAGE_COMPLETE: u8 = 2;
 const PAGE_MORE: u8 = 3;
 const PAGE_GAP: u8 = 4;
 const ACTIVE: u8 = 5;
+const REFUSED: u8 = 6;
+const AWAY: u8 = 7;
+const GAP: u8 = 8;
 
 impl<'a> Ask<'a> {
     pub(super) fn encode(&self) -> Vec<u8> {
         match self {
             Self::Publish(ticket, update) => write(PUBLISH, &[*ticket], update),
+            Self::Page(ticket, From::Latest) => write(PAGE_LATEST, &[*ticket], b""),
             Self::Page(ticket, From::Earliest) => write(PAGE_EARLIEST, &[*ticket], b""),
             Self::Page(ticket, From::After(id)) => write(PAGE_AFTER, &[*ticket], id.as_bytes()),
             Self::Page(ticket, From::Position(position)) => {
-                write(PAGE_POSITION, &[*ticket, *position], b"")
+                write(PAGE_POSITION, &[*ticket], &position.to_le_bytes())
             }
             Self::Began(active) => write(BEGAN, &[], &active.encode()),
             Self::Ended(subscriber) => write(ENDED, &[], subscriber.as_bytes()),
@@ -118,7 +132,8 @@ impl<'a> Ask<'a> {
             PUBLISH => Self::Publish(ticket, rest),
             PAGE_EARLIEST => Self::Page(ticket, From::Earliest),
             PAGE_AFTER => Self::Page(ticket, From::After(str::from_utf8(rest).ok()?.to_owned())),
-            PAGE_POSITION => Self::Page(ticket, From::Position(take_u64(rest)?.0)),
+            PAGE_LATEST => Self::Page(ticket, From::Latest),
+            PAGE_POSITION => Self::Page(ticket, From::Position(take_position(rest)?.0)),
             _ => return None,
         })
     }
@@ -130,6 +145,9 @@ impl<'a> Tell<'a> {
             Self::Update(update) => write(UPDATE, &[], update),
             Self::Active(active) => write(ACTIVE, &[], active),
             Self::Stored(ticket) => write(STORED, &[*ticket], b""),
+            Self::Refused(ticket) => write(REFUSED, &[*ticket], b""),
+            Self::Away => write(AWAY, &[], b""),
+            Self::Gap => write(GAP, &[], b""),
             Self::Page(ticket, page) => {
                 let kind = match page.end {
                     PageEnd::Complete => PAGE_COMPLETE,
@@ -137,8 +155,10 @@ impl<'a> Tell<'a> {
                     PageEnd::Gap => PAGE_GAP,
                 };
                 let count = u64::try_from(page.count).unwrap_or(u64::MAX);
-                let numbers = [*ticket, page.position, count];
-                write(kind, &numbers, page.anchor.as_bytes())
+                let mut bytes = write(kind, &[*ticket], &page.position.to_le_bytes());
+                bytes.extend_from_slice(&count.to_le_bytes());
+                bytes.extend_from_slice(page.anchor.as_bytes());
+                bytes
             }
         })
     }
@@ -149,17 +169,20 @@ impl<'a> Tell<'a> {
         match *kind {
             UPDATE => return Some(Self::Update(rest)),
             ACTIVE => return Some(Self::Active(rest)),
+            AWAY => return Some(Self::Away),
+            GAP => return Some(Self::Gap),
             _ => {}
         }
         let (ticket, rest) = take_u64(rest)?;
         let end = match *kind {
             STORED => return Some(Self::Stored(ticket)),
+            REFUSED => return Some(Self::Refused(ticket)),
             PAGE_COMPLETE => PageEnd::Complete,
             PAGE_MORE => PageEnd::More,
             PAGE_GAP => PageEnd::Gap,
             _ => return None,
         };
-        let (position, rest) = take_u64(rest)?;
+        let (position, rest) = take_position(rest)?;
         let (count, anchor) = take_u64(rest)?;
         let page = Page {
             count: usize::try_from(count).ok()?,
@@ -186,6 +209,11 @@ fn take_u64(bytes: &[u8]) -> Option<(u64, &[u8])> {
     Some((u64::from_le_bytes(*number), rest))
 }
 
+fn take_position(bytes: &[u8]) -> Option<(Position, &[u8])> {
+    let (position, rest) = bytes.split_first_chunk()?;
+    Some((Position::from_le_bytes(*position), rest))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -195,8 +223,9 @@ mod tests {
         for ask in [
             Ask::Publish(1, b"update"),
             Ask::Page(2, From::Earliest),
+            Ask::Page(2, From::Latest),
             Ask::Page(3, From::After("urn:1".to_owned())),
-            Ask::Page(u64::MAX, From::Position(7)),
+            Ask::Page(u64::MAX, From::Position(7 << 64)),
             Ask::Ended("urn:1"),
             Ask::List(8),
         ] {
@@ -205,12 +234,15 @@ mod tests {
         let page = |end| Page {
             count: 3,
             end,
-            position: 9,
+            position: 9 << 64,
             anchor: "urn:1",
         };
         for tell in [
             Tell::Update(b"update"),
             Tell::Stored(4),
+            Tell::Refused(5),
+            Tell::Away,
+            Tell::Gap,
             Tell::Active(b"one"),
             Tell::Page(5, page(PageEnd::Complete)),
             Tell::Page(6, page(PageEnd::More)),

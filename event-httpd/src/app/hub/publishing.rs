@@ -5,6 +5,7 @@ use std::rc::Rc;
 use super::message::{Ask, Ticket};
 use super::reply::Asker;
 use super::request::Head;
+use super::subscribing::RETRY_AFTER;
 use super::{Hub, Pending, unix_time};
 use crate::app::{Answer, Request};
 use crate::worker::Worker;
@@ -55,7 +56,7 @@ impl Hub {
         update.encode(&mut encoded);
         worker.counters().messages.add(1);
         self.ask(worker, pending(update.id), |ticket| {
-            Ask::Publish(ticket, &encoded).encode()
+            Ask::Publish(ticket, &encoded)
         });
     }
 
@@ -73,8 +74,27 @@ impl Hub {
                 worker.reply(connection, worker.buffer(bytes).into());
             }
             Some(Pending::Sender { connection, id }) => self.socket_stored(worker, connection, &id),
-            Some(Pending::Joining(_) | Pending::Reader(_) | Pending::Listing(_)) | None => {}
+            Some(_) | None => {}
         }
+    }
+
+    /// The store has not done what was asked: who waits for it may try again.
+    pub(super) fn refused(&self, worker: &Rc<Worker>, ticket: Ticket) {
+        let pending = self.pending.borrow_mut().remove(&ticket);
+        let (connection, asker) = match pending {
+            Some(Pending::Publisher {
+                connection, asker, ..
+            }) => (connection, asker),
+            Some(Pending::Listing(listing)) => (listing.connection, listing.asker),
+            Some(Pending::Sender { connection, .. }) => {
+                worker.counters().refusals.add(1);
+                return self.socket_refused(worker, connection, 503, STORE_AWAY);
+            }
+            Some(_) | None => return,
+        };
+        worker.counters().refusals.add(1);
+        let reply = self.reply(503, &asker).field("Retry-After", RETRY_AFTER);
+        worker.reply(connection, worker.buffer(reply.text(STORE_AWAY)).into());
     }
 }
 
@@ -91,6 +111,9 @@ pub(super) fn check(draft: &Draft, grants: &Grants, url: &HubUrl) -> Result<(), 
     let topics = draft.topics.iter().map(|topic| url.topic(topic));
     grants.check_publish(&topics.collect::<Vec<Topic<'_>>>())
 }
+
+/// Why the hub cannot say that an update is kept.
+const STORE_AWAY: &str = "the store is away, and has not confirmed that it has done this";
 
 /// Why [`is_too_long`] refuses.
 pub(super) const TOO_LONG: &str =

@@ -7,6 +7,7 @@ use super::message::{Ask, From, Page, PageEnd, Position, Ticket};
 use super::reply::Asker;
 use super::subscribers::{Encoded, Progress, Subscriber};
 use super::{Hub, Pending};
+use crate::app::Answer;
 use crate::worker::Worker;
 use hub_protocol::{Forms, Update};
 
@@ -18,6 +19,19 @@ pub(super) struct Joining {
     pub(super) forms: Forms,
     /// The key of the answer that opens a WebSocket.
     pub(super) accept: Option<String>,
+    /// Where it begins; `None` with the next update.
+    pub(super) from: Option<From>,
+}
+
+impl Joining {
+    /// What waits for the first page once the answer is given without it, and the update that the
+    /// answer names: as nothing was sent yet, it is the one that was asked for.
+    pub(super) fn resuming(&self) -> (Pending, String) {
+        match &self.from {
+            Some(From::After(id)) => (Pending::Resuming(self.id, Some(id.clone())), id.clone()),
+            _ => (Pending::Resuming(self.id, None), String::new()),
+        }
+    }
 }
 
 /// A page whose updates are arriving.
@@ -41,7 +55,7 @@ impl Hub {
     /// Asks for the page behind a position.
     pub(super) fn ask_for_page(&self, worker: &Rc<Worker>, id: u64, position: Position) {
         self.ask(worker, Pending::Reader(id), |ticket| {
-            Ask::Page(ticket, From::Position(position)).encode()
+            Ask::Page(ticket, From::Position(position))
         });
     }
 
@@ -88,19 +102,22 @@ impl Hub {
         let id = match pending {
             Some(Pending::Reader(id)) => id,
             Some(Pending::Joining(joining)) => {
-                if worker.connection(joining.id).is_none() {
+                let id = joining.id;
+                if worker.connection(id).is_none() {
                     return; // it has closed
                 }
-                let begin = Some((page.anchor.as_str(), joining.forms));
-                let (subscriber, asker) = (&joining.subscriber, &joining.asker);
-                let answer = match &joining.accept {
-                    Some(accept) => self.switch(worker, subscriber, asker, accept),
-                    None => self.stream(worker, subscriber, asker, begin),
-                };
-                self.announce(worker, &joining.subscriber);
-                self.subscribers.insert(joining.id, joining.subscriber);
-                worker.reply(joining.id, answer);
-                joining.id
+                let answer = self.begin(worker, *joining, &page.anchor);
+                worker.reply(id, answer);
+                id
+            }
+            Some(Pending::Resuming(id, after)) => {
+                if after.is_some_and(|after| after != page.anchor)
+                    && let Some(subscriber) = self.subscribers.get(id)
+                {
+                    tracing::debug!(id, "the update after which it resumes is no longer kept");
+                    return subscriber.end(); // the next answer says so
+                }
+                id
             }
             Some(Pending::Listing(listing)) => {
                 return self.listed(worker, &listing, &page.active, &page.anchor);
@@ -132,7 +149,43 @@ impl Hub {
                     "a subscriber reads the history more slowly than it is dropped: it has to connect again"
                 );
                 worker.counters().evictions.add(1);
-                connection.end_stream(None);
+                subscriber.end();
+            }
+        }
+    }
+
+    /// Begins a stream behind the update with the id `anchor`, if there is one.
+    pub(super) fn begin(&self, worker: &Rc<Worker>, joining: Joining, anchor: &str) -> Answer {
+        let names_update = !matches!(joining.from, None | Some(From::Latest));
+        let begin = names_update.then_some((anchor, joining.forms));
+        let (subscriber, asker) = (&joining.subscriber, &joining.asker);
+        let answer = match &joining.accept {
+            Some(accept) => self.switch(worker, subscriber, asker, accept),
+            None => self.stream(worker, subscriber, asker, begin),
+        };
+        self.announce(worker, &joining.subscriber);
+        self.subscribers.insert(joining.id, joining.subscriber);
+        answer
+    }
+
+    /// The store is away: subscribers that wait for their answer get it now, and their updates
+    /// when the store is back.
+    pub(super) fn store_is_away(&self, worker: &Rc<Worker>) {
+        worker.counters().store_losses.add(1);
+        let mut joining = Vec::new();
+        for pending in self.pending.borrow_mut().values_mut() {
+            if let Pending::Joining(one) = pending {
+                let (resuming, anchor) = one.resuming();
+                if let Pending::Joining(one) = std::mem::replace(pending, resuming) {
+                    joining.push((one, anchor));
+                }
+            }
+        }
+        for (one, anchor) in joining {
+            let id = one.id;
+            if worker.connection(id).is_some() {
+                let answer = self.begin(worker, *one, &anchor);
+                worker.reply(id, answer);
             }
         }
     }

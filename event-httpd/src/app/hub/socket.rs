@@ -23,6 +23,9 @@ const GOING_AWAY: u16 = 1001;
 const NOT_TEXT: u16 = 1003;
 const POLICY: u16 = 1008;
 
+/// Registered with IANA as "Service Restart".
+const AGAIN: u16 = 1012;
+
 /// What a WebSocket has beside other subscribers.
 #[derive(Debug)]
 pub(super) struct Socket {
@@ -99,8 +102,7 @@ impl Hub {
                 Ok(Some(Event::Text(text))) => {
                     let id = received.from;
                     if let Err((status, reason)) = self.socket_publish(worker, id, socket, &text) {
-                        let refused = serde_json::json!({ "refused": status, "reason": reason });
-                        websocket::text_frame(&refused.to_string(), &mut output);
+                        refusal(status, &reason, &mut output);
                     }
                 }
                 Ok(Some(Event::Binary(_))) => {
@@ -162,6 +164,19 @@ impl Hub {
         worker.deliver_to(connection, &worker.buffer(bytes));
     }
 
+    /// The store does not have an update that came over a WebSocket.
+    pub(super) fn socket_refused(
+        &self,
+        worker: &Worker,
+        connection: u64,
+        status: u16,
+        reason: &str,
+    ) {
+        let mut bytes = Vec::new();
+        refusal(status, reason, &mut bytes);
+        worker.deliver_to(connection, &worker.buffer(bytes));
+    }
+
     /// What happens when a WebSocket is due: a ping, or the end if the last ones were not
     /// answered.
     pub(super) fn socket_due(&self, subscriber: &Subscriber, socket: &Socket) -> Due {
@@ -188,6 +203,19 @@ impl Hub {
         };
         Rc::clone(self.ping.get_or_init(make))
     }
+}
+
+/// Appends the answer to a message that is refused.
+fn refusal(status: u16, reason: &str, output: &mut Vec<u8>) {
+    let refused = serde_json::json!({ "refused": status, "reason": reason });
+    websocket::text_frame(&refused.to_string(), output);
+}
+
+/// The last bytes of a subscriber that has to connect again.
+pub(super) fn again(subscriber: &Subscriber) -> Option<Rc<Buffer>> {
+    let socket = subscriber.socket.as_ref()?;
+    let bytes = socket.close(AGAIN, "updates are missing: connect again");
+    Some(Buffer::uncounted(bytes))
 }
 
 /// The last bytes of a subscriber whose token expires.

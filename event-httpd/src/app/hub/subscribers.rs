@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::message::Position;
-use super::socket::Socket;
+use super::socket::{self, Socket};
 use crate::buffer::Buffer;
 use crate::connection::Connection;
 use crate::worker::Worker;
@@ -50,6 +50,15 @@ impl Subscriber {
         let topics = topics(update, hub);
         let asks = |topic: &Topic<'_>| self.matchers.iter().any(|one| one.matches(topic));
         topics.iter().any(asks) && self.may_read(update, &topics)
+    }
+}
+
+impl Subscriber {
+    /// Ends the stream, so that the client connects again and learns what is missing.
+    pub(super) fn end(&self) {
+        if let Some(connection) = self.connection.upgrade() {
+            connection.end_stream(socket::again(self));
+        }
     }
 }
 
@@ -146,6 +155,16 @@ impl Subscribers {
             }
         }
         Some(subscriber)
+    }
+
+    /// Ends the streams of all live subscribers, who have missed something.
+    pub(super) fn end_live(&self) {
+        let all: Vec<_> = self.all.borrow().values().cloned().collect();
+        for subscriber in all {
+            if subscriber.progress.get() == Progress::Live {
+                subscriber.end();
+            }
+        }
     }
 
     /// Queues an update to all live subscribers that ask for it and may read it.

@@ -10,7 +10,7 @@ use super::reply::Asker;
 use super::request::Head;
 use super::socket::{Socket, opening};
 use super::subscribers::{Progress, Subscriber};
-use super::{Hub, Pending, end_of, unix_time};
+use super::{Hub, Pending, Presence, end_of, unix_time};
 use crate::app::{Answer, Request};
 use crate::worker::Worker;
 use hub_protocol::subscribe::{self, LastEventId};
@@ -22,7 +22,7 @@ use hub_protocol::{Forms, Refusal, event_stream};
 const MATCHERS_MAX: usize = 100;
 
 /// Seconds after which a subscriber that was turned away may try again.
-const RETRY_AFTER: &str = "5";
+pub(super) const RETRY_AFTER: &str = "5";
 
 /// What the token of a subscriber allows.
 #[derive(Debug, Default)]
@@ -70,6 +70,13 @@ impl Hub {
             let socket = Socket::new(longest.unwrap_or(usize::MAX), allowed.publishing);
             Box::new(socket)
         });
+        let presence = self.presence();
+        let from = match asked.last_event_id {
+            None if presence == Presence::Starting => Some(From::Latest),
+            None => None,
+            Some(LastEventId::Earliest) => Some(From::Earliest),
+            Some(LastEventId::After(id)) => Some(From::After(id)),
+        };
         let subscriber = Subscriber {
             connection: Rc::downgrade(&connection),
             matchers: asked.matchers.into(),
@@ -80,33 +87,30 @@ impl Hub {
                 .filter(|grants| grants.reads_private() || self.config.subscriptions)
                 .map(Box::new),
             id: self.config.subscriptions.then(|| new_id().into()),
-            progress: Cell::new(match asked.last_event_id {
+            progress: Cell::new(match from {
                 None => Progress::Live,
                 Some(_) => Progress::Replaying(0),
             }),
             socket,
         };
-        let from = match asked.last_event_id {
-            None => {
-                let answer = match accept {
-                    Some(accept) => self.switch(worker, &subscriber, asker, &accept),
-                    None => self.stream(worker, &subscriber, asker, None),
-                };
-                self.announce(worker, &subscriber);
-                self.subscribers.insert(request.from, subscriber);
-                return Ok(answer);
-            }
-            Some(LastEventId::Earliest) => From::Earliest,
-            Some(LastEventId::After(id)) => From::After(id),
-        };
-        let joining = Pending::Joining(Box::new(Joining {
+        let joining = Joining {
             id: request.from,
             subscriber,
             asker: asker.clone(),
             forms: asked.forms,
             accept,
-        }));
-        self.ask(worker, joining, |ticket| Ask::Page(ticket, from).encode());
+            from: from.clone(),
+        };
+        let Some(from) = from else {
+            return Ok(self.begin(worker, joining, ""));
+        };
+        if presence == Presence::Away {
+            let (resuming, anchor) = joining.resuming();
+            self.ask(worker, resuming, |ticket| Ask::Page(ticket, from));
+            return Ok(self.begin(worker, joining, &anchor));
+        }
+        let joining = Pending::Joining(Box::new(joining));
+        self.ask(worker, joining, |ticket| Ask::Page(ticket, from));
         Ok(Answer::Later)
     }
 

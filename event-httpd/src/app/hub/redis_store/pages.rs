@@ -1,0 +1,240 @@
+//! Reads the history: parts of the stream, for subscribers that begin in the past.
+
+use super::entries::{self, Entry, text_of};
+use super::{Command, Inner, Presence};
+use crate::app::hub::history::PAGE_BYTES;
+use crate::app::hub::message::{From, Page, PageEnd, Position, Tell, Ticket};
+use crate::redis::{Value, cmd};
+
+/// Entries in one reply.
+const PAGE_MAX: usize = 64;
+
+/// A page that Redis was asked for.
+pub(super) struct PageAsked {
+    ticket: Ticket,
+    begin: Begin,
+    told: Position, // what was told when it was asked
+}
+
+/// Where a page begins.
+enum Begin {
+    /// With the first entry.
+    Earliest,
+    /// Behind the entry at this position, which has the update with this id.
+    After(Position, String),
+    /// Behind the entry at this position.
+    Position(Position),
+}
+
+impl Begin {
+    fn position(&self) -> Option<Position> {
+        match self {
+            Self::Earliest => None,
+            Self::After(position, _) | Self::Position(position) => Some(*position),
+        }
+    }
+}
+
+impl PageAsked {
+    /// What to ask again.
+    pub(super) fn again(self) -> (Ticket, From) {
+        let from = match self.begin {
+            Begin::Earliest => From::Earliest,
+            Begin::After(_, id) => From::After(id),
+            Begin::Position(position) => From::Position(position),
+        };
+        (self.ticket, from)
+    }
+}
+
+impl Inner {
+    pub(super) fn ask_for_page(&self, ticket: Ticket, from: From) {
+        self.paging.borrow_mut().push((ticket, from));
+        self.ask_for_pages();
+    }
+
+    /// Asks Redis for all pages that were asked for, if it is there.
+    pub(super) fn ask_for_pages(&self) {
+        if self.presence.get() != Presence::Present {
+            return;
+        }
+        for (ticket, from) in self.paging.take() {
+            let begin = match from {
+                From::Latest => {
+                    self.tell_page(ticket, &[], PageEnd::Complete, self.told(), "");
+                    continue;
+                }
+                From::Earliest | From::Position(0) => Begin::Earliest,
+                From::Position(position) => Begin::Position(position),
+                From::After(id) => match self.index.borrow().find(&id) {
+                    Some(position) => Begin::After(position, id),
+                    None => Begin::Earliest,
+                },
+            };
+            self.send_page(ticket, begin);
+        }
+    }
+
+    fn send_page(&self, ticket: Ticket, begin: Begin) {
+        let mut command = cmd("XRANGE");
+        command.arg(&self.key);
+        // The entry before the page comes too: while it is there, nothing behind it is missing.
+        let count = match begin.position() {
+            None => {
+                command.arg("-");
+                PAGE_MAX
+            }
+            Some(position) => {
+                command.arg(text_of(position));
+                PAGE_MAX + 1
+            }
+        };
+        command.arg("+").arg("COUNT").arg(count);
+        let told = self.told();
+        let asked = PageAsked {
+            ticket,
+            begin,
+            told,
+        };
+        let sent = match self.commands.get() {
+            Some(commands) => commands.send(Command::Page(asked), &command),
+            None => Err(Command::Page(asked)),
+        };
+        if let Err(Command::Page(asked)) = sent {
+            self.paging.borrow_mut().push(asked.again());
+        }
+    }
+
+    pub(super) fn page_arrived(&self, asked: PageAsked, value: Value) {
+        if let Value::ServerError(error) = value {
+            self.paging.borrow_mut().push(asked.again());
+            return self.failed(&error.to_string(), self.commands.get());
+        }
+        let Some(entries) = entries::of_range(value) else {
+            self.paging.borrow_mut().push(asked.again());
+            return self.failed("a reply is not as expected", self.commands.get());
+        };
+        let ticket = asked.ticket;
+        let (entries, after, anchor) = match (asked.begin, entries.split_first()) {
+            (Begin::Earliest, _) => (&*entries, 0, String::new()),
+            (Begin::After(at, id), Some((first, rest))) if first.position == at => (rest, at, id),
+            (Begin::After(..), _) => return self.send_page(ticket, Begin::Earliest),
+            (Begin::Position(at), Some((first, rest))) if first.position == at => {
+                (rest, at, String::new())
+            }
+            (Begin::Position(at), _) => {
+                return self.tell_page(ticket, &[], PageEnd::Gap, at, "");
+            }
+        };
+        let told = self.told();
+        let (count, end, position) = cut(entries, after, asked.told, told);
+        let entries = entries.get(..count).unwrap_or_default();
+        self.tell_page(ticket, entries, end, position, &anchor);
+    }
+
+    fn tell_page(
+        &self,
+        ticket: Ticket,
+        entries: &[Entry],
+        end: PageEnd,
+        position: Position,
+        anchor: &str,
+    ) {
+        let updates = entries.iter().filter_map(|entry| entry.content.as_ref());
+        let page = Page {
+            count: updates.clone().count(),
+            end,
+            position,
+            anchor,
+        };
+        self.tell(&Tell::Page(ticket, page));
+        for content in updates {
+            self.tell(&Tell::Update(&content.update));
+        }
+    }
+}
+
+/// How many of the entries behind `after` make a page, how it ends, and up to where it goes. The
+/// reader had told what stands up to `before` when the page was asked for, and has told what
+/// stands up to `told` now: the rest follows by itself.
+fn cut(
+    entries: &[Entry],
+    after: Position,
+    before: Position,
+    told: Position,
+) -> (usize, PageEnd, Position) {
+    let (mut count, mut bytes, mut position) = (0, 0, after);
+    for entry in entries.iter().take_while(|entry| entry.position <= told) {
+        if bytes >= PAGE_BYTES {
+            return (count, PageEnd::More, position);
+        }
+        count += 1;
+        bytes += entry
+            .content
+            .as_ref()
+            .map_or(0, |content| content.update.len());
+        position = entry.position;
+    }
+    let is_whole = entries.len() < PAGE_MAX; // it reaches the end of the stream
+    if count < entries.len() || position >= told || is_whole && before == told {
+        (count, PageEnd::Complete, told)
+    } else {
+        (count, PageEnd::More, position)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::entries::Content;
+    use super::*;
+
+    fn entries(positions: impl IntoIterator<Item = Position>, size: usize) -> Vec<Entry> {
+        let entry = |position| Entry {
+            position,
+            content: Some(Content {
+                id: String::new(),
+                update: vec![0; size],
+            }),
+        };
+        positions.into_iter().map(entry).collect()
+    }
+
+    #[test]
+    fn a_page_ends_where_the_reader_goes_on() {
+        let complete = |count, position| (count, PageEnd::Complete, position);
+        let more = |count, position| (count, PageEnd::More, position);
+        let few = entries([11, 12, 13], 1);
+        assert_eq!(cut(&few, 10, 13, 13), complete(3, 13), "all is told");
+        assert_eq!(
+            cut(&few, 10, 11, 12),
+            complete(2, 12),
+            "13 follows by itself"
+        );
+        assert_eq!(
+            cut(&few, 10, 10, 10),
+            complete(0, 10),
+            "all follow by themselves"
+        );
+        assert_eq!(
+            cut(&few, 10, 13, 15),
+            more(3, 13),
+            "14 came behind the page"
+        );
+        assert_eq!(cut(&few, 10, 15, 15), complete(3, 15), "14 and 15 are gone");
+        assert_eq!(cut(&[], 10, 10, 10), complete(0, 10));
+        assert_eq!(cut(&[], 10, 10, 11), more(0, 10));
+        let max = Position::try_from(PAGE_MAX).unwrap();
+        let full = entries(1..=max, 1);
+        assert_eq!(cut(&full, 0, max, max), complete(PAGE_MAX, max));
+        assert_eq!(cut(&full, 0, 900, 900), more(PAGE_MAX, max));
+    }
+
+    #[test]
+    fn long_updates_make_short_pages() {
+        let long = entries(1..=10, PAGE_BYTES / 2);
+        assert_eq!(cut(&long, 0, 10, 10), (2, PageEnd::More, 2));
+        assert_eq!(cut(&long[8..], 8, 10, 10), (2, PageEnd::Complete, 10));
+        let huge = entries([1], PAGE_BYTES * 2);
+        assert_eq!(cut(&huge, 0, 1, 1), (1, PageEnd::Complete, 1));
+    }
+}

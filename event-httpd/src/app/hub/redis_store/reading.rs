@@ -1,0 +1,225 @@
+//! Follows the stream: each entry behind the last is told to the hub.
+//!
+//! On every new connection the last entry that was told must still be there; otherwise entries
+//! behind it may be gone as well, and that is a gap. The same is checked where the reader is so
+//! far behind that the stream may have been cut before it.
+
+use std::time::Duration;
+
+use super::entries::{self, Entry, text_of};
+use super::{Incoming, Inner, Tell};
+use crate::app::hub::message::Position;
+use crate::redis::{Cmd, Value, cmd};
+
+/// Entries in one reply. As it is less than the stream keeps, a reader that gets fewer has missed
+/// none.
+const READ_MAX: usize = 64;
+
+/// Entries in one reply while the index is loaded.
+const LOAD_MAX: usize = 256;
+
+/// Entries in which the last one that was told is looked for.
+const LOOK_BACK: usize = 100;
+
+/// What the reader waits for.
+pub(super) enum Read {
+    /// The last entry of the stream, when nothing was told yet.
+    Last,
+    /// Whether the last entry that was told is still there.
+    Check,
+    /// The entries that stand before it now that it is gone.
+    Before,
+    /// Entries for the index, and behind the last that was told.
+    Load,
+    /// The next entries.
+    Next,
+    /// Whether the last entry that was told was there until these came.
+    Verify(Vec<Entry>),
+}
+
+impl Inner {
+    pub(super) fn reader_incoming(&self, incoming: Incoming<Read>) {
+        match incoming {
+            Incoming::Ready => match self.position.get() {
+                None => self.read(
+                    Read::Last,
+                    cmd("XREVRANGE")
+                        .arg(&self.key)
+                        .arg(&["+", "-", "COUNT", "1"]),
+                ),
+                Some(0) => self.load(),
+                Some(_) => self.check(Read::Check),
+            },
+            Incoming::Reply(_, Value::ServerError(error)) => {
+                self.failed(&error.to_string(), self.reader.get());
+            }
+            Incoming::Reply(read, value) => {
+                let entries = match read {
+                    Read::Next => entries::of_read(value),
+                    _ => entries::of_range(value),
+                };
+                match entries {
+                    Some(entries) => self.arrived(read, entries),
+                    None => self.failed("a reply is not as expected", self.reader.get()),
+                }
+            }
+            Incoming::Lost { reason, .. } => {
+                self.is_following.set(false);
+                self.lost(reason);
+            }
+        }
+    }
+
+    fn arrived(&self, read: Read, entries: Vec<Entry>) {
+        match read {
+            Read::Last => {
+                let last = entries.first().map_or(0, |entry| entry.position);
+                self.position.set(Some(last));
+                self.load();
+            }
+            Read::Check if entries.is_empty() => {
+                let last = text_of(self.told());
+                let mut command = cmd("XREVRANGE");
+                command
+                    .arg(&self.key)
+                    .arg(last)
+                    .arg("-")
+                    .arg("COUNT")
+                    .arg(LOOK_BACK);
+                self.read(Read::Before, &command);
+            }
+            Read::Check if self.is_loaded.get() => self.follow(),
+            Read::Check => self.load(),
+            Read::Before => {
+                self.position.set(Some(self.resume_from(&entries)));
+                self.gap("the store has lost updates, or was replaced");
+                self.load();
+            }
+            Read::Load => {
+                let count = entries.len();
+                self.take_entries(entries);
+                if count < LOAD_MAX {
+                    self.is_loaded.set(true);
+                    self.follow();
+                } else {
+                    self.load_next();
+                }
+            }
+            Read::Next if entries.len() >= READ_MAX && self.told() > 0 => {
+                self.check(Read::Verify(entries))
+            }
+            Read::Next => {
+                self.take_entries(entries);
+                self.read_next();
+            }
+            Read::Verify(next) => {
+                if entries.is_empty() {
+                    self.gap("updates were dropped from the stream before they could be read");
+                }
+                self.take_entries(next);
+                self.read_next();
+            }
+        }
+    }
+
+    /// The position of the last entry that was told.
+    pub(super) fn told(&self) -> Position {
+        self.position.get().unwrap_or_default()
+    }
+
+    fn read(&self, read: Read, command: &Cmd) {
+        if let Some(reader) = self.reader.get() {
+            reader.send(read, command).ok(); // if it is lost, the next connection begins again
+        }
+    }
+
+    /// Asks whether the last entry that was told is there.
+    fn check(&self, read: Read) {
+        let told = text_of(self.told());
+        let mut command = cmd("XRANGE");
+        command.arg(&self.key).arg(&told).arg(&told);
+        self.read(read, &command);
+    }
+
+    /// Where to go on when the last entry that was told is gone. `before` has those before it, the
+    /// last first.
+    fn resume_from(&self, before: &[Entry]) -> Position {
+        let index = self.index.borrow();
+        let known = before.iter().find(|entry| index.has(entry.position));
+        // Without any before it all that there is comes behind it.
+        known.or(before.first()).map_or(0, |entry| entry.position)
+    }
+
+    fn gap(&self, reason: &str) {
+        let target = &self.settings.target;
+        tracing::warn!("the store at {target}: {reason}; subscribers have to connect again");
+        self.tell(&Tell::Gap);
+    }
+
+    /// Reads the whole stream into the index.
+    fn load(&self) {
+        self.is_loaded.set(false);
+        self.index.borrow_mut().clear();
+        self.load_next();
+    }
+
+    fn load_next(&self) {
+        let start = text_of(self.index.borrow().last() + 1);
+        let mut command = cmd("XRANGE");
+        command
+            .arg(&self.key)
+            .arg(start)
+            .arg("+")
+            .arg("COUNT")
+            .arg(LOAD_MAX);
+        self.read(Read::Load, &command);
+    }
+
+    /// Begins to tell what comes next.
+    fn follow(&self) {
+        self.is_following.set(true);
+        self.note_presence();
+        self.read_next();
+    }
+
+    /// Waits for the next entries.
+    fn read_next(&self) {
+        let wait = self.settings.patience / 2;
+        let mut command = cmd("XREAD");
+        command.arg("COUNT").arg(READ_MAX);
+        command.arg("BLOCK").arg(milliseconds(wait));
+        command
+            .arg("STREAMS")
+            .arg(&self.key)
+            .arg(text_of(self.told()));
+        if let Some(reader) = self.reader.get() {
+            let patience = wait + self.settings.patience;
+            reader.send_patiently(Read::Next, &command, patience).ok();
+        }
+    }
+
+    /// Indexes entries, and tells those that are new.
+    fn take_entries(&self, entries: Vec<Entry>) {
+        for entry in entries {
+            let is_new = entry.position > self.told();
+            if is_new {
+                self.position.set(Some(entry.position));
+            }
+            let Some(content) = entry.content else {
+                tracing::warn!(
+                    "entry {} of the stream is no update",
+                    text_of(entry.position)
+                );
+                continue;
+            };
+            self.index.borrow_mut().push(entry.position, content.id);
+            if is_new {
+                self.tell(&Tell::Update(&content.update));
+            }
+        }
+    }
+}
+
+fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX).max(1)
+}

@@ -1,0 +1,175 @@
+//! Keeps a connection to Redis: when it is lost, makes another after a while.
+
+use std::cell::{Cell, OnceCell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use redis::{Cmd, Value};
+
+use super::backoff::Backoff;
+use super::connection::{self, Connection};
+use super::{Settings, Tls};
+use php_event::{Event, EventBase};
+
+/// The most bytes that may wait for a server that is slow.
+const UNSENT_MAX: usize = 16 << 20;
+
+/// What a client reports.
+pub(crate) enum Incoming<T> {
+    /// There is a connection, which takes commands.
+    Ready,
+    /// The reply to the command that was sent with this tag.
+    Reply(T, Value),
+    /// There is no connection, for this reason. The client tries again by itself.
+    Lost {
+        /// Why.
+        reason: String,
+        /// The tags of the commands without a reply: the server may have carried them out.
+        unanswered: Vec<T>,
+    },
+}
+
+/// A client whose commands have tags of the type `T`.
+pub(crate) struct Client<T>(Rc<Inner<T>>);
+
+struct Inner<T> {
+    base: EventBase,
+    settings: Arc<Settings>,
+    tls: Tls,
+    connection: RefCell<Option<Rc<Connection<T>>>>,
+    ready: Cell<bool>,
+    retry: OnceCell<Event>,
+    backoff: Cell<Backoff>,
+    handler: Box<dyn Fn(Incoming<T>)>,
+}
+
+impl<T: 'static> Client<T> {
+    /// Makes a client, and begins to connect. `handler` is called from the loop.
+    ///
+    /// # Errors
+    /// The library's, when a timer cannot be made or a file of TLS cannot be used.
+    pub(crate) fn start(
+        base: &EventBase,
+        settings: &Arc<Settings>,
+        handler: impl Fn(Incoming<T>) + 'static,
+    ) -> php_event::Result<Self> {
+        let inner = Rc::new(Inner {
+            base: base.clone(),
+            tls: settings.tls()?,
+            settings: Arc::clone(settings),
+            connection: RefCell::default(),
+            ready: Cell::new(false),
+            retry: OnceCell::new(),
+            backoff: Cell::default(),
+            handler: Box::new(handler),
+        });
+        let weak = Rc::downgrade(&inner);
+        let retry = Event::timer(base, move |_event| {
+            if let Some(inner) = weak.upgrade() {
+                inner.connect();
+            }
+        })?;
+        retry.add(Some(Duration::ZERO))?;
+        inner.retry.get_or_init(|| retry);
+        Ok(Self(inner))
+    }
+
+    /// Whether commands can be sent.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.0.ready.get()
+    }
+
+    /// Whether more bytes wait for the server than should.
+    pub(crate) fn is_behind(&self) -> bool {
+        let connection = self.0.connection.borrow();
+        connection
+            .as_ref()
+            .is_some_and(|connection| connection.unsent() > UNSENT_MAX)
+    }
+
+    /// Sends a command.
+    ///
+    /// # Errors
+    /// The tag, if there is no connection.
+    pub(crate) fn send(&self, tag: T, command: &Cmd) -> Result<(), T> {
+        self.send_patiently(tag, command, self.0.settings.patience)
+    }
+
+    /// Sends a command whose reply may take `patience`.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub(crate) fn send_patiently(
+        &self,
+        tag: T,
+        command: &Cmd,
+        patience: Duration,
+    ) -> Result<(), T> {
+        let connection = self.0.connection.borrow().clone();
+        match connection {
+            Some(connection) => connection.send(tag, command, patience),
+            None => Err(tag),
+        }
+    }
+
+    /// Closes the connection, which is of no use for this reason, and makes another.
+    pub(crate) fn disconnect(&self, reason: &str) {
+        let connection = self.0.connection.borrow().clone();
+        if let Some(connection) = connection {
+            connection.disconnect(reason);
+        }
+    }
+}
+
+impl<T: 'static> Inner<T> {
+    fn connect(self: &Rc<Self>) {
+        let weak = Rc::downgrade(self);
+        let handler = Box::new(move |incoming| {
+            if let Some(inner) = weak.upgrade() {
+                inner.take(incoming);
+            }
+        });
+        let opened = Connection::open(
+            &self.base,
+            &self.settings.target,
+            &self.tls,
+            self.settings.patience,
+            handler,
+        );
+        match opened {
+            Ok(connection) => *self.connection.borrow_mut() = Some(connection),
+            Err(error) => self.lost(error.reason().into_owned(), Vec::new()),
+        }
+    }
+
+    fn take(&self, incoming: connection::Incoming<T>) {
+        match incoming {
+            connection::Incoming::Ready => {
+                self.ready.set(true);
+                (self.handler)(Incoming::Ready);
+            }
+            connection::Incoming::Reply(tag, value) => {
+                if !matches!(value, Value::ServerError(_)) {
+                    self.backoff.set(Backoff::default()); // the server is of use
+                }
+                (self.handler)(Incoming::Reply(tag, value));
+            }
+            connection::Incoming::Lost(reason, unanswered) => self.lost(reason, unanswered),
+        }
+    }
+
+    fn lost(&self, reason: String, unanswered: Vec<T>) {
+        self.ready.set(false);
+        drop(self.connection.take());
+        let mut backoff = self.backoff.get();
+        let delay = backoff.next(fastrand::f64());
+        self.backoff.set(backoff);
+        if let Some(retry) = self.retry.get()
+            && let Err(error) = retry.add(Some(delay))
+        {
+            tracing::error!("{error}");
+        }
+        (self.handler)(Incoming::Lost { reason, unanswered });
+    }
+}

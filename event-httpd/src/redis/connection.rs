@@ -1,0 +1,378 @@
+//! One connection to Redis: commands out, replies in, in the same order.
+//!
+//! Owns: the buffer event, and the timer that finds out that the server is silent.
+//! Runs no code of others but the handler.
+
+use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::VecDeque;
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use redis::{Cmd, Value, cmd};
+
+use super::Tls;
+use super::replies::Replies;
+use super::target::{Endpoint, Target};
+use php_event::{
+    AddressFamily, BufferEventFlags, Callbacks, Event, EventBase, EventBufferEvent, EventDnsBase,
+    EventUtil,
+};
+
+/// What one read takes from the buffer event.
+const READ_MAX: usize = 256 << 10;
+
+/// What a connection reports.
+pub(super) enum Incoming<T> {
+    /// The server has accepted the login.
+    Ready,
+    /// The reply to the command that was sent with this tag.
+    Reply(T, Value),
+    /// The connection is of no use any more. The tags of commands without a reply come with it:
+    /// the server may have carried them out.
+    Lost(String, Vec<T>),
+}
+
+/// A connection that is open or being opened.
+pub(super) struct Connection<T> {
+    socket: EventBufferEvent,
+    _dns: Option<EventDnsBase>, // its lookup runs until the connection is open
+    state: Cell<State>,
+    replies: RefCell<Replies>,
+    waiting: RefCell<VecDeque<Waiting<T>>>,
+    first_since: Cell<Instant>, // when the first of those that wait became the first
+    patience: Duration,
+    silence: OnceCell<Event>,
+    handler: Box<dyn Fn(Incoming<T>)>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// Connects and logs in.
+    Opening,
+    /// Takes commands.
+    Ready,
+    /// Was reported as lost, or closed.
+    Over,
+}
+
+/// A command without a reply.
+struct Waiting<T> {
+    purpose: Purpose<T>,
+    patience: Duration,
+}
+
+enum Purpose<T> {
+    /// A part of the login; the last one makes the connection ready.
+    Login { last: bool },
+    /// A sign of life.
+    Ping,
+    /// A command of the client.
+    Command(T),
+}
+
+impl<T: 'static> Connection<T> {
+    /// Begins to connect. The server has `patience` to accept, and the same for each reply.
+    /// `handler` is called from the loop.
+    ///
+    /// # Errors
+    /// The library's, when the system refuses at once.
+    pub(super) fn open(
+        base: &EventBase,
+        target: &Target,
+        tls: &Tls,
+        patience: Duration,
+        handler: Box<dyn Fn(Incoming<T>)>,
+    ) -> php_event::Result<Rc<Self>> {
+        let socket = socket(base, tls)?;
+        socket.set_timeouts(None, Some(patience))?;
+        let dns = connect(&socket, &target.endpoint, base)?;
+        let connection = Rc::new(Self {
+            socket,
+            _dns: dns,
+            state: Cell::new(State::Opening),
+            replies: RefCell::default(),
+            waiting: RefCell::default(),
+            first_since: Cell::new(Instant::now()),
+            patience,
+            silence: OnceCell::new(),
+            handler,
+        });
+        connection.watch(base)?;
+        connection.log_in(target)?;
+        Ok(connection)
+    }
+
+    fn watch(self: &Rc<Self>, base: &EventBase) -> php_event::Result<()> {
+        let on_read = Rc::downgrade(self);
+        let on_event = Rc::downgrade(self);
+        let callbacks = Callbacks::new()
+            .on_read(move |_socket| {
+                if let Some(connection) = on_read.upgrade() {
+                    connection.read();
+                }
+            })
+            .on_event(move |_socket, what| {
+                if let Some(connection) = on_event.upgrade() {
+                    connection.happened(what);
+                }
+            });
+        self.socket.set_callbacks(callbacks)?;
+        self.socket.enable(Event::READ)?;
+        let weak = Rc::downgrade(self);
+        let silence = Event::timer(base, move |_event| {
+            if let Some(connection) = weak.upgrade() {
+                connection.was_silent();
+            }
+        })?;
+        silence.add(Some(self.patience))?;
+        self.silence.get_or_init(|| silence);
+        Ok(())
+    }
+
+    /// Queues the commands that log in; they are sent once connected.
+    fn log_in(&self, target: &Target) -> php_event::Result<()> {
+        let mut login = Vec::new();
+        if let Some(password) = &target.password {
+            let mut auth = cmd("AUTH");
+            if let Some(user) = &target.user {
+                auth.arg(user);
+            }
+            login.push(auth.arg(password).take());
+        }
+        if target.database != 0 {
+            login.push(cmd("SELECT").arg(target.database).take());
+        }
+        login.push(cmd("PING")); // a server that still loads its data refuses it
+        let count = login.len();
+        for (number, command) in (1..).zip(&login) {
+            let last = number == count;
+            self.queue(Purpose::Login { last }, command, self.patience)?;
+        }
+        Ok(())
+    }
+
+    /// Sends a command. The server has `patience` to reply once those before are answered.
+    ///
+    /// # Errors
+    /// The tag, if the connection takes no commands.
+    pub(super) fn send(&self, tag: T, command: &Cmd, patience: Duration) -> Result<(), T> {
+        if self.state.get() != State::Ready {
+            return Err(tag);
+        }
+        if let Err(error) = self.socket.write(command.get_packed_command()) {
+            tracing::error!("{error}");
+            return Err(tag);
+        }
+        self.note(Purpose::Command(tag), patience);
+        Ok(())
+    }
+
+    fn queue(
+        &self,
+        purpose: Purpose<T>,
+        command: &Cmd,
+        patience: Duration,
+    ) -> php_event::Result<()> {
+        self.socket.write(command.get_packed_command())?;
+        self.note(purpose, patience);
+        Ok(())
+    }
+
+    fn note(&self, purpose: Purpose<T>, patience: Duration) {
+        let mut waiting = self.waiting.borrow_mut();
+        waiting.push_back(Waiting { purpose, patience });
+        if waiting.len() == 1 {
+            drop(waiting);
+            self.restart_silence();
+        }
+    }
+
+    /// Bytes that the server has not taken yet.
+    pub(super) fn unsent(&self) -> usize {
+        self.socket.output().length()
+    }
+
+    /// Measures the silence of the server from now on.
+    fn restart_silence(&self) {
+        self.first_since.set(Instant::now());
+        let patience = self.patience_now();
+        if let Some(silence) = self.silence.get()
+            && let Err(error) = silence.add(Some(patience))
+        {
+            tracing::error!("{error}"); // the next command tries again
+        }
+    }
+
+    /// How long the server may be silent now.
+    fn patience_now(&self) -> Duration {
+        let waiting = self.waiting.borrow();
+        waiting
+            .front()
+            .map_or(self.patience, |first| first.patience)
+    }
+
+    /// The timer has fired: nothing was sent for a while, or the server does not reply.
+    fn was_silent(&self) {
+        let patience = self.patience_now();
+        let left = patience.saturating_sub(self.first_since.get().elapsed());
+        if !left.is_zero() {
+            if let Some(silence) = self.silence.get()
+                && let Err(error) = silence.add(Some(left))
+            {
+                tracing::error!("{error}");
+            }
+        } else if self.waiting.borrow().is_empty() {
+            if let Err(error) = self.queue(Purpose::Ping, &cmd("PING"), self.patience) {
+                self.lose(error.reason().into_owned());
+            }
+        } else {
+            self.lose(format!("no reply within {patience:?}"));
+        }
+    }
+
+    fn read(&self) {
+        while self.state.get() != State::Over {
+            match self.socket.read(READ_MAX) {
+                Ok(Some(bytes)) if !bytes.is_empty() => self.replies.borrow_mut().extend(bytes),
+                Ok(_) => return,
+                Err(error) => return self.lose(error.reason().into_owned()),
+            }
+            self.take_replies();
+        }
+    }
+
+    fn take_replies(&self) {
+        while self.state.get() != State::Over {
+            let next = self.replies.borrow_mut().next();
+            let value = match next {
+                Ok(Some(value)) => value,
+                Ok(None) => return,
+                Err(error) => return self.lose(format!("not a reply: {error}")),
+            };
+            let first = self.waiting.borrow_mut().pop_front();
+            let Some(first) = first else {
+                return self.lose("a reply to nothing".to_owned());
+            };
+            self.restart_silence();
+            self.take_reply(first.purpose, value);
+        }
+    }
+
+    fn take_reply(&self, purpose: Purpose<T>, value: Value) {
+        match purpose {
+            Purpose::Command(tag) => (self.handler)(Incoming::Reply(tag, value)),
+            Purpose::Ping => {}
+            Purpose::Login { last } => {
+                if let Value::ServerError(error) = value {
+                    self.lose(error.to_string());
+                } else if last {
+                    self.state.set(State::Ready);
+                    (self.handler)(Incoming::Ready);
+                }
+            }
+        }
+    }
+
+    fn happened(&self, what: BufferEventFlags) {
+        if what.contains(EventBufferEvent::CONNECTED) {
+            return; // the login is on its way
+        }
+        let reason = if what.contains(EventBufferEvent::TIMEOUT) {
+            format!("no connection within {:?}", self.patience)
+        } else if what.contains(EventBufferEvent::EOF) {
+            "the server closed the connection".to_owned()
+        } else {
+            self.failure()
+        };
+        self.lose(reason);
+    }
+
+    /// Why the connection fails: the name is unknown, TLS refuses, or the system does.
+    fn failure(&self) -> String {
+        let system = EventUtil::get_last_socket_error();
+        if let Ok(Some(error)) = self.socket.get_dns_error_string() {
+            return format!("the name is not found: {error}");
+        }
+        #[cfg(feature = "tls")]
+        if let Ok(Some(error)) = self.socket.ssl_error() {
+            return error;
+        }
+        system
+    }
+
+    /// Closes the connection and reports it, once.
+    fn lose(&self, reason: String) {
+        if self.close() {
+            let unanswered = self.waiting.take().into_iter();
+            let tags = unanswered.filter_map(|waiting| match waiting.purpose {
+                Purpose::Command(tag) => Some(tag),
+                Purpose::Login { .. } | Purpose::Ping => None,
+            });
+            (self.handler)(Incoming::Lost(reason, tags.collect()));
+        }
+    }
+
+    /// Closes the connection. Returns whether it was open.
+    fn close(&self) -> bool {
+        if self.state.replace(State::Over) == State::Over {
+            return false;
+        }
+        self.socket.free();
+        if let Some(silence) = self.silence.get() {
+            silence.free();
+        }
+        true
+    }
+
+    /// Closes the connection, and reports why as if it had failed.
+    pub(super) fn disconnect(&self, reason: &str) {
+        self.lose(reason.to_owned());
+    }
+}
+
+impl<T> Drop for Connection<T> {
+    fn drop(&mut self) {
+        self.socket.free();
+    }
+}
+
+fn socket(base: &EventBase, tls: &Tls) -> php_event::Result<EventBufferEvent> {
+    let options = EventBufferEvent::OPT_CLOSE_ON_FREE;
+    match tls {
+        None => EventBufferEvent::unconnected(base, options),
+        #[cfg(feature = "tls")]
+        Some(context) => {
+            let state = EventBufferEvent::SSL_CONNECTING;
+            EventBufferEvent::ssl_unconnected(base, context, state, options)
+        }
+        #[cfg(not(feature = "tls"))]
+        Some(never) => match *never {},
+    }
+}
+
+/// Begins to connect. Returns what looks the name up, if there is a name.
+fn connect(
+    socket: &EventBufferEvent,
+    endpoint: &Endpoint,
+    base: &EventBase,
+) -> php_event::Result<Option<EventDnsBase>> {
+    let (host, port) = match endpoint {
+        Endpoint::Tcp { host, port } | Endpoint::Tls { host, port } => (host, *port),
+        Endpoint::Unix(path) => {
+            socket.connect(&format!("unix:{}", path.display()))?;
+            return Ok(None);
+        }
+    };
+    let dns = if host.parse::<IpAddr>().is_ok() {
+        None
+    } else {
+        // Made anew for each attempt: it reads the system's files once.
+        let flags = EventDnsBase::INITIALIZE_NAMESERVERS
+            | EventDnsBase::NAMESERVERS_NO_DEFAULT
+            | EventDnsBase::DISABLE_WHEN_INACTIVE;
+        Some(EventDnsBase::new(base, flags)?)
+    };
+    socket.connect_host(dns.as_ref(), host, port, AddressFamily::UNSPEC)?;
+    Ok(dns)
+}

@@ -1,0 +1,312 @@
+//! Hubs that share a store in Redis.
+
+use std::thread;
+
+use super::redis::{FLEETING, LASTING, Redis};
+use super::support::{Publisher, Subscriber, ask, bearer, full_token, get, open_hub, post, token};
+use super::support_http::{Server, until};
+use super::workers::{read, spread};
+
+/// A hub with that store, which it has reached.
+#[track_caller]
+pub(crate) fn hub_on(url: &str, options: &[&str]) -> Server {
+    let store = ["--store", url, "--store-timeout", "500ms"];
+    let hub = open_hub(&[&store, options].concat());
+    until_ready(&hub);
+    hub
+}
+
+#[track_caller]
+pub(crate) fn until_ready(hub: &Server) {
+    until("the store is there", || {
+        (readiness(hub) == 200).then_some(())
+    });
+}
+
+#[track_caller]
+pub(crate) fn readiness(hub: &Server) -> u16 {
+    ask(hub, &get("/readyz", "")).status
+}
+
+/// Publishes updates whose ids and data are the numbers.
+pub(crate) fn publish(hub: &Server, range: std::ops::Range<u32>) {
+    let mut publisher = Publisher::connect(hub);
+    for n in range {
+        let text = n.to_string();
+        publisher.publish(&[("topic", "a"), ("id", &text), ("data", &text)]);
+    }
+}
+
+#[track_caller]
+pub(crate) fn expect(subscriber: &mut Subscriber, range: std::ops::Range<u32>) {
+    for n in range {
+        let text = n.to_string();
+        subscriber.expect_update(&text, &text);
+    }
+}
+
+#[test]
+fn two_hubs_pass_on_the_same_updates_in_the_same_order() {
+    let redis = Redis::fleeting();
+    let hubs = [(); 2].map(|()| hub_on(&redis.url(), &[]));
+    let mut subscribers: Vec<_> = hubs
+        .iter()
+        .map(|hub| Subscriber::to(hub, "topic=a"))
+        .collect();
+    let publishers = (0..4).map(|number| {
+        let mut publisher = Publisher::connect(&hubs[number % 2]);
+        thread::spawn(move || {
+            for n in 0..50 {
+                let text = format!("{number}-{n}");
+                publisher.publish(&[("topic", "a"), ("id", &text), ("data", &text)]);
+            }
+        })
+    });
+    for publisher in publishers.collect::<Vec<_>>() {
+        publisher.join().unwrap();
+    }
+    let mut replayed = Subscriber::to(&hubs[1], "topic=a&lastEventID=earliest");
+    let all = read(&mut replayed, 200);
+    for subscriber in &mut subscribers {
+        assert_eq!(read(subscriber, 200), all);
+        subscriber.expect_silence();
+    }
+    for number in 0..4 {
+        let own = format!("{number}-");
+        let own = all.iter().filter(|id| id.starts_with(&own));
+        let expected: Vec<String> = (0..50).map(|n| format!("{number}-{n}")).collect();
+        assert_eq!(own.cloned().collect::<Vec<_>>(), expected);
+    }
+}
+
+#[test]
+fn a_subscriber_resumes_at_another_hub_where_it_left_the_first() {
+    let redis = Redis::fleeting();
+    let first = hub_on(&redis.url(), &[]);
+    let second = hub_on(&redis.url(), &[]);
+    let mut subscriber = Subscriber::to(&first, "topic=a");
+    publish(&first, 0..3);
+    expect(&mut subscriber, 0..3);
+    drop(subscriber);
+    publish(&second, 3..6);
+    drop(first);
+    for (query, lines, anchor, begin) in [
+        ("topic=a", "Last-Event-ID: 2\r\n", "2", 3),
+        ("topic=a&lastEventID=5", "", "5", 6),
+        ("topic=a&lastEventID=earliest", "", "earliest", 0),
+        ("topic=a&lastEventID=unknown", "", "earliest", 0),
+    ] {
+        let mut again = Subscriber::with(&second, query, lines);
+        assert_eq!(again.head.field("Last-Event-ID"), Some(anchor), "{query}");
+        expect(&mut again, begin..6);
+        again.expect_silence();
+    }
+    let third = hub_on(&redis.url(), &[]); // it was not there when they were published
+    let mut again = Subscriber::to(&third, "topic=a&lastEventID=1");
+    assert_eq!(again.head.field("Last-Event-ID"), Some("1"));
+    expect(&mut again, 2..6);
+    publish(&second, 6..8);
+    expect(&mut again, 6..8);
+    again.expect_silence();
+}
+
+#[test]
+fn a_private_update_of_another_hub_needs_a_token_too() {
+    let redis = Redis::fleeting();
+    let publishing = hub_on(&redis.url(), &[]);
+    let hub = hub_on(&redis.url(), &[]);
+    let lines = bearer(&token(&[], &["a"]));
+    let mut anonymous = Subscriber::to(&hub, "topic=a");
+    let mut entitled = Subscriber::with(&hub, "topic=a", &lines);
+    let mut publisher = Publisher::connect(&publishing);
+    let secret = [
+        ("topic", "a"),
+        ("id", "1"),
+        ("data", "secret"),
+        ("private", ""),
+    ];
+    publisher.publish(&secret);
+    publisher.publish(&[("topic", "a"), ("id", "2"), ("data", "public")]);
+    let mut replayed = Subscriber::to(&hub, "topic=a&lastEventID=earliest");
+    let mut entitled_too = Subscriber::with(&hub, "topic=a&lastEventID=earliest", &lines);
+    for subscriber in [&mut entitled, &mut entitled_too] {
+        subscriber.expect_update("1", "secret");
+        subscriber.expect_update("2", "public");
+        subscriber.expect_silence();
+    }
+    for subscriber in [&mut anonymous, &mut replayed] {
+        subscriber.expect_update("2", "public");
+        subscriber.expect_silence();
+    }
+}
+
+#[test]
+fn each_worker_follows_the_store_by_itself() {
+    let redis = Redis::fleeting();
+    let hub = hub_on(&redis.url(), &["--workers", "2"]);
+    let other = hub_on(&redis.url(), &[]);
+    let mut subscribers = spread(&hub, 2, "topic=a");
+    publish(&hub, 0..20);
+    publish(&other, 20..40);
+    for subscriber in &mut subscribers {
+        expect(subscriber, 0..40);
+        subscriber.expect_silence();
+    }
+}
+
+#[test]
+fn a_long_history_in_the_store_and_what_is_published_meanwhile_arrive_once_and_in_order() {
+    let redis = Redis::fleeting();
+    let hub = hub_on(&redis.url(), &["--max-queue", "64KiB"]);
+    let filler = "x".repeat(4000);
+    let mut publisher = Publisher::connect(&hub);
+    let mut next = 0;
+    let mut publish = move |count: u32| {
+        let requests = (next..next + count).map(|n| {
+            publisher.request(&[("topic", "a"), ("id", &n.to_string()), ("data", &filler)])
+        });
+        let requests = requests.collect::<String>();
+        publisher.client.send(requests);
+        (0..count).for_each(|_| drop(publisher.published()));
+        next += count;
+    };
+    publish(700); // many pages
+    let mut subscriber = Subscriber::to(&hub, "topic=a&lastEventID=earliest");
+    let publishing = thread::spawn(move || {
+        for _ in 0..10 {
+            publish(10);
+        }
+    });
+    let filler = "x".repeat(4000);
+    for n in 0..800 {
+        subscriber.expect_update(&n.to_string(), &filler);
+    }
+    publishing.join().unwrap();
+    subscriber.expect_silence();
+}
+
+#[test]
+fn what_the_stream_no_longer_keeps_is_gone_and_the_head_says_so() {
+    let redis = Redis::fleeting();
+    let hub = hub_on(&redis.url(), &["--history", "10"]);
+    let mut publisher = Publisher::connect(&hub);
+    for start in (0..1500).step_by(100) {
+        let requests: String = (start..start + 100)
+            .map(|n: u32| {
+                let text = n.to_string();
+                publisher.request(&[("topic", "a"), ("id", &text), ("data", &text)])
+            })
+            .collect();
+        publisher.client.send(requests);
+        (0..100).for_each(|_| drop(publisher.published()));
+    }
+    for hub in [&hub, &hub_on(&redis.url(), &[])] {
+        let mut subscriber = Subscriber::to(hub, "topic=a&lastEventID=3");
+        assert_eq!(subscriber.head.field("Last-Event-ID"), Some("earliest"));
+        let first: u32 = read(&mut subscriber, 1)[0].parse().unwrap();
+        assert!(
+            (1..=500).contains(&first),
+            "about 1000 are kept, from {first}"
+        );
+        expect(&mut subscriber, first + 1..1500);
+        let mut subscriber = Subscriber::to(hub, "topic=a&lastEventID=1400");
+        assert_eq!(subscriber.head.field("Last-Event-ID"), Some("1400"));
+        expect(&mut subscriber, 1401..1500);
+        subscriber.expect_silence();
+    }
+}
+
+#[test]
+fn the_history_of_a_store_on_disk_outlives_hub_and_store() {
+    let mut redis = Redis::start(&LASTING);
+    let hub = hub_on(&redis.url(), &[]);
+    publish(&hub, 0..5);
+    assert!(hub.stop().0.success());
+    redis.kill();
+    redis.restart();
+    let hub = hub_on(&redis.url(), &[]);
+    let mut subscriber = Subscriber::to(&hub, "topic=a&lastEventID=1");
+    assert_eq!(subscriber.head.field("Last-Event-ID"), Some("1"));
+    expect(&mut subscriber, 2..5);
+}
+
+#[test]
+fn a_reader_that_stalls_on_another_hub_is_cut_off_and_nobody_waits_for_it() {
+    let redis = Redis::fleeting();
+    let publishing = hub_on(&redis.url(), &[]);
+    let hub = hub_on(&redis.url(), &["--max-queue", "256KiB"]);
+    let mut healthy = Subscriber::to(&hub, "topic=a");
+    let stalled = Subscriber::to(&hub, "topic=a");
+    let filler = "x".repeat(100_000);
+    let mut publisher = Publisher::connect(&publishing);
+    let is_cut_off = || {
+        let mut log = hub.log().into_iter();
+        log.any(|line| line.contains("lags past --max-queue"))
+    };
+    let mut count = 0;
+    while !is_cut_off() {
+        assert!(count < 1000, "it is not cut off");
+        let id = count.to_string();
+        publisher.publish(&[("topic", "a"), ("id", &id), ("data", &filler)]);
+        healthy.expect_update(&id, &filler);
+        count += 1;
+    }
+    drop(stalled);
+    let mut again = Subscriber::to(&publishing, "topic=a&lastEventID=0");
+    for n in 1..count {
+        again.expect_update(&n.to_string(), &filler);
+    }
+}
+
+#[test]
+fn hubs_with_other_databases_or_prefixes_do_not_see_each_other() {
+    let options = [
+        &FLEETING[..],
+        &["--user", "hub", "on", ">p@ss", "~*", "+@all"],
+    ]
+    .concat();
+    let redis = Redis::start(&options);
+    let url = redis.url();
+    let urls = [
+        url.clone(),
+        format!("{url}?db=1&user=hub&pass=p%40ss"),
+        format!("{url}?prefix=mine:"),
+    ];
+    let hubs = urls.each_ref().map(|url| hub_on(url, &[]));
+    let mut subscribers = hubs.each_ref().map(|hub| Subscriber::to(hub, "topic=a"));
+    for (number, hub) in (0..).zip(&hubs) {
+        publish(hub, number..number + 1);
+    }
+    for (number, subscriber) in (0..).zip(&mut subscribers) {
+        expect(subscriber, number..number + 1);
+        subscriber.expect_silence();
+    }
+    assert!(redis.ask("KEYS *").contains("mine:updates"));
+}
+
+#[test]
+fn a_wrong_password_or_database_is_logged_without_the_password_and_the_hub_is_not_ready() {
+    let redis = Redis::start(&[&FLEETING[..], &["--requirepass", "right"]].concat());
+    let url = redis.url();
+    for (url, reason) in [
+        (format!("{url}?pass=hidden"), "WRONGPASS"),
+        (url.clone(), "NOAUTH"),
+        (
+            format!("{url}?pass=right&db=9999"),
+            "DB index is out of range",
+        ),
+        ("redis://nobody.invalid".to_owned(), "name"),
+        ("unix:/nonesuch".to_owned(), "No such file"),
+    ] {
+        let hub = open_hub(&["--store", &url, "--store-timeout", "500ms"]);
+        let line = hub.line("is away: ");
+        assert!(line.contains(reason), "{line}");
+        assert_eq!(readiness(&hub), 503);
+        let refused = ask(&hub, &post("topic=a", &bearer(&full_token())));
+        assert_eq!(refused.status, 503, "{refused:?}");
+        assert!(refused.field("Retry-After").is_some(), "{refused:?}");
+        assert!(!hub.log().concat().contains("hidden"));
+    }
+    let hub = hub_on(&format!("{url}?pass=right"), &[]);
+    publish(&hub, 0..1);
+}

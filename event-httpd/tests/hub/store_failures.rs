@@ -1,0 +1,270 @@
+//! The store in Redis is killed, paused, cut off, or comes back with less than it had.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+
+use super::redis::{FLEETING, LASTING, Link, Redis};
+use super::store::{expect, hub_on, publish, readiness, until_ready};
+use super::support::{Publisher, Subscriber, ask, bearer, full_token, open_hub, post};
+use super::support_broadcast::counter;
+use super::support_http::{Response, Server, until};
+
+/// The answer to an attempt to publish.
+fn attempt(hub: &Server, id: &str) -> Response {
+    let body = format!("topic=a&id={id}&data={id}");
+    ask(hub, &post(&body, &bearer(&full_token())))
+}
+
+#[track_caller]
+fn expect_refusal(hub: &Server) {
+    let refused = attempt(hub, "refused");
+    assert_eq!(refused.status, 503, "{refused:?}");
+    assert!(refused.field("Retry-After").is_some(), "{refused:?}");
+}
+
+#[track_caller]
+fn until_away(hub: &Server) {
+    until("the store is away", || {
+        (readiness(hub) == 503).then_some(())
+    });
+}
+
+#[test]
+fn while_the_store_is_away_subscribers_stay_and_publishers_get_503() {
+    let mut redis = Redis::start(&LASTING);
+    let hub = hub_on(&redis.url(), &[]);
+    let mut subscriber = Subscriber::to(&hub, "topic=a");
+    publish(&hub, 0..3);
+    redis.kill();
+    until_away(&hub);
+    expect_refusal(&hub);
+    let mut meanwhile = Subscriber::to(&hub, "topic=a");
+    redis.restart();
+    until_ready(&hub);
+    publish(&hub, 3..6);
+    expect(&mut subscriber, 0..6);
+    expect(&mut meanwhile, 3..6);
+    subscriber.expect_silence();
+    meanwhile.expect_silence();
+    hub.line("is back");
+    hub.process().signal(Signal::SIGUSR1);
+    let counters = hub.line("store_losses");
+    assert_eq!(counter(&counters, "store_losses"), 1, "{counters}");
+    assert_eq!(counter(&counters, "gaps"), 0, "{counters}");
+}
+
+#[test]
+fn a_hub_that_was_cut_off_delivers_what_others_published_meanwhile_once_and_in_order() {
+    let redis = Redis::fleeting();
+    let link = Link::to(&redis);
+    let hub = hub_on(&link.url(), &[]);
+    let other = hub_on(&redis.url(), &[]);
+    let mut subscriber = Subscriber::to(&hub, "topic=a");
+    publish(&other, 0..10);
+    for round in 1..4 {
+        if round % 2 == 0 {
+            link.stall();
+        } else {
+            link.cut();
+        }
+        publish(&other, round * 200 - 190..round * 200 + 10);
+        until_away(&hub);
+        link.mend();
+        until_ready(&hub);
+    }
+    expect(&mut subscriber, 0..610);
+    subscriber.expect_silence();
+}
+
+#[test]
+fn subscribers_that_come_back_while_the_store_is_away_wait_for_it() {
+    let redis = Redis::fleeting();
+    let link = Link::to(&redis);
+    let hub = hub_on(&link.url(), &[]);
+    let other = hub_on(&redis.url(), &[]);
+    publish(&hub, 0..3);
+    link.cut();
+    until_away(&hub);
+    publish(&other, 3..5);
+    let mut again = Subscriber::to(&hub, "topic=a&lastEventID=1");
+    assert_eq!(again.head.field("Last-Event-ID"), Some("1"));
+    let mut unknown = Subscriber::to(&hub, "topic=a&lastEventID=unknown");
+    let mut earliest = Subscriber::to(&hub, "topic=a&lastEventID=earliest");
+    again.expect_silence();
+    link.mend();
+    expect(&mut again, 2..5);
+    expect(&mut earliest, 0..5);
+    assert_eq!(unknown.client.rest(), b"", "it has to ask again");
+    let unknown = Subscriber::to(&hub, "topic=a&lastEventID=unknown");
+    assert_eq!(unknown.head.field("Last-Event-ID"), Some("earliest"));
+    publish(&hub, 5..6);
+    expect(&mut again, 5..6);
+    expect(&mut earliest, 5..6);
+}
+
+#[test]
+fn subscribers_whose_answer_waits_when_the_store_hangs_get_it_without_the_store() {
+    let redis = Redis::fleeting();
+    let hub = hub_on(&redis.url(), &[]);
+    publish(&hub, 0..3);
+    redis.pause();
+    let begin = Instant::now();
+    let mut again = Subscriber::to(&hub, "topic=a&lastEventID=1");
+    assert!(begin.elapsed() < Duration::from_secs(10));
+    assert_eq!(again.head.field("Last-Event-ID"), Some("1"));
+    redis.resume();
+    expect(&mut again, 2..3);
+    again.expect_silence();
+}
+
+#[test]
+fn a_store_that_comes_back_empty_ends_streams_and_the_next_answer_says_so() {
+    let mut redis = Redis::fleeting();
+    let hub = hub_on(&redis.url(), &[]);
+    let mut subscriber = Subscriber::to(&hub, "topic=a");
+    publish(&hub, 0..3);
+    expect(&mut subscriber, 0..3);
+    redis.kill();
+    until_away(&hub);
+    redis.restart();
+    assert_eq!(subscriber.client.rest(), b"");
+    hub.line("has lost updates");
+    until_ready(&hub);
+    let mut again = Subscriber::to(&hub, "topic=a&lastEventID=2");
+    assert_eq!(again.head.field("Last-Event-ID"), Some("earliest"));
+    publish(&hub, 3..5);
+    expect(&mut again, 3..5);
+    again.expect_silence();
+    hub.process().signal(Signal::SIGUSR1);
+    assert_eq!(counter(&hub.line("store_losses"), "gaps"), 1);
+}
+
+#[test]
+fn a_store_that_lost_its_last_updates_repeats_none_of_the_others() {
+    let mut redis = Redis::start(&FLEETING);
+    let hub = hub_on(&redis.url(), &[]);
+    publish(&hub, 0..3);
+    let mut subscriber = Subscriber::to(&hub, "topic=a");
+    assert!(redis.ask("SAVE").starts_with("+OK"));
+    publish(&hub, 3..5); // a replica would lack them
+    expect(&mut subscriber, 3..5);
+    redis.kill();
+    until_away(&hub);
+    let mut meanwhile = Subscriber::to(&hub, "topic=a&lastEventID=1");
+    redis.restart();
+    assert_eq!(subscriber.client.rest(), b"");
+    until_ready(&hub);
+    let mut lost = Subscriber::to(&hub, "topic=a&lastEventID=4");
+    assert_eq!(lost.head.field("Last-Event-ID"), Some("earliest"));
+    let mut kept = Subscriber::to(&hub, "topic=a&lastEventID=2");
+    assert_eq!(kept.head.field("Last-Event-ID"), Some("2"));
+    publish(&hub, 5..7);
+    expect(&mut lost, 0..3);
+    expect(&mut meanwhile, 2..3);
+    for subscriber in [&mut lost, &mut meanwhile, &mut kept] {
+        expect(subscriber, 5..7);
+        subscriber.expect_silence();
+    }
+}
+
+#[test]
+fn a_paused_store_does_not_hold_publishers_for_longer_than_the_timeout() {
+    let redis = Redis::fleeting();
+    let hub = hub_on(&redis.url(), &[]);
+    let mut subscriber = Subscriber::to(&hub, "topic=a");
+    publish(&hub, 0..2);
+    redis.pause();
+    let begin = Instant::now();
+    let refused = attempt(&hub, "unknown");
+    assert_eq!(refused.status, 503, "{refused:?}");
+    assert!(begin.elapsed() >= Duration::from_millis(400));
+    assert!(begin.elapsed() < Duration::from_secs(10));
+    redis.resume();
+    until_ready(&hub);
+    publish(&hub, 2..4);
+    expect(&mut subscriber, 0..2);
+    // Whether the store has taken what it had not confirmed, nobody can say.
+    let event = "id: unknown\ndata: unknown\n\n";
+    let next = "id: 2\ndata: 2\n\n";
+    let got = subscriber.client.take_exactly(next.len());
+    if got != next.as_bytes() {
+        let rest = subscriber.client.take_exactly(event.len() - next.len());
+        assert_eq!([got, rest].concat(), event.as_bytes());
+        subscriber.expect(next);
+    }
+    expect(&mut subscriber, 3..4);
+    subscriber.expect_silence();
+}
+
+#[test]
+fn a_hub_cut_off_for_longer_than_the_stream_keeps_ends_streams_and_repeats_nothing() {
+    let redis = Redis::fleeting();
+    let link = Link::to(&redis);
+    let hub = hub_on(&link.url(), &[]);
+    let other = hub_on(&redis.url(), &["--history", "0"]);
+    let mut subscriber = Subscriber::to(&hub, "topic=a");
+    publish(&other, 0..2);
+    expect(&mut subscriber, 0..2);
+    link.cut();
+    until_away(&hub);
+    let mut publisher = Publisher::connect(&other);
+    for start in (2..1502).step_by(100) {
+        let requests: String = (start..start + 100)
+            .map(|n: u32| {
+                let text = n.to_string();
+                publisher.request(&[("topic", "a"), ("id", &text), ("data", &text)])
+            })
+            .collect();
+        publisher.client.send(requests);
+        (0..100).for_each(|_| drop(publisher.published()));
+    }
+    link.mend();
+    let rest = subscriber.client.rest();
+    assert_eq!(String::from_utf8_lossy(&rest), "", "nothing behind the gap");
+    until_ready(&hub);
+    let again = Subscriber::to(&hub, "topic=a&lastEventID=1");
+    assert_eq!(again.head.field("Last-Event-ID"), Some("earliest"));
+    let mut fresh = Subscriber::to(&hub, "topic=a");
+    publish(&other, 1502..1504);
+    expect(&mut fresh, 1502..1504);
+}
+
+#[test]
+fn a_hub_that_starts_before_its_store_is_ready_when_the_store_is() {
+    let mut redis = Redis::stopped(&FLEETING);
+    let hub = open_hub(&["--store", &redis.url(), "--store-timeout", "500ms"]);
+    hub.line("is away: ");
+    let mut subscriber = Subscriber::to(&hub, "topic=a");
+    let mut earliest = Subscriber::to(&hub, "topic=a&lastEventID=earliest");
+    expect_refusal(&hub);
+    redis.restart();
+    until_ready(&hub);
+    publish(&hub, 0..2);
+    expect(&mut subscriber, 0..2);
+    expect(&mut earliest, 0..2);
+}
+
+#[test]
+fn publishers_of_a_hub_without_a_store_are_not_heard_by_others_later() {
+    let redis = Redis::fleeting();
+    let link = Link::to(&redis);
+    let hub = hub_on(&link.url(), &[]);
+    let other = hub_on(&redis.url(), &[]);
+    let mut subscriber = Subscriber::to(&other, "topic=a");
+    link.cut();
+    until_away(&hub);
+    let refusing = thread::spawn(move || {
+        for _ in 0..20 {
+            expect_refusal(&hub);
+        }
+        hub
+    });
+    let hub = refusing.join().unwrap();
+    link.mend();
+    until_ready(&hub);
+    publish(&hub, 0..1);
+    expect(&mut subscriber, 0..1);
+    subscriber.expect_silence();
+}
