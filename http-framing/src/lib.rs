@@ -22,6 +22,7 @@
 mod chunked;
 mod connection;
 mod host;
+mod line;
 mod phrase;
 mod refusal;
 mod request;

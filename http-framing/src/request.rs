@@ -127,7 +127,10 @@ pub(super) fn parse<'a>(
             .iter()
             .all(|field| ends_in_cr_lf(head, field.value))
         && head.ends_with(b"\r\n");
-    if line > limits.request_line() || !ended && !has_cr_lf_only(head, request.headers.len() + 2) {
+    if line > limits.request_line()
+        || !target.is_ascii()
+        || !ended && !has_cr_lf_only(head, request.headers.len() + 2)
+    {
         return syntax::fault(window, limits);
     }
     let method = Method::from_bytes(method.as_bytes());
@@ -184,10 +187,8 @@ fn check_target(method: Method, target: &str) -> Result<(), Refusal> {
             "this server is no proxy: it has no CONNECT",
         ));
     }
-    if target.bytes().any(|byte| byte >= 0x7f || byte == b'#') {
-        return Err(Refusal::bad(
-            "the request target has a fragment (#) or a byte that is not visible ASCII",
-        ));
+    if target.contains('#') {
+        return Err(Refusal::bad("the request target has a fragment (#)"));
     }
     if target.starts_with('/') {
         return Ok(());

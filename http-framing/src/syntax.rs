@@ -6,6 +6,7 @@
 
 use memchr::memchr;
 
+use super::line::{FieldLine, Line, RequestLine};
 use super::{Limits, MAX_FIELDS, Refusal, Status};
 
 pub(super) const BARE_LF: Refusal =
@@ -23,12 +24,6 @@ const HEAD_TOO_LONG: Refusal = Refusal::new(
     Status::RequestHeaderFieldsTooLarge,
     "the request head is longer than this server takes",
 );
-const VERSION_UNKNOWN: Refusal = Refusal::new(
-    Status::HttpVersionNotSupported,
-    "this server speaks HTTP/1.1 and HTTP/1.0",
-);
-const VERSION_MISSPELT: Refusal =
-    Refusal::bad("the request line does not end in one space and HTTP/1.1 or HTTP/1.0");
 
 /// Whether `byte` may stand in a token (RFC 9110 §5.6.2).
 pub(super) const fn is_token_byte(byte: u8) -> bool {
@@ -92,7 +87,7 @@ pub(super) fn walk(window: &[u8], limits: &Limits) -> Result<bool, Refusal> {
     let Some((line, mut rest)) = split_line(window).filter(|(line, _)| line.len() < line_max)
     else {
         let line = window.get(..line_max).unwrap_or(window);
-        open_request_line(line)?;
+        RequestLine::open(without_cr(line))?;
         return if line.len() < line_max {
             Ok(false)
         } else {
@@ -100,7 +95,7 @@ pub(super) fn walk(window: &[u8], limits: &Limits) -> Result<bool, Refusal> {
         };
     };
     let (line, end) = line_end(line);
-    request_line(line)?;
+    RequestLine::whole(line)?;
     end?;
     let mut fields = 0;
     while let Some((line, tail)) = split_line(rest) {
@@ -108,7 +103,7 @@ pub(super) fn walk(window: &[u8], limits: &Limits) -> Result<bool, Refusal> {
         if line.is_empty() {
             return end.map(|()| true);
         }
-        field_line(line)?;
+        FieldLine::whole(line)?;
         end?;
         fields += 1;
         if fields > MAX_FIELDS {
@@ -116,7 +111,7 @@ pub(super) fn walk(window: &[u8], limits: &Limits) -> Result<bool, Refusal> {
         }
         rest = tail;
     }
-    open_field_line(rest)?;
+    FieldLine::open(without_cr(rest))?;
     if window.len() < limits.header_size {
         Ok(false)
     } else {
@@ -138,119 +133,20 @@ pub(super) fn line_end(line: &[u8]) -> (&[u8], Result<(), Refusal>) {
     }
 }
 
+/// Takes the CR off an open line: whether LF follows is not known yet.
+fn without_cr(line: &[u8]) -> &[u8] {
+    line.strip_suffix(b"\r").unwrap_or(line)
+}
+
 /// Splits one field line, its CR LF taken off (RFC 9112 §5).
 pub(super) fn field_line(line: &[u8]) -> Result<(&[u8], &[u8]), Refusal> {
-    let colon = memchr(b':', line).unwrap_or(line.len());
-    let (name, value) = line.split_at_checked(colon).unwrap_or((line, &[]));
-    field_name(name)?;
-    let Some(value) = value.get(1..) else {
-        return Err(Refusal::bad("a field line has no colon"));
-    };
-    no_controls(value)?;
-    Ok((name, trim(value)))
-}
-
-fn field_name(name: &[u8]) -> Result<(), Refusal> {
-    match name {
-        [] => Err(Refusal::bad("a field line has no name before its colon")),
-        [b' ' | b'\t', ..] => Err(Refusal::bad(
-            "a field line begins with white space: folded lines are obsolete",
-        )),
-        [token @ .., b' ' | b'\t'] if is_token(token) => {
-            Err(Refusal::bad("a field has white space before its colon"))
-        }
-        name if is_token(name) => Ok(()),
-        name => {
-            no_controls(name)?;
-            Err(Refusal::bad(
-                "a field name has a byte that no name may have",
-            ))
-        }
+    if let Some((name, [b':', value @ ..])) =
+        memchr(b':', line).and_then(|colon| line.split_at_checked(colon))
+        && is_token(name)
+        && is_field_value(value)
+    {
+        return Ok((name, trim(value)));
     }
-}
-
-/// Checks what has come of a field line that has no end yet.
-fn open_field_line(line: &[u8]) -> Result<(), Refusal> {
-    match line.strip_suffix(b"\r").unwrap_or(line) {
-        [] => Ok(()),
-        line if memchr(b':', line).is_some() => field_line(line).map(drop),
-        line => field_name(line),
-    }
-}
-
-/// Checks a request line without its CR LF (RFC 9112 §3), except the form of the target.
-fn request_line(line: &[u8]) -> Result<(), Refusal> {
-    let [target, version] = request_words(line)?;
-    let Some(target) = target else {
-        return Err(Refusal::bad("the request line is a single word"));
-    };
-    match version {
-        Some(b"HTTP/1.1" | b"HTTP/1.0") => no_obs_text(target),
-        Some([b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', b'.', b'0'..=b'9']) => {
-            Err(VERSION_UNKNOWN)
-        }
-        Some(_) => Err(VERSION_MISSPELT),
-        None => Err(Refusal::bad(
-            "the request line has no HTTP version after its target",
-        )),
-    }
-}
-
-/// Checks what has come of a request line that has no end yet.
-fn open_request_line(line: &[u8]) -> Result<(), Refusal> {
-    let [target, version] = request_words(line.strip_suffix(b"\r").unwrap_or(line))?;
-    match version {
-        Some([b'H', b'T', b'T', b'P', b'/', rest @ ..]) => match rest {
-            [] | [b'1'] | [b'1', b'.'] | [b'1', b'.', b'0' | b'1'] => {}
-            [b'0'..=b'9'] | [b'0'..=b'9', b'.'] | [b'0'..=b'9', b'.', b'0'..=b'9'] => {
-                return Err(VERSION_UNKNOWN);
-            }
-            _ => return Err(VERSION_MISSPELT),
-        },
-        Some(start) if !b"HTTP".starts_with(start) => return Err(VERSION_MISSPELT),
-        _ => {}
-    }
-    target.map_or(Ok(()), no_obs_text)
-}
-
-/// Checks the method, and gives the two words after it; the second has all that follows.
-fn request_words(line: &[u8]) -> Result<[Option<&[u8]>; 2], Refusal> {
-    if let [0x16, 0x03, ..] = line {
-        return Err(Refusal::bad(
-            "this is a TLS handshake, and this port speaks plain HTTP",
-        ));
-    }
-    no_controls(line)?;
-    if memchr(b'\t', line).is_some() {
-        return Err(Refusal::bad("the request line has a tab"));
-    }
-    let mut words = line.splitn(3, |byte| *byte == b' ');
-    let method = words.next().unwrap_or_default();
-    let rest = [words.next(), words.next()];
-    match (method, rest) {
-        ([], [Some(_), _]) => Err(Refusal::bad("the request line begins with a space")),
-        ([_, ..], _) if !is_token(method) => Err(Refusal::bad(
-            "the method has a byte that no method may have",
-        )),
-        (_, [Some([]), Some(_)]) => Err(Refusal::bad("the request line has two spaces in a row")),
-        _ => Ok(rest),
-    }
-}
-
-fn no_obs_text(target: &[u8]) -> Result<(), Refusal> {
-    if target.is_ascii() {
-        return Ok(());
-    }
-    Err(Refusal::bad(
-        "the request target has a byte that is not ASCII: it must be percent-encoded",
-    ))
-}
-
-fn no_controls(bytes: &[u8]) -> Result<(), Refusal> {
-    match bytes.iter().find(|byte| !is_value_byte(**byte)) {
-        None => Ok(()),
-        Some(b'\r') => Err(BARE_CR),
-        Some(0) => Err(Refusal::bad("the head has a NUL byte")),
-        Some(_) => Err(Refusal::bad("the head has a control byte")),
-    }
+    FieldLine::whole(line)?;
+    Err(Refusal::bad("a field line is malformed"))
 }

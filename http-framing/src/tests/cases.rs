@@ -101,3 +101,24 @@ fn every_case_has_its_verdict_however_it_is_cut() {
         assert_eq!(verdicts(&peer.got), wanted, "{} byte by byte", case.name);
     }
 }
+
+/// A server may look at any part that has come, and what comes behind it changes no refusal.
+#[test]
+fn every_refused_case_has_one_status_and_reason_however_it_is_cut() {
+    for case in http_cases::all() {
+        let (bytes, _) = stream(&case);
+        let whole = Peer::new(Limits::default()).sends(&bytes).refusal();
+        let step = bytes.len().div_ceil(EVERY_CUT_MAX);
+        for cut in (1..bytes.len()).step_by(step) {
+            let (first, second) = bytes.split_at(cut);
+            let mut peer = Peer::new(Limits::default());
+            let got = peer.sends(first).sends(second).refusal();
+            assert_eq!(got, whole, "{} cut at {cut}", case.name);
+        }
+        let mut peer = Peer::new(Limits::default());
+        for byte in &bytes {
+            peer.sends(&[*byte]);
+        }
+        assert_eq!(peer.refusal(), whole, "{} byte by byte", case.name);
+    }
+}
