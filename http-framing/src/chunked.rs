@@ -29,6 +29,17 @@ pub(super) struct Decoder {
     /// The digits of the size, later the trailer fields.
     seen: u8,
     step: Step,
+    late: LateField,
+}
+
+/// What becomes of a trailer field that may only stand in a head, since it frames or routes:
+/// `Content-Length`, `Transfer-Encoding` or `Host` (RFC 9110 §6.5.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum LateField {
+    /// Its message is refused: a server behind this one may merge trailers into the head.
+    Refused,
+    /// It is dropped, as every trailer field.
+    Dropped,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,7 +98,7 @@ impl Extension {
 }
 
 impl Decoder {
-    pub(super) fn new(limits: &Limits) -> Self {
+    pub(super) fn new(limits: &Limits, late: LateField) -> Self {
         Self {
             count: 0,
             body_left: limits.body_size,
@@ -95,6 +106,7 @@ impl Decoder {
             extension_left: EXTENSION_BYTES_MAX,
             seen: 0,
             step: Step::Size,
+            late,
         }
     }
 
@@ -243,11 +255,11 @@ impl Decoder {
 
     fn trailer(&mut self, line: &[u8]) -> Result<(), Refusal> {
         let (name, _) = syntax::field_line(line)?;
-        // RFC 9110 §6.5.1: what frames or routes comes too late here.
         const TOO_LATE: [&[u8]; 3] = [b"content-length", b"transfer-encoding", b"host"];
-        if TOO_LATE
-            .iter()
-            .any(|field| name.eq_ignore_ascii_case(field))
+        if self.late == LateField::Refused
+            && TOO_LATE
+                .iter()
+                .any(|field| name.eq_ignore_ascii_case(field))
         {
             return Err(Refusal::bad(
                 "Content-Length, Transfer-Encoding or Host stands in a trailer",
@@ -269,7 +281,7 @@ mod tests {
     type Outcome = Result<(Vec<u8>, usize, bool), Refusal>;
 
     fn decode(limits: Limits, body: &[u8], part: usize) -> Outcome {
-        let mut decoder = Decoder::new(&limits);
+        let mut decoder = Decoder::new(&limits, LateField::Refused);
         let (mut data, mut kept, mut used) = (Vec::new(), Vec::new(), 0);
         for part in body.chunks(part) {
             kept.extend_from_slice(part);

@@ -208,7 +208,10 @@ impl Decoder {
                 self.state = match head.body {
                     BodyLength::None | BodyLength::Length(0) => State::End,
                     BodyLength::Length(left) => State::Length(left),
-                    BodyLength::Chunked => State::Chunked(chunked::Decoder::new(&self.limits)),
+                    BodyLength::Chunked => {
+                        let late = chunked::LateField::Refused;
+                        State::Chunked(chunked::Decoder::new(&self.limits, late))
+                    }
                 }
             }
             Ok(Decoded {

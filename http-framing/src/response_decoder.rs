@@ -98,7 +98,8 @@ pub enum ResponseError {
 ///
 /// A length beside a transfer coding, two lengths, a coding other than `chunked`, bare LFs,
 /// folded lines and control bytes are refused, though RFC 9112 lets a client repair some of them.
-/// Trailer fields are checked and dropped: they are no part of the head (RFC 9110 §6.5.1).
+/// Trailer fields are checked and dropped, `Content-Length` and other framing fields among them:
+/// they are no part of the head, and the body has ended before them (RFC 9110 §6.5.1).
 ///
 /// # Examples
 /// ```
@@ -267,7 +268,10 @@ impl ResponseDecoder {
         self.state = match body {
             ResponseBody::None => State::End,
             ResponseBody::Length(length) => State::Length(length),
-            ResponseBody::Chunked => State::Chunked(chunked::Decoder::new(&self.limits)),
+            ResponseBody::Chunked => {
+                let late = chunked::LateField::Dropped;
+                State::Chunked(chunked::Decoder::new(&self.limits, late))
+            }
             ResponseBody::UntilClose => State::UntilClose(self.limits.body_size),
         };
         let stays = !upgraded && body != ResponseBody::UntilClose;

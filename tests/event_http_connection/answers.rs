@@ -90,7 +90,7 @@ fn trailer_fields_are_not_among_the_headers() {
     let base = EventBase::new().unwrap();
     let server = super::over::answering(
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n\
-         2\r\nhi\r\n0\r\nSet-Cookie: evil=1\r\nX-Sum: 99\r\n\r\n",
+         2\r\nhi\r\n0\r\nSet-Cookie: evil=1\r\nContent-Length: 9\r\nX-Sum: 99\r\n\r\n",
     );
     let connection = connect(&base, server.port());
     let (request, told) = request(&base);

@@ -181,7 +181,8 @@ impl EventHttpConnection {
     /// [`EventHttp`](crate::EventHttp) reads requests: one whose length is not certain (two
     /// lengths, a coding other than `chunked`, malformed chunks) is refused. It is also read while
     /// the request is still being sent; if it is complete before, the connection is closed.
-    /// Interim answers (1xx) are skipped, up to 100 of them, and trailer fields are dropped.
+    /// Interim answers (1xx) are skipped, up to 100 of them. Trailer fields are dropped, also those
+    /// that may not stand in a trailer (`Content-Length`): the body has ended before them.
     ///
     /// # Errors
     /// [`Error::Argument`] for port 0, for anything but one method, for `CONNECT`, for a URI with blanks or
