@@ -492,9 +492,12 @@ impl EventHttp {
         Ok(())
     }
 
-    /// Sets how long a request's head may take from its first byte on, for connections from now
-    /// on, and how long a TLS handshake may take. Then the connection is closed without a reply,
-    /// however often a byte came. `None` is no limit. The default is 30 seconds. Beyond PHP.
+    /// Sets how long a request's head may take from its first byte on, and how long a TLS handshake
+    /// may take. Then the connection is closed without a reply, however often a byte came. `None`
+    /// is no limit. The default is 30 seconds. Beyond PHP.
+    ///
+    /// The time holds for open connections, too; a head or a handshake that has begun keeps its
+    /// deadline.
     ///
     /// # Errors
     /// [`Error::Argument`] for a time of zero, or below a microsecond; [`Error::Freed`],
@@ -515,10 +518,11 @@ impl EventHttp {
         Ok(())
     }
 
-    /// Sets how many bytes of a request's body must come at least in each such time, for
-    /// connections from now on. A client that is slower is closed without a reply, however often
-    /// a byte comes. `None` is no limit. The default is 4 KiB in 10 seconds. Beyond PHP.
+    /// Sets how many bytes of a request's body must come at least in each such time. A client that
+    /// is slower is closed without a reply, however often a byte comes. `None` is no limit. The
+    /// default is 4 KiB in 10 seconds. Beyond PHP.
     ///
+    /// The rate holds for open connections, too; a period that has begun ends by the rate before.
     /// The time does not count while the server does not read: while an earlier request of the
     /// connection waits for its reply.
     ///

@@ -210,7 +210,8 @@ impl Inner {
         self.methods.set(methods);
     }
 
-    /// Changes what connections have from now on.
+    /// Changes the settings. A connection takes the sizes and the silence when it is accepted, and
+    /// looks up the others when a head, a handshake or a period of a body begins.
     pub(super) fn set(&self, change: impl FnOnce(&mut Settings)) {
         let mut settings = self.settings.get();
         change(&mut settings);

@@ -323,6 +323,65 @@ fn a_connection_without_a_byte_has_no_deadline_for_its_head() {
     assert_eq!(answer, "answered");
 }
 
+/// Lets the server read what has been sent.
+fn turn(server: &Server) {
+    server.base.exit(Some(Duration::from_millis(50))).unwrap();
+    server.base.dispatch().unwrap();
+}
+
+#[test]
+fn a_head_timeout_holds_for_the_next_head_of_an_open_connection() {
+    let server = echo();
+    let mut client = server.serve(|address| {
+        let mut client = Client::new(OVER, address);
+        client.send(get("/"));
+        assert_eq!(client.answer().status, 200);
+        client
+    });
+    let limit = Duration::from_millis(300);
+    server.http.set_header_timeout(Some(limit)).unwrap();
+    let taken = server.serve(move |_| {
+        let start = Instant::now();
+        client.send("GET");
+        assert_eq!(client.rest(), "");
+        start.elapsed()
+    });
+    assert!(taken >= limit && taken < LIMIT / 2, "{taken:?}");
+}
+
+#[test]
+fn a_head_that_has_begun_keeps_its_deadline_when_the_timeout_changes() {
+    let server = echo();
+    let limit = Duration::from_millis(400);
+    server.http.set_header_timeout(Some(limit)).unwrap();
+    let (start, mut client) = (Instant::now(), Client::new(OVER, server.address));
+    client.send("GET");
+    turn(&server);
+    server.http.set_header_timeout(None).unwrap();
+    assert_eq!(server.serve(move |_| client.rest()), "");
+    let taken = start.elapsed();
+    assert!(taken >= limit && taken < LIMIT / 2, "{taken:?}");
+}
+
+#[test]
+fn a_body_rate_holds_for_a_body_that_has_begun_without_one() {
+    let server = echo();
+    server.http.set_min_body_rate(None).unwrap();
+    let mut client = Client::new(OVER, server.address);
+    client.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\na");
+    turn(&server);
+    let per = Duration::from_millis(400);
+    server.http.set_min_body_rate(Some((500, per))).unwrap();
+    let taken = server.serve(move |_| {
+        let start = Instant::now();
+        while client.try_send(b"a") && start.elapsed() < LIMIT / 2 {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        start.elapsed()
+    });
+    assert!(taken >= per && taken < LIMIT / 2, "{taken:?}");
+}
+
 /// Sends `start`, then `piece` every `pause` until the server closes; how long that took, and what
 /// came back.
 fn trickle(
