@@ -155,6 +155,22 @@ fn close_notify_passes_the_write_high_mark_under_a_filter() {
     assert_eq!(seen.of("client"), [CONNECTED, EOF]);
 }
 
+/// What a client is told that begins to read.
+fn end_of(
+    base: &EventBase,
+    (client, filling): &(EventBufferEvent, usize),
+) -> Vec<php_event::BufferEventFlags> {
+    let seen = Seen::default();
+    client.set_callbacks(noting(&seen, "client")).unwrap();
+    let socket: OwnedFd = dup(client.fd().unwrap());
+    take_filling(socket, *filling);
+    client.enable(Event::READ).unwrap();
+    while seen.of("client").is_empty() {
+        poll(base);
+    }
+    seen.of("client")
+}
+
 /// Peers that never read cannot hold any number of sockets.
 #[test]
 fn few_sockets_wait_to_send_close_notify_and_a_base_that_ends_closes_them() {
@@ -182,14 +198,23 @@ fn few_sockets_wait_to_send_close_notify_and_a_base_that_ends_closes_them() {
                 poll(&base); // the client has read all that the server sent behind the handshake
                 client.disable(Event::READ).unwrap();
                 let socket: OwnedFd = dup(server.fd().unwrap());
-                fill(socket);
-                (server, client)
+                let filling = fill(socket);
+                (server, (client, filling))
             })
             .collect();
         let (servers, clients): (Vec<_>, Vec<_>) = pairs.into_iter().unzip();
         drop(servers);
         poll(&base);
         assert_eq!(open() - before, 300 + 256);
+        let (oldest, newest) = clients.split_at(300 - 256);
+        assert_eq!(end_of(&base, &newest[255]), [EOF], "the newest");
+        assert_eq!(end_of(&base, &newest[0]), [EOF], "the oldest that waits");
+        let given_up = oldest.last().unwrap();
+        assert_eq!(
+            end_of(&base, given_up),
+            [ERROR],
+            "the last that gave up its place"
+        );
         drop(clients);
         drop(base);
         assert!(open() < before, "{} of {before}", open()); // the base's own are gone, too

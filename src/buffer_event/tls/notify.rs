@@ -2,26 +2,30 @@
 //!
 //! Owns: nothing; the event that waits for room, which the base keeps, owns the record and the
 //! socket. Lends C nothing of its own.
-//! Runs user code: the destructor of the socket, when the event ends.
+//! Runs user code: the destructor of the socket, when the event ends, under [`guard()`].
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
 
 use super::super::source::Source;
 use crate::buffer::send;
 use crate::flags::EventFlags;
-use crate::runtime::generation;
-use crate::{Event, base};
+use crate::runtime::{generation, guard};
+use crate::{Event, base, event};
 
 /// How many sockets wait for room at a time in a thread. Peers that do not read could hold any
-/// number of descriptors otherwise; beyond it they get no `close_notify`.
+/// number of descriptors otherwise. Beyond it the socket that has waited longest is closed, and
+/// its peer gets no `close_notify`.
 const WAITING_MAX: usize = 256;
 
 thread_local! {
-    static WAITING: Cell<usize> = const { Cell::new(0) };
+    /// The events that wait, by the number of their [`Place`], oldest first.
+    static WAITING: RefCell<BTreeMap<u64, Weak<event::Inner>>> = const { RefCell::new(BTreeMap::new()) };
+    static PLACES: Cell<u64> = const { Cell::new(0) };
 }
 
 /// Sends a record as far as it goes at once. Returns what is left, if the socket has no room
@@ -44,14 +48,31 @@ pub(crate) fn send_later(
     rest: Vec<u8>,
     limit: Duration,
 ) {
-    if let (Some(place), Some(due)) = (Place::take(), Instant::now().checked_add(limit)) {
-        Waiting {
-            rest,
-            due,
-            generation: generation(),
-            _place: place,
-        }
-        .wait(base, socket);
+    let Some(due) = Instant::now().checked_add(limit) else {
+        return;
+    };
+    close_oldest();
+    let waiting = Waiting {
+        rest,
+        due,
+        generation: generation(),
+        place: Place::take(),
+    };
+    waiting.wait(base, socket);
+}
+
+/// Makes room for one more socket that waits.
+fn close_oldest() {
+    let oldest = WAITING.try_with(|waiting| {
+        let mut waiting = waiting.borrow_mut();
+        let is_full = waiting.len() >= WAITING_MAX;
+        is_full.then(|| waiting.pop_first()).flatten()
+    });
+    if let Ok(Some((_, event))) = oldest
+        && let Some(event) = event.upgrade().map(Event)
+    {
+        let base = event.0.base();
+        guard(&base, || event.free());
     }
 }
 
@@ -61,13 +82,14 @@ struct Waiting {
     due: Instant,
     /// The process that the record belongs to: a forked child has a copy of it.
     generation: u32,
-    _place: Place,
+    place: Place,
 }
 
 impl Waiting {
     /// Waits in an event. If there is none to be had, the peer gets no `close_notify`.
     fn wait(self, base: &Rc<base::Inner>, socket: Rc<Source>) {
         let left = self.due.saturating_duration_since(Instant::now());
+        let place = self.place.0;
         let (mut this, weak) = (Some(self), Rc::downgrade(base));
         let on_room = move |socket: &Rc<Source>, what: EventFlags| {
             let Some(this) = this.take().filter(|this| this.generation == generation()) else {
@@ -84,28 +106,29 @@ impl Waiting {
         if let Ok(event) = event
             && event.add(Some(left)).is_ok()
         {
+            WAITING
+                .try_with(|waiting| waiting.borrow_mut().insert(place, Rc::downgrade(&event.0)))
+                .ok();
             event.detach();
         }
     }
 }
 
-/// Counts one that waits.
-struct Place;
+/// The number of one that waits: the higher, the later it began.
+struct Place(u64);
 
 impl Place {
-    fn take() -> Option<Self> {
-        let count = WAITING.try_with(|waiting| waiting.replace(waiting.get() + 1));
-        let place = Self; // counted, unless the thread ends
-        count
-            .is_ok_and(|count| count < WAITING_MAX)
-            .then_some(place)
+    fn take() -> Self {
+        let number = PLACES.get();
+        PLACES.set(number + 1);
+        Self(number)
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
         WAITING
-            .try_with(|waiting| waiting.set(waiting.get().saturating_sub(1)))
+            .try_with(|waiting| waiting.borrow_mut().remove(&self.0))
             .ok();
     }
 }
