@@ -26,8 +26,8 @@ use values::{bus_timeout, group, mode, positive_time, size, time, verbosity, wor
 /// EVENT_HTTPD_LISTEN. The command line wins. Times are seconds, or have a unit: 10, 10s, 1500ms.
 /// SIGTERM and SIGINT stop the server within --grace,
 /// a second one at once. SIGQUIT waits until all connections have ended. SIGUSR1 logs the
-/// counters. SIGHUP and SIGUSR2 replace the workers one at a time; without workers, SIGHUP stops
-/// the server.
+/// counters. SIGHUP and SIGUSR2 start new workers one at a time, and the old ones end within
+/// --grace; without workers, SIGHUP stops the server.
 #[derive(Debug, Parser)]
 #[command(
     name = "event-httpd",
@@ -190,7 +190,7 @@ pub(crate) struct ServerArgs {
     #[arg(long, value_name = "SIZE", env = "EVENT_HTTPD_MAX_QUEUE_TOTAL", value_parser = size)]
     pub(crate) max_queue_total: Option<usize>,
 
-    /// How long open requests may take after SIGTERM or SIGINT
+    /// How long open requests may take after SIGTERM or SIGINT, or when their worker is replaced
     #[arg(long, value_name = "TIME", env = "EVENT_HTTPD_GRACE", default_value = "5s", value_parser = time)]
     pub(crate) grace: Duration,
 

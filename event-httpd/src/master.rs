@@ -381,7 +381,7 @@ impl Master {
                 self.send(former, Signal::SIGTERM); // it has no line any more
             }
         }
-        self.replace_next(); // if no process has to end first
+        self.replace_next();
         if self.processes.serving() >= self.slots.len() && !self.announced.replace(true) {
             tracing::info!(
                 workers = self.slots.len(),
@@ -508,16 +508,20 @@ impl Master {
         self.replace_next();
     }
 
-    /// Starts the next pending replacement, unless one is under way.
+    /// Starts the next pending replacement, unless one is starting. Replaced workers end meanwhile,
+    /// but no more of them than there are slots: reloads that follow one another must not pile up
+    /// processes.
     fn replace_next(self: &Rc<Self>) {
+        if self.processes.leaving() >= self.slots.len() {
+            return; // until one of them has ended
+        }
         let slot = loop {
             let Some(pid) = self.to_replace.borrow().front().copied() else {
                 return;
             };
             match self.processes.get(pid) {
-                Some(process) if process.state() == State::Leaving => return, // until it has ended
-                Some(process) => break process.slot(),
-                None => drop(self.to_replace.borrow_mut().pop_front()),
+                Some(process) if process.state() != State::Leaving => break process.slot(),
+                _ => drop(self.to_replace.borrow_mut().pop_front()),
             }
         };
         let alone = self.processes.staying(slot).len() == 1;

@@ -96,9 +96,18 @@ impl Processes {
 
     /// How many accept connections.
     pub(super) fn serving(&self) -> usize {
+        self.count(State::Serving)
+    }
+
+    /// How many were told to end and have not ended.
+    pub(super) fn leaving(&self) -> usize {
+        self.count(State::Leaving)
+    }
+
+    fn count(&self, state: State) -> usize {
         let processes = self.0.borrow();
-        let serving = |process: &&WorkerProcess| process.state == State::Serving;
-        processes.values().filter(serving).count()
+        let matching = processes.values().filter(|process| process.state == state);
+        matching.count()
     }
 
     /// The processes of a slot that were not told to leave.
@@ -160,7 +169,7 @@ mod tests {
         assert_eq!(processes.take_slot(4), Some(vec![]), "it was told to leave");
         assert_eq!(processes.take_slot(9), None, "it has been reaped");
         assert_eq!(processes.staying(0), [3]);
-        assert_eq!(processes.serving(), 1);
+        assert_eq!((processes.serving(), processes.leaving()), (1, 2));
     }
 
     #[test]

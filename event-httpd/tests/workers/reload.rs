@@ -37,21 +37,26 @@ fn sighup_and_sigusr2_replace_the_workers_one_at_a_time() {
             if signal == Signal::SIGHUP { 3 } else { 6 },
         );
         let log = server.log();
-        let steps: Vec<String> = log[before..]
-            .iter()
-            .filter(|line| line.contains("takes over from") || line.contains(") ended: "))
-            .map(|line| line.split(" INFO ").last().unwrap().to_owned())
-            .collect();
-        let expected: Vec<String> = (1..=3)
-            .flat_map(|number| {
+        let lines = |text: &str| -> Vec<String> {
+            let lines = log[before..].iter().filter(|line| line.contains(text));
+            lines
+                .map(|line| line.split(" INFO ").last().unwrap().to_owned())
+                .collect()
+        };
+        let takes_over: Vec<String> = (1..=3)
+            .map(|number| {
                 let (old, new) = (family.pid(number), next.pid(number));
-                [
-                    format!("worker {number}: process {new} takes over from {old}"),
-                    format!("worker {number} (process {old}) ended: exit code 0"),
-                ]
+                format!("worker {number}: process {new} takes over from {old}")
             })
             .collect();
-        assert_eq!(steps, expected, "{signal}");
+        assert_eq!(lines("takes over from"), takes_over, "{signal}");
+        let mut ended = lines(") ended: ");
+        ended.sort(); // the old workers end side by side
+        let expected = (1..=3).map(|number| {
+            let old = family.pid(number);
+            format!("worker {number} (process {old}) ended: exit code 0")
+        });
+        assert_eq!(ended, expected.collect::<Vec<_>>(), "{signal}");
         family = next;
     }
 }
@@ -141,7 +146,7 @@ fn receivers_of_a_replaced_worker_get_messages_until_the_grace_is_over() {
         let family = every_worker(&server, 2, None);
         let mut groups = spread(&server, 2, 2);
         server.process().signal(Signal::SIGHUP);
-        server.line(&format!("takes over from {}", family.pid(1)));
+        server.lines("takes over from", 2);
         let replaced = Instant::now();
         let send = |peer: &mut Peer, text: &str| match framing {
             "raw" => peer.send(text),
@@ -150,20 +155,20 @@ fn receivers_of_a_replaced_worker_get_messages_until_the_grace_is_over() {
                 peer.expect(ACCEPTED);
             }
         };
-        let mut new = until("a client of the new worker", || {
-            let peer = Peer::connect(&server);
-            (worker_of(&server, &peer) == Family::of(&server).pid(1)).then_some(peer)
-        });
-        send(&mut new, "from the new worker");
-        for peer in groups.iter_mut().flatten() {
-            peer.expect(&message("from the new worker"));
+        for number in 1..=2 {
+            let mut new = until("a client of a new worker", || {
+                let peer = Peer::connect(&server);
+                (worker_of(&server, &peer) == Family::of(&server).pid(number)).then_some(peer)
+            });
+            let text = format!("from worker {number}");
+            send(&mut new, &text);
+            for peer in groups.iter_mut().flatten() {
+                peer.expect(&message(&text));
+            }
         }
-        send(&mut groups[1][0], "from the other worker");
-        groups[0][0].expect(&message("from the other worker"));
-        groups[0][1].expect(&message("from the other worker"));
         groups[0][0].expect_close();
         assert!(replaced.elapsed() >= Duration::from_secs(2), "{framing}");
-        drop((new, groups));
+        drop(groups);
         every_worker(&server, 2, Some(&family));
     }
 }
@@ -176,6 +181,44 @@ fn a_replaced_worker_ends_when_its_last_receiver_has_left() {
     server.process().signal(Signal::SIGHUP);
     server.line("replaced: stopping within 3600s");
     drop(groups);
+    every_worker(&server, 2, Some(&family));
+}
+
+#[test]
+fn old_workers_with_receivers_end_side_by_side() {
+    let server = start("broadcast", &["--workers", "3", "--grace", "1h"]);
+    let family = every_worker(&server, 3, None);
+    let mut groups = spread(&server, 3, 1);
+    server.process().signal(Signal::SIGHUP);
+    server.lines("takes over from", 3); // though no old worker has ended
+    assert_eq!(children(server.process().id()).len(), 6);
+    let new = Peer::connect(&server);
+    new.send("from a new worker");
+    for peer in groups.iter_mut().flatten() {
+        peer.expect(&message("from a new worker"));
+    }
+    drop((new, groups));
+    every_worker(&server, 3, Some(&family));
+}
+
+#[test]
+fn reloads_that_follow_one_another_do_not_pile_up_old_workers() {
+    let server = start("broadcast", &["--workers", "2", "--grace", "1h"]);
+    every_worker(&server, 2, None);
+    let mut first = spread(&server, 2, 1);
+    server.process().signal(Signal::SIGHUP);
+    server.lines("takes over from", 2);
+    let family = Family::of(&server);
+    let second = spread(&server, 2, 1);
+    server.process().signal(Signal::SIGHUP);
+    server.lines("replacing the workers", 2);
+    drop(first.pop()); // one old worker ends, and makes room for one replacement
+    server.lines("takes over from", 3);
+    server.process().signal(Signal::SIGUSR1);
+    server.line("counters of the master");
+    let all = children(server.process().id());
+    assert_eq!(all.len(), 4, "{all:?}");
+    drop((first, second));
     every_worker(&server, 2, Some(&family));
 }
 
