@@ -76,10 +76,11 @@ const PREVIEW: usize = 32;
 /// ```
 #[derive(Clone)]
 #[doc(alias = "evbuffer")]
-pub struct EventBuffer(Rc<Inner>);
+pub struct EventBuffer(Inner);
 
+#[derive(Clone)]
 enum Inner {
-    Own(OwnedBuffer),
+    Own(Rc<OwnedBuffer>),
     Lent { lender: Rc<dyn Lender>, side: Side },
 }
 
@@ -123,24 +124,24 @@ impl EventBuffer {
     pub fn new() -> Result<Self> {
         log::install();
         let own = OwnedBuffer::new(CALL)?;
-        Ok(Self(Rc::new(Inner::Own(own))))
+        Ok(Self(Inner::Own(Rc::new(own))))
     }
 
     /// A buffer of `lender`, which stays alive for as long as this handle.
     pub(crate) fn lent(lender: Rc<dyn Lender>, side: Side) -> Self {
-        Self(Rc::new(Inner::Lent { lender, side }))
+        Self(Inner::Lent { lender, side })
     }
 
     /// The buffer for one call, whose change runs no callbacks: another object lends it on.
     pub(crate) fn view(&self, call: &'static str) -> Result<BufferView<'_>> {
-        match &*self.0 {
+        match &self.0 {
             Inner::Own(own) => Ok(own.view(call)),
             Inner::Lent { lender, side } => lender.view(call, *side),
         }
     }
 
     fn is_lent(&self) -> bool {
-        matches!(&*self.0, Inner::Lent { .. })
+        matches!(&self.0, Inner::Lent { .. })
     }
 
     /// Calls C to look at the buffer.
@@ -149,7 +150,7 @@ impl EventBuffer {
         call: &'static str,
         work: impl FnOnce(&BufferView<'_>) -> Result<T>,
     ) -> Result<T> {
-        match &*self.0 {
+        match &self.0 {
             Inner::Own(own) => work(&own.view(call)),
             Inner::Lent { lender, side } => work(&lender.view(call, *side)?),
         }
@@ -188,7 +189,7 @@ impl EventBuffer {
         call: &'static str,
         work: impl FnOnce(BufferView<'_>) -> Result<T>,
     ) -> Result<T> {
-        match &*self.0 {
+        match &self.0 {
             Inner::Own(own) => work(own.view(call)),
             Inner::Lent { lender, side } => {
                 let view = lender.view(call, *side)?;
@@ -376,8 +377,8 @@ impl<T: AsRef<[u8]>> From<T> for EventBuffer {
 impl PartialEq for EventBuffer {
     /// Whether both are the same buffer, as PHP's `===`; not whether the bytes are the same.
     fn eq(&self, other: &Self) -> bool {
-        match (&*self.0, &*other.0) {
-            (Inner::Own(one), Inner::Own(other)) => std::ptr::eq(one, other),
+        match (&self.0, &other.0) {
+            (Inner::Own(one), Inner::Own(other)) => Rc::ptr_eq(one, other),
             (
                 Inner::Lent { lender, side },
                 Inner::Lent {

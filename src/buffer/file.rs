@@ -109,7 +109,7 @@ impl EventBuffer {
     }
 
     fn drains_to_fd(&self) -> bool {
-        match &*self.0 {
+        match &self.0 {
             Inner::Own(_) => false,
             Inner::Lent { lender, side } => *side == Side::Output && lender.drains_to_fd(),
         }

@@ -134,10 +134,7 @@ impl Read for &EventBuffer {
             if bytes.is_empty() || view.length() == 0 {
                 return Ok(0);
             }
-            view.unfrozen(End::Front)?;
-            let taken = view.copy_into(bytes);
-            view.drain(taken)?;
-            Ok(taken)
+            view.take_into(bytes)
         })?;
         Ok(taken)
     }

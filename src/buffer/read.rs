@@ -2,6 +2,8 @@
 //!
 //! Owns nothing, lends C nothing. Runs user code: as `buffer`.
 
+use std::mem::MaybeUninit;
+
 use php_event_macros::php;
 
 use super::EventBuffer;
@@ -48,10 +50,7 @@ impl EventBuffer {
             if max == 0 || view.length() == 0 {
                 return Ok(None);
             }
-            view.unfrozen(End::Front)?;
-            let bytes = view.copy(0, max)?;
-            view.drain(bytes.len())?;
-            Ok(Some(bytes))
+            view.take(max).map(Some)
         })
     }
 
@@ -107,6 +106,54 @@ impl EventBuffer {
         self.look_at_bytes(CALL, |view| {
             inside(CALL, start, view.length())?;
             view.copy(start, length.unwrap_or(usize::MAX))
+        })
+    }
+
+    /// Takes bytes from the front into `room`, as many as there are and fit, and returns the part
+    /// of `room` that is set then. As [`read`](Self::read), without memory of its own.
+    ///
+    /// For bytes that are set already there is [`std::io::Read`].
+    ///
+    /// # Errors
+    /// [`Error::State`] when the front is frozen, or a file is in the buffer.
+    ///
+    /// # Examples
+    /// ```
+    /// use php_event::EventBuffer;
+    ///
+    /// let buffer = EventBuffer::from("hello");
+    /// let mut room = Vec::with_capacity(4);
+    /// assert_eq!(buffer.read_into(&mut room.spare_capacity_mut()[..4])?, b"hell");
+    /// assert_eq!(buffer.length(), 1);
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
+    #[php(c = "evbuffer_remove", call = "EventBuffer::read_into")]
+    pub fn read_into<'r>(&self, room: &'r mut [MaybeUninit<u8>]) -> Result<&'r [u8]> {
+        self.change_bytes(CALL, |view| view.take_into_unset(room))
+    }
+
+    /// Copies bytes from `start` on into `room`, as many as there are and fit, and returns the
+    /// part of `room` that is set then. As [`substr`](Self::substr), without memory of its own.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] when `start` is greater than the length; [`Error::State`] when a file
+    /// is in the buffer.
+    ///
+    /// # Examples
+    /// ```
+    /// use php_event::EventBuffer;
+    ///
+    /// let buffer = EventBuffer::from("hello");
+    /// let mut room = Vec::with_capacity(3);
+    /// assert_eq!(buffer.copy_into(1, &mut room.spare_capacity_mut()[..3])?, b"ell");
+    /// assert_eq!(buffer.length(), 5);
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
+    #[php(c = "evbuffer_copyout_from", call = "EventBuffer::copy_into")]
+    pub fn copy_into<'r>(&self, start: usize, room: &'r mut [MaybeUninit<u8>]) -> Result<&'r [u8]> {
+        self.look_at_bytes(CALL, |view| {
+            inside(CALL, start, view.length())?;
+            Ok(view.copy_into(start, room))
         })
     }
 

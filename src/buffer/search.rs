@@ -8,7 +8,6 @@ use super::EventBuffer;
 use super::read::inside;
 use crate::error::Result;
 use crate::flags::EolStyle;
-use crate::native::evbuffer::End;
 
 impl EventBuffer {
     /// Takes a line from the front and returns it without its line ending; `None` when there is
@@ -37,11 +36,30 @@ impl EventBuffer {
             let Some((at, end)) = view.search_eol(0, eol_style) else {
                 return Ok(None);
             };
-            view.unfrozen(End::Front)?;
-            let line = view.copy(0, at)?;
-            view.drain(at + end)?;
+            let mut line = view.take(at + end)?;
+            line.truncate(at);
             Ok(Some(line))
         })
+    }
+
+    /// The lengths of the first line and of its end; `None` when no line is complete yet.
+    ///
+    /// [`read_into`](Self::read_into) takes both together.
+    ///
+    /// # Errors
+    /// [`Error::State`] when a file is in the buffer.
+    ///
+    /// # Examples
+    /// ```
+    /// use php_event::EventBuffer;
+    ///
+    /// let buffer = EventBuffer::from("one\r\ntwo");
+    /// assert_eq!(buffer.find_line(EventBuffer::EOL_CRLF)?, Some((3, 2)));
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
+    #[php(c = "evbuffer_search_eol", call = "EventBuffer::find_line")]
+    pub fn find_line(&self, eol_style: EolStyle) -> Result<Option<(usize, usize)>> {
+        self.look_at_bytes(CALL, |view| Ok(view.search_eol(0, eol_style)))
     }
 
     /// Finds the first occurrence of `what` that lies completely between `start` and `end`, and

@@ -25,6 +25,7 @@ mod shared;
 use std::ffi::{c_int, c_void};
 use std::io::{self, IoSlice};
 use std::marker::PhantomData;
+use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr::{self, NonNull};
 
@@ -35,6 +36,9 @@ pub(crate) use passed::PassedBuffer;
 use crate::ffi;
 use crate::flags::EolStyle;
 use crate::runtime::error::{Error, Result, cvt, cvt_owned, cvt_p};
+
+/// How many bytes libevent can count when it moves them out of a buffer: its answer is a C int.
+const TAKEN_MAX: usize = c_int::MAX as usize;
 
 /// What libevent calls when a buffer changes.
 pub(crate) type ChangeEntry =
@@ -273,20 +277,24 @@ impl<'a> BufferView<'a> {
         Ok(bytes)
     }
 
-    /// Fills `room` with bytes from the front, and tells how many. The bytes are in memory.
-    pub(crate) fn copy_into(&self, room: &mut [u8]) -> usize {
+    /// Copies bytes from `start` on into `room`, as many as there are and fit; returns the part
+    /// that is set then. The bytes are in memory.
+    pub(crate) fn copy_into<'r>(&self, start: usize, room: &'r mut [MaybeUninit<u8>]) -> &'r [u8] {
         let mut copied = 0;
-        for chunk in self.chunks(0) {
-            let (_, room) = room.split_at_mut(copied);
-            let part = clip(chunk, room.len());
-            if part.is_empty() {
+        for chunk in self.chunks(start) {
+            let (_, rest) = room.split_at_mut(copied);
+            let part = clip(chunk, rest.len());
+            for (to, byte) in rest.iter_mut().zip(part) {
+                to.write(*byte); // the compiler makes one copy of it
+            }
+            copied += part.len();
+            if copied == room.len() {
                 break;
             }
-            let (room, _) = room.split_at_mut(part.len());
-            room.copy_from_slice(part);
-            copied += part.len();
         }
-        copied
+        // SAFETY: the loop has set the first `copied` bytes of `room`, which the answer keeps
+        // borrowed.
+        unsafe { ffi::bytes(room.as_ptr().cast(), copied) }
     }
 
     /// Whether the buffer's last bytes are these. The bytes are in memory.
@@ -308,6 +316,7 @@ impl<'a> BufferView<'a> {
         Chunks {
             buffer: self,
             at: self.position(start),
+            given: 0,
         }
     }
 
@@ -346,7 +355,9 @@ impl<'a> BufferView<'a> {
 
     /// Adds a copy of the bytes. Runs the callbacks of the buffer.
     pub(crate) fn add(self, data: &[u8]) -> Result<()> {
-        self.unfrozen(End::Back)?;
+        if self.is_closed(End::Back) {
+            return Err(self.frozen(End::Back));
+        }
         let rc = if self.holds_files() {
             -1 // libevent would allocate as much as the file is long
         } else {
@@ -356,6 +367,7 @@ impl<'a> BufferView<'a> {
         if rc == 0 {
             return Ok(());
         }
+        self.unfrozen(End::Back)?; // libevent refuses a frozen end before it changes anything
         // Behind shared bytes, too, libevent allocates as many as there are.
         let copy = OwnedBuffer::new(self.call)?;
         // SAFETY: `copy` owns the buffer; libevent copies `data`.
@@ -378,7 +390,9 @@ impl<'a> BufferView<'a> {
 
     /// Takes the first `length` bytes away. Runs the callbacks of the buffer.
     pub(crate) fn drain(self, length: usize) -> Result<()> {
-        self.unfrozen(End::Front)?;
+        if self.is_closed(End::Front) {
+            return Err(self.frozen(End::Front));
+        }
         // SAFETY: `new`'s caller keeps the buffer.
         let rc = unsafe { ffi::evbuffer_drain(self.raw(), length) };
         if rc == -1 {
@@ -386,6 +400,59 @@ impl<'a> BufferView<'a> {
         } else {
             Ok(())
         }
+    }
+
+    /// Takes up to `max` bytes from the front. The bytes are in memory. Runs the callbacks of
+    /// the buffer.
+    pub(crate) fn take(self, max: usize) -> Result<Vec<u8>> {
+        let wanted = max.min(self.length());
+        if wanted > TAKEN_MAX {
+            let bytes = self.copy(0, wanted)?;
+            self.drain(wanted)?;
+            return Ok(bytes);
+        }
+        let mut bytes = Vec::new();
+        bytes
+            .try_reserve_exact(wanted)
+            .map_err(|_| no_memory(self.call, wanted))?;
+        let room = bytes.spare_capacity_mut().as_mut_ptr().cast();
+        // SAFETY: `bytes` has just reserved room for `wanted` bytes.
+        let taken = unsafe { self.remove(room, wanted) }?;
+        // SAFETY: `remove` has written that many bytes, at most the `wanted` that are reserved.
+        unsafe { bytes.set_len(taken) };
+        Ok(bytes)
+    }
+
+    /// Moves bytes from the front into `room`, as many as there are and fit, and tells how many.
+    /// The bytes are in memory. Runs the callbacks of the buffer.
+    pub(crate) fn take_into(self, room: &mut [u8]) -> Result<usize> {
+        let most = room.len().min(TAKEN_MAX);
+        // SAFETY: `room` has at least `most` bytes.
+        unsafe { self.remove(room.as_mut_ptr(), most) }
+    }
+
+    /// The same for memory that is not set yet; returns the part that is set then.
+    pub(crate) fn take_into_unset(self, room: &mut [MaybeUninit<u8>]) -> Result<&[u8]> {
+        let most = room.len().min(TAKEN_MAX);
+        let to = room.as_mut_ptr().cast::<u8>();
+        // SAFETY: `room` has at least `most` bytes.
+        let taken = unsafe { self.remove(to, most) }?;
+        // SAFETY: `remove` has set that many bytes of `room`, which the answer keeps borrowed.
+        Ok(unsafe { ffi::bytes(to.cast(), taken) })
+    }
+
+    /// Moves at most `most` bytes from the front to `to`, and tells how many.
+    ///
+    /// # Safety
+    /// `to` has room for `most` bytes, which are at most [`TAKEN_MAX`].
+    unsafe fn remove(self, to: *mut u8, most: usize) -> Result<usize> {
+        if self.is_closed(End::Front) {
+            return Err(self.frozen(End::Front));
+        }
+        // SAFETY: `new`'s caller keeps the buffer; libevent writes at most `most` bytes to `to`,
+        // which has room for them, as `# Safety` asks.
+        let taken = unsafe { ffi::evbuffer_remove(self.raw(), to.cast(), most) };
+        usize::try_from(taken).map_err(|_| self.frozen(End::Front))
     }
 
     /// Moves the first `length` bytes, or all, to an end of a buffer that has no callbacks. The
@@ -515,7 +582,8 @@ impl<'a> BufferView<'a> {
 /// The bytes of a buffer, see [`BufferView::chunks`].
 struct Chunks<'a> {
     buffer: &'a BufferView<'a>,
-    at: ffi::evbuffer_ptr,
+    at: ffi::evbuffer_ptr, // where the chunk begins that was given last
+    given: usize,          // its length; 0 before the first
 }
 
 impl<'a> Iterator for Chunks<'a> {
@@ -523,6 +591,11 @@ impl<'a> Iterator for Chunks<'a> {
 
     fn next(&mut self) -> Option<&'a [u8]> {
         let raw = self.buffer.raw();
+        if self.given > 0 {
+            let how = ffi::evbuffer_ptr_how_EVBUFFER_PTR_ADD;
+            // SAFETY: `at` is a position in the buffer, which has not changed.
+            unsafe { ffi::evbuffer_ptr_set(raw, &mut self.at, self.given, how) };
+        }
         let mut part = ffi::iovec {
             iov_base: ptr::null_mut(),
             iov_len: 0,
@@ -533,9 +606,7 @@ impl<'a> Iterator for Chunks<'a> {
         if found < 1 {
             return None;
         }
-        let how = ffi::evbuffer_ptr_how_EVBUFFER_PTR_ADD;
-        // SAFETY: `at` is a position in the buffer, which has not changed.
-        unsafe { ffi::evbuffer_ptr_set(raw, &mut self.at, part.iov_len, how) };
+        self.given = part.iov_len;
         // SAFETY: the bytes stay where they are while the view is borrowed: all that changes
         // the buffer takes the view. They are in memory: callers refuse buffers with files.
         Some(unsafe { ffi::bytes(part.iov_base, part.iov_len) })

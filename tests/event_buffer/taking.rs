@@ -1,5 +1,7 @@
 //! What goes in, what comes out, and what is only looked at.
 
+use std::mem::MaybeUninit;
+
 use php_event::{EolStyle, Error, Event, EventBuffer, PtrHow};
 
 use super::{content, cut, empty, in_crumbs, noise, text, with};
@@ -168,6 +170,52 @@ fn a_part_is_copied_from_anywhere() {
         }
     }
     assert_eq!(empty().substr(0, None).unwrap(), b"");
+}
+
+#[test]
+fn given_memory_is_filled_from_anywhere_or_taken_into_and_the_rest_stays_unset() {
+    for (start, room, expected) in [
+        (0, 0, ""),
+        (0, 3, "hel"),
+        (1, 3, "ell"),
+        (2, 9, "llo"),
+        (5, 2, ""),
+    ] {
+        for buffer in [with("hello"), in_crumbs("hello"), cut(b"hello", &[2])] {
+            let mut memory = vec![MaybeUninit::uninit(); room];
+            let copied = buffer.copy_into(start, &mut memory).unwrap();
+            assert_eq!(text(copied.to_vec()), expected, "{start} {room}");
+            assert_eq!(buffer.length(), 5);
+            buffer.drain(start).unwrap();
+            let taken = buffer.read_into(&mut memory).unwrap();
+            assert_eq!(text(taken.to_vec()), expected, "{start} {room}");
+            assert_eq!(buffer.length(), 5 - start - expected.len());
+        }
+    }
+    let mut memory = [MaybeUninit::uninit(); 4];
+    assert!(with("hello").copy_into(6, &mut memory).is_err());
+    assert_eq!(empty().read_into(&mut memory).unwrap(), b"");
+    let frozen = with("hello");
+    frozen.freeze(true).unwrap();
+    assert!(frozen.read_into(&mut memory).is_err());
+    assert_eq!(frozen.length(), 5);
+}
+
+#[test]
+fn a_found_line_and_its_end_have_lengths_and_nothing_is_taken() {
+    for (bytes, style, expected) in [
+        ("one\r\ntwo", EventBuffer::EOL_CRLF, Some((3, 2))),
+        ("one\ntwo", EventBuffer::EOL_CRLF, Some((3, 1))),
+        ("one\n\r\n\ntwo", EventBuffer::EOL_ANY, Some((3, 4))),
+        ("\n", EventBuffer::EOL_LF, Some((0, 1))),
+        ("one", EventBuffer::EOL_LF, None),
+        ("", EventBuffer::EOL_NUL, None),
+    ] {
+        for buffer in [with(bytes), in_crumbs(bytes)] {
+            assert_eq!(buffer.find_line(style).unwrap(), expected, "{bytes:?}");
+            assert_eq!(buffer.length(), bytes.len());
+        }
+    }
 }
 
 /// PHP answers the whole content for any size, and reads behind the first chunk for it.
