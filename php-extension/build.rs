@@ -13,11 +13,12 @@ use std::process::Command;
 use std::{env, fs};
 
 const API: &str = "../tests/pecl-event-api.json";
-const FILES: [&str; 5] = [
+const FILES: [&str; 6] = [
     "shim/call.c",
     "shim/callback.c",
     "shim/module.c",
     "shim/object.c",
+    "shim/quick.c",
     "shim/value.c",
 ];
 

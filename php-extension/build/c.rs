@@ -17,13 +17,23 @@ const UNCHECKED: [(&str, &str); 6] = [
 ];
 
 /// The methods that have a shorter way for what programs do most.
-const QUICK: [(&str, &str); 6] = [
+const QUICK: [(&str, &str); 16] = [
     ("Event_add", "bridge_quick_add"),
     ("Event_addTimer", "bridge_quick_add"),
     ("Event_addSignal", "bridge_quick_add"),
     ("Event_del", "bridge_quick_del"),
     ("Event_delTimer", "bridge_quick_del"),
     ("Event_delSignal", "bridge_quick_del"),
+    ("Event_free", "bridge_quick_free"),
+    ("Event_timer", "bridge_quick_timer"),
+    ("Event___construct", "bridge_quick_construct"),
+    ("EventBuffer_add", "bridge_quick_write"),
+    ("EventBuffer_read", "bridge_quick_read"),
+    ("EventBuffer_readLine", "bridge_quick_read_line"),
+    ("EventBuffer_substr", "bridge_quick_substr"),
+    ("EventBuffer_drain", "bridge_quick_drain"),
+    ("EventBufferEvent_write", "bridge_quick_write"),
+    ("EventBufferEvent_read", "bridge_quick_read"),
 ];
 
 /// The parameters of type `mixed` that take whatever has a descriptor.
@@ -60,6 +70,7 @@ pub(crate) fn source(api: &Api) -> Result<String, String> {
     let mut property = 0;
     for class in &api.classes {
         text += &entries(class);
+        text += &creator(class);
         text += &properties(class, &mut property);
     }
     text += &class_table(api);
@@ -256,6 +267,15 @@ fn entries(class: &Class) -> String {
     text
 }
 
+/// The function that makes an object, of a subclass too.
+fn creator(class: &Class) -> String {
+    let name = &class.name;
+    format!(
+        "static zend_object *create_{name}(zend_class_entry *entry)\n{{\n\
+         \treturn bridge_create_object(entry, CLASS_{name});\n}}\n"
+    )
+}
+
 /// `data` of an event is an ordinary property; so is all that an exception has.
 fn is_real(class: &str, property: &str) -> bool {
     class == "EventException" || (class, property) == ("Event", "data")
@@ -269,10 +289,17 @@ fn properties(class: &Class, number: &mut usize) -> String {
     let mut text = format!("static const bridge_property properties_{name}[] = {{\n");
     for (slot, property) in class.properties.iter().enumerate() {
         let real = is_real(name, &property.name);
+        let kind = match (name.as_str(), property.name.as_str()) {
+            ("Event", "pending") => "PROPERTY_PENDING",
+            ("EventBuffer", "length") => "PROPERTY_LENGTH",
+            _ => "PROPERTY_OTHER",
+        };
         let _ = writeln!(
             text,
-            "\t{{ \"{}\", {number}, {slot}, {}, {real} }},",
-            property.name, property.write
+            "\t{{ \"{}\", {}, {kind}, {number}, {slot}, {}, {real} }},",
+            property.name,
+            property.name.len(),
+            property.write
         );
         *number += 1;
     }
@@ -313,7 +340,7 @@ fn registration(api: &Api) -> Result<String, String> {
             text,
             "\n\tINIT_CLASS_ENTRY(entry, \"{name}\", functions_{name});\n\
              \tmade = bridge_entries[{id}] = zend_register_internal_class_ex(&entry, {parent});\n\
-             \tbridge_setup_class(made, {id});"
+             \tbridge_setup_class(made, {id}, create_{name});"
         );
         if class.is_final {
             text += "\tmade->ce_flags |= ZEND_ACC_FINAL;\n";

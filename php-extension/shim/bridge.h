@@ -74,7 +74,8 @@ typedef struct bridge_entry {
 typedef enum {
 	BRIDGE_DEL,
 	BRIDGE_ADD,
-	BRIDGE_ADD_FOR /* the seconds */
+	BRIDGE_ADD_FOR, /* the seconds */
+	BRIDGE_FREE
 } bridge_quick;
 
 typedef enum {
@@ -100,16 +101,21 @@ typedef enum {
 	BRIDGE_SET_DATA /* the property `data` gets a copy; null where it was not given */
 } bridge_how;
 
+typedef struct bridge_keeps {
+	uint32_t count;
+	bridge_keep all[BRIDGE_ARGUMENTS];
+} bridge_keeps;
+
 /* One call of a method: filled by C, answered by Rust, carried out by C. Of the arrays, what the
  * numbers count is set. */
 typedef struct bridge_frame {
 	struct bridge_object *self; /* null for a static method */
 	void *handle;               /* of self; null before its constructor and after free() */
 	uint32_t argc;
+	bridge_keeps keeps;
 	bridge_value argv[BRIDGE_ARGUMENTS];
 
 	/* In Rust a struct of its own. */
-	uint32_t kept;
 	uint32_t outs;  /* bit n: out[n] is set */
 	uint32_t error; /* bridge_error_kind */
 	uint32_t argument;
@@ -120,7 +126,6 @@ typedef struct bridge_frame {
 	void *made;
 	bridge_value result;
 	bridge_value out[BRIDGE_ARGUMENTS]; /* for arguments by reference */
-	bridge_keep keep[BRIDGE_ARGUMENTS];
 } bridge_frame;
 
 /* Field by field: memset is slower here. */
@@ -129,7 +134,7 @@ static inline void bridge_begin(bridge_frame *frame, struct bridge_object *self)
 	frame->self = self;
 	frame->handle = NULL;
 	frame->argc = 0;
-	frame->kept = 0;
+	frame->keeps.count = 0;
 	frame->outs = 0;
 	frame->error = BRIDGE_NO_ERROR;
 	frame->argument = 0;
@@ -165,6 +170,15 @@ void php_event_free(uint32_t class_id, void *handle);
 bool php_event_is_pending(uint32_t class_id, void *handle);
 bool php_event_quick(void *handle, int what, double seconds);
 int php_event_pending(void *handle); /* the property: 0 or 1; -1 for null */
+void *php_event_quick_timer(void *base, bridge_object *object);
+void *php_event_quick_watch(void *base, bridge_object *object, int64_t descriptor, uint32_t origin,
+                            int64_t what);
+int64_t php_event_readable(void *handle); /* -1 where there is no buffer */
+int64_t php_event_line(void *handle, int64_t style, int64_t *end); /* -1 when there is none */
+int64_t php_event_take(void *handle, unsigned char *room, size_t length); /* -1 when it fails */
+int64_t php_event_copy(void *handle, size_t start, unsigned char *room, size_t length); /* the same */
+bool php_event_add(void *handle, const char *text, size_t length);
+bool php_event_drain(void *handle, size_t length);
 bool php_event_read_property(uint32_t property, bridge_object *object, bridge_frame *frame);
 bool php_event_write_property(uint32_t property, bridge_object *object, bridge_frame *frame);
 void php_event_forget(uint32_t memory);
@@ -211,8 +225,17 @@ typedef struct bridge_method {
 	const bridge_param *params;
 } bridge_method;
 
+/* The properties that programs read often. */
+typedef enum {
+	PROPERTY_OTHER,
+	PROPERTY_PENDING, /* of Event */
+	PROPERTY_LENGTH   /* of EventBuffer */
+} bridge_property_kind;
+
 typedef struct bridge_property {
 	const char *name;
+	uint32_t length; /* of the name */
+	bridge_property_kind kind;
 	uint32_t number;
 	uint32_t slot; /* in the properties table */
 	bool writable;
@@ -231,6 +254,14 @@ extern zend_class_entry *bridge_entries[];
 
 bool bridge_quick_add(zend_execute_data *execute_data, zval *return_value);
 bool bridge_quick_del(zend_execute_data *execute_data, zval *return_value);
+bool bridge_quick_free(zend_execute_data *execute_data, zval *return_value);
+bool bridge_quick_timer(zend_execute_data *execute_data, zval *return_value);
+bool bridge_quick_construct(zend_execute_data *execute_data, zval *return_value);
+bool bridge_quick_write(zend_execute_data *execute_data, zval *return_value);
+bool bridge_quick_read(zend_execute_data *execute_data, zval *return_value);
+bool bridge_quick_read_line(zend_execute_data *execute_data, zval *return_value);
+bool bridge_quick_substr(zend_execute_data *execute_data, zval *return_value);
+bool bridge_quick_drain(zend_execute_data *execute_data, zval *return_value);
 void bridge_invoke(const bridge_method *method, zend_execute_data *execute_data,
                    zval *return_value);
 void bridge_register_classes(void);
@@ -240,7 +271,8 @@ bool bridge_descriptor(zval *of, bridge_value *to);
 void bridge_raise(bridge_frame *frame, zend_execute_data *execute_data);
 void bridge_finish(void);
 void bridge_begin_request(void);
-zend_object *bridge_create_object(zend_class_entry *entry);
-void bridge_setup_class(zend_class_entry *entry, uint32_t class_id);
+zend_object *bridge_create_object(zend_class_entry *entry, uint32_t class_id);
+void bridge_setup_class(zend_class_entry *entry, uint32_t class_id,
+                        zend_object *(*create)(zend_class_entry *));
 
 #endif

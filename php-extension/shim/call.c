@@ -266,8 +266,8 @@ static void keep(const bridge_frame *frame, zend_execute_data *execute_data, bri
 	zval null;
 
 	ZVAL_NULL(&null);
-	for (uint32_t n = 0; n < frame->kept; n++) {
-		const bridge_keep *keep = &frame->keep[n];
+	for (uint32_t n = 0; n < frame->keeps.count; n++) {
+		const bridge_keep *keep = &frame->keeps.all[n];
 		bool given = keep->argument < frame->argc;
 		zval *argument = given ? ZEND_CALL_ARG(execute_data, keep->argument + 1) : NULL;
 		switch (keep->how) {
@@ -279,44 +279,6 @@ static void keep(const bridge_frame *frame, zend_execute_data *execute_data, bri
 				break;
 		}
 	}
-}
-
-/* Event::add, addTimer and addSignal in their plain form. False: bridge_invoke has to do it. */
-bool bridge_quick_add(zend_execute_data *execute_data, zval *return_value)
-{
-	int what = BRIDGE_ADD;
-	double seconds = 0;
-
-	if (ZEND_NUM_ARGS() == 1) {
-		zval *argument = ZEND_CALL_ARG(execute_data, 1);
-		if (Z_TYPE_P(argument) == IS_LONG) {
-			seconds = (double)Z_LVAL_P(argument);
-		} else if (Z_TYPE_P(argument) == IS_DOUBLE) {
-			seconds = Z_DVAL_P(argument);
-		} else {
-			return false;
-		}
-		what = seconds == -1 ? BRIDGE_ADD : BRIDGE_ADD_FOR;
-	} else if (ZEND_NUM_ARGS() != 0) {
-		return false;
-	}
-	if (!php_event_quick(bridge_object_of(Z_OBJ(EX(This)))->handle, what, seconds)) {
-		return false;
-	}
-	ZVAL_TRUE(return_value);
-	return true;
-}
-
-/* Event::del, delTimer and delSignal in their plain form. */
-bool bridge_quick_del(zend_execute_data *execute_data, zval *return_value)
-{
-	void *handle = bridge_object_of(Z_OBJ(EX(This)))->handle;
-
-	if (ZEND_NUM_ARGS() != 0 || !php_event_quick(handle, BRIDGE_DEL, 0)) {
-		return false;
-	}
-	ZVAL_TRUE(return_value);
-	return true;
 }
 
 static void construct(bridge_object *object, void *made)
@@ -363,7 +325,7 @@ void bridge_invoke(const bridge_method *method, zend_execute_data *execute_data,
 		construct(object, frame.made);
 	}
 	bridge_to_zval(return_value, &frame.result);
-	if (frame.kept) {
+	if (frame.keeps.count) {
 		/* A factory keeps its arguments in the object that it makes. */
 		if (frame.result.kind == BRIDGE_NEW && Z_TYPE_P(return_value) == IS_OBJECT) {
 			object = bridge_object_of(Z_OBJ_P(return_value));

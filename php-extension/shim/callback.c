@@ -2,6 +2,7 @@
 #include "bridge.h"
 #include "compat.h"
 
+#include <zend_closures.h>
 #include <zend_exceptions.h>
 
 /* The script is ending: a bailout was caught in bridge_call, and goes on in bridge_finish as soon
@@ -43,6 +44,21 @@ static zval *callable_in(bridge_object *object, uint32_t slot, int64_t item)
 	return Z_TYPE_P(place) == IS_ARRAY ? zend_hash_index_find(Z_ARRVAL_P(place), (zend_ulong)item) : NULL;
 }
 
+/* Finds what a callable calls. A closure, which most callables are, knows it. */
+static bool find_function(zval *callable, zend_fcall_info_cache *function)
+{
+	if (Z_TYPE_P(callable) != IS_OBJECT || Z_OBJCE_P(callable) != zend_ce_closure) {
+		return zend_is_callable_ex(callable, NULL, 0, NULL, function, NULL);
+	}
+	memset(function, 0, sizeof *function);
+	if (Z_OBJ_HANDLER_P(callable, get_closure)(Z_OBJ_P(callable), &function->calling_scope,
+			&function->function_handler, &function->object, false) != SUCCESS) {
+		return false;
+	}
+	function->called_scope = function->calling_scope;
+	return true;
+}
+
 /* Calls the callable in a slot, or element `item` of the list in it. */
 uint32_t bridge_call(bridge_object *object, uint32_t slot, int64_t item, uint32_t argc,
                      const bridge_value *argv)
@@ -69,7 +85,7 @@ uint32_t bridge_call(bridge_object *object, uint32_t slot, int64_t item, uint32_
 		for (uint32_t n = 0; n < argc; n++) {
 			bridge_to_zval(&arguments[n], &argv[n]);
 		}
-		if (!zend_is_callable_ex(&callable, NULL, 0, NULL, &function, NULL)) {
+		if (!find_function(&callable, &function)) {
 			php_error_docref(NULL, E_WARNING, "The callback of %s is not callable any more",
 				ZSTR_VAL(object->std.ce->name));
 			result = BRIDGE_NOT_CALLABLE;

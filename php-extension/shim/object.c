@@ -19,29 +19,19 @@ static const bridge_property *find_property(const bridge_object *object, const c
 
 	for (uint32_t n = 0; n < class->property_count; n++) {
 		const bridge_property *property = &class->properties[n];
-		if (!property->real && strlen(property->name) == length && memcmp(property->name, name, length) == 0) {
+		if (property->length == length && !property->real && memcmp(property->name, name, length) == 0) {
 			return property;
 		}
 	}
 	return NULL;
 }
 
-zend_object *bridge_create_object(zend_class_entry *entry)
+zend_object *bridge_create_object(zend_class_entry *entry, uint32_t class_id)
 {
 	bridge_object *object = zend_object_alloc(sizeof(bridge_object), entry);
-	const zend_class_entry *internal = entry;
 
-	while (internal->type == ZEND_USER_CLASS && internal->parent) {
-		internal = internal->parent;
-	}
 	object->handle = NULL;
-	object->class_id = 0;
-	for (uint32_t n = 0; n < CLASS_COUNT; n++) {
-		if (bridge_entries[n] == internal) {
-			object->class_id = n;
-			break;
-		}
-	}
+	object->class_id = class_id;
 	for (uint32_t n = 0; n < BRIDGE_SLOTS; n++) {
 		ZVAL_UNDEF(&object->slot[n]);
 	}
@@ -95,7 +85,7 @@ static void read_virtual(bridge_object *object, const bridge_property *property,
 {
 	bridge_frame frame;
 
-	if (object->class_id == CLASS_Event) { /* `pending`, which programs read often */
+	if (property->kind == PROPERTY_PENDING) {
 		int pending = php_event_pending(object->handle);
 		if (pending < 0) {
 			ZVAL_NULL(to);
@@ -104,13 +94,22 @@ static void read_virtual(bridge_object *object, const bridge_property *property,
 		}
 		return;
 	}
+	if (property->kind == PROPERTY_LENGTH) {
+		int64_t length = php_event_readable(object->handle);
+		if (length < 0) {
+			ZVAL_NULL(to);
+		} else {
+			ZVAL_LONG(to, length);
+		}
+		return;
+	}
 	bridge_begin(&frame, object);
 	frame.handle = object->handle;
 	if (php_event_read_property(property->number, object, &frame)) {
 		bridge_to_zval(to, &frame.result);
 		/* The same buffer object each time. */
-		if (frame.kept && Z_TYPE_P(to) == IS_OBJECT) {
-			ZVAL_COPY(&object->slot[frame.keep[0].slot], to);
+		if (frame.keeps.count && Z_TYPE_P(to) == IS_OBJECT) {
+			ZVAL_COPY(&object->slot[frame.keeps.all[0].slot], to);
 		}
 	} else {
 		ZVAL_NULL(to);
@@ -260,12 +259,13 @@ void bridge_startup_objects(void)
 	handlers.clone_obj = NULL;
 }
 
-void bridge_setup_class(zend_class_entry *entry, uint32_t class_id)
+void bridge_setup_class(zend_class_entry *entry, uint32_t class_id,
+                        zend_object *(*create)(zend_class_entry *))
 {
 	if (class_id == CLASS_EventException) {
 		return; /* an ordinary PHP object */
 	}
-	entry->create_object = bridge_create_object;
+	entry->create_object = create;
 	if (!bridge_classes[class_id].serializable) {
 		entry->serialize = refuse_serialize;
 		entry->unserialize = refuse_unserialize;

@@ -9,18 +9,20 @@
 #![allow(unsafe_code)]
 
 mod lent;
+mod quick;
 mod storage;
 
 use std::cell::RefCell;
-use std::ffi::{CString, c_char, c_int, c_void};
-use std::mem::MaybeUninit;
+use std::ffi::{CString, c_char, c_void};
+use std::mem::{ManuallyDrop, MaybeUninit};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::{self, NonNull};
+use std::rc::Rc;
 use std::sync::LazyLock;
 
 use crate::call::{Answer, Argument, Call, Failure, Keep, Value};
-use crate::classes;
-use crate::object::{Called, Held, Identity, Quick};
+use crate::classes::{self, AnyObject};
+use crate::object::{Called, Half, Held, Identity};
 pub(crate) use lent::{HeldValue, Lender, LentSocket, close, lend, lent_event};
 use storage::Storage;
 
@@ -114,14 +116,43 @@ pub(crate) struct RawFrame {
     object: *mut RawObject,
     handle: *mut c_void,
     argc: u32,
+    keeps: RawKeeps,
     argv: [MaybeUninit<RawValue>; ARGUMENTS],
     answer: RawAnswer,
+}
+
+/// What is to become of slots and properties.
+#[repr(C)]
+struct RawKeeps {
+    count: u32,
+    all: [MaybeUninit<RawKeep>; ARGUMENTS],
+}
+
+/// A call's changes of slots and properties: at most one for each argument.
+pub(crate) struct Keeps<'a>(&'a mut RawKeeps);
+
+impl Keeps<'_> {
+    pub(crate) fn push(&mut self, keep: Keep) {
+        let (slot, how, argument) = match keep {
+            Keep::Argument { slot, argument } => (slot, 0, argument),
+            Keep::Append { slot, argument } => (slot, 1, argument),
+            Keep::Clear { slot } => (slot, 2, 0),
+            Keep::Data { property, argument } => (property, 3, argument),
+        };
+        if let Some(place) = self.0.all.get_mut(self.0.count as usize) {
+            place.write(RawKeep {
+                slot,
+                how,
+                argument,
+            });
+            self.0.count += 1;
+        }
+    }
 }
 
 /// The part of a frame that Rust writes.
 #[repr(C)]
 struct RawAnswer {
-    kept: u32,
     outs: u32,
     error: u32,
     argument: u32,
@@ -132,7 +163,6 @@ struct RawAnswer {
     made: *mut c_void,
     result: RawValue,
     out: [MaybeUninit<RawValue>; ARGUMENTS],
-    keep: [MaybeUninit<RawKeep>; ARGUMENTS],
 }
 
 unsafe extern "C" {
@@ -280,8 +310,22 @@ pub(crate) fn call<const N: usize>(
     }
 }
 
-/// Writes an answer into a to.
-fn write(to: &mut RawAnswer, answer: Answer, result: Result<Value, Failure>) {
+/// What a call leaves for C to do, but for the result and the keeps.
+#[derive(Default)]
+struct Rest {
+    out: Vec<(usize, Value)>,
+    constructed: Option<Held>,
+    warning: Option<String>,
+}
+
+impl Rest {
+    fn is_empty(&self) -> bool {
+        self.out.is_empty() && self.constructed.is_none() && self.warning.is_none()
+    }
+}
+
+/// Writes an answer for C.
+fn write(to: &mut RawAnswer, answer: Rest, result: Result<Value, Failure>) {
     let mut storage = Storage::default();
     let failure = match result {
         Ok(value) => {
@@ -298,20 +342,6 @@ fn write(to: &mut RawAnswer, answer: Answer, result: Result<Value, Failure>) {
             out.write(storage.value(value));
             to.outs |= 1 << n;
         }
-    }
-    for (keep, place) in answer.keep.iter().zip(&mut to.keep) {
-        let (slot, how, argument) = match keep {
-            Keep::Argument { slot, argument } => (slot, 0, argument),
-            Keep::Append { slot, argument } => (slot, 1, argument),
-            Keep::Clear { slot } => (slot, 2, 0),
-            Keep::Data { property, argument } => (property, 3, argument),
-        };
-        place.write(RawKeep {
-            slot,
-            how,
-            argument,
-        });
-        to.kept += 1;
     }
     if let Some(failure) = failure {
         let (kind, argument, message) = failure.parts();
@@ -339,40 +369,59 @@ unsafe fn answered(frame: *mut RawFrame, work: impl FnOnce(&mut Call) -> Result<
     let given = frame.argv.get(..frame.argc as usize).unwrap_or_default();
     // SAFETY: the handle of the object that C holds for the call, or null.
     let held = unsafe { Held::of_raw(frame.handle) };
-    let mut call = Call::new(NonNull::new(frame.object), held, Arguments(given));
+    let (keeps, answer) = (&mut frame.keeps, &mut frame.answer);
     let made = catch_unwind(AssertUnwindSafe(|| {
+        let object = NonNull::new(frame.object);
+        let mut call = Call::new(object, held.as_ref(), Arguments(given), Keeps(keeps));
         let result = work(&mut call);
-        match &result {
-            Ok(value) if call.answer.is_empty() && write_plain(&mut frame.answer.result, value) => {
+        let Answer {
+            out,
+            constructed,
+            warning,
+            ..
+        } = call.answer;
+        let rest = Rest {
+            out,
+            constructed,
+            warning,
+        };
+        if rest.is_empty() {
+            if let Some(result) = write_plain(&mut answer.result, result) {
+                write(answer, rest, result);
             }
-            _ => write(&mut frame.answer, call.answer, result),
+        } else {
+            write(answer, rest, result);
         }
     }));
     if made.is_err() {
+        frame.keeps.count = 0;
         let text = "php-event: internal error (a panic in Rust)".to_owned();
         write(
             &mut frame.answer,
-            Answer::default(),
+            Rest::default(),
             Err(Failure::Error(text)),
         );
     }
 }
 
 /// Writes a value that points into nothing, field by field: that is most of them, and a copy of
-/// the whole would wait for the fields. False for other values.
-fn write_plain(result: &mut RawValue, value: &Value) -> bool {
-    result.kind = match value {
-        Value::Void => UNSET,
-        Value::Null => NULL,
-        Value::Bool(false) => FALSE,
-        Value::Bool(true) => TRUE,
-        Value::Int(number) => {
-            result.payload.number = *number;
+/// the whole would wait for the fields. Gives other results back.
+fn write_plain(
+    to: &mut RawValue,
+    result: Result<Value, Failure>,
+) -> Option<Result<Value, Failure>> {
+    to.kind = match result {
+        Ok(Value::Void) => UNSET,
+        Ok(Value::Null) => NULL,
+        Ok(Value::Bool(false)) => FALSE,
+        Ok(Value::Bool(true)) => TRUE,
+        Ok(Value::Int(number)) => {
+            to.payload.number = number;
             LONG
         }
-        _ => return false,
+        other => return Some(other),
     };
-    true
+    None
 }
 
 /// # Safety
@@ -424,8 +473,8 @@ unsafe extern "C" fn php_event_write_property(
 unsafe extern "C" fn php_event_bind(handle: *mut c_void, object: *mut RawObject) {
     bound(handle);
     // SAFETY: the handle of an object that is there.
-    if let Some(held) = unsafe { Held::of_raw(handle) } {
-        held.identity().set(NonNull::new(object));
+    if let Some(half) = unsafe { handle.cast_const().cast::<Half>().as_ref() } {
+        half.set_object(NonNull::new(object));
     }
 }
 
@@ -436,7 +485,7 @@ unsafe extern "C" fn php_event_free(_class: u32, handle: *mut c_void) {
     bound(handle);
     // SAFETY: C gives each handle back once, and does not use it again.
     let held = unsafe { Held::from_raw(handle) };
-    held.identity().set(None);
+    held.0.set_object(None);
     // A panic in a destructor is a bug here, and has no caller to report it to.
     catch_unwind(AssertUnwindSafe(|| drop(held))).ok();
 }
@@ -446,36 +495,9 @@ unsafe extern "C" fn php_event_free(_class: u32, handle: *mut c_void) {
 #[unsafe(no_mangle)]
 unsafe extern "C" fn php_event_is_pending(_class: u32, handle: *mut c_void) -> bool {
     // SAFETY: the handle of an object that is there.
-    let held = unsafe { handle.cast_const().cast::<Held>().as_ref() };
-    let pending = || held.is_some_and(Held::is_pending);
+    let half = unsafe { handle.cast_const().cast::<Half>().as_ref() };
+    let pending = || half.and_then(Half::any).is_some_and(AnyObject::is_pending);
     catch_unwind(AssertUnwindSafe(pending)).unwrap_or(true)
-}
-
-/// `Event::add` and `Event::del`, which programs call most, without a frame. False when that does not
-/// succeed: `php_event_method` then does the same again, and says what is wrong.
-///
-/// # Safety
-/// Called by C with null, or the handle of an event that is there. It runs no code of PHP's, so
-/// that C keeps the handle meanwhile.
-#[unsafe(no_mangle)]
-unsafe extern "C" fn php_event_quick(handle: *mut c_void, quick: c_int, seconds: f64) -> bool {
-    // SAFETY: null, or the handle of an object that is there.
-    let held = unsafe { handle.cast_const().cast::<Held>().as_ref() };
-    let work = || held.is_some_and(|held| held.quick(Quick::of(quick, seconds)));
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or(false)
-}
-
-/// The property `pending` of an event: 0 or 1, and -1 for null.
-///
-/// # Safety
-/// Called by C with null, or the handle of an event that is there. It runs no code of PHP's, so
-/// that C keeps the handle meanwhile.
-#[unsafe(no_mangle)]
-unsafe extern "C" fn php_event_pending(handle: *mut c_void) -> c_int {
-    // SAFETY: null, or the handle of an object that is there.
-    let held = unsafe { handle.cast_const().cast::<Held>().as_ref() };
-    let pending = || held.and_then(Held::pending).map_or(-1, c_int::from);
-    catch_unwind(AssertUnwindSafe(pending)).unwrap_or(-1)
 }
 
 #[unsafe(no_mangle)]
@@ -528,7 +550,7 @@ unsafe extern "C" fn get_module() -> *mut ModuleEntry {
 impl Held {
     /// The handle for C, which gives it back by `php_event_free`.
     fn into_raw(self) -> *mut c_void {
-        Box::into_raw(Box::new(self)).cast()
+        Rc::into_raw(self.0).cast_mut().cast()
     }
 
     /// The object of a handle; null is none. A count of its own: what a method runs may make C
@@ -537,9 +559,12 @@ impl Held {
     /// # Safety
     /// `handle` is null or one that `into_raw` gave and `from_raw` has not taken back.
     unsafe fn of_raw(handle: *mut c_void) -> Option<Self> {
-        // SAFETY: by this function's duty, a box that is there, or null.
-        let held = unsafe { handle.cast_const().cast::<Self>().as_ref() };
-        held.cloned()
+        if handle.is_null() {
+            return None;
+        }
+        // SAFETY: not null, hence a handle that `into_raw` gave and C still has.
+        let kept = ManuallyDrop::new(unsafe { Self::from_raw(handle) }); // C keeps its count
+        Some(Self::clone(&kept))
     }
 
     /// Takes a handle back.
@@ -547,7 +572,7 @@ impl Held {
     /// # Safety
     /// `into_raw` gave it, and it is not used again.
     unsafe fn from_raw(handle: *mut c_void) -> Self {
-        // SAFETY: by this function's duty, a box that is taken back once.
-        *unsafe { Box::from_raw(handle.cast::<Self>()) }
+        // SAFETY: by this function's duty, a count that is taken back once.
+        Self(unsafe { Rc::from_raw(handle.cast_const().cast::<Half>()) })
     }
 }

@@ -2,11 +2,11 @@
 
 use std::cell::OnceCell;
 use std::ptr::NonNull;
-use std::rc::Rc;
 use std::time::Duration;
 
-use crate::bridge::{ARGUMENTS, Arguments, HeldValue, Lender, LentSocket, RawObject};
-use crate::object::{Held, Identity, Object};
+use crate::bridge::{Arguments, HeldValue, Keeps, Lender, LentSocket, RawObject};
+use crate::classes::Variant;
+use crate::object::{Held, Identity};
 
 /// An argument, read by the rules of the parameter's type.
 #[derive(Clone)]
@@ -170,120 +170,110 @@ impl From<php_event::Error> for Failure {
     }
 }
 
-/// A call's changes of slots and properties: at most one for each argument.
-#[derive(Default)]
-pub(crate) struct Keeps {
-    count: usize,
-    all: [Option<Keep>; ARGUMENTS],
-}
-
-impl Keeps {
-    pub(crate) fn push(&mut self, keep: Keep) {
-        if let Some(place) = self.all.get_mut(self.count) {
-            *place = Some(keep);
-            self.count += 1;
-        }
-    }
-
-    pub(crate) fn iter(&self) -> impl Iterator<Item = Keep> {
-        self.all.iter().take(self.count).flatten().copied()
-    }
-}
-
 /// What a call leaves for C to do.
-#[derive(Default)]
-pub(crate) struct Answer {
-    pub(crate) keep: Keeps,
+pub(crate) struct Answer<'a> {
+    pub(crate) keep: Keeps<'a>,
     pub(crate) out: Vec<(usize, Value)>,
     pub(crate) constructed: Option<Held>,
     pub(crate) warning: Option<String>,
 }
 
-impl Answer {
-    /// Whether there is nothing to do.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.keep.count == 0
-            && self.out.is_empty()
-            && self.constructed.is_none()
-            && self.warning.is_none()
-    }
-}
-
 /// One call of a method.
 pub(crate) struct Call<'a> {
     object: Option<NonNull<RawObject>>,
-    held: Option<Held>,
-    identity: OnceCell<Identity>, // of an object that has none yet
+    held: Option<&'a Held>,
+    made: OnceCell<Held>, // what a constructor makes
     arguments: Arguments<'a>,
-    pub(crate) answer: Answer,
+    pub(crate) answer: Answer<'a>,
 }
 
 impl<'a> Call<'a> {
     pub(crate) fn new(
         object: Option<NonNull<RawObject>>,
-        held: Option<Held>,
+        held: Option<&'a Held>,
         arguments: Arguments<'a>,
+        keep: Keeps<'a>,
     ) -> Self {
-        if let Some(held) = &held {
-            held.identity().set(object);
-        }
         Self {
             object,
             held,
-            identity: OnceCell::new(),
+            made: OnceCell::new(),
             arguments,
-            answer: Answer::default(),
+            answer: Answer {
+                keep,
+                out: Vec::new(),
+                constructed: None,
+                warning: None,
+            },
         }
     }
 
-    /// The object that the method is called on; for a static method one without an address, which
-    /// a new object may get.
-    pub(crate) fn identity(&self) -> &Identity {
-        match &self.held {
-            Some(held) => held.identity(),
-            None => self.identity.get_or_init(|| {
-                let identity = Identity::default();
-                identity.set(self.object);
-                identity
-            }),
-        }
+    /// The object that the method is called on.
+    pub(crate) fn identity(&self) -> Identity {
+        self.held.map(Held::identity).unwrap_or_default()
+    }
+
+    /// The object of a constructor, with the value that [`construct`](Self::construct) gives it.
+    /// Called again, a constructor makes another value, and the former one loses its object.
+    pub(crate) fn new_identity(&self) -> Identity {
+        self.made
+            .get_or_init(|| Held::empty(self.object))
+            .identity()
     }
 
     /// The value of the object that the method is called on.
     ///
     /// # Errors
     /// An `Error`, when its constructor was never called.
-    pub(crate) fn this<T: Object>(&self) -> Result<Rc<T>, Failure> {
-        let value = self.held.as_ref().and_then(Held::value);
-        value.ok_or_else(not_constructed)
+    pub(crate) fn this<T: Variant>(&self) -> Result<&'a T, Failure> {
+        self.this_if_constructed().ok_or_else(not_constructed)
     }
 
     /// The object's value, or none before its constructor.
-    pub(crate) fn this_if_constructed<T: Object>(&self) -> Option<Rc<T>> {
-        self.held.as_ref().and_then(Held::value)
+    pub(crate) fn this_if_constructed<T: Variant>(&self) -> Option<&'a T> {
+        self.held.and_then(|held| held.0.value())
     }
 
     pub(crate) fn argument(&self, n: usize) -> Argument<'a> {
         self.arguments.get(n)
     }
 
-    /// The value of an argument that is an object of the extension's.
+    /// A handle of the value of an argument that is an object of the extension's.
     ///
     /// # Errors
     /// An `Error`, when its constructor was never called.
-    pub(crate) fn object<T: Object>(&self, n: usize) -> Result<Rc<T>, Failure> {
-        self.optional_object(n)?.ok_or_else(not_constructed)
+    pub(crate) fn object<T: Variant + Clone>(&self, n: usize) -> Result<T, Failure> {
+        self.object_with(n, T::clone)
     }
 
     /// The same where the argument may be null or left out.
-    pub(crate) fn optional_object<T: Object>(&self, n: usize) -> Result<Option<Rc<T>>, Failure> {
+    ///
+    /// # Errors
+    /// An `Error`, when its constructor was never called.
+    pub(crate) fn optional_object<T: Variant + Clone>(
+        &self,
+        n: usize,
+    ) -> Result<Option<T>, Failure> {
         match self.argument(n) {
-            Argument::Object(held, _) => {
-                let value = held.as_ref().and_then(Held::value);
-                value.map(Some).ok_or_else(not_constructed)
-            }
+            Argument::Object(..) => self.object(n).map(Some),
             _ => Ok(None),
         }
+    }
+
+    /// A part of the value of such an argument.
+    ///
+    /// # Errors
+    /// An `Error`, when its constructor was never called.
+    pub(crate) fn object_with<T: Variant, R>(
+        &self,
+        n: usize,
+        part: impl FnOnce(&T) -> R,
+    ) -> Result<R, Failure> {
+        let Argument::Object(held, _) = self.argument(n) else {
+            return Err(not_constructed());
+        };
+        let value = held.as_ref().and_then(|held| held.0.value());
+        value.map(part).ok_or_else(not_constructed)
     }
 
     /// A count of an argument that is an object.
@@ -355,9 +345,12 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// Makes this the value of the constructed object, and keeps it a copy of the identity.
-    pub(crate) fn construct(&mut self, object: impl Object) -> Result<Value, Failure> {
-        self.answer.constructed = Some(Held::new(self.identity(), object));
+    /// Makes this the value of the constructed object.
+    pub(crate) fn construct(&mut self, value: impl Variant) -> Result<Value, Failure> {
+        let held = self.made.take();
+        let held = held.unwrap_or_else(|| Held::empty(self.object));
+        held.fill(value);
+        self.answer.constructed = Some(held);
         Ok(Value::Void)
     }
 

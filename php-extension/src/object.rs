@@ -1,58 +1,80 @@
 //! What stands behind a PHP object: a value of the library's, and the way back to the object.
 
-use std::any::Any;
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::ptr::NonNull;
-use std::rc::Rc;
-use std::time::Duration;
+use std::rc::{Rc, Weak};
 
 use crate::bridge::{self, Class, RawObject};
-use crate::call::{Value, seconds};
+use crate::call::Value;
+use crate::classes::{AnyObject, Variant};
 
 /// What a class keeps for each of its objects.
-pub(crate) trait Object: Any {
-    /// The class.
-    fn class(&self) -> Class;
-
+pub(crate) trait Object: Sized {
     /// Whether it may still call: the collector leaves such an object alone.
     fn is_pending(&self) -> bool {
         false
     }
+}
 
-    /// Does this at once; false where the method itself has to be called.
-    fn quick(&self, _what: Quick) -> bool {
-        false
+/// The Rust half of a PHP object.
+pub(crate) struct Half {
+    /// The other half, while it is there and has this one.
+    object: Cell<Option<NonNull<RawObject>>>,
+    /// None while its constructor runs.
+    value: OnceCell<AnyObject>,
+}
+
+impl Half {
+    pub(crate) fn any(&self) -> Option<&AnyObject> {
+        self.value.get()
     }
 
-    /// An event's property `pending`; none where PHP gets null.
-    fn pending(&self) -> Option<bool> {
-        None
+    /// The value, if it is of this type.
+    pub(crate) fn value<T: Variant>(&self) -> Option<&T> {
+        self.any().and_then(T::of)
+    }
+
+    pub(crate) fn set_object(&self, object: Option<NonNull<RawObject>>) {
+        self.object.set(object);
     }
 }
 
-/// The methods that programs call most.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Quick {
-    /// `Event::add`
-    Add(Option<Duration>),
-    /// `Event::del`
-    Del,
-}
+/// A counted handle of a half. C has one for each object.
+#[derive(Clone)]
+pub(crate) struct Held(pub(crate) Rc<Half>);
 
-impl Quick {
-    /// As C numbers them: 0 deletes, 1 adds without a time, 2 with one.
-    pub(crate) fn of(number: i32, time: f64) -> Self {
-        match number {
-            0 => Self::Del,
-            1 => Self::Add(None),
-            _ => Self::Add(Some(seconds(time))),
-        }
+impl Held {
+    pub(crate) fn new(value: impl Variant) -> Self {
+        let held = Self::empty(None);
+        held.fill(value);
+        held
+    }
+
+    /// A half whose value is made next, by what needs its identity.
+    pub(crate) fn empty(object: Option<NonNull<RawObject>>) -> Self {
+        Self(Rc::new(Half {
+            object: Cell::new(object),
+            value: OnceCell::new(),
+        }))
+    }
+
+    /// Gives an empty half its value.
+    pub(crate) fn fill(&self, value: impl Variant) {
+        self.0.value.set(value.into_any()).ok(); // a half that has a value keeps it
+    }
+
+    pub(crate) fn identity(&self) -> Identity {
+        Identity(Rc::downgrade(&self.0))
+    }
+
+    pub(crate) fn class(&self) -> Option<Class> {
+        self.0.any().map(AnyObject::class)
     }
 }
 
 /// A PHP object as closures know it. It has an address only while the object is there.
 #[derive(Clone, Default)]
-pub(crate) struct Identity(Rc<Cell<Option<NonNull<RawObject>>>>);
+pub(crate) struct Identity(Weak<Half>);
 
 /// What became of a call of PHP code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,12 +88,8 @@ pub(crate) enum Called {
 }
 
 impl Identity {
-    pub(crate) fn set(&self, object: Option<NonNull<RawObject>>) {
-        self.0.set(object);
-    }
-
     pub(crate) fn raw(&self) -> Option<NonNull<RawObject>> {
-        self.0.get()
+        self.0.upgrade()?.object.get()
     }
 
     /// Calls the callable in a slot.
@@ -87,46 +105,5 @@ impl Identity {
         arguments: [Value; N],
     ) -> Called {
         bridge::call(self, slot, Some(item), arguments)
-    }
-}
-
-/// A counted handle of an object's value.
-#[derive(Clone)]
-pub(crate) struct Held {
-    identity: Identity,
-    object: Rc<dyn Object>,
-}
-
-impl Held {
-    pub(crate) fn new(identity: &Identity, object: impl Object) -> Self {
-        let identity = identity.clone();
-        let object = Rc::new(object);
-        Self { identity, object }
-    }
-
-    pub(crate) fn identity(&self) -> &Identity {
-        &self.identity
-    }
-
-    pub(crate) fn class(&self) -> Class {
-        self.object.class()
-    }
-
-    pub(crate) fn is_pending(&self) -> bool {
-        self.object.is_pending()
-    }
-
-    pub(crate) fn quick(&self, what: Quick) -> bool {
-        self.object.quick(what)
-    }
-
-    pub(crate) fn pending(&self) -> Option<bool> {
-        self.object.pending()
-    }
-
-    /// The value, if it is of this type.
-    pub(crate) fn value<T: Object>(&self) -> Option<Rc<T>> {
-        let object: Rc<dyn Any> = Rc::clone(&self.object) as Rc<dyn Any>;
-        object.downcast().ok()
     }
 }

@@ -46,7 +46,7 @@ impl Storage {
             Value::String(text) => self.text(text),
             Value::Array(entries) => self.array(entries),
             Value::New(held) => RawValue {
-                n: held.class() as u32,
+                n: held.class().map_or(0, |class| class as u32),
                 payload: Payload {
                     handle: unbound(held),
                 },

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use php_event::{Event, EventBase, EventFlags};
 
-use crate::bridge::{self, Class};
+use crate::bridge;
 use crate::call::{Call, Descriptor, Failure, Keep, Value, seconds};
-use crate::object::{Called, Held, Identity, Object, Quick};
+use crate::object::{Called, Held, Identity, Object};
 
 /// The slots of an event: its descriptor and its callable. Its data is the property `data`.
 const DESCRIPTOR: u32 = 0;
@@ -48,15 +48,30 @@ pub(crate) struct EventValue {
 }
 
 impl Object for EventValue {
-    fn class(&self) -> Class {
-        Class::Event
-    }
-
     fn is_pending(&self) -> bool {
         self.event.borrow().as_ref().is_some_and(Event::is_pending)
     }
+}
 
-    fn quick(&self, what: Quick) -> bool {
+/// What [`EventValue::quick`] does at once.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Quick {
+    /// `Event::add`
+    Add(Option<Duration>),
+    /// `Event::del`
+    Del,
+    /// `Event::free`
+    Free,
+}
+
+impl EventValue {
+    /// What programs do most; false where the method itself has to be called, to say what is
+    /// wrong.
+    pub(crate) fn quick(&self, what: Quick) -> bool {
+        if let Quick::Free = what {
+            let event = self.event.take();
+            return event.map(|event| event.free()).is_some();
+        }
         let event = self.event.borrow();
         let Some(event) = &*event else { return false };
         match what {
@@ -65,15 +80,30 @@ impl Object for EventValue {
                 event.add(timeout).is_ok()
             }
             Quick::Del => event.del().is_ok(),
+            Quick::Free => false,
         }
     }
 
-    fn pending(&self) -> Option<bool> {
+    /// The property `pending`; none where PHP gets null.
+    pub(crate) fn pending(&self) -> Option<bool> {
         self.event.borrow().as_ref().map(Event::is_pending)
     }
-}
 
-impl EventValue {
+    /// A timer, as `Event::timer` makes it.
+    pub(crate) fn timer(base: &EventBase, identity: Identity) -> php_event::Result<Self> {
+        Self::make(base, Kind::Timer, EventFlags::empty(), identity)
+    }
+
+    /// An event of a descriptor, as the constructor makes it.
+    pub(crate) fn watching(
+        base: &EventBase,
+        descriptor: Descriptor,
+        what: EventFlags,
+        identity: Identity,
+    ) -> php_event::Result<Self> {
+        Self::make(base, Kind::Descriptor(descriptor), what, identity)
+    }
+
     /// The library's event.
     ///
     /// # Errors
@@ -104,20 +134,18 @@ impl EventValue {
         base: &EventBase,
         kind: Kind,
         what: EventFlags,
-        identity: &Identity,
+        identity: Identity,
     ) -> php_event::Result<Self> {
         let mut interval = None;
         let event = match kind {
-            Kind::Descriptor(descriptor) => watch(base, descriptor, what, identity.clone())?,
+            Kind::Descriptor(descriptor) => watch(base, descriptor, what, identity)?,
             Kind::Timeout { periodic } => {
                 interval = periodic.then(Rc::<Interval>::default);
-                timeout(base, interval.clone(), identity.clone())?
+                timeout(base, interval.clone(), identity)?
             }
-            Kind::Timer => elapse(base, identity.clone())?,
-            Kind::Signal(number) => catch(base, number, identity.clone())?,
-            Kind::SignalMask { number, once } => {
-                catch_as_event(base, number, once, identity.clone())?
-            }
+            Kind::Timer => elapse(base, identity)?,
+            Kind::Signal(number) => catch(base, number, identity)?,
+            Kind::SignalMask { number, once } => catch_as_event(base, number, once, identity)?,
         };
         Ok(Self {
             event: RefCell::new(Some(event)),
@@ -220,7 +248,7 @@ fn fire<const N: usize>(identity: &Identity, event: &Event, arguments: [Value; N
 pub(crate) fn construct(call: &mut Call) -> Result<Value, Failure> {
     let base = call.object::<EventBase>(0)?;
     let made = kind_of(call, call.int(2).unwrap_or(0))
-        .and_then(|(kind, what)| Ok(EventValue::make(&base, kind, what, call.identity())?));
+        .and_then(|(kind, what)| Ok(EventValue::make(&base, kind, what, call.new_identity())?));
     match made {
         Ok(event) => {
             keep(call, 1, 3, 4);
@@ -378,14 +406,15 @@ pub(crate) fn signal(call: &mut Call) -> Result<Value, Failure> {
 /// A new event whose callable and data are arguments.
 fn new_event(call: &mut Call, kind: Kind, callback: u32) -> Result<Value, Failure> {
     let base = call.object::<EventBase>(0)?;
-    let identity = Identity::default();
-    let event = EventValue::make(&base, kind, EventFlags::empty(), &identity)?;
+    let held = Held::empty(None);
+    let event = EventValue::make(&base, kind, EventFlags::empty(), held.identity())?;
+    held.fill(event);
     call.keep(CALLBACK, callback);
     call.answer.keep.push(Keep::Data {
         property: DATA,
         argument: callback + 1,
     });
-    Ok(Value::New(Held::new(&identity, event)))
+    Ok(Value::New(held))
 }
 
 /// `setTimer(EventBase $base, callable $cb, mixed $arg = null): bool`

@@ -1,20 +1,14 @@
 //! `EventBase`.
 
-use std::rc::Rc;
 use std::time::UNIX_EPOCH;
 
 use php_event::{EventBase, EventConfig, LoopFlags};
 
 use super::event::EventValue;
-use crate::bridge::Class;
 use crate::call::{Call, Failure, Value, seconds};
 use crate::object::Object;
 
-impl Object for EventBase {
-    fn class(&self) -> Class {
-        Class::EventBase
-    }
-}
+impl Object for EventBase {}
 
 /// `__construct(?EventConfig $cfg = null)`
 pub(crate) fn construct(call: &mut Call) -> Result<Value, Failure> {
@@ -73,7 +67,7 @@ pub(crate) fn exit(call: &mut Call) -> Result<Value, Failure> {
 /// `set(Event $event): bool`
 pub(crate) fn set(call: &mut Call) -> Result<Value, Failure> {
     let base = this(call)?;
-    let event = call.object::<EventValue>(0)?.event()?;
+    let event = call.object_with(0, EventValue::event)??;
     call.done(base.set(&event))
 }
 
@@ -124,6 +118,6 @@ pub(crate) fn resume(call: &mut Call) -> Result<Value, Failure> {
     call.done(base.resume())
 }
 
-fn this(call: &Call) -> Result<Rc<EventBase>, Failure> {
+fn this<'a>(call: &Call<'a>) -> Result<&'a EventBase, Failure> {
     call.this()
 }

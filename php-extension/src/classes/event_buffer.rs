@@ -2,15 +2,11 @@
 
 use php_event::{EolStyle, EventBuffer};
 
-use crate::bridge::{self, Class};
+use crate::bridge;
 use crate::call::{Call, Descriptor, Failure, Value};
 use crate::object::Object;
 
-impl Object for EventBuffer {
-    fn class(&self) -> Class {
-        Class::EventBuffer
-    }
-}
+impl Object for EventBuffer {}
 
 /// `__construct()`
 pub(crate) fn construct(call: &mut Call) -> Result<Value, Failure> {
@@ -140,7 +136,7 @@ pub(crate) fn read_line(call: &mut Call) -> Result<Value, Failure> {
 pub(crate) fn search(call: &mut Call) -> Result<Value, Failure> {
     let buffer = call.this::<EventBuffer>()?;
     let what = call.bytes(0).unwrap_or_default();
-    let start = start(call, 1, &buffer);
+    let start = start(call, 1, buffer);
     let end = call.int(2).and_then(|end| usize::try_from(end).ok());
     Ok(found(buffer.search(what, start, end)?))
 }
@@ -148,7 +144,7 @@ pub(crate) fn search(call: &mut Call) -> Result<Value, Failure> {
 /// `searchEol(int $start = -1, int $eol_style = EOL_ANY): int|false`
 pub(crate) fn search_eol(call: &mut Call) -> Result<Value, Failure> {
     let buffer = call.this::<EventBuffer>()?;
-    let start = start(call, 0, &buffer);
+    let start = start(call, 0, buffer);
     match eol_style(Some(call.int(1).unwrap_or(0))) {
         Some(style) => Ok(found(buffer.search_eol(start, style)?)),
         None => Ok(Value::Bool(false)),
@@ -243,7 +239,7 @@ fn found(at: Option<usize>) -> Value {
     at.map_or(Value::Bool(false), |at| Value::Int(count(at)))
 }
 
-fn eol_style(number: Option<i64>) -> Option<EolStyle> {
+pub(crate) fn eol_style(number: Option<i64>) -> Option<EolStyle> {
     let styles = [
         EventBuffer::EOL_ANY,
         EventBuffer::EOL_CRLF,

@@ -2,14 +2,12 @@
 
 use std::cell::Cell;
 use std::net::IpAddr;
-use std::rc::Rc;
 
 use php_event::{
     AddressFamily, BufferEventFlags, BufferEventOptions, Callbacks, EventBase, EventBuffer,
     EventBufferEvent, EventDnsBase, EventFlags, EventSslContext, SslState,
 };
 
-use crate::bridge::Class;
 use crate::call::{Argument, Call, Failure, Keep, Key, Value, seconds};
 use crate::host_name;
 use crate::object::{Called, Held, Identity, Object};
@@ -42,10 +40,6 @@ impl BufferEventValue {
 }
 
 impl Object for BufferEventValue {
-    fn class(&self) -> Class {
-        Class::EventBufferEvent
-    }
-
     /// Whether a callback may come: it reads, or has something to write.
     fn is_pending(&self) -> bool {
         let reads = self
@@ -71,7 +65,7 @@ pub(crate) fn construct(call: &mut Call) -> Result<Value, Failure> {
         None => EventBufferEvent::unconnected(&base, options),
     };
     let bev = bev.map_err(|error| Failure::EventException(error.reason().into_owned()))?;
-    bev.set_callbacks(callbacks(call, 3, call.identity()))?;
+    bev.set_callbacks(callbacks(call, 3, &call.new_identity()))?;
     keep_callbacks(call, 3);
     call.construct(BufferEventValue::new(bev))
 }
@@ -185,7 +179,7 @@ pub(crate) fn connect_host(call: &mut Call) -> Result<Value, Failure> {
             AddressFamily::UNSPEC,
         ));
     }
-    call.done(bev.connect_host(dns.as_deref(), host, port, family))
+    call.done(bev.connect_host(dns.as_ref(), host, port, family))
 }
 
 /// The first address of a name that is of the family.
@@ -209,7 +203,7 @@ pub(crate) fn get_dns_error_string(call: &mut Call) -> Result<Value, Failure> {
 /// `setCallbacks(?callable $readcb, ?callable $writecb, ?callable $eventcb, mixed $arg = null): void`
 pub(crate) fn set_callbacks(call: &mut Call) -> Result<Value, Failure> {
     let bev = this(call)?;
-    bev.set_callbacks(callbacks(call, 0, call.identity()))?;
+    bev.set_callbacks(callbacks(call, 0, &call.identity()))?;
     keep_callbacks(call, 0);
     Ok(Value::Void)
 }
@@ -253,7 +247,7 @@ pub(crate) fn get_output(call: &mut Call) -> Result<Value, Failure> {
 
 /// A new object for a buffer that a connection has.
 pub(crate) fn view(buffer: EventBuffer) -> Value {
-    Value::New(Held::new(&Identity::default(), buffer))
+    Value::New(Held::new(buffer))
 }
 
 /// `setWatermark(int $events, int $lowmark, int $highmark): void`
@@ -302,7 +296,7 @@ pub(crate) fn create_pair(call: &mut Call) -> Result<Value, Failure> {
 
 /// A new object for a buffer event.
 pub(crate) fn new_object(bev: EventBufferEvent) -> Value {
-    Value::New(Held::new(&Identity::default(), BufferEventValue::new(bev)))
+    Value::New(Held::new(BufferEventValue::new(bev)))
 }
 
 /// `setPriority(int $priority): bool`
@@ -332,11 +326,11 @@ fn state(given: Option<i64>) -> Result<SslState, Failure> {
 /// `static createSslFilter(EventBufferEvent $unnderlying, EventSslContext $ctx, int $state,
 /// int $options = 0): EventBufferEvent`
 pub(crate) fn create_ssl_filter(call: &mut Call) -> Result<Value, Failure> {
-    let under = call.object::<BufferEventValue>(0)?;
+    let under = call.object_with(0, |under: &BufferEventValue| under.bev.clone())?;
     let context = call.object::<EventSslContext>(1)?;
     let state = state(call.int(2))?;
     let options = options(call.int(3));
-    let bev = EventBufferEvent::create_ssl_filter(&under.bev, &context, state, options)?;
+    let bev = EventBufferEvent::create_ssl_filter(&under, &context, state, options)?;
     call.keep(UNDER, 0);
     Ok(new_object(bev))
 }
@@ -422,7 +416,7 @@ fn same_buffer(
         return Value::Null;
     };
     if has.replace(true) {
-        return Value::Slot(call.identity().clone(), slot);
+        return Value::Slot(call.identity(), slot);
     }
     call.keep(slot, 0);
     view(buffer)
@@ -451,6 +445,6 @@ pub(crate) fn set_property(call: &mut Call, name: &str) -> Result<Value, Failure
 }
 
 fn this(call: &Call) -> Result<EventBufferEvent, Failure> {
-    let this: Rc<BufferEventValue> = call.this()?;
+    let this: &BufferEventValue = call.this()?;
     Ok(this.bev.clone())
 }

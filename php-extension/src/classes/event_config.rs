@@ -2,15 +2,10 @@
 
 use php_event::{BaseFlags, EventConfig, EventFeatures};
 
-use crate::bridge::Class;
 use crate::call::{Call, Failure, Value, seconds};
 use crate::object::Object;
 
-impl Object for EventConfig {
-    fn class(&self) -> Class {
-        Class::EventConfig
-    }
-}
+impl Object for EventConfig {}
 
 /// `__construct()`
 pub(crate) fn construct(call: &mut Call) -> Result<Value, Failure> {

@@ -6,15 +6,10 @@ use std::os::unix::ffi::OsStrExt as _;
 
 use php_event::{DnsFlags, DnsOptions, EventBase, EventDnsBase};
 
-use crate::bridge::Class;
 use crate::call::{Argument, Call, Failure, Value};
 use crate::object::Object;
 
-impl Object for EventDnsBase {
-    fn class(&self) -> Class {
-        Class::EventDnsBase
-    }
-}
+impl Object for EventDnsBase {}
 
 /// `__construct(EventBase $base, int|bool $initialize)`
 pub(crate) fn construct(call: &mut Call) -> Result<Value, Failure> {

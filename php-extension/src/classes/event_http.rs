@@ -6,7 +6,6 @@ use std::time::Duration;
 use php_event::{EventBase, EventHttp, EventHttpRequest, EventSslContext, HttpMethods};
 
 use super::event_http_request;
-use crate::bridge::Class;
 use crate::call::{Call, Failure, Keep, Value};
 use crate::host_name;
 use crate::object::{Called, Identity, Object};
@@ -29,10 +28,6 @@ pub(crate) struct HttpValue {
 }
 
 impl Object for HttpValue {
-    fn class(&self) -> Class {
-        Class::EventHttp
-    }
-
     fn is_pending(&self) -> bool {
         !self.http.bound_addresses().is_empty()
     }
@@ -50,7 +45,7 @@ pub(crate) fn construct(call: &mut Call) -> Result<Value, Failure> {
     http.set_max_body_size(None)?;
     call.construct(HttpValue {
         http,
-        base: (*base).clone(),
+        base,
         callbacks: Cell::new(0),
     })
 }
@@ -102,8 +97,8 @@ pub(crate) fn set_default_callback(call: &mut Call) -> Result<Value, Failure> {
 
 impl HttpValue {
     /// A closure that calls the callable which is the next in the list.
-    fn route(&self, identity: &Identity) -> impl FnMut(&EventHttpRequest) + 'static {
-        let (identity, base, n) = (identity.clone(), self.base.clone(), self.callbacks.get());
+    fn route(&self, identity: Identity) -> impl FnMut(&EventHttpRequest) + 'static {
+        let (base, n) = (self.base.clone(), self.callbacks.get());
         move |request| {
             let request = event_http_request::new_object(request.clone());
             let arguments = [request, Value::Item(identity.clone(), DATA, n)];

@@ -6,10 +6,9 @@ use php_event::{EventBase, EventDnsBase, EventHttpConnection, EventSslContext};
 
 use super::event_http::{limit, methods, whole_seconds};
 use super::event_http_request::RequestValue;
-use crate::bridge::Class;
 use crate::call::{Call, Failure, Value};
 use crate::host_name;
-use crate::object::{Called, Held, Identity, Object};
+use crate::object::{Called, Held, Object};
 
 /// The slots: the event base, the close callback and its data.
 const BASE: u32 = 0;
@@ -23,11 +22,7 @@ pub(crate) struct ConnectionValue {
     is_view: bool,
 }
 
-impl Object for ConnectionValue {
-    fn class(&self) -> Class {
-        Class::EventHttpConnection
-    }
-}
+impl Object for ConnectionValue {}
 
 /// A new object for the connection of a server's request.
 pub(crate) fn new_object(connection: EventHttpConnection) -> Value {
@@ -36,7 +31,7 @@ pub(crate) fn new_object(connection: EventHttpConnection) -> Value {
         connection,
         is_view,
     };
-    Value::New(Held::new(&Identity::default(), value))
+    Value::New(Held::new(value))
 }
 
 /// `__construct(EventBase $base, ?EventDnsBase $dns_base, string $address, int $port,
@@ -58,7 +53,7 @@ pub(crate) fn construct(call: &mut Call) -> Result<Value, Failure> {
             None => EventHttpConnection::with_addresses(&base, address, &addresses, port),
         }
     } else {
-        let dns = dns.as_deref();
+        let dns = dns.as_ref();
         match context {
             Some(context) => EventHttpConnection::with_ssl(&base, dns, address, port, &context),
             None => EventHttpConnection::new(&base, dns, address, port),
@@ -77,7 +72,7 @@ pub(crate) fn construct(call: &mut Call) -> Result<Value, Failure> {
 pub(crate) fn get_base(call: &mut Call) -> Result<Value, Failure> {
     match call.this::<ConnectionValue>()?.is_view {
         true => Ok(Value::Bool(false)),
-        false => Ok(Value::Slot(call.identity().clone(), BASE)),
+        false => Ok(Value::Slot(call.identity(), BASE)),
     }
 }
 
@@ -139,10 +134,11 @@ pub(crate) fn set_retries(call: &mut Call) -> Result<Value, Failure> {
 /// `makeRequest(EventHttpRequest $req, int $type, string $uri): ?bool`
 pub(crate) fn make_request(call: &mut Call) -> Result<Value, Failure> {
     let connection = this(call)?;
-    let request = call.object::<RequestValue>(0)?;
+    let parts = |value: &RequestValue| (value.request.clone(), Rc::clone(&value.held));
+    let (request, held) = call.object_with(0, parts)?;
     let uri = call.text(2)?.unwrap_or_default();
-    connection.make_request(&request.request, methods(call.int(1)), uri)?;
-    let former = request.held.replace(call.hold(0));
+    connection.make_request(&request, methods(call.int(1)), uri)?;
+    let former = held.replace(call.hold(0));
     drop(former);
     Ok(Value::Bool(true))
 }
@@ -152,7 +148,7 @@ pub(crate) fn make_request(call: &mut Call) -> Result<Value, Failure> {
 /// Without `$data` the former data stay.
 pub(crate) fn set_close_callback(call: &mut Call) -> Result<Value, Failure> {
     let connection = this(call)?;
-    let identity = call.identity().clone();
+    let identity = call.identity();
     connection.set_close_callback(move |connection| {
         let arguments = [
             Value::Object(identity.clone()),
@@ -170,6 +166,6 @@ pub(crate) fn set_close_callback(call: &mut Call) -> Result<Value, Failure> {
 }
 
 fn this(call: &Call) -> Result<EventHttpConnection, Failure> {
-    let this: Rc<ConnectionValue> = call.this()?;
+    let this: &ConnectionValue = call.this()?;
     Ok(this.connection.clone())
 }

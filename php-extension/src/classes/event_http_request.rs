@@ -6,9 +6,9 @@ use std::rc::Rc;
 use php_event::{EventBuffer, EventHttpRequest, HeaderSide};
 
 use super::{event_buffer_event, event_http_connection};
-use crate::bridge::{Class, HeldValue};
+use crate::bridge::HeldValue;
 use crate::call::{Call, Failure, Key, Value};
-use crate::object::{Held, Identity, Object};
+use crate::object::{Held, Object};
 
 /// The slots of a client's request.
 const CALLBACK: u32 = 1;
@@ -22,10 +22,6 @@ pub(crate) struct RequestValue {
 }
 
 impl Object for RequestValue {
-    fn class(&self) -> Class {
-        Class::EventHttpRequest
-    }
-
     fn is_pending(&self) -> bool {
         self.held.borrow().is_some()
     }
@@ -34,16 +30,13 @@ impl Object for RequestValue {
 /// A new object for a server's request.
 pub(crate) fn new_object(request: EventHttpRequest) -> Value {
     let held = Rc::default();
-    Value::New(Held::new(
-        &Identity::default(),
-        RequestValue { request, held },
-    ))
+    Value::New(Held::new(RequestValue { request, held }))
 }
 
 /// `__construct(callable $callback, mixed $data = null)`
 pub(crate) fn construct(call: &mut Call) -> Result<Value, Failure> {
     let held = Rc::<RefCell<Option<HeldValue>>>::default();
-    let (identity, mine) = (call.identity().clone(), Rc::clone(&held));
+    let (identity, mine) = (call.new_identity(), Rc::clone(&held));
     let request = EventHttpRequest::new(move |answer| {
         let hold = mine.take(); // until the callback has returned
         let request = match answer {
@@ -152,7 +145,7 @@ pub(crate) fn send_reply(call: &mut Call) -> Result<Value, Failure> {
     let request = this(call)?;
     let reason = call.text(1)?.unwrap_or_default();
     let body = call.optional_object::<EventBuffer>(2)?;
-    request.send_reply(code(call), reason, body.as_deref())?;
+    request.send_reply(code(call), reason, body.as_ref())?;
     Ok(Value::Void)
 }
 
@@ -232,6 +225,6 @@ fn side(given: Option<i64>) -> HeaderSide {
 }
 
 fn this(call: &Call) -> Result<EventHttpRequest, Failure> {
-    let this: Rc<RequestValue> = call.this()?;
+    let this: &RequestValue = call.this()?;
     Ok(this.request.clone())
 }

@@ -7,7 +7,7 @@ use php_event::stream::Stream;
 use php_event::{Address, EventBase, EventListener, ListenerFlags, ListenerTarget};
 
 use super::event_util::name_values;
-use crate::bridge::{self, Class};
+use crate::bridge;
 use crate::call::{Argument, Call, Descriptor, Failure, Key, Value};
 use crate::host_name;
 use crate::object::{Called, Held, Identity, Object};
@@ -19,10 +19,6 @@ const ERROR_CALLBACK: u32 = 3;
 const SOCKET: u32 = 0;
 
 impl Object for EventListener {
-    fn class(&self) -> Class {
-        Class::EventListener
-    }
-
     fn is_pending(&self) -> bool {
         self.fd().is_some()
     }
@@ -37,7 +33,7 @@ pub(crate) fn construct(call: &mut Call) -> Result<Value, Failure> {
     let flags = ListenerFlags::from_bits_truncate(flags) & !ListenerFlags::THREADSAFE;
     let backlog = i32::try_from(call.int(4).unwrap_or(-1)).unwrap_or(i32::MAX);
     let target = target(call)?;
-    let identity = call.identity().clone();
+    let identity = call.new_identity();
     let accepted = move |listener: &EventListener, stream, peer| {
         accept(&identity, listener, stream, peer);
     };
@@ -160,7 +156,7 @@ pub(crate) fn set_callback(call: &mut Call) -> Result<Value, Failure> {
 /// `setErrorCallback(callable $cb): void`
 pub(crate) fn set_error_callback(call: &mut Call) -> Result<Value, Failure> {
     let listener = call.this::<EventListener>()?;
-    let identity = call.identity().clone();
+    let identity = call.identity();
     listener.set_error_callback(move |listener| {
         let arguments = [
             Value::Object(identity.clone()),
@@ -178,7 +174,7 @@ pub(crate) fn set_error_callback(call: &mut Call) -> Result<Value, Failure> {
 /// `getBase(): EventBase`
 pub(crate) fn get_base(call: &mut Call) -> Result<Value, Failure> {
     let base = call.this::<EventListener>()?.get_base()?;
-    Ok(Value::New(Held::new(&Identity::default(), base)))
+    Ok(Value::New(Held::new(base)))
 }
 
 /// `getSocketName(mixed &$address, mixed &$port): bool`

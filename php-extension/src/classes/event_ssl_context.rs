@@ -5,15 +5,10 @@ use std::os::unix::ffi::OsStrExt as _;
 
 use php_event::{EventSslContext, SslMethod, SslOption, SslValue, SslVersion};
 
-use crate::bridge::Class;
 use crate::call::{Argument, Call, Failure, Value};
 use crate::object::Object;
 
-impl Object for EventSslContext {
-    fn class(&self) -> Class {
-        Class::EventSslContext
-    }
-}
+impl Object for EventSslContext {}
 
 const METHODS: [SslMethod; 6] = [
     SslMethod::TlsClient,

@@ -1,0 +1,270 @@
+/* The methods that programs call most, without a frame. Each does the plain case alone, and
+ * returns false, with nothing done, where bridge_invoke has to do it: for other types of
+ * arguments, and for what fails. */
+#include "bridge.h"
+#include "compat.h"
+
+#include "classes.h"
+
+/* The slots and the property of an event, as src/classes/event.rs has them. */
+#define EVENT_DESCRIPTOR 0
+#define EVENT_CALLBACK 1
+#define EVENT_DATA 1
+
+/* READ, WRITE, PERSIST and ET. */
+#define PLAIN_FLAGS 0x36
+
+static bridge_object *self_of(zend_execute_data *execute_data)
+{
+	return bridge_object_of(Z_OBJ(EX(This)));
+}
+
+/* The handle of a base; null of anything else. */
+static void *base_of(zval *value)
+{
+	if (Z_TYPE_P(value) != IS_OBJECT
+			|| !instanceof_function(Z_OBJCE_P(value), bridge_entries[CLASS_EventBase])) {
+		return NULL;
+	}
+	return bridge_object_of(Z_OBJ_P(value))->handle;
+}
+
+/* The data go last: what they had before may run a destructor. */
+static void set_data(bridge_object *object, zval *value)
+{
+	zval *place = OBJ_PROP_NUM(&object->std, EVENT_DATA), former;
+
+	ZVAL_COPY_VALUE(&former, place);
+	if (value) {
+		ZVAL_COPY_DEREF(place, value);
+	} else {
+		ZVAL_NULL(place);
+	}
+	zval_ptr_dtor(&former);
+}
+
+static void clear_slot(bridge_object *object, uint32_t slot)
+{
+	zval former;
+
+	ZVAL_COPY_VALUE(&former, &object->slot[slot]);
+	ZVAL_UNDEF(&object->slot[slot]);
+	zval_ptr_dtor(&former);
+}
+
+/* Event::add, addTimer and addSignal. */
+bool bridge_quick_add(zend_execute_data *execute_data, zval *return_value)
+{
+	int what = BRIDGE_ADD;
+	double seconds = 0;
+
+	if (ZEND_NUM_ARGS() == 1) {
+		zval *argument = ZEND_CALL_ARG(execute_data, 1);
+		if (Z_TYPE_P(argument) == IS_LONG) {
+			seconds = (double)Z_LVAL_P(argument);
+		} else if (Z_TYPE_P(argument) == IS_DOUBLE) {
+			seconds = Z_DVAL_P(argument);
+		} else {
+			return false;
+		}
+		what = seconds == -1 ? BRIDGE_ADD : BRIDGE_ADD_FOR;
+	} else if (ZEND_NUM_ARGS() != 0) {
+		return false;
+	}
+	if (!php_event_quick(self_of(execute_data)->handle, what, seconds)) {
+		return false;
+	}
+	ZVAL_TRUE(return_value);
+	return true;
+}
+
+/* Event::del, delTimer and delSignal. */
+bool bridge_quick_del(zend_execute_data *execute_data, zval *return_value)
+{
+	if (ZEND_NUM_ARGS() != 0 || !php_event_quick(self_of(execute_data)->handle, BRIDGE_DEL, 0)) {
+		return false;
+	}
+	ZVAL_TRUE(return_value);
+	return true;
+}
+
+/* Event::free */
+bool bridge_quick_free(zend_execute_data *execute_data, zval *return_value)
+{
+	bridge_object *object = self_of(execute_data);
+
+	(void)return_value; /* null already */
+	if (ZEND_NUM_ARGS() != 0 || !php_event_quick(object->handle, BRIDGE_FREE, 0)) {
+		return false;
+	}
+	clear_slot(object, EVENT_DESCRIPTOR);
+	clear_slot(object, EVENT_CALLBACK);
+	set_data(object, NULL);
+	return true;
+}
+
+/* Event::timer. The object is made first: no handle is lost if there is no memory for it. */
+bool bridge_quick_timer(zend_execute_data *execute_data, zval *return_value)
+{
+	uint32_t given = ZEND_NUM_ARGS();
+	bridge_object *object;
+	void *base;
+
+	if (given < 2 || given > 3 || !(base = base_of(ZEND_CALL_ARG(execute_data, 1)))) {
+		return false;
+	}
+	if (object_init_ex(return_value, bridge_entries[CLASS_Event]) != SUCCESS) {
+		return true; /* it threw */
+	}
+	object = bridge_object_of(Z_OBJ_P(return_value));
+	object->handle = php_event_quick_timer(base, object);
+	if (!object->handle) {
+		zval_ptr_dtor(return_value);
+		ZVAL_NULL(return_value);
+		return false;
+	}
+	ZVAL_COPY_DEREF(&object->slot[EVENT_CALLBACK], ZEND_CALL_ARG(execute_data, 2));
+	set_data(object, given == 3 ? ZEND_CALL_ARG(execute_data, 3) : NULL);
+	return true;
+}
+
+/* Event::__construct for a descriptor. */
+bool bridge_quick_construct(zend_execute_data *execute_data, zval *return_value)
+{
+	uint32_t given = ZEND_NUM_ARGS();
+	bridge_object *object = self_of(execute_data);
+	zval *descriptor, *what;
+	bridge_value source;
+	void *base;
+
+	(void)return_value; /* null already */
+	if (given < 4 || given > 5 || object->handle || !(base = base_of(ZEND_CALL_ARG(execute_data, 1)))) {
+		return false;
+	}
+	descriptor = ZEND_CALL_ARG(execute_data, 2);
+	what = ZEND_CALL_ARG(execute_data, 3);
+	if (Z_TYPE_P(what) != IS_LONG || Z_LVAL_P(what) & ~PLAIN_FLAGS) {
+		return false;
+	}
+	ZVAL_DEREF(descriptor);
+	if (!bridge_descriptor(descriptor, &source)) {
+		return true; /* it threw */
+	}
+	object->handle = php_event_quick_watch(base, object, source.as.number, source.n, Z_LVAL_P(what));
+	if (!object->handle) {
+		return false;
+	}
+	ZVAL_COPY(&object->slot[EVENT_DESCRIPTOR], descriptor);
+	ZVAL_COPY_DEREF(&object->slot[EVENT_CALLBACK], ZEND_CALL_ARG(execute_data, 4));
+	set_data(object, given == 5 ? ZEND_CALL_ARG(execute_data, 5) : NULL);
+	return true;
+}
+
+/* EventBuffer::add, EventBufferEvent::write */
+bool bridge_quick_write(zend_execute_data *execute_data, zval *return_value)
+{
+	zval *data = ZEND_CALL_ARG(execute_data, 1);
+	bool written;
+
+	if (ZEND_NUM_ARGS() != 1 || Z_TYPE_P(data) != IS_STRING) {
+		return false;
+	}
+	written = php_event_add(self_of(execute_data)->handle, Z_STRVAL_P(data), Z_STRLEN_P(data));
+	bridge_finish(); /* filters may have run code of PHP's */
+	if (!written || EG(exception)) {
+		return EG(exception) != NULL;
+	}
+	ZVAL_TRUE(return_value);
+	return true;
+}
+
+/* Reads `length` bytes into a string of `shown` bytes, without what is behind them. */
+static bool read_string(void *handle, int64_t length, int64_t shown, zval *return_value)
+{
+	zend_string *text = zend_string_alloc((size_t)length, false);
+	int64_t taken = php_event_take(handle, (unsigned char *)ZSTR_VAL(text), (size_t)length);
+
+	bridge_finish(); /* the buffer's callbacks may have run code of PHP's */
+	if (taken != length) {
+		zend_string_efree(text);
+		return EG(exception) != NULL;
+	}
+	ZSTR_LEN(text) = (size_t)shown;
+	ZSTR_VAL(text)[shown] = '\0';
+	RETVAL_STR(text);
+	return true;
+}
+
+/* EventBuffer::read, EventBufferEvent::read. The bytes go into their string at once. */
+bool bridge_quick_read(zend_execute_data *execute_data, zval *return_value)
+{
+	void *handle = self_of(execute_data)->handle;
+	zval *most = ZEND_CALL_ARG(execute_data, 1);
+	int64_t length;
+
+	if (ZEND_NUM_ARGS() != 1 || Z_TYPE_P(most) != IS_LONG || Z_LVAL_P(most) <= 0) {
+		return false;
+	}
+	length = MIN(php_event_readable(handle), Z_LVAL_P(most));
+	return length > 0 && read_string(handle, length, length, return_value);
+}
+
+/* EventBuffer::readLine. The line and its end are taken together. */
+bool bridge_quick_read_line(zend_execute_data *execute_data, zval *return_value)
+{
+	void *handle = self_of(execute_data)->handle;
+	zval *style = ZEND_CALL_ARG(execute_data, 1);
+	int64_t length, end;
+
+	if (ZEND_NUM_ARGS() != 1 || Z_TYPE_P(style) != IS_LONG) {
+		return false;
+	}
+	length = php_event_line(handle, Z_LVAL_P(style), &end);
+	return length > 0 && read_string(handle, length + end, length, return_value);
+}
+
+/* EventBuffer::substr */
+bool bridge_quick_substr(zend_execute_data *execute_data, zval *return_value)
+{
+	void *handle = self_of(execute_data)->handle;
+	zval *start = ZEND_CALL_ARG(execute_data, 1), *most = ZEND_CALL_ARG(execute_data, 2);
+	zend_string *text;
+	int64_t length;
+
+	if (ZEND_NUM_ARGS() != 2 || Z_TYPE_P(start) != IS_LONG || Z_TYPE_P(most) != IS_LONG
+			|| Z_LVAL_P(start) < 0 || Z_LVAL_P(most) <= 0) {
+		return false;
+	}
+	length = php_event_readable(handle);
+	if (length <= Z_LVAL_P(start)) {
+		return false;
+	}
+	length = MIN(length - Z_LVAL_P(start), Z_LVAL_P(most));
+	text = zend_string_alloc((size_t)length, false);
+	if (php_event_copy(handle, (size_t)Z_LVAL_P(start), (unsigned char *)ZSTR_VAL(text),
+			(size_t)length) != length) {
+		zend_string_efree(text);
+		return false;
+	}
+	ZSTR_VAL(text)[length] = '\0';
+	RETVAL_STR(text);
+	return true;
+}
+
+/* EventBuffer::drain */
+bool bridge_quick_drain(zend_execute_data *execute_data, zval *return_value)
+{
+	zval *length = ZEND_CALL_ARG(execute_data, 1);
+	bool drained;
+
+	if (ZEND_NUM_ARGS() != 1 || Z_TYPE_P(length) != IS_LONG || Z_LVAL_P(length) < 0) {
+		return false;
+	}
+	drained = php_event_drain(self_of(execute_data)->handle, (size_t)Z_LVAL_P(length));
+	bridge_finish(); /* the buffer's callbacks may have run code of PHP's */
+	if (!drained || EG(exception)) {
+		return EG(exception) != NULL;
+	}
+	ZVAL_TRUE(return_value);
+	return true;
+}

@@ -1,0 +1,259 @@
+//! The methods that programs call most, without a frame.
+//!
+//! Each answers the plain case alone. Where one refuses, it has changed nothing: C then calls
+//! `php_event_method`, which does the same again, and says what is wrong.
+#![allow(unsafe_code)]
+
+use std::ffi::{c_char, c_int, c_void};
+use std::mem::MaybeUninit;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr::{self, NonNull};
+
+use php_event::{EventBase, EventBuffer, EventFlags};
+
+use super::{Lender, RawObject, bytes};
+use crate::call::{Argument, seconds};
+use crate::classes::event::{EventValue, Quick};
+use crate::classes::{AnyObject, event_buffer};
+use crate::object::{Half, Held};
+
+/// What a refused call answers where a number is due.
+const REFUSED: i64 = -1;
+
+/// Runs `work` on the half behind a handle; `refused` without one, and after a panic.
+///
+/// # Safety
+/// `handle` is null, or one that [`Held::into_raw`] gave and C keeps until `work` last uses it.
+unsafe fn on<T>(handle: *mut c_void, refused: T, work: impl FnOnce(&Half) -> Option<T>) -> T {
+    // SAFETY: null, or a handle that C keeps, as `# Safety` asks.
+    let half = unsafe { handle.cast_const().cast::<Half>().as_ref() };
+    let answer = catch_unwind(AssertUnwindSafe(|| half.and_then(work)));
+    answer.ok().flatten().unwrap_or(refused)
+}
+
+/// `Event::add`, `del` and `free`.
+///
+/// # Safety
+/// Called by C with null, or the handle of an event that is there. It runs no code of PHP's, so
+/// that C keeps the handle meanwhile.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn php_event_quick(handle: *mut c_void, what: c_int, time: f64) -> bool {
+    let what = match what {
+        0 => Quick::Del,
+        1 => Quick::Add(None),
+        2 => Quick::Add(Some(seconds(time))),
+        _ => Quick::Free,
+    };
+    let work = |half: &Half| Some(half.value::<EventValue>()?.quick(what));
+    // SAFETY: as this function's own.
+    unsafe { on(handle, false, work) }
+}
+
+/// The property `pending` of an event: 0 or 1, and -1 for null.
+///
+/// # Safety
+/// Called by C with null, or the handle of an event that is there. It runs no code of PHP's, so
+/// that C keeps the handle meanwhile.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn php_event_pending(handle: *mut c_void) -> c_int {
+    let work = |half: &Half| half.value::<EventValue>()?.pending().map(c_int::from);
+    // SAFETY: as this function's own.
+    unsafe { on(handle, -1, work) }
+}
+
+/// `Event::timer` for an object that has no handle yet; null when that fails.
+///
+/// # Safety
+/// Called by C with null or the handle of a base that is there, and a new object. It runs no code
+/// of PHP's, so that C keeps the handle meanwhile.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn php_event_quick_timer(
+    base: *mut c_void,
+    object: *mut RawObject,
+) -> *mut c_void {
+    let work = |half: &Half| {
+        let base = half.value::<EventBase>()?;
+        made(object, |held| EventValue::timer(base, held.identity()))
+    };
+    // SAFETY: as this function's own.
+    unsafe { on(base, ptr::null_mut(), work) }
+}
+
+/// `Event::__construct` for a descriptor and flags that a program usually gives; null when that
+/// fails.
+///
+/// # Safety
+/// As `php_event_quick_timer`.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn php_event_quick_watch(
+    base: *mut c_void,
+    object: *mut RawObject,
+    descriptor: i64,
+    origin: u32,
+    what: i64,
+) -> *mut c_void {
+    let work = |half: &Half| {
+        let base = half.value::<EventBase>()?;
+        let number = i32::try_from(descriptor).ok()?;
+        let nobody = Lender(ptr::null_mut());
+        let Argument::Descriptor(descriptor, _) = Argument::descriptor(number, origin, nobody)
+        else {
+            return None;
+        };
+        let descriptor = descriptor.number().and(Some(descriptor))?;
+        let what = EventFlags::from_bits_retain(i16::try_from(what).ok()?);
+        made(object, |held| {
+            EventValue::watching(base, descriptor, what, held.identity())
+        })
+    };
+    // SAFETY: as this function's own.
+    unsafe { on(base, ptr::null_mut(), work) }
+}
+
+/// The handle of a new event.
+fn made(
+    object: *mut RawObject,
+    make: impl FnOnce(&Held) -> php_event::Result<EventValue>,
+) -> Option<*mut c_void> {
+    let held = Held::empty(NonNull::new(object));
+    held.fill(make(&held).ok()?);
+    Some(held.into_raw())
+}
+
+/// The buffer that reading from an object reads: a handle of its own, since what the call runs may
+/// free the object.
+fn source(half: &Half) -> Option<EventBuffer> {
+    match half.any()? {
+        AnyObject::EventBuffer(buffer) => Some(buffer.clone()),
+        AnyObject::EventBufferEvent(value) => Some(value.bev.input()),
+        _ => None,
+    }
+}
+
+/// The same for what writing to an object fills.
+fn target(half: &Half) -> Option<EventBuffer> {
+    match half.any()? {
+        AnyObject::EventBuffer(buffer) => Some(buffer.clone()),
+        AnyObject::EventBufferEvent(value) => Some(value.bev.output()),
+        _ => None,
+    }
+}
+
+/// How many bytes there are in a buffer, or in the input of a buffer event; 0 also where it is not
+/// usable, and -1 without one.
+///
+/// # Safety
+/// Called by C with null or the handle of an object that is there. It runs no code of PHP's, so
+/// that C keeps the handle meanwhile.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn php_event_readable(handle: *mut c_void) -> i64 {
+    let work = |half: &Half| i64::try_from(source(half)?.length()).ok();
+    // SAFETY: as this function's own.
+    unsafe { on(handle, REFUSED, work) }
+}
+
+/// The lengths of a buffer's first line and of its end, in `end`; -1 when none is complete.
+///
+/// # Safety
+/// Called by C with null or the handle of an object that is there, and a place for a number. It
+/// runs no code of PHP's, so that C keeps the handle meanwhile.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn php_event_line(handle: *mut c_void, style: i64, end: *mut i64) -> i64 {
+    let work = |half: &Half| {
+        let style = event_buffer::eol_style(Some(style))?;
+        let found = half.value::<EventBuffer>()?.find_line(style);
+        let (line, end) = found.ok()??;
+        Some((i64::try_from(line).ok()?, i64::try_from(end).ok()?))
+    };
+    // SAFETY: as this function's own.
+    let (line, length) = unsafe { on(handle, (REFUSED, 0), work) };
+    // SAFETY: C's place for the number.
+    unsafe { end.write(length) };
+    line
+}
+
+/// C's new string.
+///
+/// # Safety
+/// `first` is the first of `length` bytes, which nobody else uses before the answer goes.
+unsafe fn room<'a>(first: *mut u8, length: usize) -> &'a mut [MaybeUninit<u8>] {
+    #[expect(clippy::disallowed_methods, reason = "a PHP string is never null")]
+    // SAFETY: as `# Safety` says; the bytes need not be set.
+    unsafe {
+        std::slice::from_raw_parts_mut(first.cast(), length)
+    }
+}
+
+/// Moves up to `length` bytes out of a buffer, or out of the input of a buffer event, to `first`
+/// and on; -1 when that fails.
+///
+/// # Safety
+/// Called by C with null or the handle of an object that is there, and room for `length` bytes in
+/// a string that nobody else knows yet.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn php_event_take(handle: *mut c_void, first: *mut u8, length: usize) -> i64 {
+    // SAFETY: C's new string, which nobody else knows until this returns.
+    let room = unsafe { room(first, length) };
+    let work = |half: &Half| {
+        let taken = source(half)?.read_into(room).ok()?.len();
+        i64::try_from(taken).ok()
+    };
+    // SAFETY: as this function's own; `source` gives a handle of its own, and the half is not used
+    // when code of PHP's runs.
+    unsafe { on(handle, REFUSED, work) }
+}
+
+/// Copies the bytes of a buffer from `start` on to `first` and on; -1 when that fails.
+///
+/// # Safety
+/// As `php_event_take`. It runs no code of PHP's, so that C keeps the handle meanwhile.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn php_event_copy(
+    handle: *mut c_void,
+    start: usize,
+    first: *mut u8,
+    length: usize,
+) -> i64 {
+    // SAFETY: C's new string, which nobody else knows until this returns.
+    let room = unsafe { room(first, length) };
+    let work = |half: &Half| {
+        let buffer = half.value::<EventBuffer>()?;
+        i64::try_from(buffer.copy_into(start, room).ok()?.len()).ok()
+    };
+    // SAFETY: as this function's own.
+    unsafe { on(handle, REFUSED, work) }
+}
+
+/// Adds bytes to a buffer, or to the output of a buffer event.
+///
+/// # Safety
+/// Called by C with null or the handle of an object that is there, and `length` bytes of a string
+/// that C keeps until this returns.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn php_event_add(
+    handle: *mut c_void,
+    text: *const c_char,
+    length: usize,
+) -> bool {
+    // SAFETY: C keeps the string for the length of the call.
+    let data = unsafe { bytes(text, length) };
+    let work = |half: &Half| Some(target(half)?.add(data).is_ok());
+    // SAFETY: as this function's own; `target` gives a handle of its own, and the half is not used
+    // when code of PHP's runs.
+    unsafe { on(handle, false, work) }
+}
+
+/// Takes bytes from the front of a buffer away.
+///
+/// # Safety
+/// Called by C with null or the handle of an object that is there.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn php_event_drain(handle: *mut c_void, length: usize) -> bool {
+    let work = |half: &Half| {
+        let buffer = half.value::<EventBuffer>()?.clone();
+        Some(buffer.drain(length).is_ok())
+    };
+    // SAFETY: as this function's own; the buffer is a handle of its own, and the half is not used
+    // when code of PHP's runs.
+    unsafe { on(handle, false, work) }
+}
