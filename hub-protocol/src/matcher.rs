@@ -21,6 +21,14 @@ pub const EVERYTHING: &str = "*";
 /// counted repetitions, `((a{100}){100}){100}`, do not.
 const COMPILED_MAX: usize = 128 * 1024;
 
+/// The limits under which an expression is compiled, one after the other, until it fits: most
+/// take one or two kilobytes, and none costs much more than it takes.
+const COMPILED_STEPS: [usize; 3] = [4 * 1024, 32 * 1024, COMPILED_MAX];
+
+/// The most bytes of [`COMPILED_STEPS`] that the expressions of one request may use: 384
+/// ordinary ones, or nine of the largest.
+const COMPILED_REQUEST_MAX: usize = 1536 * 1024;
+
 /// The most bytes that one expression's lazily built automaton may take.
 const SEARCH_CACHE_MAX: usize = 64 * 1024;
 
@@ -77,6 +85,9 @@ pub enum MatcherError {
     /// It is not a URL pattern.
     #[error("the matcher is not a valid URL pattern: {0}")]
     UrlPattern(String),
+    /// The matchers of the request together compile to more than the hub allows.
+    #[error("the matchers together have too many or too large expressions")]
+    Budget,
     /// It compiles to more than the hub allows, or needs an engine that is not linear.
     #[error("the matcher has an expression that is too large or not supported")]
     Expression,
@@ -123,14 +134,18 @@ impl Matcher {
     /// # Errors
     /// When the text is not valid for its kind, or costs too much.
     pub fn new(kind: MatcherKind, text: &str, hub: &HubUrl) -> Result<Self, MatcherError> {
-        Self::with(kind, text, hub, &mut Expressions::default())
+        let mut compiler = Compiler {
+            expressions: &mut Expressions::default(),
+            budget: &mut CompileBudget::default(),
+        };
+        Self::with(kind, text, hub, &mut compiler)
     }
 
     fn with(
         kind: MatcherKind,
         text: &str,
         hub: &HubUrl,
-        expressions: &mut Expressions,
+        compiler: &mut Compiler<'_>,
     ) -> Result<Self, MatcherError> {
         if text.is_empty() {
             return Err(MatcherError::Empty);
@@ -141,12 +156,12 @@ impl Matcher {
         let test = match kind {
             _ if text == EVERYTHING => Test::Everything,
             MatcherKind::Exact => Test::Equal,
-            MatcherKind::UriTemplate => match UriTemplate::new(text, expressions)? {
+            MatcherKind::UriTemplate => match UriTemplate::new(text, compiler)? {
                 Some(template) => Test::UriTemplate(template),
                 None => Test::Equal,
             },
             MatcherKind::UrlPattern => {
-                Test::UrlPattern(Box::new(UrlPattern::new(text, hub, expressions)?))
+                Test::UrlPattern(Box::new(UrlPattern::new(text, hub, compiler)?))
             }
         };
         Ok(Self {
@@ -216,11 +231,11 @@ pub(crate) use url_pattern::index_key;
 ///
 /// Classes such as `\w` are ASCII, as in URL patterns, so that the result is small. Expressions
 /// that need Unicode, such as `\p{L}`, get it.
-fn compile(expression: &str) -> Result<Regex, MatcherError> {
+fn compile(expression: &str, size: usize) -> Result<Regex, regex::Error> {
     let build = |unicode| {
         RegexBuilder::new(expression)
             .unicode(unicode)
-            .size_limit(COMPILED_MAX)
+            .size_limit(size)
             .dfa_size_limit(SEARCH_CACHE_MAX)
             .nest_limit(64)
             .build()
@@ -229,7 +244,49 @@ fn compile(expression: &str) -> Result<Regex, MatcherError> {
         Err(regex::Error::Syntax(_)) => build(true),
         built => built,
     }
-    .map_err(|_| MatcherError::Expression)
+}
+
+/// How much the matchers of one request may still compile.
+///
+/// One matcher is bounded by itself; a request has many of them.
+#[derive(Debug)]
+pub struct CompileBudget {
+    left: usize,
+}
+
+impl Default for CompileBudget {
+    /// Enough for the matchers of any ordinary request.
+    fn default() -> Self {
+        Self {
+            left: COMPILED_REQUEST_MAX,
+        }
+    }
+}
+
+impl CompileBudget {
+    fn compile(&mut self, expression: &str) -> Result<Regex, MatcherError> {
+        for size in COMPILED_STEPS {
+            self.left = self.left.checked_sub(size).ok_or(MatcherError::Budget)?;
+            match compile(expression, size) {
+                Err(regex::Error::CompiledTooBig(_)) => {}
+                compiled => return compiled.map_err(|_| MatcherError::Expression),
+            }
+        }
+        Err(MatcherError::Expression)
+    }
+}
+
+/// Makes the expressions of a matcher.
+struct Compiler<'a> {
+    expressions: &'a mut Expressions,
+    budget: &'a mut CompileBudget,
+}
+
+impl Compiler<'_> {
+    fn get(&mut self, expression: &str) -> Result<Arc<Regex>, MatcherError> {
+        let compiled = || self.budget.compile(expression);
+        self.expressions.0.get(expression.into(), compiled)
+    }
 }
 
 /// Compiled expressions, shared while a matcher uses them.
@@ -238,13 +295,6 @@ fn compile(expression: &str) -> Result<Regex, MatcherError> {
 /// `/users/1/{id}` and `/users/2/{id}`.
 #[derive(Debug, Default)]
 struct Expressions(Shared<Box<str>, Regex>);
-
-impl Expressions {
-    fn get(&mut self, expression: &str) -> Result<Arc<Regex>, MatcherError> {
-        let compiled = || compile(expression);
-        self.0.get(expression.into(), compiled)
-    }
-}
 
 /// Values that are shared while somebody uses them.
 #[derive(Debug)]
@@ -316,11 +366,28 @@ impl MatcherCache {
     /// # Errors
     /// As [`Matcher::new`], and for a text that is too long.
     pub fn get(&self, kind: MatcherKind, text: &str) -> Result<Arc<Matcher>, MatcherError> {
+        self.get_within(kind, text, &mut CompileBudget::default())
+    }
+
+    /// As [`get`](Self::get), for one of several matchers that share a budget.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get), and when the budget is used up.
+    pub fn get_within(
+        &self,
+        kind: MatcherKind,
+        text: &str,
+        budget: &mut CompileBudget,
+    ) -> Result<Arc<Matcher>, MatcherError> {
         if text.len() > self.text_max {
             return Err(MatcherError::TooLong(self.text_max));
         }
         self.matchers.borrow_mut().get((kind, text.into()), || {
-            Matcher::with(kind, text, &self.hub, &mut self.expressions.borrow_mut())
+            let mut compiler = Compiler {
+                expressions: &mut self.expressions.borrow_mut(),
+                budget,
+            };
+            Matcher::with(kind, text, &self.hub, &mut compiler)
         })
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::matcher::CompileBudget;
 use crate::text::is_clean;
 use crate::update::EARLIEST;
 use crate::{Form, Forms, Matcher, MatcherCache, MatcherKind, Refusal, form};
@@ -72,6 +73,7 @@ pub fn parse(
     let in_field = request.last_event_id.is_some();
     let mut in_query = None;
     let mut count = 0;
+    let mut budget = CompileBudget::default();
     for pair in form::pairs(query) {
         let (name, value) = pair?;
         match parameter(&name, forms)? {
@@ -81,7 +83,7 @@ pub fn parse(
                 if count > matchers_max {
                     return Err(Refusal::bad(format!("more than {matchers_max} matchers")));
                 }
-                let matcher = matchers.get(kind, &value)?;
+                let matcher = matchers.get_within(kind, &value, &mut budget)?;
                 if !request
                     .matchers
                     .iter()

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use regex::bytes::Regex;
 
-use super::{Expressions, MatcherError};
+use super::{Compiler, MatcherError};
 
 /// Bytes of the regular expression for one template. It grows with the square of the number of
 /// variables between two braces: 16 of them fit.
@@ -25,7 +25,7 @@ impl UriTemplate {
     /// Compiles `text`; none when it has no expression, so that it only matches itself.
     pub(super) fn new(
         text: &str,
-        expressions: &mut Expressions,
+        compiler: &mut Compiler<'_>,
     ) -> Result<Option<Self>, MatcherError> {
         let mut middle = "^(?:".to_owned();
         let mut rest = text;
@@ -50,7 +50,7 @@ impl UriTemplate {
         };
         middle.push_str(")$");
         Ok(Some(Self {
-            middle: expressions.get(&middle)?,
+            middle: compiler.get(&middle)?,
             prefix,
             suffix,
         }))

@@ -10,7 +10,7 @@ use urlpattern::matcher::{InnerMatcher, Matcher as Part};
 use urlpattern::regexp::RegExp;
 use urlpattern::{RegexSyntax, UrlPatternInit, UrlPatternOptions};
 
-use super::{Expressions, MatcherError, compile};
+use super::{COMPILED_MAX, Compiler, MatcherError, compile};
 use crate::HubUrl;
 
 /// A URL pattern, compiled.
@@ -26,7 +26,7 @@ impl UrlPattern {
     pub(super) fn new(
         text: &str,
         hub: &HubUrl,
-        expressions: &mut Expressions,
+        compiler: &mut Compiler<'_>,
     ) -> Result<Self, MatcherError> {
         // A panic of the parser on hostile text is an error like any other: version 0.6.0 has one
         // with overflow checks, for `https://]`.
@@ -47,7 +47,7 @@ impl UrlPattern {
         for part in &parts {
             if let InnerMatcher::RegExp { regexp } = &part.inner {
                 let regexp = regexp.as_ref().map_err(|_| MatcherError::Expression)?;
-                regexp.share(expressions)?;
+                regexp.share(compiler)?;
             }
         }
         let (prefix, suffix) = affixes(&parts);
@@ -144,8 +144,8 @@ pub(super) struct Expression {
 
 impl Expression {
     /// Takes the compiled expression that other matchers with the same text use.
-    fn share(&self, expressions: &mut Expressions) -> Result<(), MatcherError> {
-        let shared = expressions.get(&self.text)?;
+    fn share(&self, compiler: &mut Compiler<'_>) -> Result<(), MatcherError> {
+        let shared = compiler.get(&self.text)?;
         // The parser may have compiled that of the scheme, to compare it with known schemes.
         let _ = self.compiled.set(Some(shared));
         Ok(())
@@ -153,7 +153,7 @@ impl Expression {
 
     fn compiled(&self) -> Option<&Regex> {
         self.compiled
-            .get_or_init(|| compile(&self.text).ok().map(Arc::new))
+            .get_or_init(|| compile(&self.text, COMPILED_MAX).ok().map(Arc::new))
             .as_deref()
     }
 }

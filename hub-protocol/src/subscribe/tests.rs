@@ -199,3 +199,21 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn matchers_that_compile_to_too_much_together_are_refused() {
+    let read = |pattern: &dyn Fn(usize) -> String| {
+        let matchers = MatcherCache::new(HubUrl::default(), 100);
+        let each = (0..100).map(|number| format!("match_urlpattern={}", pattern(number)));
+        let query = each.collect::<Vec<_>>().join("&");
+        parse(query.as_bytes(), None, BOTH, 100, &matchers)
+    };
+    let costly = |number| format!("/{number}(\\w{{200}}.{{200}}{number})");
+    let refusal = read(&costly).unwrap_err();
+    assert_eq!(refusal.status(), Status::BadRequest);
+    assert!(refusal.reason().contains("together"), "{refusal}");
+    let equal = |_| costly(0); // compiled once
+    assert_eq!(read(&equal).unwrap().matchers.len(), 1);
+    let ordinary = |number| format!("https://:a.{number}.example/:b/(\\d*)/x{number}?:c=:d");
+    assert_eq!(read(&ordinary).unwrap().matchers.len(), 100);
+}
