@@ -1,6 +1,7 @@
 //! The checked settings of the server. Nothing outside this file makes or changes them.
 
 mod hub;
+mod keys;
 
 use std::fmt;
 use std::path::Path;
@@ -204,6 +205,15 @@ impl Config {
             bus_timeout: args.bus_timeout,
             log: args.log.into(),
         })
+    }
+
+    /// Reads the files again that may change while the server runs: those with the hub's keys.
+    /// False when there are none.
+    pub(crate) fn reload(&self) -> bool {
+        match &self.program {
+            Program::Hub(hub) => hub.settings().reload_keys(),
+            Program::Serve | Program::Broadcast { .. } => false,
+        }
     }
 
     /// What the server does with its connections.

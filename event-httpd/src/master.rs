@@ -489,8 +489,9 @@ impl Master {
         }
     }
 
-    /// Replaces all workers, one at a time.
+    /// Replaces all workers, one at a time. Their successors have the files as they are now.
     fn replace_all(self: &Rc<Self>) {
+        self.config.reload();
         tracing::info!("replacing the workers one at a time");
         self.replace(self.processes.pids());
     }

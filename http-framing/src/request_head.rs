@@ -2,8 +2,8 @@
 
 use std::str;
 
-use crate::FieldLines;
 use crate::syntax;
+use crate::{FieldLines, Version};
 
 /// All of a request head, for a server that looks at more than what frames the request.
 ///
@@ -26,6 +26,8 @@ pub struct RequestHead<'a> {
     pub method: &'a str,
     /// The request target as sent, as in [`Head::target`](crate::Head::target).
     pub target: &'a str,
+    /// The version.
+    pub version: Version,
     /// The fields, in their order.
     pub fields: FieldLines<'a>,
 }
@@ -43,9 +45,14 @@ impl<'a> RequestHead<'a> {
         let line = str::from_utf8(syntax::line_end(line).0).ok()?;
         let mut words = line.split(' ');
         let (method, target) = (words.next()?, words.next()?);
+        let version = match words.next()? {
+            "HTTP/1.0" => Version::Http10,
+            _ => Version::Http11,
+        };
         Some(Self {
             method,
             target,
+            version,
             fields: FieldLines::new(fields.strip_suffix(b"\r\n").unwrap_or(fields)),
         })
     }
@@ -75,6 +82,7 @@ mod tests {
         )
         .unwrap();
         assert_eq!((head.method, head.target), ("PUT", "/a?b=c"));
+        assert_eq!(head.version, Version::Http11);
         let fields: Vec<_> = head.fields.collect();
         assert_eq!(
             fields,
@@ -91,8 +99,14 @@ mod tests {
     }
 
     #[test]
+    fn a_head_of_http_1_0_says_so() {
+        let head = RequestHead::read(b"GET / HTTP/1.0\r\nHost: x\r\n\r\n").unwrap();
+        assert_eq!(head.version, Version::Http10);
+    }
+
+    #[test]
     fn bytes_without_a_line_are_no_head() {
-        for bytes in [&b""[..], b"\r\n", b"GET", b"GET\r\n"] {
+        for bytes in [&b""[..], b"\r\n", b"GET", b"GET\r\n", b"GET /\r\n\r\n"] {
             assert_eq!(RequestHead::read(bytes), None);
         }
     }

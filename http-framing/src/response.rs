@@ -12,7 +12,7 @@ pub const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 /// Appends the answer to a request that is refused: the reason as a line of text, and the end of
 /// the connection.
 ///
-/// With `head_only`, for a `HEAD` request, the text is left out, not its length.
+/// `fields` are further header lines, each with its CR LF. With `head_only`, for a `HEAD` request, the text is left out, not its length.
 ///
 /// # Examples
 /// ```
@@ -20,7 +20,7 @@ pub const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 ///
 /// let refusal = Refusal::new(Status::BadRequest, "the Host field is empty");
 /// let mut out = Vec::new();
-/// response::refusal(&mut out, &refusal, "Sun, 06 Nov 1994 08:49:37 GMT", false);
+/// response::refusal(&mut out, &refusal, "Sun, 06 Nov 1994 08:49:37 GMT", b"", false);
 /// assert_eq!(
 ///     out,
 ///     b"HTTP/1.1 400 Bad Request\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n\
@@ -28,7 +28,7 @@ pub const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 ///       Connection: close\r\n\r\n400 Bad Request: the Host field is empty\n"
 /// );
 /// ```
-pub fn refusal(out: &mut Vec<u8>, refusal: &Refusal, date: &str, head_only: bool) {
+pub fn refusal(out: &mut Vec<u8>, refusal: &Refusal, date: &str, fields: &[u8], head_only: bool) {
     let status = refusal.status();
     let separators = "000 : \n".len();
     let length = separators + status.phrase().len() + refusal.reason().len();
@@ -36,8 +36,10 @@ pub fn refusal(out: &mut Vec<u8>, refusal: &Refusal, date: &str, head_only: bool
     let _ = write!(
         out,
         "HTTP/1.1 {status}\r\nDate: {date}\r\nContent-Type: text/plain; charset=utf-8\r\n\
-         Content-Length: {length}\r\nConnection: close\r\n\r\n",
+         Content-Length: {length}\r\n",
     );
+    out.extend_from_slice(fields);
+    out.extend_from_slice(b"Connection: close\r\n\r\n");
     if !head_only {
         let _ = writeln!(out, "{refusal}");
     }
@@ -72,7 +74,7 @@ mod tests {
             Status::HttpVersionNotSupported,
         ] {
             let refused = Refusal::new(status, "why");
-            let answer = written(|out| refusal(out, &refused, DATE, false));
+            let answer = written(|out| refusal(out, &refused, DATE, b"A: 1\r\n", false));
             let (head, body) = answer.split_once("\r\n\r\n").unwrap();
             assert_eq!(body, format!("{status}: why\n"));
             assert!(
@@ -83,7 +85,8 @@ mod tests {
                 head.contains(&format!("\r\nContent-Length: {}\r\n", body.len())),
                 "{head}"
             );
-            let head_alone = written(|out| refusal(out, &refused, DATE, true));
+            assert!(head.contains("\r\nA: 1\r\nConnection: close"), "{head}");
+            let head_alone = written(|out| refusal(out, &refused, DATE, b"A: 1\r\n", true));
             assert_eq!(head_alone, format!("{head}\r\n\r\n"));
         }
     }

@@ -10,6 +10,7 @@ mod listing;
 mod message;
 mod metadata;
 mod publishing;
+mod rate;
 mod redis_store;
 mod replay;
 mod reply;
@@ -35,6 +36,7 @@ use hub_protocol::{MatcherCache, Refusal, Update, event_stream};
 use listing::Active;
 use message::{Ask, Tell, Ticket};
 use php_event::process::Pid;
+use rate::PublishRate;
 use redis_store::{Presence, RedisStore};
 use replay::{OpenPage, Part};
 use reply::{Asker, Reply};
@@ -69,6 +71,7 @@ pub(crate) struct Hub {
     page: RefCell<Option<OpenPage>>,
     heartbeat: OnceCell<Rc<Buffer>>,
     ping: OnceCell<Rc<Buffer>>,
+    rate: PublishRate,
 }
 
 /// Where the store is.
@@ -129,6 +132,7 @@ impl Hub {
             page: RefCell::default(),
             heartbeat: OnceCell::new(),
             ping: OnceCell::new(),
+            rate: PublishRate::new(config.publish_rate),
             config,
         }
     }
@@ -254,8 +258,16 @@ impl Hub {
     }
 
     fn page(&self, asker: &Asker) -> Vec<u8> {
-        let path = serde_json::Value::from(self.config.url.path()).to_string();
-        let page = PAGE.replace("'HUB_PATH'", &path);
+        let HubConfig { url, keys, .. } = &*self.config;
+        let settings = serde_json::json!({
+            "path": url.path(),
+            "deployed": self.config.forms.deployed,
+            "subscriptions": self.config.subscriptions,
+            "issuer": keys.issuer(),
+            "audience": keys.audience(),
+        });
+        let settings = settings.to_string().replace('<', "\\u003c"); // ends no script
+        let page = PAGE.replace("HUB_SETTINGS", &settings);
         self.reply(200, asker)
             .field(
                 "Content-Security-Policy",
@@ -325,6 +337,10 @@ impl App for Hub {
 
     fn answer(&self, worker: &Rc<Worker>, request: Request<'_>) -> Answer {
         self.route(worker, request)
+    }
+
+    fn refusal_fields(&self, head: &[u8]) -> Vec<u8> {
+        reply::refusal_fields(head, &self.config.cors)
     }
 
     fn received(&self, worker: &Rc<Worker>, received: Received<'_>) {

@@ -143,6 +143,13 @@ pub(crate) trait App {
     /// Answers a request.
     fn answer(&self, worker: &Rc<Worker>, request: Request<'_>) -> Answer;
 
+    /// Header lines, each with its CR LF, for an answer that refuses a request before the app
+    /// sees it. `head` is the head of that request, which may be malformed; empty if it has not
+    /// arrived. The connection is borrowed meanwhile.
+    fn refusal_fields(&self, _head: &[u8]) -> Vec<u8> {
+        Vec::new()
+    }
+
     /// Takes what one read returned, if the app takes reads or the connection was upgraded.
     fn received(&self, _worker: &Rc<Worker>, _received: Received<'_>) {}
 

@@ -167,6 +167,10 @@ pub(crate) struct HubArgs {
     #[arg(long, value_name = "N", env = "EVENT_HTTPD_MAX_SUBSCRIBERS", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) max_subscribers: Option<u32>,
 
+    /// Answer 429 to a token that publishes more updates per second than this, in one worker
+    #[arg(long, value_name = "N", env = "EVENT_HTTPD_PUBLISH_RATE", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) publish_rate: Option<u32>,
+
     /// Tell of active subscriptions: list them under /subscriptions, and publish a private update
     /// whenever one begins or ends
     #[arg(long, env = "EVENT_HTTPD_SUBSCRIPTIONS", value_parser = BoolishValueParser::new())]

@@ -1,13 +1,13 @@
 //! The checked settings of the hub.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::keys::{KeyOptions, KeySettings, TokenKeys};
 use crate::cli::{HubArgs, Protocol, Secret};
 use crate::redis::{Settings, Target, TargetError, TlsFiles};
-use hub_protocol::token::{Algorithm, Key, KeyError, Keys, Presentation, Verifier};
+use hub_protocol::token::{KeyError, Presentation};
 use hub_protocol::{Forms, HubUrl};
 
 /// The settings of the hub.
@@ -15,9 +15,7 @@ use hub_protocol::{Forms, HubUrl};
 pub(crate) struct HubConfig {
     pub(crate) url: HubUrl,
     pub(crate) forms: Forms,
-    pub(crate) publishers: Verifier,
-    /// `None`: no token can subscribe.
-    pub(crate) subscribers: Option<Verifier>,
+    pub(crate) keys: TokenKeys,
     pub(crate) anonymous: bool,
     pub(crate) presentation: Presentation,
     pub(crate) cors: Cors,
@@ -26,6 +24,8 @@ pub(crate) struct HubConfig {
     /// `None`: no sign of life.
     pub(crate) heartbeat: Option<Duration>,
     pub(crate) max_subscribers: usize,
+    /// `None`: as many as come.
+    pub(crate) publish_rate: Option<u32>,
     pub(crate) subscriptions: bool,
     pub(crate) demo: bool,
 }
@@ -107,51 +107,41 @@ impl HubConfig {
         } else {
             args.audiences
         };
-        let verifier = |keys: Keys| {
-            let keys = match &args.issuer {
-                Some(issuer) => keys.with_issuer(issuer),
-                None => keys,
-            };
-            let mut verifier = Verifier::new(keys);
-            verifier.forms = forms;
-            verifier.audiences.clone_from(&audiences);
-            verifier
-        };
-        let publishers = KeyOptions {
-            names: [
-                "--publisher-key",
-                "--publisher-key-file",
-                "--publisher-jwks-file",
-            ],
-            secret: args.publisher_key.as_ref(),
-            file: args.publisher_key_file.as_deref(),
-            jwks: args.publisher_jwks_file.as_deref(),
-            algorithm: args.publisher_algorithm,
-        };
-        let subscribers = KeyOptions {
-            names: [
-                "--subscriber-key",
-                "--subscriber-key-file",
-                "--subscriber-jwks-file",
-            ],
-            secret: args.subscriber_key.as_ref(),
-            file: args.subscriber_key_file.as_deref(),
-            jwks: args.subscriber_jwks_file.as_deref(),
-            algorithm: args.subscriber_algorithm,
-        };
-        let publishers = publishers.keys()?.ok_or(HubConfigError::NoPublisherKey)?;
-        let subscribers = subscribers.keys()?;
-        if subscribers.is_none() && !args.anonymous {
-            return Err(HubConfigError::NoSubscriberKey);
-        }
+        let keys = TokenKeys::new(KeySettings {
+            publishers: KeyOptions {
+                names: [
+                    "--publisher-key",
+                    "--publisher-key-file",
+                    "--publisher-jwks-file",
+                ],
+                secret: args.publisher_key,
+                file: args.publisher_key_file,
+                jwks: args.publisher_jwks_file,
+                algorithm: args.publisher_algorithm,
+            },
+            subscribers: KeyOptions {
+                names: [
+                    "--subscriber-key",
+                    "--subscriber-key-file",
+                    "--subscriber-jwks-file",
+                ],
+                secret: args.subscriber_key,
+                file: args.subscriber_key_file,
+                jwks: args.subscriber_jwks_file,
+                algorithm: args.subscriber_algorithm,
+            },
+            anonymous: args.anonymous,
+            forms,
+            issuer: args.issuer,
+            audiences,
+        })?;
         let every = args.cors_origins.iter().any(|origin| origin == "*");
         let mut trusted = args.cors_origins.clone();
         trusted.retain(|origin| origin != "*"); // a cookie never counts from just anywhere
         trusted.push(args.public_url.origin());
         Ok(Self {
             forms,
-            publishers: verifier(publishers),
-            subscribers: subscribers.map(verifier),
+            keys,
             anonymous: args.anonymous,
             presentation: Presentation::new(forms, trusted),
             cors: if every {
@@ -168,26 +158,36 @@ impl HubConfig {
             max_subscribers: args
                 .max_subscribers
                 .map_or(usize::MAX, |n| usize::try_from(n).unwrap_or(usize::MAX)),
+            publish_rate: args.publish_rate,
             subscriptions: args.subscriptions,
             demo: args.demo,
             url: args.public_url,
         })
     }
 
+    /// Reads the files with keys again; false when there are none. A file that is not usable
+    /// leaves all keys as they are.
+    pub(super) fn reload_keys(&self) -> bool {
+        if !self.keys.have_files() {
+            return false;
+        }
+        match self.keys.reload() {
+            Ok(()) => {
+                tracing::info!("the keys were read again");
+                self.warn();
+            }
+            Err(error) => tracing::error!("the keys stay as they are: {error}"),
+        }
+        true
+    }
+
     /// Logs what an operator should know about the settings.
     pub(crate) fn warn(&self) {
-        if self.publishers_have_short_key() {
+        if self.keys.current().have_short_key() {
             tracing::warn!(
                 "a secret is shorter than its hash, and easier to guess: take 32 bytes for HS256"
             );
         }
-    }
-
-    fn publishers_have_short_key(&self) -> bool {
-        let verifiers = self.subscribers.iter().chain([&self.publishers]);
-        verifiers
-            .flat_map(|verifier| verifier.keys().iter())
-            .any(Key::is_short)
     }
 }
 
@@ -211,65 +211,4 @@ fn store(args: &HubArgs) -> Result<StoreConfig, HubConfigError> {
         return Err(HubConfigError::StoreUse(reason.to_owned()));
     }
     Ok(StoreConfig::Redis(Arc::new(settings)))
-}
-
-/// The options that give the keys of one role.
-struct KeyOptions<'a> {
-    names: [&'static str; 3],
-    secret: Option<&'a Secret>,
-    file: Option<&'a Path>,
-    jwks: Option<&'a Path>,
-    algorithm: Option<Algorithm>,
-}
-
-impl KeyOptions<'_> {
-    /// The keys of all options; `None` when there is no option.
-    fn keys(&self) -> Result<Option<Keys>, HubConfigError> {
-        let [secret_option, file_option, jwks_option] = self.names;
-        let mut keys = Vec::new();
-        if let Some(secret) = self.secret {
-            let key = key(secret.as_bytes(), self.algorithm);
-            keys.push(key.map_err(|cause| HubConfigError::Key {
-                option: secret_option,
-                cause,
-            })?);
-        }
-        if let Some(path) = self.file {
-            let bytes = read(file_option, path)?;
-            let bytes = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
-            let bytes = bytes.strip_suffix(b"\r").unwrap_or(bytes);
-            let key = key(bytes, self.algorithm);
-            keys.push(key.map_err(|cause| HubConfigError::Key {
-                option: file_option,
-                cause,
-            })?);
-        }
-        let mut all = Keys::from(keys);
-        if let Some(path) = self.jwks {
-            let set = Keys::jwks(&read(jwks_option, path)?);
-            all.extend(set.map_err(|cause| HubConfigError::Key {
-                option: jwks_option,
-                cause,
-            })?);
-        }
-        let found = all.iter().next().is_some();
-        Ok(found.then_some(all))
-    }
-}
-
-/// A secret, or a public key in PEM.
-fn key(bytes: &[u8], algorithm: Option<Algorithm>) -> Result<Key, KeyError> {
-    match algorithm {
-        Some(algorithm) => Key::for_algorithm(bytes, algorithm),
-        None if bytes.trim_ascii_start().starts_with(b"-----BEGIN ") => Key::pem(bytes),
-        None => Key::secret(bytes, Algorithm::Hs256),
-    }
-}
-
-fn read(option: &'static str, path: &Path) -> Result<Vec<u8>, HubConfigError> {
-    fs::read(path).map_err(|error| HubConfigError::File {
-        option,
-        path: path.to_owned(),
-        cause: error.to_string(),
-    })
 }

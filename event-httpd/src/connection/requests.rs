@@ -178,10 +178,7 @@ impl Connection {
         }
         let decoded = match state.decoder.decode(rest) {
             Ok(decoded) => decoded,
-            Err(refusal) => {
-                let head_only = state.request.is_none() && asks_for_head(rest);
-                return Step::Write(self.refusal(state, &refusal, head_only));
-            }
+            Err(refusal) => return Step::Write(self.refusal(state, &refusal, rest)),
         };
         let used = rest.get(..decoded.used).unwrap_or_default();
         *rest = rest.get(decoded.used..).unwrap_or_default();
@@ -206,7 +203,7 @@ impl Connection {
             Item::Body(part) if self.worker.takes().keeps_bodies() => {
                 let length = state.body.len() + part.len();
                 if !self.worker.take_body(self.id(), length, part.len()) {
-                    return Step::Write(self.refusal(state, &TOO_MANY_BODIES, false));
+                    return Step::Write(self.refusal(state, &TOO_MANY_BODIES, b""));
                 }
                 state.body.extend_from_slice(part);
                 state.body_grown = Instant::now();
@@ -261,18 +258,21 @@ impl Connection {
         )
     }
 
-    fn refusal(&self, state: &mut State, refusal: &Refusal, head_only: bool) -> Part {
+    /// The last answer. `input` begins with the head of the refused request, unless that was
+    /// taken before.
+    fn refusal(&self, state: &mut State, refusal: &Refusal, input: &[u8]) -> Part {
         tracing::debug!(peer = self.peer(), "refused: {refusal}");
         self.worker.counters().refusals.add(1);
         state.stage = Stage::LastThenLinger;
         self.drop_body(state);
-        let head_only = head_only
-            || state
-                .request
-                .take()
-                .is_some_and(|request| request.head_only);
+        let request = state.request.take();
+        let (head, head_only) = match &request {
+            Some(request) => (&*request.head, request.head_only),
+            None => (head_of(input), asks_for_head(input)),
+        };
+        let fields = self.worker.app().refusal_fields(head);
         let mut bytes = Vec::new();
-        response::refusal(&mut bytes, refusal, &http_date(), head_only);
+        response::refusal(&mut bytes, refusal, &http_date(), &fields, head_only);
         self.worker.buffer(bytes).into()
     }
 
@@ -282,7 +282,7 @@ impl Connection {
         self.queue_turn();
         {
             let state = &mut *self.state.borrow_mut();
-            let part = self.refusal(state, &TOO_MANY_BODIES, false);
+            let part = self.refusal(state, &TOO_MANY_BODIES, b"");
             state.outbox.push(part);
             state.queued = true;
         }
@@ -293,7 +293,7 @@ impl Connection {
     pub(super) fn refuse(self: &Rc<Self>, refusal: Refusal) {
         self.queue_turn();
         if self.state.borrow().stage.is_open() {
-            let part = self.refusal(&mut self.state.borrow_mut(), &refusal, false);
+            let part = self.refusal(&mut self.state.borrow_mut(), &refusal, b"");
             self.worker.batch().borrow_mut().push(part);
             self.flush();
             self.update_deadline(Instant::now(), true);
@@ -301,6 +301,14 @@ impl Connection {
             self.close();
         }
     }
+}
+
+/// The head that `input` begins with; empty when it has no end there.
+fn head_of(input: &[u8]) -> &[u8] {
+    const END: &[u8] = b"\r\n\r\n";
+    let end = input.windows(END.len()).position(|part| part == END);
+    end.and_then(|end| input.get(..end + END.len()))
+        .unwrap_or_default()
 }
 
 /// Whether a request that was refused in its head is a `HEAD`.

@@ -38,7 +38,8 @@ impl Connection {
         Some(batch.len() - before)
     }
 
-    /// Sends the answer to the waiting request, and resumes with the next request.
+    /// Sends the answer to the waiting request, and resumes with the next request. While the
+    /// worker ends there is no next request.
     pub(crate) fn reply(self: &Rc<Self>, answer: Answer) {
         self.guarded(|connection| {
             {
@@ -51,7 +52,15 @@ impl Connection {
             if connection.begin(answer).is_none() {
                 return;
             }
+            let ends = connection.worker.is_ending();
+            if ends && connection.state.borrow().stage.is_open() {
+                // The peer may be sending its next request.
+                connection.state.borrow_mut().stage = Stage::LastThenLinger;
+            }
             connection.serve(&[]);
+            if ends {
+                return connection.retire();
+            }
             connection.update_reading();
             connection.update_deadline(Instant::now(), true);
         });

@@ -157,7 +157,7 @@ impl Worker {
     }
 
     fn hang_up(self: &Rc<Self>) {
-        if !self.has_master() {
+        if !self.has_master() && !self.config.reload() {
             tracing::info!("the terminal has closed");
             self.stop();
         }

@@ -7,10 +7,13 @@ mod support_http;
 
 mod active;
 mod clients;
+mod keys;
+mod limits;
 mod options;
 mod publishing;
 mod redis;
 mod replay;
+mod stopping;
 mod store;
 mod store_failures;
 mod subscribing;

@@ -227,3 +227,16 @@ fn a_request_that_opens_no_websocket_is_refused_with_the_reason() {
     let own = format!("{cookie}Origin: http://localhost\r\n");
     drop(Socket::open(&server, "topic=a", &own));
 }
+
+#[test]
+fn an_upgrade_over_http_1_0_is_ignored() {
+    let server = open_hub(&[]);
+    let mut client = server.connect();
+    let request = get(&format!("{PATH}?topic=a"), OPENING);
+    client.send(request.replace("HTTP/1.1", "HTTP/1.0"));
+    let head = client.answer_to_head();
+    assert_eq!(head.status, 200, "{head:?}");
+    assert_eq!(head.field("Content-Type"), Some("text/event-stream"));
+    Publisher::connect(&server).publish(&[("topic", "a"), ("id", "1"), ("data", "x")]);
+    assert_eq!(client.take_exactly(15), b"id: 1\ndata: x\n\n");
+}

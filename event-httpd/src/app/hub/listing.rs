@@ -147,6 +147,7 @@ impl Hub {
 
     /// The store has told all active subscriptions.
     pub(super) fn listed(&self, worker: &Worker, listing: &Listing, all: &[Active], last: &str) {
+        let asker = listing.asker.later(worker);
         let url = &self.config.url;
         let last = if last.is_empty() { EARLIEST } else { last };
         let mut found = all.iter().filter(|one| one.is_in(&listing.resource));
@@ -184,12 +185,12 @@ impl Hub {
                 if form == Form::Standard {
                     link += "; type=\"mercure\"; content-type=\"application/json\"";
                 }
-                self.reply(200, &listing.asker)
+                self.reply(200, &asker)
                     .field("Link", &link)
                     .field("Cache-Control", "private, no-cache")
                     .body(active::media_type(form), document.as_bytes())
             }
-            None => self.not_found(&listing.asker),
+            None => self.not_found(&asker),
         };
         worker.reply(listing.connection, worker.buffer(bytes).into());
     }

@@ -18,11 +18,7 @@ pub(super) fn url(hub: &HubConfig) -> String {
 
 /// The metadata as JSON.
 pub(super) fn document(hub: &HubConfig) -> Vec<u8> {
-    let resource = hub
-        .publishers
-        .audiences
-        .first()
-        .map_or(hub.url.as_str(), String::as_str);
+    let resource = hub.keys.audience().unwrap_or(hub.url.as_str());
     let mut document = serde_json::json!({
         "resource": resource,
         "authorization_details_types_supported": [AUTHORIZATION_DETAIL],

@@ -28,7 +28,11 @@ impl Hub {
             .token(&head.presented(), OriginCheck::Required)?
             .ok_or_else(Refusal::token_missing)?;
         let now = unix_time().as_secs();
-        let grants = config.publishers.verify(token, now, &self.matchers)?;
+        let keys = config.keys.current();
+        let grants = keys.publishers.verify(token, now, &self.matchers)?;
+        if let Err(wait) = self.rate.take(token.as_bytes()) {
+            return Ok(self.come_back(worker, asker, (429, TOO_FAST), wait));
+        }
         publish::check_content_type(head.field("Content-Type"))?;
         let draft = publish::parse(request.body, &limits(), &config.url)?;
         check(&draft, &grants, &config.url)?;
@@ -69,6 +73,7 @@ impl Hub {
                 id,
                 asker,
             }) => {
+                let asker = asker.later(worker);
                 let reply = self.reply(200, &asker);
                 let bytes = reply.body("text/plain; charset=utf-8", id.as_bytes());
                 worker.reply(connection, worker.buffer(bytes).into());
@@ -92,9 +97,9 @@ impl Hub {
             }
             Some(_) | None => return,
         };
-        worker.counters().refusals.add(1);
-        let reply = self.reply(503, &asker).field("Retry-After", RETRY_AFTER);
-        worker.reply(connection, worker.buffer(reply.text(STORE_AWAY)).into());
+        let asker = asker.later(worker);
+        let answer = self.come_back(worker, &asker, (503, STORE_AWAY), RETRY_AFTER);
+        worker.reply(connection, answer);
     }
 }
 
@@ -114,6 +119,9 @@ pub(super) fn check(draft: &Draft, grants: &Grants, url: &HubUrl) -> Result<(), 
 
 /// Why the hub cannot say that an update is kept.
 const STORE_AWAY: &str = "the store is away, and has not confirmed that it has done this";
+
+/// Why [`Hub::publish`] answers 429.
+pub(super) const TOO_FAST: &str = "the token publishes more than --publish-rate";
 
 /// Why [`is_too_long`] refuses.
 pub(super) const TOO_LONG: &str =

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use crate::answer::FieldLine;
 use crate::app::Request;
 use crate::config::{Cors, HubConfig};
-use crate::worker::http_date;
+use crate::worker::{Worker, http_date};
 use http_framing::reason_phrase;
 use hub_protocol::{Refusal, Status, websocket};
 
@@ -22,16 +22,18 @@ pub(super) struct Asker {
 
 impl Asker {
     pub(super) fn of(request: &Request<'_>, head: &Head<'_>, cors: &Cors) -> Self {
-        let origin = head
-            .field("Origin")
-            .and_then(|origin| str::from_utf8(origin).ok());
         Self {
             head_only: request.head_only,
             keep_alive: request.keep_alive,
-            origin: origin.and_then(|origin| match cors {
-                Cors::Every => Some("*".to_owned()),
-                Cors::Only(origins) => origins.iter().find(|one| *one == origin).cloned(),
-            }),
+            origin: reading_origin(head, cors),
+        }
+    }
+
+    /// The same, for an answer that comes later: the worker may end by now.
+    pub(super) fn later(&self, worker: &Worker) -> Self {
+        Self {
+            keep_alive: self.keep_alive && !worker.is_ending(),
+            ..self.clone()
         }
     }
 
@@ -65,20 +67,8 @@ impl<'a> Reply<'a> {
         let date = http_date();
         // Writing into a Vec can't fail.
         let _ = write!(bytes, "HTTP/1.1 {status} {phrase}\r\nDate: {date}\r\n");
+        push_cors(&mut bytes, asker.origin.as_deref(), cors);
         let mut reply = Self { bytes, asker };
-        if let Some(origin) = &asker.origin {
-            reply = reply.field("Access-Control-Allow-Origin", origin);
-            reply = reply.field(
-                "Access-Control-Expose-Headers",
-                "Link, Last-Event-ID, Mercure-Last-Event-ID",
-            );
-            if *cors != Cors::Every {
-                reply = reply.field("Access-Control-Allow-Credentials", "true");
-            }
-        }
-        if matches!(cors, Cors::Only(origins) if !origins.is_empty()) {
-            reply = reply.field("Vary", "Origin");
-        }
         reply = reply.field("X-Content-Type-Options", "nosniff");
         for line in headers {
             reply.bytes.extend_from_slice(line.as_bytes());
@@ -135,6 +125,42 @@ impl<'a> Reply<'a> {
     pub(super) fn until_close(self) -> Vec<u8> {
         self.field("Connection", "close").end()
     }
+}
+
+/// The origin of a request that may read the answer, as `Access-Control-Allow-Origin` names it.
+fn reading_origin(head: &Head<'_>, cors: &Cors) -> Option<String> {
+    let origin = str::from_utf8(head.field("Origin")?).ok()?;
+    match cors {
+        Cors::Every => Some("*".to_owned()),
+        Cors::Only(origins) => origins.iter().find(|one| *one == origin).cloned(),
+    }
+}
+
+/// Header lines that let a page of `origin` read the answer.
+fn push_cors(bytes: &mut Vec<u8>, origin: Option<&str>, cors: &Cors) {
+    if let Some(origin) = origin {
+        // Writing into a Vec can't fail.
+        let _ = write!(
+            bytes,
+            "Access-Control-Allow-Origin: {origin}\r\n\
+             Access-Control-Expose-Headers: Link, Last-Event-ID, Mercure-Last-Event-ID\r\n"
+        );
+        if *cors != Cors::Every {
+            bytes.extend_from_slice(b"Access-Control-Allow-Credentials: true\r\n");
+        }
+    }
+    if matches!(cors, Cors::Only(origins) if !origins.is_empty()) {
+        bytes.extend_from_slice(b"Vary: Origin\r\n");
+    }
+}
+
+/// Header lines for an answer to a request that the server refuses before the hub sees it.
+pub(super) fn refusal_fields(head: &[u8], cors: &Cors) -> Vec<u8> {
+    let head = Head::read(head);
+    let origin = head.and_then(|head| reading_origin(&head, cors));
+    let mut fields = Vec::new();
+    push_cors(&mut fields, origin.as_deref(), cors);
+    fields
 }
 
 /// The answer to a request that the protocol refuses.

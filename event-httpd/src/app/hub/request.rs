@@ -1,6 +1,6 @@
 //! What of a request the hub looks at.
 
-use http_framing::RequestHead;
+use http_framing::{RequestHead, Version};
 use hub_protocol::token::Presented;
 
 /// A request's head, its target taken apart.
@@ -31,6 +31,10 @@ impl<'a> Head<'a> {
             path: if path.is_empty() { "/" } else { path },
             query,
         })
+    }
+
+    pub(super) fn version(&self) -> Version {
+        self.lines.version
     }
 
     pub(super) fn method(&self) -> &'a str {

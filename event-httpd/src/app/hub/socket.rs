@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Instant;
 
+use super::rate::TokenKey;
 use super::reply::Asker;
 use super::request::Head;
 use super::subscribers::Subscriber;
@@ -11,6 +12,7 @@ use super::{Hub, Pending, publishing};
 use crate::app::{Answer, Due, Received};
 use crate::buffer::Buffer;
 use crate::worker::Worker;
+use http_framing::Version;
 use hub_protocol::token::Grants;
 use hub_protocol::websocket::{self, Event, Opening};
 use hub_protocol::{Refusal, publish};
@@ -32,14 +34,16 @@ pub(super) struct Socket {
     frames: RefCell<websocket::Connection>,
     /// What its token allows to publish.
     publish: Option<Grants>,
+    token: TokenKey,
     unanswered: Cell<u8>, // pings since something was received
 }
 
 impl Socket {
-    pub(super) fn new(message_max: usize, publish: Option<Grants>) -> Self {
+    pub(super) fn new(message_max: usize, publish: Option<Grants>, token: TokenKey) -> Self {
         Self {
             frames: RefCell::new(websocket::Connection::new(message_max)),
             publish,
+            token,
             unanswered: Cell::new(0),
         }
     }
@@ -55,7 +59,10 @@ impl Socket {
 /// The fields of a request that open a WebSocket.
 pub(super) fn opening<'a>(head: &Head<'a>) -> Opening<'a> {
     Opening {
-        upgrade: head.field("Upgrade"),
+        // HTTP/1.0 has no upgrades (RFC 9110 §7.8).
+        upgrade: head
+            .field("Upgrade")
+            .filter(|_| head.version() == Version::Http11),
         connection: head.field("Connection"),
         version: head.field("Sec-WebSocket-Version"),
         key: head.field("Sec-WebSocket-Key"),
@@ -146,6 +153,10 @@ impl Hub {
         let url = &self.config.url;
         let draft = publish::parse_json(text, &publishing::limits(), url).map_err(refused)?;
         publishing::check(&draft, grants, url).map_err(refused)?;
+        if self.rate.take_key(socket.token).is_err() {
+            worker.counters().refusals.add(1);
+            return Err((429, publishing::TOO_FAST.to_owned()));
+        }
         if publishing::is_too_long(&draft, worker) {
             return Err((413, publishing::TOO_LONG.to_owned()));
         }

@@ -2,9 +2,10 @@
 
 use std::cell::Cell;
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::message::{Ask, From};
+use super::rate::TokenKey;
 use super::replay::Joining;
 use super::reply::Asker;
 use super::request::Head;
@@ -21,14 +22,15 @@ use hub_protocol::{Forms, Refusal, event_stream};
 /// Matchers of one subscriber.
 const MATCHERS_MAX: usize = 100;
 
-/// Seconds after which a subscriber that was turned away may try again.
-pub(super) const RETRY_AFTER: &str = "5";
+/// When a subscriber that was turned away may try again.
+pub(super) const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// What the token of a subscriber allows.
 #[derive(Debug, Default)]
 pub(super) struct Allowed {
     pub(super) reading: Option<Grants>,
     publishing: Option<Grants>,
+    token: TokenKey,
 }
 
 impl Allowed {
@@ -67,7 +69,11 @@ impl Hub {
         let ends = end_of(allowed.expires());
         let socket = accept.as_ref().map(|_| {
             let longest = usize::try_from(worker.config().limits().body_size);
-            let socket = Socket::new(longest.unwrap_or(usize::MAX), allowed.publishing);
+            let socket = Socket::new(
+                longest.unwrap_or(usize::MAX),
+                allowed.publishing,
+                allowed.token,
+            );
             Box::new(socket)
         });
         let presence = self.presence();
@@ -162,15 +168,12 @@ impl Hub {
             };
         };
         let now = unix_time().as_secs();
+        let keys = self.config.keys.current();
         let publishing = match check {
-            OriginCheck::Required => self
-                .config
-                .publishers
-                .verify(token, now, &self.matchers)
-                .ok(),
+            OriginCheck::Required => keys.publishers.verify(token, now, &self.matchers).ok(),
             OriginCheck::NotNeeded => None,
         };
-        let reading = match &self.config.subscribers {
+        let reading = match &keys.subscribers {
             Some(verifier) => match verifier.verify(token, now, &self.matchers) {
                 Ok(grants) => Some(grants),
                 Err(_) if anonymous && publishing.is_some() => None,
@@ -181,6 +184,7 @@ impl Hub {
         Ok(Allowed {
             reading,
             publishing,
+            token: self.rate.key(token.as_bytes()),
         })
     }
 
@@ -193,9 +197,22 @@ impl Hub {
         } else {
             return None;
         };
+        Some(self.come_back(worker, asker, (status, reason), RETRY_AFTER))
+    }
+
+    /// An answer that asks to try again later.
+    pub(super) fn come_back(
+        &self,
+        worker: &Worker,
+        asker: &Asker,
+        (status, reason): (u16, &str),
+        after: Duration,
+    ) -> Answer {
         worker.counters().refusals.add(1);
-        let reply = self.reply(status, asker).field("Retry-After", RETRY_AFTER);
-        Some(worker.buffer(reply.text(reason)).into())
+        let seconds = (after + Duration::from_millis(999)).as_secs();
+        let reply = self.reply(status, asker);
+        let reply = reply.field("Retry-After", &seconds.to_string());
+        worker.buffer(reply.text(reason)).into()
     }
 
     /// The answer that begins a stream. `begin` is there if the request named an update: the id

@@ -1,0 +1,73 @@
+//! What a client may cost the hub.
+
+use std::time::{Duration, Instant};
+
+use super::support::{
+    PATH, Publisher, Subscriber, ask, bearer, form, full_token, get, open_hub, post, token,
+};
+
+#[test]
+fn patterns_that_cost_too_much_together_are_refused_and_ordinary_ones_are_not() {
+    let server = open_hub(&["--max-header-size", "64KiB"]);
+    let query = |pattern: &dyn Fn(usize) -> String| {
+        let each = (0..100).map(|number| ("match_urlpattern", pattern(number)));
+        let each: Vec<_> = each.collect();
+        let each: Vec<_> = each
+            .iter()
+            .map(|(name, text)| (*name, text.as_str()))
+            .collect();
+        form(&each)
+    };
+    let costly = query(&|number| format!("/{number}(\\w{{200}}.{{200}}{number})"));
+    let begun = Instant::now();
+    let answer = ask(&server, &get(&format!("{PATH}?{costly}"), ""));
+    assert_eq!(answer.status, 400);
+    let body = String::from_utf8(answer.body).unwrap();
+    assert!(body.contains("together"), "{body}");
+    assert!(begun.elapsed() < Duration::from_secs(10));
+    let ordinary = query(&|number| format!("https://{number}.example/:a/(\\d+)/x{number}/*"));
+    Subscriber::to(&server, &ordinary);
+}
+
+#[test]
+fn a_token_that_publishes_too_fast_gets_429_and_others_do_not() {
+    let server = open_hub(&["--publish-rate", "2"]);
+    let mut publisher = Publisher::connect(&server);
+    let answers = (0..8).map(|_| {
+        publisher
+            .client
+            .send(post("topic=a", &bearer(&full_token())));
+        publisher.client.answer()
+    });
+    let refused: Vec<_> = answers.filter(|answer| answer.status != 200).collect();
+    assert!(!refused.is_empty());
+    for answer in &refused {
+        assert_eq!(answer.status, 429, "{answer:?}");
+        assert_eq!(answer.field("Retry-After"), Some("1"));
+        let body = str::from_utf8(&answer.body).unwrap();
+        assert!(body.contains("--publish-rate"), "{body}");
+    }
+    let other = bearer(&token(&["a"], &[]));
+    assert_eq!(ask(&server, &post("topic=a", &other)).status, 200);
+}
+
+#[test]
+fn a_page_of_an_allowed_origin_may_read_why_its_request_was_too_long() {
+    let origin = "https://app.example";
+    let server = open_hub(&["--cors-origin", origin, "--max-body-size", "1KiB"]);
+    let long = "x".repeat(2000);
+    let lines = |origin: &str| format!("Origin: {origin}\r\n{}", bearer(&full_token()));
+    let announced = ask(&server, &post(&long, &lines(origin)));
+    let chunked = post("", &(lines(origin) + "Transfer-Encoding: chunked\r\n"))
+        .replace("Content-Length: 0\r\n", "")
+        + &format!("7d0\r\n{long}\r\n0\r\n\r\n");
+    for answer in [announced, ask(&server, &chunked)] {
+        assert_eq!(answer.status, 413, "{answer:?}");
+        assert_eq!(answer.field("Access-Control-Allow-Origin"), Some(origin));
+        assert_eq!(answer.field("Vary"), Some("Origin"));
+    }
+    let other = ask(&server, &post(&long, &lines("https://other.example")));
+    assert_eq!(other.status, 413);
+    assert_eq!(other.field("Access-Control-Allow-Origin"), None);
+    assert_eq!(other.field("Vary"), Some("Origin"));
+}

@@ -1,0 +1,48 @@
+//! What a stopping hub still answers.
+
+use nix::sys::signal::Signal;
+
+use super::support::{Publisher, Subscriber, get, open_hub};
+use super::support_broadcast::{Family, kill, stop};
+use super::support_http::Server;
+
+/// A hub with one worker, whose grace period is longer than a test waits.
+fn patient_hub() -> Server {
+    open_hub(&["--workers", "1", "--grace", "10m", "--bus-timeout", "5m"])
+}
+
+#[test]
+fn a_publisher_that_is_answered_while_the_worker_stops_is_told_so_and_let_go() {
+    let server = patient_hub();
+    let mut publisher = Publisher::connect(&server);
+    publisher.publish(&[("topic", "a"), ("data", "x")]);
+    let worker = Family::of(&server).pid(1);
+    let master = stop(server.process().id());
+    let request = publisher.request(&[("topic", "a"), ("id", "2")]);
+    publisher.client.send(request + &get("/healthz", ""));
+    kill(worker, Signal::SIGTERM);
+    server.line("stopping within");
+    drop(master); // goes on
+    let answer = publisher.client.answer();
+    assert_eq!((answer.status, &*answer.body), (200, &b"2"[..]));
+    assert_eq!(answer.field("Connection"), Some("close"));
+    publisher.client.expect_close();
+}
+
+#[test]
+fn a_subscriber_that_waits_for_the_history_is_let_go_when_the_worker_stops() {
+    let server = patient_hub();
+    Publisher::connect(&server).publish(&[("topic", "a"), ("id", "1"), ("data", "x")]);
+    let worker = Family::of(&server).pid(1);
+    let master = stop(server.process().id());
+    let mut client = server.connect();
+    client.send(get("/.well-known/mercure?topic=a&lastEventID=earliest", ""));
+    // Answered after the subscription was read.
+    Subscriber::to(&server, "topic=a");
+    kill(worker, Signal::SIGTERM);
+    server.line("stopping within");
+    drop(master);
+    // `EventSource` connects again after that, and would not after an error.
+    assert_eq!(client.answer_to_head().status, 200);
+    client.expect_close();
+}
