@@ -7,13 +7,15 @@ set -eu
 
 usage() {
     cat <<'END'
-usage: install.sh [--tests] [--bundled] [--php] [--coverage]
+usage: install.sh [--tests] [--browser] [--bundled] [--php] [--coverage]
 
 Installs what the build needs with apt, dnf, apk, pacman or brew, as root or through sudo:
 a C compiler, pkg-config, libevent (2.1.12 or newer, below 2.2) and OpenSSL.
 
   --tests     also the programs that the tests run: curl, ab, wrk, nc, openssl, ps,
               redis-server, valgrind, strace
+  --browser   also chromium, in which a test opens the page of `event-httpd hub --demo`; without
+              it, the test is skipped
   --bundled   also what the features `bundled` and `bindgen` need: cmake, make and libclang
   --php       also what the PHP extension needs: php and its headers, make
   --coverage  also what .ci/coverage needs: an llvm-cov as new as rustc's LLVM
@@ -85,6 +87,7 @@ list_missing() {
         [ "$bundled" = yes ] || have make || echo make
     fi
     [ "$coverage" = no ] || has_llvm || echo llvm
+    [ "$browser" = no ] || have chromium || have chromium-browser || echo chromium
     [ "$tests" = yes ] || return 0
     have curl || echo curl
     have ab || echo ab
@@ -190,12 +193,14 @@ judge_libevent() {
 }
 
 tests=no
+browser=no
 bundled=no
 php=no
 coverage=no
 for argument in "$@"; do
     case $argument in
         --tests) tests=yes ;;
+        --browser) browser=yes ;;
         --bundled) bundled=yes ;;
         --php) php=yes ;;
         --coverage) coverage=yes ;;

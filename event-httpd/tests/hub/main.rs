@@ -6,6 +6,8 @@ mod support_broadcast;
 mod support_http;
 
 mod active;
+mod browser;
+mod chromium;
 mod clients;
 mod keys;
 mod limits;
