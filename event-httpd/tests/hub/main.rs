@@ -7,6 +7,7 @@ mod support_http;
 
 mod active;
 mod browser;
+mod chaos;
 mod chromium;
 mod clients;
 mod keys;

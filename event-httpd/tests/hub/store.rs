@@ -1,10 +1,16 @@
 //! Hubs that share a store in Redis.
 
+use std::net::TcpListener;
+use std::process::Command;
 use std::thread;
+
+use serde_json::{Value, json};
+use test_support::tls::{Authority, Folder};
 
 use super::redis::{FLEETING, LASTING, Redis};
 use super::support::{Publisher, Subscriber, ask, bearer, full_token, get, open_hub, post, token};
-use super::support_http::{Server, until};
+use super::support_http::{Server, output, until};
+use super::websocket::{Socket, TEXT};
 use super::workers::{read, spread};
 
 /// A hub with that store, which it has reached.
@@ -309,4 +315,89 @@ fn a_wrong_password_or_database_is_logged_without_the_password_and_the_hub_is_no
     }
     let hub = hub_on(&format!("{url}?pass=right"), &[]);
     publish(&hub, 0..1);
+}
+
+#[test]
+fn a_websocket_receives_from_and_publishes_to_other_hubs() {
+    let redis = Redis::fleeting();
+    let hubs = [(); 2].map(|()| hub_on(&redis.url(), &[]));
+    let mut subscriber = Subscriber::to(&hubs[1], "topic=a");
+    let mut socket = Socket::open(&hubs[0], "topic=a", &bearer(&full_token()));
+    let json = |socket: &mut Socket| {
+        let (opcode, text) = socket.frame();
+        assert_eq!(opcode, TEXT);
+        serde_json::from_slice::<Value>(&text).unwrap()
+    };
+    publish(&hubs[1], 1..2);
+    let expected = json!({ "id": "1", "topics": ["a"], "data": "1" });
+    assert_eq!(json(&mut socket), expected);
+    socket.send(TEXT, br#"{"topics":["a"],"id":"2","data":"2"}"#);
+    let mut got = [json(&mut socket), json(&mut socket)];
+    got.sort_by_key(|one| one.get("published").is_some());
+    let expected = json!({ "id": "2", "topics": ["a"], "data": "2" });
+    assert_eq!(got, [expected, json!({ "published": "2" })]);
+    expect(&mut subscriber, 1..3);
+}
+
+#[test]
+fn a_store_with_tls_must_have_a_certificate_that_the_hub_trusts() {
+    let (folder, authority) = (Folder::new(), Authority::new());
+    let trusted = authority.save(&folder, "authority");
+    let other = Authority::new().save(&folder, "other");
+    let server = authority
+        .sign(&["127.0.0.1", "localhost"])
+        .save(&folder, "server");
+    let client = authority.sign(&[]).save(&folder, "client");
+    let port = {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.local_addr().unwrap().port()
+    };
+    let port = port.to_string();
+    let text = |path: &std::path::PathBuf| path.to_str().unwrap().to_owned();
+    let (server_cert, server_key) = (text(&server.cert), text(&server.key));
+    let (trusted, other) = (text(&trusted), text(&other));
+    let (cert, key) = (text(&client.cert), text(&client.key));
+    let options = [
+        &FLEETING[..],
+        &["--tls-port", &port, "--tls-auth-clients", "yes"],
+        &[
+            "--tls-cert-file",
+            &server_cert,
+            "--tls-key-file",
+            &server_key,
+        ],
+        &["--tls-ca-cert-file", &trusted],
+    ];
+    let redis = Redis::start(&options.concat());
+    let own = ["--store-cert-file", &cert, "--store-key-file", &key];
+    let with = |authority| [&["--store-ca-file", authority], &own[..]].concat();
+    for host in ["127.0.0.1", "localhost"] {
+        let hub = hub_on(&format!("rediss://{host}:{port}"), &with(&trusted));
+        let plain = hub_on(&redis.url(), &[]);
+        let mut subscriber = Subscriber::to(&hub, "topic=a");
+        publish(&plain, 0..2);
+        publish(&hub, 2..4);
+        expect(&mut subscriber, 0..4);
+    }
+    let url = format!("rediss://127.0.0.1:{port}");
+    for options in [
+        &with(&other)[..],
+        &own, // the system's authorities do not know ours
+        &["--store-ca-file", &trusted],
+    ] {
+        let store = ["--store", &url, "--store-timeout", "500ms"];
+        let hub = open_hub(&[&store, options].concat());
+        hub.line("certificate"); // what the server says may come behind its reset
+    }
+}
+
+#[test]
+fn the_script_that_starts_two_hubs_shows_a_message_crossing() {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/two-hubs.sh");
+    let mut command = Command::new("sh");
+    command.args([script, env!("CARGO_BIN_EXE_event-httpd")]);
+    let output = output(command);
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{output:?}");
+    assert!(text.ends_with("data: hello from hub 1\n"), "{text}");
 }

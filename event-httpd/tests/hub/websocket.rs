@@ -9,7 +9,7 @@ use super::support::{
 };
 use super::support_http::{Client, Server};
 
-const TEXT: u8 = 1;
+pub(super) const TEXT: u8 = 1;
 const BINARY: u8 = 2;
 const CLOSE: u8 = 8;
 const PING: u8 = 9;
@@ -18,11 +18,11 @@ const PONG: u8 = 10;
 const OPENING: &str = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
                        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 
-struct Socket(Client);
+pub(super) struct Socket(Client);
 
 impl Socket {
     #[track_caller]
-    fn open(server: &Server, query: &str, lines: &str) -> Self {
+    pub(super) fn open(server: &Server, query: &str, lines: &str) -> Self {
         let mut client = server.connect();
         client.send(get(
             &format!("{PATH}?{query}"),
@@ -37,7 +37,7 @@ impl Socket {
         Self(client)
     }
 
-    fn send(&mut self, opcode: u8, payload: &[u8]) {
+    pub(super) fn send(&mut self, opcode: u8, payload: &[u8]) {
         let mask = [1, 2, 3, 4];
         let mut frame = vec![0x80 | opcode];
         match u16::try_from(payload.len()) {
@@ -59,7 +59,7 @@ impl Socket {
 
     /// The next frame, which is whole and not masked.
     #[track_caller]
-    fn frame(&mut self) -> (u8, Vec<u8>) {
+    pub(super) fn frame(&mut self) -> (u8, Vec<u8>) {
         let head = self.0.take_exactly(2);
         assert_eq!(head[0] & 0xf0, 0x80, "one whole frame");
         let length = match head[1] {
