@@ -113,9 +113,7 @@ impl Hub {
     /// The hub of a process that has a master, or is alone.
     pub(crate) fn new(config: Arc<HubConfig>, headers: Vec<FieldLine>, has_master: bool) -> Self {
         let store = match &config.store {
-            StoreConfig::Redis(settings) => {
-                Store::Redis(RedisStore::new(settings, config.history.updates))
-            }
+            StoreConfig::Redis(settings) => Store::Redis(RedisStore::new(&config, settings)),
             StoreConfig::Memory if has_master => Store::Master,
             StoreConfig::Memory => Store::Here {
                 store: Box::new(MemoryStore::new(Arc::clone(&config))),
@@ -376,6 +374,14 @@ impl App for Hub {
             };
             let Some(message) = next else { break };
             self.take(worker, &message);
+        }
+        worker.leave_if_done();
+    }
+
+    fn is_drained(&self) -> bool {
+        match &self.store {
+            Store::Redis(store) => store.is_drained(),
+            Store::Here { .. } | Store::Master => true,
         }
     }
 

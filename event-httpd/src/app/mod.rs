@@ -161,6 +161,12 @@ pub(crate) trait App {
     /// [`Worker::wake_app`] was called, and the callback that called it is done.
     fn woken(&self, _worker: &Rc<Worker>) {}
 
+    /// Whether the app has nothing to do any more for connections that have closed. A stopping
+    /// worker waits for it, within the grace period.
+    fn is_drained(&self) -> bool {
+        true
+    }
+
     /// The deadline of a stream has come.
     fn due(&self, _worker: &Rc<Worker>, _id: u64) -> Due {
         Due::End(None)

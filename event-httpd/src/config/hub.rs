@@ -206,9 +206,5 @@ fn store(args: &HubArgs) -> Result<StoreConfig, HubConfigError> {
         patience: args.store_timeout,
     };
     settings.check().map_err(HubConfigError::StoreUse)?;
-    if args.subscriptions {
-        let reason = "redis does not keep active subscriptions: leave out --subscriptions";
-        return Err(HubConfigError::StoreUse(reason.to_owned()));
-    }
     Ok(StoreConfig::Redis(Arc::new(settings)))
 }

@@ -248,8 +248,9 @@ impl Worker {
     }
 
     /// Ends a stopping worker that has nothing left to do.
-    pub(super) fn leave_if_done(&self) {
-        if self.is_stopping() && self.open_connections() == 0 && self.delivery.is_drained() {
+    pub(crate) fn leave_if_done(&self) {
+        let is_drained = || self.delivery.is_drained() && self.app.is_drained();
+        if self.is_stopping() && self.open_connections() == 0 && is_drained() {
             self.leave();
         }
     }

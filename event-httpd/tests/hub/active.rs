@@ -9,10 +9,10 @@ use super::support::{
 use super::support_broadcast::{Family, every_worker, kill, owner_of};
 use super::support_http::{Response, Server, until};
 
-const LIST: &str = "/.well-known/mercure/subscriptions";
+pub(super) const LIST: &str = "/.well-known/mercure/subscriptions";
 
 /// A subscriber to all events that tell of subscriptions.
-fn watch(server: &Server) -> Subscriber {
+pub(super) fn watch(server: &Server) -> Subscriber {
     let query = "topic=/.well-known/mercure/subscriptions/%7Ba%7D/%7Bb%7D\
                  &match_urlpattern=/.well-known/mercure/subscriptions/exact/*";
     let mut watcher = Subscriber::with(server, query, &bearer(&full_token()));
@@ -23,7 +23,7 @@ fn watch(server: &Server) -> Subscriber {
 
 /// The next event, whose data is JSON.
 #[track_caller]
-fn event(subscriber: &mut Subscriber) -> Value {
+pub(super) fn event(subscriber: &mut Subscriber) -> Value {
     let mut text = String::new();
     while !text.ends_with("\n\n") {
         text.push(char::from(subscriber.client.take_exactly(1)[0]));
@@ -33,14 +33,14 @@ fn event(subscriber: &mut Subscriber) -> Value {
 }
 
 #[track_caller]
-fn list(server: &Server, path: &str) -> Response {
+pub(super) fn list(server: &Server, path: &str) -> Response {
     let answer = ask(server, &get(path, &bearer(&full_token())));
     assert_eq!(answer.status, 200, "{path}: {answer:?}");
     answer
 }
 
 #[track_caller]
-fn listed(server: &Server, path: &str) -> Vec<Value> {
+pub(super) fn listed(server: &Server, path: &str) -> Vec<Value> {
     let document: Value = serde_json::from_slice(&list(server, path).body).unwrap();
     document["subscriptions"].as_array().unwrap().clone()
 }

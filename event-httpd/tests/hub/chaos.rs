@@ -1,7 +1,7 @@
 //! Hubs on one store, while workers, hubs, the store and the links to it fail.
 //!
-//! By hand: `HUB_CHAOS_SECONDS=300 cargo test --test hub chaos -- --ignored --nocapture`.
-//! `HUB_CHAOS_SEED` repeats the choices of a run, though not its timing.
+//! By hand: `EVENT_HTTPD_CHAOS_SECONDS=300 cargo test --test hub chaos -- --ignored --nocapture`.
+//! `EVENT_HTTPD_CHAOS_SEED` repeats the choices of a run, though not its timing.
 
 use std::collections::{BTreeMap, HashSet};
 use std::io::{Read, Write};
@@ -145,7 +145,7 @@ impl World {
 }
 
 fn reads_private(subscriber: u64) -> bool {
-    subscriber % 2 == 0
+    subscriber.is_multiple_of(2)
 }
 
 /// A hub that is started again on the same port.
@@ -272,9 +272,9 @@ fn number_from(variable: &str, default: u64) -> u64 {
 #[test]
 #[ignore = "takes minutes"]
 fn whatever_fails_each_update_that_was_answered_arrives_once_and_in_order() {
-    let seed = number_from("HUB_CHAOS_SEED", fastrand::u64(..));
-    let time = Duration::from_secs(number_from("HUB_CHAOS_SECONDS", 60));
-    println!("HUB_CHAOS_SEED={seed}");
+    let seed = number_from("EVENT_HTTPD_CHAOS_SEED", fastrand::u64(..));
+    let time = Duration::from_secs(number_from("EVENT_HTTPD_CHAOS_SECONDS", 60));
+    println!("EVENT_HTTPD_CHAOS_SEED={seed}");
     let mut random = fastrand::Rng::with_seed(seed);
     let mut redis = Redis::start(&LASTING);
     let links = [Link::to(&redis), Link::to(&redis)];

@@ -18,6 +18,7 @@ mod redis;
 mod replay;
 mod stopping;
 mod store;
+mod store_active;
 mod store_failures;
 mod subscribing;
 mod support;

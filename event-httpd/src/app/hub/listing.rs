@@ -1,5 +1,6 @@
 //! Active subscriptions: the events that tell of them, and the resources that list them.
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use serde_json::Value;
@@ -28,14 +29,27 @@ pub(super) struct Active {
 }
 
 impl Active {
-    /// What stands before all subscriptions of a subscriber.
-    pub(super) fn first_of(subscriber: &str) -> Self {
-        Self {
+    /// Removes the subscriptions of a subscriber, and returns them.
+    pub(super) fn take_of(all: &mut BTreeSet<Self>, subscriber: &str) -> Vec<Self> {
+        let first = Self {
             subscriber: subscriber.to_owned(),
             kind: MatcherKind::Exact,
             text: String::new(),
             payload: None,
+        };
+        let own = all.range(first..);
+        let own = own.take_while(|one| one.subscriber == subscriber);
+        let own: Vec<_> = own.cloned().collect();
+        for one in &own {
+            all.remove(one);
         }
+        own
+    }
+
+    /// What distinguishes it from all others.
+    pub(super) fn field(&self) -> Vec<u8> {
+        let fields = serde_json::json!([self.subscriber, self.kind.name(), self.text]);
+        fields.to_string().into_bytes()
     }
 
     pub(super) fn encode(&self) -> Vec<u8> {

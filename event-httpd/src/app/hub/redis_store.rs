@@ -5,12 +5,14 @@
 //! the next entries. Nothing goes over the bus. What the store reports is queued for
 //! [`RedisStore::take`], in order.
 //!
-//! [`reading`] follows the stream, [`pages`] reads the history.
+//! [`reading`] follows the stream, [`pages`] reads the history, [`registry`] knows the active
+//! subscriptions.
 
 mod entries;
 mod index;
 mod pages;
 mod reading;
+mod registry;
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::VecDeque;
@@ -19,12 +21,14 @@ use std::sync::Arc;
 
 use super::message::{Ask, From, Position, Tell, Ticket};
 use crate::buffer::Buffer;
+use crate::config::HubConfig;
 use crate::redis::{Client, Cmd, Incoming, Settings, Value, cmd};
 use hub_protocol::Update;
 use index::Index;
 use pages::PageAsked;
 use php_event::EventBase;
 use reading::Read;
+use registry::{Asked, Registry};
 
 /// The fewest entries that the stream keeps. A reader that is not much slower than publishers
 /// finds the next entry there.
@@ -51,6 +55,7 @@ pub(super) enum Presence {
 pub(super) struct RedisStore(Rc<Inner>);
 
 struct Inner {
+    config: Arc<HubConfig>,
     settings: Arc<Settings>,
     key: String,
     keep: usize,
@@ -61,6 +66,7 @@ struct Inner {
     presence: Cell<Presence>,
     reason: RefCell<String>, // why it is away
     index: RefCell<Index>,
+    registry: Registry,
     is_loaded: Cell<bool>,                   // the index has all that was told
     is_following: Cell<bool>,                // the reader waits for the next entries
     position: Cell<Option<Position>>,        // of the last entry that was told
@@ -73,12 +79,15 @@ struct Inner {
 enum Command {
     Publish(Ticket),
     Page(PageAsked),
+    Registry(Asked),
 }
 
 impl RedisStore {
-    pub(super) fn new(settings: &Arc<Settings>, history: usize) -> Self {
-        let keep = history.max(KEEP_MIN);
+    pub(super) fn new(config: &Arc<HubConfig>, settings: &Arc<Settings>) -> Self {
+        let keep = config.history.updates.max(KEEP_MIN);
         Self(Rc::new(Inner {
+            config: Arc::clone(config),
+            registry: Registry::new(),
             key: settings.target.key("updates"),
             settings: Arc::clone(settings),
             keep,
@@ -117,7 +126,10 @@ impl RedisStore {
         inner.commands.get_or_init(|| commands);
         let reader = Client::start(base, &inner.settings, inner.handler(Inner::reader_incoming))?;
         inner.reader.get_or_init(|| reader);
-        Ok(())
+        match inner.config.subscriptions {
+            true => inner.start_registry(base),
+            false => Ok(()),
+        }
     }
 
     /// Does what the hub asks.
@@ -125,14 +137,20 @@ impl RedisStore {
         match ask {
             Ask::Publish(ticket, encoded) => self.0.publish(ticket, encoded),
             Ask::Page(ticket, from) => self.0.ask_for_page(ticket, from),
-            Ask::Began(_) | Ask::Ended(_) => {}
-            Ask::List(ticket) => self.0.tell(&Tell::Refused(ticket)),
+            Ask::Began(active) => self.0.began(active),
+            Ask::Ended(subscriber) => self.0.ended(subscriber),
+            Ask::List(ticket) => self.0.list(ticket),
         }
     }
 
     /// The next report.
     pub(super) fn take(&self) -> Option<Rc<Buffer>> {
         self.0.told.borrow_mut().pop_front()
+    }
+
+    /// Whether everything that the worker told of its subscriptions is kept, or cannot be.
+    pub(super) fn is_drained(&self) -> bool {
+        self.0.presence.get() != Presence::Present || self.0.registry.is_drained()
     }
 
     pub(super) fn presence(&self) -> Presence {
@@ -157,6 +175,10 @@ impl Inner {
     /// Reports to the hub.
     fn tell(&self, tell: &Tell<'_>) {
         self.told.borrow_mut().push_back(tell.encode());
+        self.wake();
+    }
+
+    fn wake(&self) {
         if let Some(wake) = self.wake.get() {
             wake();
         }
@@ -167,17 +189,16 @@ impl Inner {
             tracing::error!("an update cannot be kept: it is not encoded as it should be");
             return self.tell(&Tell::Refused(ticket));
         };
-        let command = cmd("XADD")
-            .arg(&self.key)
-            .arg(&["MAXLEN", "~"])
-            .arg(self.keep)
-            .arg("*")
-            .arg(entries::ID)
-            .arg(update.id)
-            .arg(entries::UPDATE)
-            .arg(encoded)
-            .take();
-        self.send_publish(ticket, command);
+        self.send_publish(ticket, self.keep(&update.id, encoded));
+    }
+
+    /// The command that keeps an update.
+    fn keep(&self, id: &str, encoded: &[u8]) -> Cmd {
+        let mut command = cmd("XADD");
+        command.arg(&self.key).arg(&["MAXLEN", "~"]).arg(self.keep);
+        command.arg("*").arg(entries::ID).arg(id);
+        command.arg(entries::UPDATE).arg(encoded);
+        command
     }
 
     fn send_publish(&self, ticket: Ticket, command: Cmd) {
@@ -202,11 +223,13 @@ impl Inner {
             }
             Incoming::Reply(Command::Publish(ticket), value) => self.published(ticket, value),
             Incoming::Reply(Command::Page(asked), value) => self.page_arrived(asked, value),
+            Incoming::Reply(Command::Registry(asked), value) => self.registry_arrived(asked, value),
             Incoming::Lost { reason, unanswered } => {
                 for command in unanswered {
                     match command {
                         Command::Publish(ticket) => self.tell(&Tell::Refused(ticket)),
                         Command::Page(asked) => self.paging.borrow_mut().push(asked.again()),
+                        Command::Registry(asked) => self.registry_unanswered(asked),
                     }
                 }
                 self.lost(reason);
@@ -252,6 +275,7 @@ impl Inner {
         }
         self.reason.borrow_mut().clear();
         self.ask_for_pages();
+        self.registry_is_present();
     }
 
     /// One of the connections is lost.

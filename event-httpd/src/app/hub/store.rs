@@ -69,7 +69,7 @@ impl MemoryStore {
             Some(Ask::Ended(subscriber)) => {
                 let mut all = self.active.borrow_mut();
                 if let Some(own) = all.get_mut(&from) {
-                    let ended = take_of(own, subscriber);
+                    let ended = Active::take_of(own, subscriber);
                     for message in ended.iter().filter_map(|one| self.tell_of(one, false)) {
                         send(To::Everyone, &message);
                     }
@@ -110,19 +110,6 @@ impl MemoryStore {
             send(To::Asker, &Tell::Active(&one.encode()).encode());
         }
     }
-}
-
-/// Removes the subscriptions of a subscriber, and returns them.
-fn take_of(all: &mut BTreeSet<Active>, subscriber: &str) -> Vec<Active> {
-    let first = Active::first_of(subscriber);
-    let own = all
-        .range(first..)
-        .take_while(|one| one.subscriber == subscriber);
-    let own: Vec<_> = own.cloned().collect();
-    for one in &own {
-        all.remove(one);
-    }
-    own
 }
 
 impl Exchange for MemoryStore {

@@ -55,6 +55,11 @@ impl Index {
         found.is_ok()
     }
 
+    /// The id of the last update; empty without one.
+    pub(super) fn last_id(&self) -> &str {
+        self.entries.back().map_or("", |(_, id)| id)
+    }
+
     /// The last position.
     pub(super) fn last(&self) -> Position {
         self.entries.back().map_or(0, |(position, _)| *position)
@@ -77,7 +82,7 @@ mod tests {
         }
         assert_eq!(index.find("a"), Some(30), "the first one is too old");
         assert_eq!(index.find("b"), Some(20));
-        assert_eq!(index.last(), 40);
+        assert_eq!((index.last(), index.last_id()), (40, "c"));
         assert_eq!(
             [10, 20, 25, 40].map(|at| index.has(at)),
             [false, true, false, true]

@@ -1,0 +1,359 @@
+//! The active subscriptions of all workers of all hubs.
+//!
+//! A sorted set names the workers, by when they were last seen, and a hash for each worker holds
+//! its subscriptions. A worker that was not seen for a while is lost: one of the others removes
+//! its subscriptions, and tells that they have ended. Times are those of Redis.
+
+use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+use std::time::Instant;
+
+use super::{Command, Inner, Presence};
+use crate::app::hub::listing::Active;
+use crate::app::hub::message::{Page, PageEnd, Tell, Ticket};
+use crate::redis::{Cmd, Value, cmd};
+use hub_protocol::update::new_id;
+use php_event::{Event, EventBase};
+
+/// A worker is seen once within the time that the store has to reply, and lost after this many.
+const LOST_AFTER: u32 = 6;
+
+/// Seconds after which Redis forgets the subscriptions of a worker that nobody removed.
+const FORGET_AFTER: u32 = 24 * 3600;
+
+/// What a worker knows of its own subscriptions.
+pub(super) struct Registry {
+    name: String,
+    own: RefCell<BTreeSet<Active>>,
+    changes: RefCell<BTreeMap<Active, bool>>, // not sent yet: whether it is active
+    unanswered: Cell<usize>,                  // changes without a reply
+    is_registered: Cell<bool>,
+    present_since: Cell<Option<Instant>>,
+    refresh: OnceCell<Event>,
+}
+
+/// What a command of the registry is for.
+pub(super) enum Asked {
+    /// A change, whose reply means that it is kept.
+    Change(Active, bool),
+    /// A step whose reply says nothing.
+    Step,
+    /// The time.
+    Time,
+    /// Whether this worker was unknown.
+    Seen,
+    /// The workers that are lost.
+    Lost,
+    /// Whether this worker has removed that one.
+    Removed(String),
+    /// The subscriptions of a worker that was removed.
+    Left(String),
+    /// The workers, for a list.
+    Workers(Ticket),
+    /// The subscriptions of one of them.
+    List(Rc<List>),
+}
+
+/// A list that is being put together.
+pub(super) struct List {
+    ticket: Ticket,
+    missing: Cell<usize>,
+    found: RefCell<Vec<Vec<u8>>>,
+}
+
+impl Registry {
+    pub(super) fn new() -> Self {
+        Self {
+            name: new_id(),
+            own: RefCell::default(),
+            changes: RefCell::default(),
+            unanswered: Cell::new(0),
+            is_registered: Cell::new(false),
+            present_since: Cell::new(None),
+            refresh: OnceCell::new(),
+        }
+    }
+
+    fn change(&self, active: Active, is_active: bool) {
+        let mut changes = self.changes.borrow_mut();
+        let opposite = changes.get(&active) == Some(&!is_active);
+        if opposite {
+            changes.remove(&active); // nobody has learned of the first
+        } else {
+            changes.insert(active, is_active);
+        }
+    }
+
+    /// Whether everything that was sent is kept.
+    pub(super) fn is_drained(&self) -> bool {
+        self.unanswered.get() == 0
+    }
+}
+
+impl Inner {
+    /// Shows from now on that this worker lives.
+    pub(super) fn start_registry(self: &Rc<Self>, base: &EventBase) -> php_event::Result<()> {
+        let weak = Rc::downgrade(self);
+        let interval = self.settings.patience;
+        let refresh = Event::timer(base, move |event| {
+            if let Some(inner) = weak.upgrade() {
+                inner.refresh();
+            }
+            if let Err(error) = event.add(Some(interval)) {
+                tracing::error!("{error}");
+            }
+        })?;
+        refresh.add(Some(interval))?;
+        self.registry.refresh.get_or_init(|| refresh);
+        Ok(())
+    }
+
+    fn workers_key(&self) -> String {
+        self.settings.target.key("workers")
+    }
+
+    fn subscriptions_key(&self, worker: &str) -> String {
+        self.settings.target.key(&format!("subscriptions:{worker}"))
+    }
+
+    pub(super) fn began(&self, active: Active) {
+        self.registry.own.borrow_mut().insert(active.clone());
+        self.registry.change(active, true);
+        self.send_changes();
+    }
+
+    pub(super) fn ended(&self, subscriber: &str) {
+        let ended = Active::take_of(&mut self.registry.own.borrow_mut(), subscriber);
+        for active in ended {
+            self.registry.change(active, false);
+        }
+        self.send_changes();
+    }
+
+    /// The store is there, perhaps again.
+    pub(super) fn registry_is_present(&self) {
+        self.registry.present_since.set(Some(Instant::now()));
+        if self.config.subscriptions {
+            self.refresh();
+            self.send_changes();
+        }
+    }
+
+    /// Subscriptions may be missing in the store: they are told once more.
+    fn tell_all_again(&self) {
+        let own = self.registry.own.borrow().clone();
+        let mut changes = self.registry.changes.borrow_mut();
+        changes.extend(own.into_iter().map(|active| (active, true)));
+        drop(changes);
+        self.send_changes();
+    }
+
+    fn send_asked(&self, asked: Asked, command: &Cmd) -> bool {
+        let sent = self
+            .commands
+            .get()
+            .map(|commands| commands.send(Command::Registry(asked), command));
+        matches!(sent, Some(Ok(())))
+    }
+
+    /// Tells the changes that were not told yet, if the store is there.
+    fn send_changes(&self) {
+        if self.presence.get() != Presence::Present {
+            return;
+        }
+        for (active, is_active) in self.registry.changes.take() {
+            let key = self.subscriptions_key(&self.registry.name);
+            let mut command = cmd(if is_active { "HSET" } else { "HDEL" });
+            command.arg(key).arg(active.field());
+            if is_active {
+                command.arg(active.encode());
+            }
+            self.send_asked(Asked::Step, &command);
+            let event = self.event(&active, is_active);
+            let is_sent = event.is_some_and(|event| {
+                self.send_asked(Asked::Change(active.clone(), is_active), &event)
+            });
+            let unanswered = &self.registry.unanswered;
+            if is_sent {
+                unanswered.set(unanswered.get() + 1);
+            } else {
+                self.registry.change(active, is_active);
+            }
+        }
+    }
+
+    /// The command that keeps the event which tells that a subscription begins or ends.
+    fn event(&self, active: &Active, is_active: bool) -> Option<Cmd> {
+        let url = &self.config.url;
+        let update = active.describe(is_active, url, |one| one.event(url))?;
+        let mut encoded = Vec::new();
+        update.encode(&mut encoded);
+        Some(self.keep(&update.id, &encoded))
+    }
+
+    /// Shows that this worker lives, and looks for lost ones.
+    fn refresh(&self) {
+        if self.presence.get() == Presence::Present {
+            self.send_asked(Asked::Time, &cmd("TIME"));
+        }
+    }
+
+    pub(super) fn list(&self, ticket: Ticket) {
+        let mut command = cmd("ZRANGE");
+        command.arg(self.workers_key()).arg(0).arg(-1);
+        if !self.send_asked(Asked::Workers(ticket), &command) {
+            self.tell(&Tell::Refused(ticket));
+        }
+    }
+
+    pub(super) fn registry_arrived(&self, asked: Asked, value: Value) {
+        if let Value::ServerError(error) = &value {
+            tracing::warn!("the store at {}: {error}", self.settings.target);
+            return self.registry_unanswered(asked);
+        }
+        match asked {
+            Asked::Step => {}
+            Asked::Change(..) => self.answered_change(),
+            Asked::Time => self.show_and_look(&value),
+            Asked::Seen => {
+                let was_unknown = value == Value::Int(1);
+                if self.registry.is_registered.replace(true) && was_unknown {
+                    self.tell_all_again(); // the store has lost it, or others took it for lost
+                }
+            }
+            Asked::Lost => texts(value).into_iter().for_each(|worker| {
+                let mut command = cmd("ZREM");
+                command.arg(self.workers_key()).arg(&worker);
+                self.send_asked(Asked::Removed(worker), &command);
+            }),
+            Asked::Removed(worker) if value == Value::Int(1) => {
+                let command = cmd("HVALS").arg(self.subscriptions_key(&worker)).take();
+                self.send_asked(Asked::Left(worker), &command);
+            }
+            Asked::Removed(_) => {} // another worker does it
+            Asked::Left(worker) => {
+                for active in values(value)
+                    .iter()
+                    .filter_map(|value| Active::decode(value))
+                {
+                    if let Some(event) = self.event(&active, false) {
+                        self.send_asked(Asked::Step, &event);
+                    }
+                }
+                let command = cmd("DEL").arg(self.subscriptions_key(&worker)).take();
+                self.send_asked(Asked::Step, &command);
+            }
+            Asked::Workers(ticket) => self.list_workers(ticket, &texts(value)),
+            Asked::List(list) => {
+                list.found.borrow_mut().extend(values(value));
+                list.missing.set(list.missing.get() - 1);
+                if list.missing.get() == 0 {
+                    self.tell_list(&list);
+                }
+            }
+        }
+    }
+
+    fn answered_change(&self) {
+        let unanswered = &self.registry.unanswered;
+        unanswered.set(unanswered.get().saturating_sub(1));
+        if unanswered.get() == 0 {
+            self.wake(); // a worker that stops may wait for it
+        }
+    }
+
+    fn show_and_look(&self, time: &Value) {
+        let Some(now) = milliseconds_of(time) else {
+            return;
+        };
+        let mut seen = cmd("ZADD");
+        seen.arg(self.workers_key())
+            .arg(now)
+            .arg(&self.registry.name);
+        self.send_asked(Asked::Seen, &seen);
+        let mut keep = cmd("EXPIRE");
+        keep.arg(self.subscriptions_key(&self.registry.name))
+            .arg(FORGET_AFTER);
+        self.send_asked(Asked::Step, &keep);
+        // Others may come back a little later than this one did.
+        let patience = self.settings.patience * LOST_AFTER;
+        let since = self.registry.present_since.get();
+        if since.is_some_and(|since| since.elapsed() >= patience) {
+            let patience = i64::try_from(patience.as_millis()).unwrap_or(i64::MAX);
+            let mut lost = cmd("ZRANGEBYSCORE");
+            lost.arg(self.workers_key())
+                .arg("-inf")
+                .arg(now.saturating_sub(patience));
+            self.send_asked(Asked::Lost, &lost);
+        }
+    }
+
+    fn list_workers(&self, ticket: Ticket, workers: &[String]) {
+        let list = Rc::new(List {
+            ticket,
+            missing: Cell::new(workers.len()),
+            found: RefCell::default(),
+        });
+        if workers.is_empty() {
+            return self.tell_list(&list);
+        }
+        for worker in workers {
+            let command = cmd("HVALS").arg(self.subscriptions_key(worker)).take();
+            self.send_asked(Asked::List(Rc::clone(&list)), &command);
+        }
+    }
+
+    fn tell_list(&self, list: &List) {
+        let found = list.found.borrow();
+        let anchor = self.index.borrow().last_id().to_owned();
+        let page = Page {
+            count: found.len(),
+            end: PageEnd::Complete,
+            position: 0,
+            anchor: &anchor,
+        };
+        self.tell(&Tell::Page(list.ticket, page));
+        for active in found.iter() {
+            self.tell(&Tell::Active(active));
+        }
+    }
+
+    /// A command of the registry has no reply, or a bad one.
+    pub(super) fn registry_unanswered(&self, asked: Asked) {
+        match asked {
+            Asked::Change(active, is_active) => {
+                self.registry.change(active, is_active); // with the next ones
+                self.answered_change();
+            }
+            Asked::Workers(ticket) => self.tell(&Tell::Refused(ticket)),
+            Asked::List(list) => self.tell(&Tell::Refused(list.ticket)),
+            _ => {}
+        }
+    }
+}
+
+fn values(value: Value) -> Vec<Vec<u8>> {
+    let Value::Array(values) = value else {
+        return Vec::new();
+    };
+    let bytes = |value| match value {
+        Value::BulkString(bytes) => Some(bytes),
+        _ => None,
+    };
+    values.into_iter().filter_map(bytes).collect()
+}
+
+fn texts(value: Value) -> Vec<String> {
+    let texts = values(value).into_iter();
+    texts
+        .filter_map(|bytes| String::from_utf8(bytes).ok())
+        .collect()
+}
+
+/// The milliseconds in a reply to `TIME`.
+fn milliseconds_of(value: &Value) -> Option<i64> {
+    let [seconds, micros] = <[String; 2]>::try_from(texts(value.clone())).ok()?;
+    let (seconds, micros): (i64, i64) = (seconds.parse().ok()?, micros.parse().ok()?);
+    Some(seconds * 1000 + micros / 1000)
+}

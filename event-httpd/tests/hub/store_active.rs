@@ -1,0 +1,98 @@
+//! Active subscriptions of hubs that share a store.
+
+use nix::sys::signal::Signal;
+use serde_json::{Value, json};
+
+use super::active::{LIST, event, listed, watch};
+use super::redis::Redis;
+use super::store::{hub_on, readiness, until_ready};
+use super::support::{Subscriber, bearer, full_token};
+use super::support_http::{Server, until};
+
+const OPTIONS: [&str; 1] = ["--subscriptions"];
+
+/// The next event: what is asked for, and whether it is active.
+#[track_caller]
+fn told(watcher: &mut Subscriber) -> (Value, Value) {
+    let mut event = event(watcher);
+    (event["match"].take(), event["active"].take())
+}
+
+/// The subscriptions to that topic, as a hub lists them.
+#[track_caller]
+fn count(hub: &Server, topic: &str) -> usize {
+    listed(hub, &format!("{LIST}/exact/{topic}")).len()
+}
+
+#[test]
+fn a_subscription_is_told_and_listed_by_all_hubs_while_it_lasts() {
+    let redis = Redis::fleeting();
+    let first = hub_on(&redis.url(), &[&OPTIONS[..], &["--workers", "2"]].concat());
+    let second = hub_on(&redis.url(), &OPTIONS);
+    let mut watcher = watch(&second);
+    let lines = bearer(&full_token());
+    let subscriber = Subscriber::with(&first, "match=a", &lines);
+    assert_eq!(told(&mut watcher), (json!("a"), json!(true)));
+    let stays = Subscriber::with(&first, "match=b", &lines);
+    assert_eq!(told(&mut watcher), (json!("b"), json!(true)));
+    for hub in [&first, &second] {
+        assert_eq!((count(hub, "a"), count(hub, "b")), (1, 1));
+        assert_eq!(listed(hub, LIST).len(), 4, "the watcher's two and these");
+    }
+    drop(subscriber);
+    assert_eq!(told(&mut watcher), (json!("a"), json!(false)));
+    for hub in [&first, &second] {
+        assert_eq!((count(hub, "a"), count(hub, "b")), (0, 1));
+    }
+    assert!(first.stop().0.success());
+    assert_eq!(told(&mut watcher), (json!("b"), json!(false)));
+    assert_eq!(count(&second, "b"), 0);
+    drop(stays);
+}
+
+#[test]
+fn another_hub_ends_the_subscriptions_of_a_hub_that_was_killed() {
+    let redis = Redis::fleeting();
+    let victim = hub_on(&redis.url(), &OPTIONS);
+    let hub = hub_on(&redis.url(), &OPTIONS);
+    let mut watcher = watch(&hub);
+    let _subscriber = Subscriber::to(&victim, "match=a");
+    assert_eq!(told(&mut watcher), (json!("a"), json!(true)));
+    victim.process().signal(Signal::SIGKILL);
+    assert_eq!(told(&mut watcher), (json!("a"), json!(false)));
+    until("it is not listed", || (count(&hub, "a") == 0).then_some(()));
+    watcher.expect_silence();
+    assert_eq!(listed(&hub, LIST).len(), 2, "the watcher's own");
+}
+
+#[test]
+fn subscriptions_that_the_store_has_lost_are_told_and_listed_again() {
+    let mut redis = Redis::fleeting();
+    let hub = hub_on(&redis.url(), &OPTIONS);
+    let mut watcher = watch(&hub);
+    let _subscriber = Subscriber::to(&hub, "match=a");
+    assert_eq!(told(&mut watcher), (json!("a"), json!(true)));
+    assert!(redis.ask("FLUSHALL").starts_with("+OK"));
+    until("it is listed again", || {
+        (count(&hub, "a") == 1).then_some(())
+    });
+    redis.kill();
+    until("the store is away", || {
+        (readiness(&hub) == 503).then_some(())
+    });
+    let mut began = Subscriber::to(&hub, "match=b");
+    let ended = Subscriber::to(&hub, "match=c");
+    drop(ended);
+    redis.restart();
+    until_ready(&hub);
+    assert_eq!(
+        began.client.rest(),
+        b"",
+        "updates may be missing, so all streams end"
+    );
+    until("nobody is left", || {
+        (listed(&hub, LIST).is_empty()).then_some(())
+    });
+    let _again = Subscriber::to(&hub, "match=b");
+    until("it is listed", || (count(&hub, "b") == 1).then_some(()));
+}
