@@ -882,6 +882,45 @@ proptest! {
     }
 
     #[test]
+    fn token_passes_between_its_times_and_not_outside(
+        expires in proptest::option::of(-3i64..4),
+        begins in proptest::option::of(-3i64..4),
+        leeway in 0u64..3,
+        standard in any::<bool>(),
+    ) {
+        let at = |offset: i64| NOW.saturating_add_signed(offset);
+        let mut claims = json!({"mercure": {"publish": ["*"]}});
+        if let Some(offset) = expires {
+            claims["exp"] = at(offset).into();
+        }
+        if let Some(offset) = begins {
+            claims["nbf"] = at(offset).into();
+        }
+        let token = if standard { access_token(claims) } else { token(&claims) };
+        let verifier = Verifier { leeway, ..hs256() };
+        // RFC 7519 §4.1.4 and §4.1.5: not on or after `exp`, on or after `nbf`.
+        let fits = expires.is_none_or(|offset| NOW < at(offset) + leeway)
+            && begins.is_none_or(|offset| NOW + leeway >= at(offset));
+        prop_assert_eq!(verifier.verify(&token, NOW, &matchers()).is_ok(), fits);
+    }
+
+    #[test]
+    fn header_does_not_choose_how_a_token_is_checked(
+        algorithm in "(?i:none)|HS256|HS384|HS512|RS256|RS512|PS256|ES256|ES384|EdDSA|.{0,6}",
+        key in prop::sample::select(vec![SECRET, b"x", RSA_PUBLIC.as_bytes(), b"another secret"]),
+        with_signature in any::<bool>(),
+    ) {
+        let header = json!({"alg": algorithm, "typ": "JWT"});
+        let mut forged = forged(&header, &json!({"mercure": {"publish": ["*"]}}), key);
+        if !with_signature {
+            forged.truncate(forged.rfind('.').unwrap() + 1);
+        }
+        // `forged` signs with HS256.
+        let good = algorithm == "HS256" && key == SECRET && with_signature;
+        prop_assert_eq!(verify(&forged).is_ok(), good);
+    }
+
+    #[test]
     fn any_text_is_no_token(text in any::<String>()) {
         prop_assert!(verify(&text).is_err());
     }

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::*;
 
 /// A client's frame.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 struct Sent {
     fin: bool,
     rsv: u8,
@@ -87,9 +87,14 @@ enum Answer {
 
 /// Sends `input` to a server that echoes, in pieces of `chop` bytes.
 fn echo(input: &[u8], chop: usize, message_max: usize) -> Vec<Answer> {
+    let pieces: Vec<_> = input.chunks(chop).collect();
+    echo_parts(&pieces, message_max)
+}
+
+fn echo_parts(pieces: &[&[u8]], message_max: usize) -> Vec<Answer> {
     let mut connection = Connection::new(message_max);
     let mut output = Vec::new();
-    for mut piece in input.chunks(chop) {
+    for mut piece in pieces.iter().copied() {
         loop {
             match connection.receive(&mut piece, &mut output) {
                 Ok(Some(Event::Text(text))) => text_frame(&text, &mut output),
@@ -723,6 +728,36 @@ fn opening_with_another_version_is_answered_with_426() {
         .accept()
         .unwrap_err();
         assert_eq!(refusal.status().code(), 426);
+    }
+}
+
+/// A frame that a client may send: a text or a part of one, or a control frame.
+fn any_frame() -> impl Strategy<Value = Sent> {
+    let payload = || proptest::collection::vec(any::<u8>(), 0..20);
+    prop_oneof![
+        "\\PC{0,60}".prop_map(|text| sent(TEXT, text)),
+        "\\PC{0,60}".prop_map(|text| part(TEXT, text)),
+        "\\PC{0,60}".prop_map(last),
+        payload().prop_map(|bytes| sent(BINARY, bytes)),
+        payload().prop_map(|bytes| sent(PING, bytes)),
+        payload().prop_map(|bytes| sent(PONG, bytes)),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn frames_are_answered_alike_wherever_they_are_split(
+        frames in proptest::collection::vec(any_frame(), 1..6),
+    ) {
+        let input: Vec<u8> = frames.iter().flat_map(Sent::bytes).collect();
+        let whole = echo(&input, input.len(), 200);
+        for split in 1..input.len() {
+            let (first, second) = input.split_at(split);
+            prop_assert_eq!(echo_parts(&[first, second], 200), whole.clone(), "at {}", split);
+        }
+        prop_assert_eq!(echo(&input, 1, 200), whole);
     }
 }
 
