@@ -1,0 +1,251 @@
+//! The servers, each one process on one processor.
+
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::json;
+use tempfile::TempDir;
+
+use super::Result;
+
+const KEY: &str = "a secret of more than 32 bytes for this program";
+const NCHAN: &str = "/usr/lib/nginx/modules/ngx_nchan_module.so";
+
+/// Makes the request that publishes a text.
+type Publish = Box<dyn Fn(&str) -> Vec<u8>>;
+
+/// How a server is spoken to.
+pub(crate) struct Target {
+    pub(crate) name: &'static str,
+    pub(crate) subscribe: Vec<u8>,
+    /// The last bytes of the answer to a subscriber.
+    pub(crate) subscribed: &'static [u8],
+    pub(crate) publish: Publish,
+    /// Whether the answer to a publisher is complete.
+    pub(crate) answered: fn(&[u8]) -> bool,
+    command: fn(&Path, u16, usize) -> Option<Command>,
+}
+
+/// A server that runs.
+pub(crate) struct Server {
+    target: Target,
+    child: Child,
+    address: SocketAddr,
+    _directory: TempDir, // goes after the process
+}
+
+pub(crate) fn all() -> [Target; 3] {
+    [hub(), nchan(), redis()]
+}
+
+fn hub() -> Target {
+    let claims = json!({ "mercure": { "publish": ["*"] } });
+    let key = EncodingKey::from_secret(KEY.as_bytes());
+    let token =
+        key.and_then(|key| jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &key));
+    let token = token.unwrap_or_default(); // else the first update is refused
+    Target {
+        name: "event-httpd hub",
+        subscribe: b"GET /.well-known/mercure?topic=news HTTP/1.1\r\nHost: x\r\n\r\n".to_vec(),
+        subscribed: b"\r\n\r\n",
+        publish: Box::new(move |text| {
+            let body = format!("topic=news&data={text}");
+            post(
+                "/.well-known/mercure",
+                &format!(
+                    "Content-Type: application/x-www-form-urlencoded\r\nAuthorization: Bearer {token}\r\n"
+                ),
+                &body,
+            )
+        }),
+        answered: is_whole,
+        command: |_directory, port, _count| {
+            let program = std::env::var_os("EVENT_HTTPD");
+            let program = program.unwrap_or_else(|| env!("CARGO_BIN_EXE_event-httpd").into());
+            let mut command = on_first_processor(program);
+            command.args([
+                "hub",
+                "--anonymous",
+                "--heartbeat",
+                "0",
+                "--publisher-key",
+                KEY,
+            ]);
+            command.args(["--listen", &format!("127.0.0.1:{port}")]);
+            Some(command)
+        },
+    }
+}
+
+fn nchan() -> Target {
+    Target {
+        name: "nchan",
+        subscribe: b"GET /sub HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\n\r\n".to_vec(),
+        subscribed: b": hi\n\n",
+        publish: Box::new(|text| post("/pub", "Content-Type: text/plain\r\n", text)),
+        answered: is_whole,
+        command: |directory, port, count| {
+            if !Path::new(NCHAN).exists() {
+                return None;
+            }
+            let file = directory.join("nginx.conf");
+            let directory = directory.display();
+            let settings = format!(
+                "load_module {NCHAN};\n\
+                 daemon off; worker_processes 1; user root; pid {directory}/pid; error_log {directory}/log;\n\
+                 worker_rlimit_nofile {limit};\n\
+                 events {{ worker_connections {limit}; }}\n\
+                 http {{ access_log off; client_body_temp_path {directory}/body;\n\
+                   proxy_temp_path {directory}/proxy; fastcgi_temp_path {directory}/fastcgi;\n\
+                   uwsgi_temp_path {directory}/uwsgi; scgi_temp_path {directory}/scgi;\n\
+                   server {{ listen 127.0.0.1:{port} backlog=4096;\n\
+                     location /sub {{ nchan_subscriber eventsource; nchan_channel_id news; }}\n\
+                     location /pub {{ nchan_publisher; nchan_channel_id news; }} }} }}\n",
+                limit = count + 1_000
+            );
+            fs::write(&file, settings).ok()?;
+            let mut command = on_first_processor("nginx");
+            command.arg("-c").arg(file);
+            Some(command)
+        },
+    }
+}
+
+fn redis() -> Target {
+    Target {
+        name: "Redis, SUBSCRIBE",
+        subscribe: b"*2\r\n$9\r\nSUBSCRIBE\r\n$4\r\nnews\r\n".to_vec(),
+        subscribed: b":1\r\n",
+        publish: Box::new(|text| {
+            let length = text.len();
+            format!("*3\r\n$7\r\nPUBLISH\r\n$4\r\nnews\r\n${length}\r\n{text}\r\n").into_bytes()
+        }),
+        answered: |answer| answer.ends_with(b"\r\n"),
+        command: |directory, port, count| {
+            let mut command = on_first_processor("redis-server");
+            command.args([
+                "--port",
+                &port.to_string(),
+                "--save",
+                "",
+                "--appendonly",
+                "no",
+            ]);
+            command.args(["--maxclients", &(count + 1_000).to_string(), "--dir"]);
+            command.arg(directory).args(["--tcp-backlog", "4096"]);
+            Some(command)
+        },
+    }
+}
+
+fn post(path: &str, fields: &str, body: &str) -> Vec<u8> {
+    let length = body.len();
+    format!("POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n{fields}\r\n{body}")
+        .into_bytes()
+}
+
+/// Whether an HTTP answer has its end.
+fn is_whole(answer: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(answer);
+    let Some((head, body)) = text.split_once("\r\n\r\n") else {
+        return false;
+    };
+    let length = head
+        .lines()
+        .find_map(|line| line.strip_prefix("Content-Length: "));
+    length.is_none_or(|length| length.trim().parse() == Ok(body.len()))
+}
+
+fn on_first_processor(program: impl AsRef<std::ffi::OsStr>) -> Command {
+    let mut command = Command::new("taskset");
+    command.args(["-c", "0"]).arg(program);
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    command
+}
+
+impl Target {
+    /// Starts the server; `None` when it is not installed.
+    pub(crate) fn start(self, count: usize) -> Result<Option<Server>> {
+        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let address = free.local_addr()?;
+        drop(free);
+        let directory = tempfile::tempdir()?;
+        let Some(mut command) = (self.command)(directory.path(), address.port(), count) else {
+            eprintln!("{}: not installed", self.name);
+            return Ok(None);
+        };
+        let child = command.spawn()?;
+        let mut server = Server {
+            target: self,
+            child,
+            address,
+            _directory: directory,
+        };
+        let begun = Instant::now();
+        while TcpStream::connect(address).is_err() {
+            if let Some(status) = server.child.try_wait()? {
+                eprintln!(
+                    "{}: not installed, or ended with {status}",
+                    server.target.name
+                );
+                return Ok(None);
+            }
+            if begun.elapsed() > Duration::from_secs(20) {
+                return Err(format!("{} does not start", server.target.name).into());
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        Ok(Some(server))
+    }
+}
+
+impl Server {
+    pub(crate) fn target(&self) -> &Target {
+        &self.target
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The process that serves: nginx has a master.
+    fn serving(&self) -> Result<u32> {
+        let id = self.child.id();
+        let children = fs::read_to_string(format!("/proc/{id}/task/{id}/children"))?;
+        let first = children.split_whitespace().next();
+        Ok(first.map_or(Ok(id), str::parse)?)
+    }
+
+    /// Processor time of the process so far, in user and in kernel space.
+    pub(crate) fn processor(&self) -> Result<Duration> {
+        let text = fs::read_to_string(format!("/proc/{}/schedstat", self.serving()?))?;
+        let nanoseconds = text.split(' ').next().unwrap_or_default();
+        Ok(Duration::from_nanos(nanoseconds.parse()?))
+    }
+
+    /// The memory of the process itself that is in use.
+    pub(crate) fn memory(&self) -> Result<usize> {
+        let text = fs::read_to_string(format!("/proc/{}/status", self.serving()?))?;
+        let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kilobytes = line.and_then(|line| line.split_whitespace().next());
+        Ok(kilobytes.ok_or("no VmRSS")?.parse::<usize>()? * 1024)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // nginx's worker must end with its master, so it gets a signal that it handles.
+        let pid = self.child.id().try_into().map(Pid::from_raw);
+        let _ = pid.map(|pid| kill(pid, Signal::SIGTERM));
+        let _ = self.child.wait();
+    }
+}
