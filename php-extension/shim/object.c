@@ -6,6 +6,8 @@
 
 #include "classes.h"
 
+_Static_assert(IS_UNDEF == 0, "zeroed slots are empty");
+
 static zend_object_handlers handlers;
 
 static const bridge_class *class_of(const bridge_object *object)
@@ -30,11 +32,7 @@ zend_object *bridge_create_object(zend_class_entry *entry, uint32_t class_id)
 {
 	bridge_object *object = zend_object_alloc(sizeof(bridge_object), entry);
 
-	object->handle = NULL;
-	object->class_id = class_id;
-	for (uint32_t n = 0; n < BRIDGE_SLOTS; n++) {
-		ZVAL_UNDEF(&object->slot[n]);
-	}
+	object->class_id = class_id; /* the rest is zero: no handle, and nothing in the slots */
 	zend_object_std_init(&object->std, entry);
 	object_properties_init(&object->std, entry);
 	object->std.handlers = &handlers;

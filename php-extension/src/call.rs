@@ -373,8 +373,19 @@ fn not_constructed() -> Failure {
     Failure::Error("The object was not constructed: call parent::__construct() first".to_owned())
 }
 
+/// What whole numbers of seconds are below: some 30 years.
+const WHOLE_MAX: f64 = 1e9;
+
 /// Seconds as the library takes them: what is below a microsecond, not finite or negative is now.
 pub(crate) fn seconds(seconds: f64) -> Duration {
+    if seconds.fract() == 0.0 && (0.0..WHOLE_MAX).contains(&seconds) {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a whole number in the range"
+        )]
+        return Duration::from_secs(seconds as u64); // most are, and this is quicker
+    }
     if seconds.is_finite() && seconds > 0.0 {
         Duration::try_from_secs_f64(seconds).unwrap_or(php_event::MAX_TIMEOUT)
     } else {

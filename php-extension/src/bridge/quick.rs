@@ -147,7 +147,13 @@ fn target(half: &Half) -> Option<EventBuffer> {
 /// that C keeps the handle meanwhile.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn php_event_readable(handle: *mut c_void) -> i64 {
-    let work = |half: &Half| i64::try_from(source(half)?.length()).ok();
+    let work = |half: &Half| {
+        let length = match half.any()? {
+            AnyObject::EventBuffer(buffer) => buffer.length(),
+            _ => source(half)?.length(),
+        };
+        i64::try_from(length).ok()
+    };
     // SAFETY: as this function's own.
     unsafe { on(handle, REFUSED, work) }
 }

@@ -23,12 +23,18 @@ struct Memory {
 /// The texts and arrays of converted values.
 #[derive(Default)]
 pub(super) struct Storage {
-    first: Vec<u8>, // most answers have one text
+    first: Vec<u8>, // most answers have one text at most
+    rest: Option<Box<Rest>>,
+}
+
+#[derive(Default)]
+struct Rest {
     texts: Vec<Vec<u8>>,
     arrays: Vec<Box<[RawEntry]>>,
 }
 
 impl Storage {
+    #[inline] // into calls of PHP code, whose arguments are seldom texts
     pub(super) fn value(&mut self, value: Value) -> RawValue {
         match value {
             Value::Void => RawValue::of(UNSET),
@@ -80,7 +86,7 @@ impl Storage {
         if self.first.is_empty() {
             self.first = text;
         } else {
-            self.texts.push(text);
+            self.rest.get_or_insert_default().texts.push(text);
         }
         raw
     }
@@ -101,13 +107,13 @@ impl Storage {
             length: entries.len(),
             ..RawValue::of(ARRAY)
         };
-        self.arrays.push(entries);
+        self.rest.get_or_insert_default().arrays.push(entries);
         raw
     }
 
     /// Keeps this until [`forget`] gets the number; 0 is for nothing.
     pub(super) fn keep(self) -> u32 {
-        if self.first.is_empty() && self.arrays.is_empty() {
+        if self.first.is_empty() && self.rest.is_none() {
             return 0;
         }
         MEMORY.with_borrow_mut(|memory| {
