@@ -51,7 +51,9 @@ fn run() -> Result<(), String> {
         .include("shim")
         .files(FILES)
         .file(out.join("classes.c"))
-        .define("ZEND_ENABLE_STATIC_TSRMLS_CACHE", "0")
+        .define("ZEND_COMPILE_DL_EXT", "1")
+        // With thread safety each thread's globals are found through a variable of module.c.
+        .define("ZEND_ENABLE_STATIC_TSRMLS_CACHE", "1")
         .flag_if_supported("-Wall")
         .flag_if_supported("-Wno-unused-parameter")
         .flag_if_supported("-fvisibility=hidden")

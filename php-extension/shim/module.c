@@ -11,9 +11,12 @@
 
 void php_event_end_request(void);
 
+ZEND_TSRMLS_CACHE_DEFINE()
+
 static PHP_MINIT_FUNCTION(event)
 {
 	(void)type;
+	ZEND_TSRMLS_CACHE_UPDATE();
 	bridge_startup_objects();
 	bridge_register_classes();
 	REGISTER_STRING_CONSTANT("EVENT_NS", "", CONST_PERSISTENT);
@@ -23,6 +26,7 @@ static PHP_MINIT_FUNCTION(event)
 static PHP_RINIT_FUNCTION(event)
 {
 	(void)type; (void)module_number;
+	ZEND_TSRMLS_CACHE_UPDATE();
 	bridge_begin_request();
 	return SUCCESS;
 }
