@@ -271,6 +271,7 @@ bool bridge_descriptor(zval *of, bridge_value *to);
 void bridge_raise(bridge_frame *frame, zend_execute_data *execute_data);
 void bridge_finish(void);
 void bridge_begin_request(void);
+bool bridge_in_request(void);
 zend_object *bridge_create_object(zend_class_entry *entry, uint32_t class_id);
 void bridge_setup_class(zend_class_entry *entry, uint32_t class_id,
                         zend_object *(*create)(zend_class_entry *));

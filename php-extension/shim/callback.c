@@ -16,6 +16,11 @@ void bridge_begin_request(void)
 	in_request = true;
 }
 
+bool bridge_in_request(void)
+{
+	return in_request;
+}
+
 void bridge_finish(void)
 {
 	if (bailed_out) {

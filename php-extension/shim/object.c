@@ -59,23 +59,34 @@ static void free_object(zend_object *std)
 	zend_object_std_dtor(std);
 }
 
-/* What is pending may still call: it hides its callables, so that a cycle with its own closure
- * lives until it has fired, as programs expect. After that the collector finds the cycle. */
+/* Whether the object may still call, and so lives although only its own closure holds it. */
+static bool is_pending(const bridge_object *object)
+{
+	return bridge_in_request() && object->handle && php_event_is_pending(object->class_id, object->handle);
+}
+
+/* What is pending may still call: it hides what it has, so that a cycle with its own closure
+ * lives until it has fired, as programs expect. After that the collector finds the cycle.
+ *
+ * Each value is reported once, or the collector frees it too early: where PHP has made a table of
+ * the properties, for json_encode or a cast, that table has the declared ones, too. */
 static HashTable *get_gc(zend_object *std, zval **table, int *count)
 {
 	bridge_object *object = bridge_object_of(std);
 	zend_get_gc_buffer *buffer = zend_get_gc_buffer_create();
+	HashTable *properties = NULL;
 
-	if (!object->handle || !php_event_is_pending(object->class_id, object->handle)) {
+	if (!is_pending(object)) {
 		for (uint32_t n = 0; n < BRIDGE_SLOTS; n++) {
 			zend_get_gc_buffer_add_zval(buffer, &object->slot[n]);
 		}
-		for (int n = 0; n < std->ce->default_properties_count; n++) {
+		properties = std->properties;
+		for (int n = 0; !properties && n < std->ce->default_properties_count; n++) {
 			zend_get_gc_buffer_add_zval(buffer, &std->properties_table[n]);
 		}
 	}
 	zend_get_gc_buffer_use(buffer, table, count);
-	return std->properties;
+	return properties;
 }
 
 /* Reads what Rust answers for a property. */
