@@ -1,11 +1,12 @@
 //! `EventHttpConnection`.
 
-use std::rc::Rc;
+use std::cell::RefCell;
+use std::rc::{Rc, Weak};
 
-use php_event::{EventBase, EventDnsBase, EventHttpConnection, EventSslContext};
+use php_event::{EventBase, EventDnsBase, EventHttpConnection, EventSslContext, HttpError};
 
 use super::event_http::{limit, methods, whole_seconds};
-use super::event_http_request::RequestValue;
+use super::event_http_request::{InFlight, RequestValue};
 use crate::call::{Call, Failure, Value};
 use crate::host_name;
 use crate::object::{Called, Held, Object};
@@ -20,6 +21,32 @@ pub(crate) struct ConnectionValue {
     connection: EventHttpConnection,
     /// Whether it is a server's, which `getConnection` gave.
     is_view: bool,
+    /// Goes after the connection.
+    requests: Requests,
+}
+
+/// The requests that were made on a connection. Those that it takes along when it goes are not
+/// held any more: nobody will complete them.
+#[derive(Default)]
+struct Requests(RefCell<Vec<Weak<InFlight>>>);
+
+impl Requests {
+    fn add(&self, held: &Rc<InFlight>) {
+        let mut requests = self.0.borrow_mut();
+        requests.retain(|held| held.upgrade().is_some_and(|held| held.borrow().is_some()));
+        requests.push(Rc::downgrade(held));
+    }
+}
+
+impl Drop for Requests {
+    fn drop(&mut self) {
+        for held in self.0.take().iter().filter_map(Weak::upgrade) {
+            let error = held.borrow().as_ref().and_then(|(_, made)| made.error());
+            if error == Some(HttpError::Cancelled) {
+                drop(held.take());
+            }
+        }
+    }
 }
 
 impl Object for ConnectionValue {}
@@ -30,6 +57,7 @@ pub(crate) fn new_object(connection: EventHttpConnection) -> Value {
     let value = ConnectionValue {
         connection,
         is_view,
+        requests: Requests::default(),
     };
     Value::New(Held::new(value))
 }
@@ -65,6 +93,7 @@ pub(crate) fn construct(call: &mut Call) -> Result<Value, Failure> {
     call.construct(ConnectionValue {
         connection,
         is_view: false,
+        requests: Requests::default(),
     })
 }
 
@@ -133,13 +162,15 @@ pub(crate) fn set_retries(call: &mut Call) -> Result<Value, Failure> {
 
 /// `makeRequest(EventHttpRequest $req, int $type, string $uri): ?bool`
 pub(crate) fn make_request(call: &mut Call) -> Result<Value, Failure> {
-    let connection = this(call)?;
+    let this: &ConnectionValue = call.this()?;
     let parts = |value: &RequestValue| (value.request.clone(), Rc::clone(&value.held));
     let (request, held) = call.object_with(0, parts)?;
     let uri = call.text(2)?.unwrap_or_default();
-    connection.make_request(&request, methods(call.int(1)), uri)?;
-    let former = held.replace(call.hold(0));
+    this.connection
+        .make_request(&request, methods(call.int(1)), uri)?;
+    let former = held.replace(call.hold(0).map(|object| (object, request)));
     drop(former);
+    this.requests.add(&held);
     Ok(Value::Bool(true))
 }
 

@@ -17,9 +17,11 @@ const DATA: u32 = 2;
 /// What stands behind an `EventHttpRequest`.
 pub(crate) struct RequestValue {
     pub(crate) request: EventHttpRequest,
-    /// The object itself, while a connection has the request: it completes without a variable.
-    pub(crate) held: Rc<RefCell<Option<HeldValue>>>,
+    pub(crate) held: Rc<InFlight>,
 }
+
+/// A request and its object, while a connection has it: it completes without a variable.
+pub(crate) type InFlight = RefCell<Option<(HeldValue, EventHttpRequest)>>;
 
 impl Object for RequestValue {
     fn is_pending(&self) -> bool {
@@ -35,10 +37,10 @@ pub(crate) fn new_object(request: EventHttpRequest) -> Value {
 
 /// `__construct(callable $callback, mixed $data = null)`
 pub(crate) fn construct(call: &mut Call) -> Result<Value, Failure> {
-    let held = Rc::<RefCell<Option<HeldValue>>>::default();
-    let (identity, mine) = (call.new_identity(), Rc::clone(&held));
+    let held = Rc::<InFlight>::default();
+    let (identity, in_flight) = (call.new_identity(), Rc::clone(&held));
     let request = EventHttpRequest::new(move |answer| {
-        let hold = mine.take(); // until the callback has returned
+        let hold = in_flight.take(); // until the callback has returned
         let request = match answer {
             Some(_) => Value::Object(identity.clone()),
             None => Value::Null,
