@@ -205,6 +205,7 @@ static bool read_event_source(zval *from, const bridge_value *mask, bridge_value
 static bool read_arguments(const bridge_method *method, zend_execute_data *execute_data,
                            bridge_frame *frame)
 {
+	static const bridge_value not_given = {0};
 	uint32_t given = ZEND_NUM_ARGS();
 
 	if (given < method->required || given > method->total) {
@@ -218,7 +219,8 @@ static bool read_arguments(const bridge_method *method, zend_execute_data *execu
 	for (uint32_t n = given; n-- > 0;) { /* the mask before the source */
 		zval *argument = ZEND_CALL_ARG(execute_data, n + 1);
 		if (method->params[n].type == PARAM_EVENT_SOURCE) {
-			if (!read_event_source(argument, &frame->argv[n + 1], &frame->argv[n])) {
+			const bridge_value *mask = n + 1 < given ? &frame->argv[n + 1] : &not_given;
+			if (!read_event_source(argument, mask, &frame->argv[n])) {
 				return false;
 			}
 			continue;
