@@ -118,8 +118,16 @@ fn method_table(
     Ok(text)
 }
 
+/// A debug build of PHP ends the script where a method takes or returns what it does not declare.
+/// Several of PECL's do: there, the methods declare only their parameters' names.
 fn arginfo(method: &Method, id: &str, required: usize) -> Result<String, String> {
-    let mut text = match method.return_type.as_deref() {
+    let mut text = format!("#if ZEND_DEBUG\nZEND_BEGIN_ARG_INFO_EX(arginfo_{id}, 0, 0, 0)\n");
+    for param in &method.params {
+        let (by_ref, name) = (u8::from(param.by_ref), &param.name);
+        let _ = writeln!(text, "\tZEND_ARG_INFO({by_ref}, {name})");
+    }
+    text += "ZEND_END_ARG_INFO()\n#else\n";
+    text += &match method.return_type.as_deref() {
         None => format!("ZEND_BEGIN_ARG_INFO_EX(arginfo_{id}, 0, 0, {required})\n"),
         Some(returned) => begin_returning(returned, id, required)?,
     };
@@ -147,7 +155,7 @@ fn arginfo(method: &Method, id: &str, required: usize) -> Result<String, String>
         };
         let _ = writeln!(text, "\t{line}");
     }
-    text += "ZEND_END_ARG_INFO()\n";
+    text += "ZEND_END_ARG_INFO()\n#endif\n";
     Ok(text)
 }
 
