@@ -2,19 +2,15 @@
 
 mod support;
 
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::{env, fs};
 
-use support::{extension, root};
+use support::{extension, php, php_config, root, shared};
 
 /// PHP's runner of `.phpt` files, which comes with its headers.
 fn runner() -> PathBuf {
-    let php_config = env::var("PHP_CONFIG").unwrap_or_else(|_| "php-config".to_owned());
-    let output = Command::new(&php_config).arg("--prefix").output().unwrap();
-    let prefix = PathBuf::from(String::from_utf8(output.stdout).unwrap().trim());
-    let output = Command::new(&php_config).arg("--phpapi").output().unwrap();
-    let api = String::from_utf8(output.stdout).unwrap().trim().to_owned();
+    let prefix = PathBuf::from(php_config("--prefix"));
+    let api = php_config("--phpapi");
     let places = [
         prefix
             .join("lib/php")
@@ -36,14 +32,18 @@ fn every_phpt_file_passes() {
     // The runner writes beside the tests what they printed: not into the source tree.
     fs::remove_dir_all(&copy).ok();
     copy_tree(&folder, &copy);
-    let mut command = Command::new("php");
+    let mut command = php();
     command
-        .arg("-n")
         .arg(runner())
-        .args(["-n", "-q", "--no-color", "--show-diff", "-d"])
+        .args(["-n", "-q", "--no-color", "--show-diff"]);
+    for option in ["posix", "sockets"].into_iter().filter_map(shared) {
+        command.args(["-d", &option]);
+    }
+    command
+        .arg("-d")
         .arg(format!("extension={}", extension().display()))
         .arg(&copy)
-        .env("TEST_PHP_EXECUTABLE", php())
+        .env("TEST_PHP_EXECUTABLE", php_config("--php-binary"))
         .env("NO_INTERACTION", "1");
     let output = command.output().unwrap();
     let printed = String::from_utf8_lossy(&output.stdout);
@@ -53,14 +53,6 @@ fn every_phpt_file_passes() {
     println!("{}", passed.unwrap_or_default());
     assert!(output.status.success(), "{printed}");
     assert!(passed.is_some(), "no test ran: {printed}");
-}
-
-fn php() -> String {
-    let output = Command::new("php")
-        .args(["-n", "-r", "echo PHP_BINARY;"])
-        .output()
-        .unwrap();
-    String::from_utf8(output.stdout).unwrap()
 }
 
 fn copy_tree(from: &Path, to: &Path) {

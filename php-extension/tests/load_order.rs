@@ -1,0 +1,36 @@
+//! The extension beside `sockets`, which PECL's has to be loaded after.
+
+mod support;
+
+use support::{extension, php, run, shared};
+
+const PROGRAM: &str = r#"
+    $socket = socket_create(AF_INET, SOCK_STREAM, 0);
+    $again = EventUtil::createSocket(EventUtil::getSocketFd(STDIN));
+    $event = new Event(new EventBase, $socket, Event::READ, function () {});
+    echo get_class($again), " ", var_export($event->add(), true);
+"#;
+
+#[test]
+fn sockets_may_be_loaded_before_and_after() {
+    let Some(sockets) = shared("sockets") else {
+        return; // built in: there is no order
+    };
+    let event = format!("extension={}", extension().display());
+    for [first, second] in [[&event, &sockets], [&sockets, &event]] {
+        let printed = run(php().args(["-d", first, "-d", second, "-r", PROGRAM]));
+        assert_eq!(printed, "Socket true", "{first}, then {second}");
+    }
+}
+
+#[test]
+fn without_sockets_a_socket_cannot_be_made_and_a_warning_says_why() {
+    if shared("sockets").is_none() {
+        return;
+    }
+    let event = format!("extension={}", extension().display());
+    let program = "var_dump(EventUtil::createSocket(0));";
+    let printed = run(php().args(["-d", &event, "-r", program]));
+    assert!(printed.contains("`sockets` is not loaded"), "{printed}");
+    assert!(printed.ends_with("bool(false)\n"), "{printed}");
+}
