@@ -7,7 +7,7 @@ for ($port = 20000 + getmypid() % 20000; !@$http->bind('127.0.0.1', $port); $por
 $http->setDefaultCallback(function ($req) { var_dump($req->getHost(), $req->getUri()); $req->sendReply(200, 'OK'); });
 $c = stream_socket_client("tcp://127.0.0.1:$port"); fwrite($c, "GET /host HTTP/1.0\r\n\r\n");
 $r = new Event($base, $c, Event::READ, function ($c) use ($base) { echo strtok(fread($c, 1000), "\r"), "\n"; $base->exit(); });
-$r->add(5); $base->loop();
+$r->add(30); $base->loop();
 ?>
 --EXPECT--
 string(0) ""

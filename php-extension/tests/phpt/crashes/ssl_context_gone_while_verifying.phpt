@@ -30,7 +30,7 @@ $connecting->setCallbacks(null, null, function ($bev, $what) use ($base) {
 });
 $accepting->enable(Event::READ);
 $connecting->enable(Event::READ);
-$base->exit(5);
+$base->exit(30);
 $base->loop();
 ?>
 --EXPECT--

@@ -17,7 +17,7 @@ Warning: EventBase::loop(): Breaking the loop due to exception Error in %s on li
 
 Fatal error: Uncaught Error: Call to undefined function undefined_function() in %s:%d
 Stack trace:
-#0 [internal function]: {closure}(Object(EventBufferEvent), NULL)
+#0 [internal function]: {closure%S}(Object(EventBufferEvent), NULL)
 #1 %s(7): EventBase->loop()
 #2 {main}
   thrown in %s on line %d

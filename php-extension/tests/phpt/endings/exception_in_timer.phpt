@@ -17,7 +17,7 @@ Warning: EventBase::loop(): Breaking the loop due to exception LogicException in
 
 Fatal error: Uncaught LogicException: x in %s:%d
 Stack trace:
-#0 [internal function]: {closure}(NULL)
+#0 [internal function]: {closure%S}(NULL)
 #1 %s(7): EventBase->loop()
 #2 {main}
   thrown in %s on line %d

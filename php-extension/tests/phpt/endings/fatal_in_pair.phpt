@@ -14,6 +14,6 @@ echo "not reached\n";
 ?>
 --EXPECTF--
 called
-
+%A
 Fatal error: stop in %s on line %d
 shutdown

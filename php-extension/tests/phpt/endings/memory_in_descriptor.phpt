@@ -15,5 +15,5 @@ echo "not reached\n";
 --EXPECTF--
 called
 
-Fatal error: Allowed memory size of 4194304 bytes exhausted (tried to allocate %d bytes) in %s on line %d
+Fatal error: Allowed memory size of 4194304 bytes exhausted%S (tried to allocate %d bytes) in %s on line %d
 shutdown

@@ -17,7 +17,7 @@ Warning: EventBase::loop(): Breaking the loop due to exception TypeError in %s o
 
 Fatal error: Uncaught TypeError: strlen(): Argument #1 ($string) must be of type string, array given in %s:%d
 Stack trace:
-#0 [internal function]: {closure}(NULL)
+#0 [internal function]: {closure%S}(NULL)
 #1 %s(7): EventBase->loop()
 #2 {main}
   thrown in %s on line %d

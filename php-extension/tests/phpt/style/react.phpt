@@ -103,9 +103,9 @@ $loop->timer(0.001, true, function ($timer) use ($loop, &$count) {
     if (++$count === 3) {
         echo "three times\n";
         $loop->cancel($timer);
+        $loop->timer(0.001, false, function () { echo "once\n"; });
     }
 });
-$loop->timer(0.1, false, function () { echo "once\n"; });
 $loop->tick(fn () => print("tick\n"));
 $loop->run();
 echo "end\n";

@@ -58,6 +58,8 @@ $driver = new Driver;
     }
 }))->start();
 $driver->run();
+unset($driver);
+gc_collect_cycles(); // at its end PHP leaves cycles to its allocator
 echo "end\n";
 ?>
 --EXPECT--

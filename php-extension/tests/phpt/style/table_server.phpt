@@ -19,6 +19,9 @@ $accept = new Event($base, $server, Event::READ | Event::PERSIST, function ($ser
     });
     $event->add();
     $events[(int) $client] = $event;
+    if (count($clients) === 3) {
+        fwrite($GLOBALS['ends'][0], 'x');
+    }
 }, $base);
 $accept->add();
 $events[(int) $server] = $accept;
@@ -37,8 +40,6 @@ for ($n = 0; $n < 3; $n++) {
     }, $n);
     $reading[$n]->add();
 }
-$begin = Event::timer($base, fn () => fwrite($ends[0], 'x'));
-$begin->add(0.05); // when all are accepted
 $base->loop();
 ?>
 --EXPECT--

@@ -1,0 +1,39 @@
+--TEST--
+Answers, warnings and exceptions leave no memory behind
+--SKIPIF--
+<?php if (getenv('USE_ZEND_ALLOC') === '0') die('skip too slow under Valgrind'); ?>
+--FILE--
+<?php
+require __DIR__ . '/resident.inc';
+set_error_handler(fn () => true);
+$base = new EventBase;
+$buffer = new EventBuffer;
+$buffer->add(str_repeat('text ', 20));
+$asked = [
+    'texts' => fn () => $buffer->substr(0),
+    'lists' => fn () => Event::getSupportedMethods(),
+    'arguments by reference' => fn () => $buffer->copyout($copy, 50),
+    'warnings' => fn () => $base->priorityInit(-1),
+    'exceptions' => function () {
+        try {
+            new EventSslContext(1, []);
+        } catch (EventException) {
+        }
+    },
+];
+foreach ($asked as $what => $ask) {
+    for ($n = 0; $n < 50_000; $n++) {
+        if ($n === 10_000) {
+            $before = resident();
+        }
+        $ask();
+    }
+    grown($what, $before, 500_000);
+}
+?>
+--EXPECT--
+texts: flat
+lists: flat
+arguments by reference: flat
+warnings: flat
+exceptions: flat
