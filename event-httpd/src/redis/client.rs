@@ -38,7 +38,6 @@ struct Inner<T> {
     settings: Arc<Settings>,
     tls: Tls,
     connection: RefCell<Option<Rc<Connection<T>>>>,
-    ready: Cell<bool>,
     retry: OnceCell<Event>,
     backoff: Cell<Backoff>,
     handler: Box<dyn Fn(Incoming<T>)>,
@@ -59,7 +58,6 @@ impl<T: 'static> Client<T> {
             tls: settings.tls()?,
             settings: Arc::clone(settings),
             connection: RefCell::default(),
-            ready: Cell::new(false),
             retry: OnceCell::new(),
             backoff: Cell::default(),
             handler: Box::new(handler),
@@ -77,15 +75,13 @@ impl<T: 'static> Client<T> {
 
     /// Whether commands can be sent.
     pub(crate) fn is_ready(&self) -> bool {
-        self.0.ready.get()
+        self.with_connection(Connection::is_ready).unwrap_or(false)
     }
 
     /// Whether more bytes wait for the server than should.
     pub(crate) fn is_behind(&self) -> bool {
-        let connection = self.0.connection.borrow();
-        connection
-            .as_ref()
-            .is_some_and(|connection| connection.unsent() > UNSENT_MAX)
+        let unsent = self.with_connection(Connection::unsent);
+        unsent.is_some_and(|unsent| unsent > UNSENT_MAX)
     }
 
     /// Sends a command.
@@ -115,10 +111,13 @@ impl<T: 'static> Client<T> {
 
     /// Closes the connection, which is of no use for this reason, and makes another.
     pub(crate) fn disconnect(&self, reason: &str) {
-        let connection = self.0.connection.borrow().clone();
-        if let Some(connection) = connection {
-            connection.disconnect(reason);
-        }
+        self.with_connection(|connection| connection.disconnect(reason));
+    }
+
+    /// Calls `work`, which may lose the connection, with the connection.
+    fn with_connection<R>(&self, work: impl FnOnce(&Connection<T>) -> R) -> Option<R> {
+        let connection = self.0.connection.borrow().clone()?;
+        Some(work(&connection))
     }
 }
 
@@ -145,10 +144,7 @@ impl<T: 'static> Inner<T> {
 
     fn take(&self, incoming: connection::Incoming<T>) {
         match incoming {
-            connection::Incoming::Ready => {
-                self.ready.set(true);
-                (self.handler)(Incoming::Ready);
-            }
+            connection::Incoming::Ready => (self.handler)(Incoming::Ready),
             connection::Incoming::Reply(tag, value) => {
                 if !matches!(value, Value::ServerError(_)) {
                     self.backoff.set(Backoff::default()); // the server is of use
@@ -160,7 +156,6 @@ impl<T: 'static> Inner<T> {
     }
 
     fn lost(&self, reason: String, unanswered: Vec<T>) {
-        self.ready.set(false);
         drop(self.connection.take());
         let mut backoff = self.backoff.get();
         let delay = backoff.next(fastrand::f64());

@@ -188,6 +188,11 @@ impl<T: 'static> Connection<T> {
         }
     }
 
+    /// Whether it takes commands.
+    pub(super) fn is_ready(&self) -> bool {
+        self.state.get() == State::Ready
+    }
+
     /// Bytes that the server has not taken yet.
     pub(super) fn unsent(&self) -> usize {
         self.socket.output().length()

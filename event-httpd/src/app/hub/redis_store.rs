@@ -27,7 +27,7 @@ use hub_protocol::Update;
 use index::Index;
 use pages::PageAsked;
 use php_event::EventBase;
-use reading::Read;
+use reading::{Read, Reading};
 use registry::{Asked, Registry};
 
 /// The fewest entries that the stream keeps. A reader that is not much slower than publishers
@@ -67,12 +67,11 @@ struct Inner {
     reason: RefCell<String>, // why it is away
     index: RefCell<Index>,
     registry: Registry,
-    is_loaded: Cell<bool>,                   // the index has all that was told
-    is_following: Cell<bool>,                // the reader waits for the next entries
-    position: Cell<Option<Position>>,        // of the last entry that was told
-    publish_error: RefCell<String>,          // the last one, until an update is kept
+    reading: Cell<Reading>,
+    position: Cell<Option<Position>>, // of the last entry that was told
+    publish_error: RefCell<String>,   // the last one, until an update is kept
     publishing: RefCell<Vec<(Ticket, Cmd)>>, // while it is starting
-    paging: RefCell<Vec<(Ticket, From)>>,    // until it is present
+    paging: RefCell<Vec<(Ticket, From)>>, // until it is present
 }
 
 /// What a command is for.
@@ -98,8 +97,7 @@ impl RedisStore {
             presence: Cell::new(Presence::Starting),
             reason: RefCell::default(),
             index: RefCell::new(Index::new(keep.saturating_add(KEEP_EXTRA))),
-            is_loaded: Cell::new(false),
-            is_following: Cell::new(false),
+            reading: Cell::new(Reading::Loading),
             publish_error: RefCell::default(),
             position: Cell::new(None),
             publishing: RefCell::default(),
@@ -262,8 +260,8 @@ impl Inner {
 
     /// Notes that the store is there, if both connections can be used.
     fn note_presence(&self) {
-        let is_present =
-            self.commands.get().is_some_and(Client::is_ready) && self.is_following.get();
+        let is_present = self.commands.get().is_some_and(Client::is_ready)
+            && self.reading.get() == Reading::Following;
         if !is_present || self.presence.get() == Presence::Present {
             return;
         }

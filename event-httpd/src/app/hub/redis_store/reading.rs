@@ -21,6 +21,17 @@ const LOAD_MAX: usize = 256;
 /// Entries in which the last one that was told is looked for.
 const LOOK_BACK: usize = 100;
 
+/// How far the reader is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reading {
+    /// The index lacks something.
+    Loading,
+    /// The index is whole, but the connection was lost.
+    Interrupted,
+    /// It waits for the next entries.
+    Following,
+}
+
 /// What the reader waits for.
 pub(super) enum Read {
     /// The last entry of the stream, when nothing was told yet.
@@ -64,7 +75,9 @@ impl Inner {
                 }
             }
             Incoming::Lost { reason, .. } => {
-                self.is_following.set(false);
+                if self.reading.get() == Reading::Following {
+                    self.reading.set(Reading::Interrupted);
+                }
                 self.lost(reason);
             }
         }
@@ -88,7 +101,7 @@ impl Inner {
                     .arg(LOOK_BACK);
                 self.read(Read::Before, &command);
             }
-            Read::Check if self.is_loaded.get() => self.follow(),
+            Read::Check if self.reading.get() == Reading::Interrupted => self.follow(),
             Read::Check => self.load(),
             Read::Before => {
                 self.position.set(Some(self.resume_from(&entries)));
@@ -99,7 +112,6 @@ impl Inner {
                 let count = entries.len();
                 self.take_entries(entries);
                 if count < LOAD_MAX {
-                    self.is_loaded.set(true);
                     self.follow();
                 } else {
                     self.load_next();
@@ -158,7 +170,7 @@ impl Inner {
 
     /// Reads the whole stream into the index.
     fn load(&self) {
-        self.is_loaded.set(false);
+        self.reading.set(Reading::Loading);
         self.index.borrow_mut().clear();
         self.load_next();
     }
@@ -177,7 +189,7 @@ impl Inner {
 
     /// Begins to tell what comes next.
     fn follow(&self) {
-        self.is_following.set(true);
+        self.reading.set(Reading::Following);
         self.note_presence();
         self.read_next();
     }
