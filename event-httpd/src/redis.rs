@@ -74,6 +74,9 @@ impl Settings {
     /// # Errors
     /// The reason, for a person.
     pub(crate) fn check(&self) -> Result<(), String> {
+        if !self.target.is_tls() && self.tls != TlsFiles::default() {
+            return Err("a file of certificates or keys needs TLS: write rediss:".to_owned());
+        }
         if cfg!(not(feature = "tls")) && self.target.is_tls() {
             return Err(
                 "rediss: needs TLS, and this program was built without the feature tls".to_owned(),

@@ -86,6 +86,18 @@ fn options_that_make_no_hub_are_bad_usage() {
             "/nonesuch",
         ),
         (
+            &[
+                "--anonymous",
+                "--publisher-key",
+                KEY,
+                "--store",
+                "redis://x",
+                "--store-ca-file",
+                "/etc/ssl/certs/ca-certificates.crt",
+            ],
+            "rediss:",
+        ),
+        (
             &["--anonymous", "--publisher-key", KEY, "--public-url", "/x"],
             "URL",
         ),

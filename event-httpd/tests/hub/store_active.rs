@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::active::{LIST, event, listed, watch};
 use super::redis::Redis;
 use super::store::{hub_on, readiness, until_ready};
-use super::support::{Subscriber, bearer, full_token};
+use super::support::{Subscriber, bearer, full_token, open_hub};
 use super::support_http::{Server, until};
 
 const OPTIONS: [&str; 1] = ["--subscriptions"];
@@ -27,8 +27,13 @@ fn count(hub: &Server, topic: &str) -> usize {
 #[test]
 fn a_subscription_is_told_and_listed_by_all_hubs_while_it_lasts() {
     let redis = Redis::fleeting();
-    let first = hub_on(&redis.url(), &[&OPTIONS[..], &["--workers", "2"]].concat());
-    let second = hub_on(&redis.url(), &OPTIONS);
+    // Nobody ends subscriptions in place of a worker that has not done it.
+    let url = redis.url();
+    let options = [&OPTIONS[..], &["--store", &url, "--store-timeout", "60s"]].concat();
+    let first = open_hub(&[&options[..], &["--workers", "2"]].concat());
+    let second = open_hub(&options);
+    until_ready(&first);
+    until_ready(&second);
     let mut watcher = watch(&second);
     let lines = bearer(&full_token());
     let subscriber = Subscriber::with(&first, "match=a", &lines);

@@ -1,5 +1,6 @@
 //! The store in Redis is killed, paused, cut off, or comes back with less than it had.
 
+use std::ops::Range;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -8,7 +9,7 @@ use nix::sys::signal::Signal;
 use super::redis::{FLEETING, LASTING, Link, Redis};
 use super::store::{expect, hub_on, publish, readiness, until_ready};
 use super::support::{Publisher, Subscriber, ask, bearer, full_token, open_hub, post};
-use super::support_broadcast::counter;
+use super::support_broadcast::{counter, stop};
 use super::support_http::{Response, Server, until};
 
 /// The answer to an attempt to publish.
@@ -29,6 +30,20 @@ fn until_away(hub: &Server) {
     until("the store is away", || {
         (readiness(hub) == 503).then_some(())
     });
+}
+
+/// Publishes updates whose ids and data are the numbers, a hundred at a time.
+fn publish_pipelined(hub: &Server, range: Range<u32>) {
+    let mut publisher = Publisher::connect(hub);
+    for start in range.step_by(100) {
+        let request = |n: u32| {
+            let text = n.to_string();
+            publisher.request(&[("topic", "a"), ("id", &text), ("data", &text)])
+        };
+        let requests: String = (start..start + 100).map(request).collect();
+        publisher.client.send(requests);
+        (0..100).for_each(|_| drop(publisher.published()));
+    }
 }
 
 #[test]
@@ -209,17 +224,7 @@ fn a_hub_cut_off_for_longer_than_the_stream_keeps_ends_streams_and_repeats_nothi
     expect(&mut subscriber, 0..2);
     link.cut();
     until_away(&hub);
-    let mut publisher = Publisher::connect(&other);
-    for start in (2..1502).step_by(100) {
-        let requests: String = (start..start + 100)
-            .map(|n: u32| {
-                let text = n.to_string();
-                publisher.request(&[("topic", "a"), ("id", &text), ("data", &text)])
-            })
-            .collect();
-        publisher.client.send(requests);
-        (0..100).for_each(|_| drop(publisher.published()));
-    }
+    publish_pipelined(&other, 2..1502);
     link.mend();
     let rest = subscriber.client.rest();
     assert_eq!(String::from_utf8_lossy(&rest), "", "nothing behind the gap");
@@ -229,6 +234,43 @@ fn a_hub_cut_off_for_longer_than_the_stream_keeps_ends_streams_and_repeats_nothi
     let mut fresh = Subscriber::to(&hub, "topic=a");
     publish(&other, 1502..1504);
     expect(&mut fresh, 1502..1504);
+}
+
+#[test]
+fn a_hub_that_was_stopped_while_the_stream_moved_on_ends_streams_and_repeats_nothing() {
+    let redis = Redis::fleeting();
+    // It does not take the store for lost when it runs again.
+    let hub = open_hub(&["--store", &redis.url(), "--store-timeout", "60s"]);
+    until_ready(&hub);
+    let other = hub_on(&redis.url(), &["--history", "0"]);
+    let mut subscriber = Subscriber::to(&hub, "topic=a");
+    publish(&other, 0..2);
+    expect(&mut subscriber, 0..2);
+    let stopped = stop(hub.process().id());
+    publish_pipelined(&other, 2..1502);
+    drop(stopped);
+    // What came before the gap was noticed is delivered; what comes behind it is not.
+    let rest = String::from_utf8(subscriber.client.rest()).unwrap();
+    let ids = rest.lines().filter_map(|line| line.strip_prefix("id: "));
+    let ids: Vec<u32> = ids.map(|id| id.parse().unwrap()).collect();
+    assert_eq!(ids, (2..).take(ids.len()).collect::<Vec<_>>());
+    assert!(ids.len() < 100, "{ids:?}");
+    hub.line("updates were dropped");
+}
+
+#[test]
+fn a_subscriber_that_came_before_the_store_gets_nothing_that_was_published_before() {
+    let mut redis = Redis::start(&LASTING);
+    publish(&hub_on(&redis.url(), &[]), 0..3);
+    redis.kill();
+    let hub = open_hub(&["--store", &redis.url(), "--store-timeout", "500ms"]);
+    hub.line("is away: ");
+    let mut subscriber = Subscriber::to(&hub, "topic=a");
+    redis.restart();
+    until_ready(&hub);
+    publish(&hub, 3..5);
+    expect(&mut subscriber, 3..5);
+    subscriber.expect_silence();
 }
 
 #[test]

@@ -104,7 +104,10 @@ impl Inner {
             Read::Check if self.reading.get() == Reading::Interrupted => self.follow(),
             Read::Check => self.load(),
             Read::Before => {
-                self.position.set(Some(self.resume_from(&entries)));
+                let index = self.index.borrow();
+                let position = resume_from(&entries, |position| index.has(position));
+                drop(index);
+                self.position.set(Some(position));
                 self.gap("the store has lost updates, or was replaced");
                 self.load();
             }
@@ -151,15 +154,6 @@ impl Inner {
         let mut command = cmd("XRANGE");
         command.arg(&self.key).arg(&told).arg(&told);
         self.read(read, &command);
-    }
-
-    /// Where to go on when the last entry that was told is gone. `before` has those before it, the
-    /// last first.
-    fn resume_from(&self, before: &[Entry]) -> Position {
-        let index = self.index.borrow();
-        let known = before.iter().find(|entry| index.has(entry.position));
-        // Without any before it all that there is comes behind it.
-        known.or(before.first()).map_or(0, |entry| entry.position)
     }
 
     fn gap(&self, reason: &str) {
@@ -232,6 +226,47 @@ impl Inner {
     }
 }
 
+/// Where to go on when the last entry that was told is gone: behind the last of those that were
+/// told and are still there. `before` has the entries before it, the last first.
+fn resume_from(before: &[Entry], was_told: impl Fn(Position) -> bool) -> Position {
+    let told = before.iter().find(|entry| was_told(entry.position));
+    // If all that is there was never told, or told long ago, nothing may be told twice.
+    told.or(before.first()).map_or(0, |entry| entry.position)
+}
+
 fn milliseconds(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reader_resumes_behind_the_last_entry_that_it_has_told() {
+        let before = |positions: &[Position]| -> Vec<Entry> {
+            let entry = |position| Entry {
+                position,
+                content: None,
+            };
+            positions.iter().copied().map(entry).collect()
+        };
+        let told = |position| position <= 20;
+        assert_eq!(
+            resume_from(&before(&[20, 10]), told),
+            20,
+            "later ones were lost"
+        );
+        assert_eq!(
+            resume_from(&before(&[25, 22, 20]), told),
+            20,
+            "and others came"
+        );
+        assert_eq!(
+            resume_from(&before(&[]), told),
+            0,
+            "the store was emptied or cut"
+        );
+        assert_eq!(resume_from(&before(&[30, 25]), told), 30);
+    }
 }
