@@ -1,12 +1,14 @@
 /*
- * Makes one call of one function fail, or come short. Loaded with LD_PRELOAD by the tests of
- * test_support::faults, which compile it with `cc`.
+ * Makes one call of one function fail or come short, or all of its calls for a while. Loaded with
+ * LD_PRELOAD by the tests of test_support::faults, which compile it with `cc`.
  *
  * FAULT_COUNTS  a file of COUNTS numbers, shared by the processes of a run: the calls of each
- *               function in the order of CALLS below, then how many failed
+ *               function in the order of CALLS below, then how many failed, and when the first
+ *               of them did, in milliseconds
  * FAULT_CALL    the function's name
  * FAULT_NUMBER  which of its calls fails, from 1 on
  * FAULT_ERROR   the errno, or -1 for a call that comes short
+ * FAULT_FOR     for how many milliseconds the calls after it fail, too; 0 if only this one does
  * FAULT_OUTPUT  set if writes to the standard output and error fail, too
  *
  * `allocate` stands for libevent's own allocations.
@@ -23,6 +25,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 #define CALLS(X) \
@@ -44,6 +47,7 @@ static unsigned *counts; /* null until the constructor has run, and without FAUL
 static int planned = -1;
 static unsigned planned_number;
 static int planned_error;
+static unsigned planned_time;
 static int output_fails;
 
 static int is_stream(int fd)
@@ -72,13 +76,31 @@ static int is_possible(int fd)
 	}
 }
 
+static unsigned milliseconds(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (unsigned)(now.tv_sec * 1000 + now.tv_nsec / 1000000) | 1; /* never 0 */
+}
+
+/* Whether the call with that number is one that is to fail. */
+static int is_due(unsigned number)
+{
+	if (!planned_time)
+		return number == planned_number;
+	if (number < planned_number)
+		return 0;
+	unsigned begun = __atomic_load_n(&counts[CALL_COUNT + 1], __ATOMIC_RELAXED);
+	return !begun || milliseconds() - begun < planned_time;
+}
+
 /* Counts a call, and says what becomes of it: 0, an errno, or SHORT. */
 static int fault(enum call call, int fd)
 {
 	if (!counts)
 		return 0;
 	unsigned number = __atomic_add_fetch(&counts[call], 1, __ATOMIC_RELAXED);
-	if ((int)call != planned || number != planned_number)
+	if ((int)call != planned || !is_due(number))
 		return 0;
 	int saved = errno;
 	int possible = is_possible(fd);
@@ -86,6 +108,9 @@ static int fault(enum call call, int fd)
 	if (!possible)
 		return 0;
 	__atomic_add_fetch(&counts[CALL_COUNT], 1, __ATOMIC_RELAXED);
+	unsigned never = 0;
+	__atomic_compare_exchange_n(&counts[CALL_COUNT + 1], &never, milliseconds(), 0,
+		__ATOMIC_RELAXED, __ATOMIC_RELAXED);
 	return planned_error;
 }
 
@@ -399,6 +424,7 @@ __attribute__((constructor)) static void begin(void)
 	if (planned >= 0) {
 		planned_number = (unsigned)atoi(getenv("FAULT_NUMBER"));
 		planned_error = atoi(getenv("FAULT_ERROR"));
+		planned_time = (unsigned)atoi(getenv("FAULT_FOR"));
 	}
 	void (*set)(void *(*)(size_t), void *(*)(void *, size_t), void (*)(void *));
 	*(void **)&set = dlsym(RTLD_DEFAULT, "event_set_mem_functions");

@@ -20,9 +20,6 @@ use test_support::tls::server_file;
 
 const SAID: &[u8] = b"said over an encrypted line";
 
-/// New connections that may fail after a fault, before one must be served.
-const TRIES: usize = 4;
-
 /// An example. `cargo test` builds them, unless it is told which tests to run.
 fn example(name: &str) -> Command {
     let test = std::env::current_exe().unwrap();
@@ -41,7 +38,7 @@ fn echo(run: &Run, mut command: Command, tls: bool) -> Result<Outcome, String> {
     command.arg(format!("unix:{}", socket.display()));
     let mut program = run.start(command);
     let mut served = 0;
-    for attempt in 0..TRIES {
+    for attempt in run.tries() {
         let Some(stream) = program.connect(&socket)? else {
             return program.end();
         };

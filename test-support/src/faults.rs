@@ -1,7 +1,8 @@
 //! Runs a program again and again while one of its system calls, or one of libevent's
-//! allocations, fails: each call in turn.
+//! allocations, fails: each call in turn, alone and with all calls of that function that follow in
+//! the next moment.
 //!
-//! `tests/faults.c` is loaded into the program and makes the call fail. A first run without a
+//! `tests/faults.c` is loaded into the program and makes the calls fail. A first run without a
 //! fault counts the calls.
 
 use std::collections::BTreeMap;
@@ -27,6 +28,15 @@ pub const PATIENCE: Duration = Duration::from_secs(15);
 
 /// Runs with a fault for each exchange, unless `FAULT_RUNS` says otherwise.
 const RUNS: usize = 24;
+
+/// The same for faults that last.
+const LASTING_RUNS: usize = 8;
+
+/// How long a fault lasts that is not over with one call.
+const LASTING: Duration = Duration::from_millis(150);
+
+/// A program that tries more often than this while a fault lasts, tries without a pause.
+const TRIES_MAX: u32 = 3000;
 
 /// Runs at a time: most of their time they wait.
 const AT_A_TIME: usize = 4;
@@ -116,6 +126,21 @@ struct Fault {
     call: &'static str,
     number: u32,
     error: i32,
+    /// Whether the calls of the next moment fail, too.
+    lasts: bool,
+}
+
+impl Fault {
+    fn milliseconds(self) -> u128 {
+        if self.lasts { LASTING.as_millis() } else { 0 }
+    }
+
+    /// Whether a program that gets this error again and again has to pause, and can: after the
+    /// others it has to try again at once, or the kernel says that it may.
+    fn wants_pause(self) -> bool {
+        let shortage = [Errno::EMFILE, Errno::ENFILE, Errno::ENOMEM, Errno::ENOSPC];
+        self.call != "allocate" && shortage.iter().any(|error| *error as i32 == self.error)
+    }
 }
 
 /// How an exchange with a program went, when nothing was wrong with it.
@@ -150,6 +175,22 @@ impl Run {
         self.fault.is_some()
     }
 
+    fn lasts(&self) -> bool {
+        self.fault.is_some_and(|fault| fault.lasts)
+    }
+
+    /// Tries of a client, of which one must succeed when the fault is over. Those after the first
+    /// wait a moment where the fault lasts.
+    pub fn tries(&self) -> impl Iterator<Item = usize> {
+        let lasts = self.lasts();
+        let count = if lasts { 12 } else { 4 };
+        (0..count).inspect(move |attempt| {
+            if lasts && *attempt > 0 {
+                thread::sleep(LASTING / 3);
+            }
+        })
+    }
+
     /// Starts the program.
     pub fn start(&self, mut command: Command) -> Program {
         command
@@ -164,7 +205,8 @@ impl Run {
             command
                 .env("FAULT_CALL", fault.call)
                 .env("FAULT_NUMBER", fault.number.to_string())
-                .env("FAULT_ERROR", fault.error.to_string());
+                .env("FAULT_ERROR", fault.error.to_string())
+                .env("FAULT_FOR", fault.milliseconds().to_string());
         }
         Program {
             child: command.spawn().unwrap(),
@@ -179,8 +221,22 @@ impl Run {
         bytes.chunks(4).take(CALLS.len() + 1).map(number).collect()
     }
 
-    fn was_injected(&self) -> bool {
-        self.counts()[CALLS.len()] > 0
+    /// How many calls failed.
+    fn injected(&self) -> u32 {
+        self.counts()[CALLS.len()]
+    }
+
+    /// Checks that the program paused between its tries while the fault lasted.
+    fn check_pauses(&self, outcome: Outcome) -> Result<Outcome, String> {
+        match self.fault {
+            Some(fault) if fault.lasts && fault.wants_pause() && self.injected() > TRIES_MAX => {
+                Err(format!(
+                    "it tried {} times without a pause",
+                    self.injected()
+                ))
+            }
+            _ => Ok(outcome),
+        }
     }
 }
 
@@ -359,7 +415,12 @@ fn library() -> &'static Path {
 /// When a run goes wrong, with all that did.
 #[track_caller]
 pub fn explore(name: &str, exchange: impl Fn(&Run) -> Result<Outcome, String> + Sync) {
-    explore_some(name, |counts| chosen(faults(counts)), exchange);
+    let choose = |counts: &[u32]| {
+        let mut all = chosen(faults(counts, false), RUNS);
+        all.extend(chosen(faults(counts, true), LASTING_RUNS));
+        all
+    };
+    explore_some(name, choose, exchange);
 }
 
 /// The same with the last few calls of one function only.
@@ -374,7 +435,7 @@ pub fn explore_last(
     exchange: impl Fn(&Run) -> Result<Outcome, String> + Sync,
 ) {
     let choose = |counts: &[u32]| {
-        let mut faults = faults(counts);
+        let mut faults = faults(counts, false);
         faults.retain(|fault| fault.call == call);
         let before = faults.len().saturating_sub(last);
         faults.split_off(before)
@@ -399,8 +460,8 @@ fn explore_some(
             scope.spawn(|| {
                 while let Some(fault) = faults.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let run = Run::new(Some(*fault));
-                    let outcome = exchange(&run);
-                    injected.fetch_add(run.was_injected().into(), Ordering::Relaxed);
+                    let outcome = exchange(&run).and_then(|outcome| run.check_pauses(outcome));
+                    injected.fetch_add((run.injected() > 0).into(), Ordering::Relaxed);
                     match outcome {
                         Ok(Outcome::Served) => {}
                         Ok(Outcome::GaveUp) => {
@@ -436,7 +497,7 @@ fn explore_some(
 }
 
 /// Every fault of a run with these numbers of calls.
-fn faults(counts: &[u32]) -> Vec<Fault> {
+fn faults(counts: &[u32], lasts: bool) -> Vec<Fault> {
     let mut faults = Vec::new();
     for ((call, errors), count) in CALLS.iter().zip(counts) {
         for number in 1..=*count {
@@ -445,6 +506,7 @@ fn faults(counts: &[u32]) -> Vec<Fault> {
                     call,
                     number,
                     error: *error,
+                    lasts,
                 });
             }
         }
@@ -452,12 +514,12 @@ fn faults(counts: &[u32]) -> Vec<Fault> {
     faults
 }
 
-/// As many of the faults as are asked for, spread over all of them.
-fn chosen(faults: Vec<Fault>) -> Vec<Fault> {
+/// As many of the faults as are asked for, or `otherwise`, spread over all of them.
+fn chosen(faults: Vec<Fault>, otherwise: usize) -> Vec<Fault> {
     let runs = match std::env::var("FAULT_RUNS") {
         Ok(runs) if runs == "all" => return faults,
         Ok(runs) => runs.parse().expect("FAULT_RUNS is a number or `all`"),
-        Err(_) => RUNS,
+        Err(_) => otherwise,
     };
     let all = faults.len();
     let is_due = |index: &usize| index * runs / all != (index + 1) * runs / all;
@@ -471,8 +533,8 @@ mod tests {
 
     #[test]
     fn chosen_faults_are_as_many_as_asked_for_and_spread() {
-        let all = faults(&[20; 25]);
-        let some = chosen(all.clone());
+        let all = faults(&[20; 25], false);
+        let some = chosen(all, RUNS);
         assert_eq!(some.len(), RUNS);
         let calls: std::collections::BTreeSet<&str> = some.iter().map(|fault| fault.call).collect();
         assert!(calls.len() > 12, "{calls:?}");

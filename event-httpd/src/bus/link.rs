@@ -3,13 +3,14 @@
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::io::{self, Read as _};
+use std::net::Shutdown;
 use std::rc::Rc;
 use std::time::Instant;
 
 use super::frame::{Frames, Kind, header};
 use crate::buffer::Buffer;
 use crate::outbox::Outbox;
-use php_event::stream::{Stream, stream_set_blocking};
+use php_event::stream::{Stream, stream_set_blocking, stream_socket_shutdown};
 use php_event::{Event, EventBase, Result};
 
 /// A queue with this many bytes is full, and its senders are held back.
@@ -268,7 +269,35 @@ impl Link {
                 read.free();
             }
             drop(self.write.take());
+            // The other end learns of it, where it has not ended. A worker ends and is replaced.
+            stream_socket_shutdown(&self.stream, Shutdown::Both).ok();
             (self.handler)(self, Incoming::Closed);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use php_event::LoopFlags;
+    use php_event::stream::{fwrite, stream_socket_pair};
+
+    use super::*;
+
+    #[test]
+    fn a_line_that_breaks_ends_at_its_other_end_too() {
+        let base = EventBase::new().unwrap();
+        let (one, other) = stream_socket_pair().unwrap();
+        let closed = Rc::new(Cell::new(false));
+        let seen = Rc::clone(&closed);
+        let handler = move |_link: &Rc<Link>, incoming: Incoming| {
+            seen.set(matches!(incoming, Incoming::Closed));
+        };
+        let link = Link::open(&base, one, 64, Box::new(handler)).unwrap();
+        fwrite(&other, [0xff; 17]).unwrap(); // no header
+        base.r#loop(LoopFlags::ONCE).unwrap();
+        assert!(closed.get());
+        stream_set_blocking(&other, false).unwrap();
+        assert_eq!((&other).read(&mut [0]).unwrap(), 0, "the end");
+        drop(link);
     }
 }
