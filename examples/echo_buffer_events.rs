@@ -2,6 +2,7 @@
 //!
 //! `cargo run --example echo_buffer_events [tcp://127.0.0.1:9999]`, then `nc 127.0.0.1 9999`.
 
+use std::io::ErrorKind;
 use std::time::Duration;
 
 use php_event::stream::*;
@@ -15,9 +16,17 @@ fn main() -> Result<()> {
 
     let base = EventBase::new()?;
     let clients = base.clone();
-    let accept = Event::new(&base, server, Event::READ | Event::PERSIST, move |server, _what, _event| {
-        while let Ok(client) = stream_socket_accept(server, Duration::ZERO) {
-            if let Err(error) = serve(&clients, client) {
+    let accept = Event::new(&base, server, Event::READ | Event::PERSIST, move |server, _what, event| {
+        loop {
+            let done = match stream_socket_accept(server, Duration::ZERO) {
+                Ok(client) => serve(&clients, client),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+                Err(error) => {
+                    eprintln!("{error}");
+                    return pause(&clients, event).unwrap_or_default();
+                }
+            };
+            if let Err(error) = done {
                 eprintln!("{error}");
             }
         }
@@ -26,6 +35,15 @@ fn main() -> Result<()> {
     eprintln!("{name}");
     base.dispatch()?;
     Ok(())
+}
+
+/// Accepts nobody for a moment: without a descriptor for it, the next client would be tried without end.
+fn pause(base: &EventBase, accept: &Event) -> Result<()> {
+    let again = accept.clone();
+    let timer = Event::timer(base, move |_timer| drop(again.add(None)))?;
+    timer.add(Some(Duration::from_millis(100)))?;
+    timer.detach();
+    accept.del()
 }
 
 /// Sends a client's bytes back until it leaves, or is silent for a minute.

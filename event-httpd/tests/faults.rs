@@ -253,8 +253,8 @@ fn hub(run: &Run, options: &[&str]) -> Result<Outcome, String> {
             }
         }
         received.read_until(&mut subscriber, |text| {
-            let events = text.split("data: ").skip(1);
-            events.filter(|event| event.contains("\n\n")).count() >= stored.len()
+            let has = |data: &&str| text.contains(&format!("data: {data}\n\n"));
+            stored.iter().all(has)
         });
         let text = String::from_utf8_lossy(&received.bytes).into_owned();
         let events: Vec<&str> = text
