@@ -13,6 +13,7 @@ function later($base)
 later($base);
 gc_collect_cycles();
 $base->loop();
+gc_collect_cycles();
 ?>
 --EXPECT--
 fired
