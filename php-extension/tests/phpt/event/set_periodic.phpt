@@ -21,6 +21,7 @@ $count = 0;
 $event->add(0.001);
 $base->loop();
 var_dump($count);
+$event = null;
 ?>
 --EXPECT--
 bool(true)
