@@ -2,6 +2,7 @@
 #![allow(unsafe_code)]
 
 use std::ffi::{c_int, c_short, c_void};
+use std::rc::Rc;
 
 use super::{Event, Inner};
 use crate::flags::EventFlags;
@@ -25,5 +26,8 @@ pub(crate) unsafe extern "C" fn on_event(_fd: c_int, what: c_short, arg: *mut c_
         this.del().ok(); // as PHP: it would panic again in the next turn; freed is gone already
     }
     let kept = this.0.settle();
+    if kept.is_none() && Rc::strong_count(&this.0) > 1 {
+        return; // no destructor runs
+    }
     release(&base, (kept, this));
 }

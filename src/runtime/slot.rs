@@ -3,6 +3,7 @@
 //! Owns: the closure. Lends C nothing. Runs user code: the closure, in [`Slot::call`].
 
 use std::cell::{Cell, RefCell};
+use std::num::NonZeroU64;
 use std::thread;
 
 use super::discard;
@@ -21,15 +22,15 @@ pub(crate) enum Called {
 /// A user's closure that may replace or drop its own slot while it runs.
 pub(crate) struct Slot<F: ?Sized> {
     f: RefCell<Option<Box<F>>>,
-    edits: Cell<u64>, // `call` puts the closure back only if `set` has not moved this
-    running: Cell<Option<u64>>, // `edits` at the start of the innermost call that is running
+    edits: Cell<NonZeroU64>, // `call` puts the closure back only if `set` has not moved this
+    running: Cell<Option<NonZeroU64>>, // `edits` at the start of the innermost call that is running
 }
 
 impl<F: ?Sized> Slot<F> {
     pub(crate) fn new(f: Box<F>) -> Self {
         Self {
             f: RefCell::new(Some(f)),
-            edits: Cell::new(0),
+            edits: Cell::new(NonZeroU64::MIN),
             running: Cell::new(None),
         }
     }
@@ -38,7 +39,7 @@ impl<F: ?Sized> Slot<F> {
     pub(crate) fn empty() -> Self {
         Self {
             f: RefCell::new(None),
-            edits: Cell::new(0),
+            edits: Cell::new(NonZeroU64::MIN),
             running: Cell::new(None),
         }
     }
@@ -47,7 +48,7 @@ impl<F: ?Sized> Slot<F> {
     /// borrowed: destructors of captured values may run user code.
     #[must_use]
     pub(crate) fn set(&self, f: Option<Box<F>>) -> Option<Box<F>> {
-        self.edits.set(self.edits.get() + 1);
+        self.edits.set(self.edits.get().saturating_add(1));
         self.f.replace(f)
     }
 
@@ -77,8 +78,8 @@ impl<F: ?Sized> Slot<F> {
 /// Puts a closure back when its call ends, by a panic too.
 struct PutBack<'a, F: ?Sized> {
     slot: &'a Slot<F>,
-    edits: u64,
-    outer: Option<u64>, // the `running` of the call around this one
+    edits: NonZeroU64,
+    outer: Option<NonZeroU64>, // the `running` of the call around this one
     f: Option<Box<F>>,
 }
 
