@@ -13,6 +13,10 @@ pub(super) struct ConnectionOptions {
 impl ConnectionOptions {
     /// Adds one field; empty elements are allowed (RFC 9110 §5.6.1.2).
     pub(super) fn take(&mut self, value: &[u8]) {
+        if value == b"keep-alive" {
+            self.keep = true; // what nearly every client sends
+            return;
+        }
         for option in value.split(|byte| *byte == b',').map(syntax::trim) {
             if option.eq_ignore_ascii_case(b"close") {
                 self.close = true;

@@ -9,6 +9,7 @@ use std::str;
 /// not be empty; a comma is refused, since a reader that joins two fields would see a list; of
 /// the literals in brackets only IPv6 is known. A port may be empty, and is at most 65535.
 pub(super) fn is_valid(value: &[u8]) -> bool {
+    let is_plain = |byte: u8| PLAIN.get(usize::from(byte)) == Some(&true);
     let end = value
         .iter()
         .position(|byte| !is_plain(*byte))
@@ -28,9 +29,30 @@ const fn is_plain(byte: u8) -> bool {
         | b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b';' | b'=')
 }
 
+/// [`is_plain`] of every byte.
+#[cfg_attr(
+    not(test),
+    expect(
+        clippy::indexing_slicing,
+        reason = "in a constant, it would not compile"
+    )
+)]
+static PLAIN: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < table.len() {
+        table[byte] = is_plain(byte as u8);
+        byte += 1;
+    }
+    table
+};
+
 fn is_port(port: &[u8]) -> bool {
-    let number = |port: &[u8]| str::from_utf8(port).ok()?.parse::<u16>().ok();
-    port.is_empty() || port.iter().all(u8::is_ascii_digit) && number(port).is_some()
+    let number = port.iter().try_fold(0u16, |number, byte| {
+        let digit = byte.wrapping_sub(b'0');
+        (digit <= 9).then(|| number.checked_mul(10)?.checked_add(digit.into()))?
+    });
+    number.is_some()
 }
 
 #[cold]

@@ -234,24 +234,25 @@ struct Fields<'a> {
 
 impl<'a> Fields<'a> {
     fn take(&mut self, name: &str, value: &'a [u8]) -> Result<(), Refusal> {
-        // The length sorts out nearly every other field without a look at its letters.
-        match name.len() {
-            4 if name.eq_ignore_ascii_case("host") => {
+        // Length and first letter sort out nearly every other field.
+        let first = name.as_bytes().first().map(u8::to_ascii_lowercase);
+        match (name.len(), first.unwrap_or_default()) {
+            (4, b'h') if name.eq_ignore_ascii_case("host") => {
                 once(&mut self.host, value, "the request has two Host fields")
             }
-            6 if name.eq_ignore_ascii_case("expect") => {
+            (6, b'e') if name.eq_ignore_ascii_case("expect") => {
                 once(&mut self.expect, value, "the request has two Expect fields")
             }
-            10 if name.eq_ignore_ascii_case("connection") => {
+            (10, b'c') if name.eq_ignore_ascii_case("connection") => {
                 self.connection.take(value);
                 Ok(())
             }
-            14 if name.eq_ignore_ascii_case("content-length") => once(
+            (14, b'c') if name.eq_ignore_ascii_case("content-length") => once(
                 &mut self.content_length,
                 value,
                 "the request has two Content-Length fields",
             ),
-            17 if name.eq_ignore_ascii_case("transfer-encoding") => once(
+            (17, b't') if name.eq_ignore_ascii_case("transfer-encoding") => once(
                 &mut self.transfer_encoding,
                 value,
                 "the request has two Transfer-Encoding fields",
