@@ -6,9 +6,11 @@
 //! receives messages is cut off when it lags too far.
 
 mod deadline;
+mod input;
 mod requests;
 mod sending;
 mod stream;
+mod usual;
 
 use std::any::Any;
 use std::cell::{OnceCell, RefCell};
@@ -16,20 +18,18 @@ use std::io::{self, Read as _};
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::{Rc, Weak};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::app::Takes;
 use crate::config::READ_BUFFER;
 use crate::outbox::Outbox;
 use crate::worker::Worker;
 use deadline::Deadline;
-use http_framing::{Decoder, Phase, Refusal, Status};
+use http_framing::{Phase, Refusal, Status};
+use input::Input;
+pub(crate) use input::SpareInput;
 use php_event::stream::{Stream, stream_socket_get_name};
 use php_event::{Event, EventFlags, Result};
-use requests::Pending;
-
-/// A body of which nothing has arrived for this long has stalled: it makes room for others first.
-const STALLED: Duration = Duration::from_secs(1);
 
 const PANICKED: Refusal = Refusal::new(
     Status::InternalServerError,
@@ -46,12 +46,8 @@ pub(crate) struct Connection {
 
 struct State {
     stage: Stage,
-    decoder: Decoder,
     decoding: Decoding,
-    unread: Vec<u8>, // read from the socket, not decoded yet
-    request: Option<Pending>,
-    body: Vec<u8>,       // of that request, if the app takes bodies
-    body_grown: Instant, // when the last part of it arrived
+    input: Input,
     outbox: Outbox,
     pipelines: bool,      // it had more than one request when it was served last
     queued: bool,         // the worker will send the outbox at the end of this turn
@@ -124,12 +120,8 @@ impl Connection {
             read: OnceCell::new(),
             state: RefCell::new(State {
                 stage: Stage::New,
-                decoder: Decoder::new(worker.config().limits()),
                 decoding: Decoding::Running,
-                unread: Vec::new(),
-                request: None,
-                body: Vec::new(),
-                body_grown: now,
+                input: Input::default(),
                 outbox: Outbox::default(),
                 queued: false,
                 turn_queued: worker.turn_length(), // what came before is not for it
@@ -232,21 +224,22 @@ impl Connection {
     }
 
     fn received(self: &Rc<Self>, bytes: &[u8]) {
-        let upgraded = {
-            let mut state = self.state.borrow_mut();
+        let (upgraded, unanswered) = {
+            let state = &mut *self.state.borrow_mut();
             match state.stage {
                 Stage::New | Stage::Open => state.stage = Stage::Open,
                 Stage::Upgraded => {}
                 _ => return, // it has its last answer
             }
-            state.stage == Stage::Upgraded
+            let unanswered = state.decoding == Decoding::Unanswered;
+            (state.stage == Stage::Upgraded, unanswered)
         };
         self.worker.echo(bytes);
         if upgraded || self.worker.takes() == Takes::Reads {
             self.worker.received(self.id(), bytes);
-        } else if self.state.borrow().decoding == Decoding::Unanswered {
+        } else if unanswered {
             self.keep_unread(bytes);
-        } else {
+        } else if !self.serve_usual(bytes) {
             self.serve(bytes);
         }
     }
@@ -269,7 +262,8 @@ impl Connection {
             state.stage != Stage::Closed
                 && !answers_wait
                 && state.decoding != Decoding::OutboxFull
-                && !(state.decoding == Decoding::Unanswered && state.unread.len() >= READ_BUFFER)
+                && !(state.decoding == Decoding::Unanswered
+                    && state.input.unread().len() >= READ_BUFFER)
                 && !self.worker.is_holding_senders()
         };
         let done = match (on, read.is_pending()) {
@@ -281,7 +275,7 @@ impl Connection {
             tracing::error!(peer = self.peer(), "{error}");
             return self.worker.retry_reading(Rc::clone(self));
         }
-        self.worker.app().changed(self.id());
+        self.worker.app().changed(self.id(), read);
     }
 
     /// The worker stops: reads what has been sent until now.
@@ -306,7 +300,7 @@ impl Connection {
                 let state = connection.state.borrow();
                 let new = state.stage == Stage::New && connection.worker.takes() != Takes::Reads;
                 let idle = state.stage.is_open()
-                    && state.decoder.phase() == Phase::Idle
+                    && state.input.phase() == Phase::Idle
                     && state.decoding == Decoding::Running;
                 (idle, !state.outbox.is_empty(), new)
             };
@@ -322,20 +316,20 @@ impl Connection {
     /// The memory that would be free without this connection, if it shares none.
     pub(crate) fn held(&self) -> usize {
         let state = self.state.borrow();
-        state.outbox.len() + state.unread.len() + state.body.len()
+        state.outbox.len() + state.input.unread().len() + state.input.body_length()
     }
 
     /// Whether the unfinished body of a request has stalled, and its length; `None` without one.
     pub(crate) fn body(&self) -> Option<(bool, usize)> {
         let state = self.state.borrow();
-        let stalled = state.body_grown.elapsed() >= STALLED;
-        (!state.body.is_empty()).then_some((stalled, state.body.len()))
+        let length = state.input.body_length();
+        (length > 0).then(|| (state.input.is_stalled(), length))
     }
 
     /// Counts the memory that only this connection uses.
     fn count_memory(&self) {
         let state = &mut *self.state.borrow_mut();
-        let overhead = state.unread.len() + state.outbox.overhead();
+        let overhead = state.input.unread().len() + state.outbox.overhead();
         let before = mem::replace(&mut state.overhead, overhead);
         self.worker.account().subtract(before);
         self.worker.account().add(overhead);
@@ -343,8 +337,7 @@ impl Connection {
 
     /// Drops the body that has arrived.
     fn drop_body(&self, state: &mut State) {
-        let body = mem::take(&mut state.body);
-        self.worker.release_body(body.len());
+        self.worker.release_body(state.input.drop_body());
     }
 
     /// Whether the peer has not received everything yet.
@@ -379,12 +372,12 @@ impl Connection {
         if let Some(read) = self.read.get() {
             read.free();
         }
-        let (outbox, unread) = {
+        let (outbox, input) = {
             let state = &mut *self.state.borrow_mut();
             self.drop_body(state);
-            (mem::take(&mut state.outbox), mem::take(&mut state.unread))
+            (mem::take(&mut state.outbox), mem::take(&mut state.input))
         };
-        drop((write, outbox, unread)); // frees what waited now, not with the last handle
+        drop((write, outbox, input)); // frees what waited now, not with the last handle
         self.count_memory();
         self.worker.note_freed();
         true

@@ -11,6 +11,10 @@ use std::time::{Duration, Instant};
 /// The resolution of deadlines, which are rounded up.
 const TICK: Duration = Duration::from_millis(50);
 
+const TICKS_PER_SECOND: u64 = 20;
+
+const _: () = assert!(TICK.as_millis() as u64 * TICKS_PER_SECOND == 1000);
+
 /// A time, in [`TICK`]s since the worker started.
 pub(crate) type Tick = u64;
 
@@ -35,11 +39,12 @@ impl Deadlines {
 
     /// The first tick at which `due` has passed.
     pub(crate) fn tick(&self, due: Instant) -> Tick {
-        let ticks = due
-            .saturating_duration_since(self.began)
-            .as_nanos()
-            .div_ceil(TICK.as_nanos());
-        Tick::try_from(ticks).unwrap_or(Tick::MAX)
+        let since = due.saturating_duration_since(self.began);
+        let part = since.subsec_nanos().div_ceil(TICK.subsec_nanos());
+        since
+            .as_secs()
+            .saturating_mul(TICKS_PER_SECOND)
+            .saturating_add(part.into())
     }
 
     /// Enters `id` for `tick`. Returns the new time of the timer, if it has to fire earlier.

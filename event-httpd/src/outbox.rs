@@ -13,6 +13,9 @@ const SLICES: usize = 1024;
 /// Up to this many parts, their list stays on the stack: enough for most pipelines.
 const FEW: usize = 64;
 
+/// The same, where a shorter list costs less to make.
+const FEWER: usize = 16;
+
 /// A range of a buffer that many peers may share.
 #[derive(Clone, Debug)]
 pub(crate) struct Part {
@@ -43,7 +46,13 @@ impl Part {
         Rc::ptr_eq(&self.buffer, &other.buffer)
     }
 
-    fn as_slice(&self) -> &[u8] {
+    /// What follows the first `length` bytes of this part.
+    pub(crate) fn without_first(mut self, length: usize) -> Self {
+        self.range.start = self.range.end.min(self.range.start + length);
+        self
+    }
+
+    pub(crate) fn as_slice(&self) -> &[u8] {
         self.buffer.get(self.range.clone()).unwrap_or_default()
     }
 }
@@ -55,9 +64,14 @@ impl From<Rc<Buffer>> for Part {
     }
 }
 
-/// A queue of parts, and their total length.
+/// A queue of parts. An empty one that was never used takes no memory: most peers take at once
+/// what is sent to them.
 #[derive(Debug, Default)]
-pub(crate) struct Outbox {
+pub(crate) struct Outbox(Option<Box<Queue>>);
+
+/// Parts, and their total length.
+#[derive(Debug, Default)]
+struct Queue {
     parts: VecDeque<Part>,
     length: usize,
 }
@@ -65,39 +79,64 @@ pub(crate) struct Outbox {
 impl Outbox {
     pub(crate) fn push(&mut self, part: Part) {
         if part.len() > 0 {
-            self.length += part.len();
-            self.parts.push_back(part);
+            let queue = self.0.get_or_insert_default();
+            queue.length += part.len();
+            queue.parts.push_back(part);
         }
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.length
+        self.0.as_ref().map_or(0, |queue| queue.length)
+    }
+
+    /// Makes room for that many parts.
+    pub(crate) fn reserve(&mut self, parts: usize) {
+        self.0.get_or_insert_default().parts.reserve(parts);
     }
 
     /// Moves the parts of another queue to the end of this one.
     pub(crate) fn append(&mut self, other: &mut Self) {
-        self.parts.append(&mut other.parts);
-        self.length += std::mem::take(&mut other.length);
+        if let Some(other) = &mut other.0 {
+            let queue = self.0.get_or_insert_default();
+            queue.parts.append(&mut other.parts);
+            queue.length += std::mem::take(&mut other.length);
+        }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.length == 0
+        self.len() == 0
     }
 
     /// The memory that the queue itself takes, without the buffers.
     pub(crate) fn overhead(&self) -> usize {
-        self.parts.len() * size_of::<Part>()
+        let parts = self.0.as_ref().map_or(0, |queue| queue.parts.len());
+        parts * size_of::<Part>()
     }
 
     /// Writes as much as the target takes, and returns how much that was. The rest stays.
     ///
     /// # Errors
     /// Those of the target, except `WouldBlock`.
-    pub(crate) fn write_to(&mut self, mut target: impl Write) -> io::Result<usize> {
+    pub(crate) fn write_to(&mut self, target: impl Write) -> io::Result<usize> {
+        self.0
+            .as_mut()
+            .map_or(Ok(0), |queue| queue.write_to(target))
+    }
+}
+
+impl Queue {
+    fn write_to(&mut self, mut target: impl Write) -> io::Result<usize> {
         let mut total = 0;
         while let Some(first) = self.parts.front() {
             let result = match self.parts.len() {
                 1 => target.write(first.as_slice()),
+                count @ ..=FEWER => {
+                    let mut slices = [IoSlice::new(&[]); FEWER];
+                    for (slice, part) in slices.iter_mut().zip(&self.parts) {
+                        *slice = IoSlice::new(part.as_slice());
+                    }
+                    target.write_vectored(slices.get(..count).unwrap_or_default())
+                }
                 count @ ..=FEW => {
                     let mut slices = [IoSlice::new(&[]); FEW];
                     for (slice, part) in slices.iter_mut().zip(&self.parts) {
@@ -116,8 +155,11 @@ impl Outbox {
             match result {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(n) if n == self.length => {
-                    self.parts.clear();
                     self.length = 0;
+                    match self.parts.len() {
+                        1 => drop(self.parts.pop_front()),
+                        _ => self.parts.clear(),
+                    }
                     return Ok(total + n);
                 }
                 Ok(n) => {

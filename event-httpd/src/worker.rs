@@ -21,6 +21,7 @@ use std::time::Instant;
 
 use crate::app::{self, Answer, App, Received, Request, Takes};
 use crate::config::{Config, READ_BUFFER};
+use crate::connection::SpareInput;
 use crate::counters::Counters;
 use crate::outbox::Outbox;
 use php_event::{Event, EventBase, Result};
@@ -45,6 +46,7 @@ pub(crate) struct Worker {
     base: EventBase,
     config: Config,
     app: Box<dyn App>,
+    takes: Takes, // what the app takes
     counters: Counters,
     life: Life,
     admission: Admission,
@@ -63,6 +65,7 @@ pub(crate) struct Worker {
 struct Scratch {
     buffer: RefCell<Box<[u8]>>,
     batch: RefCell<Outbox>,
+    input: SpareInput,
 }
 
 impl Worker {
@@ -78,6 +81,7 @@ impl Worker {
     ) -> Result<Rc<Self>> {
         let worker = Rc::new(Self {
             base: EventBase::new()?,
+            takes: app.takes(),
             app,
             counters: Counters::default(),
             life: Life::default(),
@@ -93,6 +97,7 @@ impl Worker {
             scratch: Scratch {
                 buffer: RefCell::new(vec![0; READ_BUFFER].into()),
                 batch: RefCell::default(),
+                input: SpareInput::new(config.limits()),
             },
             config,
         });
@@ -135,7 +140,7 @@ impl Worker {
 
     /// What the app takes from its connections.
     pub(crate) fn takes(&self) -> Takes {
-        self.app.takes()
+        self.takes
     }
 
     /// The buffer to read into, for the length of a callback.
@@ -146,6 +151,11 @@ impl Worker {
     /// The answers of the current read that are not written yet.
     pub(crate) fn batch(&self) -> &RefCell<Outbox> {
         &self.scratch.batch
+    }
+
+    /// Memory for the next request that is not complete at once.
+    pub(crate) fn spare_input(&self) -> &SpareInput {
+        &self.scratch.input
     }
 
     /// The app's answer to a request.

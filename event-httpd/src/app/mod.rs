@@ -130,7 +130,7 @@ pub(crate) trait App {
     fn closed(&self, _worker: &Worker, _id: u64) {}
 
     /// The event of the stream with that number became pending, or is no longer pending.
-    fn changed(&self, _id: u64) {}
+    fn changed(&self, _id: u64, _event: &Event) {}
 
     /// The worker is about to accept connections: the app may add events of its own.
     ///

@@ -3,7 +3,6 @@
 mod table;
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::{App, Request, Takes};
@@ -26,9 +25,9 @@ pub(crate) struct Status {
 
 #[derive(Default)]
 struct State {
-    events: BTreeMap<u64, Event>,
     table: Table,
     answers: Answers,
+    head: Vec<u8>, // of the answer that is being made
 }
 
 /// The answers made from the current table. All receivers share their bytes.
@@ -74,7 +73,6 @@ impl Status {
 
     fn remove(&self, id: u64) {
         let state = &mut *self.state.borrow_mut();
-        state.events.remove(&id);
         state.table.remove(id);
         state.answers.forget();
     }
@@ -82,15 +80,18 @@ impl Status {
     fn encode(
         &self,
         table: &mut Table,
+        head: &mut Vec<u8>,
         account: &Rc<Account>,
         keep_alive: bool,
         date: Option<&str>,
     ) -> Encoded {
         let length = table.json_length();
-        let copied = length <= COPIED_MAX;
-        let mut bytes = Vec::with_capacity(256 + if copied { length } else { 0 });
         let body_length = u64::try_from(length).unwrap_or(u64::MAX);
-        answer_head(&mut bytes, keep_alive, body_length, date, &self.headers);
+        head.clear();
+        answer_head(head, keep_alive, body_length, date, &self.headers);
+        let copied = length <= COPIED_MAX;
+        let mut bytes = Vec::with_capacity(head.len() + if copied { length } else { 1 });
+        bytes.extend_from_slice(head);
         let head = bytes.len();
         if copied {
             table.write_to(&mut bytes);
@@ -111,7 +112,12 @@ impl Status {
 
     fn current(&self, account: &Rc<Account>, request: Request<'_>) -> super::Answer {
         let date = request.date;
-        let State { table, answers, .. } = &mut *self.state.borrow_mut();
+        let State {
+            table,
+            answers,
+            head,
+            ..
+        } = &mut *self.state.borrow_mut();
         if let Some(date) = date.filter(|date| *date != answers.date) {
             date.clone_into(&mut answers.date);
             answers.forget();
@@ -122,7 +128,7 @@ impl Status {
             &mut answers.closing
         };
         answer
-            .get_or_insert_with(|| self.encode(table, account, request.keep_alive, date))
+            .get_or_insert_with(|| self.encode(table, head, account, request.keep_alive, date))
             .answer(request.head_only)
     }
 }
@@ -134,7 +140,6 @@ impl App for Status {
 
     fn opened(&self, id: u64, event: &Event) {
         let state = &mut *self.state.borrow_mut();
-        state.events.insert(id, event.clone());
         state.table.set(id, event);
         state.answers.forget();
     }
@@ -143,12 +148,8 @@ impl App for Status {
         self.remove(id);
     }
 
-    fn changed(&self, id: u64) {
-        let state = &mut *self.state.borrow_mut();
-        if let Some(event) = state.events.get(&id) {
-            state.table.set(id, event);
-            state.answers.forget();
-        }
+    fn changed(&self, id: u64, event: &Event) {
+        self.opened(id, event);
     }
 
     fn answer(&self, worker: &Rc<Worker>, request: Request<'_>) -> super::Answer {
@@ -255,7 +256,7 @@ mod tests {
         }
         status.remove(500);
         event.add(Some(std::time::Duration::from_secs(9))).unwrap();
-        status.changed(3);
+        status.changed(3, &event);
         let crate::app::Answer::Shared(parts) = status.current(&Rc::default(), KEPT) else {
             panic!("the table is long");
         };

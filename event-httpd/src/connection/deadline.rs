@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use super::{Connection, Stage};
+use super::{Connection, Stage, State};
 use crate::app::Takes;
 use crate::deadlines::Tick;
 use http_framing::{Phase, Refusal, Status};
@@ -30,7 +30,7 @@ const BODY_LATE: Refusal = Refusal::new(
 pub(super) struct Deadline {
     waits_for: WaitsFor,
     due: Option<Instant>,
-    beside: Beside,
+    beside: Option<Box<Beside>>,
     entered: Option<Instant>, // what the live entry is for
 }
 
@@ -39,10 +39,8 @@ pub(super) struct Deadline {
 const BODY_STEP: usize = 4 << 10;
 
 /// A deadline beside that of what the connection waits for.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 enum Beside {
-    #[default]
-    None,
     /// The body of a request arrives.
     Body(BodyPace),
     /// The app has set it for a stream.
@@ -71,19 +69,39 @@ enum WaitsFor {
 impl Deadline {
     /// When the app wants to send to a stream again.
     pub(super) fn set_app(&mut self, due: Instant) {
-        self.beside = Beside::App(due);
+        self.set_beside(Beside::App(due));
     }
 
     /// The stream ends.
     pub(super) fn end_app(&mut self) {
-        self.beside = Beside::None;
+        self.beside = None;
+    }
+
+    fn set_beside(&mut self, beside: Beside) {
+        match &mut self.beside {
+            Some(old) => **old = beside,
+            None => self.beside = Some(Box::new(beside)),
+        }
     }
 
     fn app_due(&self) -> Option<Instant> {
-        match self.beside {
-            Beside::App(due) => Some(due),
-            Beside::None | Beside::Body(_) => None,
+        match self.beside.as_deref() {
+            Some(Beside::App(due)) => Some(*due),
+            Some(Beside::Body(_)) | None => None,
         }
+    }
+}
+
+impl State {
+    /// Whether the connection has waited for a request, had one, and waits for the next.
+    fn waits_for_next_request(&self) -> bool {
+        self.stage == Stage::Open
+            && self.deadline.waits_for == WaitsFor::Request
+            && self.deadline.entered.is_some()
+            && self.deadline.due.is_some()
+            && self.deadline.beside.is_none()
+            && self.write.is_none()
+            && self.input.phase() == Phase::Idle
     }
 }
 
@@ -94,7 +112,11 @@ impl Connection {
     pub(super) fn update_deadline(&self, now: Instant, progress: bool) {
         let config = self.worker.config();
         let state = &mut *self.state.borrow_mut();
-        let waits_for = match (state.stage, state.decoder.phase()) {
+        if progress && state.waits_for_next_request() && !self.worker.is_ending() {
+            state.deadline.due = Some(now + config.idle_timeout());
+            return; // the entry is earlier
+        }
+        let waits_for = match (state.stage, state.input.phase()) {
             (Stage::Closed, _) => return,
             (Stage::Lingering, _) => WaitsFor::Close,
             _ if state.write.is_some() => WaitsFor::Room,
@@ -115,26 +137,30 @@ impl Connection {
                 WaitsFor::Close => Some(LINGER),
             };
             deadline.due = time.map(|time| now + time);
-            if let Beside::Body(_) = deadline.beside {
-                deadline.beside = Beside::None;
+            if let Some(Beside::Body(_)) = deadline.beside.as_deref() {
+                deadline.beside = None;
             }
         }
         if waits_for == WaitsFor::Body && self.worker.takes().keeps_bodies() {
-            let mut pace = match deadline.beside {
-                Beside::Body(pace) => pace,
-                Beside::None | Beside::App(_) => BodyPace {
+            let mut pace = match deadline.beside.as_deref() {
+                Some(Beside::Body(pace)) => *pace,
+                Some(Beside::App(_)) | None => BodyPace {
                     end: now + config.idle_timeout(),
                     length: 0,
                 },
             };
-            if pace.length == 0 || state.body.len() >= pace.length + BODY_STEP {
-                pace.length = state.body.len().max(1);
+            let length = state.input.body_length();
+            if pace.length == 0 || length >= pace.length + BODY_STEP {
+                pace.length = length.max(1);
                 deadline.due = Some(pace.end.min(now + config.header_timeout()));
             }
-            deadline.beside = Beside::Body(pace);
+            deadline.set_beside(Beside::Body(pace));
         }
-        let app = deadline.app_due();
-        if let Some(due) = deadline.due.into_iter().chain(app).min()
+        let due = match (deadline.due, deadline.app_due()) {
+            (Some(due), Some(app)) => Some(due.min(app)),
+            (due, app) => due.or(app),
+        };
+        if let Some(due) = due
             && deadline.entered.is_none_or(|entered| due < entered)
         {
             deadline.entered = Some(due);

@@ -1,11 +1,10 @@
 //! Requests: from received bytes to answers in the worker's batch.
 
-use std::mem;
 use std::rc::Rc;
 use std::time::Instant;
 
 use super::{Connection, Decoding, Stage, State};
-use crate::app::Request;
+use crate::app::{Answer, Request};
 use crate::outbox::Part;
 use crate::worker::{Budget, http_date};
 use http_framing::{Item, Method, Refusal, Status, response};
@@ -25,12 +24,12 @@ pub(super) struct Pending {
 
 /// What to do after one item of the input.
 enum Step {
-    /// Take the next item.
-    Next,
     /// Wait for more bytes, or for room.
     Wait,
     /// Write this.
     Write(Part),
+    /// Answer a request whose head was accepted before.
+    Recalled { head_only: bool, keep_alive: bool },
     /// Answer this request, with this body.
     Answer(Pending, Vec<u8>),
 }
@@ -94,27 +93,24 @@ impl Connection {
 
     /// Puts answers into the worker's batch until the bytes are used up or the queue is full.
     fn decode(self: &Rc<Self>, fresh: &[u8], budget: &mut Budget) {
-        let mut left = mem::take(&mut self.state.borrow_mut().unread);
-        let input = if left.is_empty() {
-            fresh
+        let mut left = self.state.borrow_mut().input.take_unread();
+        let unread = if left.is_empty() {
+            let used = self.decode_all(fresh, budget);
+            fresh.get(used..).unwrap_or_default().to_vec()
         } else {
             left.extend_from_slice(fresh);
-            &left
-        };
-        let used = self.decode_all(input, budget);
-        let unread = if left.is_empty() {
-            input.get(used..).unwrap_or_default().to_vec()
-        } else {
+            let used = self.decode_all(&left, budget);
             left.drain(..used);
             if left.is_empty() { Vec::new() } else { left }
         };
-        let (had, has) = {
+        let holds = {
             let state = &mut *self.state.borrow_mut();
-            state.unread = unread;
-            let has = !state.unread.is_empty() || !state.body.is_empty();
-            (state.overhead > 0, has)
+            let holds = state.overhead > 0 || !unread.is_empty() || state.input.body_length() > 0;
+            state.input.set_unread(unread, self.worker.spare_input());
+            state.input.settle(self.worker.spare_input());
+            holds
         };
-        if had || has {
+        if holds {
             self.count_memory();
             self.worker.limit_memory();
         }
@@ -126,32 +122,60 @@ impl Connection {
         loop {
             // No borrow is held while the app answers: it may queue a message to this peer.
             let length = match self.step(&mut rest, *budget) {
-                Step::Next => continue,
                 Step::Wait => break,
                 Step::Write(part) => {
                     let length = part.len();
                     self.worker.batch().borrow_mut().push(part);
                     length
                 }
+                Step::Recalled {
+                    head_only,
+                    keep_alive,
+                } => {
+                    let answer = self.ask_app(head_only, keep_alive, &[], &[]);
+                    match self.begin(answer) {
+                        Some(length) => length,
+                        None => break,
+                    }
+                }
                 Step::Answer(pending, body) => {
-                    let answer = self.worker.answer(Request {
-                        from: self.id(),
-                        head_only: pending.head_only,
-                        keep_alive: pending.keep_alive,
-                        head: &pending.head,
-                        body: &body,
-                        date: None,
-                    });
-                    let Some(length) = self.begin(answer) else {
-                        break;
-                    };
-                    length
+                    let Pending {
+                        head_only,
+                        keep_alive,
+                        head,
+                    } = &pending;
+                    let answer = self.ask_app(*head_only, *keep_alive, head, &body);
+                    match self.begin(answer) {
+                        Some(length) => length,
+                        None => break,
+                    }
                 }
             };
             budget.spend(length);
             self.worker.spend(length);
+            if rest.is_empty() && self.state.borrow().input.is_at_start() {
+                break;
+            }
         }
         input.len() - rest.len()
+    }
+
+    /// The app's answer to a request.
+    pub(super) fn ask_app(
+        self: &Rc<Self>,
+        head_only: bool,
+        keep_alive: bool,
+        head: &[u8],
+        body: &[u8],
+    ) -> Answer {
+        self.worker.answer(Request {
+            from: self.id(),
+            head_only,
+            keep_alive,
+            head,
+            body,
+            date: None,
+        })
     }
 
     /// Takes one item off the front of `rest`.
@@ -171,91 +195,103 @@ impl Connection {
             return Step::Wait;
         }
         state.decoding = Decoding::Running;
-        if let Some(pending) = self.recall(state, rest) {
-            state.request = Some(pending);
-            let (pending, body) = self.complete(state, rest.is_empty());
-            return Step::Answer(pending, body);
-        }
-        let decoded = match state.decoder.decode(rest) {
-            Ok(decoded) => decoded,
-            Err(refusal) => return Step::Write(self.refusal(state, &refusal, rest)),
-        };
-        let used = rest.get(..decoded.used).unwrap_or_default();
-        *rest = rest.get(decoded.used..).unwrap_or_default();
-        match decoded.item {
-            Item::NeedMore => return Step::Wait,
-            Item::Head(head) => {
-                let head_only = head.method == Method::Head;
-                self.worker.note_head(used, &head, head_only);
-                state.request = Some(Pending {
+        if state.input.is_at_start() {
+            if rest.is_empty() {
+                return Step::Wait;
+            }
+            if let Some(head_only) = self.recall(rest) {
+                return Step::Recalled {
                     head_only,
-                    keep_alive: head.keep_alive,
-                    head: if self.worker.takes().keeps_heads() {
-                        used.into()
-                    } else {
-                        Box::default()
-                    },
-                });
-                if head.expects_continue && rest.is_empty() {
-                    return Step::Write(self.worker.buffer(response::CONTINUE.to_vec()).into());
-                }
-            }
-            Item::Body(part) if self.worker.takes().keeps_bodies() => {
-                let length = state.body.len() + part.len();
-                if !self.worker.take_body(self.id(), length, part.len()) {
-                    return Step::Write(self.refusal(state, &TOO_MANY_BODIES, b""));
-                }
-                state.body.extend_from_slice(part);
-                state.body_grown = Instant::now();
-            }
-            Item::Body(_) => {}
-            Item::End => {
-                let (pending, body) = self.complete(state, rest.is_empty());
-                return Step::Answer(pending, body);
+                    keep_alive: self.keeps_alive(state, true, rest.is_empty()),
+                };
             }
         }
-        Step::Next
+        self.decode_request(state, rest)
+    }
+
+    /// Takes the items of one request off the front of `rest`, until there is something to do.
+    fn decode_request(&self, state: &mut State, rest: &mut &[u8]) -> Step {
+        loop {
+            let partial = state.input.partial(self.worker.spare_input());
+            let decoded = match partial.decoder.decode(rest) {
+                Ok(decoded) => decoded,
+                Err(refusal) => return Step::Write(self.refusal(state, &refusal, rest)),
+            };
+            let used = rest.get(..decoded.used).unwrap_or_default();
+            *rest = rest.get(decoded.used..).unwrap_or_default();
+            match decoded.item {
+                Item::NeedMore => return Step::Wait,
+                Item::Head(head) => {
+                    let head_only = head.method == Method::Head;
+                    self.worker.note_head(used, &head, head_only);
+                    partial.request = Some(Pending {
+                        head_only,
+                        keep_alive: head.keep_alive,
+                        head: if self.worker.takes().keeps_heads() {
+                            used.into()
+                        } else {
+                            Box::default()
+                        },
+                    });
+                    if head.expects_continue && rest.is_empty() {
+                        return Step::Write(self.worker.buffer(response::CONTINUE.to_vec()).into());
+                    }
+                }
+                Item::Body(part) if self.worker.takes().keeps_bodies() => {
+                    let length = partial.body_length() + part.len();
+                    if !self.worker.take_body(self.id(), length, part.len()) {
+                        return Step::Write(self.refusal(state, &TOO_MANY_BODIES, b""));
+                    }
+                    partial.grow_body(part);
+                }
+                Item::Body(_) => {}
+                Item::End => {
+                    let (pending, body) = partial.take_request();
+                    let pending = self.complete(state, pending, rest.is_empty());
+                    self.worker.release_body(body.len());
+                    return Step::Answer(pending, body);
+                }
+            }
+        }
     }
 
     /// Takes a request off the front of `rest` whose head was accepted before, unless the app
-    /// wants to see it.
-    fn recall(&self, state: &State, rest: &mut &[u8]) -> Option<Pending> {
-        if !state.decoder.is_at_start() || self.worker.takes().keeps_heads() {
+    /// wants to see it. Returns whether it is a `HEAD`.
+    fn recall(&self, rest: &mut &[u8]) -> Option<bool> {
+        if self.worker.takes().keeps_heads() {
             return None;
         }
         let known = self.worker.known_head(rest)?;
         *rest = rest.get(known.length..)?;
-        Some(Pending {
-            head_only: known.head_only,
-            keep_alive: true,
-            head: Box::default(),
-        })
+        Some(known.head_only)
     }
 
-    /// The request that has just become complete, and its body.
-    fn complete(&self, state: &mut State, nothing_left: bool) -> (Pending, Vec<u8>) {
-        let pending = state.request.take().unwrap_or(Pending {
+    /// The request that has just become complete.
+    fn complete(&self, state: &mut State, pending: Option<Pending>, nothing_left: bool) -> Pending {
+        let pending = pending.unwrap_or(Pending {
             head_only: false,
             keep_alive: false,
             head: Box::default(),
         });
-        let keep_alive = pending.keep_alive && !self.worker.is_stopping();
+        Pending {
+            keep_alive: self.keeps_alive(state, pending.keep_alive, nothing_left),
+            ..pending
+        }
+    }
+
+    /// Whether the connection stays open after the answer to a complete request; `wanted` says
+    /// that its head does not end it.
+    fn keeps_alive(&self, state: &mut State, wanted: bool, nothing_left: bool) -> bool {
+        let keep_alive = wanted && !self.worker.is_stopping();
         if !keep_alive {
             // A peer that did not ask for the end may be sending its next request.
-            state.stage = if nothing_left && !pending.keep_alive {
+            state.stage = if nothing_left && !wanted {
                 Stage::Last
             } else {
                 Stage::LastThenLinger
             };
         }
-        self.worker.release_body(state.body.len());
-        (
-            Pending {
-                keep_alive,
-                ..pending
-            },
-            mem::take(&mut state.body),
-        )
+        keep_alive
     }
 
     /// The last answer. `input` begins with the head of the refused request, unless that was
@@ -265,7 +301,7 @@ impl Connection {
         self.worker.counters().refusals.add(1);
         state.stage = Stage::LastThenLinger;
         self.drop_body(state);
-        let request = state.request.take();
+        let request = state.input.take_request();
         let (head, head_only) = match &request {
             Some(request) => (&*request.head, request.head_only),
             None => (head_of(input), asks_for_head(input)),

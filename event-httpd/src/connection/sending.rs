@@ -102,6 +102,9 @@ impl Connection {
             }
             let new = messages.get(state.turn_queued..).unwrap_or_default();
             state.turn_queued = messages.len();
+            if new.len() > 1 {
+                state.outbox.reserve(new.len());
+            }
             let mut count = 0;
             for message in new.iter().filter(|message| message.is_for(self.id())) {
                 state.outbox.push(Rc::clone(&message.bytes).into());

@@ -12,14 +12,14 @@ impl Connection {
     /// when all of it comes later.
     pub(super) fn begin(&self, answer: Answer) -> Option<usize> {
         let mut batch = self.worker.batch().borrow_mut();
-        let before = batch.len();
-        let state = &mut *self.state.borrow_mut();
         let (stage, head, due) = match answer {
             Answer::Whole(part) => {
+                let length = part.len();
                 batch.push(part);
-                return Some(batch.len() - before);
+                return Some(length);
             }
             Answer::Shared(parts) => {
+                let before = batch.len();
                 for part in &*parts {
                     batch.push(part.clone());
                 }
@@ -28,14 +28,16 @@ impl Connection {
             Answer::Stream { head, due } => (Stage::Stream, head, due),
             Answer::Upgrade { head, due } => (Stage::Upgraded, head, due),
             Answer::Later => {
-                state.decoding = Decoding::Unanswered;
+                self.state.borrow_mut().decoding = Decoding::Unanswered;
                 return None;
             }
         };
+        let state = &mut *self.state.borrow_mut();
         state.stage = stage;
         state.deadline.set_app(due);
+        let length = head.len();
         batch.push(head);
-        Some(batch.len() - before)
+        Some(length)
     }
 
     /// Sends the answer to the waiting request, and resumes with the next request. While the
@@ -68,7 +70,10 @@ impl Connection {
 
     /// Keeps what arrives before the app has answered.
     pub(super) fn keep_unread(self: &Rc<Self>, bytes: &[u8]) {
-        self.state.borrow_mut().unread.extend_from_slice(bytes);
+        self.state
+            .borrow_mut()
+            .input
+            .keep_unread(bytes, self.worker.spare_input());
         self.count_memory();
         self.worker.limit_memory();
         self.update_reading();
@@ -79,10 +84,10 @@ impl Connection {
     pub(super) fn take_unread(self: &Rc<Self>) {
         let (unread, stage) = {
             let state = &mut *self.state.borrow_mut();
-            if !state.stage.is_stream() || state.unread.is_empty() {
+            if !state.stage.is_stream() || state.input.unread().is_empty() {
                 return;
             }
-            (std::mem::take(&mut state.unread), state.stage)
+            (state.input.take_unread(), state.stage)
         };
         self.count_memory();
         if stage == Stage::Upgraded {

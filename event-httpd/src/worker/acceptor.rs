@@ -123,7 +123,7 @@ impl Acceptor {
         if let Err(error) = done {
             tracing::error!("{error}");
         }
-        worker.app().changed(self.id());
+        worker.app().changed(self.id(), event);
     }
 
     /// Accepts again after a pause; called when there may be room. Where the system refuses, the
@@ -140,7 +140,7 @@ impl Acceptor {
         match event.add(None) {
             Ok(()) => {
                 self.paused.set(false);
-                worker.app().changed(self.id());
+                worker.app().changed(self.id(), event);
             }
             Err(error) => {
                 tracing::error!("accepting stays paused, and is tried again: {error}");

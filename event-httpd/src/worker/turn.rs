@@ -83,6 +83,11 @@ impl Worker {
         }
     }
 
+    /// Whether connections get one answer each for the rest of this turn.
+    pub(crate) fn turn_is_spent(&self) -> bool {
+        self.turn.is_spent()
+    }
+
     /// Counts answers of a connection, with that many bytes together.
     pub(crate) fn spend(&self, bytes: usize) {
         self.turn

@@ -1,6 +1,6 @@
 //! The text of the table, in segments: a change touches one of them, and answers share the rest.
 
-use std::io::Write as _;
+use std::mem;
 use std::ops::Range;
 use std::rc::Rc;
 
@@ -16,13 +16,14 @@ const SEGMENT: usize = 256;
 #[derive(Debug, Default)]
 pub(super) struct Table {
     segments: Vec<Segment>,
-    length: usize, // of all their texts
+    length: usize,  // of all their texts
+    entry: Vec<u8>, // the text of the entry that is being made
 }
 
 #[derive(Debug, Default)]
 struct Segment {
     ids: Vec<u64>,
-    lengths: Vec<usize>,
+    lengths: Vec<u32>,
     text: Vec<u8>,
     shared: Option<Rc<Buffer>>, // the text, since an answer needed it
 }
@@ -57,18 +58,30 @@ impl Table {
 
     /// Adds an entry, or replaces the one with that id.
     pub(super) fn set(&mut self, id: u64, event: &Event) {
-        let mut text = Vec::new();
-        if let Err(error) = entry(&mut text, id, event) {
-            tracing::error!("an event of the table cannot be serialized: {error}");
-            return self.remove(id);
+        let mut text = mem::take(&mut self.entry); // keeps its memory
+        text.clear();
+        match entry(&mut text, id, event) {
+            Ok(()) => self.insert(id, &text),
+            Err(error) => {
+                tracing::error!("an event of the table cannot be serialized: {error}");
+                self.remove(id);
+            }
         }
-        self.remove(id);
-        let at = self.place(id);
+        self.entry = text;
+    }
+
+    fn insert(&mut self, id: u64, text: &[u8]) {
+        let mut at = self.place(id);
+        let last = self.segments.get(at).and_then(|segment| segment.ids.last());
+        if last.is_some_and(|last| *last >= id) {
+            self.remove(id);
+            at = self.place(id);
+        }
         if self.segments.is_empty() {
             self.segments.push(Segment::default());
         }
         if let Some(segment) = self.segments.get_mut(at) {
-            segment.insert(id, &text);
+            segment.insert(id, text);
             self.length += text.len();
             if segment.ids.len() > SEGMENT {
                 let next = segment.split(id);
@@ -131,21 +144,26 @@ impl Segment {
 
     /// Where in the text the entry at that index stands.
     fn range(&self, index: usize) -> Range<usize> {
-        let start = self.lengths.iter().take(index).sum();
-        start..start + self.lengths.get(index).copied().unwrap_or_default()
+        let sum = |lengths: &[u32]| lengths.iter().map(|length| *length as usize).sum();
+        let start = self.lengths.get(..index).map_or(0, sum);
+        let length = self.lengths.get(index).copied().unwrap_or_default();
+        start..start + length as usize
     }
 
     fn insert(&mut self, id: u64, text: &[u8]) {
+        let length = u32::try_from(text.len()).unwrap_or(u32::MAX);
+        self.shared = None;
         let index = self.ids.partition_point(|other| *other < id);
-        let start = if index == self.ids.len() {
-            self.text.len()
-        } else {
-            self.range(index).start
-        };
+        if index == self.ids.len() {
+            self.text.extend_from_slice(text);
+            self.ids.push(id);
+            self.lengths.push(length);
+            return;
+        }
+        let start = self.range(index).start;
         self.text.splice(start..start, text.iter().copied());
         self.ids.insert(index, id);
-        self.lengths.insert(index, text.len());
-        self.shared = None;
+        self.lengths.insert(index, length);
     }
 
     /// Returns the length of the text that has gone.
@@ -154,10 +172,12 @@ impl Segment {
             return 0;
         };
         let range = self.range(index);
+        let length = range.len();
         self.text.drain(range);
         self.ids.remove(index);
         self.shared = None;
-        self.lengths.remove(index)
+        self.lengths.remove(index);
+        length
     }
 
     /// Splits off the entries of a new segment, after the one with that id was inserted: that one
@@ -170,12 +190,16 @@ impl Segment {
         };
         let start = self.range(index).start;
         self.shared = None;
-        Self {
+        let next = Self {
             ids: self.ids.split_off(index),
             lengths: self.lengths.split_off(index),
             text: self.text.split_off(start),
             shared: None,
-        }
+        };
+        self.ids.shrink_to_fit(); // a full segment rarely changes
+        self.lengths.shrink_to_fit();
+        self.text.shrink_to_fit();
+        next
     }
 
     fn append(&mut self, mut next: Self) {
@@ -187,7 +211,9 @@ impl Segment {
 }
 
 fn entry(out: &mut Vec<u8>, id: u64, event: &Event) -> serde_json::Result<()> {
-    let _ = write!(out, "\"{id}\":"); // writing into a Vec can't fail
+    out.push(b'"');
+    serde_json::to_writer(&mut *out, &id)?;
+    out.extend_from_slice(b"\":");
     serde_json::to_writer(&mut *out, event)?;
     out.push(b',');
     Ok(())
