@@ -109,8 +109,8 @@ fn each_form_of_the_protocol_can_be_turned_off() {
 #[test]
 fn a_silent_stream_gets_heartbeats() {
     let server = open_hub(&["--heartbeat", "200ms"]);
-    let mut subscriber = Subscriber::to(&server, "topic=a");
     let start = Instant::now();
+    let mut subscriber = Subscriber::to(&server, "topic=a");
     subscriber.expect(":\n:\n:\n");
     assert!(start.elapsed() >= Duration::from_millis(500));
 }
