@@ -184,8 +184,10 @@ fn with_unread_log(options: &[&str]) -> (Process, std::io::PipeReader, Address) 
     let (reader, writer) = std::io::pipe().unwrap();
     command.stderr(writer);
     let process = Process::spawn(command);
-    until("the server listens", || path.exists().then_some(()));
-    (process, reader, Address::Unix(path))
+    let address = Address::Unix(path);
+    // The socket's path is there before the socket listens.
+    until("the server listens", || Client::connect(&address).ok());
+    (process, reader, address)
 }
 
 #[test]
