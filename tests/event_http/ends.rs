@@ -302,6 +302,22 @@ fn a_close_callback_is_called_when_a_silent_client_is_closed() {
 }
 
 #[test]
+fn a_client_that_does_not_read_its_reply_is_closed_when_the_time_is_over() {
+    const LARGE: usize = 30 << 20; // more than is on its way at most
+    let (server, request, mut client) = kept_one();
+    let gone = told(&request);
+    let connection = request.get_connection().unwrap();
+    connection
+        .set_timeout(Some(Duration::from_millis(50)))
+        .unwrap();
+    say(&request, "x".repeat(LARGE));
+    server.until(|| gone.get());
+    assert!(request.get_connection().is_none());
+    let rest = server.serve(move |_| client.rest());
+    assert!(rest.starts_with("HTTP/1.1 200 OK\r\n") && rest.len() < LARGE);
+}
+
+#[test]
 fn a_client_without_an_open_request_is_not_reported_gone() {
     let (server, request, mut client) = kept_one();
     let gone = told(&request);

@@ -3,6 +3,8 @@
 
 #![allow(clippy::duplicate_mod, reason = "each case is run over each transport")]
 
+#[cfg(feature = "openssl")]
+mod full_sockets;
 mod server;
 mod transport;
 mod unix;

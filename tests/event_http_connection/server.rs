@@ -22,7 +22,7 @@ pub(crate) struct Listener {
 
 /// One connection, as the script sees it.
 pub(crate) struct Peer {
-    stream: Box<dyn Stream>,
+    pub(crate) stream: Box<dyn Stream>,
     pending: Vec<u8>,
 }
 
@@ -32,6 +32,9 @@ pub(crate) trait Stream: Read + Write {
     fn end_writing(&mut self);
 
     fn socket(&self) -> &TcpStream;
+
+    /// Whether the client has said that nothing more comes: over TLS, with `close_notify`.
+    fn has_ended(&mut self) -> bool;
 }
 
 impl Stream for TcpStream {
@@ -41,6 +44,10 @@ impl Stream for TcpStream {
 
     fn socket(&self) -> &TcpStream {
         self
+    }
+
+    fn has_ended(&mut self) -> bool {
+        self.read(&mut [0]).is_ok_and(|n| n == 0)
     }
 }
 
@@ -177,6 +184,14 @@ impl Peer {
         self.await_close();
     }
 
+    /// How much more comes, and whether the client says then that it was all.
+    #[cfg_attr(not(feature = "openssl"), allow(dead_code))]
+    pub(crate) fn read_rest(&mut self) -> (usize, bool) {
+        let mut rest = std::mem::take(&mut self.pending);
+        self.stream.read_to_end(&mut rest).ok();
+        (rest.len(), self.stream.has_ended())
+    }
+
     /// Whether the client closes without another byte.
     pub(crate) fn await_close(&mut self) -> bool {
         let mut rest = Vec::new();
@@ -185,8 +200,8 @@ impl Peer {
     }
 }
 
-/// A channel by which a test tells its script to go on.
-pub(crate) fn cue() -> (Sender<()>, Receiver<()>) {
+/// A channel by which a test tells its script to go on, or the script its test.
+pub(crate) fn cue<T>() -> (Sender<T>, Receiver<T>) {
     mpsc::channel()
 }
 

@@ -76,7 +76,7 @@ mod tls {
     use std::path::PathBuf;
     use std::sync::OnceLock;
 
-    use openssl::ssl::{SslAcceptor, SslMethod, SslStream};
+    use openssl::ssl::{ShutdownState, SslAcceptor, SslMethod, SslStream};
     use php_event::EventSslContext;
     use test_support::tls::{Authority, Folder};
 
@@ -135,6 +135,10 @@ mod tls {
         fn socket(&self) -> &TcpStream {
             self.get_ref()
         }
+
+        fn has_ended(&mut self) -> bool {
+            self.get_shutdown().contains(ShutdownState::RECEIVED)
+        }
     }
 
     /// A connection whose handshake has failed.
@@ -161,6 +165,10 @@ mod tls {
 
         fn socket(&self) -> &TcpStream {
             unreachable!("the handshake has failed")
+        }
+
+        fn has_ended(&mut self) -> bool {
+            false
         }
     }
 }
