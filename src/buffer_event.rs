@@ -22,6 +22,7 @@ mod relay;
 mod source;
 #[cfg(feature = "openssl")]
 mod tls;
+mod write_timer;
 
 use std::fmt;
 use std::os::fd::{AsFd, RawFd};
@@ -230,6 +231,8 @@ impl EventBufferEvent {
             events.remove(EventFlags::READ); // enabled, and C is told in the next turn
         }
         self.with(CALL, |view| view.enable(CALL, events))??;
+        self.0.ended.set(self.0.ended.get().difference(events));
+        self.0.restart_write_timer();
         if self.0.kind() == Kind::Filter {
             self.push(CALL, events, FlushMode::Normal)?; // libevent waits for the next byte
         }
@@ -258,6 +261,7 @@ impl EventBufferEvent {
     pub fn disable(&self, events: EventFlags) -> Result<()> {
         let events = check_direction(CALL, events)?;
         self.with(CALL, |view| view.disable(CALL, events))??;
+        self.0.restart_write_timer();
         if events.contains(EventFlags::READ) {
             drop(self.0.pause.end());
         }
@@ -364,6 +368,8 @@ impl EventBufferEvent {
         self.settle();
         #[cfg(feature = "openssl")]
         self.send_close_notify(source.as_ref(), record);
+        #[cfg(feature = "openssl")]
+        drop(self.0.tls().and_then(|tls| tls.stop_waiting()));
         let held = self.0.carrier.borrow_mut().set_source(None);
         drop((held, source, dial, self.0.pause.end())); // libevent has let go of the socket
         Ok(())

@@ -14,7 +14,7 @@ use php_event_macros::php;
 use super::carrier::Kind;
 use super::{EventBufferEvent, Inner, entry};
 use crate::error::{Error, Result};
-use crate::flags::BufferEventFlags;
+use crate::flags::{BufferEventFlags, EventFlags};
 use crate::runtime::{Called, Ending, Slot};
 
 type Data = dyn FnMut(&EventBufferEvent);
@@ -81,8 +81,7 @@ impl Inner {
             return;
         }
         let [read, write, event] = self.closures.set.get();
-        #[cfg(feature = "openssl")]
-        let event = event || self.tls().is_some(); // `what_happened` and `write_on` need it
+        let event = event || self.kind() != Kind::Socket; // `go_on_after` needs it
         // SAFETY: the entry points take their argument for an `Inner`.
         unsafe {
             self.place.set_callbacks(
@@ -109,6 +108,7 @@ impl Inner {
         self: &std::rc::Rc<Self>,
         what: BufferEventFlags,
     ) -> Option<BufferEventFlags> {
+        let what = self.without_ends_told(what)?;
         #[cfg(feature = "openssl")]
         let what = self.translate(what)?;
         if what.contains(BufferEventFlags::CONNECTED) {
@@ -116,6 +116,90 @@ impl Inner {
         }
         Some(what)
     }
+
+    /// A half of a pair is told of its end with each flush: once is enough, until the direction
+    /// is enabled again.
+    fn without_ends_told(&self, what: BufferEventFlags) -> Option<BufferEventFlags> {
+        if !what.contains(BufferEventFlags::EOF) || self.ended.get().is_empty() {
+            return Some(what);
+        }
+        let left = what.difference(directions(self.ended.get()));
+        let is_new = left.intersects(BufferEventFlags::READING | BufferEventFlags::WRITING);
+        is_new.then_some(left)
+    }
+
+    /// Does what libevent does only on a socket, before the event callback.
+    pub(super) fn go_on_after(&self, what: BufferEventFlags) {
+        if self.kind() == Kind::Pair && what.contains(BufferEventFlags::EOF) {
+            self.ended.set(self.ended.get() | ended(what));
+        }
+        self.disable_ended(what);
+        #[cfg(feature = "openssl")]
+        self.write_on(what);
+    }
+
+    /// Disables the direction that has ended, failed or timed out. Otherwise its timeout would
+    /// come after its end, and with TLS again and again.
+    fn disable_ended(&self, what: BufferEventFlags) {
+        let end = BufferEventFlags::EOF | BufferEventFlags::ERROR;
+        let end = match self.kind() {
+            Kind::Socket => return,
+            Kind::Pair | Kind::Filter => end, // a timeout has disabled its direction
+            _ => end | BufferEventFlags::TIMEOUT,
+        };
+        if !what.intersects(end) {
+            return;
+        }
+        let mut ended = ended(what);
+        if ended.is_empty() {
+            // The handshake, or what is below a filter.
+            ended = match what.contains(BufferEventFlags::EOF) {
+                true => EventFlags::READ,
+                false => EventFlags::READ | EventFlags::WRITE,
+            };
+        }
+        if ended.contains(EventFlags::READ) && self.has_more_to_read() {
+            ended.remove(EventFlags::READ);
+        }
+        if let Ok(view) = self.usable("") {
+            view.disable("", ended).ok(); // it only takes events out of the backend
+        }
+        if ended.contains(EventFlags::READ) {
+            drop(self.pause.end());
+        }
+    }
+
+    /// Whether bytes that have come wait for the read callback to make room.
+    fn has_more_to_read(&self) -> bool {
+        let waits_below = || {
+            let under = self.under();
+            under.is_some_and(|under| under.input().length() > 0)
+        };
+        match self.kind() {
+            Kind::Pair => self.pause.is_on(),
+            Kind::Filter => self.pause.is_on() || waits_below(),
+            _ => false,
+        }
+    }
+}
+
+/// The directions that an event is about.
+fn ended(what: BufferEventFlags) -> EventFlags {
+    let mut ended = EventFlags::empty();
+    ended.set(EventFlags::READ, what.contains(BufferEventFlags::READING));
+    ended.set(EventFlags::WRITE, what.contains(BufferEventFlags::WRITING));
+    ended
+}
+
+/// The flags of an event for these directions.
+fn directions(events: EventFlags) -> BufferEventFlags {
+    let mut flags = BufferEventFlags::empty();
+    flags.set(BufferEventFlags::READING, events.contains(EventFlags::READ));
+    flags.set(
+        BufferEventFlags::WRITING,
+        events.contains(EventFlags::WRITE),
+    );
+    flags
 }
 
 impl EventBufferEvent {
@@ -136,8 +220,7 @@ impl EventBufferEvent {
     }
 
     pub(super) fn call_event(&self, what: BufferEventFlags, errno: i32) -> Called {
-        #[cfg(feature = "openssl")]
-        self.0.write_on(what);
+        self.0.go_on_after(what);
         self.0.closures.event.call(|f| {
             Errno::set_raw(errno);
             f(self, what);

@@ -39,6 +39,16 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
+    /// Whether [`WriteTimer`](super::write_timer::WriteTimer) counts the time that output waits.
+    pub(super) fn counts_output(self) -> bool {
+        match self {
+            Self::Pair | Self::Filter => true,
+            #[cfg(feature = "openssl")]
+            Self::TlsFilter => true,
+            _ => false,
+        }
+    }
+
     /// Whether it has a socket of its own, or may be given one.
     pub(super) fn has_socket(self) -> bool {
         match self {

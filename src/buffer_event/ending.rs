@@ -20,6 +20,7 @@ use super::carrier::{Carrier, Kind, Under};
 use super::inner::{Inner, Link};
 #[cfg(feature = "openssl")]
 use super::tls::notify;
+use super::write_timer::on_output_change;
 use crate::buffer::{Lender, Side};
 use crate::flags::{BufferEventFlags, BufferEventOptions, EventFlags, FlushMode};
 use crate::native::RateBucket;
@@ -80,6 +81,7 @@ impl Inner {
         let mut ending = Ending::default();
         ending.run(|| end(&self.base, remains));
         ending.drop((link, self.pause.end())); // they may have the last hold on the socket
+        ending.drop(self.write_timer.end());
         ending.drop(self.base.let_go(self.address()));
         ending.finish();
     }
@@ -181,6 +183,11 @@ impl Remains {
     /// it would still do then is switched off before.
     fn let_go(&self, native: OwnedBufferEvent) {
         native.silence(self.bucket.is_some());
+        if self.carrier.kind().counts_output()
+            && let Some(lent) = &self.lent
+        {
+            native.unwatch_output(on_output_change, lent);
+        }
         #[cfg(feature = "openssl")]
         let record = self.close_notify(&native);
         if self.carrier.kind().has_socket() {
@@ -211,9 +218,13 @@ impl Remains {
             && let Some(rest) = notify::send_now(socket.as_fd(), record)
             && let Some(base) = self.base.upgrade()
         {
-            let limit = self.write_timeout.unwrap_or(LINGER_MAX);
-            notify::send_later(&base, Rc::clone(socket), rest, limit);
+            notify::send_later(&base, Rc::clone(socket), rest, self.wait());
         }
+    }
+
+    /// How long it may wait for room to send.
+    fn wait(&self) -> Duration {
+        self.write_timeout.unwrap_or(LINGER_MAX)
     }
 
     /// Whether it has something to send, and may yet send it.
@@ -275,7 +286,7 @@ impl Lingering {
         }
         let mut ending = Ending::default();
         std::mem::take(&mut remains.closures).end(&mut ending);
-        let wait = remains.write_timeout.unwrap_or(LINGER_MAX);
+        let wait = remains.wait();
         let this = Rc::new(Self {
             base: Rc::clone(base),
             remains: RefCell::new(Some(remains)),
@@ -308,6 +319,18 @@ impl Lingering {
 
     fn address(&self) -> usize {
         std::ptr::from_ref(self).addr()
+    }
+
+    /// Bytes were sent, in its write callback: ends it if these were all, or waits for the rest.
+    fn sent(self: Rc<Self>) {
+        if let Some(remains) = &*self.remains.borrow()
+            && let Some(native) = &remains.native
+            && native.output().length() > 0
+        {
+            native.send_all(remains.wait()); // without a socket libevent does not restart the time
+            return;
+        }
+        self.end();
     }
 
     /// Ends it, in one of its callbacks.
@@ -357,7 +380,7 @@ impl Halves {
 unsafe extern "C" fn on_sent(_bev: *mut ffi::bufferevent, arg: *mut c_void) {
     // SAFETY: `Lingering` drops what `arg` lends after it has freed the buffer event.
     if let Some(lingering) = unsafe { upgrade::<Lingering>(arg) } {
-        lingering.end();
+        lingering.sent();
     }
 }
 

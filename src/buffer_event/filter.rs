@@ -20,7 +20,7 @@ use super::{EventBufferEvent, check_direction, check_options};
 use crate::buffer::EventBuffer;
 use crate::error::{Error, Result};
 use crate::flags::{BufferEventOptions, EventFlags, FilterResult, FlushMode};
-use crate::native::bufferevent::OwnedBufferEvent;
+use crate::native::bufferevent::{BufferEventView, OwnedBufferEvent};
 use crate::runtime::Lent;
 
 /// The closures of a filter, for [`EventBufferEvent::create_filter`]. Without a closure, bytes of
@@ -209,6 +209,7 @@ impl EventBufferEvent {
         };
         let filter = Self::made(&base, owned, carrier, options);
         state.set_owner(&filter.0);
+        under.0.restart_write_timer(); // libevent has enabled `WRITE`
         Ok(filter)
     }
 
@@ -241,15 +242,33 @@ impl EventBufferEvent {
         self.0.usable(CALL)?;
         let events = check_direction(CALL, events)?;
         match self.0.kind() {
-            Kind::Filter => self.push(CALL, events, mode),
+            Kind::Filter => {
+                let moved = self.push(CALL, events, mode)?;
+                self.flush_pair(events, mode);
+                Ok(moved)
+            }
             _ => {
                 let rc = self.with(CALL, |view| view.flush(events, mode))?;
+                self.flush_pair(events, mode);
                 let alone = Error::State {
                     call: CALL,
                     reason: "the other half of the pair is freed",
                 };
                 if rc == -1 { Err(alone) } else { Ok(false) }
             }
+        }
+    }
+
+    /// Moves what the first flush of the pair below left: it moves no more than fits below the
+    /// read high mark, though an end behind the rest is on its way.
+    fn flush_pair(&self, events: EventFlags, mode: FlushMode) {
+        let mut bottom = self.clone();
+        while let Some(under) = bottom.0.under() {
+            bottom = under;
+        }
+        if bottom.0.kind() == Kind::Pair && mode != FlushMode::Normal {
+            let flush = |view: BufferEventView<'_>| view.flush(events, FlushMode::Flush);
+            bottom.with("", flush).ok(); // the other half may be freed
         }
     }
 

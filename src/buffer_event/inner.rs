@@ -15,6 +15,7 @@ use super::callbacks::Closures;
 use super::carrier::{Carrier, Kind};
 use super::host::Dial;
 use super::pause::Pause;
+use super::write_timer::WriteTimer;
 use crate::buffer::{Lender, Side};
 use crate::error::{Error, Result};
 use crate::flags::{BufferEventFlags, BufferEventOptions, EventFlags};
@@ -34,7 +35,9 @@ pub(crate) struct Inner {
     pub(super) settings: Settings,
     pub(super) deferred: Deferred,
     pub(super) pause: Pause,
-    pub(super) covered: Cell<bool>, // a filter on top has the callbacks
+    pub(super) write_timer: WriteTimer,
+    pub(super) ended: Cell<EventFlags>, // the directions of a half whose end was reported
+    pub(super) covered: Cell<bool>,     // a filter on top has the callbacks
 }
 
 /// How far a buffer event is on the way from its peer's address to its end.
@@ -109,15 +112,18 @@ impl EventBufferEvent {
             settings: Settings::default(),
             deferred: Deferred::default(),
             pause: Pause::default(),
+            write_timer: WriteTimer::default(),
+            ended: Cell::new(EventFlags::empty()),
             covered: Cell::new(false),
         });
         inner.place.lend(Lent::new(&inner));
+        inner.watch_output();
         if let Some(under) = inner.under() {
             under.0.covered.set(true);
             inner.relay_callbacks();
         }
         base.expect_events_of_c(); // it assigns its events anew in setfd and set_rate_limit
-        inner.arm(); // with TLS it has an event callback in any case
+        inner.arm(); // some have an event callback in any case
         Self(inner)
     }
 }
@@ -191,9 +197,10 @@ impl Inner {
         view.trigger_later(what);
     }
 
-    /// Whether this read callback was put off, and what it was for has been read already.
+    /// Whether there is nothing to read: this callback was put off, and what it was for has been
+    /// read already; or a pair was flushed, which calls back in any case.
     pub(crate) fn is_stale(&self) -> bool {
-        self.deferred.read.take()
+        (self.deferred.read.take() || self.kind() == Kind::Pair)
             && self
                 .view("", Side::Input)
                 .is_ok_and(|input| input.length() == 0)

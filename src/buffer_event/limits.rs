@@ -231,8 +231,9 @@ impl EventBufferEvent {
     pub fn set_timeouts(&self, read: Option<Duration>, write: Option<Duration>) -> Result<()> {
         let settings = &self.0.settings;
         let [read, write] = [read, write].map(|time| time.filter(|time| !time.is_zero()));
+        let is_ours = self.0.kind().counts_output();
         self.with(CALL, |view| {
-            view.set_timeouts(CALL, read, write)?;
+            view.set_timeouts(CALL, read, write.filter(|_| !is_ours))?;
             for (direction, old, new) in [
                 (EventFlags::READ, &settings.read_timeout, read),
                 (EventFlags::WRITE, &settings.write_timeout, write),
@@ -242,7 +243,11 @@ impl EventBufferEvent {
                 }
             }
             Ok(())
-        })?
+        })??;
+        if is_ours {
+            self.time_output(CALL)?;
+        }
+        Ok(())
     }
 
     /// The priority of its events: 0 is the most urgent.

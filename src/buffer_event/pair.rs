@@ -21,7 +21,9 @@ impl EventBufferEvent {
     /// `WRITE` is enabled on both, `READ` on neither; what is written waits until the other half
     /// reads. Callbacks are always deferred. Freeing one half reports nothing to the other. Call
     /// [`flush`](Self::flush)`(Event::WRITE, FlushMode::Finished)` first: it reports
-    /// `READING | EOF` there.
+    /// `READING | EOF` there. As on a socket, an end and a timeout disable their direction, and the
+    /// write timeout counts while output waits. What is written after such an end waits until the
+    /// other half enables `READ` again, which does not report the end again.
     ///
     /// # Errors
     /// As [`new`](Self::new).

@@ -11,11 +11,13 @@
 use std::ffi::{c_short, c_void};
 use std::rc::{Rc, Weak};
 
+use nix::errno::Errno;
+
 use super::EventBufferEvent;
 use super::carrier::Kind;
 use super::inner::Inner;
 use crate::ffi;
-use crate::flags::EventFlags;
+use crate::flags::{BufferEventFlags, EventFlags};
 use crate::native::bufferevent::ForeignCallbacks;
 use crate::runtime::{Lent, upgrade};
 
@@ -63,6 +65,22 @@ impl Inner {
 }
 
 impl Relay {
+    /// What the event callback of what is under the filter would get; `None` if it was told
+    /// before. The filter gets no other.
+    fn event_of_under(&self, what: BufferEventFlags) -> Option<BufferEventFlags> {
+        let Some(under) = self.under.upgrade() else {
+            return Some(what);
+        };
+        let what = under.what_happened(what)?;
+        under.go_on_after(what);
+        Some(what)
+    }
+
+    /// Whether the read callback of what is under the filter would run.
+    fn has_something_to_read(&self) -> bool {
+        self.under.upgrade().is_none_or(|under| !under.is_stale())
+    }
+
     /// After the read callback. A filter that does not read stops what is under it; the end of a
     /// filter that was freed before starts it again. (TLS reads for its handshake, too.)
     fn settle(&self) {
@@ -87,8 +105,10 @@ unsafe extern "C" fn on_under_read(bev: *mut ffi::bufferevent, arg: *mut c_void)
     let Some(relay) = (unsafe { upgrade::<Relay>(arg) }) else {
         return;
     };
-    // SAFETY: libevent called with `bev`, and its filter lives until a turn after it was freed.
-    unsafe { relay.callbacks.read(bev) };
+    if relay.has_something_to_read() {
+        // SAFETY: libevent called with `bev`, and its filter lives until a turn after it was freed.
+        unsafe { relay.callbacks.read(bev) };
+    }
     relay.settle();
 }
 
@@ -101,6 +121,10 @@ unsafe extern "C" fn on_under_write(bev: *mut ffi::bufferevent, arg: *mut c_void
     };
     // SAFETY: libevent called with `bev`, and its filter lives until a turn after it was freed.
     unsafe { relay.callbacks.write(bev) };
+    #[cfg(feature = "openssl")]
+    if let Some(top) = relay.top.upgrade() {
+        EventBufferEvent(top).resume_shutdown();
+    }
 }
 
 /// # Safety
@@ -110,6 +134,11 @@ unsafe extern "C" fn on_under_event(bev: *mut ffi::bufferevent, what: c_short, a
     let Some(relay) = (unsafe { upgrade::<Relay>(arg) }) else {
         return;
     };
+    let errno = Errno::last_raw(); // the filter's event callback may ask for it
+    let Some(what) = relay.event_of_under(BufferEventFlags::from_bits_retain(what)) else {
+        return;
+    };
+    Errno::set_raw(errno);
     // SAFETY: libevent called with `bev`, and its filter lives until a turn after it was freed.
-    unsafe { relay.callbacks.event(bev, what) };
+    unsafe { relay.callbacks.event(bev, what.bits()) };
 }

@@ -1,6 +1,7 @@
 //! TLS: on a socket, or on top of another buffer event.
 //!
-//! Owns: one session, from the making of the buffer event to [`Tls::end`].
+//! Owns: one session, from the making of the buffer event to [`Tls::end`], and the event that waits
+//! for room to send its `close_notify`.
 //! Lent to C: the session, until libevent has finished the buffer event.
 //! Runs user code: none. The callbacks are always deferred, and what is under a TLS filter
 //! has no closures, so that no call on a session begins inside another one.
@@ -28,7 +29,7 @@ use crate::flags::{BufferEventOptions, EventFlags, SslState};
 use crate::native::bufferevent::OwnedBufferEvent;
 use crate::native::bufferevent_ssl;
 use crate::native::ssl::Session;
-use crate::{EventBase, EventSslContext, base, runtime};
+use crate::{Event, EventBase, EventSslContext, base, runtime};
 use close::Closing;
 use events::Reported;
 use verify::Role;
@@ -41,6 +42,7 @@ pub(crate) struct Tls {
     /// An end without `close_notify` counts as an end, not as an error.
     allows_dirty_shutdown: Cell<bool>,
     closing: Cell<Closing>,
+    room: RefCell<Option<Event>>, // waits until `close_notify` has room
     reported: Cell<Reported>,
     /// The process that the session belongs to: a forked child has a copy of it.
     generation: u32,
@@ -66,6 +68,7 @@ impl Tls {
             role,
             allows_dirty_shutdown: Cell::new(false),
             closing: Cell::new(Closing::No),
+            room: RefCell::default(),
             reported: Cell::new(Reported::Nothing),
             generation: runtime::generation(),
             errors: RefCell::default(),

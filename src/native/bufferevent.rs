@@ -33,7 +33,7 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 
-use super::evbuffer::{Access, BufferView, End};
+use super::evbuffer::{Access, BufferView, ChangeEntry, End};
 use super::{OwnedBase, RateBucket, timeval};
 use crate::ffi;
 use crate::flags::{BufferEventFlags, BufferEventOptions, EventFlags, FlushMode};
@@ -162,10 +162,16 @@ impl OwnedBufferEvent {
         unsafe { ffi::bufferevent_disable(self.raw.as_ptr(), BOTH.bits()) };
     }
 
-    /// Has it send what waits, and do nothing else: the write callback runs when all is sent, the
+    /// Ends [`BufferEventPlace::watch_output`].
+    pub(crate) fn unwatch_output<T>(&self, entry: ChangeEntry, lent: &Lent<T>) {
+        self.output().unwatch(entry, lent.arg());
+    }
+
+    /// Has it send what waits, and do nothing else: the write callback runs when some is sent, the
     /// event callback when nothing could be sent for `wait`.
     pub(crate) fn send_all(&self, wait: Duration) {
-        self.view().set_watermark(EventFlags::WRITE, 0, 0);
+        self.view()
+            .set_watermark(EventFlags::WRITE, isize::MAX as usize, 0);
         self.view().disable("", EventFlags::READ).ok();
         self.view().set_timeouts("", None, Some(wait)).ok();
     }
@@ -254,6 +260,20 @@ impl<T> BufferEventPlace<T> {
         // SAFETY: `raw` is live while it is in its place. The argument stays lent until the
         // object has been freed: `take` gives both away together.
         unsafe { ffi::bufferevent_setcb(raw.as_ptr(), read, write, event, lent.arg()) };
+    }
+
+    /// Has `entry` called when the output changes, with the argument of the callbacks, until
+    /// [`OwnedBufferEvent::unwatch_output`].
+    ///
+    /// # Safety
+    /// The entry takes its argument for a lent `T`.
+    pub(crate) unsafe fn watch_output(&self, entry: ChangeEntry) {
+        if let (Some(view), Some(lent)) = (self.view(), &*self.lent.borrow()) {
+            let output = view.output(Access::Output, "");
+            // SAFETY: `take` gives the argument away with the object, and whoever frees that
+            // unwatches its output before.
+            unsafe { output.watch(entry, lent.arg()) };
+        }
     }
 
     /// Ends the place, once: what is left is for the caller to drop, the first before the

@@ -1,6 +1,13 @@
 //! Two buffer events that are each other's peer.
 
-use php_event::{Callbacks, Event, EventBase, EventBufferEvent, FlushMode, LoopEnd, RateLimit};
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use php_event::{
+    Callbacks, Event, EventBase, EventBufferEvent, EventFlags, Filters, FlushMode, LoopEnd,
+    RateLimit,
+};
 
 use super::{BOTH, PLAIN, notes, refused, state, text};
 use test_support::{Seen, ms, new_base, poll, run};
@@ -110,6 +117,136 @@ fn finished_gives_the_other_half_the_end() {
     one.free();
     assert_eq!(run(&base), LoopEnd::NoEvents);
     assert_eq!(seen.take(), ["read last words", "event 17"]);
+}
+
+#[test]
+fn an_end_comes_after_all_that_was_written_before_whatever_the_high_mark() {
+    let base = new_base();
+    for filters in 0..3 {
+        let (mut one, other) = pair(&base);
+        for _ in 0..filters {
+            one = EventBufferEvent::create_filter(&one, Filters::new(), PLAIN).unwrap();
+        }
+        let (seen, note) = (Seen::new(), Seen::new());
+        let (reads, all) = (note.clone(), seen.clone());
+        let callbacks = notes(&seen).on_read(move |bev| {
+            reads.note(bev.input().length());
+            all.note(format!("read {}", text(bev.read(99).unwrap())));
+        });
+        other.set_callbacks(callbacks).unwrap();
+        other.set_watermark(Event::READ, 0, 4).unwrap();
+        one.write("last words").unwrap();
+        one.flush(Event::WRITE, FlushMode::Finished).unwrap();
+        run(&base);
+        assert_eq!(note.take(), [10], "{filters}");
+        assert_eq!(seen.take(), ["read last words", "event 17"], "{filters}");
+    }
+}
+
+#[test]
+fn what_is_written_after_the_end_waits_until_the_other_half_reads_again() {
+    let base = new_base();
+    let (one, other) = pair(&base);
+    let seen = Seen::new();
+    other.set_callbacks(notes(&seen)).unwrap();
+    other.enable(Event::READ).unwrap();
+    one.flush(Event::WRITE, FlushMode::Finished).unwrap();
+    run(&base);
+    assert_eq!(seen.take(), ["event 17"]);
+    one.write("one more thing").unwrap();
+    run(&base);
+    assert_eq!((seen.len(), one.output().length()), (0, 14));
+    other.enable(Event::READ).unwrap();
+    run(&base);
+    assert_eq!(seen.take(), ["read one more thing"]);
+}
+
+#[test]
+fn an_end_disables_its_direction_with_and_without_an_event_closure() {
+    let base = new_base();
+    for closure in [false, true] {
+        let (one, other) = pair(&base);
+        if closure {
+            other
+                .set_callbacks(Callbacks::new().on_event(|_, _| ()))
+                .unwrap();
+        }
+        other.enable(BOTH).unwrap();
+        one.flush(Event::WRITE, FlushMode::Finished).unwrap();
+        run(&base);
+        assert_eq!(other.get_enabled().unwrap(), Event::WRITE, "{closure}");
+        one.flush(Event::READ, FlushMode::Finished).unwrap();
+        run(&base);
+        assert_eq!(
+            other.get_enabled().unwrap(),
+            EventFlags::empty(),
+            "{closure}"
+        );
+    }
+}
+
+#[test]
+fn the_write_timeout_begins_again_with_each_byte_that_is_taken() {
+    const TIME: Duration = Duration::from_millis(60);
+    let base = new_base();
+    let (one, other) = pair(&base);
+    let told = Rc::new(Cell::new(None));
+    let end = told.clone();
+    one.set_callbacks(Callbacks::new().on_event(move |_, what| {
+        end.set(Some((what, Instant::now())));
+    }))
+    .unwrap();
+    one.set_timeouts(None, Some(TIME)).unwrap();
+    other.set_watermark(Event::READ, 0, 1).unwrap();
+    other.enable(Event::READ).unwrap();
+    one.write("slowly").unwrap();
+    let (reader, taken) = (other.clone(), Rc::new(Cell::new(Instant::now())));
+    let last = taken.clone();
+    let mut left = 3;
+    let takes = Event::timer(&base, move |event| {
+        reader.read(1).unwrap();
+        last.set(Instant::now());
+        left -= 1;
+        if left > 0 {
+            event.add(Some(TIME / 2)).unwrap();
+        }
+    })
+    .unwrap();
+    takes.add(Some(TIME / 2)).unwrap();
+    run(&base);
+    let (what, when) = told.get().unwrap();
+    assert_eq!(what, EventBufferEvent::WRITING | EventBufferEvent::TIMEOUT);
+    assert!(when - taken.get() + Duration::from_millis(5) >= TIME);
+    assert_eq!(one.get_enabled().unwrap(), EventFlags::empty());
+    assert_eq!(one.output().length(), 2);
+}
+
+/// libevent's own time begins with the end of the filter, and does not begin again.
+#[test]
+fn half_under_a_freed_filter_sends_on_as_long_as_the_other_half_reads() {
+    const TIME: Duration = Duration::from_millis(60);
+    let base = new_base();
+    let (half, other) = pair(&base);
+    half.set_timeouts(None, Some(TIME)).unwrap();
+    let options = EventBufferEvent::OPT_CLOSE_ON_FREE;
+    let filter = EventBufferEvent::create_filter(&half, Filters::new(), options).unwrap();
+    other.set_watermark(Event::READ, 0, 1).unwrap();
+    other.enable(Event::READ).unwrap();
+    filter.write("slowly").unwrap();
+    filter.free();
+    let (reader, got) = (other.clone(), Rc::new(RefCell::new(Vec::new())));
+    let all = got.clone();
+    let takes = Event::timer(&base, move |event| {
+        let byte = reader.read(1).unwrap();
+        if let Some(byte) = byte {
+            all.borrow_mut().extend(byte);
+            event.add(Some(TIME / 2)).unwrap();
+        }
+    })
+    .unwrap();
+    takes.add(Some(TIME / 2)).unwrap();
+    run(&base);
+    assert_eq!(*got.borrow(), b"slowly");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal};
 use php_event::{Callbacks, Event, EventBase, EventBufferEvent, LoopEnd};
-use test_support::{alone, dup, fill, ms, poll, run, set_disposition, take_filling};
+use test_support::{alone, dup, fill, limited, ms, poll, run, set_disposition, take_filling};
 
 use crate::peers::{ACCEPTING, CONNECTED, CONNECTING, EOF, ERROR, NO_OPTIONS, Seen, World, noting};
 
@@ -79,6 +79,15 @@ impl Full {
     }
 }
 
+/// Turns the loop until `done`.
+fn until(base: &EventBase, done: impl Fn() -> bool) {
+    limited(|| {
+        while !done() {
+            poll(base);
+        }
+    });
+}
+
 #[test]
 fn close_notify_waits_for_room_in_the_socket() {
     type End = fn(&mut Full);
@@ -107,13 +116,82 @@ fn close_notify_waits_for_room_in_the_socket() {
 
 #[test]
 fn close_notify_that_waits_is_sent_once() {
-    let full = Full::new(false);
-    let error = full.server.ssl_shutdown().unwrap_err();
-    assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock);
-    full.server.close().unwrap();
-    full.server.ssl_shutdown().ok();
-    full.server.free();
-    assert_eq!(full.end(), [EOF]);
+    for closes in [false, true] {
+        let full = Full::new(false);
+        full.server.ssl_shutdown().unwrap();
+        if closes {
+            full.server.close().unwrap();
+            full.server.ssl_shutdown().ok();
+        }
+        full.server.free();
+        assert_eq!(full.end(), [EOF], "{closes}");
+    }
+}
+
+#[test]
+fn shutdown_with_a_full_socket_is_sent_when_the_peer_reads_and_reading_goes_on() {
+    for filter in [false, true] {
+        let full = Full::new(filter);
+        let got = Rc::new(Cell::new(0));
+        let count = got.clone();
+        let reads = Callbacks::new().on_read(move |bev| {
+            count.set(count.get() + bev.read(99).unwrap().unwrap_or_default().len());
+        });
+        full.server.set_callbacks(reads).unwrap();
+        let seen = full.seen.clone();
+        let ends = Callbacks::new().on_event(move |_, what| seen.add("client", what));
+        full.client.set_callbacks(ends).unwrap();
+        for _ in 0..3 {
+            full.server.ssl_shutdown().unwrap(); // the second and third do nothing
+            poll(&full.base);
+        }
+        let error = full.server.write("more").unwrap_err();
+        assert!(matches!(error, php_event::Error::State { .. }), "{error}");
+        full.client.write("still heard").unwrap();
+        until(&full.base, || got.get() == 11);
+        assert_eq!(full.seen.of("client"), []);
+        let [_, theirs] = &full.ends;
+        take_filling(theirs.try_clone().unwrap(), full.filling);
+        full.client.enable(Event::READ).unwrap();
+        until(&full.base, || !full.seen.of("client").is_empty());
+        assert_eq!(full.seen.of("client"), [EOF], "filter: {filter}");
+        full.client.write("and heard again").unwrap();
+        until(&full.base, || got.get() == 26);
+        assert_eq!(full.seen.of("client"), [EOF], "filter: {filter}");
+    }
+}
+
+/// OpenSSL cannot write into the output of what is under a filter while that is at its high mark.
+#[test]
+fn shutdown_waits_for_the_write_high_mark_under_a_filter() {
+    let (base, world) = (EventBase::new().unwrap(), World::new());
+    let (one, other) = UnixStream::pair().unwrap();
+    let end = one.try_clone().unwrap();
+    let (ours, theirs) = (world.server(), world.client());
+    let under = EventBufferEvent::new(&base, one, NO_OPTIONS).unwrap();
+    let server = EventBufferEvent::create_ssl_filter(&under, &ours, ACCEPTING, NO_OPTIONS).unwrap();
+    let client = EventBufferEvent::ssl_socket(&base, other, &theirs, CONNECTING, NO_OPTIONS);
+    let client = client.unwrap();
+    client.set_ssl_host("localhost").unwrap();
+    let seen = Seen::default();
+    client.set_callbacks(noting(&seen, "client")).unwrap();
+    server.enable(Event::READ).unwrap();
+    client.enable(Event::READ).unwrap();
+    until(&base, || {
+        !seen.of("client").is_empty() && under.output().length() == 0
+    });
+    client.disable(Event::READ).unwrap();
+    let filling = fill(end.try_clone().unwrap());
+    server.write("waits under the filter").unwrap();
+    until(&base, || server.output().length() == 0);
+    assert!(under.output().length() > 0);
+    under.set_watermark(Event::WRITE, 0, 1).unwrap();
+    server.ssl_shutdown().unwrap();
+    poll(&base);
+    take_filling(dup(client.fd().unwrap()), filling);
+    client.enable(Event::READ).unwrap();
+    until(&base, || seen.of("client").len() == 2);
+    assert_eq!(seen.of("client"), [CONNECTED, EOF]);
 }
 
 #[test]

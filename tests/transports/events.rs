@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use php_event::{BufferEventFlags, Callbacks, Event, EventBufferEvent, LoopEnd};
+use php_event::{BufferEventFlags, Callbacks, Event, EventBufferEvent, Filters, LoopEnd};
 use test_support::{Seen, ms, run};
 
 use super::{ALL, BOTH, EOF, LARGE, Link, Transport, event, notes, text};
@@ -28,10 +28,8 @@ fn end_of_the_input_comes_after_the_data_and_an_answer_still_goes_out() {
             ["read".to_owned(), event(EOF)],
             "{transport:?}"
         );
-        if transport != Transport::Pair {
-            let enabled = link.near.get_enabled().unwrap();
-            assert_eq!(enabled, Event::WRITE, "{transport:?}");
-        }
+        let enabled = link.near.get_enabled().unwrap();
+        assert_eq!(enabled, Event::WRITE, "{transport:?}");
         assert_eq!(
             text(link.near.read(99).unwrap()),
             "question",
@@ -87,7 +85,7 @@ fn broken_connection_is_an_error_and_disables_reading() {
 #[test]
 fn truncated_tls_connection_is_an_error_with_its_reason() {
     for transport in ALL {
-        if !transport.is_tls() || link_is_on_a_pair(transport) {
+        if !transport.is_tls() || transport.is_on_pair() {
             continue;
         }
         let (link, seen) = (Link::new(transport), Seen::new());
@@ -109,10 +107,6 @@ fn truncated_tls_connection_is_an_error_with_its_reason() {
         );
         assert!(reason.contains("unexpected eof"), "{transport:?}: {reason}");
     }
-}
-
-fn link_is_on_a_pair(transport: Transport) -> bool {
-    transport == Transport::TlsFilterOnPair
 }
 
 #[test]
@@ -175,8 +169,8 @@ fn read_timeout_disables_reading_until_it_is_enabled_again() {
 #[test]
 fn write_timeout_disables_writing() {
     for transport in ALL {
-        if !transport.has_socket() {
-            continue; // a filter has passed it on; a pair counts no time for its peer
+        if !transport.has_socket() && transport != Transport::Pair {
+            continue; // a filter has passed it on
         }
         let (link, seen) = (Link::new(transport), Seen::new());
         let note = seen.clone();
@@ -202,6 +196,78 @@ fn write_timeout_disables_writing() {
         link.near.enable(Event::WRITE).unwrap();
         link.near.set_timeouts(None, None).unwrap();
         link.until(|| link.received() == LARGE);
+    }
+}
+
+#[test]
+fn no_timeout_is_reported_after_the_end() {
+    for transport in ALL {
+        for filters in 0..3 {
+            let (link, seen) = (Link::new(transport), Seen::new());
+            let mut top = link.near.clone();
+            for _ in 0..filters {
+                top = EventBufferEvent::create_filter(&top, Filters::new(), super::PLAIN).unwrap();
+            }
+            top.set_callbacks(notes(&seen)).unwrap();
+            top.set_timeouts(ms(30), None).unwrap();
+            top.enable(Event::READ).unwrap();
+            link.half_close();
+            link.until(|| seen.len() > 0);
+            std::thread::sleep(Duration::from_millis(40));
+            link.settle();
+            assert_eq!(seen.take(), [event(EOF)], "{transport:?}, {filters}");
+            let enabled = top.get_enabled().unwrap();
+            assert_eq!(enabled, Event::WRITE, "{transport:?}, {filters}");
+        }
+    }
+}
+
+#[test]
+fn no_write_timeout_is_reported_once_all_is_written() {
+    for transport in ALL {
+        let (link, seen) = (Link::new(transport), Seen::new());
+        let note = seen.clone();
+        let events = Callbacks::new().on_event(move |_, what| note.note(what));
+        link.near.set_callbacks(events).unwrap();
+        link.stop_reading();
+        link.near.disable(Event::WRITE).unwrap();
+        link.near.write("waits").unwrap();
+        link.near.set_timeouts(None, ms(30)).unwrap();
+        link.near.enable(Event::WRITE).unwrap();
+        link.resume_reading();
+        link.until(|| link.received() == 5);
+        std::thread::sleep(Duration::from_millis(40));
+        link.settle();
+        assert_eq!(seen.take(), [], "{transport:?}");
+    }
+}
+
+/// A peer that sends and does not read.
+#[test]
+fn arriving_data_does_not_start_the_write_timeout_again() {
+    for transport in ALL {
+        if !transport.has_socket() && transport != Transport::Pair {
+            continue; // a filter has passed it on
+        }
+        let (link, seen) = (Link::new(transport), Seen::new());
+        let note = seen.clone();
+        let callbacks = Callbacks::new()
+            .on_read(|bev| drop(bev.read(9).unwrap()))
+            .on_event(move |_, what| note.note(what));
+        link.near.set_callbacks(callbacks).unwrap();
+        link.near.enable(BOTH).unwrap();
+        link.stop_reading();
+        link.near.set_timeouts(None, ms(60)).unwrap();
+        link.near.write(vec![b'x'; LARGE]).unwrap();
+        let peer = link.far.clone();
+        let chatter = Event::timer(&link.base, move |event| {
+            peer.write("x").unwrap();
+            event.add(ms(10)).unwrap();
+        });
+        let chatter = chatter.unwrap();
+        chatter.add(ms(10)).unwrap();
+        link.until(|| seen.len() > 0);
+        assert_eq!(seen.take(), [WRITE_TIMEOUT], "{transport:?}");
     }
 }
 

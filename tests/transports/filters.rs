@@ -1,14 +1,15 @@
 //! Filters with closures on top of every transport.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use php_event::{
-    Callbacks, Event, EventBuffer, EventBufferEvent, FilterResult, Filters, FlushMode,
+    Callbacks, Event, EventBase, EventBuffer, EventBufferEvent, EventFlags, EventSslContext,
+    FilterResult, Filters, FlushMode, LoopEnd,
 };
 use test_support::Seen;
 
-use super::{ALL, BOTH, EOF, Link, PLAIN, event, notes, text};
+use super::{ALL, BOTH, EOF, Link, PLAIN, event, notes, refused, text};
 
 /// Passes everything through `turn`.
 fn turning(
@@ -49,7 +50,143 @@ fn bytes_pass_through_the_closures_both_ways() {
         seen.take();
         link.end();
         link.settle();
-        assert_eq!(seen.take()[0], event(EOF), "{transport:?}");
+        assert_eq!(seen.take(), [event(EOF)], "{transport:?}");
+    }
+}
+
+/// So many filters on top of each other.
+fn stack(link: &Link, filters: usize) -> EventBufferEvent {
+    let mut top = link.near.clone();
+    for _ in 0..filters {
+        top = EventBufferEvent::create_filter(&top, up(), PLAIN).unwrap();
+    }
+    top
+}
+
+#[test]
+fn an_end_is_reported_once_whatever_is_on_top_of_what() {
+    type End = fn(&Link);
+    let ends: [(&str, End); 4] = [
+        ("ended", Link::end),
+        ("half closed, then ended", |link| {
+            link.half_close();
+            link.settle();
+            link.end();
+        }),
+        ("half closed, then broken", |link| {
+            link.half_close();
+            link.settle();
+            link.cut();
+        }),
+        ("broken", Link::cut),
+    ];
+    for transport in ALL {
+        for filters in 0..3 {
+            for (name, end) in ends {
+                if transport.is_on_pair() && name == "broken" {
+                    continue; // a pair cannot break
+                }
+                let (link, seen) = (Link::new(transport), Seen::new());
+                let top = stack(&link, filters);
+                let note = seen.clone();
+                let callbacks = Callbacks::new()
+                    .on_read(|bev| drop(bev.read(99).unwrap()))
+                    .on_event(move |_, what| note.note(what));
+                top.set_callbacks(callbacks).unwrap();
+                top.enable(BOTH).unwrap();
+                link.send("some bytes before the end");
+                link.settle();
+                end(&link);
+                link.settle();
+                assert_eq!(
+                    link.base.r#loop(EventBase::LOOP_ONCE).unwrap(),
+                    LoopEnd::NoEvents
+                );
+                let context = format!("{transport:?}, {filters} filters, {name}");
+                let seen = seen.take();
+                assert_eq!(seen.len(), 1, "{context}: {seen:?}");
+                match name {
+                    "broken" => {
+                        let ends = EventBufferEvent::ERROR | EventBufferEvent::EOF;
+                        assert!(seen[0].intersects(ends), "{context}: {seen:?}");
+                    }
+                    _ => assert_eq!(seen, [EOF], "{context}"),
+                }
+                assert_eq!(
+                    top.get_enabled().unwrap() & Event::READ,
+                    EventFlags::empty(),
+                    "{context}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn dirty_shutdown_is_allowed_below_a_filter_too() {
+    for transport in ALL {
+        if !transport.is_tls() || transport.is_on_pair() {
+            continue;
+        }
+        for filters in 0..3 {
+            for allowed in [false, true] {
+                let (link, seen) = (Link::new(transport), Seen::new());
+                link.near.set_allow_ssl_dirty_shutdown(allowed).unwrap();
+                let top = stack(&link, filters);
+                let note = seen.clone();
+                let events = Callbacks::new().on_event(move |_, what| note.note(what));
+                top.set_callbacks(events).unwrap();
+                top.enable(Event::READ).unwrap();
+                link.shut_down(std::net::Shutdown::Write);
+                link.until(|| seen.len() > 0);
+                link.settle();
+                let end = match allowed {
+                    true => EventBufferEvent::EOF,
+                    false => EventBufferEvent::ERROR,
+                };
+                let seen = seen.take();
+                let context = format!("{transport:?}, {filters} filters, {allowed}: {seen:?}");
+                assert!(seen.len() == 1 && seen[0].contains(end), "{context}");
+                let reason = link.near.ssl_error().unwrap();
+                assert_eq!(reason.is_some(), !allowed, "{context}: {reason:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn bytes_that_a_high_mark_keeps_below_come_before_and_after_the_end() {
+    for transport in ALL {
+        let (link, got) = (Link::new(transport), Rc::new(RefCell::new(String::new())));
+        let (filter, ends) = (stack(&link, 1), Rc::new(Cell::new(0)));
+        let (all, count) = (got.clone(), ends.clone());
+        let callbacks = Callbacks::new()
+            .on_read(move |bev| all.borrow_mut().push_str(&text(bev.read(1).unwrap())))
+            .on_event(move |_, _| count.set(count.get() + 1));
+        filter.set_callbacks(callbacks).unwrap();
+        filter.set_watermark(Event::READ, 0, 1).unwrap();
+        filter.enable(Event::READ).unwrap();
+        link.send("one two three");
+        link.half_close();
+        link.until(|| got.borrow().len() == 13);
+        link.settle();
+        assert_eq!(
+            (got.take().as_str(), ends.get()),
+            ("ONE TWO THREE", 1),
+            "{transport:?}"
+        );
+    }
+}
+
+#[test]
+fn tls_is_not_put_on_a_filter_with_closures() {
+    for transport in ALL {
+        let link = Link::new(transport);
+        let options = [(EventSslContext::OPT_VERIFY_PEER, false.into())];
+        let context = EventSslContext::new(EventSslContext::TLS_CLIENT_METHOD, &options).unwrap();
+        let client = EventBufferEvent::SSL_CONNECTING;
+        let tls = EventBufferEvent::create_ssl_filter(&stack(&link, 1), &context, client, PLAIN);
+        refused(tls, "would run inside OpenSSL", transport);
     }
 }
 

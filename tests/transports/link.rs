@@ -48,6 +48,11 @@ impl Transport {
         !matches!(self, Self::UnixSockets | Self::Tcp | Self::Pair)
     }
 
+    /// Whether there is no socket at the bottom.
+    pub(crate) fn is_on_pair(self) -> bool {
+        matches!(self, Self::Pair | Self::TlsFilterOnPair)
+    }
+
     /// Whether the buffer event has a socket of its own.
     pub(crate) fn has_socket(self) -> bool {
         !matches!(

@@ -1,9 +1,9 @@
 //! How a session ends: `close_notify`, TLS's half-close, and ends without it.
 //!
-//! Owns, lends to C: nothing. Runs no user code.
+//! Owns: the event that waits for room to send `close_notify`, in [`Tls`]. Lends C nothing.
+//! Runs no user code.
 #![allow(unsafe_code)]
 
-use std::io;
 use std::os::fd::AsFd;
 use std::rc::Rc;
 
@@ -11,7 +11,9 @@ use super::super::EventBufferEvent;
 use super::super::ending::LINGER_MAX;
 use super::super::source::Source;
 use super::{Tls, notify};
+use crate::Event;
 use crate::error::{Error, Result};
+use crate::flags::EventFlags;
 use crate::native::evbuffer::{Access, BufferView, End};
 use crate::native::ssl::Notify;
 
@@ -20,6 +22,8 @@ use crate::native::ssl::Notify;
 pub(super) enum Closing {
     /// It can write, once the handshake is over.
     No,
+    /// OpenSSL holds `close_notify`, because there is no room for it: nothing more can be written.
+    Waiting,
     /// `close_notify` was sent, or is about to be: nothing more can be written.
     Sent,
     /// OpenSSL has reported an error: the peer is not told that all was sent.
@@ -33,8 +37,8 @@ impl Tls {
 
     /// Whether `close_notify` can be sent: the handshake is over, and nothing has failed.
     fn is_open(&self) -> bool {
-        let is_open = self.closing.get() == Closing::No && self.session.is_established();
-        is_open && !self.is_foreign()
+        let is_open = matches!(self.closing.get(), Closing::No | Closing::Waiting);
+        is_open && self.session.is_established() && !self.is_foreign()
     }
 
     /// Sends `close_notify`, if it can be sent.
@@ -43,10 +47,17 @@ impl Tls {
             return Notify::Done;
         }
         let notify = self.session.send_close_notify();
-        if notify == Notify::Done {
-            self.closing.set(Closing::Sent);
-        }
+        self.closing.set(match notify {
+            Notify::Done => Closing::Sent,
+            Notify::Waits => Closing::Waiting,
+        });
         notify
+    }
+
+    /// Gives back the event that waits for room, to be dropped when nothing is borrowed.
+    #[must_use]
+    pub(in super::super) fn stop_waiting(&self) -> Option<Event> {
+        self.room.take()
     }
 
     /// Ends the output: returns the record with `close_notify`, for the caller to send. It is
@@ -72,14 +83,15 @@ impl Tls {
 
 impl EventBufferEvent {
     /// Ends the output: sends `close_notify`, and goes on reading (TLS's half-close). Nothing can
-    /// be written after it. A second call does nothing.
+    /// be written after it. If there is no room for it in the socket, the loop sends it once the
+    /// peer has read. A second call does nothing.
     ///
     /// Not in PHP. OpenSSL: `SSL_shutdown`.
     ///
     /// # Errors
     /// [`Error::State`] without TLS, before the end of the handshake, and while output is
-    /// waiting: call it in the write callback; [`Error::Io`] of kind `WouldBlock` when the socket
-    /// has no room now: call it again later; [`Error::Freed`], [`Error::Forked`].
+    /// waiting: call it in the write callback; [`Error::Call`] when the loop cannot wait for room:
+    /// call it again later; [`Error::Freed`], [`Error::Forked`].
     ///
     /// # Examples
     /// ```
@@ -105,7 +117,8 @@ impl EventBufferEvent {
             Some(true) => {
                 let base = self.0.base();
                 let notify = base.calling(|| self.ssl(CALL, Tls::send_close_notify))?;
-                return self.end_output(CALL, notify);
+                self.end_output(CALL)?;
+                return self.wait_for_room(CALL, notify);
             }
         };
         Err(Error::State { call: CALL, reason })
@@ -130,11 +143,45 @@ impl EventBufferEvent {
         }
     }
 
-    /// Accepts no more output once `close_notify` was sent.
-    fn end_output(&self, call: &'static str, notify: Option<Notify>) -> Result<()> {
-        if notify != Some(Notify::Done) {
-            return Err(Error::io(call, io::ErrorKind::WouldBlock));
+    /// Goes on with a `close_notify` that waits for room.
+    pub(in super::super) fn resume_shutdown(&self) {
+        let waits = |tls: &Tls| tls.closing.get() == Closing::Waiting;
+        if !self.0.tls().as_deref().is_some_and(waits) {
+            return;
         }
+        if let Ok(notify) = self.ssl("", Tls::send_close_notify) {
+            self.wait_for_room("", notify).ok(); // without memory the peer gets no `close_notify`
+        }
+    }
+
+    /// Waits for room in the socket. What is under a filter reports by itself that it has room.
+    fn wait_for_room(&self, call: &'static str, notify: Option<Notify>) -> Result<()> {
+        let present = self.0.tls().and_then(|tls| tls.stop_waiting());
+        let (Some(Notify::Waits), Some(socket)) = (notify, self.0.source()) else {
+            drop(present); // nothing is borrowed
+            return Ok(());
+        };
+        let event = match present {
+            Some(event) => event,
+            None => {
+                let weak = Rc::downgrade(&self.0);
+                let on_room = move |_: &Rc<Source>, _what| {
+                    if let Some(inner) = weak.upgrade() {
+                        Self(inner).resume_shutdown();
+                    }
+                };
+                Event::source_on(call, &self.0.base(), socket, EventFlags::WRITE, on_room)?
+            }
+        };
+        event.add(None)?;
+        if let Some(tls) = self.0.tls() {
+            tls.room.replace(Some(event)); // it was taken out above
+        }
+        Ok(())
+    }
+
+    /// Accepts no more output.
+    fn end_output(&self, call: &'static str) -> Result<()> {
         let output = self.0.usable(call)?.output(Access::Output, call);
         output.set_frozen(End::Back, true);
         Ok(())

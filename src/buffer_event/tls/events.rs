@@ -24,7 +24,7 @@ pub(super) enum Reported {
 impl Inner {
     /// Notes OpenSSL's errors, and returns what to report to the event callback: `None` when it
     /// was reported before.
-    pub(crate) fn translate(&self, what: BufferEventFlags) -> Option<BufferEventFlags> {
+    pub(in super::super) fn translate(&self, what: BufferEventFlags) -> Option<BufferEventFlags> {
         let (Some(tls), Ok(view)) = (self.tls(), self.usable("")) else {
             return Some(what);
         };
@@ -44,33 +44,11 @@ impl Inner {
         Some(what)
     }
 
-    /// Disables the direction that has ended or timed out, as libevent does on a socket. With
-    /// TLS it only stops waiting, and goes on with a timeout again and again.
-    fn disable_ended(&self, what: BufferEventFlags) {
-        let end = BufferEventFlags::EOF | BufferEventFlags::ERROR | BufferEventFlags::TIMEOUT;
-        if !what.intersects(end) {
-            return;
-        }
-        let mut ended = EventFlags::empty();
-        ended.set(EventFlags::READ, what.contains(BufferEventFlags::READING));
-        ended.set(EventFlags::WRITE, what.contains(BufferEventFlags::WRITING));
-        if ended.is_empty() {
-            // The handshake, or what is below a filter.
-            ended = match what.contains(BufferEventFlags::EOF) {
-                true => EventFlags::READ,
-                false => EventFlags::READ | EventFlags::WRITE,
-            };
-        }
-        if let Ok(view) = self.usable("") {
-            view.disable("", ended).ok(); // it only takes events out of the backend
-            drop(self.pause.end());
-        }
-    }
-
-    /// Resumes writing after the peer's `close_notify`: libevent stops both directions there.
-    pub(crate) fn write_on(&self, what: BufferEventFlags) {
-        if self.tls().is_some() {
-            self.disable_ended(what);
+    /// Notes the end that is reported, and resumes writing after the peer's `close_notify`: libevent
+    /// stops both directions there.
+    pub(in super::super) fn write_on(&self, what: BufferEventFlags) {
+        if let Some(tls) = self.tls() {
+            tls.note_reported(what);
         }
         let half = BufferEventFlags::READING | BufferEventFlags::EOF;
         let (true, Ok(view)) = (what == half, self.usable("")) else {
@@ -111,17 +89,30 @@ impl Tls {
             Reported::End | Reported::Failure if !what.intersects(of_session) => {
                 what.difference(end)
             }
-            _ if self.closing.get() == Closing::Failed => {
-                self.reported.set(Reported::Failure);
-                what.difference(BufferEventFlags::EOF)
-            }
-            _ if what.contains(BufferEventFlags::WRITING) => what,
-            _ if self.session.received_close_notify() => {
-                self.reported.set(Reported::End);
-                what.difference(BufferEventFlags::ERROR)
-            }
-            _ => what,
+            _ => match self.end_in(what) {
+                Reported::Failure => what.difference(BufferEventFlags::EOF),
+                Reported::End => what.difference(BufferEventFlags::ERROR),
+                Reported::Nothing => what,
+            },
         };
         (!left.is_empty()).then_some(left)
+    }
+
+    /// Which end of the session these events report.
+    fn end_in(&self, what: BufferEventFlags) -> Reported {
+        match what.intersects(BufferEventFlags::EOF | BufferEventFlags::ERROR) {
+            true if self.closing.get() == Closing::Failed => Reported::Failure,
+            true if what.contains(BufferEventFlags::WRITING) => Reported::Nothing,
+            true if self.session.received_close_notify() => Reported::End,
+            _ => Reported::Nothing,
+        }
+    }
+
+    /// Notes the end that the event callback is about to be told.
+    fn note_reported(&self, what: BufferEventFlags) {
+        match self.end_in(what) {
+            Reported::Nothing => {}
+            end => self.reported.set(end),
+        }
     }
 }
