@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{Read, Write};
-use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
@@ -57,9 +57,15 @@ pub enum Reply {
     Alias(String, Vec<IpAddr>),
     /// Only the other name that the name is an alias of.
     AliasAlone(String),
+    /// The addresses, after a false answer to the same question from another port, and one from
+    /// another address.
+    ForgedFirst(Vec<IpAddr>),
     /// The addresses, when [`Server::release`] is called.
     Held(Vec<IpAddr>),
 }
+
+/// The address in false answers.
+const LIAR: IpAddr = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 66));
 
 impl Query {
     /// Takes a packet apart; none where it is no query.
@@ -134,9 +140,11 @@ impl Query {
 
     /// What is sent for a reply at once, one packet after the other.
     fn packets(&self, reply: &Reply) -> Vec<Vec<u8>> {
-        let liar = [IpAddr::from([203, 0, 113, 66])];
+        let liar = [LIAR];
         match reply {
-            Reply::Addresses(addresses) => vec![self.addresses(addresses)],
+            Reply::Addresses(addresses) | Reply::ForgedFirst(addresses) => {
+                vec![self.addresses(addresses)]
+            }
             Reply::Code(code) => vec![self.head(u16::from(*code), 0)],
             Reply::Silence | Reply::Held(_) => vec![],
             Reply::WrongId => vec![self.with_another_id(&liar)],
@@ -382,6 +390,9 @@ fn serve(
                 ports.lock().unwrap().insert(from.port());
                 queries.lock().unwrap().push(query.clone());
                 let reply = script(&query);
+                if let Reply::ForgedFirst(_) = reply {
+                    forge(socket, &query.addresses(&[LIAR]), from);
+                }
                 for answer in query.packets(&reply) {
                     send(socket, &answer, from);
                 }
@@ -426,6 +437,14 @@ fn serve_tcp(
             TcpReply::Close => {}
             TcpReply::Silence => open.push(connection),
         }
+    }
+}
+
+/// Sends an answer from where the query did not go.
+fn forge(server: &UdpSocket, answer: &[u8], to: SocketAddr) {
+    let port = server.local_addr().unwrap().port();
+    for from in [("127.0.0.1", 0), ("127.0.0.2", port)] {
+        send(&UdpSocket::bind(from).unwrap(), answer, to);
     }
 }
 

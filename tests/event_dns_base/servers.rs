@@ -65,6 +65,20 @@ fn an_answer_with_another_number_is_passed_over() {
 }
 
 #[test]
+fn an_answer_from_another_port_or_address_is_not_believed() {
+    let base = EventBase::new().unwrap();
+    let server = Server::always(Reply::ForgedFirst(ips(&["192.0.2.1"])));
+    let dns = dns_with(&base, &server);
+    for _ in 0..20 {
+        assert_eq!(
+            found(&base, &dns, "a.test", ipv4()),
+            Ok(ips(&["192.0.2.1"]))
+        );
+    }
+    assert_eq!(server.asked().len(), 20); // each was answered at once
+}
+
+#[test]
 fn a_silent_server_is_asked_again_and_then_given_up() {
     let base = EventBase::new().unwrap();
     let server = Server::always(Reply::Silence);
