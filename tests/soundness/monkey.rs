@@ -1,6 +1,6 @@
 //! Handles of every class, used, swapped, freed and dropped at random: at the top level, inside
-//! every closure, and inside the destructors of what the closures captured. TLS, signals and
-//! wakers of other threads are among them.
+//! every closure, and inside the destructors of what the closures captured. TLS, HTTP over TLS,
+//! signals and wakers of other threads are among them.
 //!
 //! The seed determines a run. Which call answers `Err` does not matter here; what matters is
 //! that none crashes, that no closure leaks, and that a panic comes out where it should.
@@ -37,6 +37,20 @@ enum Thing {
     Waker(Waker),
 }
 
+/// Where something listens.
+#[derive(Clone, Copy)]
+struct Port {
+    number: u16,
+    is_tls: bool,
+}
+
+/// What reached a closure, plain and over TLS.
+#[derive(Default, Debug)]
+struct Reached {
+    requests: Cell<[usize; 2]>,
+    answers: Cell<[usize; 2]>,
+}
+
 const SIGNALS: [Signal; 2] = [Signal::SIGUSR1, Signal::SIGUSR2];
 
 /// The handles, and what chooses among them.
@@ -44,10 +58,11 @@ struct Cage {
     rng: RefCell<Rng>,
     bases: RefCell<Vec<EventBase>>,
     things: RefCell<Vec<Thing>>,
-    ports: RefCell<Vec<u16>>,
+    ports: RefCell<Vec<Port>>,
     depth: Cell<u32>,
     made: Cell<usize>,
     dropped: Rc<Cell<usize>>,
+    reached: Rc<Reached>,
 }
 
 /// What each closure captures: it acts when it is dropped, and is counted.
@@ -83,7 +98,7 @@ impl Tail {
 type Done = Result<(), EventException>;
 
 impl Cage {
-    fn new(seed: u64) -> Rc<Self> {
+    fn new(seed: u64, reached: &Rc<Reached>) -> Rc<Self> {
         Rc::new(Self {
             rng: RefCell::new(Rng::with_seed(seed)),
             bases: RefCell::new((0..2).map(|_| EventBase::new().unwrap()).collect()),
@@ -92,6 +107,7 @@ impl Cage {
             depth: Cell::new(0),
             made: Cell::new(0),
             dropped: Rc::default(),
+            reached: Rc::clone(reached),
         })
     }
 
@@ -277,34 +293,33 @@ impl Cage {
                 let listener =
                     EventListener::new(&base, accepted, ListenerFlags::empty(), -1, target)?;
                 if let Ok(php_event::SocketName::Ip(address)) = listener.get_socket_name() {
-                    self.ports.borrow_mut().push(address.port());
+                    self.listens(address.port(), false);
                 }
                 self.keep(Thing::Listener(listener));
             }
             4 => {
-                let http = EventHttp::new(&base)?;
+                let is_tls = self.below(2) == 0;
+                let http = http_server(&base, is_tls)?;
                 let weak = Rc::downgrade(self);
                 http.set_default_callback(move |request| {
                     if let Some(cage) = weak.upgrade() {
+                        count(&cage.reached.requests, is_tls);
                         cage.keep(Thing::Request(request.clone()));
                         let _ = cage.touch(Thing::Request(request.clone()));
                     }
                     tail.wag();
                 })?;
-                let port = http.bind(ADDRESS, 0)?.port();
-                self.ports.borrow_mut().push(port);
+                self.listens(http.bind(ADDRESS, 0)?.port(), is_tls);
                 self.keep(Thing::Http(http));
             }
             5 | 6 => {
                 let Some(port) = self.port() else {
                     return Ok(());
                 };
-                let conn = EventHttpConnection::new(&base, None, ADDRESS, port)?;
+                let speaks_tls = port.is_tls != (self.below(8) == 0); // some speak the wrong one
+                let conn = http_client(&base, port.number, speaks_tls)?;
                 for _ in 0..=self.below(2) {
-                    let tail = self.tail();
-                    let request = EventHttpRequest::new(move |_| tail.wag())?;
-                    self.keep(Thing::Request(request.clone()));
-                    conn.make_request(&request, HttpMethods::GET, "/")?;
+                    self.ask(&conn, Some(speaks_tls))?;
                 }
                 self.keep(Thing::Conn(conn));
             }
@@ -321,7 +336,7 @@ impl Cage {
                 bev.set_callbacks(self.callbacks())?;
                 self.keep(Thing::Bev(bev.clone()));
                 if let Some(port) = self.port() {
-                    bev.connect_host(None, ADDRESS, port, AddressFamily::INET)?;
+                    bev.connect_host(None, ADDRESS, port.number, AddressFamily::INET)?;
                 }
             }
             10 => {
@@ -364,7 +379,32 @@ impl Cage {
         Ok(())
     }
 
-    fn port(&self) -> Option<u16> {
+    /// Makes a request, some with more of a body than a socket holds.
+    fn ask(self: &Rc<Self>, conn: &EventHttpConnection, is_tls: Option<bool>) -> Done {
+        let (tail, reached) = (self.tail(), Rc::clone(&self.reached));
+        let request = EventHttpRequest::new(move |answer| {
+            if answer.is_some_and(|answer| answer.get_response_code().is_ok_and(|code| code > 0)) {
+                is_tls.inspect(|is_tls| count(&reached.answers, *is_tls));
+            }
+            tail.wag();
+        })?;
+        self.keep(Thing::Request(request.clone()));
+        let method = match self.below(3) {
+            0 => {
+                let size = [10, 100_000, 3_000_000][self.below(3)];
+                request.get_output_buffer().add(vec![b'q'; size])?;
+                HttpMethods::POST
+            }
+            _ => HttpMethods::GET,
+        };
+        conn.make_request(&request, method, ["/", "/stream"][self.below(2)])
+    }
+
+    fn listens(&self, number: u16, is_tls: bool) {
+        self.ports.borrow_mut().push(Port { number, is_tls });
+    }
+
+    fn port(&self) -> Option<Port> {
         let count = self.ports.borrow().len();
         (count > 0).then(|| self.ports.borrow()[self.below(count)])
     }
@@ -407,14 +447,26 @@ impl Cage {
             },
             Thing::Http(http) => {
                 let tail = self.tail();
-                match self.below(3) {
+                match self.below(4) {
                     0 => http.set_callback("/", move |_| tail.wag()),
                     1 => http.remove_callback("/").map(|_| ()),
+                    2 => {
+                        let weak = Rc::downgrade(self);
+                        http.set_stream_callback("/stream", None, move |request| {
+                            if let Some(cage) = weak.upgrade() {
+                                cage.keep(Thing::Request(request.clone()));
+                                let body = cage.tail();
+                                request.set_body_callback(move |_, _| body.wag()).ok();
+                            }
+                            tail.wag();
+                        })
+                    }
                     _ => http.set_timeout(Some(Duration::from_millis(1))),
                 }
             }
             Thing::Request(request) => self.touch_request(&request),
-            Thing::Conn(conn) => match self.below(2) {
+            Thing::Conn(conn) => match self.below(3) {
+                1 => self.ask(&conn, None), // an error at a server's end
                 0 => {
                     let tail = self.tail();
                     conn.set_close_callback(move |_| tail.wag())
@@ -526,11 +578,42 @@ fn clear(cage: &Rc<Cage>) -> usize {
     cage.made.get() - cage.dropped.get()
 }
 
-fn episode(seed: u64) {
-    let cage = Cage::new(seed);
+/// One more, plain or over TLS.
+fn count(counts: &Cell<[usize; 2]>, is_tls: bool) {
+    let mut new = counts.get();
+    new[usize::from(is_tls)] += 1;
+    counts.set(new);
+}
+
+fn http_server(base: &EventBase, is_tls: bool) -> Result<EventHttp, EventException> {
+    #[cfg(feature = "openssl")]
+    if is_tls {
+        return tls::http_server(base);
+    }
+    let _ = is_tls;
+    EventHttp::new(base)
+}
+
+fn http_client(
+    base: &EventBase,
+    port: u16,
+    is_tls: bool,
+) -> Result<EventHttpConnection, EventException> {
+    #[cfg(feature = "openssl")]
+    if is_tls {
+        return tls::http_client(base, ADDRESS, port);
+    }
+    let _ = is_tls;
+    EventHttpConnection::new(base, None, ADDRESS, port)
+}
+
+fn episode(seed: u64, reached: &Rc<Reached>) {
+    let cage = Cage::new(seed, reached);
     for _ in 0..120 {
         let _ = catch_unwind(AssertUnwindSafe(|| cage.act()));
-        let _ = catch_unwind(AssertUnwindSafe(|| cage.turn()));
+        for _ in 0..4 {
+            let _ = catch_unwind(AssertUnwindSafe(|| cage.turn()));
+        }
     }
     assert_eq!(clear(&cage), 0, "closures kept, seed {seed}");
 }
@@ -556,7 +639,8 @@ impl Drop for Ignored {
 #[cfg(feature = "openssl")]
 mod tls {
     use php_event::{
-        BufferEventOptions, Event, EventBase, EventBufferEvent, EventException, EventSslContext,
+        BufferEventOptions, Event, EventBase, EventBufferEvent, EventException, EventHttp,
+        EventHttpConnection, EventSslContext,
     };
     use test_support::pair;
     use test_support::tls::{Folder, Identity};
@@ -574,6 +658,19 @@ mod tls {
             EventSslContext::new(EventSslContext::TLS_SERVER_METHOD, &[certificate]).unwrap(),
             EventSslContext::new(EventSslContext::TLS_CLIENT_METHOD, &[unverified]).unwrap(),
         ]
+    }
+
+    pub(super) fn http_server(base: &EventBase) -> Result<EventHttp, EventException> {
+        CONTEXTS.with(|[server, _]| EventHttp::with_ssl(base, server))
+    }
+
+    pub(super) fn http_client(
+        base: &EventBase,
+        address: &str,
+        port: u16,
+    ) -> Result<EventHttpConnection, EventException> {
+        CONTEXTS
+            .with(|[_, client]| EventHttpConnection::with_ssl(base, None, address, port, client))
     }
 
     /// A server and a client that talk to each other, on sockets or on top of a pair.
@@ -614,7 +711,9 @@ fn handles_of_every_class_used_at_random_crash_nothing_and_keep_no_closure() {
     let _ignored = Ignored::new();
     let first = std::env::var("MONKEY_SEED").map_or(1, |seed| seed.parse().unwrap());
     let count = std::env::var("MONKEY_COUNT").map_or(6, |count| count.parse().unwrap());
+    let reached = Rc::default();
     for seed in first..first + count {
-        limited(|| episode(seed));
+        limited(|| episode(seed, &reached));
     }
+    println!("seeds {first} to {}: {reached:?}", first + count - 1); // plain and TLS
 }
