@@ -209,7 +209,9 @@ impl Connection {
 
     fn readable(self: &Rc<Self>) {
         if self.state.borrow().decoding == Decoding::Yielded {
-            return; // it goes on with what it has read first
+            // It goes on with what it has read first. Until then the loop would call this in
+            // every turn.
+            return self.update_reading();
         }
         let mut buffer = self.worker.read_buffer();
         match (&self.stream).read(&mut buffer) {
@@ -261,7 +263,7 @@ impl Connection {
             let answers_wait = self.worker.takes() == Takes::Requests && state.write.is_some();
             state.stage != Stage::Closed
                 && !answers_wait
-                && state.decoding != Decoding::OutboxFull
+                && !matches!(state.decoding, Decoding::OutboxFull | Decoding::Yielded)
                 && !(state.decoding == Decoding::Unanswered
                     && state.input.unread().len() >= READ_BUFFER)
                 && !self.worker.is_holding_senders()

@@ -184,11 +184,11 @@ fn given_memory_is_filled_from_anywhere_or_taken_into_and_the_rest_stays_unset()
         for buffer in [with("hello"), in_crumbs("hello"), cut(b"hello", &[2])] {
             let mut memory = vec![MaybeUninit::uninit(); room];
             let copied = buffer.copy_into(start, &mut memory).unwrap();
-            assert_eq!(text(copied.to_vec()), expected, "{start} {room}");
+            assert_eq!(text(copied), expected, "{start} {room}");
             assert_eq!(buffer.length(), 5);
             buffer.drain(start).unwrap();
             let taken = buffer.read_into(&mut memory).unwrap();
-            assert_eq!(text(taken.to_vec()), expected, "{start} {room}");
+            assert_eq!(text(taken), expected, "{start} {room}");
             assert_eq!(buffer.length(), 5 - start - expected.len());
         }
     }

@@ -87,6 +87,9 @@ impl Connection {
             if yielded {
                 connection.state.borrow_mut().decoding = Decoding::Running;
                 connection.serve(&[]);
+                if connection.state.borrow().decoding != Decoding::Yielded {
+                    connection.update_reading();
+                }
             }
         });
     }

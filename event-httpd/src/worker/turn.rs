@@ -11,11 +11,11 @@ use php_event::Event;
 
 /// Bytes of answers after which the remaining connections of a turn get one answer each, and those
 /// that pipeline wait for the next turn.
-const TURN_BYTES: usize = 256 << 10;
+const TURN_BYTES: usize = 64 << 10;
 
 /// Requests of one connection answered in a turn, and bytes of their answers.
 const REQUESTS: usize = 512;
-const BYTES: usize = 64 << 10;
+const BYTES: usize = 32 << 10;
 
 /// What an answer costs beside its bytes.
 const ANSWER_COST: usize = 1 << 10;
