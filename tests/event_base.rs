@@ -18,9 +18,10 @@ use std::time::{Duration, Instant, SystemTime};
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use php_event::{
-    BufferEventOptions, Error, Event, EventBase, EventBufferEvent, EventConfig, EventFeatures,
-    EventFlags, EventHttp, EventListener, ListenerFlags, ListenerTarget, LoopEnd, LoopFlags,
-    RateLimit, Result,
+    AddressFamily, BufferEventOptions, Callbacks, DnsError, Error, Event, EventBase,
+    EventBufferEvent, EventConfig, EventDnsBase, EventFeatures, EventFlags, EventHttp,
+    EventHttpConnection, EventHttpRequest, EventListener, ListenerFlags, ListenerTarget,
+    LookupOptions, LoopEnd, LoopFlags, RateLimit, Result,
 };
 use test_support::{
     NEVER, NOW, Seen, alone, base_with, limited, ms, new_base, noting, poll, precise_base, run,
@@ -172,6 +173,57 @@ fn a_descriptor_that_select_cannot_watch_is_refused() {
         refused(select.set(&event));
         event.add(None).unwrap();
         assert_eq!(run(&epoll), LoopEnd::NoEvents);
+    });
+}
+
+#[test]
+fn sockets_that_the_library_opens_are_refused_where_select_cannot_watch_them() {
+    alone(&[], || {
+        allow_high_descriptors();
+        let base = base_with("select");
+        let server = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = server.local_addr().unwrap().port();
+        let dns = EventDnsBase::new(&base, EventDnsBase::DISABLE_WHEN_INACTIVE).unwrap();
+        dns.add_nameserver_ip("127.0.0.1").unwrap();
+        let mut taken = vec![File::open("/dev/null").unwrap()];
+        while taken.last().unwrap().as_raw_fd() < HIGH {
+            taken.push(File::open("/dev/null").unwrap());
+        }
+        let refused = |result: Result<()>| {
+            let text = result.unwrap_err().to_string();
+            assert!(text.contains("allow the base epoll or poll"), "{text}");
+        };
+        let plain = BufferEventOptions::empty();
+        let bev = EventBufferEvent::unconnected(&base, plain).unwrap();
+        refused(bev.connect(&format!("127.0.0.1:{port}")));
+        let told = Seen::new();
+        let note = told.clone();
+        let later = EventBufferEvent::unconnected(&base, plain).unwrap();
+        let tells = Callbacks::new().on_event(move |_, what| note.note(what));
+        later.set_callbacks(tells).unwrap();
+        later
+            .connect_host(None, "127.0.0.1", port, AddressFamily::INET)
+            .unwrap();
+        run(&base);
+        assert_eq!(told.take(), [EventBufferEvent::ERROR]);
+        let request = EventHttpRequest::new(|_| panic!("called")).unwrap();
+        let client = EventHttpConnection::new(&base, None, "127.0.0.1", port).unwrap();
+        refused(client.make_request(&request, EventHttpRequest::CMD_GET, "/"));
+        let (none, any) = (ListenerFlags::empty(), "127.0.0.1:0");
+        refused(EventListener::new(&base, |_, _, _| {}, none, -1, any).map(drop));
+        let http = EventHttp::new(&base).unwrap();
+        refused(http.bind("127.0.0.1", 0).map(drop));
+        let told = Seen::new();
+        let note = told.clone();
+        let found = dns.resolve("host.example", LookupOptions::default(), move |found| {
+            note.note(found.map(drop).unwrap_err());
+        });
+        if found.is_ok() {
+            run(&base);
+            assert_eq!(told.take(), [DnsError::NoSocket]);
+        }
+        drop(taken);
+        bev.connect(&format!("127.0.0.1:{port}")).unwrap();
     });
 }
 

@@ -58,7 +58,7 @@ pub enum DnsError {
     /// Nothing listens at the address of any server, or no way leads there.
     #[error("no name server could be reached")]
     Unreachable,
-    /// The process has no descriptor or memory left for the query.
+    /// The process has no descriptor or memory left for the query, or none that `select` can watch.
     #[error("no descriptor or memory is left for a query")]
     NoSocket,
     /// The [`EventDnsBase`](crate::EventDnsBase) was dropped before the answer came.

@@ -7,9 +7,11 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::AsRawFd;
 use std::ptr;
 use std::rc::{Rc, Weak};
 
+use nix::errno::Errno;
 use socket2::{Domain, Socket, Type};
 
 use super::error::DnsError;
@@ -106,6 +108,9 @@ impl Inner {
         kind: Type,
     ) -> io::Result<Socket> {
         let socket = Socket::new(Domain::for_address(server), kind.nonblocking(), None)?;
+        if self.base.watchable("", socket.as_raw_fd()).is_err() {
+            return Err(Errno::EMFILE.into()); // select has no descriptor for it
+        }
         if let Some(source) = settings.source_for(server) {
             socket.bind(&source.into())?;
         }

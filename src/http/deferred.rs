@@ -1,6 +1,7 @@
 //! What must wait until libevent has returned, and the turn of the loop that does it.
 //!
-//! Owns, lends to C: nothing. Runs user code: close callbacks, and closures for bodies.
+//! Owns, lends to C: nothing. Runs user code: close callbacks, closures for bodies, and the
+//! `tracing` subscriber.
 
 use std::rc::Rc;
 
@@ -11,6 +12,8 @@ use crate::runtime::{guard, panic_waits, release};
 pub(crate) enum Deferred {
     /// libevent has made its connection around this bufferevent.
     Adopt(Rc<connection::Inner>),
+    /// The backend cannot watch the connection's socket: it is to be closed.
+    TurnAway(Rc<connection::Inner>),
     /// The connection is to be closed.
     Close(Rc<connection::Inner>),
     /// The connection has ended: its closure is to be called, and dropped.
@@ -22,7 +25,9 @@ pub(crate) enum Deferred {
 impl Deferred {
     pub(super) fn connection(&self) -> Option<&Rc<connection::Inner>> {
         match self {
-            Self::Adopt(conn) | Self::Close(conn) | Self::CallBack(conn) => Some(conn),
+            Self::Adopt(conn) | Self::TurnAway(conn) | Self::Close(conn) | Self::CallBack(conn) => {
+                Some(conn)
+            }
             Self::Body(_) => None,
         }
     }
@@ -33,6 +38,10 @@ pub(super) fn run(base: &Rc<base::Inner>, server: &Rc<server::Inner>) {
     while let Some(deferred) = server.next_deferred() {
         match deferred {
             Deferred::Adopt(conn) => conn.adopt(),
+            Deferred::TurnAway(conn) => {
+                conn.close();
+                guard(base, || server.report_limit());
+            }
             Deferred::Close(conn) => conn.close(),
             Deferred::CallBack(conn) => call_back(base, conn),
             Deferred::Body(request) => body::tell(base, request),

@@ -191,7 +191,8 @@ impl EventHttp {
     }
 
     /// Listens on an address, and says on which: port 0 takes any free one. May be called
-    /// again for more addresses.
+    /// again for more addresses. A base that uses `select` cannot watch descriptors from 1,024
+    /// on: clients that get one are closed, and the cause is logged.
     ///
     /// # Errors
     /// [`Error::Argument`] for what is no numeric IPv4 or IPv6 address (without brackets);

@@ -27,9 +27,11 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{HashMap, VecDeque};
 use std::ffi::CString;
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::rc::{Rc, Weak};
 use std::time::Duration;
+
+use socket2::{Domain, Socket, Type};
 
 use super::deadlines::{BodyRate, Deadlines};
 use super::listening::Listening;
@@ -241,13 +243,49 @@ impl Inner {
     /// Makes the bufferevent of a connection that libevent has just accepted. Where that fails
     /// libevent makes one itself, whose requests `begin` refuses.
     pub(super) fn bufferevent(self: &Rc<Self>) -> Option<*mut ffi::bufferevent> {
-        let (conn, bev) = connection::Inner::of_server(self, self.native().ok()?)?;
+        let watchable = self.can_watch_another();
+        let native = if watchable {
+            self.native()
+        } else {
+            self.idle_bufferevent()
+        };
+        let (conn, bev) = connection::Inner::of_server(self, native.ok()?)?;
         if let Some(end) = conn.server() {
             let key = end.key();
             self.connections.borrow_mut().insert(key, Rc::clone(&conn));
         }
-        self.defer(Deferred::Adopt(conn));
+        self.defer(Deferred::Adopt(Rc::clone(&conn)));
+        if !watchable {
+            self.defer(Deferred::TurnAway(conn));
+        }
         Some(bev)
+    }
+
+    /// Whether the socket that libevent has just accepted, whose number it does not tell, is one
+    /// that the backend can watch. The lowest free number is above the socket's, as long as no
+    /// other thread closes a file between the two calls.
+    fn can_watch_another(&self) -> bool {
+        let Some(limit) = self.base.native().descriptor_limit() else {
+            return true;
+        };
+        let next = Socket::new(Domain::UNIX, Type::DGRAM, None);
+        next.is_ok_and(|next| next.as_raw_fd() <= limit)
+    }
+
+    /// A bufferevent for a connection that is closed at once: it registers no descriptor.
+    fn idle_bufferevent(&self) -> Result<OwnedBufferEvent> {
+        const CALL: &str = "EventHttp";
+        let native = entry::bufferevent(CALL, self.base.native())?;
+        native.suspend(CALL)?;
+        Ok(native)
+    }
+
+    /// Logs why a client is turned away.
+    pub(super) fn report_limit(&self) {
+        let limit = self.base.native().descriptor_limit().unwrap_or_default();
+        if let Err(error) = self.base.watchable("EventHttp", limit) {
+            tracing::error!("a client is turned away: {error}");
+        }
     }
 
     /// A bufferevent without a descriptor, which evhttp sets and closes.

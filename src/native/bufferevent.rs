@@ -138,6 +138,17 @@ impl OwnedBufferEvent {
         raw
     }
 
+    /// Keeps a new one from reading and writing, so that libevent registers no descriptor that it
+    /// is given: its input is at its high mark. Runs no callbacks: it has none.
+    pub(crate) fn suspend(&self, call: &'static str) -> Result<()> {
+        self.view().disable(call, EventFlags::WRITE)?;
+        let input = self.view().input(Access::Input, call);
+        input.set_frozen(End::Back, false);
+        input.add(b" ")?;
+        self.view().set_watermark(EventFlags::READ, 0, 1);
+        Ok(())
+    }
+
     pub(crate) fn view(&self) -> BufferEventView<'_> {
         BufferEventView {
             raw: self.raw,

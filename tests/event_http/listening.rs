@@ -1,8 +1,10 @@
 //! `bind`, `accept`, and the sockets behind them.
 
 use std::cell::Cell;
+use std::fs::File;
+use std::io::{ErrorKind, Read as _};
 use std::net::{TcpListener, TcpStream, UdpSocket};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::net::UnixListener;
 use std::rc::Rc;
 use std::time::Duration;
@@ -13,7 +15,7 @@ use super::OVER;
 use crate::{Client, Server, error, get, say, serve};
 use php_event::stream::{StreamContext, stream_socket_server};
 use php_event::{Event, EventBase, EventHttpRequest};
-use test_support::limited;
+use test_support::{alone, base_with, limited};
 
 #[test]
 fn bind_says_which_port_it_took() {
@@ -303,4 +305,48 @@ fn a_socket_may_use_the_server_while_it_is_asked_for_its_descriptor() {
     let binding = Binding(listener, Cell::new(Some(server.http.clone())));
     server.http.accept(binding).unwrap();
     assert_eq!(server.http.bound_addresses().len(), 3);
+}
+
+/// libevent tells no number of a descriptor before it has the backend watch it, and `select` has
+/// no room for those from 1,024 on.
+#[test]
+fn a_client_whose_descriptor_select_cannot_watch_is_turned_away() {
+    alone(&[], || {
+        let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+        setrlimit(Resource::RLIMIT_NOFILE, soft.max(hard.min(2048)), hard).unwrap();
+        let base = base_with("select");
+        let http = OVER.http(&base).unwrap();
+        http.set_default_callback(|request| say(request, "served"))
+            .unwrap();
+        let address = http.bind("127.0.0.1", 0).unwrap();
+        let ask = move || {
+            let mut client = Client::new(OVER, address);
+            client.send(get("/"));
+            client.answer().body
+        };
+        assert_eq!(serve(&base, ask), "served");
+        base.exit(Some(Duration::from_millis(50))).unwrap(); // the connection ends
+        base.dispatch().unwrap();
+        let mut taken = vec![File::open("/dev/null").unwrap()];
+        while taken.last().unwrap().as_raw_fd() < 1024 {
+            taken.push(File::open("/dev/null").unwrap());
+        }
+        for _ in 0..3 {
+            let mut client = TcpStream::connect(address).unwrap();
+            assert!(client.as_raw_fd() >= 1024);
+            client.set_nonblocking(true).unwrap();
+            let mut byte = [0];
+            limited(|| {
+                while let Err(error) = client.read(&mut byte) {
+                    if error.kind() != ErrorKind::WouldBlock {
+                        return;
+                    }
+                    base.r#loop(EventBase::LOOP_NONBLOCK).unwrap();
+                }
+                assert_eq!(byte, [0], "nothing is answered");
+            });
+        }
+        drop(taken);
+        assert_eq!(serve(&base, ask), "served");
+    });
 }
