@@ -8,7 +8,7 @@ use php_event::{EventBase, EventHttpRequest, HttpError};
 use super::over::{answered_with, answering, connect, connect_to, exchange, serve};
 use crate::server::{Peer, refusing};
 use crate::{GET, Log, Told, noting, request, until_stopped};
-use test_support::limited;
+use test_support::{limited, time_factor};
 
 const TOO_LONG: (Told, Option<HttpError>) = (Told::Null, Some(HttpError::TooLong));
 const EOF: (Told, Option<HttpError>) = (Told::Null, Some(HttpError::Eof));
@@ -367,7 +367,7 @@ fn silence_gives_null_when_the_time_is_over() {
         });
         let connection = connect(&base, server.port());
         connection
-            .set_timeout(Some(Duration::from_millis(50)))
+            .set_timeout(Some(Duration::from_millis(50) * time_factor()))
             .unwrap();
         let (request, told) = request(&base);
         connection.make_request(&request, GET, "/").unwrap();

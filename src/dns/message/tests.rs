@@ -1,3 +1,5 @@
+use std::sync::LazyLock;
+
 use proptest::prelude::*;
 use simple_dns::ResourceRecord;
 use simple_dns::rdata::{A, AAAA, CNAME};
@@ -110,8 +112,9 @@ fn addresses_of_the_name_and_its_aliases_are_taken_and_others_are_not() {
 
 #[test]
 fn sixteen_aliases_are_followed_and_not_one_more() {
-    let names = (0..=ALIASES_MAX).map(|n| &*format!("n{n}.example").leak());
-    let names = names.collect::<Vec<&'static str>>();
+    static NAMES: LazyLock<Vec<String>> =
+        LazyLock::new(|| (0..=ALIASES_MAX).map(|n| format!("n{n}.example")).collect());
+    let names: Vec<&str> = NAMES.iter().map(String::as_str).collect();
     let query = Message::new(names[0], Family::Ipv4, false).unwrap();
     let mut packet = answer(&query);
     for pair in names[..ALIASES_MAX].windows(2) {
