@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
-use php_event::{Error, EventBase, HttpError};
+use php_event::{Error, EventBase, EventHttpConnection, HttpError};
 
 use super::OVER;
 use super::over::{connect, serve};
@@ -104,6 +104,28 @@ fn local_address_that_cannot_be_used_is_an_error_and_the_request_is_as_before() 
     other.make_request(&again, GET, "/").unwrap();
     until_stopped(&base);
     assert_eq!(told.take().len(), 1);
+}
+
+/// Without its zone the system would not even look for the address.
+#[test]
+fn local_address_keeps_the_zone_of_its_interface() {
+    let base = EventBase::new().unwrap();
+    let connection = EventHttpConnection::new(&base, None, "::1", 9).unwrap();
+    for address in ["fe80::1%lo", "[fe80::1%lo]", "fe80::1%1"] {
+        connection.set_local_address(address).unwrap();
+        let request = php_event::EventHttpRequest::new(|_| panic!("called")).unwrap();
+        let error = connection.make_request(&request, GET, "/").unwrap_err();
+        assert_eq!(
+            error.kind(),
+            ErrorKind::AddrNotAvailable,
+            "{address}: {error}"
+        );
+    }
+    let text = connection
+        .set_local_address("fe80::1%none")
+        .unwrap_err()
+        .to_string();
+    assert!(text.contains("none"), "{text}");
 }
 
 #[test]
