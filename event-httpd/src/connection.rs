@@ -261,11 +261,14 @@ impl Connection {
         let on = {
             let state = self.state.borrow();
             let answers_wait = self.worker.takes() == Takes::Requests && state.write.is_some();
+            let has_enough = match state.decoding {
+                Decoding::Running => false,
+                Decoding::Yielded | Decoding::OutboxFull => true,
+                Decoding::Unanswered => state.input.unread().len() >= READ_BUFFER,
+            };
             state.stage != Stage::Closed
                 && !answers_wait
-                && !matches!(state.decoding, Decoding::OutboxFull | Decoding::Yielded)
-                && !(state.decoding == Decoding::Unanswered
-                    && state.input.unread().len() >= READ_BUFFER)
+                && !has_enough
                 && !self.worker.is_holding_senders()
         };
         let done = match (on, read.is_pending()) {
