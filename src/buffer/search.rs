@@ -47,7 +47,7 @@ impl EventBuffer {
     /// [`read_into`](Self::read_into) takes both together.
     ///
     /// # Errors
-    /// [`Error::State`] when a file is in the buffer.
+    /// [`Error::State`](crate::Error::State) when a file is in the buffer.
     ///
     /// # Examples
     /// ```
