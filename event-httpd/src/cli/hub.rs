@@ -105,7 +105,7 @@ pub(crate) struct HubArgs {
     )]
     pub(crate) protocol: Protocol,
 
-    #[allow(rustdoc::bare_urls)] // --help prints this text as it is
+    #[allow(rustdoc::bare_urls, rustdoc::broken_intra_doc_links)] // --help prints this text as it is
     /// Where updates are kept: in memory, so that they go with this server, or in Redis, which
     /// any number of hubs share: redis://[[USER]:PASSWORD@]HOST[:PORT][/DATABASE], the same with
     /// rediss: for TLS, or unix:/PATH[?db=0&user=USER&pass=PASSWORD], each with ?prefix=PREFIX
