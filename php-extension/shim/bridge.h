@@ -15,7 +15,11 @@
 
 /* Bits of an event's mask. */
 #define BRIDGE_TIMEOUT 1
+#define BRIDGE_READ 2
+#define BRIDGE_WRITE 4
 #define BRIDGE_SIGNAL 8
+#define BRIDGE_PERSIST 16
+#define BRIDGE_ET 32
 
 typedef enum {
 	BRIDGE_UNSET,      /* not given; in a result: void */
@@ -262,6 +266,7 @@ bool bridge_quick_read(zend_execute_data *execute_data, zval *return_value);
 bool bridge_quick_read_line(zend_execute_data *execute_data, zval *return_value);
 bool bridge_quick_substr(zend_execute_data *execute_data, zval *return_value);
 bool bridge_quick_drain(zend_execute_data *execute_data, zval *return_value);
+void bridge_replace(zval *place, zval *value);
 void bridge_invoke(const bridge_method *method, zend_execute_data *execute_data,
                    zval *return_value);
 void bridge_register_classes(void);

@@ -232,8 +232,9 @@ static bool read_arguments(const bridge_method *method, zend_execute_data *execu
 	return true;
 }
 
-/* A slot or property gets a new value; what it had goes last, since that may run a destructor. */
-static void replace(zval *place, zval *value)
+/* A slot or property gets a new value. The former value is released last: that may run a
+ * destructor. */
+void bridge_replace(zval *place, zval *value)
 {
 	zval former;
 
@@ -273,11 +274,11 @@ static void keep(const bridge_frame *frame, zend_execute_data *execute_data, bri
 		bool given = keep->argument < frame->argc;
 		zval *argument = given ? ZEND_CALL_ARG(execute_data, keep->argument + 1) : NULL;
 		switch (keep->how) {
-			case BRIDGE_KEEP: replace(&object->slot[keep->slot], argument); break;
+			case BRIDGE_KEEP: bridge_replace(&object->slot[keep->slot], argument); break;
 			case BRIDGE_APPEND: append(&object->slot[keep->slot], argument); break;
-			case BRIDGE_CLEAR: replace(&object->slot[keep->slot], NULL); break;
+			case BRIDGE_CLEAR: bridge_replace(&object->slot[keep->slot], NULL); break;
 			case BRIDGE_SET_DATA:
-				replace(OBJ_PROP_NUM(&object->std, keep->slot), argument ? argument : &null);
+				bridge_replace(OBJ_PROP_NUM(&object->std, keep->slot), argument ? argument : &null);
 				break;
 		}
 	}
@@ -314,12 +315,12 @@ void bridge_invoke(const bridge_method *method, zend_execute_data *execute_data,
 		object = bridge_object_of(Z_OBJ(EX(This)));
 	}
 	bridge_begin(&frame, object);
-	if (object) {
-		frame.handle = object->handle;
-	}
 	if (!read_arguments(method, execute_data, &frame)) {
 		free_arrays(&frame);
 		return;
+	}
+	if (object) { /* only now: reading an argument may run code that constructs the object again */
+		frame.handle = object->handle;
 	}
 	php_event_method(method->number, &frame);
 	free_arrays(&frame);

@@ -49,12 +49,7 @@ static void free_object(zend_object *std)
 		php_event_free(object->class_id, handle);
 	}
 	for (uint32_t n = 0; n < BRIDGE_SLOTS; n++) {
-		if (Z_REFCOUNTED(object->slot[n])) {
-			zval former;
-			ZVAL_COPY_VALUE(&former, &object->slot[n]);
-			ZVAL_UNDEF(&object->slot[n]);
-			zval_ptr_dtor(&former);
-		}
+		bridge_replace(&object->slot[n], NULL);
 	}
 	zend_object_std_dtor(std);
 }

@@ -1,6 +1,6 @@
 /* The methods that programs call most, without a frame. Each does the plain case alone, and
- * returns false, with nothing done, where bridge_invoke has to do it: for other types of
- * arguments, and for what fails. */
+ * returns false, with nothing done but conversions of arguments, where bridge_invoke has to do it:
+ * for other types of arguments, and for what fails. */
 #include "bridge.h"
 #include "compat.h"
 
@@ -11,8 +11,7 @@
 #define EVENT_CALLBACK 1
 #define EVENT_DATA 1
 
-/* READ, WRITE, PERSIST and ET. */
-#define PLAIN_FLAGS 0x36
+#define PLAIN_FLAGS (BRIDGE_READ | BRIDGE_WRITE | BRIDGE_PERSIST | BRIDGE_ET)
 
 static bridge_object *self_of(zend_execute_data *execute_data)
 {
@@ -29,27 +28,12 @@ static void *base_of(zval *value)
 	return bridge_object_of(Z_OBJ_P(value))->handle;
 }
 
-/* The data go last: what they had before may run a destructor. */
 static void set_data(bridge_object *object, zval *value)
 {
-	zval *place = OBJ_PROP_NUM(&object->std, EVENT_DATA), former;
+	zval null;
 
-	ZVAL_COPY_VALUE(&former, place);
-	if (value) {
-		ZVAL_COPY_DEREF(place, value);
-	} else {
-		ZVAL_NULL(place);
-	}
-	zval_ptr_dtor(&former);
-}
-
-static void clear_slot(bridge_object *object, uint32_t slot)
-{
-	zval former;
-
-	ZVAL_COPY_VALUE(&former, &object->slot[slot]);
-	ZVAL_UNDEF(&object->slot[slot]);
-	zval_ptr_dtor(&former);
+	ZVAL_NULL(&null);
+	bridge_replace(OBJ_PROP_NUM(&object->std, EVENT_DATA), value ? value : &null);
 }
 
 /* Event::add, addTimer and addSignal. */
@@ -97,8 +81,8 @@ bool bridge_quick_free(zend_execute_data *execute_data, zval *return_value)
 	if (ZEND_NUM_ARGS() != 0 || !php_event_quick(object->handle, BRIDGE_FREE, 0)) {
 		return false;
 	}
-	clear_slot(object, EVENT_DESCRIPTOR);
-	clear_slot(object, EVENT_CALLBACK);
+	bridge_replace(&object->slot[EVENT_DESCRIPTOR], NULL);
+	bridge_replace(&object->slot[EVENT_CALLBACK], NULL);
 	set_data(object, NULL);
 	return true;
 }
@@ -138,7 +122,7 @@ bool bridge_quick_construct(zend_execute_data *execute_data, zval *return_value)
 	void *base;
 
 	(void)return_value; /* null already */
-	if (given < 4 || given > 5 || object->handle || !(base = base_of(ZEND_CALL_ARG(execute_data, 1)))) {
+	if (given < 4 || given > 5) {
 		return false;
 	}
 	descriptor = ZEND_CALL_ARG(execute_data, 2);
@@ -149,6 +133,11 @@ bool bridge_quick_construct(zend_execute_data *execute_data, zval *return_value)
 	ZVAL_DEREF(descriptor);
 	if (!bridge_descriptor(descriptor, &source)) {
 		return true; /* it threw */
+	}
+	/* Only now: a stream's own cast may have run code that constructs one of them again. */
+	base = base_of(ZEND_CALL_ARG(execute_data, 1));
+	if (object->handle || !base) {
+		return false;
 	}
 	object->handle = php_event_quick_watch(base, object, source.as.number, source.n, Z_LVAL_P(what));
 	if (!object->handle) {
@@ -178,7 +167,7 @@ bool bridge_quick_write(zend_execute_data *execute_data, zval *return_value)
 	return true;
 }
 
-/* Reads `length` bytes into a string of `shown` bytes, without what is behind them. */
+/* Takes `length` bytes from the buffer, and returns the first `shown` of them. */
 static bool read_string(void *handle, int64_t length, int64_t shown, zval *return_value)
 {
 	zend_string *text = zend_string_alloc((size_t)length, false);
@@ -205,7 +194,8 @@ bool bridge_quick_read(zend_execute_data *execute_data, zval *return_value)
 	if (ZEND_NUM_ARGS() != 1 || Z_TYPE_P(most) != IS_LONG || Z_LVAL_P(most) <= 0) {
 		return false;
 	}
-	length = MIN(php_event_readable(handle), Z_LVAL_P(most));
+	length = php_event_readable(handle);
+	length = MIN(length, Z_LVAL_P(most)); /* MIN evaluates its arguments twice */
 	return length > 0 && read_string(handle, length, length, return_value);
 }
 
