@@ -121,7 +121,7 @@ pub(crate) struct RawFrame {
     answer: RawAnswer,
 }
 
-/// What is to become of slots and properties.
+/// The changes of slots and properties that C makes after the call.
 #[repr(C)]
 struct RawKeeps {
     count: u32,
@@ -404,8 +404,8 @@ unsafe fn answered(frame: *mut RawFrame, work: impl FnOnce(&mut Call) -> Result<
     }
 }
 
-/// Writes a value that points into nothing, field by field: that is most of them, and a copy of
-/// the whole would wait for the fields. Gives other results back.
+/// Writes a result without text, array or object field by field, which is faster than copying a
+/// whole [`RawValue`]. Returns any other result.
 fn write_plain(
     to: &mut RawValue,
     result: Result<Value, Failure>,

@@ -41,6 +41,17 @@ pub(crate) enum Descriptor {
 }
 
 impl Descriptor {
+    /// What C found, with the number of its origin; none where there is no descriptor.
+    pub(crate) fn of(number: i32, origin: u32) -> Option<Self> {
+        match origin {
+            1 => Some(Self::Stream(number)),
+            2 => Some(Self::Number(number)),
+            3 => Some(Self::Socket(number)),
+            4 => Some(Self::Dead),
+            _ => None,
+        }
+    }
+
     /// The number; none of a dead socket.
     pub(crate) fn number(self) -> Option<i32> {
         match self {
@@ -51,16 +62,11 @@ impl Descriptor {
 }
 
 impl Argument<'_> {
-    /// What C found, with the number of its origin.
+    /// A descriptor that C found, or null; `origin` says what it belongs to.
     pub(crate) fn descriptor(number: i32, origin: u32, lender: Lender) -> Self {
-        let descriptor = match origin {
-            1 => Descriptor::Stream(number),
-            2 => Descriptor::Number(number),
-            3 => Descriptor::Socket(number),
-            4 => Descriptor::Dead,
-            _ => return Self::Null,
-        };
-        Self::Descriptor(descriptor, lender)
+        Descriptor::of(number, origin).map_or(Self::Null, |descriptor| {
+            Self::Descriptor(descriptor, lender)
+        })
     }
 
     /// Whether it was left out or is null.
@@ -373,7 +379,7 @@ fn not_constructed() -> Failure {
     Failure::Error("The object was not constructed: call parent::__construct() first".to_owned())
 }
 
-/// What whole numbers of seconds are below: some 30 years.
+/// Whole seconds below this, about 30 years, are converted without `try_from_secs_f64`.
 const WHOLE_MAX: f64 = 1e9;
 
 /// Seconds as the library takes them: what is below a microsecond, not finite or negative is now.

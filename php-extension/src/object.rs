@@ -18,7 +18,7 @@ pub(crate) trait Object: Sized {
 
 /// The Rust half of a PHP object.
 pub(crate) struct Half {
-    /// The other half, while it is there and has this one.
+    /// The PHP object, from the time it has this half until it is freed.
     object: Cell<Option<NonNull<RawObject>>>,
     /// None while its constructor runs.
     value: OnceCell<AnyObject>,

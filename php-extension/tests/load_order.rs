@@ -1,8 +1,9 @@
-//! The extension beside `sockets`, which PECL's has to be loaded after.
+//! The order in which the extension and `sockets` are loaded does not matter; PECL's has to come
+//! after `sockets`.
 
 mod support;
 
-use support::{extension, php, run, shared};
+use support::{extension, php, php_with_extension, run, shared};
 
 const PROGRAM: &str = r#"
     $socket = socket_create(AF_INET, SOCK_STREAM, 0);
@@ -28,9 +29,7 @@ fn without_sockets_a_socket_cannot_be_made_and_a_warning_says_why() {
     if shared("sockets").is_none() {
         return;
     }
-    let event = format!("extension={}", extension().display());
-    let program = "var_dump(EventUtil::createSocket(0));";
-    let printed = run(php().args(["-d", &event, "-r", program]));
+    let printed = php_with_extension(&["-r", "var_dump(EventUtil::createSocket(0));"]);
     assert!(printed.contains("`sockets` is not loaded"), "{printed}");
     assert!(printed.ends_with("bool(false)\n"), "{printed}");
 }

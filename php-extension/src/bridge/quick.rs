@@ -9,10 +9,10 @@ use std::mem::MaybeUninit;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::{self, NonNull};
 
-use php_event::{EventBase, EventBuffer, EventFlags};
+use php_event::{EventBase, EventBuffer, EventBufferEvent, EventFlags};
 
-use super::{Lender, RawObject, bytes};
-use crate::call::{Argument, seconds};
+use super::{RawObject, bytes};
+use crate::call::{Descriptor, seconds};
 use crate::classes::event::{EventValue, Quick};
 use crate::classes::{AnyObject, event_buffer};
 use crate::object::{Half, Held};
@@ -45,7 +45,8 @@ unsafe extern "C" fn php_event_quick(handle: *mut c_void, what: c_int, time: f64
         _ => Quick::Free,
     };
     let work = |half: &Half| Some(half.value::<EventValue>()?.quick(what));
-    // SAFETY: as this function's own.
+    // SAFETY: null, or a handle that a PHP object owns: the caller's frame holds that object, and
+    // `work` runs no code of PHP's that could free the handle.
     unsafe { on(handle, false, work) }
 }
 
@@ -57,7 +58,8 @@ unsafe extern "C" fn php_event_quick(handle: *mut c_void, what: c_int, time: f64
 #[unsafe(no_mangle)]
 unsafe extern "C" fn php_event_pending(handle: *mut c_void) -> c_int {
     let work = |half: &Half| half.value::<EventValue>()?.pending().map(c_int::from);
-    // SAFETY: as this function's own.
+    // SAFETY: null, or a handle that a PHP object owns: the caller's frame holds that object, and
+    // `work` runs no code of PHP's that could free the handle.
     unsafe { on(handle, -1, work) }
 }
 
@@ -75,7 +77,8 @@ unsafe extern "C" fn php_event_quick_timer(
         let base = half.value::<EventBase>()?;
         made(object, |held| EventValue::timer(base, held.identity()))
     };
-    // SAFETY: as this function's own.
+    // SAFETY: null, or a handle that a PHP object owns: the caller's frame holds that object, and
+    // `work` runs no code of PHP's that could free the handle.
     unsafe { on(base, ptr::null_mut(), work) }
 }
 
@@ -95,18 +98,14 @@ unsafe extern "C" fn php_event_quick_watch(
     let work = |half: &Half| {
         let base = half.value::<EventBase>()?;
         let number = i32::try_from(descriptor).ok()?;
-        let nobody = Lender(ptr::null_mut());
-        let Argument::Descriptor(descriptor, _) = Argument::descriptor(number, origin, nobody)
-        else {
-            return None;
-        };
-        let descriptor = descriptor.number().and(Some(descriptor))?;
+        let descriptor = Descriptor::of(number, origin).filter(|one| one.number().is_some())?;
         let what = EventFlags::from_bits_retain(i16::try_from(what).ok()?);
         made(object, |held| {
             EventValue::watching(base, descriptor, what, held.identity())
         })
     };
-    // SAFETY: as this function's own.
+    // SAFETY: null, or a handle that a PHP object owns: the caller's frame holds that object, and
+    // `work` runs no code of PHP's that could free the handle.
     unsafe { on(base, ptr::null_mut(), work) }
 }
 
@@ -120,21 +119,12 @@ fn made(
     Some(held.into_raw())
 }
 
-/// The buffer that reading from an object reads: a handle of its own, since what the call runs may
-/// free the object.
-fn source(half: &Half) -> Option<EventBuffer> {
+/// The buffer of an object, or one side of a buffer event: a handle of its own, since what the call
+/// runs may free the object.
+fn buffer(half: &Half, side: fn(&EventBufferEvent) -> EventBuffer) -> Option<EventBuffer> {
     match half.any()? {
         AnyObject::EventBuffer(buffer) => Some(buffer.clone()),
-        AnyObject::EventBufferEvent(value) => Some(value.bev.input()),
-        _ => None,
-    }
-}
-
-/// The same for what writing to an object fills.
-fn target(half: &Half) -> Option<EventBuffer> {
-    match half.any()? {
-        AnyObject::EventBuffer(buffer) => Some(buffer.clone()),
-        AnyObject::EventBufferEvent(value) => Some(value.bev.output()),
+        AnyObject::EventBufferEvent(value) => Some(side(&value.bev)),
         _ => None,
     }
 }
@@ -150,11 +140,12 @@ unsafe extern "C" fn php_event_readable(handle: *mut c_void) -> i64 {
     let work = |half: &Half| {
         let length = match half.any()? {
             AnyObject::EventBuffer(buffer) => buffer.length(),
-            _ => source(half)?.length(),
+            _ => buffer(half, EventBufferEvent::input)?.length(),
         };
         i64::try_from(length).ok()
     };
-    // SAFETY: as this function's own.
+    // SAFETY: null, or a handle that a PHP object owns: the caller's frame holds that object, and
+    // `work` runs no code of PHP's that could free the handle.
     unsafe { on(handle, REFUSED, work) }
 }
 
@@ -171,9 +162,10 @@ unsafe extern "C" fn php_event_line(handle: *mut c_void, style: i64, end: *mut i
         let (line, end) = found.ok()??;
         Some((i64::try_from(line).ok()?, i64::try_from(end).ok()?))
     };
-    // SAFETY: as this function's own.
+    // SAFETY: null, or a handle that a PHP object owns: the caller's frame holds that object, and
+    // `work` runs no code of PHP's that could free the handle.
     let (line, length) = unsafe { on(handle, (REFUSED, 0), work) };
-    // SAFETY: C's place for the number.
+    // SAFETY: `end` is a local variable of `bridge_quick_read_line`.
     unsafe { end.write(length) };
     line
 }
@@ -201,11 +193,14 @@ unsafe extern "C" fn php_event_take(handle: *mut c_void, first: *mut u8, length:
     // SAFETY: C's new string, which nobody else knows until this returns.
     let room = unsafe { room(first, length) };
     let work = |half: &Half| {
-        let taken = source(half)?.read_into(room).ok()?.len();
+        let taken = buffer(half, EventBufferEvent::input)?
+            .read_into(room)
+            .ok()?
+            .len();
         i64::try_from(taken).ok()
     };
-    // SAFETY: as this function's own; `source` gives a handle of its own, and the half is not used
-    // when code of PHP's runs.
+    // SAFETY: null, or a handle that a PHP object owns: the caller's frame holds that object. When
+    // code of PHP's runs, `work` uses only its own handle of the buffer, no longer the half.
     unsafe { on(handle, REFUSED, work) }
 }
 
@@ -226,7 +221,8 @@ unsafe extern "C" fn php_event_copy(
         let buffer = half.value::<EventBuffer>()?;
         i64::try_from(buffer.copy_into(start, room).ok()?.len()).ok()
     };
-    // SAFETY: as this function's own.
+    // SAFETY: null, or a handle that a PHP object owns: the caller's frame holds that object, and
+    // `work` runs no code of PHP's that could free the handle.
     unsafe { on(handle, REFUSED, work) }
 }
 
@@ -243,9 +239,9 @@ unsafe extern "C" fn php_event_add(
 ) -> bool {
     // SAFETY: C keeps the string for the length of the call.
     let data = unsafe { bytes(text, length) };
-    let work = |half: &Half| Some(target(half)?.add(data).is_ok());
-    // SAFETY: as this function's own; `target` gives a handle of its own, and the half is not used
-    // when code of PHP's runs.
+    let work = |half: &Half| Some(buffer(half, EventBufferEvent::output)?.add(data).is_ok());
+    // SAFETY: null, or a handle that a PHP object owns: the caller's frame holds that object. When
+    // code of PHP's runs, `work` uses only its own handle of the buffer, no longer the half.
     unsafe { on(handle, false, work) }
 }
 
@@ -259,7 +255,7 @@ unsafe extern "C" fn php_event_drain(handle: *mut c_void, length: usize) -> bool
         let buffer = half.value::<EventBuffer>()?.clone();
         Some(buffer.drain(length).is_ok())
     };
-    // SAFETY: as this function's own; the buffer is a handle of its own, and the half is not used
-    // when code of PHP's runs.
+    // SAFETY: null, or a handle that a PHP object owns: the caller's frame holds that object. When
+    // code of PHP's runs, `work` uses only its own handle of the buffer, no longer the half.
     unsafe { on(handle, false, work) }
 }

@@ -68,19 +68,14 @@ impl EventValue {
     /// What programs do most; false where the method itself has to be called, to say what is
     /// wrong.
     pub(crate) fn quick(&self, what: Quick) -> bool {
-        if let Quick::Free = what {
-            let event = self.event.take();
-            return event.map(|event| event.free()).is_some();
-        }
-        let event = self.event.borrow();
-        let Some(event) = &*event else { return false };
+        let with = |work: &dyn Fn(&Event) -> bool| self.event.borrow().as_ref().is_some_and(work);
         match what {
-            Quick::Add(timeout) => {
+            Quick::Add(timeout) => with(&|event| {
                 self.note_interval(timeout);
                 event.add(timeout).is_ok()
-            }
-            Quick::Del => event.del().is_ok(),
-            Quick::Free => false,
+            }),
+            Quick::Del => with(&|event| event.del().is_ok()),
+            Quick::Free => self.event.take().map(|event| event.free()).is_some(),
         }
     }
 
@@ -301,19 +296,9 @@ fn keep(call: &mut Call, descriptor: u32, callback: u32, data: u32) {
 }
 
 /// `free(): void`
-pub(crate) fn free(call: &mut Call) -> Result<Value, Failure> {
-    if let Some(this) = call.this_if_constructed::<EventValue>() {
-        let event = this.event.take();
-        if let Some(event) = event {
-            event.free();
-            call.answer.keep.push(Keep::Clear { slot: DESCRIPTOR });
-            call.answer.keep.push(Keep::Clear { slot: CALLBACK });
-            call.answer.keep.push(Keep::Data {
-                property: DATA,
-                argument: u32::MAX,
-            });
-        }
-    }
+///
+/// `bridge_quick_free` frees an event that is there. One that is not needs nothing.
+pub(crate) fn free(_call: &mut Call) -> Result<Value, Failure> {
     Ok(Value::Void)
 }
 

@@ -194,12 +194,6 @@ pub(crate) fn substr(call: &mut Call) -> Result<Value, Failure> {
     Ok(Value::String(buffer.substr(start, length)?))
 }
 
-/// The property `length`.
-pub(crate) fn length_property(call: &Call) -> Value {
-    let buffer = call.this_if_constructed::<EventBuffer>();
-    buffer.map_or(Value::Null, |buffer| Value::Int(count(buffer.length())))
-}
-
 /// The property `contiguous_space`.
 pub(crate) fn contiguous_space_property(call: &Call) -> Value {
     let buffer = call.this_if_constructed::<EventBuffer>();

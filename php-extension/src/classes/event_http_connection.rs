@@ -21,12 +21,12 @@ pub(crate) struct ConnectionValue {
     connection: EventHttpConnection,
     /// Whether it is a server's, which `getConnection` gave.
     is_view: bool,
-    /// Goes after the connection.
+    /// Dropped after `connection`, which cancels what is under way.
     requests: Requests,
 }
 
-/// The requests that were made on a connection. Those that it takes along when it goes are not
-/// held any more: nobody will complete them.
+/// The requests that were made on a connection. One that is cancelled because the connection is
+/// dropped no longer keeps its PHP object alive.
 #[derive(Default)]
 struct Requests(RefCell<Vec<Weak<InFlight>>>);
 

@@ -82,7 +82,6 @@ pub(crate) fn read_property(name: &str, call: &mut Call) -> Result<Value, Failur
         "EventListener::fd" => Ok(event_listener::fd_property(call)),
         "EventSslContext::local_cert" => Ok(event_ssl_context::path_property(call, false)),
         "EventSslContext::local_pk" => Ok(event_ssl_context::path_property(call, true)),
-        "EventBuffer::length" => Ok(event_buffer::length_property(call)),
         "EventBuffer::contiguous_space" => Ok(event_buffer::contiguous_space_property(call)),
         _ => match name.strip_prefix("EventBufferEvent::") {
             Some(property) => Ok(event_buffer_event::property(call, property)),
