@@ -24,17 +24,17 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
+    pub(crate) const ALL: [Self; 6] = [
+        Self::Message,
+        Self::Ping,
+        Self::Pong,
+        Self::Ready,
+        Self::Retire,
+        Self::Replaced,
+    ];
+
     fn from_byte(byte: u8) -> Option<Self> {
-        [
-            Self::Message,
-            Self::Ping,
-            Self::Pong,
-            Self::Ready,
-            Self::Retire,
-            Self::Replaced,
-        ]
-        .into_iter()
-        .find(|kind| *kind as u8 == byte)
+        Self::ALL.into_iter().find(|kind| *kind as u8 == byte)
     }
 }
 
@@ -134,18 +134,9 @@ fn take_u64(bytes: &[u8]) -> (u64, &[u8]) {
 mod tests {
     use super::*;
 
-    const KINDS: [Kind; 6] = [
-        Kind::Message,
-        Kind::Ping,
-        Kind::Pong,
-        Kind::Ready,
-        Kind::Retire,
-        Kind::Replaced,
-    ];
-
     fn stream() -> Vec<u8> {
         let mut bytes = Vec::new();
-        for (number, kind) in (0..).zip(KINDS) {
+        for (number, kind) in (0..).zip(Kind::ALL) {
             let payload = vec![b'x'; usize::try_from(number).unwrap() * 10];
             bytes.extend(header(kind, number, payload.len()));
             bytes.extend(payload);
@@ -162,7 +153,7 @@ mod tests {
     #[test]
     fn frames_come_out_the_same_however_the_bytes_are_cut() {
         let bytes = stream();
-        let whole = KINDS
+        let whole = Kind::ALL
             .into_iter()
             .zip([0, 10, 20, 30, 40, 50])
             .collect::<Vec<_>>();

@@ -1,26 +1,8 @@
 //! Replay: subscribers that name the last update they have.
 
-use std::thread;
-
-use super::support::{PATH, Publisher, Subscriber, bearer, get, open_hub, token};
-use super::support_http::Server;
-
-/// Publishes updates with the ids and data `from..to`.
-fn publish(server: &Server, range: std::ops::Range<u32>) {
-    let mut publisher = Publisher::connect(server);
-    for n in range {
-        let text = n.to_string();
-        publisher.publish(&[("topic", "a"), ("id", &text), ("data", &text)]);
-    }
-}
-
-#[track_caller]
-fn expect(subscriber: &mut Subscriber, range: std::ops::Range<u32>) {
-    for n in range {
-        let text = n.to_string();
-        subscriber.expect_update(&text, &text);
-    }
-}
+use super::support::{
+    PATH, Publisher, Subscriber, bearer, expect, expect_long_history, get, open_hub, publish, token,
+};
 
 #[test]
 fn a_subscriber_gets_what_was_published_behind_the_update_it_names() {
@@ -105,31 +87,7 @@ fn private_updates_of_the_history_need_a_token_too() {
 #[test]
 fn a_long_history_and_what_is_published_meanwhile_arrive_once_and_in_order() {
     let server = open_hub(&["--max-queue", "64KiB"]);
-    let filler = "x".repeat(4000);
-    let mut publisher = Publisher::connect(&server);
-    let mut next = 0;
-    let mut publish = move |count: u32| {
-        let requests = (next..next + count).map(|n| {
-            publisher.request(&[("topic", "a"), ("id", &n.to_string()), ("data", &filler)])
-        });
-        let requests = requests.collect::<String>();
-        publisher.client.send(requests);
-        (0..count).for_each(|_| drop(publisher.published()));
-        next += count;
-    };
-    publish(1500); // many pages
-    let mut subscriber = Subscriber::to(&server, "topic=a&lastEventID=earliest");
-    let publishing = thread::spawn(move || {
-        for _ in 0..10 {
-            publish(10);
-        }
-    });
-    let filler = "x".repeat(4000);
-    for n in 0..1600 {
-        subscriber.expect_update(&n.to_string(), &filler);
-    }
-    publishing.join().unwrap();
-    subscriber.expect_silence();
+    expect_long_history(&server, 1500); // many pages
 }
 
 #[test]

@@ -2,16 +2,18 @@
 
 use std::net::TcpListener;
 use std::process::Command;
-use std::thread;
 
 use serde_json::{Value, json};
 use test_support::tls::{Authority, Folder};
 
 use super::redis::{FLEETING, LASTING, Redis};
-use super::support::{Publisher, Subscriber, ask, bearer, full_token, get, open_hub, post, token};
+use super::support::{
+    Publisher, Subscriber, ask, bearer, expect, expect_long_history, full_token, get, open_hub,
+    post, publish, token,
+};
 use super::support_http::{Server, output, until};
 use super::websocket::{Socket, TEXT};
-use super::workers::{read, spread};
+use super::workers::{expect_one_order, read, spread};
 
 /// A hub with that store, which it has reached.
 #[track_caller]
@@ -34,55 +36,12 @@ pub(crate) fn readiness(hub: &Server) -> u16 {
     ask(hub, &get("/readyz", "")).status
 }
 
-/// Publishes updates whose ids and data are the numbers.
-pub(crate) fn publish(hub: &Server, range: std::ops::Range<u32>) {
-    let mut publisher = Publisher::connect(hub);
-    for n in range {
-        let text = n.to_string();
-        publisher.publish(&[("topic", "a"), ("id", &text), ("data", &text)]);
-    }
-}
-
-#[track_caller]
-pub(crate) fn expect(subscriber: &mut Subscriber, range: std::ops::Range<u32>) {
-    for n in range {
-        let text = n.to_string();
-        subscriber.expect_update(&text, &text);
-    }
-}
-
 #[test]
 fn two_hubs_pass_on_the_same_updates_in_the_same_order() {
     let redis = Redis::fleeting();
     let hubs = [(); 2].map(|()| hub_on(&redis.url(), &[]));
-    let mut subscribers: Vec<_> = hubs
-        .iter()
-        .map(|hub| Subscriber::to(hub, "topic=a"))
-        .collect();
-    let publishers = (0..4).map(|number| {
-        let mut publisher = Publisher::connect(&hubs[number % 2]);
-        thread::spawn(move || {
-            for n in 0..50 {
-                let text = format!("{number}-{n}");
-                publisher.publish(&[("topic", "a"), ("id", &text), ("data", &text)]);
-            }
-        })
-    });
-    for publisher in publishers.collect::<Vec<_>>() {
-        publisher.join().unwrap();
-    }
-    let mut replayed = Subscriber::to(&hubs[1], "topic=a&lastEventID=earliest");
-    let all = read(&mut replayed, 200);
-    for subscriber in &mut subscribers {
-        assert_eq!(read(subscriber, 200), all);
-        subscriber.expect_silence();
-    }
-    for number in 0..4 {
-        let own = format!("{number}-");
-        let own = all.iter().filter(|id| id.starts_with(&own));
-        let expected: Vec<String> = (0..50).map(|n| format!("{number}-{n}")).collect();
-        assert_eq!(own.cloned().collect::<Vec<_>>(), expected);
-    }
+    let mut subscribers = hubs.each_ref().map(|hub| Subscriber::to(hub, "topic=a"));
+    expect_one_order(&hubs, &mut subscribers);
 }
 
 #[test]
@@ -164,31 +123,7 @@ fn each_worker_follows_the_store_by_itself() {
 fn a_long_history_in_the_store_and_what_is_published_meanwhile_arrive_once_and_in_order() {
     let redis = Redis::fleeting();
     let hub = hub_on(&redis.url(), &["--max-queue", "64KiB"]);
-    let filler = "x".repeat(4000);
-    let mut publisher = Publisher::connect(&hub);
-    let mut next = 0;
-    let mut publish = move |count: u32| {
-        let requests = (next..next + count).map(|n| {
-            publisher.request(&[("topic", "a"), ("id", &n.to_string()), ("data", &filler)])
-        });
-        let requests = requests.collect::<String>();
-        publisher.client.send(requests);
-        (0..count).for_each(|_| drop(publisher.published()));
-        next += count;
-    };
-    publish(700); // many pages
-    let mut subscriber = Subscriber::to(&hub, "topic=a&lastEventID=earliest");
-    let publishing = thread::spawn(move || {
-        for _ in 0..10 {
-            publish(10);
-        }
-    });
-    let filler = "x".repeat(4000);
-    for n in 0..800 {
-        subscriber.expect_update(&n.to_string(), &filler);
-    }
-    publishing.join().unwrap();
-    subscriber.expect_silence();
+    expect_long_history(&hub, 700); // many pages
 }
 
 #[test]

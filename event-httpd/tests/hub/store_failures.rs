@@ -7,8 +7,10 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 
 use super::redis::{FLEETING, LASTING, Link, Redis};
-use super::store::{expect, hub_on, publish, readiness, until_ready};
-use super::support::{Publisher, Subscriber, ask, bearer, full_token, open_hub, post};
+use super::store::{hub_on, readiness, until_ready};
+use super::support::{
+    Publisher, Subscriber, ask, bearer, expect, full_token, open_hub, post, publish,
+};
 use super::support_broadcast::{counter, stop};
 use super::support_http::{Response, Server, until};
 

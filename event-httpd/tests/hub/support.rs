@@ -1,5 +1,6 @@
 //! A running hub, its publishers and its subscribers.
 
+use std::thread;
 use std::time::{Duration, SystemTime};
 
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
@@ -167,4 +168,51 @@ impl Subscriber {
     pub(crate) fn expect_silence(&mut self) {
         self.client.expect_silence(Duration::from_millis(200));
     }
+}
+
+/// Publishes updates whose ids and data are the numbers.
+pub(crate) fn publish(hub: &Server, range: std::ops::Range<u32>) {
+    let mut publisher = Publisher::connect(hub);
+    for n in range {
+        let text = n.to_string();
+        publisher.publish(&[("topic", "a"), ("id", &text), ("data", &text)]);
+    }
+}
+
+#[track_caller]
+pub(crate) fn expect(subscriber: &mut Subscriber, range: std::ops::Range<u32>) {
+    for n in range {
+        let text = n.to_string();
+        subscriber.expect_update(&text, &text);
+    }
+}
+
+/// Publishes `count` long updates, and 100 more while a subscriber reads the history.
+#[track_caller]
+pub(crate) fn expect_long_history(server: &Server, count: u32) {
+    let filler = "x".repeat(4000);
+    let mut publisher = Publisher::connect(server);
+    let mut next = 0;
+    let mut publish = move |more: u32| {
+        let requests = (next..next + more).map(|n| {
+            publisher.request(&[("topic", "a"), ("id", &n.to_string()), ("data", &filler)])
+        });
+        let requests = requests.collect::<String>();
+        publisher.client.send(requests);
+        (0..more).for_each(|_| drop(publisher.published()));
+        next += more;
+    };
+    publish(count);
+    let mut subscriber = Subscriber::to(server, "topic=a&lastEventID=earliest");
+    let publishing = thread::spawn(move || {
+        for _ in 0..10 {
+            publish(10);
+        }
+    });
+    let filler = "x".repeat(4000);
+    for n in 0..count + 100 {
+        subscriber.expect_update(&n.to_string(), &filler);
+    }
+    publishing.join().unwrap();
+    subscriber.expect_silence();
 }

@@ -17,15 +17,6 @@ pub(crate) const WORDS: &[&[u8]] = &[
 
 const LONGEST: usize = 64;
 
-const KINDS: [Kind; 6] = [
-    Kind::Message,
-    Kind::Ping,
-    Kind::Pong,
-    Kind::Ready,
-    Kind::Retire,
-    Kind::Replaced,
-];
-
 /// The frames, and why the line is broken.
 fn read(parts: &mut dyn Iterator<Item = &[u8]>) -> (Vec<(Kind, Vec<u8>)>, Option<String>) {
     let (mut frames, mut got) = (Frames::new(LONGEST), Vec::new());
@@ -57,7 +48,7 @@ pub(crate) fn run(input: &[u8]) {
     let (mut rest, mut bytes, mut written) = (Unstructured::new(rest), Vec::new(), Vec::new());
     while let (false, Ok(kind), Ok(length)) = (
         rest.is_empty(),
-        rest.choose(&KINDS),
+        rest.choose(&Kind::ALL),
         rest.int_in_range(0..=LONGEST),
     ) {
         let payload = rest.bytes(length.min(rest.len())).unwrap_or_default();
