@@ -41,7 +41,7 @@ pub(crate) fn accepted(out: &mut Vec<u8>, keep_alive: bool, date: Option<&str>) 
 }
 
 /// Appends a number. `write!` takes ten times as many instructions.
-fn decimal(out: &mut Vec<u8>, number: u64) {
+pub(crate) fn decimal(out: &mut Vec<u8>, number: u64) {
     if number >= 10 {
         decimal(out, number / 10);
     }

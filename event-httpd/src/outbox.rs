@@ -125,25 +125,22 @@ impl Outbox {
 }
 
 impl Queue {
+    /// Writes the parts, at most `N`, with one call.
+    fn write_few<const N: usize>(&self, target: &mut impl Write) -> io::Result<usize> {
+        let mut slices = [IoSlice::new(&[]); N];
+        for (slice, part) in slices.iter_mut().zip(&self.parts) {
+            *slice = IoSlice::new(part.as_slice());
+        }
+        target.write_vectored(slices.get(..self.parts.len()).unwrap_or(&slices))
+    }
+
     fn write_to(&mut self, mut target: impl Write) -> io::Result<usize> {
         let mut total = 0;
         while let Some(first) = self.parts.front() {
             let result = match self.parts.len() {
                 1 => target.write(first.as_slice()),
-                count @ ..=FEWER => {
-                    let mut slices = [IoSlice::new(&[]); FEWER];
-                    for (slice, part) in slices.iter_mut().zip(&self.parts) {
-                        *slice = IoSlice::new(part.as_slice());
-                    }
-                    target.write_vectored(slices.get(..count).unwrap_or_default())
-                }
-                count @ ..=FEW => {
-                    let mut slices = [IoSlice::new(&[]); FEW];
-                    for (slice, part) in slices.iter_mut().zip(&self.parts) {
-                        *slice = IoSlice::new(part.as_slice());
-                    }
-                    target.write_vectored(slices.get(..count).unwrap_or_default())
-                }
+                count if count <= FEWER => self.write_few::<FEWER>(&mut target),
+                count if count <= FEW => self.write_few::<FEW>(&mut target),
                 _ => {
                     let parts = self.parts.iter().take(SLICES);
                     let slices = parts

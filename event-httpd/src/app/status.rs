@@ -116,7 +116,6 @@ impl Status {
             table,
             answers,
             head,
-            ..
         } = &mut *self.state.borrow_mut();
         if let Some(date) = date.filter(|date| *date != answers.date) {
             date.clone_into(&mut answers.date);

@@ -4,6 +4,7 @@ use std::mem;
 use std::ops::Range;
 use std::rc::Rc;
 
+use crate::answer::decimal;
 use crate::buffer::{Account, Buffer};
 use crate::outbox::Part;
 use php_event::Event;
@@ -212,7 +213,7 @@ impl Segment {
 
 fn entry(out: &mut Vec<u8>, id: u64, event: &Event) -> serde_json::Result<()> {
     out.push(b'"');
-    serde_json::to_writer(&mut *out, &id)?;
+    decimal(out, id);
     out.extend_from_slice(b"\":");
     serde_json::to_writer(&mut *out, event)?;
     out.push(b',');
