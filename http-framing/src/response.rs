@@ -12,7 +12,8 @@ pub const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 /// Appends the answer to a request that is refused: the reason as a line of text, and the end of
 /// the connection.
 ///
-/// `fields` are further header lines, each with its CR LF. With `head_only`, for a `HEAD` request, the text is left out, not its length.
+/// `fields` are further header lines, each with its CR LF. With `head_only`, for a `HEAD` request,
+/// the text is left out, not its length.
 ///
 /// # Examples
 /// ```

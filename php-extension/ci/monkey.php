@@ -1,24 +1,24 @@
 <?php
-// Calls everything in the extension with what does not fit and now and then with what does, in an
-// order that the seed gives: php monkey.php SEED [CALLS]. Prints each call, so that the last line
+// Calls the extension's methods in a random order that the seed determines, mostly with arguments
+// that do not fit: php monkey.php SEED [CALLS]. Prints each call, so that the last line
 // before a crash is the one that crashed. Any exception is an answer; a crash or what Valgrind
 // reports is a fault.
 [, $seed, $calls] = $argv + [2 => 400];
 mt_srand((int) $seed);
 
-/** One of them. */
+/** A random element. */
 function pick(array $from) {
     return $from[mt_rand(0, count($from) - 1)];
 }
 
-/** A class of this name, and what was made of it. */
+/** The extension's classes, and the objects of each that are still held. */
 $classes = array_keys((new ReflectionExtension('event'))->getClasses());
 $objects = array_fill_keys($classes, []);
 
 /** No descriptor has one of these: to close what belongs to another is a fault of the program. */
 const NUMBERS = [-1, 9999, 65535, 1 << 31, PHP_INT_MAX, PHP_INT_MIN];
 const FLAGS = [0, 1, 2, 3, 4, 5, 6, 8, 10, 16, 18, 32, 64, 4096];
-/** A handler of another one would hide a crash. */
+/** Handling any other signal could hide a crash. */
 const SIGNALS = [10, 12, 28, 64, 65];
 const TEXTS = ['', 'a', "a\0b", '127.0.0.1', '127.0.0.1:0', 'unix:/tmp', '::1', '/', '/a?b', 'GET', 'epoll', "\r\n", "\xff"];
 
@@ -131,7 +131,7 @@ function step(): void {
             return;
         }
         if (in_array($method->name, ['loop', 'dispatch'])) {
-            $on->exit(0.005); // they end
+            $on->exit(0.005); // so that the loop ends
         }
         $arguments = arguments($method);
         say("$name::$method->name", $arguments);
@@ -140,7 +140,7 @@ function step(): void {
             $objects[get_class($result)][] = $result;
         }
         if (mt_rand(0, 40) == 0) {
-            var_export_safely($on);
+            use_as_php_does($on);
         }
     } catch (Throwable) {
     } finally {
@@ -149,7 +149,7 @@ function step(): void {
 }
 
 /** What else PHP does to objects. */
-function var_export_safely(?object $on): void {
+function use_as_php_does(?object $on): void {
     if ($on) {
         foreach ([fn() => clone $on, fn() => serialize($on), fn() => json_encode($on), fn() => (array) $on,
             fn() => $on->data = $on, fn() => $on == clone $on, fn() => gc_collect_cycles()] as $what) {

@@ -17,7 +17,7 @@ while [ "$seed" -lt "$last" ]; do
     if ! USE_ZEND_ALLOC=0 own_network timeout 300 $tool php -n $(shared sockets) \
         -d "extension=$extension" "$here/php-extension/ci/monkey.php" "$seed" "$calls" \
         </dev/null >"$scratch/output" 2>"$scratch/calls" || ! tail -n 1 "$scratch/calls" | grep -q '^done$'; then
-        echo "monkey.php $seed $calls: failed behind" >&2
+        echo "monkey.php $seed $calls: failed after these calls:" >&2
         tail -n 5 "$scratch/calls" >&2
         head -n 60 "$scratch/valgrind" >&2
         code=1

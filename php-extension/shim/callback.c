@@ -49,7 +49,7 @@ static zval *callable_in(bridge_object *object, uint32_t slot, int64_t item)
 	return Z_TYPE_P(place) == IS_ARRAY ? zend_hash_index_find(Z_ARRVAL_P(place), (zend_ulong)item) : NULL;
 }
 
-/* Finds what a callable calls. A closure, which most callables are, knows it. */
+/* Finds the function of a callable. A closure stores it, so there is nothing to look up. */
 static bool find_function(zval *callable, zend_fcall_info_cache *function)
 {
 	if (Z_TYPE_P(callable) != IS_OBJECT || Z_OBJCE_P(callable) != zend_ce_closure) {

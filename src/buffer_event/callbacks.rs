@@ -117,8 +117,8 @@ impl Inner {
         Some(what)
     }
 
-    /// A half of a pair is told of its end with each flush: once is enough, until the direction
-    /// is enabled again.
+    /// libevent reports the end of a pair's half with each flush. Leaves out the ends that were
+    /// reported since their direction was enabled.
     fn without_ends_told(&self, what: BufferEventFlags) -> Option<BufferEventFlags> {
         if !what.contains(BufferEventFlags::EOF) || self.ended.get().is_empty() {
             return Some(what);

@@ -1,10 +1,11 @@
 //! The write timeout of a buffer event that has no socket of its own: a filter, or a half of a pair.
 //!
-//! libevent's own one starts when `WRITE` is enabled or the times are set, whether or not output
-//! waits, goes on when all has been taken, and starts again when bytes come *in*. So libevent gets
-//! none here: an event of ours counts the time, and a callback on the output starts and stops it.
+//! libevent starts its own when `WRITE` is enabled or the times are set, even if no output waits. It
+//! keeps running after all output was taken, and restarts when bytes come *in*. So libevent gets no
+//! write timeout here: a timer of ours runs instead, and a callback on the output starts and stops
+//! it.
 //!
-//! Owns: that event, made with the first write timeout. Lends C, for the callback, the weak count
+//! Owns: that timer, made with the first write timeout. Lends C, for the callback, the weak count
 //! that the other callbacks have, until the buffer event ends.
 //! Runs no user code.
 #![allow(unsafe_code)]
@@ -20,12 +21,12 @@ use crate::native::evbuffer::Access;
 use crate::runtime::upgrade;
 use crate::{Event, ffi};
 
-/// Counts the time that the output of a buffer event without a socket waits.
+/// The timer that runs while the output of a buffer event without a socket waits.
 #[derive(Default)]
 pub(super) struct WriteTimer(RefCell<Option<Event>>);
 
 impl WriteTimer {
-    /// Gives the event back, to be dropped when nothing is borrowed.
+    /// Gives the timer back, to be dropped when nothing is borrowed.
     #[must_use]
     pub(super) fn end(&self) -> Option<Event> {
         self.0.take()

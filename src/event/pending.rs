@@ -23,9 +23,10 @@ impl Event {
     ///
     /// The event fires with `TIMEOUT` when nothing else happens for that long; zero fires in
     /// the next turn. Adding a pending event again with a time replaces its deadline, with
-    /// `None` leaves the old one. The timeout of a `PERSIST` event restarts after each call, that
-    /// of a signal event only when it is added again. A timer added with `None` does not become pending. A longer time than
-    /// [`MAX_TIMEOUT`](crate::MAX_TIMEOUT) becomes that; fractions of a microsecond are dropped.
+    /// `None` leaves the old one. The timeout of a `PERSIST` event restarts after each call; that
+    /// of a signal event restarts only when it is added again. A timer added with `None` does not
+    /// become pending. A longer time than [`MAX_TIMEOUT`](crate::MAX_TIMEOUT) becomes that;
+    /// fractions of a microsecond are dropped.
     ///
     /// # Errors
     /// [`Error::Argument`] for a regular file or directory under epoll, which cannot watch

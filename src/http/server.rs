@@ -261,9 +261,9 @@ impl Inner {
         Some(bev)
     }
 
-    /// Whether the socket that libevent has just accepted, whose number it does not tell, is one
-    /// that the backend can watch. The lowest free number is above the socket's, as long as no
-    /// other thread closes a file between the two calls.
+    /// Whether the backend can watch the socket that libevent has just accepted. libevent does not
+    /// pass its number on. The lowest free number is above it, unless another thread closes a file
+    /// between the two calls.
     fn can_watch_another(&self) -> bool {
         let Some(limit) = self.base.native().descriptor_limit() else {
             return true;

@@ -431,7 +431,8 @@ impl<'a> BufferView<'a> {
         unsafe { self.remove(room.as_mut_ptr(), most) }
     }
 
-    /// The same for memory that is not set yet; returns the part that is set then.
+    /// As [`take_into`](Self::take_into), for memory that is not set yet. Returns the part that is
+    /// set then.
     pub(crate) fn take_into_unset(self, room: &mut [MaybeUninit<u8>]) -> Result<&[u8]> {
         let most = room.len().min(TAKEN_MAX);
         let to = room.as_mut_ptr().cast::<u8>();
@@ -582,7 +583,7 @@ impl<'a> BufferView<'a> {
 /// The bytes of a buffer, see [`BufferView::chunks`].
 struct Chunks<'a> {
     buffer: &'a BufferView<'a>,
-    at: ffi::evbuffer_ptr, // where the chunk begins that was given last
+    at: ffi::evbuffer_ptr, // where the last chunk begins
     given: usize,          // its length; 0 before the first
 }
 

@@ -1,5 +1,5 @@
 --TEST--
-Buffer methods convert and refuse what is not given in the usual way
+Buffer methods convert arguments of other types and refuse invalid ones
 --FILE--
 <?php
 $buffer = new EventBuffer;

@@ -1,5 +1,5 @@
 --TEST--
-A Socket made of a stream's descriptor closes it, and the stream says so
+A Socket made from a stream's descriptor closes it; writing to the stream then fails
 --SKIPIF--
 <?php if (!extension_loaded('sockets')) die('skip needs sockets'); ?>
 --FILE--

@@ -1,5 +1,5 @@
 --TEST--
-A request whose connection goes is released
+A request is freed with its connection, and its callback is not called
 --FILE--
 <?php
 class Released

@@ -1,5 +1,5 @@
 --TEST--
-fatal in the callback of a descriptor
+A fatal error in the callback of a descriptor ends the script
 --SKIPIF--
 <?php if (getenv('USE_ZEND_ALLOC') === '0') die('skip PHP leaves memory to its allocator after a fatal error'); ?>
 --FILE--

@@ -1,5 +1,5 @@
 --TEST--
-The collector leaves alone what a collected event shared, also after json_encode
+Collecting an event does not free data that others still use, even after json_encode
 --FILE--
 <?php
 $base = new EventBase;

@@ -1,5 +1,5 @@
 --TEST--
-Event::set makes a timer periodic, and a periodic one another
+Event::set makes a timer periodic, keeps it periodic, and makes it one-shot again
 --FILE--
 <?php
 $base = new EventBase;

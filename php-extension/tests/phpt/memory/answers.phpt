@@ -1,5 +1,5 @@
 --TEST--
-Answers, warnings and exceptions leave no memory behind
+Answers, warnings and exceptions do not leak memory
 --SKIPIF--
 <?php if (getenv('USE_ZEND_ALLOC') === '0') die('skip too slow under Valgrind'); ?>
 --FILE--
