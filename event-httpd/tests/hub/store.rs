@@ -158,6 +158,18 @@ fn what_the_stream_no_longer_keeps_is_gone_and_the_head_says_so() {
 }
 
 #[test]
+fn a_hub_starts_where_hundreds_of_entries_of_the_stream_are_no_updates() {
+    let redis = Redis::fleeting();
+    let script = "for n = 1, 600 do redis.call('XADD', 'own:updates', '*', 'n', n) end return 1";
+    let answer = redis.ask(&format!("EVAL \"{script}\" 0"));
+    assert_eq!(answer, ":1\r\n");
+    let hub = hub_on(&format!("{}?prefix=own:", redis.url()), &[]);
+    publish(&hub, 0..3);
+    let mut subscriber = Subscriber::to(&hub, "topic=a&lastEventID=earliest");
+    expect(&mut subscriber, 0..3);
+}
+
+#[test]
 fn the_history_of_a_store_on_disk_outlives_hub_and_store() {
     let mut redis = Redis::start(&LASTING);
     let hub = hub_on(&redis.url(), &[]);

@@ -78,7 +78,7 @@ impl Inner {
     fn send_page(&self, ticket: Ticket, begin: Begin) {
         let mut command = cmd("XRANGE");
         command.arg(&self.key);
-        // The entry before the page comes too: while it is there, nothing behind it is missing.
+        // Reads the entry before the page too: while that exists, no later entry was dropped.
         let count = match begin.position() {
             None => {
                 command.arg("-");

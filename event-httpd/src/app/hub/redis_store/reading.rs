@@ -11,8 +11,8 @@ use super::{Incoming, Inner, Tell};
 use crate::app::hub::message::Position;
 use crate::redis::{Cmd, Value, cmd};
 
-/// Entries in one reply. As it is less than the stream keeps, a reader that gets fewer has missed
-/// none.
+/// Entries in one reply. The stream keeps more than this, so a reply that is not full has
+/// skipped nothing.
 const READ_MAX: usize = 64;
 
 /// Entries in one reply while the index is loaded.
@@ -38,13 +38,13 @@ pub(super) enum Read {
     Last,
     /// Whether the last entry that was told is still there.
     Check,
-    /// The entries that stand before it now that it is gone.
+    /// The entries before the last reported one, which is gone.
     Before,
     /// Entries for the index, and behind the last that was told.
     Load,
     /// The next entries.
     Next,
-    /// Whether the last entry that was told was there until these came.
+    /// Whether the last reported entry still exists. These came after it.
     Verify(Vec<Entry>),
 }
 
@@ -112,12 +112,12 @@ impl Inner {
                 self.load();
             }
             Read::Load => {
-                let count = entries.len();
+                // Not from the index: it has no entries that are not updates.
+                let next = entries.get(LOAD_MAX - 1).map(|entry| entry.position + 1);
                 self.take_entries(entries);
-                if count < LOAD_MAX {
-                    self.follow();
-                } else {
-                    self.load_next();
+                match next {
+                    Some(next) => self.load_from(next),
+                    None => self.follow(),
                 }
             }
             Read::Next if entries.len() >= READ_MAX && self.told() > 0 => {
@@ -166,11 +166,11 @@ impl Inner {
     fn load(&self) {
         self.reading.set(Reading::Loading);
         self.index.borrow_mut().clear();
-        self.load_next();
+        self.load_from(0);
     }
 
-    fn load_next(&self) {
-        let start = text_of(self.index.borrow().last() + 1);
+    fn load_from(&self, start: Position) {
+        let start = text_of(start);
         let mut command = cmd("XRANGE");
         command
             .arg(&self.key)
@@ -213,7 +213,7 @@ impl Inner {
             }
             let Some(content) = entry.content else {
                 tracing::warn!(
-                    "entry {} of the stream is no update",
+                    "entry {} of the stream is not an update",
                     text_of(entry.position)
                 );
                 continue;

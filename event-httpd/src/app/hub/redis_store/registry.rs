@@ -16,7 +16,8 @@ use crate::redis::{Cmd, Value, cmd};
 use hub_protocol::update::new_id;
 use php_event::{Event, EventBase};
 
-/// A worker is seen once within the time that the store has to reply, and lost after this many.
+/// A worker refreshes its entry every `--store-timeout`. After this many such times without a
+/// refresh it is lost.
 const LOST_AFTER: u32 = 6;
 
 /// Seconds after which Redis forgets the subscriptions of a worker that nobody removed.
@@ -37,7 +38,7 @@ pub(super) struct Registry {
 pub(super) enum Asked {
     /// A change, whose reply means that it is kept.
     Change(Active, bool),
-    /// A step whose reply says nothing.
+    /// A command whose reply is ignored.
     Step,
     /// The time.
     Time,
@@ -92,7 +93,7 @@ impl Registry {
 }
 
 impl Inner {
-    /// Shows from now on that this worker lives.
+    /// Starts the timer that refreshes this worker's entry.
     pub(super) fn start_registry(self: &Rc<Self>, base: &EventBase) -> php_event::Result<()> {
         let weak = Rc::downgrade(self);
         let interval = self.settings.patience;
@@ -140,7 +141,7 @@ impl Inner {
         }
     }
 
-    /// Subscriptions may be missing in the store: they are told once more.
+    /// Sends all subscriptions again, since the store may lack some.
     fn tell_all_again(&self) {
         let own = self.registry.own.borrow().clone();
         let mut changes = self.registry.changes.borrow_mut();
@@ -192,7 +193,7 @@ impl Inner {
         Some(self.keep(&update.id, &encoded))
     }
 
-    /// Shows that this worker lives, and looks for lost ones.
+    /// Refreshes this worker's entry, and looks for lost workers.
     fn refresh(&self) {
         if self.presence.get() == Presence::Present {
             self.send_asked(Asked::Time, &cmd("TIME"));
@@ -276,7 +277,7 @@ impl Inner {
         keep.arg(self.subscriptions_key(&self.registry.name))
             .arg(FORGET_AFTER);
         self.send_asked(Asked::Step, &keep);
-        // Others may come back a little later than this one did.
+        // After an outage, other workers may reconnect later than this one.
         let patience = self.settings.patience * LOST_AFTER;
         let since = self.registry.present_since.get();
         if since.is_some_and(|since| since.elapsed() >= patience) {
@@ -300,7 +301,9 @@ impl Inner {
         }
         for worker in workers {
             let command = cmd("HVALS").arg(self.subscriptions_key(worker)).take();
-            self.send_asked(Asked::List(Rc::clone(&list)), &command);
+            if !self.send_asked(Asked::List(Rc::clone(&list)), &command) {
+                return self.tell(&Tell::Refused(ticket));
+            }
         }
     }
 
@@ -323,7 +326,10 @@ impl Inner {
     pub(super) fn registry_unanswered(&self, asked: Asked) {
         match asked {
             Asked::Change(active, is_active) => {
-                self.registry.change(active, is_active); // with the next ones
+                if self.registry.own.borrow().contains(&active) == is_active {
+                    let mut changes = self.registry.changes.borrow_mut();
+                    changes.insert(active, is_active); // sent with the next ones
+                }
                 self.answered_change();
             }
             Asked::Workers(ticket) => self.tell(&Tell::Refused(ticket)),
