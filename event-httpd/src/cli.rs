@@ -18,7 +18,7 @@ use crate::config::{Command, Config, ConfigError, Deliver, Framing, Listen, LogF
 pub(crate) use hub::{HubArgs, Protocol, Secret};
 use nix::sys::stat::Mode;
 use nix::unistd::Gid;
-use values::{bus_timeout, group, mode, positive_time, size, time, verbosity, workers};
+use values::{group, mode, positive_time, size, time, timeout, verbosity, workers};
 
 /// A server written on PHP's event extension in Rust.
 ///
@@ -27,7 +27,8 @@ use values::{bus_timeout, group, mode, positive_time, size, time, verbosity, wor
 /// SIGTERM and SIGINT stop the server within --grace,
 /// a second one at once. SIGQUIT waits until all connections have ended. SIGUSR1 logs the
 /// counters. SIGHUP and SIGUSR2 start new workers one at a time, and the old ones end within
-/// --grace; without workers, SIGHUP stops the server.
+/// --grace. SIGHUP also reads the hub's key files again: without workers it does only that, or
+/// stops the server if there are no such files.
 #[derive(Debug, Parser)]
 #[command(
     name = "event-httpd",
@@ -208,7 +209,7 @@ pub(crate) struct ServerArgs {
     pub(crate) worker_max_requests: Option<u64>,
 
     /// Kill and replace a worker that leaves the master's heartbeats unanswered for this long
-    #[arg(long, value_name = "TIME", env = "EVENT_HTTPD_BUS_TIMEOUT", default_value = "5s", value_parser = bus_timeout)]
+    #[arg(long, value_name = "TIME", env = "EVENT_HTTPD_BUS_TIMEOUT", default_value = "5s", value_parser = timeout)]
     pub(crate) bus_timeout: Duration,
 
     #[command(flatten)]

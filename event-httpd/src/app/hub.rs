@@ -241,12 +241,10 @@ impl Hub {
             _ if !read_only => self.not_allowed(&asker, "GET, HEAD"),
             "/healthz" => self.reply(200, &asker).text("alive"),
             "/readyz" if worker.is_stopping() => self.reply(503, &asker).text("stopping"),
-            "/readyz" => match &self.store {
-                Store::Redis(store) if store.presence() != Presence::Present => {
-                    self.reply(503, &asker).text("the store is away")
-                }
-                _ => self.reply(200, &asker).text("ready"),
-            },
+            "/readyz" if self.presence() != Presence::Present => {
+                self.reply(503, &asker).text("the store is away")
+            }
+            "/readyz" => self.reply(200, &asker).text("ready"),
             "/" => self.page(&asker),
             _ => {
                 let document = metadata::document(&self.config);

@@ -161,7 +161,7 @@ pub(crate) trait App {
     /// [`Worker::wake_app`] was called, and the callback that called it is done.
     fn woken(&self, _worker: &Rc<Worker>) {}
 
-    /// Whether the app has nothing to do any more for connections that have closed. A stopping
+    /// Whether the app has finished its work for closed connections. A stopping
     /// worker waits for it, within the grace period.
     fn is_drained(&self) -> bool {
         true

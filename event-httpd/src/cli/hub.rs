@@ -9,7 +9,7 @@ use std::time::Duration;
 use clap::builder::BoolishValueParser;
 use clap::{Args, ValueEnum};
 
-use super::values::{origin, size, store_timeout, time};
+use super::values::{origin, size, time, timeout};
 use hub_protocol::HubUrl;
 use hub_protocol::token::Algorithm;
 
@@ -118,16 +118,16 @@ pub(crate) struct HubArgs {
     )]
     pub(crate) store: Option<Secret>,
 
-    /// How long Redis may take to accept and to reply before it counts as gone
-    #[arg(long, value_name = "TIME", env = "EVENT_HTTPD_STORE_TIMEOUT", default_value = "5s", value_parser = store_timeout)]
+    /// How long Redis may take to accept a connection or to reply before it counts as unavailable
+    #[arg(long, value_name = "TIME", env = "EVENT_HTTPD_STORE_TIMEOUT", default_value = "5s", value_parser = timeout)]
     pub(crate) store_timeout: Duration,
 
-    /// A file with the authorities (PEM) that sign the certificate of rediss: [default: the
+    /// A PEM file with the certificate authorities to trust for rediss: [default: the
     /// system's]
     #[arg(long, value_name = "PATH", env = "EVENT_HTTPD_STORE_CA_FILE")]
     pub(crate) store_ca_file: Option<PathBuf>,
 
-    /// A file with the certificate (PEM) that the hub shows to rediss:
+    /// A PEM file with the hub's client certificate for rediss:
     #[arg(
         long,
         value_name = "PATH",
@@ -136,7 +136,7 @@ pub(crate) struct HubArgs {
     )]
     pub(crate) store_cert_file: Option<PathBuf>,
 
-    /// A file with the key (PEM) of that certificate
+    /// A PEM file with the key of that certificate
     #[arg(
         long,
         value_name = "PATH",

@@ -70,17 +70,8 @@ pub(super) fn positive_time(text: &str) -> Result<Duration, ValueError> {
     Ok(time)
 }
 
-/// The time that a worker has to answer a heartbeat.
-pub(super) fn bus_timeout(text: &str) -> Result<Duration, ValueError> {
-    long_enough(text)
-}
-
-/// The time that the store has to reply.
-pub(super) fn store_timeout(text: &str) -> Result<Duration, ValueError> {
-    long_enough(text)
-}
-
-fn long_enough(text: &str) -> Result<Duration, ValueError> {
+/// The time that a worker or the store has to reply.
+pub(super) fn timeout(text: &str) -> Result<Duration, ValueError> {
     let time = time(text)?;
     if time < TIMEOUT_MIN {
         return Err(ValueError::TooShort);

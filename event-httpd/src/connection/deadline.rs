@@ -114,7 +114,7 @@ impl Connection {
         let state = &mut *self.state.borrow_mut();
         if progress && state.waits_for_next_request() && !self.worker.is_ending() {
             state.deadline.due = Some(now + config.idle_timeout());
-            return; // the entry is earlier
+            return; // the live entry fires first and is entered again
         }
         let waits_for = match (state.stage, state.input.phase()) {
             (Stage::Closed, _) => return,

@@ -102,7 +102,7 @@ impl Input {
             .map_or(Phase::Idle, |partial| partial.decoder.phase())
     }
 
-    /// To add to it.
+    /// The partial request, made if there is none.
     pub(super) fn partial(&mut self, spare: &SpareInput) -> &mut Partial {
         self.0.get_or_insert_with(|| spare.take())
     }

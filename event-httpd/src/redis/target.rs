@@ -47,7 +47,7 @@ pub enum TargetError {
     Database,
     /// It has a parameter that means nothing.
     #[error(
-        "the URL has a parameter or part that means nothing; there are prefix and, for unix:, db, user and pass"
+        "the URL has a fragment or an unknown parameter; the parameters are prefix and, for unix:, db, user and pass"
     )]
     Parameter,
     /// A user, a password or a name is not UTF-8.

@@ -69,8 +69,8 @@ impl Turn {
 
 impl Worker {
     /// What a connection may do in this turn: at least one answer, unless it `waits` for the next
-    /// turn when this one is spent. Otherwise a thousand that pipeline take a thousand answers out
-    /// of each turn, while those that ask in turn get one.
+    /// turn when this one is spent. Otherwise many pipelining connections would use up every turn,
+    /// and the others would get one answer in each.
     pub(crate) fn budget(&self, waits: bool) -> Budget {
         let requests = match (self.turn.is_spent(), waits) {
             (false, _) => REQUESTS,

@@ -118,10 +118,10 @@ pub(super) fn check(draft: &Draft, grants: &Grants, url: &HubUrl) -> Result<(), 
 }
 
 /// Why the hub cannot say that an update is kept.
-const STORE_AWAY: &str = "the store is away, and has not confirmed that it has done this";
+const STORE_AWAY: &str = "the store is unavailable and has not confirmed the request";
 
 /// Why [`Hub::publish`] answers 429.
-pub(super) const TOO_FAST: &str = "the token publishes more than --publish-rate";
+pub(super) const TOO_FAST: &str = "the token exceeds --publish-rate";
 
 /// Why [`is_too_long`] refuses.
 pub(super) const TOO_LONG: &str =

@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 /// How much of its rate a token may use at once.
 const BURST: Duration = Duration::from_secs(1);
 
-/// The least number of tokens at which those that are idle are forgotten.
+/// Idle tokens are dropped only once there are at least this many.
 const SWEEP_MIN: usize = 64;
 
-/// Stands for a token.
+/// The hash of a token.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct TokenKey(u64);
 
@@ -28,7 +28,7 @@ pub(super) struct PublishRate {
 
 #[derive(Debug)]
 struct State {
-    /// When the slots that each token has taken have passed.
+    /// When the last slot of each token ends.
     free_at: HashMap<TokenKey, Instant>,
     sweep_at: usize,
 }
@@ -46,8 +46,9 @@ impl PublishRate {
         }
     }
 
+    /// Without a rate nobody looks at the key.
     pub(super) fn key(&self, token: &[u8]) -> TokenKey {
-        TokenKey(self.hash.hash_one(token))
+        TokenKey(self.slot.map_or(0, |_| self.hash.hash_one(token)))
     }
 
     /// Lets a token publish one update, or says when it may do so again.

@@ -34,10 +34,10 @@ use registry::{Asked, Registry};
 /// finds the next entry there.
 const KEEP_MIN: usize = 1000;
 
-/// Entries that `MAXLEN ~` may leave beyond its number, and some more.
+/// How many entries `MAXLEN ~` may keep beyond its limit, with a margin.
 const KEEP_EXTRA: usize = 512;
 
-/// Errors of a server that is not, or not yet, the one that keeps updates.
+/// Errors of a server that cannot store updates now: a new connection may reach one that can.
 const ELSEWHERE: [&str; 4] = ["READONLY", "LOADING", "MASTERDOWN", "NOAUTH"];
 
 /// Whether the store can be used.
@@ -246,12 +246,12 @@ impl Inner {
             self.failed(&text, self.commands.get());
         } else if *self.publish_error.borrow() != text {
             let target = &self.settings.target;
-            tracing::error!("the store at {target} keeps no update: {text}");
+            tracing::error!("the store at {target} refuses updates: {text}");
             *self.publish_error.borrow_mut() = text;
         }
     }
 
-    /// Makes another connection, which may find a better server.
+    /// Drops the connection: the next one may reach a working server.
     fn failed<T: 'static>(&self, error: &str, client: Option<&Client<T>>) {
         if let Some(client) = client {
             client.disconnect(error);

@@ -29,7 +29,7 @@ impl Asker {
         }
     }
 
-    /// The same, for an answer that comes later: the worker may end by now.
+    /// A copy for a delayed answer: it closes the connection if the worker is ending by then.
     pub(super) fn later(&self, worker: &Worker) -> Self {
         Self {
             keep_alive: self.keep_alive && !worker.is_ending(),

@@ -209,7 +209,7 @@ impl Hub {
         after: Duration,
     ) -> Answer {
         worker.counters().refusals.add(1);
-        let seconds = (after + Duration::from_millis(999)).as_secs();
+        let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
         let reply = self.reply(status, asker);
         let reply = reply.field("Retry-After", &seconds.to_string());
         worker.buffer(reply.text(reason)).into()
