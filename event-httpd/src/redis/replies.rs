@@ -1,60 +1,166 @@
-//! Reads replies from the bytes of a connection, which may be cut anywhere.
+//! Reads replies (RESP 2) from the bytes of a connection, which may be cut anywhere.
+//!
+//! The parser of the redis crate reads a line. It does not read whole replies, because it skips
+//! bytes that are no reply where they arrive one by one.
 
-use std::io::{self, Read};
+use redis::{Value, parse_redis_value};
 
-use redis::{Parser, RedisError, Value};
+/// The longest line with its end. Redis sends only errors, numbers and lengths as lines.
+const LINE_MAX: usize = 8 << 10;
+
+/// The longest bulk string that Redis sends unless it is configured otherwise.
+const BULK_MAX: usize = 512 << 20;
+
+/// The deepest nesting. The replies that the hub asks for have four levels.
+const DEPTH_MAX: usize = 16;
 
 /// The replies of one connection.
 #[derive(Default)]
-pub(super) struct Replies {
-    parser: Parser,
-    bytes: Unread,
-}
-
-/// Bytes that the parser has not taken yet. When they are used up, reading would block.
-#[derive(Default)]
-struct Unread {
+pub(crate) struct Replies {
     bytes: Vec<u8>,
+    /// Where the bytes begin that were not read yet.
     start: usize,
-    blocked: bool, // reading would have blocked since this was last looked at
+    /// The arrays that lack values, each within the one before it.
+    open: Vec<Open>,
 }
 
-impl Read for &mut Unread {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let mut rest = self.bytes.get(self.start..).unwrap_or_default();
-        if rest.is_empty() {
-            self.blocked = true;
-            return Err(io::ErrorKind::WouldBlock.into());
-        }
-        let count = rest.read(buffer)?;
-        self.start += count;
-        Ok(count)
-    }
+/// An array that lacks values.
+struct Open {
+    missing: usize,
+    values: Vec<Value>,
+}
+
+/// The bytes are no reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum NotAReply {
+    #[error("an unknown kind of reply")]
+    Kind,
+    #[error("a length or a number that is none")]
+    Number,
+    #[error("a line that is too long or not text")]
+    Line,
+    #[error("a bulk string that is too long, or longer than its length")]
+    Bulk,
+    #[error("arrays that are nested too deep")]
+    Depth,
+}
+
+/// A part of a reply.
+enum Part {
+    Value(Value),
+    Array(usize),
 }
 
 impl Replies {
     /// Adds bytes that were received.
-    pub(super) fn extend(&mut self, bytes: Vec<u8>) {
-        let unread = &mut self.bytes;
-        if unread.start == unread.bytes.len() {
-            unread.bytes = bytes;
-            unread.start = 0;
+    pub(crate) fn extend(&mut self, bytes: Vec<u8>) {
+        if self.start == self.bytes.len() {
+            self.bytes = bytes;
         } else {
-            unread.bytes.extend_from_slice(&bytes);
+            self.bytes.drain(..self.start);
+            self.bytes.extend_from_slice(&bytes);
         }
+        self.start = 0;
     }
 
     /// The next reply, if all of it is there.
     ///
     /// # Errors
     /// When the bytes are no reply: nothing more can be read.
-    pub(super) fn next(&mut self) -> Result<Option<Value>, RedisError> {
-        match self.parser.parse_value(&mut self.bytes) {
-            Ok(value) => Ok(Some(value)),
-            Err(_) if std::mem::take(&mut self.bytes.blocked) => Ok(None),
-            Err(error) => Err(error),
+    pub(crate) fn next(&mut self) -> Result<Option<Value>, NotAReply> {
+        while let Some((part, size)) = part(self.bytes.get(self.start..).unwrap_or_default())? {
+            let whole = match part {
+                Part::Value(value) => self.add(value),
+                Part::Array(0) => self.add(Value::Array(Vec::new())),
+                Part::Array(_) if self.open.len() == DEPTH_MAX => return Err(NotAReply::Depth),
+                Part::Array(missing) => {
+                    let values = Vec::new(); // the length may be a lie
+                    self.open.push(Open { missing, values });
+                    None
+                }
+            };
+            self.start += size;
+            if whole.is_some() {
+                return Ok(whole);
+            }
         }
+        Ok(None)
     }
+
+    /// Adds a value to the array that lacks it. Returns the reply if that completes it.
+    fn add(&mut self, mut value: Value) -> Option<Value> {
+        while let Some(mut array) = self.open.pop() {
+            array.values.push(value);
+            array.missing -= 1;
+            if array.missing > 0 {
+                self.open.push(array);
+                return None;
+            }
+            value = Value::Array(array.values);
+        }
+        Some(value)
+    }
+}
+
+/// The first part of the bytes and its size, if all of it is there.
+fn part(bytes: &[u8]) -> Result<Option<(Part, usize)>, NotAReply> {
+    let Some(kind) = bytes.first() else {
+        return Ok(None);
+    };
+    if !b"+-:$*".contains(kind) {
+        return Err(NotAReply::Kind);
+    }
+    let most = bytes.get(..LINE_MAX).unwrap_or(bytes);
+    let Some(end) = most.windows(2).position(|two| two == b"\r\n") else {
+        let is_too_long = bytes.len() >= LINE_MAX;
+        return if is_too_long {
+            Err(NotAReply::Line)
+        } else {
+            Ok(None)
+        };
+    };
+    let (line, rest) = bytes.split_at(end + 2);
+    let text = line.get(1..end).unwrap_or_default();
+    let text = str::from_utf8(text).map_err(|_| NotAReply::Line)?;
+    let part = match kind {
+        b'*' => length(text)?.map_or(Part::Value(Value::Nil), Part::Array),
+        b'$' => match length(text)? {
+            None => Part::Value(Value::Nil),
+            Some(BULK_MAX..) => return Err(NotAReply::Bulk),
+            Some(size) => {
+                return Ok(bulk(rest, size)?.map(|bytes| {
+                    let value = Value::BulkString(bytes.to_vec());
+                    (Part::Value(value), line.len() + size + 2)
+                }));
+            }
+        },
+        b':' => Part::Value(Value::Int(number(text)?)),
+        _ => Part::Value(parse_redis_value(line).map_err(|_| NotAReply::Line)?),
+    };
+    Ok(Some((part, line.len())))
+}
+
+/// The bulk string of that size at the front of the bytes, if it and its end are there.
+fn bulk(bytes: &[u8], size: usize) -> Result<Option<&[u8]>, NotAReply> {
+    match bytes.split_at_checked(size) {
+        Some((bulk, [b'\r', b'\n', ..])) => Ok(Some(bulk)),
+        None | Some((_, [] | [b'\r'])) => Ok(None),
+        Some(_) => Err(NotAReply::Bulk),
+    }
+}
+
+/// A length; `None` for -1, which stands for a value that is missing.
+fn length(text: &str) -> Result<Option<usize>, NotAReply> {
+    match number(text)? {
+        -1 => Ok(None),
+        length => usize::try_from(length)
+            .map(Some)
+            .map_err(|_| NotAReply::Number),
+    }
+}
+
+fn number(text: &str) -> Result<i64, NotAReply> {
+    text.parse().map_err(|_| NotAReply::Number)
 }
 
 #[cfg(test)]
@@ -108,5 +214,56 @@ mod tests {
         let mut replies = Replies::default();
         replies.extend(b"HTTP/1.1 400 Bad Request\r\n".to_vec());
         assert!(replies.next().is_err());
+    }
+
+    /// What is left when bytes arrive one by one.
+    fn one_by_one(bytes: &[u8]) -> Result<Vec<Value>, NotAReply> {
+        let (mut replies, mut got) = (Replies::default(), Vec::new());
+        for byte in bytes {
+            replies.extend(vec![*byte]);
+            got.extend(replies.next()?);
+        }
+        Ok(got)
+    }
+
+    #[test]
+    fn bytes_that_are_no_reply_are_an_error_though_they_arrive_one_by_one() {
+        for (bytes, error) in [
+            (&b"*1\r\n82\r\n$1\r\nk\r\n"[..], NotAReply::Kind),
+            (b"%1\r\n+a\r\n+b\r\n", NotAReply::Kind),
+            (b"$x\r\n", NotAReply::Number),
+            (b"$-2\r\n", NotAReply::Number),
+            (b":1.5\r\n", NotAReply::Number),
+            (b"*9223372036854775808\r\n", NotAReply::Number),
+            (b"+\xff\r\n", NotAReply::Line),
+            (b"$1\r\nab\r\n", NotAReply::Bulk),
+            (b"$1\r\na\rb", NotAReply::Bulk),
+        ] {
+            assert_eq!(one_by_one(bytes), Err(error), "{}", bytes.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn lengths_that_are_lies_take_no_memory() {
+        let mut replies = Replies::default();
+        replies.extend(b"*9223372036854775807\r\n:1\r\n".to_vec());
+        assert_eq!(replies.next(), Ok(None));
+        replies.extend(format!("${BULK_MAX}\r\n").into_bytes());
+        assert_eq!(replies.next(), Err(NotAReply::Bulk));
+    }
+
+    #[test]
+    fn lines_and_depths_have_limits() {
+        let read = |bytes: Vec<u8>| {
+            let mut replies = Replies::default();
+            replies.extend(bytes);
+            replies.next()
+        };
+        let line = |length: usize| format!("+{}\r\n", "a".repeat(length - 3)).into_bytes();
+        assert!(matches!(read(line(LINE_MAX)), Ok(Some(_))));
+        assert_eq!(read(line(LINE_MAX + 1)), Err(NotAReply::Line));
+        let nested = |depth: usize| format!("{}:1\r\n", "*1\r\n".repeat(depth)).into_bytes();
+        assert!(matches!(read(nested(DEPTH_MAX)), Ok(Some(_))));
+        assert_eq!(read(nested(DEPTH_MAX + 1)), Err(NotAReply::Depth));
     }
 }

@@ -13,6 +13,7 @@ mod gates;
 mod generator;
 mod matchers;
 mod publications;
+mod redis_replies;
 mod requests;
 mod responses;
 mod tokens;
@@ -34,6 +35,24 @@ mod http {
     pub(crate) const REFUSED: &[u8] = gate::REFUSED;
 }
 use http::{REFUSED, gate};
+/// Redis's replies, and what the hub's store makes of them.
+#[path = "../../../event-httpd/src/redis"]
+mod redis {
+    pub(crate) use ::redis::Value;
+    pub(crate) mod replies;
+}
+#[path = "../../../event-httpd/src/app"]
+mod app {
+    pub(crate) mod hub {
+        pub(crate) mod message {
+            pub(crate) type Position = u128;
+        }
+        pub(crate) mod redis_store {
+            pub(crate) mod entries;
+            pub(crate) mod values;
+        }
+    }
+}
 
 /// A function of bytes, and the words of which a generator makes inputs for it.
 #[derive(Debug)]
@@ -68,6 +87,7 @@ targets! {
     "gate": gates, 0, requests::WORDS;
     "matchers": matchers, 0, &[];
     "publications": publications, 0, publications::WORDS;
+    "redis": redis_replies, 1, redis_replies::WORDS;
     "request": requests, 0, requests::WORDS;
     "response": responses, 1, responses::WORDS;
     "tokens": tokens, 3, tokens::WORDS;

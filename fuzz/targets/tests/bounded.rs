@@ -72,6 +72,11 @@ fn accepted_publications_keep_the_rules_and_survive_their_encoding() {
 }
 
 #[test]
+fn replies_of_redis_are_the_same_however_they_are_cut_and_keep_a_streams_entries() {
+    bounded("redis");
+}
+
+#[test]
 fn requests_are_the_same_however_a_stream_is_cut() {
     bounded("request");
 }

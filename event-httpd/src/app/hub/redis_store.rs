@@ -13,6 +13,7 @@ mod index;
 mod pages;
 mod reading;
 mod registry;
+mod values;
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::VecDeque;

@@ -4,27 +4,27 @@ use crate::app::hub::message::Position;
 use crate::redis::Value;
 
 /// The field with the update's id.
-pub(super) const ID: &str = "id";
+pub(crate) const ID: &str = "id";
 
 /// The field with the encoded update.
-pub(super) const UPDATE: &str = "update";
+pub(crate) const UPDATE: &str = "update";
 
 /// An entry of the stream.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Entry {
-    pub(super) position: Position,
-    pub(super) content: Option<Content>,
+pub(crate) struct Entry {
+    pub(crate) position: Position,
+    pub(crate) content: Option<Content>,
 }
 
 /// What a hub has written into an entry.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Content {
-    pub(super) id: String,
-    pub(super) update: Vec<u8>,
+pub(crate) struct Content {
+    pub(crate) id: String,
+    pub(crate) update: Vec<u8>,
 }
 
 /// A position as Redis writes it: two numbers and a dash.
-pub(super) fn text_of(position: Position) -> String {
+pub(crate) fn text_of(position: Position) -> String {
     format!("{}-{}", position >> 64, position & Position::from(u64::MAX))
 }
 
@@ -35,7 +35,7 @@ fn position_of(text: &[u8]) -> Option<Position> {
 }
 
 /// The entries in a reply to `XRANGE` or `XREVRANGE`; `None` if it is something else.
-pub(super) fn of_range(value: Value) -> Option<Vec<Entry>> {
+pub(crate) fn of_range(value: Value) -> Option<Vec<Entry>> {
     let Value::Array(entries) = value else {
         return None;
     };
@@ -43,7 +43,7 @@ pub(super) fn of_range(value: Value) -> Option<Vec<Entry>> {
 }
 
 /// The entries in a reply to `XREAD` of one stream.
-pub(super) fn of_read(value: Value) -> Option<Vec<Entry>> {
+pub(crate) fn of_read(value: Value) -> Option<Vec<Entry>> {
     match value {
         Value::Nil => Some(Vec::new()),
         Value::Array(streams) => match <[Value; 1]>::try_from(streams).ok()? {

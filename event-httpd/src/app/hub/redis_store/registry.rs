@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::Instant;
 
+use super::values::{milliseconds_of, texts, values};
 use super::{Command, Inner, Presence};
 use crate::app::hub::listing::Active;
 use crate::app::hub::message::{Page, PageEnd, Tell, Ticket};
@@ -337,29 +338,4 @@ impl Inner {
             _ => {}
         }
     }
-}
-
-fn values(value: Value) -> Vec<Vec<u8>> {
-    let Value::Array(values) = value else {
-        return Vec::new();
-    };
-    let bytes = |value| match value {
-        Value::BulkString(bytes) => Some(bytes),
-        _ => None,
-    };
-    values.into_iter().filter_map(bytes).collect()
-}
-
-fn texts(value: Value) -> Vec<String> {
-    let texts = values(value).into_iter();
-    texts
-        .filter_map(|bytes| String::from_utf8(bytes).ok())
-        .collect()
-}
-
-/// The milliseconds in a reply to `TIME`.
-fn milliseconds_of(value: &Value) -> Option<i64> {
-    let [seconds, micros] = <[String; 2]>::try_from(texts(value.clone())).ok()?;
-    let (seconds, micros): (i64, i64) = (seconds.parse().ok()?, micros.parse().ok()?);
-    Some(seconds * 1000 + micros / 1000)
 }
