@@ -16,6 +16,7 @@ mod host;
 mod inner;
 mod io;
 mod limits;
+pub(crate) mod outliving;
 mod pair;
 mod pause;
 mod relay;
@@ -38,7 +39,7 @@ use inner::Link;
 pub use limits::RateLimit;
 pub(crate) use source::Source;
 #[cfg(feature = "openssl")]
-pub(crate) use {ending::LINGER_MAX, tls::accept_native, tls::notify};
+pub(crate) use {ending::LINGER_MAX, tls::accept_native, tls::notify::UnsentNotify};
 
 use php_event_macros::php;
 

@@ -18,9 +18,9 @@ use std::time::Duration;
 use super::callbacks::Taken;
 use super::carrier::{Carrier, Kind, Under};
 use super::inner::{Inner, Link};
-#[cfg(feature = "openssl")]
-use super::tls::notify;
 use super::write_timer::on_output_change;
+#[cfg(feature = "openssl")]
+use super::{outliving, tls::notify::UnsentNotify};
 use crate::buffer::{Lender, Side};
 use crate::flags::{BufferEventFlags, BufferEventOptions, EventFlags, FlushMode};
 use crate::native::RateBucket;
@@ -215,10 +215,10 @@ impl Remains {
         if let Some(under) = self.carrier.under() {
             under.bev.0.send_record(&record);
         } else if let Some(socket) = self.carrier.source()
-            && let Some(rest) = notify::send_now(socket.as_fd(), record)
+            && let Some(rest) = UnsentNotify::of(record, socket.as_fd())
             && let Some(base) = self.base.upgrade()
         {
-            notify::send_later(&base, Rc::clone(socket), rest, self.wait());
+            outliving::keep_open(&base, Rc::clone(socket), rest, self.wait());
         }
     }
 

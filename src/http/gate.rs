@@ -288,6 +288,16 @@ impl Gate {
         }
     }
 
+    /// Whether the peer may still be sending what nobody reads: what follows a refused request, or
+    /// the rest of a body.
+    pub(crate) const fn is_cut_short(&self) -> bool {
+        match self.state {
+            State::Over(refusal) => refusal.is_some(),
+            State::Held { .. } | State::Body { .. } => true,
+            State::Head => false,
+        }
+    }
+
     /// The first thing that was refused, after which nothing is passed on, and the status to answer
     /// with: 413, 417, or 400 for all others.
     pub(crate) const fn refusal(&self) -> Option<(u16, &Refusal)> {

@@ -27,6 +27,7 @@
 //! So evhttp does not learn of that end while a request waits, and at the end of a reply libevent
 //! reads once without waiting for the socket ([`ServerConnection::complete`]).
 
+mod lingering;
 mod streaming;
 
 use std::cell::{Cell, RefCell};
@@ -34,6 +35,7 @@ use std::mem;
 use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
 
+use self::lingering::{LINGERING_MAX, Lingering};
 use self::streaming::{Intake, Passing};
 use super::connection::{End, freed};
 use super::deadlines::Due;
@@ -41,7 +43,8 @@ use super::gate::{Gate, Passed, REFUSED};
 use super::server_request::ServerRequest;
 use super::{connection, entry, headers, request, server};
 #[cfg(feature = "openssl")]
-use crate::buffer_event::{LINGER_MAX, Source, notify};
+use crate::buffer_event::{LINGER_MAX, UnsentNotify};
+use crate::buffer_event::{Source, outliving};
 use crate::codec::{Limits, Refusal};
 use crate::error::{Error, Result};
 use crate::flags::EventFlags;
@@ -237,31 +240,50 @@ impl ServerConnection {
             is_cut |= !request.is_whole();
             request.connection_ends();
         }
-        if !is_cut && !self.is_inherited() {
-            self.send_close_notify(base);
+        if !is_cut && !self.is_inherited() && !self.send_close_notify(base) {
+            self.linger(base);
         }
         if let Some(view) = self.view.take().upgrade() {
             view.forget();
         }
     }
 
-    /// Tells a TLS peer that no more comes.
+    /// Tells a TLS peer that no more comes. Returns whether it took the socket, to tell it later.
     #[cfg(feature = "openssl")]
-    fn send_close_notify(&self, base: &Rc<base::Inner>) {
+    fn send_close_notify(&self, base: &Rc<base::Inner>) -> bool {
         let record = self.place.close_notify();
         let rest = self
             .place
-            .with_socket(|socket| notify::send_now(socket, record));
-        if let Some(rest) = rest.flatten()
-            && let Some(socket) = self.place.take_socket()
-        {
+            .with_socket(|socket| UnsentNotify::of(record, socket));
+        let Some(rest) = rest.flatten() else {
+            return false;
+        };
+        if let Some(socket) = self.place.take_socket() {
             let limit = self.timeout.get().unwrap_or(LINGER_MAX);
-            notify::send_later(base, Source::new(socket), rest, limit);
+            outliving::keep_open(base, Source::new(socket), rest, limit);
         }
+        true
     }
 
     #[cfg(not(feature = "openssl"))]
-    fn send_close_notify(&self, _base: &Rc<base::Inner>) {}
+    fn send_close_notify(&self, _base: &Rc<base::Inner>) -> bool {
+        false
+    }
+
+    /// Lets a peer that may still be sending get its whole answer.
+    fn linger(&self, base: &Rc<base::Inner>) {
+        if self.gate.borrow().is_cut_short()
+            && self.place.is_written()
+            && let Some(lingering) = self.place.with_socket(Lingering::begin).flatten()
+            && let Some(socket) = self.place.take_socket()
+        {
+            let limit = self
+                .timeout
+                .get()
+                .map_or(LINGERING_MAX, |time| time.min(LINGERING_MAX));
+            outliving::keep_open(base, Source::new(socket), lingering, limit);
+        }
+    }
 
     /// Ends the connection in the middle of a reply: a TLS peer gets no `close_notify`, which
     /// would tell it that nothing is missing.

@@ -15,9 +15,7 @@ use std::cell::{Cell, RefCell};
 use std::ffi::{c_char, c_short, c_void};
 use std::fs::File;
 use std::net::Shutdown;
-#[cfg(feature = "openssl")]
-use std::os::fd::OwnedFd;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::ptr::{self, NonNull};
 
 use socket2::SockRef;
@@ -250,8 +248,13 @@ impl<T> ConnectionPlace<T> {
         }
     }
 
+    /// Whether libevent has nothing left to write.
+    pub(crate) fn is_written(&self) -> bool {
+        self.view()
+            .is_some_and(|bev| bev.output(Access::Output, "").length() == 0)
+    }
+
     /// Runs `work` on the socket.
-    #[cfg(feature = "openssl")]
     pub(crate) fn with_socket<R>(&self, work: impl FnOnce(BorrowedFd<'_>) -> R) -> Option<R> {
         let fd = self.view()?.fd()?;
         // SAFETY: the descriptor is evhttp's, which closes it with the connection.
@@ -259,7 +262,6 @@ impl<T> ConnectionPlace<T> {
     }
 
     /// Takes the socket away from a connection that is about to end: evhttp would shut it down.
-    #[cfg(feature = "openssl")]
     pub(crate) fn take_socket(&self) -> Option<OwnedFd> {
         let taken = self.with_socket(|fd| fd.try_clone_to_owned().ok())??;
         self.leave_socket();

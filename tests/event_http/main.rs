@@ -17,6 +17,7 @@ mod tcp {
     mod ends;
     mod gate;
     mod limits;
+    mod lingering;
     mod listening;
     mod replies;
     mod requests;

@@ -9,8 +9,8 @@ use std::rc::Rc;
 
 use super::super::EventBufferEvent;
 use super::super::ending::LINGER_MAX;
-use super::super::source::Source;
-use super::{Tls, notify};
+use super::super::{outliving, source::Source};
+use super::{Tls, notify::UnsentNotify};
 use crate::Event;
 use crate::error::{Error, Result};
 use crate::flags::EventFlags;
@@ -135,11 +135,11 @@ impl EventBufferEvent {
     /// Sends that over a socket that libevent has let go of.
     pub(in super::super) fn send_close_notify(&self, socket: Option<&Rc<Source>>, record: Vec<u8>) {
         if let Some(socket) = socket
-            && let Some(rest) = notify::send_now(socket.as_fd(), record)
+            && let Some(rest) = UnsentNotify::of(record, socket.as_fd())
         {
             let limit = self.0.settings.write_timeout.get();
             let (base, limit) = (self.0.base(), limit.unwrap_or(LINGER_MAX));
-            notify::send_later(&base, Rc::clone(socket), rest, limit);
+            outliving::keep_open(&base, Rc::clone(socket), rest, limit);
         }
     }
 
