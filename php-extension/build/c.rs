@@ -99,9 +99,7 @@ fn method_table(
         false => format!("params_{id}"),
     };
     let total = method.params.len();
-    // PECL declares a parameter that it does not take.
-    let is_lock = class.name == "EventBuffer" && ["lock", "unlock"].contains(&method.name.as_str());
-    let required = if is_lock { 0 } else { required };
+    let required = if takes_less(&id) { 0 } else { required };
     let quick = match QUICK.iter().find(|(name, _)| *name == id) {
         Some((_, quick)) => {
             format!("\tif ({quick}(execute_data, return_value)) {{\n\t\treturn;\n\t}}\n")
@@ -118,13 +116,25 @@ fn method_table(
     Ok(text)
 }
 
+/// Whether PECL declares a parameter of this method, but does not take it.
+fn takes_less(id: &str) -> bool {
+    ["EventBuffer_lock", "EventBuffer_unlock"].contains(&id)
+}
+
 /// A debug build of PHP ends the script where a method takes or returns what it does not declare.
-/// Several of PECL's do: there, the methods declare only their parameters' names.
+/// Several of PECL's do: there, the methods declare no types.
 fn arginfo(method: &Method, id: &str, required: usize) -> Result<String, String> {
-    let mut text = format!("#if ZEND_DEBUG\nZEND_BEGIN_ARG_INFO_EX(arginfo_{id}, 0, 0, 0)\n");
+    let taken = if takes_less(id) { 0 } else { required };
+    let mut text = format!("#if ZEND_DEBUG\nZEND_BEGIN_ARG_INFO_EX(arginfo_{id}, 0, 0, {taken})\n");
     for param in &method.params {
         let (by_ref, name) = (u8::from(param.by_ref), &param.name);
-        let _ = writeln!(text, "\tZEND_ARG_INFO({by_ref}, {name})");
+        let line = match default(param) {
+            None => format!("ZEND_ARG_INFO({by_ref}, {name})"),
+            Some(default) => {
+                format!("ZEND_ARG_INFO_WITH_DEFAULT_VALUE({by_ref}, {name}, {default:?})")
+            }
+        };
+        let _ = writeln!(text, "\t{line}");
     }
     text += "ZEND_END_ARG_INFO()\n#else\n";
     text += &match method.return_type.as_deref() {

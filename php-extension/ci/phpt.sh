@@ -25,7 +25,7 @@ fi
 export TEST_PHP_EXECUTABLE NO_INTERACTION=1
 TEST_PHP_EXECUTABLE=$(command -v php)
 # shellcheck disable=SC2046,SC2086
-set -- php -n "$runner" -n -q --no-color --no-progress --show-diff $memcheck $(shared sockets) \
+set -- php -n "$runner" -n -q --no-color --show-diff $memcheck $(shared sockets) \
     -d "extension=$extension" "$scratch/tests"
 
 private_network() {

@@ -12,5 +12,5 @@ valgrind_options
 export TEST_PHP_EXECUTABLE NO_INTERACTION=1
 TEST_PHP_EXECUTABLE=$(command -v php)
 # shellcheck disable=SC2046
-php -n "$(run_tests)" -n -q -m -j2 --no-color --no-progress --show-diff --show-mem $(shared sockets) \
+php -n "$(run_tests)" -n -q -m -j2 --no-color --show-diff --show-mem $(shared sockets) \
     -d "extension=$extension" "$@"

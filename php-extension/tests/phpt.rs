@@ -35,7 +35,7 @@ fn every_phpt_file_passes() {
     let mut command = php();
     command
         .arg(runner())
-        .args(["-n", "-q", "--no-color", "--show-diff"]);
+        .args(["-n", "-q", "-j4", "--no-color", "--show-diff"]); // most of them wait for time to pass
     for option in ["posix", "sockets"].into_iter().filter_map(shared) {
         command.args(["-d", &option]);
     }

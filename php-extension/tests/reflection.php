@@ -15,7 +15,7 @@ foreach ((new ReflectionExtension('event'))->getClasses() as $name => $class) {
                 'nullable' => $param->allowsNull(),
                 'by_ref' => $param->isPassedByReference(),
                 'optional' => $param->isOptional(),
-                'default' => $param->isOptional() ? var_export($param->getDefaultValue(), true) : null,
+                'default' => $param->isDefaultValueAvailable() ? var_export($param->getDefaultValue(), true) : null,
             ];
         }
         $methods[$method->name] = [
@@ -46,4 +46,4 @@ foreach ((new ReflectionExtension('event'))->getClasses() as $name => $class) {
         'methods' => (object) $methods,
     ];
 }
-echo json_encode($classes);
+echo json_encode(['debug' => (bool) PHP_DEBUG, 'classes' => $classes]);

@@ -15,7 +15,7 @@ called
 
 Warning: EventBase::loop(): Breaking the loop due to exception TypeError in %s on line %d
 
-Fatal error: Uncaught TypeError: strlen(): Argument #1 ($string) must be of type string, array given in %s:%d
+Fatal error: Uncaught TypeError: strlen(): Argument #1 ($%s) must be of type string, array given in %s:%d
 Stack trace:
 #0 [internal function]: {closure%S}(NULL)
 #1 %s(7): EventBase->loop()

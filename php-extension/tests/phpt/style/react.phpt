@@ -60,9 +60,9 @@ final class Loop
 
     public function cancel(object $timer): void
     {
-        if ($this->timers->contains($timer)) {
+        if ($this->timers->offsetExists($timer)) {
             $this->timers[$timer]->free();
-            $this->timers->detach($timer);
+            $this->timers->offsetUnset($timer);
         }
     }
 
