@@ -18,7 +18,7 @@ use crate::cli::{HubArgs, IsolationArgs, LogArgs, ServerArgs};
 use crate::system;
 use http_framing::Limits;
 pub use hub::HubConfigError;
-pub(crate) use hub::{Cors, HistoryLimits, HubConfig, StoreConfig};
+pub(crate) use hub::{Cors, HistoryLimits, HubConfig, QueueLimits, StoreConfig};
 use php_event::{Address, AddressError};
 
 /// The most bytes that one read takes. All connections of a worker share the buffer.

@@ -11,8 +11,11 @@ mod target;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub(crate) use client::{Client, Incoming};
-pub(crate) use redis::{Cmd, Value, cmd};
+pub(crate) use client::Client;
+pub(crate) use connection::Incoming;
+pub(crate) use redis::{Arg, Cmd, ServerError, Value, cmd};
+#[cfg(test)]
+pub(crate) use replies::parse;
 pub(crate) use target::Target;
 pub use target::TargetError;
 

@@ -113,7 +113,9 @@ impl Hub {
     /// The hub of a process that has a master, or is alone.
     pub(crate) fn new(config: Arc<HubConfig>, headers: Vec<FieldLine>, has_master: bool) -> Self {
         let store = match &config.store {
-            StoreConfig::Redis(settings) => Store::Redis(RedisStore::new(&config, settings)),
+            StoreConfig::Redis(settings, queue) => {
+                Store::Redis(RedisStore::new(&config, settings, *queue))
+            }
             StoreConfig::Memory if has_master => Store::Master,
             StoreConfig::Memory => Store::Here {
                 store: Box::new(MemoryStore::new(Arc::clone(&config))),
@@ -180,7 +182,7 @@ impl Hub {
                 None => tracing::error!("the store told an unknown subscription"),
             },
             Some(Tell::Stored(ticket)) => self.stored(worker, ticket),
-            Some(Tell::Refused(ticket)) => self.refused(worker, ticket),
+            Some(Tell::Refused(ticket, reason)) => self.refused(worker, ticket, reason),
             Some(Tell::Away) => self.store_is_away(worker),
             Some(Tell::Gap) => {
                 worker.counters().gaps.add(1);

@@ -119,8 +119,22 @@ pub(crate) struct HubArgs {
     pub(crate) store: Option<Secret>,
 
     /// How long Redis may take to accept a connection or to reply before it counts as unavailable
-    #[arg(long, value_name = "TIME", env = "EVENT_HTTPD_STORE_TIMEOUT", default_value = "5s", value_parser = timeout)]
-    pub(crate) store_timeout: Duration,
+    /// [default: 5s]
+    #[arg(long, value_name = "TIME", env = "EVENT_HTTPD_STORE_TIMEOUT", value_parser = timeout)]
+    pub(crate) store_timeout: Option<Duration>,
+
+    /// How many updates may wait in each worker while Redis is unavailable; their publishers wait
+    /// for the answer. Further ones get 503 at once, and all of them with 0 [default: 0]
+    #[arg(long, value_name = "N", env = "EVENT_HTTPD_STORE_QUEUE")]
+    pub(crate) store_queue: Option<usize>,
+
+    /// How much memory those updates may take [default: 16MiB]
+    #[arg(long, value_name = "SIZE", env = "EVENT_HTTPD_STORE_QUEUE_SIZE", value_parser = size, requires = "store_queue")]
+    pub(crate) store_queue_size: Option<usize>,
+
+    /// How long each of them may wait before its publisher gets 503 [default: 30s]
+    #[arg(long, value_name = "TIME", env = "EVENT_HTTPD_STORE_QUEUE_TIME", value_parser = timeout, requires = "store_queue")]
+    pub(crate) store_queue_time: Option<Duration>,
 
     /// A PEM file with the certificate authorities to trust for rediss: [default: the
     /// system's]

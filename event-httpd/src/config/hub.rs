@@ -10,6 +10,11 @@ use crate::redis::{Settings, Target, TargetError, TlsFiles};
 use hub_protocol::token::{KeyError, Presentation};
 use hub_protocol::{Forms, HubUrl};
 
+/// Defaults of the options for a store in Redis. `--help` names them.
+const STORE_TIMEOUT: Duration = Duration::from_secs(5);
+const STORE_QUEUE_SIZE: usize = 16 << 20;
+const STORE_QUEUE_TIME: Duration = Duration::from_secs(30);
+
 /// The settings of the hub.
 #[derive(Debug)]
 pub(crate) struct HubConfig {
@@ -36,7 +41,17 @@ pub(crate) enum StoreConfig {
     /// In the memory of the process, or of the master.
     Memory,
     /// In Redis, to which each worker connects.
-    Redis(Arc<Settings>),
+    Redis(Arc<Settings>, QueueLimits),
+}
+
+/// What may wait in each worker while the store is away.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct QueueLimits {
+    /// 0: nothing waits.
+    pub(crate) updates: usize,
+    pub(crate) bytes: usize,
+    /// For how long an update may wait.
+    pub(crate) time: Duration,
 }
 
 /// How much history is kept.
@@ -72,6 +87,9 @@ pub enum HubConfigError {
     /// The URL of the store is not valid.
     #[error("--store: {0}")]
     Store(#[from] TargetError),
+    /// An option is of no use to the store in memory.
+    #[error("{0} is for a store in Redis: give --store redis://HOST too, or leave it out")]
+    StoreOption(&'static str),
     /// The store cannot be used like this.
     #[error("--store: {0}")]
     StoreUse(String),
@@ -194,7 +212,10 @@ impl HubConfig {
 fn store(args: &HubArgs) -> Result<StoreConfig, HubConfigError> {
     let url = args.store.as_ref().map_or("memory", Secret::as_str);
     if url == "memory" {
-        return Ok(StoreConfig::Memory);
+        return match option_for_redis(args) {
+            Some(option) => Err(HubConfigError::StoreOption(option)),
+            None => Ok(StoreConfig::Memory),
+        };
     }
     let settings = Settings {
         target: Target::parse(url)?,
@@ -203,8 +224,28 @@ fn store(args: &HubArgs) -> Result<StoreConfig, HubConfigError> {
             certificate: args.store_cert_file.clone(),
             key: args.store_key_file.clone(),
         },
-        patience: args.store_timeout,
+        patience: args.store_timeout.unwrap_or(STORE_TIMEOUT),
     };
     settings.check().map_err(HubConfigError::StoreUse)?;
-    Ok(StoreConfig::Redis(Arc::new(settings)))
+    let queue = QueueLimits {
+        updates: args.store_queue.unwrap_or(0),
+        bytes: args.store_queue_size.unwrap_or(STORE_QUEUE_SIZE),
+        time: args.store_queue_time.unwrap_or(STORE_QUEUE_TIME),
+    };
+    Ok(StoreConfig::Redis(Arc::new(settings), queue))
+}
+
+/// The first given option that only a store in Redis has.
+fn option_for_redis(args: &HubArgs) -> Option<&'static str> {
+    let given = [
+        ("--store-timeout", args.store_timeout.is_some()),
+        ("--store-ca-file", args.store_ca_file.is_some()),
+        ("--store-cert-file", args.store_cert_file.is_some()),
+        ("--store-key-file", args.store_key_file.is_some()),
+        ("--store-queue", args.store_queue.is_some()),
+        ("--store-queue-size", args.store_queue_size.is_some()),
+        ("--store-queue-time", args.store_queue_time.is_some()),
+    ];
+    let mut given = given.into_iter().filter(|(_, is_given)| *is_given);
+    given.next().map(|(name, _)| name)
 }

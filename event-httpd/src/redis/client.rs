@@ -3,34 +3,24 @@
 use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use redis::{Cmd, Value};
+use redis::Cmd;
 
 use super::backoff::Backoff;
-use super::connection::{self, Connection};
+use super::connection::{Connection, Incoming};
 use super::{Settings, Tls};
 use php_event::{Event, EventBase};
 
 /// The most bytes that may wait for a server that is slow.
 const UNSENT_MAX: usize = 16 << 20;
 
-/// What a client reports.
-pub(crate) enum Incoming<T> {
-    /// There is a connection, which takes commands.
-    Ready,
-    /// The reply to the command that was sent with this tag.
-    Reply(T, Value),
-    /// There is no connection, for this reason. The client tries again by itself.
-    Lost {
-        /// Why.
-        reason: String,
-        /// The tags of the commands without a reply: the server may have carried them out.
-        unanswered: Vec<T>,
-    },
-}
+/// A connection that is lost sooner than this counts as one more failure, so that a server that
+/// accepts a login but refuses commands is not asked ten times a second.
+const STEADY_AFTER: Duration = Duration::from_secs(1);
 
-/// A client whose commands have tags of the type `T`.
+/// A client whose commands have tags of the type `T`. When it reports that the connection is
+/// lost, it makes another by itself.
 pub(crate) struct Client<T>(Rc<Inner<T>>);
 
 struct Inner<T> {
@@ -40,6 +30,7 @@ struct Inner<T> {
     connection: RefCell<Option<Rc<Connection<T>>>>,
     retry: OnceCell<Event>,
     backoff: Cell<Backoff>,
+    ready_since: Cell<Option<Instant>>,
     handler: Box<dyn Fn(Incoming<T>)>,
 }
 
@@ -60,6 +51,7 @@ impl<T: 'static> Client<T> {
             connection: RefCell::default(),
             retry: OnceCell::new(),
             backoff: Cell::default(),
+            ready_since: Cell::new(None),
             handler: Box::new(handler),
         });
         let weak = Rc::downgrade(&inner);
@@ -142,22 +134,24 @@ impl<T: 'static> Inner<T> {
         }
     }
 
-    fn take(&self, incoming: connection::Incoming<T>) {
+    fn take(&self, incoming: Incoming<T>) {
         match incoming {
-            connection::Incoming::Ready => (self.handler)(Incoming::Ready),
-            connection::Incoming::Reply(tag, value) => {
-                if !matches!(value, Value::ServerError(_)) {
-                    self.backoff.set(Backoff::default()); // the server is of use
-                }
-                (self.handler)(Incoming::Reply(tag, value));
+            Incoming::Ready => {
+                self.ready_since.set(Some(Instant::now()));
+                (self.handler)(Incoming::Ready);
             }
-            connection::Incoming::Lost(reason, unanswered) => self.lost(reason, unanswered),
+            Incoming::Reply(..) => (self.handler)(incoming),
+            Incoming::Lost { reason, unanswered } => self.lost(reason, unanswered),
         }
     }
 
     fn lost(&self, reason: String, unanswered: Vec<T>) {
         drop(self.connection.take());
-        let mut backoff = self.backoff.get();
+        let was_steady = |since: Instant| since.elapsed() >= STEADY_AFTER;
+        let mut backoff = match self.ready_since.take() {
+            Some(since) if was_steady(since) => Backoff::default(),
+            _ => self.backoff.get(),
+        };
         let delay = backoff.next(fastrand::f64());
         self.backoff.set(backoff);
         if let Some(retry) = self.retry.get()

@@ -5,7 +5,7 @@
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::VecDeque;
-use std::net::IpAddr;
+use std::net::Ipv4Addr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -23,14 +23,18 @@ use php_event::{
 const READ_MAX: usize = 256 << 10;
 
 /// What a connection reports.
-pub(super) enum Incoming<T> {
-    /// The server has accepted the login.
+pub(crate) enum Incoming<T> {
+    /// The connection takes commands: the server has accepted the login.
     Ready,
     /// The reply to the command that was sent with this tag.
     Reply(T, Value),
-    /// The connection is of no use any more. The tags of commands without a reply come with it:
-    /// the server may have carried them out.
-    Lost(String, Vec<T>),
+    /// The connection is lost.
+    Lost {
+        /// Why.
+        reason: String,
+        /// The tags of the commands without a reply: the server may have carried them out.
+        unanswered: Vec<T>,
+    },
 }
 
 /// A connection that is open or being opened.
@@ -48,8 +52,10 @@ pub(super) struct Connection<T> {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// Connects and logs in.
-    Opening,
+    /// Waits for the server to accept.
+    Connecting,
+    /// Waits for the replies to the login.
+    LoggingIn,
     /// Takes commands.
     Ready,
     /// Was reported as lost, or closed.
@@ -63,8 +69,10 @@ struct Waiting<T> {
 }
 
 enum Purpose<T> {
-    /// A part of the login; the last one makes the connection ready.
-    Login { last: bool },
+    /// A part of the login.
+    Login,
+    /// The last part of the login: a write, whose reply makes the connection ready.
+    Probe,
     /// A sign of life.
     Ping,
     /// A command of the client.
@@ -90,7 +98,7 @@ impl<T: 'static> Connection<T> {
         let connection = Rc::new(Self {
             socket,
             _dns: dns,
-            state: Cell::new(State::Opening),
+            state: Cell::new(State::Connecting),
             replies: RefCell::default(),
             waiting: RefCell::default(),
             first_since: Cell::new(Instant::now()),
@@ -144,12 +152,12 @@ impl<T: 'static> Connection<T> {
             login.push(cmd("SELECT").arg(target.database).take());
         }
         login.push(cmd("PING")); // a server that still loads its data refuses it
-        let count = login.len();
-        for (number, command) in (1..).zip(&login) {
-            let last = number == count;
-            self.queue(Purpose::Login { last }, command, self.patience)?;
+        for command in &login {
+            self.queue(Purpose::Login, command, self.patience)?;
         }
-        Ok(())
+        // No key has this name, so this changes nothing. A read-only replica refuses it.
+        let probe = cmd("DEL").arg(target.key("probe")).take();
+        self.queue(Purpose::Probe, &probe, self.patience)
     }
 
     /// Sends a command. The server has `patience` to reply once those before are answered.
@@ -268,23 +276,33 @@ impl<T: 'static> Connection<T> {
         match purpose {
             Purpose::Command(tag) => (self.handler)(Incoming::Reply(tag, value)),
             Purpose::Ping => {}
-            Purpose::Login { last } => {
+            Purpose::Login => {
                 if let Value::ServerError(error) = value {
                     self.lose(error.to_string());
-                } else if last {
+                }
+            }
+            Purpose::Probe => match value {
+                Value::ServerError(error) if error.code() == "READONLY" => {
+                    self.lose(error.to_string());
+                }
+                // Another error, such as NOPERM, says nothing about the commands that follow.
+                _ => {
                     self.state.set(State::Ready);
                     (self.handler)(Incoming::Ready);
                 }
-            }
+            },
         }
     }
 
     fn happened(&self, what: BufferEventFlags) {
         if what.contains(EventBufferEvent::CONNECTED) {
-            return; // the login is on its way
+            return self.state.set(State::LoggingIn); // the login is on its way
         }
         let reason = if what.contains(EventBufferEvent::TIMEOUT) {
-            format!("no connection within {:?}", self.patience)
+            match self.state.get() {
+                State::Connecting => format!("no connection within {:?}", self.patience),
+                _ => format!("the server has taken no bytes for {:?}", self.patience),
+            }
         } else if what.contains(EventBufferEvent::EOF) {
             "the server closed the connection".to_owned()
         } else {
@@ -309,12 +327,13 @@ impl<T: 'static> Connection<T> {
     /// Closes the connection and reports it, once.
     fn lose(&self, reason: String) {
         if self.close() {
-            let unanswered = self.waiting.take().into_iter();
-            let tags = unanswered.filter_map(|waiting| match waiting.purpose {
+            let waiting = self.waiting.take().into_iter();
+            let tags = waiting.filter_map(|waiting| match waiting.purpose {
                 Purpose::Command(tag) => Some(tag),
-                Purpose::Login { .. } | Purpose::Ping => None,
+                Purpose::Login | Purpose::Probe | Purpose::Ping => None,
             });
-            (self.handler)(Incoming::Lost(reason, tags.collect()));
+            let unanswered = tags.collect();
+            (self.handler)(Incoming::Lost { reason, unanswered });
         }
     }
 
@@ -369,7 +388,8 @@ fn connect(
             return Ok(None);
         }
     };
-    let dns = if host.parse::<IpAddr>().is_ok() {
+    let is_numeric = host.contains(':') || host.parse::<Ipv4Addr>().is_ok();
+    let dns = if is_numeric {
         None
     } else {
         // Made anew for each attempt: it reads the system's files once.
@@ -380,4 +400,73 @@ fn connect(
     };
     socket.connect_host(dns.as_ref(), host, port, AddressFamily::UNSPEC)?;
     Ok(dns)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpListener;
+    use std::thread;
+
+    use super::*;
+
+    /// Why a connection is lost whose server logs it in with these replies and then waits, when
+    /// it sends a command of 32 MiB.
+    fn reason_of_loss(replies: &'static [u8]) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let (over, wait) = std::sync::mpsc::channel::<()>();
+        let server = thread::spawn(move || {
+            let (mut socket, _) = listener.accept().unwrap();
+            socket.read_exact(&mut [0; 4]).unwrap();
+            socket.write_all(replies).unwrap();
+            wait.recv().ok();
+        });
+        let base = EventBase::new().unwrap();
+        let target = Target::parse(&format!("redis://{address}")).unwrap();
+        let reason: Rc<RefCell<String>> = Rc::default();
+        let this: Rc<OnceCell<Rc<Connection<()>>>> = Rc::default();
+        let handler = {
+            let (reason, this, base) = (Rc::clone(&reason), Rc::clone(&this), base.clone());
+            move |incoming| match incoming {
+                Incoming::Ready => {
+                    let command = cmd("X").arg(vec![b'x'; 32 << 20]).take();
+                    let patience = Duration::from_secs(30);
+                    let connection = this.get().unwrap();
+                    connection.send((), &command, patience).unwrap();
+                }
+                Incoming::Reply(..) => panic!("there is no reply"),
+                Incoming::Lost { reason: why, .. } => {
+                    *reason.borrow_mut() = why;
+                    base.exit(None).unwrap();
+                }
+            }
+        };
+        let patience = Duration::from_millis(300);
+        let connection =
+            Connection::open(&base, &target, &None, patience, Box::new(handler)).unwrap();
+        this.get_or_init(|| connection);
+        base.r#loop(php_event::LoopFlags::empty()).unwrap();
+        drop(over);
+        server.join().unwrap();
+        reason.take()
+    }
+
+    #[test]
+    fn a_server_that_takes_no_bytes_is_not_reported_as_one_that_is_not_there() {
+        let reason = reason_of_loss(b"+PONG\r\n:0\r\n");
+        assert_eq!(reason, "the server has taken no bytes for 300ms");
+    }
+
+    #[test]
+    fn a_server_that_takes_no_writes_is_lost_before_it_gets_a_command() {
+        let reason = reason_of_loss(b"+PONG\r\n-READONLY no writes\r\n");
+        assert!(reason.contains("no writes"), "{reason}");
+    }
+
+    #[test]
+    fn a_login_that_may_not_try_a_write_is_accepted() {
+        let reason = reason_of_loss(b"+PONG\r\n-NOPERM no permission\r\n");
+        assert_eq!(reason, "the server has taken no bytes for 300ms");
+    }
 }

@@ -163,6 +163,14 @@ fn number(text: &str) -> Result<i64, NotAReply> {
     text.parse().map_err(|_| NotAReply::Number)
 }
 
+/// The first reply in these bytes.
+#[cfg(test)]
+pub(crate) fn parse(bytes: &[u8]) -> Value {
+    let mut replies = Replies::default();
+    replies.extend(bytes.to_vec());
+    replies.next().unwrap().unwrap()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,5 +1,6 @@
 //! Where a Redis server is, and how to log in.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -57,17 +58,19 @@ pub enum TargetError {
 
 impl Target {
     /// Reads `redis://[[user]:password@]host[:port][/database]`, the same with `rediss:` for TLS,
-    /// or `unix:/path[?db=0&user=…&pass=…]`. All take `?prefix=…`.
+    /// or `unix:/path[?db=0&user=…&pass=…]`. All take `?prefix=…`. A link-local address has its zone
+    /// behind `%25`, as in `redis://[fe80::1%25eth0]`.
     ///
     /// # Errors
     /// [`TargetError`] for anything else.
     pub(crate) fn parse(text: &str) -> Result<Self, TargetError> {
-        let url = Url::parse(text)?;
+        let (text, zone) = split_zone(text);
+        let url = Url::parse(&text)?;
         if url.fragment().is_some() {
             return Err(TargetError::Parameter);
         }
         let mut target = match url.scheme() {
-            "redis" | "rediss" => Self::of_host(&url)?,
+            "redis" | "rediss" => Self::of_host(&url, zone)?,
             "unix" | "redis+unix" => Self::of_socket(&url)?,
             _ => return Err(TargetError::Scheme),
         };
@@ -84,12 +87,15 @@ impl Target {
         Ok(target)
     }
 
-    fn of_host(url: &Url) -> Result<Self, TargetError> {
+    fn of_host(url: &Url, zone: Option<&str>) -> Result<Self, TargetError> {
         let host = match url.host().ok_or(TargetError::Server)? {
             Host::Domain("") => return Err(TargetError::Server),
             Host::Domain(name) => decoded(name)?,
             Host::Ipv4(address) => address.to_string(),
-            Host::Ipv6(address) => address.to_string(),
+            Host::Ipv6(address) => match zone {
+                Some(zone) => format!("{address}%{}", decoded(zone)?),
+                None => address.to_string(),
+            },
         };
         let port = url.port().unwrap_or(PORT);
         let user = Some(url.username()).filter(|user| !user.is_empty());
@@ -133,6 +139,26 @@ impl Target {
     /// The key with that name.
     pub(crate) fn key(&self, name: &str) -> String {
         format!("{}{name}", self.prefix)
+    }
+}
+
+/// Takes the zone out of `//[fe80::1%25eth0]` (RFC 6874), which the parser of URLs does not know.
+fn split_zone(text: &str) -> (Cow<'_, str>, Option<&str>) {
+    let split = || {
+        let (begin, rest) = text.split_once("://")?;
+        let authority = rest.split(['/', '?', '#']).next()?;
+        let host = authority.rfind('@').map_or(0, |at| at + 1);
+        let (address, _) = authority.get(host..)?.strip_prefix('[')?.split_once(']')?;
+        let (address, zone) = address
+            .split_once("%25")
+            .filter(|(_, zone)| !zone.is_empty())?;
+        let end = rest.get(host + 1 + address.len() + "%25".len() + zone.len()..)?;
+        let login = rest.get(..host)?;
+        Some((format!("{begin}://{login}[{address}{end}"), zone))
+    };
+    match split() {
+        Some((text, zone)) => (text.into(), Some(zone)),
+        None => (text.into(), None),
     }
 }
 
@@ -228,6 +254,15 @@ mod tests {
                 "redis://[::1]:8",
             ),
             (
+                "redis://u:[%25]@[fe80::1%25eth0]:8/3",
+                tcp("fe80::1%eth0", 8),
+                Some("u"),
+                Some("[%]"),
+                3,
+                "event-httpd:x",
+                "redis://[fe80::1%eth0]:8/3",
+            ),
+            (
                 "rediss://r.example:1/2",
                 tls,
                 None,
@@ -290,6 +325,8 @@ mod tests {
             "redis://secret#f",
             "redis://:%ff@secret",
             "redis://secret:99999",
+            "redis://[fe80::1%25]",
+            "redis://[secret%25eth0]",
             "unix:secret",
             "unix://secret/path",
             "unix:/",

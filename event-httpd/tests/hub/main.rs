@@ -20,6 +20,7 @@ mod stopping;
 mod store;
 mod store_active;
 mod store_failures;
+mod store_queue;
 mod subscribing;
 mod support;
 mod websocket;

@@ -109,6 +109,24 @@ fn options_that_make_no_hub_are_bad_usage() {
 }
 
 #[test]
+fn options_for_redis_are_refused_for_the_store_in_memory() {
+    for (option, value) in [
+        ("--store-timeout", "5s"),
+        ("--store-ca-file", "/nonesuch"),
+        ("--store-queue", "0"),
+    ] {
+        for store in [&[][..], &["--store", "memory"]] {
+            let hub = ["--anonymous", "--publisher-key", KEY, option, value];
+            let error = refused(&[&hub, store].concat());
+            assert!(
+                error.contains(&format!("{option} is for a store in Redis: give --store")),
+                "{error}"
+            );
+        }
+    }
+}
+
+#[test]
 fn keys_come_from_files_and_variables_and_no_help_shows_them() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("key");

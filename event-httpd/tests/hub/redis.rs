@@ -119,11 +119,18 @@ impl Redis {
 const OPEN: u8 = 0;
 const CUT: u8 = 1;
 const STALLED: u8 = 2;
+const DEAF: u8 = 3;
 
 /// A TCP port that leads to a server.
 pub(crate) struct Link {
     port: u16,
     shared: Arc<Shared>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Direction {
+    ToServer,
+    ToClient,
 }
 
 struct Shared {
@@ -173,6 +180,11 @@ impl Link {
         self.shared.mode.store(STALLED, Ordering::SeqCst);
     }
 
+    /// Passes commands on, and drops the replies.
+    pub(crate) fn drop_replies(&self) {
+        self.shared.mode.store(DEAF, Ordering::SeqCst);
+    }
+
     pub(crate) fn mend(&self) {
         self.shared.mode.store(OPEN, Ordering::SeqCst);
     }
@@ -198,17 +210,17 @@ impl Shared {
         let back = (server.try_clone().unwrap(), client.try_clone().unwrap());
         let (out, end) = (Arc::clone(self), client.try_clone().unwrap());
         thread::spawn(move || {
-            out.pass(client, &server);
+            out.pass(client, &server, Direction::ToServer);
             server.shutdown(Shutdown::Both).ok();
         });
         let shared = Arc::clone(self);
         thread::spawn(move || {
-            shared.pass(back.0, back.1);
+            shared.pass(back.0, back.1, Direction::ToClient);
             end.shutdown(Shutdown::Both).ok();
         });
     }
 
-    fn pass(&self, mut from: impl Read, mut to: impl Write) {
+    fn pass(&self, mut from: impl Read, mut to: impl Write, direction: Direction) {
         let mut bytes = vec![0; 64 << 10];
         loop {
             let count = match from.read(&mut bytes) {
@@ -220,7 +232,11 @@ impl Shared {
             while self.mode.load(Ordering::SeqCst) == STALLED {
                 thread::sleep(Duration::from_millis(2));
             }
-            if self.mode.load(Ordering::SeqCst) == CUT || to.write_all(&bytes[..count]).is_err() {
+            let mode = self.mode.load(Ordering::SeqCst);
+            if mode == DEAF && direction == Direction::ToClient {
+                continue;
+            }
+            if mode == CUT || to.write_all(&bytes[..count]).is_err() {
                 return;
             }
         }

@@ -249,6 +249,7 @@ fn a_wrong_password_or_database_is_logged_without_the_password_and_the_hub_is_no
             "DB index is out of range",
         ),
         ("redis://nobody.invalid".to_owned(), "name"),
+        ("redis://[fe80::1%25nonesuch]".to_owned(), "no interface"),
         ("unix:/nonesuch".to_owned(), "No such file"),
     ] {
         let hub = open_hub(&["--store", &url, "--store-timeout", "500ms"]);

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::active::{LIST, event, listed, watch};
 use super::redis::Redis;
 use super::store::{hub_on, readiness, until_ready};
-use super::support::{Subscriber, bearer, full_token, open_hub};
+use super::support::{Subscriber, ask, bearer, full_token, get, open_hub};
 use super::support_http::{Server, until};
 
 const OPTIONS: [&str; 1] = ["--subscriptions"];
@@ -100,4 +100,27 @@ fn subscriptions_that_the_store_has_lost_are_told_and_listed_again() {
     });
     let _again = Subscriber::to(&hub, "match=b");
     until("it is listed", || (count(&hub, "b") == 1).then_some(()));
+}
+
+#[test]
+fn a_list_is_refused_while_the_store_is_away_or_when_it_goes_away_meanwhile() {
+    let mut redis = Redis::fleeting();
+    let hub = hub_on(&redis.url(), &OPTIONS);
+    let _subscriber = Subscriber::to(&hub, "match=a");
+    until("it is listed", || (count(&hub, "a") == 1).then_some(()));
+    let refused = || {
+        let answer = ask(&hub, &get(LIST, &bearer(&full_token())));
+        assert_eq!(answer.status, 503, "{answer:?}");
+        assert!(answer.field("Retry-After").is_some(), "{answer:?}");
+    };
+    redis.pause();
+    refused();
+    redis.resume();
+    until_ready(&hub);
+    assert_eq!(count(&hub, "a"), 1);
+    redis.kill();
+    until("the store is away", || {
+        (readiness(&hub) == 503).then_some(())
+    });
+    refused();
 }

@@ -15,7 +15,7 @@ use super::support_broadcast::{counter, stop};
 use super::support_http::{Response, Server, until};
 
 /// The answer to an attempt to publish.
-fn attempt(hub: &Server, id: &str) -> Response {
+pub(crate) fn attempt(hub: &Server, id: &str) -> Response {
     let body = format!("topic=a&id={id}&data={id}");
     ask(hub, &post(&body, &bearer(&full_token())))
 }
@@ -28,7 +28,7 @@ fn expect_refusal(hub: &Server) {
 }
 
 #[track_caller]
-fn until_away(hub: &Server) {
+pub(crate) fn until_away(hub: &Server) {
     until("the store is away", || {
         (readiness(hub) == 503).then_some(())
     });
@@ -196,6 +196,8 @@ fn a_paused_store_does_not_hold_publishers_for_longer_than_the_timeout() {
     let begin = Instant::now();
     let refused = attempt(&hub, "unknown");
     assert_eq!(refused.status, 503, "{refused:?}");
+    let body = String::from_utf8_lossy(&refused.body);
+    assert!(body.contains("may have stored"), "{body}");
     assert!(begin.elapsed() >= Duration::from_millis(400));
     assert!(begin.elapsed() < Duration::from_secs(10));
     redis.resume();
@@ -311,4 +313,34 @@ fn publishers_of_a_hub_without_a_store_are_not_heard_by_others_later() {
     publish(&hub, 0..1);
     expect(&mut subscriber, 0..1);
     subscriber.expect_silence();
+}
+
+#[test]
+fn a_store_that_becomes_a_replica_is_left_and_not_asked_all_the_time() {
+    let redis = Redis::fleeting();
+    let connections = || -> u32 {
+        let info = redis.ask("INFO stats");
+        let count = info.split("total_connections_received:").nth(1).unwrap();
+        count.lines().next().unwrap().parse().unwrap()
+    };
+    let hubs = [(); 2].map(|()| hub_on(&redis.url(), &["--subscriptions"]));
+    let mut subscriber = Subscriber::to(&hubs[1], "topic=a");
+    assert!(redis.ask("REPLICAOF 127.0.0.1 1").starts_with("+OK"));
+    assert_eq!(attempt(&hubs[1], "refused").status, 503);
+    for hub in &hubs {
+        until_away(hub);
+        let reasons = hub.line("is away: ");
+        assert!(
+            reasons.contains("READONLY") || reasons.contains("UNBLOCKED"),
+            "{reasons}"
+        );
+    }
+    let before = connections();
+    thread::sleep(Duration::from_secs(2));
+    let new = connections() - before;
+    assert!(new < 30, "{new} connections in two seconds");
+    assert!(redis.ask("REPLICAOF NO ONE").starts_with("+OK"));
+    hubs.iter().for_each(until_ready);
+    publish(&hubs[0], 0..1);
+    expect(&mut subscriber, 0..1);
 }

@@ -74,7 +74,7 @@ impl Socket {
     }
 
     #[track_caller]
-    fn expect_json(&mut self, expected: &Value) {
+    pub(super) fn expect_json(&mut self, expected: &Value) {
         let (opcode, payload) = self.frame();
         let got: Value = serde_json::from_slice(&payload).unwrap();
         assert_eq!((opcode, &got), (TEXT, expected));

@@ -38,8 +38,10 @@ use http::{REFUSED, gate};
 /// Redis's replies, and what the hub's store makes of them.
 #[path = "../../../event-httpd/src/redis"]
 mod redis {
-    pub(crate) use ::redis::Value;
+    pub(crate) use ::redis::{ServerError, Value};
     pub(crate) mod replies;
+    #[cfg(test)]
+    pub(crate) use replies::parse;
 }
 #[path = "../../../event-httpd/src/app"]
 mod app {

@@ -47,8 +47,8 @@ pub(super) enum Tell<'a> {
     Update(&'a [u8]),
     /// The update of that request is kept.
     Stored(Ticket),
-    /// The store is away, so what was asked is not done.
-    Refused(Ticket),
+    /// What was asked is not done, or may not be.
+    Refused(Ticket, Reason),
     /// The store is away. It answers what else it was asked when it is back.
     Away,
     /// Updates are missing that cannot be had any more.
@@ -57,6 +57,28 @@ pub(super) enum Tell<'a> {
     Page(Ticket, Page<'a>),
     /// One of the active subscriptions.
     Active(&'a [u8]),
+}
+
+/// Why the store refuses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reason {
+    /// It is away, or cannot do it. It has not done it.
+    Unavailable,
+    /// It has not answered, and may have done it.
+    Unconfirmed,
+    /// As many updates as may wait for it do.
+    QueueFull,
+    /// The update has waited for as long as it may. The store does not have it.
+    WaitedTooLong,
+}
+
+impl Reason {
+    const ALL: [Self; 4] = [
+        Self::Unavailable,
+        Self::Unconfirmed,
+        Self::QueueFull,
+        Self::WaitedTooLong,
+    ];
 }
 
 /// A part of the history.
@@ -145,7 +167,7 @@ impl<'a> Tell<'a> {
             Self::Update(update) => write(UPDATE, &[], update),
             Self::Active(active) => write(ACTIVE, &[], active),
             Self::Stored(ticket) => write(STORED, &[*ticket], b""),
-            Self::Refused(ticket) => write(REFUSED, &[*ticket], b""),
+            Self::Refused(ticket, reason) => write(REFUSED, &[*ticket], &[*reason as u8]),
             Self::Away => write(AWAY, &[], b""),
             Self::Gap => write(GAP, &[], b""),
             Self::Page(ticket, page) => {
@@ -176,7 +198,11 @@ impl<'a> Tell<'a> {
         let (ticket, rest) = take_u64(rest)?;
         let end = match *kind {
             STORED => return Some(Self::Stored(ticket)),
-            REFUSED => return Some(Self::Refused(ticket)),
+            REFUSED => {
+                let code = rest.first()?;
+                let reason = Reason::ALL.into_iter().find(|one| *one as u8 == *code);
+                return Some(Self::Refused(ticket, reason?));
+            }
             PAGE_COMPLETE => PageEnd::Complete,
             PAGE_MORE => PageEnd::More,
             PAGE_GAP => PageEnd::Gap,
@@ -240,7 +266,10 @@ mod tests {
         for tell in [
             Tell::Update(b"update"),
             Tell::Stored(4),
-            Tell::Refused(5),
+            Tell::Refused(5, Reason::Unavailable),
+            Tell::Refused(5, Reason::Unconfirmed),
+            Tell::Refused(5, Reason::QueueFull),
+            Tell::Refused(5, Reason::WaitedTooLong),
             Tell::Away,
             Tell::Gap,
             Tell::Active(b"one"),
@@ -252,6 +281,10 @@ mod tests {
         }
         for bytes in [&b""[..], b"\x09", b"\x09--------", b"\x03----------"] {
             assert_eq!(Ask::decode(bytes), None);
+        }
+        let refused = [&b"\x06--------"[..], b"\x06--------\x04"];
+        for bytes in refused {
+            assert_eq!(Tell::decode(bytes), None);
         }
         for bytes in [&b""[..], b"\x01---", b"\x02--------", b"\x09--------"] {
             assert_eq!(Tell::decode(bytes), None);

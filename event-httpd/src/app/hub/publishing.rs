@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::message::{Ask, Ticket};
+use super::message::{Ask, Reason, Ticket};
 use super::reply::Asker;
 use super::request::Head;
 use super::subscribing::RETRY_AFTER;
@@ -84,7 +84,7 @@ impl Hub {
     }
 
     /// The store has not done what was asked: who waits for it may try again.
-    pub(super) fn refused(&self, worker: &Rc<Worker>, ticket: Ticket) {
+    pub(super) fn refused(&self, worker: &Rc<Worker>, ticket: Ticket, reason: Reason) {
         let pending = self.pending.borrow_mut().remove(&ticket);
         let (connection, asker) = match pending {
             Some(Pending::Publisher {
@@ -93,12 +93,12 @@ impl Hub {
             Some(Pending::Listing(listing)) => (listing.connection, listing.asker),
             Some(Pending::Sender { connection, .. }) => {
                 worker.counters().refusals.add(1);
-                return self.socket_refused(worker, connection, 503, STORE_AWAY);
+                return self.socket_refused(worker, connection, why(reason));
             }
             Some(_) | None => return,
         };
         let asker = asker.later(worker);
-        let answer = self.come_back(worker, &asker, (503, STORE_AWAY), RETRY_AFTER);
+        let answer = self.come_back(worker, &asker, (503, why(reason)), RETRY_AFTER);
         worker.reply(connection, answer);
     }
 }
@@ -117,8 +117,15 @@ pub(super) fn check(draft: &Draft, grants: &Grants, url: &HubUrl) -> Result<(), 
     grants.check_publish(&topics.collect::<Vec<Topic<'_>>>())
 }
 
-/// Why the hub cannot say that an update is kept.
-const STORE_AWAY: &str = "the store is unavailable and has not confirmed the request";
+/// The text of a reason.
+fn why(reason: Reason) -> &'static str {
+    match reason {
+        Reason::Unavailable => "the store is unavailable",
+        Reason::Unconfirmed => "the store is unavailable, and may have stored the update before",
+        Reason::QueueFull => "the store is unavailable, and --store-queue has no room",
+        Reason::WaitedTooLong => "the store was unavailable for --store-queue-time",
+    }
+}
 
 /// Why [`Hub::publish`] answers 429.
 pub(super) const TOO_FAST: &str = "the token exceeds --publish-rate";

@@ -5,12 +5,13 @@
 //! the next entries. Nothing goes over the bus. What the store reports is queued for
 //! [`RedisStore::take`], in order.
 //!
-//! [`reading`] follows the stream, [`pages`] reads the history, [`registry`] knows the active
-//! subscriptions.
+//! [`queue`] keeps what waits for the store, [`reading`] follows the stream, [`pages`] reads the
+//! history, [`registry`] knows the active subscriptions.
 
 mod entries;
 mod index;
 mod pages;
+mod queue;
 mod reading;
 mod registry;
 mod values;
@@ -19,15 +20,18 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::VecDeque;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
+use std::time::Instant;
 
-use super::message::{Ask, From, Position, Tell, Ticket};
+use super::message::{Ask, From, Position, Reason, Tell, Ticket};
 use crate::buffer::Buffer;
-use crate::config::HubConfig;
-use crate::redis::{Client, Cmd, Incoming, Settings, Value, cmd};
+use crate::config::{HubConfig, QueueLimits};
+use crate::redis::{Client, Cmd, Incoming, ServerError, Settings, Value, cmd};
 use hub_protocol::Update;
+use hub_protocol::update::new_id;
 use index::Index;
 use pages::PageAsked;
-use php_event::EventBase;
+use php_event::{Event, EventBase};
+use queue::{Publication, Queue};
 use reading::{Read, Reading};
 use registry::{Asked, Registry};
 
@@ -38,7 +42,7 @@ const KEEP_MIN: usize = 1000;
 /// How many entries `MAXLEN ~` may keep beyond its limit, with a margin.
 const KEEP_EXTRA: usize = 512;
 
-/// Errors of a server that cannot store updates now: a new connection may reach one that can.
+/// Errors of a server that cannot be used now. A new connection may reach one that can.
 const ELSEWHERE: [&str; 4] = ["READONLY", "LOADING", "MASTERDOWN", "NOAUTH"];
 
 /// Whether the store can be used.
@@ -71,7 +75,9 @@ struct Inner {
     reading: Cell<Reading>,
     position: Cell<Option<Position>>, // of the last entry that was told
     publish_error: RefCell<String>,   // the last one, until an update is kept
-    publishing: RefCell<Vec<(Ticket, Cmd)>>, // while it is starting
+    publish_number_key: String, // of the number of the last update that this worker has published
+    queue: RefCell<Queue>,
+    expiry: OnceCell<Event>, // when an update has waited in the queue for too long
     paging: RefCell<Vec<(Ticket, From)>>, // until it is present
 }
 
@@ -83,7 +89,11 @@ enum Command {
 }
 
 impl RedisStore {
-    pub(super) fn new(config: &Arc<HubConfig>, settings: &Arc<Settings>) -> Self {
+    pub(super) fn new(
+        config: &Arc<HubConfig>,
+        settings: &Arc<Settings>,
+        queue: QueueLimits,
+    ) -> Self {
         let keep = config.history.updates.max(KEEP_MIN);
         Self(Rc::new(Inner {
             config: Arc::clone(config),
@@ -101,7 +111,9 @@ impl RedisStore {
             reading: Cell::new(Reading::Loading),
             publish_error: RefCell::default(),
             position: Cell::new(None),
-            publishing: RefCell::default(),
+            publish_number_key: settings.target.key(&format!("published:{}", new_id())),
+            queue: RefCell::new(Queue::new(queue)),
+            expiry: OnceCell::new(),
             paging: RefCell::default(),
         }))
     }
@@ -125,6 +137,13 @@ impl RedisStore {
         inner.commands.get_or_init(|| commands);
         let reader = Client::start(base, &inner.settings, inner.handler(Inner::reader_incoming))?;
         inner.reader.get_or_init(|| reader);
+        let weak = Rc::downgrade(inner);
+        let expiry = Event::timer(base, move |_event| {
+            if let Some(inner) = weak.upgrade() {
+                inner.expire();
+            }
+        })?;
+        inner.expiry.get_or_init(|| expiry);
         match inner.config.subscriptions {
             true => inner.start_registry(base),
             false => Ok(()),
@@ -183,12 +202,88 @@ impl Inner {
         }
     }
 
+    fn refuse_all(&self, refused: impl IntoIterator<Item = (Ticket, Reason)>) {
+        for (ticket, reason) in refused {
+            self.tell(&Tell::Refused(ticket, reason));
+        }
+    }
+
     fn publish(&self, ticket: Ticket, encoded: &[u8]) {
         let Ok(update) = Update::decode(encoded) else {
             tracing::error!("an update cannot be kept: it is not encoded as it should be");
-            return self.tell(&Tell::Refused(ticket));
+            return self.tell(&Tell::Refused(ticket, Reason::Unavailable));
         };
-        self.send_publish(ticket, self.keep(&update.id, encoded));
+        let mut queue = self.queue.borrow_mut();
+        let command = if queue.is_on() {
+            let content = (&*update.id, encoded);
+            queue::keep_once(
+                &self.key,
+                &self.publish_number_key,
+                ticket,
+                self.keep,
+                content,
+            )
+        } else {
+            self.keep(&update.id, encoded)
+        };
+        let publication = Publication::new(ticket, command, Instant::now());
+        let may_wait = queue.is_on() || self.presence.get() == Presence::Starting;
+        if !self.takes_updates() {
+            let reason = match (may_wait, queue.has_room_for(&publication)) {
+                (true, true) => None,
+                (true, false) => Some(Reason::QueueFull),
+                (false, _) => Some(Reason::Unavailable),
+            };
+            if let Some(reason) = reason {
+                drop(queue);
+                return self.tell(&Tell::Refused(ticket, reason));
+            }
+        }
+        queue.push(publication);
+        drop(queue);
+        self.watch_expiry();
+        self.send_updates();
+    }
+
+    /// Whether an update can be sent now.
+    fn takes_updates(&self) -> bool {
+        let commands = self.commands.get();
+        commands.is_some_and(|commands| commands.is_ready() && !commands.is_behind())
+    }
+
+    /// Sends the updates that wait, as far as the store takes them.
+    fn send_updates(&self) {
+        let Some(commands) = self.commands.get() else {
+            return;
+        };
+        while self.takes_updates() {
+            let mut queue = self.queue.borrow_mut();
+            let Some((ticket, command)) = queue.next() else {
+                return;
+            };
+            if commands.send(Command::Publish(ticket), command).is_err() {
+                return; // the connection fails, and the next one begins again
+            }
+            queue.note_sent();
+        }
+    }
+
+    /// Makes the timer fire when the first update has waited for too long.
+    fn watch_expiry(&self) {
+        let next = self.queue.borrow().next_expiry();
+        if let (Some(next), Some(expiry)) = (next, self.expiry.get())
+            && !expiry.is_pending()
+            && let Err(error) = expiry.add(Some(next.saturating_duration_since(Instant::now())))
+        {
+            tracing::error!("{error}"); // the next update tries again
+        }
+    }
+
+    /// Refuses the updates that have waited for too long.
+    fn expire(&self) {
+        let expired = self.queue.borrow_mut().take_expired(Instant::now());
+        self.refuse_all(expired);
+        self.watch_expiry();
     }
 
     /// The command that keeps an update.
@@ -200,63 +295,75 @@ impl Inner {
         command
     }
 
-    fn send_publish(&self, ticket: Ticket, command: Cmd) {
-        let Some(commands) = self.commands.get() else {
-            return self.publishing.borrow_mut().push((ticket, command));
-        };
-        if self.presence.get() == Presence::Starting && !commands.is_ready() {
-            return self.publishing.borrow_mut().push((ticket, command));
-        }
-        if commands.is_behind() || commands.send(Command::Publish(ticket), &command).is_err() {
-            self.tell(&Tell::Refused(ticket));
-        }
+    /// The command that reads at most `count` entries, from one position to another.
+    fn range(&self, from: &str, to: &str, count: usize) -> Cmd {
+        let mut command = cmd("XRANGE");
+        command.arg(&self.key).arg(from).arg(to);
+        command.arg("COUNT").arg(count);
+        command
+    }
+
+    /// The command that reads the last entries up to a position, the last first.
+    fn last_entries(&self, to: &str, count: usize) -> Cmd {
+        let mut command = cmd("XREVRANGE");
+        command.arg(&self.key).arg(to).arg("-");
+        command.arg("COUNT").arg(count);
+        command
     }
 
     fn command_incoming(&self, incoming: Incoming<Command>) {
         match incoming {
             Incoming::Ready => {
-                for (ticket, command) in self.publishing.take() {
-                    self.send_publish(ticket, command);
-                }
+                self.send_updates();
                 self.note_presence();
             }
             Incoming::Reply(Command::Publish(ticket), value) => self.published(ticket, value),
             Incoming::Reply(Command::Page(asked), value) => self.page_arrived(asked, value),
             Incoming::Reply(Command::Registry(asked), value) => self.registry_arrived(asked, value),
             Incoming::Lost { reason, unanswered } => {
+                let refused = self.queue.borrow_mut().note_lost();
+                let is_queued = self.queue.borrow().is_on();
                 for command in unanswered {
                     match command {
-                        Command::Publish(ticket) => self.tell(&Tell::Refused(ticket)),
+                        Command::Publish(_) if is_queued => {}
+                        Command::Publish(ticket) => {
+                            self.tell(&Tell::Refused(ticket, Reason::Unconfirmed));
+                        }
                         Command::Page(asked) => self.paging.borrow_mut().push(asked.again()),
                         Command::Registry(asked) => self.registry_unanswered(asked),
                     }
                 }
+                self.refuse_all(refused);
                 self.lost(reason);
             }
         }
     }
 
     fn published(&self, ticket: Ticket, value: Value) {
-        let Value::ServerError(error) = value else {
-            self.publish_error.borrow_mut().clear();
-            return self.tell(&Tell::Stored(ticket));
+        let error = match value {
+            Value::ServerError(error) => error,
+            _ => {
+                self.queue.borrow_mut().note_answered(ticket);
+                self.publish_error.borrow_mut().clear();
+                self.tell(&Tell::Stored(ticket));
+                return self.send_updates(); // the store may have been behind
+            }
         };
-        self.tell(&Tell::Refused(ticket));
         let text = error.to_string();
-        if ELSEWHERE.contains(&error.code()) {
-            self.failed(&text, self.commands.get());
-        } else if *self.publish_error.borrow() != text {
+        if is_for_another_server(&error) {
+            if !self.queue.borrow().is_on() {
+                self.tell(&Tell::Refused(ticket, Reason::Unavailable));
+            }
+            return reconnect(self.commands.get(), &text);
+        }
+        self.queue.borrow_mut().note_answered(ticket);
+        self.tell(&Tell::Refused(ticket, Reason::Unavailable));
+        if *self.publish_error.borrow() != text {
             let target = &self.settings.target;
             tracing::error!("the store at {target} refuses updates: {text}");
             *self.publish_error.borrow_mut() = text;
         }
-    }
-
-    /// Drops the connection: the next one may reach a working server.
-    fn failed<T: 'static>(&self, error: &str, client: Option<&Client<T>>) {
-        if let Some(client) = client {
-            client.disconnect(error);
-        }
+        self.send_updates();
     }
 
     /// Notes that the store is there, if both connections can be used.
@@ -279,9 +386,11 @@ impl Inner {
 
     /// One of the connections is lost.
     fn lost(&self, reason: String) {
-        for (ticket, _) in self.publishing.take() {
-            self.tell(&Tell::Refused(ticket));
-        }
+        let refused = match self.queue.borrow_mut() {
+            queue if queue.is_on() => Vec::new(),
+            mut queue => queue.note_lost(),
+        };
+        self.refuse_all(refused);
         let target = &self.settings.target;
         if self.presence.replace(Presence::Away) != Presence::Away {
             tracing::warn!("the store at {target} is away: {reason}");
@@ -290,5 +399,61 @@ impl Inner {
             tracing::warn!("the store at {target} is still away: {reason}");
         }
         *self.reason.borrow_mut() = reason;
+    }
+}
+
+/// Whether an error says that another server may do what this one does not.
+fn is_for_another_server(error: &ServerError) -> bool {
+    let details = error.details().unwrap_or_default();
+    // Before Redis 7, the error of a command in a script stands in the text of the script's.
+    let is_in_text = |code: &&str| details.contains(&format!("-{code} "));
+    ELSEWHERE.contains(&error.code()) || ELSEWHERE.iter().any(is_in_text)
+}
+
+/// Closes a connection: the next one may reach a server that can be used.
+fn reconnect<T: 'static>(client: Option<&Client<T>>, reason: &str) {
+    if let Some(client) = client {
+        client.disconnect(reason);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(reply: &str) -> ServerError {
+        let value = crate::redis::parse(reply.as_bytes());
+        let Value::ServerError(error) = value else {
+            panic!("{reply} is no error");
+        };
+        error
+    }
+
+    #[test]
+    fn errors_of_a_server_that_is_no_master_lead_to_another_connection() {
+        for (reply, leads) in [
+            (
+                "-READONLY You can't write against a read only replica.\r\n",
+                true,
+            ),
+            ("-MASTERDOWN Link with MASTER is down.\r\n", true),
+            ("-LOADING Redis is loading the dataset in memory\r\n", true),
+            (
+                "-READONLY You can't write. script: 0a, on @user_script:2.\r\n",
+                true,
+            ),
+            (
+                "-ERR Error running script (call to f_0a): @user_script:2: -READONLY You can't write\r\n",
+                true,
+            ),
+            (
+                "-OOM command not allowed when used memory > 'maxmemory'.\r\n",
+                false,
+            ),
+            ("-NOPERM no permissions\r\n", false),
+            ("-ERR unknown command READONLY\r\n", false),
+        ] {
+            assert_eq!(is_for_another_server(&error(reply)), leads, "{reply}");
+        }
     }
 }

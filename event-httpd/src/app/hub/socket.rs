@@ -175,16 +175,10 @@ impl Hub {
         worker.deliver_to(connection, &worker.buffer(bytes));
     }
 
-    /// The store does not have an update that came over a WebSocket.
-    pub(super) fn socket_refused(
-        &self,
-        worker: &Worker,
-        connection: u64,
-        status: u16,
-        reason: &str,
-    ) {
+    /// The store does not confirm an update that came over a WebSocket.
+    pub(super) fn socket_refused(&self, worker: &Worker, connection: u64, reason: &str) {
         let mut bytes = Vec::new();
-        refusal(status, reason, &mut bytes);
+        refusal(503, reason, &mut bytes);
         worker.deliver_to(connection, &worker.buffer(bytes));
     }
 

@@ -1,7 +1,7 @@
 //! Entries of the stream: their ids are positions, and their fields an update.
 
 use crate::app::hub::message::Position;
-use crate::redis::Value;
+use crate::redis::{ServerError, Value};
 
 /// The field with the update's id.
 pub(crate) const ID: &str = "id";
@@ -10,14 +10,14 @@ pub(crate) const ID: &str = "id";
 pub(crate) const UPDATE: &str = "update";
 
 /// An entry of the stream.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Entry {
     pub(crate) position: Position,
     pub(crate) content: Option<Content>,
 }
 
 /// What a hub has written into an entry.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Content {
     pub(crate) id: String,
     pub(crate) update: Vec<u8>,
@@ -34,27 +34,50 @@ fn position_of(text: &[u8]) -> Option<Position> {
     Some(Position::from(upper) << 64 | Position::from(lower))
 }
 
-/// The entries in a reply to `XRANGE` or `XREVRANGE`; `None` if it is something else.
-pub(crate) fn of_range(value: Value) -> Option<Vec<Entry>> {
-    let Value::Array(entries) = value else {
-        return None;
-    };
-    entries.into_iter().map(entry).collect()
+/// Why a reply has no entries.
+#[derive(Debug, PartialEq, thiserror::Error)]
+pub(crate) enum ReplyError {
+    #[error("{0}")]
+    Server(ServerError),
+    #[error("a reply is not as expected")]
+    Unexpected,
+}
+
+/// The entries in a reply to `XRANGE` or `XREVRANGE`.
+///
+/// # Errors
+/// The server's, and [`ReplyError::Unexpected`] for any other reply.
+pub(crate) fn of_range(value: Value) -> Result<Vec<Entry>, ReplyError> {
+    match value {
+        Value::Array(entries) => {
+            let entries: Option<Vec<_>> = entries.into_iter().map(entry).collect();
+            entries.ok_or(ReplyError::Unexpected)
+        }
+        Value::ServerError(error) => Err(ReplyError::Server(error)),
+        _ => Err(ReplyError::Unexpected),
+    }
 }
 
 /// The entries in a reply to `XREAD` of one stream.
-pub(crate) fn of_read(value: Value) -> Option<Vec<Entry>> {
+///
+/// # Errors
+/// As [`of_range`].
+pub(crate) fn of_read(value: Value) -> Result<Vec<Entry>, ReplyError> {
     match value {
-        Value::Nil => Some(Vec::new()),
-        Value::Array(streams) => match <[Value; 1]>::try_from(streams).ok()? {
-            [Value::Array(stream)] => {
-                let [_key, entries] = <[Value; 2]>::try_from(stream).ok()?;
-                of_range(entries)
-            }
-            _ => None,
-        },
-        _ => None,
+        Value::Nil => Ok(Vec::new()),
+        Value::Array(streams) => {
+            of_range(entries_of_stream(streams).ok_or(ReplyError::Unexpected)?)
+        }
+        other => of_range(other),
     }
+}
+
+fn entries_of_stream(streams: Vec<Value>) -> Option<Value> {
+    let [Value::Array(stream)] = <[Value; 1]>::try_from(streams).ok()? else {
+        return None;
+    };
+    let [_key, entries] = <[Value; 2]>::try_from(stream).ok()?;
+    Some(entries)
 }
 
 fn entry(value: Value) -> Option<Entry> {
@@ -143,11 +166,15 @@ mod tests {
         assert_eq!(of_range(entries()).unwrap(), expected);
         let read = array([array([bulk("key"), entries()])]);
         assert_eq!(of_read(read).unwrap(), expected);
-        assert_eq!(of_read(Value::Nil), Some(Vec::new()));
-        assert_eq!(of_range(array([])), Some(Vec::new()));
+        assert_eq!(of_read(Value::Nil), Ok(Vec::new()));
+        assert_eq!(of_range(array([])), Ok(Vec::new()));
         for other in [Value::Okay, Value::Int(1), array([Value::Nil])] {
-            assert_eq!(of_read(other.clone()), None);
-            assert_eq!(of_range(other), None);
+            assert_eq!(of_read(other.clone()), Err(ReplyError::Unexpected));
+            assert_eq!(of_range(other), Err(ReplyError::Unexpected));
         }
+        let error = crate::redis::parse(b"-LOADING later\r\n");
+        let text = |result: Result<Vec<Entry>, ReplyError>| result.unwrap_err().to_string();
+        assert!(text(of_read(error.clone())).contains("later"));
+        assert!(text(of_range(error)).contains("later"));
     }
 }

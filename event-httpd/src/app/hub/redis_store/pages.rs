@@ -1,10 +1,10 @@
 //! Reads the history: parts of the stream, for subscribers that begin in the past.
 
 use super::entries::{self, Entry, text_of};
-use super::{Command, Inner, Presence};
+use super::{Command, Inner, Presence, reconnect};
 use crate::app::hub::history::PAGE_BYTES;
 use crate::app::hub::message::{From, Page, PageEnd, Position, Tell, Ticket};
-use crate::redis::{Value, cmd};
+use crate::redis::Value;
 
 /// Entries in one reply.
 const PAGE_MAX: usize = 64;
@@ -76,20 +76,11 @@ impl Inner {
     }
 
     fn send_page(&self, ticket: Ticket, begin: Begin) {
-        let mut command = cmd("XRANGE");
-        command.arg(&self.key);
-        // Reads the entry before the page too: while that exists, no later entry was dropped.
-        let count = match begin.position() {
-            None => {
-                command.arg("-");
-                PAGE_MAX
-            }
-            Some(position) => {
-                command.arg(text_of(position));
-                PAGE_MAX + 1
-            }
+        let command = match begin.position() {
+            None => self.range("-", "+", PAGE_MAX),
+            // Reads the entry before the page too: while that exists, no later entry was dropped.
+            Some(position) => self.range(&text_of(position), "+", PAGE_MAX + 1),
         };
-        command.arg("+").arg("COUNT").arg(count);
         let told = self.told();
         let asked = PageAsked {
             ticket,
@@ -106,13 +97,12 @@ impl Inner {
     }
 
     pub(super) fn page_arrived(&self, asked: PageAsked, value: Value) {
-        if let Value::ServerError(error) = value {
-            self.paging.borrow_mut().push(asked.again());
-            return self.failed(&error.to_string(), self.commands.get());
-        }
-        let Some(entries) = entries::of_range(value) else {
-            self.paging.borrow_mut().push(asked.again());
-            return self.failed("a reply is not as expected", self.commands.get());
+        let entries = match entries::of_range(value) {
+            Ok(entries) => entries,
+            Err(error) => {
+                self.paging.borrow_mut().push(asked.again());
+                return reconnect(self.commands.get(), &error.to_string());
+            }
         };
         let ticket = asked.ticket;
         let (entries, after, anchor) = match (asked.begin, entries.split_first()) {

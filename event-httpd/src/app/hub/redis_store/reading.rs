@@ -7,9 +7,9 @@
 use std::time::Duration;
 
 use super::entries::{self, Entry, text_of};
-use super::{Incoming, Inner, Tell};
+use super::{Incoming, Inner, Tell, reconnect};
 use crate::app::hub::message::Position;
-use crate::redis::{Cmd, Value, cmd};
+use crate::redis::{Cmd, cmd};
 
 /// Entries in one reply. The stream keeps more than this, so a reply that is not full has
 /// skipped nothing.
@@ -52,26 +52,18 @@ impl Inner {
     pub(super) fn reader_incoming(&self, incoming: Incoming<Read>) {
         match incoming {
             Incoming::Ready => match self.position.get() {
-                None => self.read(
-                    Read::Last,
-                    cmd("XREVRANGE")
-                        .arg(&self.key)
-                        .arg(&["+", "-", "COUNT", "1"]),
-                ),
+                None => self.read(Read::Last, &self.last_entries("+", 1)),
                 Some(0) => self.load(),
                 Some(_) => self.check(Read::Check),
             },
-            Incoming::Reply(_, Value::ServerError(error)) => {
-                self.failed(&error.to_string(), self.reader.get());
-            }
             Incoming::Reply(read, value) => {
                 let entries = match read {
                     Read::Next => entries::of_read(value),
                     _ => entries::of_range(value),
                 };
                 match entries {
-                    Some(entries) => self.arrived(read, entries),
-                    None => self.failed("a reply is not as expected", self.reader.get()),
+                    Ok(entries) => self.arrived(read, entries),
+                    Err(error) => reconnect(self.reader.get(), &error.to_string()),
                 }
             }
             Incoming::Lost { reason, .. } => {
@@ -91,15 +83,8 @@ impl Inner {
                 self.load();
             }
             Read::Check if entries.is_empty() => {
-                let last = text_of(self.told());
-                let mut command = cmd("XREVRANGE");
-                command
-                    .arg(&self.key)
-                    .arg(last)
-                    .arg("-")
-                    .arg("COUNT")
-                    .arg(LOOK_BACK);
-                self.read(Read::Before, &command);
+                let before = self.last_entries(&text_of(self.told()), LOOK_BACK);
+                self.read(Read::Before, &before);
             }
             Read::Check if self.reading.get() == Reading::Interrupted => self.follow(),
             Read::Check => self.load(),
@@ -151,9 +136,7 @@ impl Inner {
     /// Asks whether the last entry that was told is there.
     fn check(&self, read: Read) {
         let told = text_of(self.told());
-        let mut command = cmd("XRANGE");
-        command.arg(&self.key).arg(&told).arg(&told);
-        self.read(read, &command);
+        self.read(read, &self.range(&told, &told, 1));
     }
 
     fn gap(&self, reason: &str) {
@@ -170,15 +153,7 @@ impl Inner {
     }
 
     fn load_from(&self, start: Position) {
-        let start = text_of(start);
-        let mut command = cmd("XRANGE");
-        command
-            .arg(&self.key)
-            .arg(start)
-            .arg("+")
-            .arg("COUNT")
-            .arg(LOAD_MAX);
-        self.read(Read::Load, &command);
+        self.read(Read::Load, &self.range(&text_of(start), "+", LOAD_MAX));
     }
 
     /// Begins to tell what comes next.

@@ -10,9 +10,9 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use super::values::{milliseconds_of, texts, values};
-use super::{Command, Inner, Presence};
+use super::{Command, Inner, Presence, is_for_another_server, reconnect};
 use crate::app::hub::listing::Active;
-use crate::app::hub::message::{Page, PageEnd, Tell, Ticket};
+use crate::app::hub::message::{Page, PageEnd, Reason, Tell, Ticket};
 use crate::redis::{Cmd, Value, cmd};
 use hub_protocol::update::new_id;
 use php_event::{Event, EventBase};
@@ -28,11 +28,19 @@ const FORGET_AFTER: u32 = 24 * 3600;
 pub(super) struct Registry {
     name: String,
     own: RefCell<BTreeSet<Active>>,
-    changes: RefCell<BTreeMap<Active, bool>>, // not sent yet: whether it is active
-    unanswered: Cell<usize>,                  // changes without a reply
+    changes: RefCell<BTreeMap<Active, Change>>, // not sent yet, or not confirmed
+    unanswered: Cell<usize>,                    // changes without a reply
     is_registered: Cell<bool>,
     present_since: Cell<Option<Instant>>,
     refresh: OnceCell<Event>,
+}
+
+/// A subscription has begun or ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Change {
+    is_active: bool,
+    /// It was sent before: the store, and others, may know of it.
+    may_be_known: bool,
 }
 
 /// What a command of the registry is for.
@@ -79,11 +87,29 @@ impl Registry {
 
     fn change(&self, active: Active, is_active: bool) {
         let mut changes = self.changes.borrow_mut();
-        let opposite = changes.get(&active) == Some(&!is_active);
-        if opposite {
-            changes.remove(&active); // nobody has learned of the first
+        let unknown_opposite = Change {
+            is_active: !is_active,
+            may_be_known: false,
+        };
+        if changes.get(&active) == Some(&unknown_opposite) {
+            changes.remove(&active);
         } else {
-            changes.insert(active, is_active);
+            let change = Change {
+                is_active,
+                may_be_known: false,
+            };
+            changes.insert(active, change);
+        }
+    }
+
+    /// Has a change sent again, unless it is out of date.
+    fn change_again(&self, active: Active, is_active: bool) {
+        if self.own.borrow().contains(&active) == is_active {
+            let change = Change {
+                is_active,
+                may_be_known: true,
+            };
+            self.changes.borrow_mut().insert(active, change);
         }
     }
 
@@ -145,9 +171,9 @@ impl Inner {
     /// Sends all subscriptions again, since the store may lack some.
     fn tell_all_again(&self) {
         let own = self.registry.own.borrow().clone();
-        let mut changes = self.registry.changes.borrow_mut();
-        changes.extend(own.into_iter().map(|active| (active, true)));
-        drop(changes);
+        for active in own {
+            self.registry.change_again(active, true);
+        }
         self.send_changes();
     }
 
@@ -164,7 +190,7 @@ impl Inner {
         if self.presence.get() != Presence::Present {
             return;
         }
-        for (active, is_active) in self.registry.changes.take() {
+        for (active, Change { is_active, .. }) in self.registry.changes.take() {
             let key = self.subscriptions_key(&self.registry.name);
             let mut command = cmd(if is_active { "HSET" } else { "HDEL" });
             command.arg(key).arg(active.field());
@@ -180,7 +206,7 @@ impl Inner {
             if is_sent {
                 unanswered.set(unanswered.get() + 1);
             } else {
-                self.registry.change(active, is_active);
+                self.registry.change_again(active, is_active);
             }
         }
     }
@@ -205,14 +231,18 @@ impl Inner {
         let mut command = cmd("ZRANGE");
         command.arg(self.workers_key()).arg(0).arg(-1);
         if !self.send_asked(Asked::Workers(ticket), &command) {
-            self.tell(&Tell::Refused(ticket));
+            self.tell(&Tell::Refused(ticket, Reason::Unavailable));
         }
     }
 
     pub(super) fn registry_arrived(&self, asked: Asked, value: Value) {
         if let Value::ServerError(error) = &value {
             tracing::warn!("the store at {}: {error}", self.settings.target);
-            return self.registry_unanswered(asked);
+            self.registry_unanswered(asked);
+            if is_for_another_server(error) {
+                reconnect(self.commands.get(), &error.to_string());
+            }
+            return;
         }
         match asked {
             Asked::Step => {}
@@ -303,7 +333,7 @@ impl Inner {
         for worker in workers {
             let command = cmd("HVALS").arg(self.subscriptions_key(worker)).take();
             if !self.send_asked(Asked::List(Rc::clone(&list)), &command) {
-                return self.tell(&Tell::Refused(ticket));
+                return self.tell(&Tell::Refused(ticket, Reason::Unavailable));
             }
         }
     }
@@ -327,15 +357,65 @@ impl Inner {
     pub(super) fn registry_unanswered(&self, asked: Asked) {
         match asked {
             Asked::Change(active, is_active) => {
-                if self.registry.own.borrow().contains(&active) == is_active {
-                    let mut changes = self.registry.changes.borrow_mut();
-                    changes.insert(active, is_active); // sent with the next ones
-                }
+                self.registry.change_again(active, is_active);
                 self.answered_change();
             }
-            Asked::Workers(ticket) => self.tell(&Tell::Refused(ticket)),
-            Asked::List(list) => self.tell(&Tell::Refused(list.ticket)),
+            Asked::Workers(ticket) => self.tell(&Tell::Refused(ticket, Reason::Unavailable)),
+            Asked::List(list) => self.tell(&Tell::Refused(list.ticket, Reason::Unavailable)),
             _ => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hub_protocol::MatcherKind;
+
+    fn active(subscriber: &str) -> Active {
+        Active {
+            subscriber: subscriber.to_owned(),
+            kind: MatcherKind::Exact,
+            text: "a".to_owned(),
+            payload: None,
+        }
+    }
+
+    fn changes(registry: &Registry) -> Vec<(String, bool)> {
+        let changes = registry.changes.borrow();
+        let one =
+            |(active, change): (&Active, &Change)| (active.subscriber.clone(), change.is_active);
+        changes.iter().map(one).collect()
+    }
+
+    #[test]
+    fn a_subscription_that_ends_before_anybody_knows_of_it_is_not_told() {
+        let registry = Registry::new();
+        registry.change(active("1"), true);
+        registry.change(active("1"), false);
+        assert_eq!(changes(&registry), []);
+    }
+
+    #[test]
+    fn the_end_of_a_subscription_whose_beginning_was_not_confirmed_is_told() {
+        let registry = Registry::new();
+        registry.own.borrow_mut().insert(active("1"));
+        registry.change_again(active("1"), true); // it was sent, and the connection was lost
+        registry.own.borrow_mut().clear();
+        registry.change(active("1"), false);
+        assert_eq!(changes(&registry), [("1".to_owned(), false)]);
+    }
+
+    #[test]
+    fn a_change_that_is_out_of_date_is_not_sent_again() {
+        let registry = Registry::new();
+        registry.own.borrow_mut().insert(active("1"));
+        registry.change_again(active("1"), false);
+        registry.change_again(active("2"), true);
+        assert_eq!(changes(&registry), []);
+        registry.change_again(active("1"), true);
+        registry.change_again(active("2"), false);
+        let expected = [("1".to_owned(), true), ("2".to_owned(), false)];
+        assert_eq!(changes(&registry), expected);
     }
 }
