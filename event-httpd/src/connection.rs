@@ -16,6 +16,7 @@ use std::any::Any;
 use std::cell::{OnceCell, RefCell};
 use std::io::{self, Read as _};
 use std::mem;
+use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::{Rc, Weak};
 use std::time::Instant;
@@ -30,6 +31,7 @@ use input::Input;
 pub(crate) use input::SpareInput;
 use php_event::stream::{Stream, stream_socket_get_name};
 use php_event::{Event, EventFlags, Result};
+use socket2::SockRef;
 
 const PANICKED: Refusal = Refusal::new(
     Status::InternalServerError,
@@ -200,6 +202,12 @@ impl Connection {
         if matches!(state.stage, Stage::Last | Stage::LastThenLinger) && state.outbox.is_empty() {
             state.stage = Stage::Open;
         }
+    }
+
+    /// The address of the peer; `None` on a unix socket.
+    pub(crate) fn address(&self) -> Option<IpAddr> {
+        let peer = SockRef::from(&self.stream).peer_addr().ok()?;
+        Some(peer.as_socket()?.ip())
     }
 
     fn peer(&self) -> String {

@@ -16,6 +16,7 @@ mod replay;
 mod reply;
 mod request;
 mod socket;
+mod sources;
 mod store;
 mod subscribers;
 mod subscribing;
@@ -41,6 +42,7 @@ use redis_store::{Presence, RedisStore};
 use replay::{OpenPage, Part};
 use reply::{Asker, Reply};
 use request::Head;
+use sources::Sources;
 pub(crate) use store::MemoryStore;
 use subscribers::{Progress, Subscribers};
 
@@ -72,6 +74,7 @@ pub(crate) struct Hub {
     heartbeat: OnceCell<Rc<Buffer>>,
     ping: OnceCell<Rc<Buffer>>,
     rate: PublishRate,
+    sources: Sources,
 }
 
 /// Where the store is.
@@ -133,6 +136,7 @@ impl Hub {
             heartbeat: OnceCell::new(),
             ping: OnceCell::new(),
             rate: PublishRate::new(config.publish_rate),
+            sources: Sources::new(config.subscribers_per_address),
             config,
         }
     }

@@ -181,6 +181,11 @@ pub(crate) struct HubArgs {
     #[arg(long, value_name = "N", env = "EVENT_HTTPD_MAX_SUBSCRIBERS", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) max_subscribers: Option<u32>,
 
+    /// Answer 429 to further subscribers of an address while it has this many in a worker; an IPv6
+    /// address counts as its /64 network. Behind a proxy, all have the proxy's address
+    #[arg(long, value_name = "N", env = "EVENT_HTTPD_SUBSCRIBERS_PER_ADDRESS", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) subscribers_per_address: Option<u32>,
+
     /// Answer 429 to a token that publishes more updates per second than this, in one worker
     #[arg(long, value_name = "N", env = "EVENT_HTTPD_PUBLISH_RATE", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) publish_rate: Option<u32>,

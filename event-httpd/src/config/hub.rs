@@ -30,6 +30,8 @@ pub(crate) struct HubConfig {
     pub(crate) heartbeat: Option<Duration>,
     pub(crate) max_subscribers: usize,
     /// `None`: as many as come.
+    pub(crate) subscribers_per_address: Option<usize>,
+    /// `None`: as many as come.
     pub(crate) publish_rate: Option<u32>,
     pub(crate) subscriptions: bool,
     pub(crate) demo: bool,
@@ -173,9 +175,8 @@ impl HubConfig {
                 bytes: args.history_size,
             },
             heartbeat: Some(args.heartbeat).filter(|time| !time.is_zero()),
-            max_subscribers: args
-                .max_subscribers
-                .map_or(usize::MAX, |n| usize::try_from(n).unwrap_or(usize::MAX)),
+            max_subscribers: args.max_subscribers.map_or(usize::MAX, to_usize),
+            subscribers_per_address: args.subscribers_per_address.map(to_usize),
             publish_rate: args.publish_rate,
             subscriptions: args.subscriptions,
             demo: args.demo,
@@ -207,6 +208,10 @@ impl HubConfig {
             );
         }
     }
+}
+
+fn to_usize(number: u32) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
 }
 
 fn store(args: &HubArgs) -> Result<StoreConfig, HubConfigError> {

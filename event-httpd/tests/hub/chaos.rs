@@ -280,7 +280,10 @@ fn whatever_fails_each_update_that_was_answered_arrives_once_and_in_order() {
     let links = [Link::to(&redis), Link::to(&redis)];
     let mut hubs = [
         Hub::start(&links[0].url(), &["--workers", "2"]),
-        Hub::start(&links[1].url(), &["--workers", "2", "--store-queue", "1000"]),
+        Hub::start(
+            &links[1].url(),
+            &["--workers", "2", "--store-queue", "1000"],
+        ),
         Hub::start(&redis.url(), &[]),
     ];
     let world = Arc::new(World {

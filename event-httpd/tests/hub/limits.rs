@@ -1,10 +1,16 @@
 //! What a client may cost the hub.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use socket2::Socket as Socket2;
 
 use super::support::{
     PATH, Publisher, Subscriber, ask, bearer, form, full_token, get, open_hub, post, token,
 };
+use super::support_http::{Client, Response, until};
+use super::websocket::{OPENING, Socket, TEXT};
 
 #[test]
 fn patterns_that_cost_too_much_together_are_refused_and_ordinary_ones_are_not() {
@@ -70,4 +76,55 @@ fn a_page_of_an_allowed_origin_may_read_why_its_request_was_too_long() {
     assert_eq!(other.status, 413);
     assert_eq!(other.field("Access-Control-Allow-Origin"), None);
     assert_eq!(other.field("Vary"), Some("Origin"));
+}
+
+#[track_caller]
+fn expect_429(answer: &Response, reason: &str) {
+    assert_eq!(answer.status, 429, "{answer:?}");
+    assert!(answer.field("Retry-After").is_some(), "{answer:?}");
+    let body = str::from_utf8(&answer.body).unwrap();
+    assert!(body.contains(reason), "{body}");
+}
+
+#[test]
+fn an_address_with_too_many_subscribers_gets_429_until_one_leaves_and_others_do_not() {
+    let server = open_hub(&["--subscribers-per-address", "2"]);
+    let target = format!("{PATH}?topic=a");
+    let stream = Subscriber::to(&server, "topic=a");
+    let socket = Socket::open(&server, "topic=a", "");
+    let reason = "--subscribers-per-address";
+    expect_429(&ask(&server, &get(&target, "")), reason);
+    expect_429(&ask(&server, &get(&target, OPENING)), reason);
+    let other = |socket: &Socket2| {
+        let address = SocketAddr::from(([127, 0, 0, 2], 0));
+        socket.bind(&address.into())
+    };
+    let mut other = Client::connect_with(server.address(), other).unwrap();
+    other.send(get(&target, ""));
+    assert_eq!(other.answer_to_head().status, 200);
+    drop(stream);
+    until("there is room", || {
+        let mut client = server.connect();
+        client.send(get(&target, ""));
+        (client.answer_to_head().status == 200).then_some(())
+    });
+    drop(socket);
+}
+
+#[test]
+fn a_websocket_gets_429_where_a_stream_would_and_for_messages_that_come_too_fast() {
+    let server = open_hub(&["--max-subscribers", "1", "--publish-rate", "1"]);
+    let mut socket = Socket::open(&server, "topic=b", &bearer(&full_token()));
+    let target = format!("{PATH}?topic=a");
+    expect_429(&ask(&server, &get(&target, OPENING)), "as many subscribers");
+    for _ in 0..3 {
+        socket.send(TEXT, br#"{"topics": ["a"], "data": "x"}"#);
+    }
+    let refused = (0..3).filter(|_| {
+        let (_, payload) = socket.frame();
+        let answer: Value = serde_json::from_slice(&payload).unwrap();
+        let reason = answer["reason"].as_str().unwrap_or_default();
+        answer["refused"] == json!(429) && reason.contains("--publish-rate")
+    });
+    assert!(refused.count() >= 1, "the socket stays");
 }

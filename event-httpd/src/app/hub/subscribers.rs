@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use super::message::Position;
 use super::socket::{self, Socket};
+use super::sources::Place;
 use crate::buffer::Buffer;
 use crate::connection::Connection;
 use crate::worker::Worker;
@@ -26,6 +27,8 @@ pub(super) struct Subscriber {
     pub(super) progress: Cell<Progress>,
     /// Its id in the events that tell of subscriptions, if there are any.
     pub(super) id: Option<Box<str>>,
+    /// Its place among the subscribers of its address, if they are limited.
+    pub(super) _place: Option<Place>,
     /// `None` for a stream of events.
     pub(super) socket: Option<Box<Socket>>,
 }

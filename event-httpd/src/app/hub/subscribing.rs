@@ -25,6 +25,9 @@ const MATCHERS_MAX: usize = 100;
 /// When a subscriber that was turned away may try again.
 pub(super) const RETRY_AFTER: Duration = Duration::from_secs(5);
 
+/// Why a subscriber of an address that has many is turned away.
+const ADDRESS_FULL: &str = "the address has --subscribers-per-address subscribers";
+
 /// What the token of a subscriber allows.
 #[derive(Debug, Default)]
 pub(super) struct Allowed {
@@ -66,6 +69,10 @@ impl Hub {
         let Some(connection) = worker.connection(request.from) else {
             return Ok(Answer::Later); // it has closed
         };
+        let address = self.sources.are_limited().then(|| connection.address());
+        let Ok(place) = self.sources.take(address.flatten()) else {
+            return Ok(self.come_back(worker, asker, (429, ADDRESS_FULL), RETRY_AFTER));
+        };
         let ends = end_of(allowed.expires());
         let socket = accept.as_ref().map(|_| {
             let longest = usize::try_from(worker.config().limits().body_size);
@@ -97,6 +104,7 @@ impl Hub {
                 None => Progress::Live,
                 Some(_) => Progress::Replaying(0),
             }),
+            _place: place,
             socket,
         };
         let joining = Joining {
