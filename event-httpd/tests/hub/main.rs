@@ -6,6 +6,7 @@ mod support_broadcast;
 mod support_http;
 
 mod active;
+mod autobahn;
 mod browser;
 mod chaos;
 mod chromium;
