@@ -11,12 +11,13 @@
 //! cargo bench -p event-httpd --bench load -- fanout idle       # single parts
 //! cargo bench -p event-httpd --bench load -- --store           # writes what it measures
 //! cargo bench -p event-httpd --bench load -- --render          # writes RESULTS.md from stored figures
-//! cargo bench -p event-httpd --bench load -- --profile         # the ten dearest functions of each work
+//! cargo bench -p event-httpd --bench load -- --profile         # the dearest functions, by Callgrind
 //! EVENT_HTTPD=target/release/event-httpd cargo bench …         # another binary
 //! ```
 //!
 //! With `--store`, the figures go to `benches/load.tsv`, and `benches/RESULTS.md` and
-//! `benches/load.svg` are made of all that is stored. A server that is not installed is left out.
+//! `benches/load.svg` are made of all that is stored; with `--profile --store`, the tables of
+//! `benches/PROFILE.md` are replaced. A server that is not installed is left out.
 
 #[path = "../support/process.rs"]
 mod process;
@@ -113,7 +114,12 @@ fn arguments() -> Result<Arguments> {
 fn run(arguments: Arguments) -> Result<()> {
     if arguments.profile {
         test_support::raise_descriptor_limit();
-        println!("{}", profile::tables(&Servers::build()?)?);
+        let note = machine::note()?;
+        let tables = profile::tables(&Servers::build()?)?;
+        println!("{tables}");
+        if arguments.store {
+            profile::store(&tables, &note)?;
+        }
         return Ok(());
     }
     let path = format!("{FOLDER}/load.tsv");
@@ -121,9 +127,10 @@ fn run(arguments: Arguments) -> Result<()> {
     if !arguments.render {
         test_support::raise_descriptor_limit();
         let servers = Servers::build()?;
+        let note = machine::note()?; // before: a commit may be made meanwhile
         for part in arguments.parts {
             let values = parts::run(part, arguments.scale, &servers)?;
-            figures.replace(part.name(), machine::note()?, values);
+            figures.replace(part.name(), note.clone(), values);
             println!("{}", report::part(part, &figures)?);
             if arguments.store {
                 figures.write(&path)?; // part by part, so that an end in between loses little

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::Result;
 use super::figures::{Figures, Measure};
 use super::parts::Part;
-use super::report::row;
+use super::report::by_server;
 use super::servers::Peer;
 
 struct Panel {
@@ -35,7 +35,7 @@ const fn panel(
 #[rustfmt::skip]
 const PANELS: [Panel; 8] = [
     panel("Processor time per request", Part::Requests, "request", Measure::Processor, "µs"),
-    panel("… pipelined by 16", Part::Requests, "request, pipelined by 16", Measure::Processor, "µs"),
+    panel("Processor time per request, pipelined by 16", Part::Requests, "request, pipelined by 16", Measure::Processor, "µs"),
     panel("Processor time per connection and request", Part::Connections, "connection and request, 64 at a time", Measure::Processor, "µs"),
     panel("Processor time per delivery, 100 receivers, 16 senders", Part::Fanout, "delivery, 100 receivers, 16 senders", Measure::Processor, "µs"),
     panel("Memory per silent connection", Part::Memory, "HTTP server", Measure::PerConnection, "bytes"),
@@ -64,7 +64,7 @@ pub(crate) fn draw(figures: &Figures) -> Result<String> {
     let mut panels = String::new();
     let mut drawn = 0;
     for panel in &PANELS {
-        let values = row(figures, panel.part, panel.work, panel.measure);
+        let values = by_server(figures, panel.part, panel.work, panel.measure);
         if values.is_empty() {
             continue;
         }

@@ -4,12 +4,14 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 use std::fs;
+use std::io::{Read as _, Write as _};
+use std::process::{Command, Stdio};
 
-use super::Result;
 use super::client::{Bounds, Crowd, GET, come_and_go};
 use super::fanout::Hall;
 use super::process::{LIMIT, Server};
 use super::servers::{Job, Peer, Servers};
+use super::{FOLDER, Result};
 
 /// Functions in a table.
 const MOST: usize = 10;
@@ -19,9 +21,10 @@ enum Work {
     Requests { pipelined: usize },
     Connections,
     Fanout,
+    Tls,
 }
 
-const WORKS: [(&str, Work); 4] = [
+const WORKS: [(&str, Work); 5] = [
     (
         "Keep-alive, the same head again",
         Work::Requests { pipelined: 1 },
@@ -29,10 +32,31 @@ const WORKS: [(&str, Work); 4] = [
     ("Pipelined by 16", Work::Requests { pipelined: 16 }),
     ("A connection for each request", Work::Connections),
     ("Fan-out, 100 receivers, 16 senders", Work::Fanout),
+    (
+        "TLS: the library's example `echo_tls`, 64 bytes there and back",
+        Work::Tls,
+    ),
 ];
 
 /// Instructions by function and source file.
 type Costs = HashMap<(String, String), i64>;
+
+const BEGIN: &str = "<!-- tables -->\n";
+const END: &str = "<!-- end of tables -->\n";
+
+/// Replaces the tables in `PROFILE.md`, and leaves what people have written.
+pub(crate) fn store(tables: &str, note: &str) -> Result<()> {
+    let path = format!("{FOLDER}/PROFILE.md");
+    let text = fs::read_to_string(&path)?;
+    let parts = text
+        .split_once(BEGIN)
+        .and_then(|(before, rest)| Some((before, rest.split_once(END)?.1)));
+    let (before, after) = parts.ok_or("PROFILE.md has no place for the tables")?;
+    Ok(fs::write(
+        path,
+        format!("{before}{BEGIN}\n<sub>{note}</sub>\n\n{tables}{END}{after}"),
+    )?)
+}
 
 /// A table for each kind of work.
 pub(crate) fn tables(servers: &Servers) -> Result<String> {
@@ -74,7 +98,10 @@ impl Work {
             Self::Fanout => Job::Broadcast,
             _ => Job::Http { connections: 1 },
         };
-        let server = servers.start_under_callgrind(job, &file)?;
+        let server = match self {
+            Self::Tls => servers.start_tls_under_callgrind(&file)?,
+            _ => servers.start_under_callgrind(job, &file)?,
+        };
         let bounds = |count| Bounds { time: LIMIT, count };
         let units = match self {
             Self::Requests { pipelined } => {
@@ -88,6 +115,7 @@ impl Work {
                 let mut hall = Hall::open(Peer::Ours, &server, 100, 16)?;
                 rounds(&mut hall, &server, 10 * factor)?
             }
+            Self::Tls => echo(&server, 300 * factor)?,
         };
         drop(server); // which writes the profile
         Ok((costs(&fs::read_to_string(file)?)?, units))
@@ -96,6 +124,31 @@ impl Work {
 
 fn rounds(hall: &mut Hall, server: &Server, count: usize) -> Result<usize> {
     (0..count).map(|_| hall.round(Some(server))).sum()
+}
+
+/// Sends lines through openssl's client, each when the last one has come back.
+fn echo(server: &Server, count: usize) -> Result<usize> {
+    let mut client = Command::new("openssl")
+        .args(["s_client", "-quiet", "-connect"])
+        .arg(server.address().to_string())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()?;
+    let (mut to, mut from) = client
+        .stdin
+        .take()
+        .zip(client.stdout.take())
+        .ok_or("no pipes")?;
+    let line = format!("{:m<63}\n", "");
+    let mut answer = vec![0; line.len()];
+    let echoed = (0..count).try_for_each(|_| {
+        to.write_all(line.as_bytes())?;
+        from.read_exact(&mut answer)
+    });
+    client.kill()?;
+    client.wait()?;
+    Ok(echoed.map(|()| count)?)
 }
 
 /// What each function executes itself, by the file of the code, which inlined code keeps.

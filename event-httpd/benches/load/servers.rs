@@ -80,11 +80,11 @@ impl Servers {
         for name in ["http", "fanout"] {
             compile(name)?;
         }
-        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()));
-        cargo.args(["build", "--release", "--locked", "--quiet"]);
-        cargo.args(["--manifest-path", &format!("{SOURCES}/hyper/Cargo.toml")]);
-        cargo.args(["--target-dir", &format!("{BUILT}/hyper")]);
-        if !cargo.status()?.success() {
+        let (manifest, target) = (
+            format!("{SOURCES}/hyper/Cargo.toml"),
+            format!("{BUILT}/hyper"),
+        );
+        if build_release(&["--manifest-path", &manifest, "--target-dir", &target]).is_err() {
             eprintln!("load: hyper's server cannot be built, and is left out");
         }
         Ok(Self {
@@ -114,12 +114,44 @@ impl Servers {
     /// Starts ours under Callgrind, which writes the profile to `file` at its end.
     pub(crate) fn start_under_callgrind(&self, job: Job, file: &Path) -> Result<Server> {
         let address = free_address()?;
-        let ours = ours(job, address);
-        let mut command = Command::new("valgrind");
-        command.args(["--tool=callgrind", "-q"]);
-        command.arg(format!("--callgrind-out-file={}", file.display()));
-        command.arg(ours.get_program()).args(ours.get_args());
+        let mut command = under_callgrind(&ours(job, address), file);
         Server::start(self.processors, &mut command, address)
+    }
+
+    /// The same with the library's example of TLS.
+    pub(crate) fn start_tls_under_callgrind(&self, file: &Path) -> Result<Server> {
+        let address = free_address()?;
+        let (certificate, key) = (self.path("cert.pem"), self.path("key.pem"));
+        let mut openssl = Command::new("openssl");
+        openssl.args([
+            "req",
+            "-x509",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-subj",
+            "/CN=localhost",
+        ]);
+        output(
+            openssl
+                .arg("-keyout")
+                .arg(&key)
+                .arg("-out")
+                .arg(&certificate),
+        )?;
+        build_release(&["-p", "php-event", "--example", "echo_tls"])?;
+        let program = Path::new(env!("CARGO_BIN_EXE_event-httpd"));
+        let mut example = Command::new(program.with_file_name("examples").join("echo_tls"));
+        example.args([certificate, key]).arg(address.to_string());
+        Server::start(
+            self.processors,
+            &mut under_callgrind(&example, file),
+            address,
+        )
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
     }
 
     /// For files of servers and tools.
@@ -148,6 +180,23 @@ impl Servers {
             _ => None,
         })
     }
+}
+
+/// Has cargo build a program as it is released.
+fn build_release(arguments: &[&str]) -> Result<()> {
+    let status = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()))
+        .args(["build", "--release", "--locked", "--quiet"])
+        .args(arguments)
+        .status()?;
+    status.success().then_some(()).ok_or("cargo fails".into())
+}
+
+fn under_callgrind(program: &Command, profile: &Path) -> Command {
+    let mut command = Command::new("valgrind");
+    command.args(["--tool=callgrind", "-q"]);
+    command.arg(format!("--callgrind-out-file={}", profile.display()));
+    command.arg(program.get_program()).args(program.get_args());
+    command
 }
 
 /// Compiles a program of ours that uses libevent.
