@@ -10,14 +10,16 @@ else
     cargo build --quiet --manifest-path "$here/Cargo.toml" -p php-event-extension --profile "$profile"
     extension=$(realpath -m "${CARGO_TARGET_DIR:-$here/target}")/${BUILD:-debug}/libphp_event_extension.so
 fi
+php_config=${PHP_CONFIG:-php-config}
+php=$("$php_config" --php-binary)
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 
 # Prints where PHP's runner of .phpt files is, which comes with its headers.
 run_tests() {
     local prefix api runner
-    prefix=$(php-config --prefix)
-    api=$(php-config --phpapi)
+    prefix=$("$php_config" --prefix)
+    api=$("$php_config" --phpapi)
     for runner in "$prefix/lib/php/$api/build/run-tests.php" \
         "$prefix/lib/php/build/run-tests.php" "$prefix/lib64/php/build/run-tests.php"; do
         if [ -f "$runner" ]; then
@@ -39,7 +41,7 @@ valgrind_options() {
 shared() {
     local name
     for name in "$@"; do
-        [ ! -f "$(php-config --extension-dir)/$name.so" ] || printf -- '-d extension=%s ' "$name"
+        [ ! -f "$("$php_config" --extension-dir)/$name.so" ] || printf -- '-d extension=%s ' "$name"
     done
 }
 

@@ -7,19 +7,22 @@
 set -eu
 cd "$(dirname "$0")/../phpize"
 root=$(mktemp -d)
-trap 'phpize --clean >/dev/null; rm -rf "$root"' EXIT
+php_config=${PHP_CONFIG:-php-config}
+phpize=$(printf %s "$php_config" | sed 's|php-config\([^/]*\)$|phpize\1|')
+php=$("$php_config" --php-binary)
+trap '"$phpize" --clean >/dev/null; rm -rf "$root"' EXIT
 profile=dev
 [ "${BUILD:-debug}" = debug ] || profile=$BUILD
 
-phpize >"$root/log" 2>&1 || { cat "$root/log" >&2; exit 1; }
-./configure --with-php-config="${PHP_CONFIG:-php-config}" >"$root/log" 2>&1 || { cat "$root/log" >&2; exit 1; }
+"$phpize" >"$root/log" 2>&1 || { cat "$root/log" >&2; exit 1; }
+./configure --with-php-config="$(command -v "$php_config")" >"$root/log" 2>&1 || { cat "$root/log" >&2; exit 1; }
 make -j2 EVENT_PROFILE=$profile
 # PIE looks for this file.
 [ -f modules/event.so ]
 NO_INTERACTION=1 make test EVENT_PROFILE=$profile TESTS=../tests/phpt/load.phpt
 # Under sudo there may be no cargo.
 make install EVENT_PROFILE=$profile CARGO=false INSTALL_ROOT="$root"
-php -n -d extension_dir="$root$(php-config --extension-dir)" -d extension=event -r '
+"$php" -n -d extension_dir="$root$("$php_config" --extension-dir)" -d extension=event -r '
     exit(phpversion("event") === "3.1.5" ? 0 : 1);'
 # What they write is in .gitignore.
 [ -z "$(git ls-files --others --exclude-standard .)" ]

@@ -23,9 +23,9 @@ if [ -n "$memcheck" ]; then
     valgrind_options
 fi
 export TEST_PHP_EXECUTABLE NO_INTERACTION=1
-TEST_PHP_EXECUTABLE=$(command -v php)
+TEST_PHP_EXECUTABLE=$php
 # shellcheck disable=SC2046,SC2086
-set -- php -n "$runner" -n -q --no-color --show-diff $memcheck $(shared sockets) \
+set -- "$php" -n "$runner" -n -q --no-color --show-diff $memcheck $(shared sockets) \
     -d "extension=$extension" "$scratch/tests"
 
 private_network() {
@@ -39,7 +39,7 @@ if private_network ip link set lo up 2>/dev/null; then
         mount --bind "$1/hosts" /etc/hosts
         mount --bind "$1/resolv.conf" /etc/resolv.conf
         shift
-        php -n -r "\$s = stream_socket_server(\"tcp://127.0.0.1:80\"); touch(\$argv[1]);
+        "$2" -n -r "\$s = stream_socket_server(\"tcp://127.0.0.1:80\"); touch(\$argv[1]);
             while (true) { \$c = @stream_socket_accept(\$s, 600); }" "$1.listens" &
         listener=$!
         trap "kill $listener" EXIT

@@ -8,5 +8,5 @@ checkout=$(cd "$1" && pwd)
 export CLASSES="React\\Tests\\EventLoop\\ $checkout/tests
 React\\EventLoop\\ $checkout/src"
 cd "$checkout"
-php -d "extension=$extension" "$(command -v phpunit)" --no-configuration \
+"$php" -d "extension=$extension" "$(command -v phpunit)" --no-configuration \
     --bootstrap "$here/php-extension/ci/autoload.php" tests/ExtEventLoopTest.php

@@ -13,5 +13,5 @@ export FUNCTIONS="$checkout/src/functions.php"
 cd "$checkout"
 mkfifo "$scratch/input" "$scratch/output"
 cat "$scratch/output" &
-php -d "extension=$extension" "$(command -v phpunit)" --no-configuration \
+"$php" -d "extension=$extension" "$(command -v phpunit)" --no-configuration \
     --bootstrap "$here/php-extension/ci/autoload.php" test/Driver/EventDriverTest.php 0<>"$scratch/input" >"$scratch/output" 2>&1

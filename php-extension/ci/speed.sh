@@ -22,7 +22,7 @@ with() {
     local extension=$1
     shift
     # shellcheck disable=SC2046
-    timeout 60 php -n $(shared sockets) -d "extension=$extension" "$@"
+    timeout 60 "$php" -n $(shared sockets) -d "extension=$extension" "$@"
 }
 
 # The median of the numbers in column $2 of file $1.
@@ -39,7 +39,7 @@ instructions() {
     # shellcheck disable=SC2046
     valgrind -q --tool=callgrind --dump-before=zend_gc_collect_cycles \
         --callgrind-out-file="$scratch/profile" \
-        php -n $(shared sockets) -d "extension=$1" "$speed" --counted >"$scratch/names" 2>/dev/null || true
+        "$php" -n $(shared sockets) -d "extension=$1" "$speed" --counted >"$scratch/names" 2>/dev/null || true
     grep "$(printf '\t')" "$scratch/names" | while IFS=$(printf '\t') read -r name count; do
         awk -v name="$name" -v count="$count" '
             /^(totals|summary):/ { all = $2 } END { printf "%s\t%.0f\n", name, all / count }
@@ -87,7 +87,7 @@ rate() {
         kill -TERM "$server"
         wait || true
     ' sh "$scratch" "$2" "$3" "$4" "$seconds" \
-        php -n $(shared ctype mbstring posix sockets) -d "extension=$1" 2>/dev/null
+        "$php" -n $(shared ctype mbstring posix sockets) -d "extension=$1" 2>/dev/null
     awk -v tick="$(getconf CLK_TCK)" '
         FNR == NR { if (/requests in/) requests = $1; if (/^Requests\/sec/) rate = $2; next }
         { used += $1 / tick }

@@ -19,7 +19,7 @@ run() {
     to=$2
     mkdir "$to"
     # shellcheck disable=SC2046
-    set -- php -n $(shared posix sockets) -d "extension=$1"
+    set -- "$php" -n $(shared posix sockets) -d "extension=$1"
     timeout 21 "$@" "$scratch/program3.php" >"$to/isolation" 2>&1 &
     isolation=$!
     own_network sh -euc '
@@ -28,7 +28,7 @@ run() {
         for n in 1 2; do
             "$@" "$scratch/program$n.php" >"$to/printed$n" 2>&1 &
             server=$!
-            php -n "$client" "$n" >"$to/read$n" || { kill $server; cat "$to/printed$n" >&2; exit 1; }
+            "$php" -n "$client" "$n" >"$to/read$n" || { kill $server; cat "$to/printed$n" >&2; exit 1; }
             kill $server
             wait $server || true
         done
