@@ -14,6 +14,8 @@
 //!
 //! nchan is Debian's package `libnginx-mod-nchan`. A server that is not installed is left out.
 
+#[path = "../support/process.rs"]
+mod process;
 mod servers;
 
 use std::cell::{Cell, RefCell};
@@ -25,7 +27,8 @@ use std::time::{Duration, Instant};
 
 use php_event::{Event, EventBase, LoopFlags};
 
-use servers::{Server, Target};
+use process::{Processors, Server};
+use servers::Target;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -47,6 +50,7 @@ const LIMIT: Duration = Duration::from_secs(10);
 
 fn main() -> Result<()> {
     test_support::raise_descriptor_limit();
+    let processors = Processors::take()?;
     let counts: Vec<usize> = std::env::args()
         .filter_map(|text| text.parse().ok())
         .collect();
@@ -61,19 +65,19 @@ fn main() -> Result<()> {
     println!("|---|---:|---:|---:|---:|---:|");
     for &count in &counts {
         for server in servers::all() {
-            let Some(server) = server.start(count)? else {
+            let Some(running) = server.start(processors, count)? else {
                 continue;
             };
-            let row = match measure(&server, count) {
+            let name = running.target.name;
+            let row = match measure(&running.server, &running.target, count) {
                 Ok(row) => row,
                 Err(error) => {
-                    println!("| {} | {count} | {error} | | | |", server.target().name);
+                    println!("| {name} | {count} | {error} | | | |");
                     continue;
                 }
             };
             println!(
-                "| {} | {count} | {:.2} | {:.0} | {:.2} ms | {:.2} ms |",
-                server.target().name,
+                "| {name} | {count} | {:.2} | {:.0} | {:.2} ms | {:.2} ms |",
                 row.processor.as_secs_f64() * 1e6 / row.deliveries as f64,
                 row.memory as f64 / count as f64,
                 row.p50.as_secs_f64() * 1e3,
@@ -99,8 +103,7 @@ struct Received {
     times: RefCell<Vec<Duration>>,
 }
 
-fn measure(server: &Server, count: usize) -> Result<Row> {
-    let target = server.target();
+fn measure(server: &Server, target: &Target, count: usize) -> Result<Row> {
     let base = EventBase::new()?;
     // Wakes the loop, so that a missing update is noticed.
     let wake = Event::timer(&base, |event| drop(event.add(Some(LIMIT / 10))))?;

@@ -1,18 +1,15 @@
 //! The servers, each one process on one processor.
 
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Command;
 
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 use serde_json::json;
 use tempfile::TempDir;
 
 use super::Result;
+use super::process::{Processors, Server, free_address};
 
 const KEY: &str = "a secret of more than 32 bytes for this program";
 const NCHAN: &str = "/usr/lib/nginx/modules/ngx_nchan_module.so";
@@ -33,10 +30,9 @@ pub(crate) struct Target {
 }
 
 /// A server that runs.
-pub(crate) struct Server {
-    target: Target,
-    child: Child,
-    address: SocketAddr,
+pub(crate) struct Running {
+    pub(crate) server: Server,
+    pub(crate) target: Target,
     _directory: TempDir, // goes after the process
 }
 
@@ -68,7 +64,7 @@ fn hub() -> Target {
         command: |_directory, port, _count| {
             let program = std::env::var_os("EVENT_HTTPD");
             let program = program.unwrap_or_else(|| env!("CARGO_BIN_EXE_event-httpd").into());
-            let mut command = on_first_processor(program);
+            let mut command = Command::new(program);
             command.args([
                 "hub",
                 "--anonymous",
@@ -110,7 +106,7 @@ fn nchan() -> Target {
                 limit = count + 1_000
             );
             fs::write(&file, settings).ok()?;
-            let mut command = on_first_processor("nginx");
+            let mut command = Command::new("nginx");
             command.arg("-c").arg(file);
             Some(command)
         },
@@ -128,15 +124,9 @@ fn redis() -> Target {
         }),
         answered: |answer| answer.ends_with(b"\r\n"),
         command: |directory, port, count| {
-            let mut command = on_first_processor("redis-server");
-            command.args([
-                "--port",
-                &port.to_string(),
-                "--save",
-                "",
-                "--appendonly",
-                "no",
-            ]);
+            let mut command = Command::new("redis-server");
+            command.args(["--bind", "127.0.0.1", "--port", &port.to_string()]);
+            command.args(["--save", "", "--appendonly", "no"]);
             command.args(["--maxclients", &(count + 1_000).to_string(), "--dir"]);
             command.arg(directory).args(["--tcp-backlog", "4096"]);
             Some(command)
@@ -162,90 +152,25 @@ fn is_whole(answer: &[u8]) -> bool {
     length.is_none_or(|length| length.trim().parse() == Ok(body.len()))
 }
 
-fn on_first_processor(program: impl AsRef<std::ffi::OsStr>) -> Command {
-    let mut command = Command::new("taskset");
-    command.args(["-c", "0"]).arg(program);
-    command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
-    command
-}
-
 impl Target {
     /// Starts the server; `None` when it is not installed.
-    pub(crate) fn start(self, count: usize) -> Result<Option<Server>> {
-        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        let address = free.local_addr()?;
-        drop(free);
+    pub(crate) fn start(self, processors: Processors, count: usize) -> Result<Option<Running>> {
+        let address = free_address()?;
         let directory = tempfile::tempdir()?;
         let Some(mut command) = (self.command)(directory.path(), address.port(), count) else {
             eprintln!("{}: not installed", self.name);
             return Ok(None);
         };
-        let child = command.spawn()?;
-        let mut server = Server {
-            target: self,
-            child,
-            address,
-            _directory: directory,
-        };
-        let begun = Instant::now();
-        while TcpStream::connect(address).is_err() {
-            if let Some(status) = server.child.try_wait()? {
-                eprintln!(
-                    "{}: not installed, or ended with {status}",
-                    server.target.name
-                );
-                return Ok(None);
+        match Server::start(processors, &mut command, address) {
+            Ok(server) => Ok(Some(Running {
+                server,
+                target: self,
+                _directory: directory,
+            })),
+            Err(error) => {
+                eprintln!("{}: not installed, or {error}", self.name);
+                Ok(None)
             }
-            if begun.elapsed() > Duration::from_secs(20) {
-                return Err(format!("{} does not start", server.target.name).into());
-            }
-            std::thread::sleep(Duration::from_millis(50));
         }
-        Ok(Some(server))
-    }
-}
-
-impl Server {
-    pub(crate) fn target(&self) -> &Target {
-        &self.target
-    }
-
-    pub(crate) fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    /// The process that serves: nginx has a master.
-    fn serving(&self) -> Result<u32> {
-        let id = self.child.id();
-        let children = fs::read_to_string(format!("/proc/{id}/task/{id}/children"))?;
-        let first = children.split_whitespace().next();
-        Ok(first.map_or(Ok(id), str::parse)?)
-    }
-
-    /// Processor time of the process so far, in user and in kernel space.
-    pub(crate) fn processor(&self) -> Result<Duration> {
-        let text = fs::read_to_string(format!("/proc/{}/schedstat", self.serving()?))?;
-        let nanoseconds = text.split(' ').next().unwrap_or_default();
-        Ok(Duration::from_nanos(nanoseconds.parse()?))
-    }
-
-    /// The memory of the process itself that is in use.
-    pub(crate) fn memory(&self) -> Result<usize> {
-        let text = fs::read_to_string(format!("/proc/{}/status", self.serving()?))?;
-        let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kilobytes = line.and_then(|line| line.split_whitespace().next());
-        Ok(kilobytes.ok_or("no VmRSS")?.parse::<usize>()? * 1024)
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // nginx's worker must end with its master, so it gets a signal that it handles.
-        let pid = self.child.id().try_into().map(Pid::from_raw);
-        let _ = pid.map(|pid| kill(pid, Signal::SIGTERM));
-        let _ = self.child.wait();
     }
 }

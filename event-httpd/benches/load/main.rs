@@ -27,6 +27,7 @@ mod client;
 mod fanout;
 mod figures;
 mod machine;
+mod observe;
 mod parts;
 mod plot;
 mod profile;

@@ -146,40 +146,12 @@ impl Server {
         Ok(self.status("VmRSS:")? * 1024)
     }
 
-    /// Open descriptors.
-    pub(crate) fn descriptors(&self) -> Result<usize> {
-        Ok(fs::read_dir(format!("/proc/{}/fd", self.serving()?))?.count())
-    }
-
-    /// Whether a process traces it.
-    pub(crate) fn is_traced(&self) -> Result<bool> {
-        Ok(self.status("TracerPid:")? != 0)
-    }
-
-    fn status(&self, name: &str) -> Result<usize> {
+    /// A number in /proc/PID/status.
+    pub(crate) fn status(&self, name: &str) -> Result<usize> {
         let text = fs::read_to_string(format!("/proc/{}/status", self.serving()?))?;
         let line = text.lines().find_map(|line| line.strip_prefix(name));
         let number = line.and_then(|line| line.split_whitespace().next());
         Ok(number.ok_or("no such line in /proc/PID/status")?.parse()?)
-    }
-
-    /// Stops the process until [`resume`](Self::resume): what peers do meanwhile reaches it in one
-    /// turn of its loop.
-    pub(crate) fn pause(&self) -> Result<()> {
-        let id = self.serving()?;
-        kill(Pid::from_raw(id.try_into()?), Signal::SIGSTOP)?;
-        until("the server stops", || {
-            let stat = fs::read_to_string(format!("/proc/{id}/stat"))?;
-            let state = stat
-                .rsplit_once(") ")
-                .and_then(|(_, rest)| rest.chars().next());
-            Ok(matches!(state, Some('T' | 't')))
-        })
-    }
-
-    pub(crate) fn resume(&self) -> Result<()> {
-        let id = self.serving()?;
-        Ok(kill(Pid::from_raw(id.try_into()?), Signal::SIGCONT)?)
     }
 }
 
