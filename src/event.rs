@@ -6,6 +6,7 @@
 #![allow(unsafe_code)]
 
 mod assign;
+mod closure;
 mod data;
 mod entry;
 mod inner;
@@ -18,15 +19,16 @@ use std::fmt;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::rc::Rc;
 
+use closure::InPlace;
 pub(crate) use inner::Inner;
-use inner::{Callback, Kind};
+use inner::Kind;
 
 use php_event_macros::php;
 
 use crate::error::{Error, Result};
 use crate::flags::{EventFeatures, EventFlags};
-use crate::native::{self, OwnedEvent};
-use crate::runtime::{Ending, Lent, Slot};
+use crate::native::{self, EventMemory, OwnedEvent};
+use crate::runtime::{Ending, made_in_place};
 use crate::{EventBase, base, process};
 
 /// Something that a base waits for: a descriptor, a signal, or a time.
@@ -135,7 +137,7 @@ impl Event {
         let fd = source.as_fd().as_raw_fd();
         let callback = move |event: &Event, what: EventFlags| callback(&source, what, event);
         let base = base.inner();
-        Self::descriptor(CALL, base, fd, what, Box::new(callback))
+        Self::descriptor(CALL, base, fd, what, callback)
     }
 
     /// An event on a source, for code that holds a base without a public handle.
@@ -152,7 +154,7 @@ impl Event {
     {
         let fd = source.as_fd().as_raw_fd();
         let callback = move |_: &Event, what: EventFlags| callback(&source, what);
-        Self::descriptor(call, base, fd, what, Box::new(callback))
+        Self::descriptor(call, base, fd, what, callback)
     }
 
     /// Makes an event on a descriptor number that the event does not own.
@@ -196,13 +198,8 @@ impl Event {
                 format!("{fd} is no descriptor; Event::timer makes an event without one"),
             ));
         }
-        Self::descriptor(
-            CALL,
-            base.inner(),
-            fd,
-            what,
-            Box::new(move |event, what| callback(fd, what, event)),
-        )
+        let callback = move |event: &Event, what: EventFlags| callback(fd, what, event);
+        Self::descriptor(CALL, base.inner(), fd, what, callback)
     }
 
     /// Makes a one-shot event that fires when the time given to [`add`](Self::add) has passed.
@@ -246,7 +243,7 @@ impl Event {
     where
         F: FnMut(&Event) + 'static,
     {
-        let callback = Box::new(move |event: &Event, _what: EventFlags| callback(event));
+        let callback = move |event: &Event, _what: EventFlags| callback(event);
         Self::make(call, base, Kind::Timer, -1, EventFlags::empty(), callback)
     }
 
@@ -286,7 +283,7 @@ impl Event {
                 format!("signal {signum} ({name}) cannot be caught; give another number"),
             ));
         }
-        let callback = Box::new(move |event: &Event, _what: EventFlags| callback(signum, event));
+        let callback = move |event: &Event, _what: EventFlags| callback(signum, event);
         let what = EventFlags::SIGNAL | EventFlags::PERSIST;
         Self::make(
             CALL,
@@ -298,42 +295,51 @@ impl Event {
         )
     }
 
-    fn descriptor(
+    fn descriptor<F>(
         call: &'static str,
         base: &Rc<base::Inner>,
         fd: RawFd,
         what: EventFlags,
-        callback: Box<Callback>,
-    ) -> Result<Self> {
+        callback: F,
+    ) -> Result<Self>
+    where
+        F: FnMut(&Self, EventFlags) + 'static,
+    {
         base.usable(call)?;
         check_descriptor(call, base, fd, what)?;
         Self::make(call, base, Kind::Descriptor, fd, what, callback)
     }
 
-    fn make(
+    fn make<F>(
         call: &'static str,
         base: &Rc<base::Inner>,
         kind: Kind,
         fd: c_int,
         what: EventFlags,
-        callback: Box<Callback>,
-    ) -> Result<Self> {
+        callback: F,
+    ) -> Result<Self>
+    where
+        F: FnMut(&Self, EventFlags) + 'static,
+    {
         base.usable(call)?;
-        let inner = Rc::new(Inner {
+        let inner = made_in_place(|| Inner {
+            memory: EventMemory::new(),
             native: RefCell::default(),
             kind: Cell::new(kind),
-            slot: Slot::new(callback),
             data: RefCell::default(),
             base: RefCell::new(Rc::clone(base)),
             serializing: Cell::new(false),
             detached: Cell::new(false),
             enlisted: Cell::new(false),
+            closure: InPlace::new(callback),
         });
-        let (entry, lent) = (entry::on_event, Lent::new(&inner));
-        // SAFETY: `inner.base` keeps the base for longer than `inner.native`; `on_event` takes
-        // its argument for an `Inner`; `inner.slot` owns the source of `fd` until `release`
-        // has dropped the event, or the caller of `new_raw` keeps `fd` open.
-        let event = unsafe { OwnedEvent::new(call, base.native(), fd, what, entry, lent) }?;
+        let (entry, memory) = (entry::on_event::<F>, Inner::<InPlace<F>>::memory);
+        // SAFETY: `memory` is a field of `Inner`, and `inner` is new. `inner.base` keeps the base
+        // for longer than `inner.native`; `on_event` takes its argument for an `Inner` with an `F`;
+        // `inner.closure` owns the source of `fd` until `release` has dropped the event, or the
+        // caller of `new_raw` keeps `fd` open.
+        let event =
+            unsafe { OwnedEvent::new(call, base.native(), fd, what, entry, &inner, memory) }?;
         inner.native.replace(Some(event));
         base.note_priority(base.middle_priority());
         Ok(Self(inner))
@@ -371,11 +377,16 @@ impl Event {
     /// ```
     #[php("Event::free", c = "event_free")]
     pub fn free(&self) {
-        let kept = self.0.undetach();
+        let inner = &*self.0;
+        let kept = inner.undetach();
         let mut ending = Ending::default(); // nothing is borrowed: destructors may run user code
-        ending.run(|| self.0.release());
-        ending.drop(self.0.data.take());
-        ending.drop(kept);
+        ending.run(|| inner.release());
+        if let Some(data) = inner.data.take() {
+            ending.drop(data);
+        }
+        if let Some(kept) = kept {
+            ending.drop(kept);
+        }
         ending.finish();
     }
 

@@ -16,7 +16,8 @@ use php_event::stream::{StreamContext, stream_socket_server};
 use php_event::{Error, Event, EventBase, EventConfig, EventFlags, LoopEnd, MAX_TIMEOUT, Result};
 use serde_json::{json, to_string};
 use test_support::{
-    NEVER, NOW, Seen, alone, base_with, ms, new_base, noting, poll, precise_base, run, run_as,
+    Drops, NEVER, NOW, Seen, alone, base_with, ms, new_base, noting, poll, precise_base, run,
+    run_as,
 };
 
 /// Signals belong to the whole process: one test at a time has them.
@@ -1067,6 +1068,33 @@ fn a_callback_that_sets_its_event_is_the_last_call_of_the_old_closure() {
 }
 
 /// What a signal does to this process.
+#[test]
+fn a_closure_that_is_replaced_twice_while_it_runs_is_dropped_when_it_has_returned() {
+    let (base, drops, seen) = (new_base(), Drops::default(), Seen::new());
+    let (this, note, count) = (base.clone(), seen.clone(), drops.clone());
+    let (first, mut later) = (drops.token(), Some((drops.token(), drops.token())));
+    let event = Event::timer(&base, move |event| {
+        let (second, third) = later.take().unwrap();
+        event.set_timer(&this, move |_| second.hold()).unwrap();
+        assert_eq!(count.count(), 0, "the first still runs");
+        let next = note.clone();
+        let callback = move |_: &Event| {
+            third.hold();
+            next.note("third");
+        };
+        event.set_timer(&this, callback).unwrap();
+        assert_eq!(count.count(), 1, "the second never ran");
+        event.add(NOW).unwrap();
+        first.hold();
+    })
+    .unwrap();
+    event.add(NOW).unwrap();
+    run(&base);
+    assert_eq!((seen.take(), drops.count()), (vec!["third"], 2));
+    event.free();
+    assert_eq!(drops.count(), 3);
+}
+
 fn disposition(signal: Signal) -> &'static str {
     let status = fs::read_to_string("/proc/self/status").unwrap();
     let has = |name| {

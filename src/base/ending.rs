@@ -2,7 +2,7 @@
 //!
 //! Runs user code: destructors of what the base kept, when nothing is borrowed.
 
-use std::rc::Weak;
+use std::rc::Rc;
 
 use php_event_macros::php;
 
@@ -112,12 +112,10 @@ impl EventBase {
         inner.usable(CALL)?;
         inner.at_rest(CALL, "not possible inside a callback; use stop() or exit()")?;
         let signals = inner.signals.borrow();
-        let added = signals.values().map(|added| added.event.clone());
+        let added = signals.values().map(|added| Rc::clone(&added.event));
         let added = added.collect::<Vec<_>>();
         drop(signals);
-        for event in added.iter().filter_map(Weak::upgrade) {
-            event.stop();
-        }
+        added.iter().for_each(|event| event.stop());
         inner.freed.set(true); // first: user code may free the base again from here on
         inner.drop_kept();
         Ok(())

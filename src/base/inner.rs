@@ -9,7 +9,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::ffi::c_int;
 use std::os::fd::RawFd;
-use std::rc::Weak;
+use std::rc::{Rc, Weak};
 use std::{fmt, mem, ptr};
 
 use super::Handle;
@@ -76,6 +76,7 @@ impl Inner {
     }
 
     /// Refuses a base that C must not be called with.
+    #[inline]
     pub(crate) fn usable(&self, call: &'static str) -> Result<()> {
         if self.is_foreign() {
             return Err(Error::Forked { call });
@@ -328,11 +329,13 @@ impl<R: Remains> KeptRemains for R {
 /// A signal event that is added to a base.
 pub(crate) struct Added {
     pub(crate) signum: c_int,
-    pub(crate) event: Weak<dyn SignalEvent>,
+    pub(crate) event: Rc<dyn SignalEvent>,
 }
 
+/// A signal event that its base does not keep.
 pub(crate) trait SignalEvent {
-    /// Deletes it: the signal does again what it did before. Runs no user code.
+    /// Deletes it, if it is there still: the signal does again what it did before. Runs no user
+    /// code.
     fn stop(&self);
 }
 

@@ -10,8 +10,9 @@ use std::rc::Rc;
 
 use php_event_macros::php;
 
-use super::inner::{Callback, Kind, REASONS};
-use super::{Event, check_backend, check_descriptor, entry};
+use super::closure::Callback;
+use super::inner::{Kind, REASONS};
+use super::{Event, check_backend, check_descriptor};
 use crate::error::{Error, Result};
 use crate::flags::EventFlags;
 use crate::runtime::Ending;
@@ -109,15 +110,16 @@ impl Event {
                 reason: "a signal event stays one; make a new event",
             });
         }
-        let (event, former_base) = self.usable(call)?;
-        // SAFETY: `take_base` keeps the base for longer than the event; `on_event` takes its
-        // argument for an `Inner`; `callback`, in the slot from here on, owns the source of `fd`.
-        unsafe { event.assign(call, base.native(), fd, what, entry::on_event) }?;
+        let event = self.0.usable(call)?;
+        let former_base = self.0.base();
+        // SAFETY: `take_base` keeps the base for longer than the event; `callback`, which the event
+        // keeps from here on, owns the source of `fd`.
+        unsafe { event.assign(call, base.native(), fd, what) }?;
         drop(event);
         self.0.kind.set(kind);
         self.take_base(base);
         let mut ending = Ending::default(); // nothing is borrowed: destructors may run user code
-        ending.drop(self.0.slot.set(Some(callback)));
+        ending.run(|| self.0.closure.replace(callback));
         ending.drop(self.0.data.take());
         ending.drop(former_base);
         ending.finish();
@@ -126,7 +128,7 @@ impl Event {
 
     /// Refuses an event that is pending.
     fn idle(&self, call: &'static str) -> Result<()> {
-        self.usable(call)?;
+        self.0.usable(call)?;
         if self.0.pends(REASONS) {
             return Err(Error::State {
                 call,
@@ -168,7 +170,7 @@ impl EventBase {
         let base = self.inner();
         base.usable(CALL)?;
         event.idle(CALL)?;
-        let (native, _former_base) = event.usable(CALL)?;
+        let native = event.0.usable(CALL)?;
         if event.0.kind.get() == Kind::Descriptor {
             check_backend(CALL, base, native.descriptor(), native.flags())?;
         }

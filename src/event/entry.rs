@@ -4,24 +4,27 @@
 use std::ffi::{c_int, c_short, c_void};
 use std::rc::Rc;
 
+use super::closure::InPlace;
 use super::{Event, Inner};
 use crate::flags::EventFlags;
 use crate::runtime::{guard, release, upgrade};
 
 /// # Safety
-/// Registered only by `Event`, with an `arg` lent for `Inner`.
-pub(crate) unsafe extern "C" fn on_event(_fd: c_int, what: c_short, arg: *mut c_void) {
+/// Registered only by `Event`, with an `arg` lent for an `Inner` whose closure is an `F`.
+pub(crate) unsafe extern "C" fn on_event<F>(_fd: c_int, what: c_short, arg: *mut c_void)
+where
+    F: FnMut(&Event, EventFlags) + 'static,
+{
     // SAFETY: `arg` is what `Inner::native` lends, and ends after its event.
-    let Some(inner) = (unsafe { upgrade::<Inner>(arg) }) else {
-        return;
-    };
-    let base = inner.base();
-    let this = Event(inner); // may be the last handle: then the event goes in `release`
-    let panicked = guard(&base, || {
-        this.0
-            .slot
-            .call(|f| f(&this, EventFlags::from_bits_retain(what)));
-    });
+    if let Some(inner) = unsafe { upgrade::<Inner<InPlace<F>>>(arg) } {
+        fire(Event(inner), EventFlags::from_bits_retain(what));
+    }
+}
+
+fn fire(this: Event, what: EventFlags) {
+    let base = this.0.base();
+    // `this` may be the last handle: then the event goes in `release`.
+    let panicked = guard(&base, || this.0.closure.call(&this, what));
     if panicked {
         this.del().ok(); // as PHP: it would panic again in the next turn; freed is gone already
     }

@@ -1,21 +1,23 @@
 //! What all handles of one event share, and how it ends.
 //!
-//! Owns: the `event`, its closure (which owns a descriptor event's source) and its data.
-//! Lends C one weak count of [`Inner`], until the event is freed.
+//! Owns: the `event`, its closure (which owns a descriptor event's source) and its data, in one
+//! piece of memory. Lends C the memory of the `event`, and one weak count of [`Inner`], until the
+//! event is deleted.
 //! Runs user code: destructors of what the closure captured, when nothing is borrowed.
 
 use std::any::Any;
 use std::cell::{Cell, Ref, RefCell};
 use std::ffi::c_int;
 use std::ptr;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 
-use super::Event;
+use super::closure::{Callback, Closure};
 use super::data::Data;
 use crate::base;
+use crate::error::{Error, Result};
 use crate::flags::EventFlags;
-use crate::native::OwnedEvent;
-use crate::runtime::{Ending, Slot, signals};
+use crate::native::{EventMemory, OwnedEvent};
+use crate::runtime::{Ending, signals};
 
 /// The flags that make an event run, as opposed to those that say how it is registered.
 pub(super) const REASONS: EventFlags = EventFlags::TIMEOUT
@@ -24,8 +26,6 @@ pub(super) const REASONS: EventFlags = EventFlags::TIMEOUT
     .union(EventFlags::CLOSED)
     .union(EventFlags::SIGNAL);
 
-pub(super) type Callback = dyn FnMut(&Event, EventFlags);
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Descriptor,
@@ -33,20 +33,21 @@ pub(super) enum Kind {
     Timer,
 }
 
-pub(crate) struct Inner {
-    pub(super) native: RefCell<Option<OwnedEvent<Inner>>>, // none once freed
+pub(crate) struct Inner<C: ?Sized + Closure = dyn Closure> {
+    pub(super) memory: EventMemory,                 // of `native`
+    pub(super) native: RefCell<Option<OwnedEvent>>, // none once freed
     pub(super) kind: Cell<Kind>,
-    pub(crate) slot: Slot<Callback>,
     pub(super) data: RefCell<Option<Rc<dyn Data>>>,
     pub(super) base: RefCell<Rc<base::Inner>>, // keeps the base alive longer than `native`
     pub(super) serializing: Cell<bool>,
     pub(super) detached: Cell<bool>, // the base keeps a handle of it
     pub(super) enlisted: Cell<bool>, // on the base's list of added signal events
+    pub(super) closure: C,
 }
 
-/// What is left of an event after its last handle has gone, or after `free`.
+/// What is left, in a forked child, of an event whose last handle has gone, or that was freed.
 struct Remains {
-    event: OwnedEvent<Inner>,
+    event: OwnedEvent,
     address: usize, // identifies the event at its base
     is_signal: bool,
     closure: Option<Box<Callback>>, // owns the source, whose number must stay taken
@@ -60,28 +61,40 @@ impl base::Remains for Remains {
             is_signal,
             closure,
         } = self;
-        if is_signal {
-            let mut record = signals::lock();
-            drop(event);
-            base.remove_signal(&mut record, address);
-        } else {
-            drop(event);
-        }
+        free_native(event, is_signal.then_some((base, address)));
         drop(closure); // which may run user code
     }
 }
 
-impl base::SignalEvent for Inner {
-    fn stop(&self) {
-        let Some(event) = self.native() else { return };
-        let record = signals::lock();
-        event.del_signal("EventBase::free").ok(); // fails only for a base that is none
-        drop((record, event));
-        self.unenlist();
+/// Frees an event. A signal event is one of a base, which knows it by its address.
+fn free_native(event: OwnedEvent, signal: Option<(&base::Inner, usize)>) {
+    match signal {
+        Some((base, address)) => {
+            let mut record = signals::lock();
+            drop(event);
+            base.remove_signal(&mut record, address);
+        }
+        None => drop(event),
     }
 }
 
-impl Inner {
+impl base::SignalEvent for Weak<Inner> {
+    fn stop(&self) {
+        let Some(inner) = self.upgrade() else { return };
+        let Some(event) = inner.native() else { return };
+        let record = signals::lock();
+        event.del_signal("EventBase::free").ok(); // fails only for a base that is none
+        drop((record, event));
+        inner.unenlist();
+    }
+}
+
+impl<C: ?Sized + Closure> Inner<C> {
+    /// Where `native` is.
+    pub(super) fn memory(&self) -> &EventMemory {
+        &self.memory
+    }
+
     pub(crate) fn base(&self) -> Rc<base::Inner> {
         Rc::clone(&self.base.borrow())
     }
@@ -99,8 +112,21 @@ impl Inner {
     }
 
     /// The event, unless it was freed. No user code runs while this is borrowed.
-    pub(super) fn native(&self) -> Option<Ref<'_, OwnedEvent<Self>>> {
+    pub(super) fn native(&self) -> Option<Ref<'_, OwnedEvent>> {
         Ref::filter_map(self.native.borrow(), Option::as_ref).ok()
+    }
+
+    /// The event, if C may be called with it and its base.
+    #[inline]
+    pub(super) fn usable(&self, call: &'static str) -> Result<Ref<'_, OwnedEvent>> {
+        let Some(event) = self.native() else {
+            return Err(Error::Freed {
+                call,
+                object: "event",
+            });
+        };
+        self.base.borrow().usable(call)?;
+        Ok(event)
     }
 
     /// Whether any of `flags` is pending or active; nothing of a freed event or base is.
@@ -120,19 +146,23 @@ impl Inner {
     }
 
     /// Takes the event off its base's list of added signal events.
+    #[inline]
     pub(super) fn unenlist(&self) {
-        if self.enlisted.replace(false) {
+        if self.enlisted.get() {
+            self.enlisted.set(false);
             let mut record = signals::lock();
             self.base().remove_signal(&mut record, self.address());
         }
     }
 
     /// Returns the handle that the base keeps of a detached event, for the caller to drop.
+    #[inline]
     pub(super) fn undetach(&self) -> Option<Box<dyn Any>> {
-        let detached = self.detached.replace(false);
-        detached
-            .then(|| self.base().let_go(self.address()))
-            .flatten()
+        if !self.detached.get() {
+            return None;
+        }
+        self.detached.set(false);
+        self.base().let_go(self.address())
     }
 
     /// Ends the event; harmless a second time. In a forked child the base keeps it instead.
@@ -140,22 +170,31 @@ impl Inner {
         let Some(event) = self.native.take() else {
             return;
         };
-        self.enlisted.set(false); // `Remains` sees to the base's list
-        let remains = Remains {
-            event,
-            address: self.address(),
-            is_signal: self.signum().is_some(),
-            closure: self.slot.set(None),
-        };
-        self.base().end(remains);
+        self.enlisted.set(false); // the base's list is seen to here
+        let is_signal = self.signum().is_some();
+        let base = self.base.borrow();
+        if base.is_foreign() {
+            base.adopt(Box::new(Remains {
+                event,
+                address: self.address(),
+                is_signal,
+                closure: self.closure.take(),
+            }));
+            return;
+        }
+        free_native(event, is_signal.then(|| (&**base, self.address())));
+        drop(base); // nothing is borrowed: destructors may run user code
+        self.closure.end();
     }
 }
 
-impl Drop for Inner {
+impl<C: ?Sized + Closure> Drop for Inner<C> {
     fn drop(&mut self) {
         let mut ending = Ending::default();
         ending.run(|| self.release());
-        ending.drop(self.data.take());
+        if let Some(data) = self.data.take() {
+            ending.drop(data);
+        }
         ending.finish();
     }
 }

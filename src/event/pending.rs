@@ -2,15 +2,14 @@
 //!
 //! Runs no user code except the destructor of a detached event's last handle.
 
-use std::cell::Ref;
 use std::ffi::c_int;
 use std::rc::Rc;
 use std::time::Duration;
 
 use php_event_macros::php;
 
+use super::Event;
 use super::inner::{Kind, REASONS};
-use super::{Event, Inner};
 use crate::base::{self, Added};
 use crate::error::{Error, Result};
 use crate::flags::EventFlags;
@@ -53,9 +52,10 @@ impl Event {
     }
 
     fn add_as(&self, call: &'static str, timeout: Option<Duration>) -> Result<()> {
-        let (event, base) = self.usable(call)?;
-        if let Kind::Signal(signum) = self.0.kind.get() {
-            return self.add_signal_as(call, signum, &event, timeout, &base);
+        let inner = &*self.0;
+        let event = inner.usable(call)?;
+        if let Kind::Signal(signum) = inner.kind.get() {
+            return self.add_signal_as(call, signum, &event, timeout, &inner.base());
         }
         let refused = |error| self.refused_by_backend(call, &event).unwrap_or(error);
         event.add(call, timeout).map_err(refused)
@@ -65,15 +65,15 @@ impl Event {
         &self,
         call: &'static str,
         signum: c_int,
-        event: &OwnedEvent<Inner>,
+        event: &OwnedEvent,
         timeout: Option<Duration>,
         base: &base::Inner,
     ) -> Result<()> {
         let mut record = signals::lock();
-        let this = Rc::downgrade(&self.0);
+        let event_there = Rc::new(Rc::downgrade(&self.0));
         let added = Added {
             signum,
-            event: this,
+            event: event_there,
         };
         base.add_signal(call, &mut record, self.0.address(), added)?;
         self.0.enlisted.set(true);
@@ -87,7 +87,7 @@ impl Event {
     }
 
     /// Why the backend refused the event, if its file explains it.
-    fn refused_by_backend(&self, call: &'static str, event: &OwnedEvent<Inner>) -> Option<Error> {
+    fn refused_by_backend(&self, call: &'static str, event: &OwnedEvent) -> Option<Error> {
         let kind = match event.file_type()? {
             libc::S_IFREG => "regular file",
             libc::S_IFDIR => "directory",
@@ -122,16 +122,17 @@ impl Event {
     }
 
     fn del_as(&self, call: &'static str) -> Result<()> {
-        let (event, _base) = self.usable(call)?;
-        let result = if self.0.signum().is_some() {
+        let inner = &*self.0;
+        let event = inner.usable(call)?;
+        let result = if inner.signum().is_some() {
             let _record = signals::lock();
             event.del_signal(call)
         } else {
             event.del(call)
         };
         drop(event);
-        self.0.unenlist();
-        drop(self.0.undetach()); // `self` is another handle of it
+        inner.unenlist();
+        drop(inner.undetach()); // `self` is another handle of it
         result
     }
 
@@ -234,7 +235,7 @@ impl Event {
     /// ```
     #[php("Event::removeTimer", c = "event_remove_timer")]
     pub fn remove_timer(&self) -> Result<()> {
-        let (event, _base) = self.usable(CALL)?;
+        let event = self.0.usable(CALL)?;
         event.remove_timer(CALL)?;
         drop(event);
         drop(self.0.settle()); // `self` is another handle of it
@@ -307,7 +308,7 @@ impl Event {
     /// ```
     #[php(c = "event_active", call = "Event::active")]
     pub fn active(&self, what: EventFlags) -> Result<()> {
-        let (event, _base) = self.usable(CALL)?;
+        let event = self.0.usable(CALL)?;
         let possible = REASONS - EventFlags::SIGNAL;
         if what.is_empty() || !possible.contains(what) {
             return Err(Error::argument(
@@ -371,7 +372,8 @@ impl Event {
     /// ```
     #[php("Event::setPriority", c = "event_priority_set")]
     pub fn set_priority(&self, priority: i32) -> Result<()> {
-        let (event, base) = self.usable(CALL)?;
+        let event = self.0.usable(CALL)?;
+        let base = self.0.base();
         let n = base.native().priorities();
         if !(0..n).contains(&priority) {
             let reason = format!(
@@ -388,21 +390,5 @@ impl Event {
         }
         base.note_priority(priority);
         Ok(())
-    }
-
-    /// The event and its base, if C may be called with them.
-    pub(super) fn usable(
-        &self,
-        call: &'static str,
-    ) -> Result<(Ref<'_, OwnedEvent<Inner>>, Rc<base::Inner>)> {
-        let Some(event) = self.0.native() else {
-            return Err(Error::Freed {
-                call,
-                object: "event",
-            });
-        };
-        let base = self.0.base();
-        base.usable(call)?;
-        Ok((event, base))
     }
 }

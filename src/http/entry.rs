@@ -37,11 +37,12 @@ pub(super) fn http(
 pub(super) fn turn(
     call: &'static str,
     base: &OwnedBase,
-    lent: Lent<Server>,
-) -> Result<OwnedEvent<Server>> {
-    // SAFETY: `server::Inner` keeps the base, and drops it after the event. The entry takes a
-    // lent `Server`. There is no descriptor.
-    unsafe { OwnedEvent::new(call, base, -1, EventFlags::empty(), on_turn, lent) }
+    server: &Rc<Server>,
+) -> Result<OwnedEvent> {
+    let (what, memory) = (EventFlags::empty(), Server::turn_memory);
+    // SAFETY: `server::Inner` keeps the base, and drops it after the event. The memory is a field
+    // of it, for this event alone. The entry takes a lent `Server`. There is no descriptor.
+    unsafe { OwnedEvent::new(call, base, -1, what, on_turn, server, memory) }
 }
 
 /// A bufferevent for evhttp, which gives it a descriptor.

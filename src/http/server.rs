@@ -43,11 +43,11 @@ use crate::EventSslContext;
 use crate::buffer_event;
 use crate::error::{Error, Result, c_text};
 use crate::flags::{EventFlags, HttpMethods};
-use crate::native::OwnedEvent;
 use crate::native::bufferevent::OwnedBufferEvent;
 use crate::native::evhttp::OwnedHttp;
 use crate::native::evhttp_connection::Scratch;
 use crate::native::evhttp_request::{RequestPlace, RequestView};
+use crate::native::{EventMemory, OwnedEvent};
 use crate::runtime::{Lent, log};
 use crate::{Event, base, event, ffi};
 
@@ -86,7 +86,8 @@ const DEFAULT_METHODS: HttpMethods = HttpMethods::GET
 pub(crate) struct Inner {
     pub(crate) base: Rc<base::Inner>, // dropped after the server and the event
     http: OnceCell<OwnedHttp<Self>>,  // set by `new`
-    turn: OnceCell<OwnedEvent<Self>>, // set by `new`; runs what is deferred, ends a pause
+    turn: OnceCell<OwnedEvent>,       // set by `new`; runs what is deferred, ends a pause
+    turn_memory: EventMemory,
     sockets: RefCell<Vec<Listening>>,
     paused: Cell<bool>, // accepting waits for `turn`
     pub(super) routes: Routes,
@@ -105,7 +106,7 @@ pub(crate) struct Inner {
 enum Life {
     Open,
     /// No public handle is left. While replies are being written the timer keeps the server.
-    Closing(Weak<event::Inner>),
+    Closing(Option<Weak<event::Inner>>),
 }
 
 /// What a connection has from its first byte on.
@@ -139,6 +140,7 @@ impl Inner {
             base: Rc::clone(base),
             http: OnceCell::new(),
             turn: OnceCell::new(),
+            turn_memory: EventMemory::new(),
             sockets: RefCell::default(),
             paused: Cell::new(false),
             routes: Routes::default(),
@@ -162,7 +164,7 @@ impl Inner {
         // evhttp lets all methods through and has no limits: what it refuses itself it answers
         // without a bound for what comes meanwhile. The gate and `begin` refuse instead.
         let http = entry::http(call, base.native(), Lent::new(&inner))?;
-        let turn = entry::turn(call, base.native(), Lent::new(&inner))?;
+        let turn = entry::turn(call, base.native(), &inner)?;
         let address = http.address();
         inner.http.set(http).ok();
         inner.turn.set(turn).ok();
@@ -427,6 +429,11 @@ impl Inner {
         self.deferred.borrow_mut().pop_front()
     }
 
+    /// Where `turn` is.
+    pub(super) fn turn_memory(&self) -> &EventMemory {
+        &self.turn_memory
+    }
+
     /// Ends a turn: resumes accepting, and ends a server that nobody has or waits for.
     pub(super) fn settle(&self) {
         if self.paused.replace(false) && !self.accept(true) {
@@ -434,7 +441,7 @@ impl Inner {
         }
         if self.is_closing() && !self.is_replying() {
             let timer = match &*self.life.borrow() {
-                Life::Closing(timer) => timer.upgrade(),
+                Life::Closing(timer) => timer.as_ref().and_then(Weak::upgrade),
                 Life::Open => None,
             };
             timer.map(Event).inspect(Event::free); // `self` is held by the caller
@@ -449,7 +456,8 @@ impl Inner {
     /// A reply is complete, but not written: it keeps a server without handles for a time.
     pub(super) fn linger(self: &Rc<Self>) {
         match &*self.life.borrow() {
-            Life::Closing(timer) if timer.strong_count() == 0 => {}
+            Life::Closing(None) => {}
+            Life::Closing(Some(timer)) if timer.strong_count() == 0 => {}
             _ => return,
         }
         let mut held = Some(Rc::clone(self));
@@ -458,14 +466,15 @@ impl Inner {
             return;
         };
         if timer.add(Some(LINGER)).is_ok() {
-            self.life.replace(Life::Closing(Rc::downgrade(&timer.0)));
+            self.life
+                .replace(Life::Closing(Some(Rc::downgrade(&timer.0))));
             timer.detach();
         }
     }
 
     /// The last handle went: nothing new begins.
     pub(super) fn close_down(self: &Rc<Self>) {
-        self.life.replace(Life::Closing(Weak::new()));
+        self.life.replace(Life::Closing(None));
         let routes = self.routes.take();
         let bodies = self.take_bodies();
         let sockets = self.sockets.take();
@@ -546,7 +555,7 @@ impl Drop for Inner {
 /// What C must be told to free.
 struct Remains {
     http: Option<OwnedHttp<Inner>>,
-    turn: Option<OwnedEvent<Inner>>,
+    turn: Option<OwnedEvent>,
     sockets: Vec<Listening>,
     connections: HashMap<usize, Rc<connection::Inner>>,
     deferred: VecDeque<Deferred>,

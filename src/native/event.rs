@@ -1,52 +1,62 @@
 //! Every call on an `event`.
 //!
-//! Owns: the event. Lends C the weak count that the event's callback gets, until the event is
-//! freed. Runs no callback: libevent calls back from the loop only.
+//! Owns: the event, but for its memory, which is its user's. Lends C that memory, and the weak count
+//! that the event's callback gets, until the event is deleted. Runs no callback: libevent calls back
+//! from the loop only.
 #![allow(unsafe_code)]
 
 use std::ffi::{CStr, c_int, c_short, c_void};
 use std::fmt;
 use std::os::fd::{BorrowedFd, RawFd};
 use std::ptr::{self, NonNull};
+use std::rc::Rc;
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use nix::sys::stat::fstat;
 
+use super::event_memory::EventMemory;
 use super::{OwnedBase, timeval};
 use crate::ffi;
 use crate::flags::EventFlags;
-use crate::runtime::error::{Result, cvt, cvt_owned};
-use crate::runtime::{Lent, log};
+use crate::runtime::error::{Result, cvt};
+use crate::runtime::{AnyLent, Lent, log};
 
 /// The C function that an event calls.
 pub(crate) type Entry = unsafe extern "C" fn(c_int, c_short, *mut c_void);
 
-/// An `event` whose callback gets a weak count of a `T`; both end with this.
+/// An `event` whose callback gets a weak count; both end with this.
 ///
 /// A signal event is added, deleted and dropped while `signals::lock` is held.
-pub(crate) struct OwnedEvent<T> {
-    raw: NonNull<ffi::event>,
-    lent: Lent<T>, // dropped after `drop` has freed the event
+pub(crate) struct OwnedEvent {
+    raw: NonNull<ffi::event>, // in the memory that `lent` keeps, dropped values or not
+    lent: AnyLent,            // dropped after `drop` has deleted the event
 }
 
-impl<T> OwnedEvent<T> {
+impl OwnedEvent {
+    /// Makes an event in the memory that `memory` finds in `inner`.
+    ///
     /// # Safety
-    /// `base` is dropped after this. `entry` takes its argument for a lent `T`. The descriptor
-    /// `fd`, if it is one, stays the same open file until this is dropped or reassigned.
-    pub(crate) unsafe fn new(
+    /// `memory` returns a field of the `T` itself, where no other event is. `base` is dropped after
+    /// this. `entry` takes its argument for a lent `T`. The descriptor `fd`, if it is one, stays
+    /// the same open file until this is dropped or reassigned.
+    pub(crate) unsafe fn new<T>(
         call: &'static str,
         base: &OwnedBase,
         fd: c_int,
         what: EventFlags,
         entry: Entry,
-        lent: Lent<T>,
+        inner: &Rc<T>,
+        memory: impl FnOnce(&T) -> &EventMemory,
     ) -> Result<Self> {
+        let raw = memory(inner).raw();
+        let lent = Lent::new(inner).into_any();
         let (bits, arg) = (what.bits(), lent.arg());
-        // SAFETY: `base` outlives the event and `fd` is its file, as `# Safety` asks; `entry`
-        // may be called with `arg` until `drop` has freed the event.
-        let raw = unsafe { ffi::event_new(base.raw(), fd, bits, Some(entry), arg) };
-        let raw = cvt_owned(call, raw)?;
+        // SAFETY: nobody uses the memory yet; it is large enough, as `OwnedBase::new` has checked,
+        // and `lent` keeps it. `base` outlives the event and `fd` is its file, as `# Safety` asks;
+        // `entry` may be called with `arg` until `drop` has deleted the event.
+        let rc = unsafe { ffi::event_assign(raw.as_ptr(), base.raw(), fd, bits, Some(entry), arg) };
+        cvt(call, rc)?;
         Ok(Self { raw, lent })
     }
 
@@ -60,15 +70,15 @@ impl<T> OwnedEvent<T> {
         base: &OwnedBase,
         fd: c_int,
         what: EventFlags,
-        entry: Entry,
     ) -> Result<()> {
-        let (raw, bits) = (self.raw.as_ptr(), what.bits());
+        let (raw, bits, arg) = (self.raw.as_ptr(), what.bits(), self.lent.arg());
+        // SAFETY: `self` owns the event.
+        let entry = unsafe { ffi::event_get_callback(raw) };
         // SAFETY: `self` owns the event. This takes it out of the lists of its base, where an
         // event that is not pending may still stand.
         unsafe { ffi::event_del(raw) };
         // SAFETY: the event is in no list; the rest is as in `new`.
-        let rc =
-            unsafe { ffi::event_assign(raw, base.raw(), fd, bits, Some(entry), self.lent.arg()) };
+        let rc = unsafe { ffi::event_assign(raw, base.raw(), fd, bits, entry, arg) };
         cvt(call, rc).map(drop)
     }
 
@@ -154,14 +164,15 @@ impl<T> OwnedEvent<T> {
     }
 }
 
-impl<T> Drop for OwnedEvent<T> {
+impl Drop for OwnedEvent {
     fn drop(&mut self) {
-        // SAFETY: made in `new`, freed only here; its base is dropped later, as `new` asks.
-        unsafe { ffi::event_free(self.raw.as_ptr()) };
+        // SAFETY: made in `new`; its base is dropped later, as `new` asks, and `lent` keeps the
+        // memory until this has taken the event out of the base's lists.
+        unsafe { ffi::event_del(self.raw.as_ptr()) };
     }
 }
 
-impl<T> fmt::Debug for OwnedEvent<T> {
+impl fmt::Debug for OwnedEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("OwnedEvent").field(&self.raw).finish()
     }

@@ -10,6 +10,7 @@ use std::os::fd::RawFd;
 use std::ptr::{self, NonNull};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use super::event_memory::EventMemory;
 use super::{OwnedConfig, timeval};
 use crate::ffi;
 use crate::flags::{EventFeatures, LoopFlags};
@@ -22,6 +23,7 @@ pub(crate) struct OwnedBase {
     raw: NonNull<ffi::event_base>,
     leaked: Cell<bool>,
     selects: bool, // the backend is `select`
+    priorities: Cell<i32>,
 }
 
 impl OwnedBase {
@@ -31,6 +33,7 @@ impl OwnedBase {
     /// Fails with the system's error when a descriptor is missing, where libevent alone would
     /// end the process; what it had allocated and opened by then (a descriptor or two) leaks.
     pub(crate) fn new(call: &'static str, config: Option<&OwnedConfig>) -> Result<Self> {
+        EventMemory::suffices(call)?;
         let empty;
         let config = match config {
             Some(config) => config,
@@ -47,6 +50,7 @@ impl OwnedBase {
             raw: cvt_owned(call, raw)?,
             leaked: Cell::new(false),
             selects: false,
+            priorities: Cell::new(1),
         };
         base.selects = base.method() == "select";
         Ok(base)
@@ -84,15 +88,18 @@ impl OwnedBase {
 
     /// How many priorities there are.
     pub(crate) fn priorities(&self) -> i32 {
-        // SAFETY: `self` owns the base.
-        unsafe { ffi::event_base_get_npriorities(self.raw()) }
+        self.priorities.get()
     }
 
     /// Sets the number of priorities; refuses while events are active. libevent asserts on an
     /// event whose priority there is no longer, so the caller keeps those above.
     pub(crate) fn set_priorities(&self, n: i32) -> bool {
         // SAFETY: `self` owns the base.
-        unsafe { ffi::event_base_priority_init(self.raw(), n) == 0 }
+        let set = unsafe { ffi::event_base_priority_init(self.raw(), n) } == 0;
+        if set {
+            self.priorities.set(n);
+        }
+        set
     }
 
     /// Runs the loop: 0 after a turn or a stop, 1 when no event is pending, -1 on failure and

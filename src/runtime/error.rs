@@ -209,24 +209,24 @@ impl From<Error> for io::Error {
 }
 
 /// Turns libevent's 0 and -1 into a `Result`; the cause is the last text that it logged.
+#[inline]
 pub(crate) fn cvt(call: &'static str, rc: i32) -> Result<i32> {
-    if rc == -1 {
-        Err(Error::Call {
-            call,
-            cause: log::take_cause(),
-        })
-    } else {
-        Ok(rc)
+    if rc == -1 { Err(failed(call)) } else { Ok(rc) }
+}
+
+/// The error of a call whose cause is the last text that libevent logged.
+#[cold]
+fn failed(call: &'static str) -> Error {
+    Error::Call {
+        call,
+        cause: log::take_cause(),
     }
 }
 
 /// Turns libevent's null into a `Result`; the cause is the last text that it logged.
 pub(crate) fn cvt_p<T>(call: &'static str, pointer: *mut T) -> Result<*mut T> {
     if pointer.is_null() {
-        Err(Error::Call {
-            call,
-            cause: log::take_cause(),
-        })
+        Err(failed(call))
     } else {
         Ok(pointer)
     }
@@ -234,10 +234,7 @@ pub(crate) fn cvt_p<T>(call: &'static str, pointer: *mut T) -> Result<*mut T> {
 
 /// As [`cvt_p`], for a pointer that is owned from now on.
 pub(crate) fn cvt_owned<T>(call: &'static str, pointer: *mut T) -> Result<NonNull<T>> {
-    NonNull::new(pointer).ok_or_else(|| Error::Call {
-        call,
-        cause: log::take_cause(),
-    })
+    NonNull::new(pointer).ok_or_else(|| failed(call))
 }
 
 /// Text for C, where a NUL would end it; `what` names it in the error.

@@ -8,6 +8,17 @@ use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::rc::{Rc, Weak};
 
+/// An `Rc` whose value is written where it stays. `Rc::new` makes it elsewhere, and copies it.
+pub(crate) fn made_in_place<T>(make: impl FnOnce() -> T) -> Rc<T> {
+    let mut rc = Rc::new_uninit();
+    let Some(place) = Rc::get_mut(&mut rc) else {
+        return Rc::new(make()); // not reached: this is the only count
+    };
+    place.write(make());
+    // SAFETY: it was written in the line before.
+    unsafe { rc.assume_init() }
+}
+
 /// A weak count of a `T` that C holds as the argument of a callback. Whoever owns this drops it
 /// after C has forgotten the argument.
 pub(crate) struct Lent<T> {
@@ -27,6 +38,13 @@ impl<T> Lent<T> {
     pub(crate) fn arg(&self) -> *mut c_void {
         self.arg
     }
+
+    pub(crate) fn into_any(self) -> AnyLent {
+        AnyLent {
+            arg: ManuallyDrop::new(self).arg,
+            reclaim: reclaim::<T>,
+        }
+    }
 }
 
 impl<T> Drop for Lent<T> {
@@ -34,6 +52,27 @@ impl<T> Drop for Lent<T> {
         // SAFETY: lent in `new`, taken back only here; the owner drops this after C has
         // forgotten `arg`.
         unsafe { reclaim::<T>(self.arg) };
+    }
+}
+
+/// A weak count that C holds, of any type.
+pub(crate) struct AnyLent {
+    arg: *mut c_void,
+    reclaim: unsafe fn(*mut c_void),
+}
+
+impl AnyLent {
+    /// For C, which may use it until this is dropped; callbacks [`upgrade`] it.
+    pub(crate) fn arg(&self) -> *mut c_void {
+        self.arg
+    }
+}
+
+impl Drop for AnyLent {
+    fn drop(&mut self) {
+        // SAFETY: `arg` was lent in `Lent::new` with the type that `reclaim` is for, and is taken
+        // back only here; the owner drops this after C has forgotten `arg`.
+        unsafe { (self.reclaim)(self.arg) };
     }
 }
 

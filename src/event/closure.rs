@@ -1,0 +1,113 @@
+//! The closure of an event, in the event's own memory.
+//!
+//! Owns: the closure. Lends C nothing. Runs user code: the closure, in [`Closure::call`]; the
+//! destructor of what it captured, in the other methods, when nothing else is borrowed.
+
+use std::cell::{Cell, OnceCell, RefCell, RefMut};
+use std::thread;
+
+use super::Event;
+use crate::flags::EventFlags;
+use crate::runtime::{Slot, discard};
+
+pub(super) type Callback = dyn FnMut(&Event, EventFlags);
+
+/// A closure that may replace, end or call itself while it runs. One that is running is not
+/// entered again: the inner call does nothing.
+pub(crate) trait Closure {
+    fn call(&self, event: &Event, what: EventFlags);
+
+    /// Puts another closure in its place. The former one is dropped, or when it has returned.
+    fn replace(&self, by: Box<Callback>);
+
+    /// Drops the closure, or when it has returned.
+    fn end(&self);
+
+    /// Returns the closure, unless it is running: then it is dropped when it has returned.
+    fn take(&self) -> Option<Box<Callback>>;
+}
+
+/// The closure that an event was made with, and the one that may have replaced it.
+pub(super) struct InPlace<F> {
+    first: RefCell<Option<F>>, // borrowed while it runs
+    ended: Cell<bool>,         // `first` is dropped when it has returned
+    later: OnceCell<Box<Slot<Callback>>>,
+}
+
+impl<F> InPlace<F> {
+    pub(super) fn new(f: F) -> Self {
+        Self {
+            first: RefCell::new(Some(f)),
+            ended: Cell::new(false),
+            later: OnceCell::new(),
+        }
+    }
+
+    /// Returns the first closure, unless it is running.
+    fn take_first(&self) -> Option<F> {
+        self.ended.set(true);
+        self.first.try_borrow_mut().ok()?.take()
+    }
+}
+
+impl<F: FnMut(&Event, EventFlags) + 'static> Closure for InPlace<F> {
+    #[inline]
+    fn call(&self, event: &Event, what: EventFlags) {
+        if let Some(later) = self.later.get() {
+            later.call(|f| f(event, what));
+            return;
+        }
+        let Ok(f) = self.first.try_borrow_mut() else {
+            return;
+        };
+        let mut running = Running {
+            f,
+            ended: &self.ended,
+        };
+        if let Some(f) = running.f.as_mut() {
+            f(event, what);
+        }
+    }
+
+    fn replace(&self, by: Box<Callback>) {
+        let later = self.later.get_or_init(|| Box::new(Slot::empty()));
+        let former = (later.set(Some(by)), self.take_first());
+        drop(former); // nothing is borrowed
+    }
+
+    fn end(&self) {
+        if let Some(later) = self.later.get() {
+            drop(later.set(None));
+        }
+        drop(self.take_first());
+    }
+
+    fn take(&self) -> Option<Box<Callback>> {
+        if let Some(former) = self.later.get().and_then(|later| later.set(None)) {
+            return Some(former);
+        }
+        Some(Box::new(self.take_first()?))
+    }
+}
+
+/// Drops a first closure that was ended while it ran, after a panic too.
+struct Running<'a, F> {
+    f: RefMut<'a, Option<F>>,
+    ended: &'a Cell<bool>,
+}
+
+impl<F> Drop for Running<'_, F> {
+    fn drop(&mut self) {
+        if !self.ended.get() {
+            return;
+        }
+        // Borrowed still: the closure's destructor can reach the event, whose closure is then
+        // running, as it was.
+        let ended = self.f.take();
+        if thread::panicking() {
+            discard(ended); // a second panic would end the process
+        } else {
+            drop(ended);
+        }
+    }
+}
