@@ -11,7 +11,6 @@
 #include <stdint.h>
 
 #define BRIDGE_ARGUMENTS 8
-#define BRIDGE_SLOTS 8
 
 /* Bits of an event's mask. */
 #define BRIDGE_TIMEOUT 1
@@ -154,21 +153,54 @@ static inline void bridge_begin(bridge_frame *frame, struct bridge_object *self)
 }
 
 /* An object of one of the extension's classes. Every zval that belongs to it is in a slot or in a
- * property, where the collector sees it; Rust knows the object by its address alone. */
+ * property, where the collector sees it; Rust knows the object by its address alone. The slots lie
+ * before it, as many as the class needs. */
 typedef struct bridge_object {
 	void *handle;
 	uint32_t class_id;
-	zval slot[BRIDGE_SLOTS];
+	uint32_t slots;
 	zend_object std;
 } bridge_object;
+
+static inline zval *bridge_slot(bridge_object *object, uint32_t n)
+{
+	ZEND_ASSERT(n < object->slots);
+	return (zval *)object - 1 - n;
+}
 
 static inline bridge_object *bridge_object_of(zend_object *object)
 {
 	return (bridge_object *)((char *)object - XtOffsetOf(bridge_object, std));
 }
 
+/* A slot or property gets a copy of a value. The former value is released last: that may run a
+ * destructor. */
+static inline void bridge_replace(zval *place, zval *value)
+{
+	zval former;
+
+	ZVAL_COPY_VALUE(&former, place);
+	ZVAL_COPY_DEREF(place, value);
+	if (Z_REFCOUNTED(former)) {
+		zval_ptr_dtor(&former);
+	}
+}
+
+/* A slot becomes empty, or a property null. */
+static inline void bridge_clear(zval *place, uint32_t type)
+{
+	zval former;
+
+	ZVAL_COPY_VALUE(&former, place);
+	Z_TYPE_INFO_P(place) = type;
+	if (Z_REFCOUNTED(former)) {
+		zval_ptr_dtor(&former);
+	}
+}
+
 /* In Rust. */
 void php_event_method(uint32_t method, bridge_frame *frame);
+uint32_t php_event_slots(uint32_t class_id); /* how many its objects have */
 void php_event_bind(void *handle, struct bridge_object *object);
 void php_event_free(uint32_t class_id, void *handle);
 bool php_event_is_pending(uint32_t class_id, void *handle);
@@ -266,7 +298,6 @@ bool bridge_quick_read(zend_execute_data *execute_data, zval *return_value);
 bool bridge_quick_read_line(zend_execute_data *execute_data, zval *return_value);
 bool bridge_quick_substr(zend_execute_data *execute_data, zval *return_value);
 bool bridge_quick_drain(zend_execute_data *execute_data, zval *return_value);
-void bridge_replace(zval *place, zval *value);
 void bridge_invoke(const bridge_method *method, zend_execute_data *execute_data,
                    zval *return_value);
 void bridge_register_classes(void);

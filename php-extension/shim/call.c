@@ -232,23 +232,6 @@ static bool read_arguments(const bridge_method *method, zend_execute_data *execu
 	return true;
 }
 
-/* A slot or property gets a new value. The former value is released last: that may run a
- * destructor. */
-void bridge_replace(zval *place, zval *value)
-{
-	zval former;
-
-	ZVAL_COPY_VALUE(&former, place);
-	if (value) {
-		ZVAL_COPY_DEREF(place, value);
-	} else {
-		ZVAL_UNDEF(place);
-	}
-	if (Z_REFCOUNTED(former)) {
-		zval_ptr_dtor(&former);
-	}
-}
-
 static void append(zval *list, zval *value)
 {
 	zval copy;
@@ -264,21 +247,28 @@ static void append(zval *list, zval *value)
 	add_next_index_zval(list, &copy);
 }
 
+/* A slot or property gets a copy of an argument, or becomes of a type where it was not given. */
+static void put(zval *place, zval *argument, uint32_t type)
+{
+	if (argument) {
+		bridge_replace(place, argument);
+	} else {
+		bridge_clear(place, type);
+	}
+}
+
 static void keep(const bridge_frame *frame, zend_execute_data *execute_data, bridge_object *object)
 {
-	zval null;
-
-	ZVAL_NULL(&null);
 	for (uint32_t n = 0; n < frame->keeps.count; n++) {
 		const bridge_keep *keep = &frame->keeps.all[n];
 		bool given = keep->argument < frame->argc;
 		zval *argument = given ? ZEND_CALL_ARG(execute_data, keep->argument + 1) : NULL;
 		switch (keep->how) {
-			case BRIDGE_KEEP: bridge_replace(&object->slot[keep->slot], argument); break;
-			case BRIDGE_APPEND: append(&object->slot[keep->slot], argument); break;
-			case BRIDGE_CLEAR: bridge_replace(&object->slot[keep->slot], NULL); break;
+			case BRIDGE_KEEP: put(bridge_slot(object, keep->slot), argument, IS_UNDEF); break;
+			case BRIDGE_APPEND: append(bridge_slot(object, keep->slot), argument); break;
+			case BRIDGE_CLEAR: bridge_clear(bridge_slot(object, keep->slot), IS_UNDEF); break;
 			case BRIDGE_SET_DATA:
-				bridge_replace(OBJ_PROP_NUM(&object->std, keep->slot), argument ? argument : &null);
+				put(OBJ_PROP_NUM(&object->std, keep->slot), argument, IS_NULL);
 				break;
 		}
 	}

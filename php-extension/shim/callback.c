@@ -41,7 +41,7 @@ static void warn_of_exception(void)
 
 static zval *callable_in(bridge_object *object, uint32_t slot, int64_t item)
 {
-	zval *place = &object->slot[slot];
+	zval *place = bridge_slot(object, slot);
 
 	if (item < 0) {
 		return Z_ISUNDEF_P(place) ? NULL : place;
@@ -62,6 +62,15 @@ static bool find_function(zval *callable, zend_fcall_info_cache *function)
 	}
 	function->called_scope = function->calling_scope;
 	return true;
+}
+
+static inline void pass(zval *to, const bridge_value *from)
+{
+	if (from->kind == BRIDGE_LONG) { /* most are */
+		ZVAL_LONG(to, (zend_long)from->as.number);
+	} else {
+		bridge_to_zval(to, from);
+	}
 }
 
 /* Calls the callable in a slot, or element `item` of the list in it. */
@@ -88,7 +97,7 @@ uint32_t bridge_call(bridge_object *object, uint32_t slot, int64_t item, uint32_
 	GC_ADDREF(&object->std);     /* and the object released */
 	zend_try {
 		for (uint32_t n = 0; n < argc; n++) {
-			bridge_to_zval(&arguments[n], &argv[n]);
+			pass(&arguments[n], &argv[n]);
 		}
 		if (!find_function(&callable, &function)) {
 			php_error_docref(NULL, E_WARNING, "The callback of %s is not callable any more",

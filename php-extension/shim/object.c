@@ -6,9 +6,14 @@
 
 #include "classes.h"
 
-_Static_assert(IS_UNDEF == 0, "zeroed slots are empty");
+_Static_assert(offsetof(bridge_object, std) % sizeof(zval) == 0, "the slots before it are aligned");
 
-static zend_object_handlers handlers;
+/* A class's objects begin with its slots: their offset is in its handlers. */
+static zend_object_handlers handlers[CLASS_COUNT];
+static uint32_t slots[CLASS_COUNT];
+
+/* As programs that PHP has compiled have it. Another string may have the same letters. */
+static zend_string *pending_name;
 
 static const bridge_class *class_of(const bridge_object *object)
 {
@@ -30,12 +35,19 @@ static const bridge_property *find_property(const bridge_object *object, const c
 
 zend_object *bridge_create_object(zend_class_entry *entry, uint32_t class_id)
 {
-	bridge_object *object = zend_object_alloc(sizeof(bridge_object), entry);
+	const zend_object_handlers *of_class = &handlers[class_id];
+	char *memory = emalloc((size_t)of_class->offset + sizeof(zend_object) + zend_object_properties_size(entry));
+	bridge_object *object = bridge_object_of((zend_object *)(memory + of_class->offset));
 
-	object->class_id = class_id; /* the rest is zero: no handle, and nothing in the slots */
+	object->handle = NULL;
+	object->class_id = class_id;
+	object->slots = slots[class_id];
+	for (uint32_t n = 0; n < object->slots; n++) {
+		ZVAL_UNDEF(bridge_slot(object, n));
+	}
 	zend_object_std_init(&object->std, entry);
 	object_properties_init(&object->std, entry);
-	object->std.handlers = &handlers;
+	object->std.handlers = of_class;
 	return &object->std;
 }
 
@@ -48,8 +60,8 @@ static void free_object(zend_object *std)
 	if (handle) {
 		php_event_free(object->class_id, handle);
 	}
-	for (uint32_t n = 0; n < BRIDGE_SLOTS; n++) {
-		bridge_replace(&object->slot[n], NULL);
+	for (uint32_t n = 0; n < object->slots; n++) {
+		bridge_clear(bridge_slot(object, n), IS_UNDEF);
 	}
 	zend_object_std_dtor(std);
 }
@@ -72,8 +84,8 @@ static HashTable *get_gc(zend_object *std, zval **table, int *count)
 	HashTable *properties = NULL;
 
 	if (!is_pending(object)) {
-		for (uint32_t n = 0; n < BRIDGE_SLOTS; n++) {
-			zend_get_gc_buffer_add_zval(buffer, &object->slot[n]);
+		for (uint32_t n = 0; n < object->slots; n++) {
+			zend_get_gc_buffer_add_zval(buffer, bridge_slot(object, n));
 		}
 		properties = std->properties;
 		for (int n = 0; !properties && n < std->ce->default_properties_count; n++) {
@@ -84,18 +96,24 @@ static HashTable *get_gc(zend_object *std, zval **table, int *count)
 	return properties;
 }
 
+static void read_pending(bridge_object *object, zval *to)
+{
+	int pending = php_event_pending(object->handle);
+
+	if (pending < 0) {
+		ZVAL_NULL(to);
+	} else {
+		ZVAL_BOOL(to, pending);
+	}
+}
+
 /* Reads what Rust answers for a property. */
 static void read_virtual(bridge_object *object, const bridge_property *property, zval *to)
 {
 	bridge_frame frame;
 
 	if (property->kind == PROPERTY_PENDING) {
-		int pending = php_event_pending(object->handle);
-		if (pending < 0) {
-			ZVAL_NULL(to);
-		} else {
-			ZVAL_BOOL(to, pending);
-		}
+		read_pending(object, to);
 		return;
 	}
 	if (property->kind == PROPERTY_LENGTH) {
@@ -113,7 +131,7 @@ static void read_virtual(bridge_object *object, const bridge_property *property,
 		bridge_to_zval(to, &frame.result);
 		/* The same buffer object each time. */
 		if (frame.keeps.count && Z_TYPE_P(to) == IS_OBJECT) {
-			ZVAL_COPY(&object->slot[frame.keeps.all[0].slot], to);
+			ZVAL_COPY(bridge_slot(object, frame.keeps.all[0].slot), to);
 		}
 	} else {
 		ZVAL_NULL(to);
@@ -123,7 +141,13 @@ static void read_virtual(bridge_object *object, const bridge_property *property,
 
 static zval *read_property(zend_object *std, zend_string *name, int type, void **cache, zval *to)
 {
-	const bridge_property *property = find_property(bridge_object_of(std), ZSTR_VAL(name), ZSTR_LEN(name));
+	const bridge_property *property;
+
+	if (name == pending_name && bridge_object_of(std)->class_id == CLASS_Event) {
+		read_pending(bridge_object_of(std), to);
+		return to;
+	}
+	property = find_property(bridge_object_of(std), ZSTR_VAL(name), ZSTR_LEN(name));
 
 	if (!property) {
 		return zend_std_read_property(std, name, type, cache, to);
@@ -250,17 +274,22 @@ static int refuse_unserialize(zval *object, zend_class_entry *entry, const unsig
 
 void bridge_startup_objects(void)
 {
-	memcpy(&handlers, &std_object_handlers, sizeof handlers);
-	handlers.offset = XtOffsetOf(bridge_object, std);
-	handlers.free_obj = free_object;
-	handlers.get_gc = get_gc;
-	handlers.read_property = read_property;
-	handlers.write_property = write_property;
-	handlers.get_property_ptr_ptr = property_pointer;
-	handlers.has_property = has_property;
-	handlers.unset_property = unset_property;
-	handlers.get_properties = get_properties;
-	handlers.clone_obj = NULL;
+	pending_name = zend_string_init_interned(ZEND_STRL("pending"), true);
+	for (uint32_t id = 0; id < CLASS_COUNT; id++) {
+		zend_object_handlers *of_class = &handlers[id];
+		slots[id] = php_event_slots(id);
+		*of_class = std_object_handlers;
+		of_class->offset = (int)(slots[id] * sizeof(zval) + XtOffsetOf(bridge_object, std));
+		of_class->free_obj = free_object;
+		of_class->get_gc = get_gc;
+		of_class->read_property = read_property;
+		of_class->write_property = write_property;
+		of_class->get_property_ptr_ptr = property_pointer;
+		of_class->has_property = has_property;
+		of_class->unset_property = unset_property;
+		of_class->get_properties = get_properties;
+		of_class->clone_obj = NULL;
+	}
 }
 
 void bridge_setup_class(zend_class_entry *entry, uint32_t class_id,

@@ -28,12 +28,9 @@ static void *base_of(zval *value)
 	return bridge_object_of(Z_OBJ_P(value))->handle;
 }
 
-static void set_data(bridge_object *object, zval *value)
+static zval *data_of(bridge_object *object)
 {
-	zval null;
-
-	ZVAL_NULL(&null);
-	bridge_replace(OBJ_PROP_NUM(&object->std, EVENT_DATA), value ? value : &null);
+	return OBJ_PROP_NUM(&object->std, EVENT_DATA);
 }
 
 /* Event::add, addTimer and addSignal. */
@@ -81,9 +78,9 @@ bool bridge_quick_free(zend_execute_data *execute_data, zval *return_value)
 	if (ZEND_NUM_ARGS() != 0 || !php_event_quick(object->handle, BRIDGE_FREE, 0)) {
 		return false;
 	}
-	bridge_replace(&object->slot[EVENT_DESCRIPTOR], NULL);
-	bridge_replace(&object->slot[EVENT_CALLBACK], NULL);
-	set_data(object, NULL);
+	bridge_clear(bridge_slot(object, EVENT_DESCRIPTOR), IS_UNDEF);
+	bridge_clear(bridge_slot(object, EVENT_CALLBACK), IS_UNDEF);
+	bridge_clear(data_of(object), IS_NULL);
 	return true;
 }
 
@@ -107,8 +104,10 @@ bool bridge_quick_timer(zend_execute_data *execute_data, zval *return_value)
 		ZVAL_NULL(return_value);
 		return false;
 	}
-	ZVAL_COPY_DEREF(&object->slot[EVENT_CALLBACK], ZEND_CALL_ARG(execute_data, 2));
-	set_data(object, given == 3 ? ZEND_CALL_ARG(execute_data, 3) : NULL);
+	ZVAL_COPY_DEREF(bridge_slot(object, EVENT_CALLBACK), ZEND_CALL_ARG(execute_data, 2));
+	if (given == 3) { /* a new object's data is null */
+		bridge_replace(data_of(object), ZEND_CALL_ARG(execute_data, 3));
+	}
 	return true;
 }
 
@@ -143,9 +142,13 @@ bool bridge_quick_construct(zend_execute_data *execute_data, zval *return_value)
 	if (!object->handle) {
 		return false;
 	}
-	ZVAL_COPY(&object->slot[EVENT_DESCRIPTOR], descriptor);
-	ZVAL_COPY_DEREF(&object->slot[EVENT_CALLBACK], ZEND_CALL_ARG(execute_data, 4));
-	set_data(object, given == 5 ? ZEND_CALL_ARG(execute_data, 5) : NULL);
+	ZVAL_COPY(bridge_slot(object, EVENT_DESCRIPTOR), descriptor);
+	ZVAL_COPY_DEREF(bridge_slot(object, EVENT_CALLBACK), ZEND_CALL_ARG(execute_data, 4));
+	if (given == 5) {
+		bridge_replace(data_of(object), ZEND_CALL_ARG(execute_data, 5));
+	} else {
+		bridge_clear(data_of(object), IS_NULL);
+	}
 	return true;
 }
 

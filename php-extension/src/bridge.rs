@@ -296,7 +296,7 @@ pub(crate) fn call<const N: usize>(
     let Some(object) = of.raw() else {
         return Called::NotCallable;
     };
-    let mut storage = Storage::default();
+    let mut storage = Storage::new(Some(object));
     let values = values.map(|value| storage.value(value));
     let item = item.and_then(|item| i64::try_from(item).ok()).unwrap_or(-1);
     let argc = u32::try_from(N).unwrap_or(0);
@@ -325,8 +325,13 @@ impl Rest {
 }
 
 /// Writes an answer for C.
-fn write(to: &mut RawAnswer, answer: Rest, result: Result<Value, Failure>) {
-    let mut storage = Storage::default();
+fn write(
+    to: &mut RawAnswer,
+    object: Option<NonNull<RawObject>>,
+    answer: Rest,
+    result: Result<Value, Failure>,
+) {
+    let mut storage = Storage::new(object);
     let failure = match result {
         Ok(value) => {
             to.result = storage.value(value);
@@ -370,8 +375,8 @@ unsafe fn answered(frame: *mut RawFrame, work: impl FnOnce(&mut Call) -> Result<
     // SAFETY: the handle of the object that C holds for the call, or null.
     let held = unsafe { Held::of_raw(frame.handle) };
     let (keeps, answer) = (&mut frame.keeps, &mut frame.answer);
+    let object = NonNull::new(frame.object);
     let made = catch_unwind(AssertUnwindSafe(|| {
-        let object = NonNull::new(frame.object);
         let mut call = Call::new(object, held.as_ref(), Arguments(given), Keeps(keeps));
         let result = work(&mut call);
         let Answer {
@@ -387,10 +392,10 @@ unsafe fn answered(frame: *mut RawFrame, work: impl FnOnce(&mut Call) -> Result<
         };
         if rest.is_empty() {
             if let Some(result) = write_plain(&mut answer.result, result) {
-                write(answer, rest, result);
+                write(answer, object, rest, result);
             }
         } else {
-            write(answer, rest, result);
+            write(answer, object, rest, result);
         }
     }));
     if made.is_err() {
@@ -398,6 +403,7 @@ unsafe fn answered(frame: *mut RawFrame, work: impl FnOnce(&mut Call) -> Result<
         let text = "php-event: internal error (a panic in Rust)".to_owned();
         write(
             &mut frame.answer,
+            object,
             Rest::default(),
             Err(Failure::Error(text)),
         );
@@ -463,6 +469,11 @@ unsafe extern "C" fn php_event_write_property(
     // SAFETY: C's own frame.
     unsafe { answered(frame, |call| classes::write_property(name, call)) };
     true
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn php_event_slots(class: u32) -> u32 {
+    classes::slots(class)
 }
 
 /// Tells a handle which object has it from now on.

@@ -93,14 +93,14 @@ pub(crate) enum Value {
     Array(Vec<(Key, Value)>),
     /// A new object with this value.
     New(Held),
-    /// An object that is there.
-    Object(Identity),
-    /// What a slot of an object holds.
-    Slot(Identity, u32),
-    /// What a property of an object holds, by its place in the class's list.
-    Data(Identity, u32),
+    /// The object whose method or callable it is, as the next three.
+    This,
+    /// What a slot of it holds.
+    Slot(u32),
+    /// What a property of it holds, by its place in the class's list.
+    Data(u32),
     /// An element of the list in a slot.
-    Item(Identity, u32, usize),
+    Item(u32, usize),
     /// A `Socket` that owns the descriptor.
     Socket(i32),
 }
@@ -379,18 +379,15 @@ fn not_constructed() -> Failure {
     Failure::Error("The object was not constructed: call parent::__construct() first".to_owned())
 }
 
-/// Whole seconds below this, about 30 years, are converted without `try_from_secs_f64`.
-const WHOLE_MAX: f64 = 1e9;
-
 /// Seconds as the library takes them: what is below a microsecond, not finite or negative is now.
 pub(crate) fn seconds(seconds: f64) -> Duration {
-    if seconds.fract() == 0.0 && (0.0..WHOLE_MAX).contains(&seconds) {
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "a whole number in the range"
-        )]
-        return Duration::from_secs(seconds as u64); // most are, and this is quicker
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "compared with the original"
+    )]
+    let whole = seconds as u32;
+    if f64::from(whole) == seconds {
+        return Duration::from_secs(whole.into()); // most are, and this is quicker
     }
     if seconds.is_finite() && seconds > 0.0 {
         Duration::try_from_secs_f64(seconds).unwrap_or(php_event::MAX_TIMEOUT)

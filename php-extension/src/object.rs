@@ -10,6 +10,9 @@ use crate::classes::{AnyObject, Variant};
 
 /// What a class keeps for each of its objects.
 pub(crate) trait Object: Sized {
+    /// How many PHP values an object of its class keeps in slots.
+    const SLOTS: u32 = 0;
+
     /// Whether it may still call: the collector leaves such an object alone.
     fn is_pending(&self) -> bool {
         false

@@ -21,9 +21,9 @@ struct Memory {
 }
 
 /// The texts and arrays of converted values.
-#[derive(Default)]
 pub(super) struct Storage {
-    first: Vec<u8>, // most answers have one text at most
+    object: Option<NonNull<RawObject>>, // whose parts a value may be
+    first: Vec<u8>,                     // most answers have one text at most
     rest: Option<Box<Rest>>,
 }
 
@@ -34,6 +34,26 @@ struct Rest {
 }
 
 impl Storage {
+    /// For the values of a call of this object's method or callable.
+    pub(super) fn new(object: Option<NonNull<RawObject>>) -> Self {
+        Self {
+            object,
+            first: Vec::new(),
+            rest: None,
+        }
+    }
+
+    /// A part of the object; null without one.
+    fn part(&self, kind: u32, n: u32) -> RawValue {
+        self.object.map_or(RawValue::of(NULL), |object| RawValue {
+            n,
+            payload: Payload {
+                object: object.as_ptr(),
+            },
+            ..RawValue::of(kind)
+        })
+    }
+
     #[inline] // into calls of PHP code, whose arguments are seldom texts
     pub(super) fn value(&mut self, value: Value) -> RawValue {
         match value {
@@ -58,12 +78,12 @@ impl Storage {
                 },
                 ..RawValue::of(NEW)
             },
-            Value::Object(of) => at(SELF, 0, of.raw()),
-            Value::Slot(of, slot) => at(SLOT, slot, of.raw()),
-            Value::Data(of, property) => at(DATA, property, of.raw()),
-            Value::Item(of, slot, item) => RawValue {
+            Value::This => self.part(SELF, 0),
+            Value::Slot(slot) => self.part(SLOT, slot),
+            Value::Data(property) => self.part(DATA, property),
+            Value::Item(slot, item) => RawValue {
                 length: item,
-                ..at(ITEM, slot, of.raw())
+                ..self.part(ITEM, slot)
             },
             Value::Socket(descriptor) => RawValue {
                 payload: Payload {
@@ -137,15 +157,4 @@ pub(super) fn forget(number: u32) {
 pub(super) fn forget_all() {
     let storages = MEMORY.with_borrow_mut(|memory| std::mem::take(&mut memory.kept));
     drop(storages);
-}
-
-/// Something of an object that is still there; null of one that is gone.
-fn at(kind: u32, n: u32, object: Option<NonNull<RawObject>>) -> RawValue {
-    object.map_or(RawValue::of(NULL), |object| RawValue {
-        n,
-        payload: Payload {
-            object: object.as_ptr(),
-        },
-        ..RawValue::of(kind)
-    })
 }

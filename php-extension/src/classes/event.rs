@@ -48,6 +48,8 @@ pub(crate) struct EventValue {
 }
 
 impl Object for EventValue {
+    const SLOTS: u32 = CALLBACK + 1;
+
     fn is_pending(&self) -> bool {
         self.event.borrow().as_ref().is_some_and(Event::is_pending)
     }
@@ -68,14 +70,17 @@ impl EventValue {
     /// What programs do most; false where the method itself has to be called, to say what is
     /// wrong.
     pub(crate) fn quick(&self, what: Quick) -> bool {
-        let with = |work: &dyn Fn(&Event) -> bool| self.event.borrow().as_ref().is_some_and(work);
+        if matches!(what, Quick::Free) {
+            return self.event.take().inspect(Event::free).is_some();
+        }
+        let event = self.event.borrow();
+        let Some(event) = &*event else { return false };
         match what {
-            Quick::Add(timeout) => with(&|event| {
+            Quick::Add(timeout) => {
                 self.note_interval(timeout);
                 event.add(timeout).is_ok()
-            }),
-            Quick::Del => with(&|event| event.del().is_ok()),
-            Quick::Free => self.event.take().map(|event| event.free()).is_some(),
+            }
+            _ => event.del().is_ok(),
         }
     }
 
@@ -168,11 +173,11 @@ fn watch(
     let number = descriptor.number().unwrap_or(-1);
     bridge::lent_event(base, number, what, move |what, event| {
         let source = match descriptor {
-            Descriptor::Stream(_) => Value::Slot(identity.clone(), DESCRIPTOR),
+            Descriptor::Stream(_) => Value::Slot(DESCRIPTOR),
             _ => Value::Int(number.into()),
         };
         let what = Value::Int(what.bits().into());
-        fire(&identity, event, [source, what, data(&identity)]);
+        fire(&identity, event, [source, what, Value::Data(DATA)]);
     })
 }
 
@@ -186,12 +191,14 @@ fn timeout(
             event.add(every.get()).ok(); // first, as PHP's: the callback may delete it
         }
         let what = Value::Int(EventFlags::TIMEOUT.bits().into());
-        fire(&identity, event, [Value::Int(-1), what, data(&identity)]);
+        fire(&identity, event, [Value::Int(-1), what, Value::Data(DATA)]);
     })
 }
 
 fn elapse(base: &EventBase, identity: Identity) -> php_event::Result<Event> {
-    Event::timer(base, move |event| fire(&identity, event, [data(&identity)]))
+    Event::timer(base, move |event| {
+        fire(&identity, event, [Value::Data(DATA)])
+    })
 }
 
 fn catch(base: &EventBase, number: i32, identity: Identity) -> php_event::Result<Event> {
@@ -199,7 +206,7 @@ fn catch(base: &EventBase, number: i32, identity: Identity) -> php_event::Result
         fire(
             &identity,
             event,
-            [Value::Int(signum.into()), data(&identity)],
+            [Value::Int(signum.into()), Value::Data(DATA)],
         );
     })
 }
@@ -218,13 +225,9 @@ fn catch_as_event(
         fire(
             &identity,
             event,
-            [Value::Int(signum.into()), what, data(&identity)],
+            [Value::Int(signum.into()), what, Value::Data(DATA)],
         );
     })
-}
-
-fn data(identity: &Identity) -> Value {
-    Value::Data(identity.clone(), DATA)
 }
 
 /// Calls PHP. An event whose callback threw is deleted, and the loop ends.

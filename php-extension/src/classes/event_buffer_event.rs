@@ -40,6 +40,8 @@ impl BufferEventValue {
 }
 
 impl Object for BufferEventValue {
+    const SLOTS: u32 = OUTPUT + 1;
+
     /// Whether a callback may come: it reads, or has something to write.
     fn is_pending(&self) -> bool {
         let reads = self
@@ -95,18 +97,14 @@ fn callbacks(call: &Call, first: usize, identity: &Identity) -> Callbacks {
 }
 
 fn data(identity: &Identity, slot: u32, bev: &EventBufferEvent) {
-    let arguments = [Value::Object(identity.clone()), argument(identity)];
+    let arguments = [Value::This, Value::Slot(ARGUMENT)];
     finish(identity.call(slot, arguments), bev);
 }
 
 fn happened(identity: &Identity, bev: &EventBufferEvent, events: BufferEventFlags) {
     let events = Value::Int(events.bits().into());
-    let arguments = [Value::Object(identity.clone()), events, argument(identity)];
+    let arguments = [Value::This, events, Value::Slot(ARGUMENT)];
     finish(identity.call(EVENT, arguments), bev);
-}
-
-fn argument(identity: &Identity) -> Value {
-    Value::Slot(identity.clone(), ARGUMENT)
 }
 
 /// The loop ends when a callback threw; the buffer event stays as it is.
@@ -416,7 +414,7 @@ fn same_buffer(
         return Value::Null;
     };
     if has.replace(true) {
-        return Value::Slot(call.identity(), slot);
+        return Value::Slot(slot);
     }
     call.keep(slot, 0);
     view(buffer)

@@ -28,6 +28,8 @@ pub(crate) struct HttpValue {
 }
 
 impl Object for HttpValue {
+    const SLOTS: u32 = DATA + 1;
+
     fn is_pending(&self) -> bool {
         !self.http.bound_addresses().is_empty()
     }
@@ -101,7 +103,7 @@ impl HttpValue {
         let (base, n) = (self.base.clone(), self.callbacks.get());
         move |request| {
             let request = event_http_request::new_object(request.clone());
-            let arguments = [request, Value::Item(identity.clone(), DATA, n)];
+            let arguments = [request, Value::Item(DATA, n)];
             if identity.call_item(CALLBACKS, n, arguments) == Called::Ended {
                 base.stop().ok();
             }

@@ -49,7 +49,9 @@ impl Drop for Requests {
     }
 }
 
-impl Object for ConnectionValue {}
+impl Object for ConnectionValue {
+    const SLOTS: u32 = DATA + 1;
+}
 
 /// A new object for the connection of a server's request.
 pub(crate) fn new_object(connection: EventHttpConnection) -> Value {
@@ -101,7 +103,7 @@ pub(crate) fn construct(call: &mut Call) -> Result<Value, Failure> {
 pub(crate) fn get_base(call: &mut Call) -> Result<Value, Failure> {
     match call.this::<ConnectionValue>()?.is_view {
         true => Ok(Value::Bool(false)),
-        false => Ok(Value::Slot(call.identity(), BASE)),
+        false => Ok(Value::Slot(BASE)),
     }
 }
 
@@ -181,10 +183,7 @@ pub(crate) fn set_close_callback(call: &mut Call) -> Result<Value, Failure> {
     let connection = this(call)?;
     let identity = call.identity();
     connection.set_close_callback(move |connection| {
-        let arguments = [
-            Value::Object(identity.clone()),
-            Value::Slot(identity.clone(), DATA),
-        ];
+        let arguments = [Value::This, Value::Slot(DATA)];
         if identity.call(CALLBACK, arguments) == Called::Ended {
             connection.get_base().stop().ok();
         }

@@ -24,6 +24,8 @@ pub(crate) struct RequestValue {
 pub(crate) type InFlight = RefCell<Option<(HeldValue, EventHttpRequest)>>;
 
 impl Object for RequestValue {
+    const SLOTS: u32 = DATA + 1;
+
     fn is_pending(&self) -> bool {
         self.held.borrow().is_some()
     }
@@ -42,11 +44,11 @@ pub(crate) fn construct(call: &mut Call) -> Result<Value, Failure> {
     let request = EventHttpRequest::new(move |answer| {
         let hold = in_flight.take(); // until the callback has returned
         let request = match answer {
-            Some(_) => Value::Object(identity.clone()),
+            Some(_) => Value::This,
             None => Value::Null,
         };
         // The loop goes on after an exception, until another callback or its end, as under PECL.
-        identity.call(CALLBACK, [request, Value::Slot(identity.clone(), DATA)]);
+        identity.call(CALLBACK, [request, Value::Slot(DATA)]);
         drop(hold);
     });
     let request = request.map_err(|error| Failure::EventException(error.reason().into_owned()))?;

@@ -19,6 +19,8 @@ const ERROR_CALLBACK: u32 = 3;
 const SOCKET: u32 = 0;
 
 impl Object for EventListener {
+    const SLOTS: u32 = ERROR_CALLBACK + 1;
+
     fn is_pending(&self) -> bool {
         self.fd().is_some()
     }
@@ -98,10 +100,10 @@ fn accept(identity: &Identity, listener: &EventListener, stream: Stream, peer: O
         Value::Array(vec![(Key::Next, ip), (Key::Next, port)])
     });
     let arguments = [
-        Value::Object(identity.clone()),
+        Value::This,
         Value::Int(number.into()),
         address,
-        Value::Slot(identity.clone(), DATA),
+        Value::Slot(DATA),
     ];
     match identity.call(CALLBACK, arguments) {
         Called::Returned => {}
@@ -158,10 +160,7 @@ pub(crate) fn set_error_callback(call: &mut Call) -> Result<Value, Failure> {
     let listener = call.this::<EventListener>()?;
     let identity = call.identity();
     listener.set_error_callback(move |listener| {
-        let arguments = [
-            Value::Object(identity.clone()),
-            Value::Slot(identity.clone(), DATA),
-        ];
+        let arguments = [Value::This, Value::Slot(DATA)];
         if identity.call(ERROR_CALLBACK, arguments) == Called::Ended {
             listener.disable().ok();
             stop(listener);

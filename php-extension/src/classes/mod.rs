@@ -47,6 +47,14 @@ macro_rules! objects {
             }
         }
 
+        /// How many slots the objects of a class have.
+        pub(crate) fn slots(class: u32) -> u32 {
+            $(if class == Class::$class as u32 {
+                return <$value as Object>::SLOTS;
+            })+
+            0
+        }
+
         $(impl Variant for $value {
             fn of(any: &AnyObject) -> Option<&Self> {
                 match any {
