@@ -7,6 +7,7 @@
 )]
 
 mod alone;
+pub mod callgrind;
 mod calls;
 pub mod dns;
 mod drops;

@@ -1,13 +1,12 @@
 //! `event-httpd` under Callgrind.
 
-use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _};
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
+use test_support::callgrind::Profile;
 
 use super::Result;
 
@@ -15,18 +14,15 @@ use super::Result;
 pub(crate) struct Server {
     child: Child,
     address: String,
-    profile: PathBuf,
+    profile: Profile,
 }
 
 impl Server {
     /// Starts it, and waits until it listens.
     pub(crate) fn start(arguments: &[&str]) -> Result<Self> {
-        let profile = std::env::temp_dir().join(format!("instructions-{}", std::process::id()));
-        let mut child = Command::new("valgrind")
-            .arg("--tool=callgrind")
-            .arg(format!("--callgrind-out-file={}", profile.display()))
-            .arg("-q")
-            .arg(env!("CARGO_BIN_EXE_event-httpd"))
+        let profile = Profile::new();
+        let mut child = profile
+            .command(env!("CARGO_BIN_EXE_event-httpd"))
             .args(arguments)
             .args(["--listen", "127.0.0.1:0"])
             .env_clear()
@@ -89,12 +85,7 @@ impl Server {
         if !status.success() {
             return Err(format!("the server ended with {status}").into());
         }
-        let profile = fs::read_to_string(&self.profile)?;
-        let totals = profile
-            .lines()
-            .find_map(|line| line.strip_prefix("totals: "))
-            .ok_or("the profile has no totals")?;
-        Ok(totals.trim().parse()?)
+        Ok(self.profile.instructions()?)
     }
 }
 
@@ -103,6 +94,5 @@ impl Drop for Server {
         // It has ended already unless a step failed.
         let _ = self.child.kill();
         let _ = self.child.wait();
-        let _ = fs::remove_file(&self.profile);
     }
 }
