@@ -84,8 +84,8 @@ impl Connection {
         }
     }
 
-    /// Queues what this turn has brought for all connections until now, so that something else
-    /// can follow it.
+    /// Queues what this turn has brought for this and other connections until now, so that
+    /// something else can follow it.
     pub(crate) fn queue_turn(self: &Rc<Self>) {
         if self.worker.turn_length() > 0 {
             self.worker
@@ -114,6 +114,24 @@ impl Connection {
             (count, !mem::replace(&mut state.queued, true))
         };
         self.worker.counters().deliveries.add(count);
+        if first {
+            self.worker.note_queued(Rc::clone(self));
+        }
+    }
+
+    /// Queues the message of this turn that has this index, unless it was queued here before.
+    /// Those before it are queued, or not for this connection.
+    pub(crate) fn queue_message(self: &Rc<Self>, index: usize, message: &Rc<Buffer>) {
+        let first = {
+            let state = &mut *self.state.borrow_mut();
+            if state.turn_queued > index || !state.stage.takes_messages() {
+                return;
+            }
+            state.turn_queued = index + 1;
+            state.outbox.push(Rc::clone(message).into());
+            !mem::replace(&mut state.queued, true)
+        };
+        self.worker.counters().deliveries.add(1);
         if first {
             self.worker.note_queued(Rc::clone(self));
         }

@@ -1,10 +1,14 @@
 //! Publishing: who may, what is refused, and who gets it.
 
+use nix::sys::signal::Signal;
 use serde_json::json;
 
 use super::support::{
     KEY, Publisher, Subscriber, ask, bearer, form, full_token, now, open_hub, post, signed, token,
 };
+use super::support_broadcast::{Trace, counter, stop, traced};
+use super::support_http::{Server, until};
+use super::websocket::Socket;
 
 #[test]
 fn an_update_reaches_the_subscribers_of_its_topics_and_nobody_else() {
@@ -93,6 +97,73 @@ fn pipelined_updates_are_answered_and_arrive_in_order() {
         assert_eq!(publisher.published(), *id);
         subscriber.expect_update(id, id);
     }
+}
+
+#[test]
+fn updates_of_one_turn_arrive_in_order_whoever_else_receives_them() {
+    let server = open_hub(&[]);
+    let mut both = Subscriber::to(&server, "topic=a&topic=b");
+    let mut one = Subscriber::to(&server, "topic=a");
+    let mut other = Subscriber::to(&server, "topic=b");
+    let mut socket = Socket::open(&server, "topic=a", "");
+    let mut publisher = Publisher::connect(&server);
+    let topics = |n: usize| [&["a"][..], &["b"], &["a", "b"], &["a"]][n % 4];
+    let requests = (0..60).map(|n| {
+        let id = n.to_string();
+        let mut fields = vec![("id", &*id), ("data", &id)];
+        fields.extend(topics(n).iter().map(|topic| ("topic", *topic)));
+        publisher.request(&fields)
+    });
+    let requests: String = requests.collect();
+    let stopped = stop(server.process().id());
+    publisher.client.send(requests);
+    drop(stopped);
+    for n in 0..60 {
+        let id = n.to_string();
+        assert_eq!(publisher.published(), id);
+        both.expect_update(&id, &id);
+        if topics(n).contains(&"a") {
+            one.expect_update(&id, &id);
+            socket.expect_json(&json!({"id": id, "topics": topics(n), "data": id}));
+        }
+        if topics(n).contains(&"b") {
+            other.expect_update(&id, &id);
+        }
+    }
+    server.process().signal(Signal::SIGUSR1);
+    let deliveries = 60 + 45 + 30 + 45;
+    let counters = server.line("deliveries");
+    assert_eq!(counter(&counters, "deliveries"), deliveries, "{counters}");
+}
+
+#[test]
+fn updates_that_come_together_leave_together() {
+    let trace = Trace::new();
+    let options = ["-e", "trace=write,writev,sendto", "-s", "4096"];
+    let keys = ["--publisher-key", KEY, "--anonymous", "--heartbeat", "0"];
+    let arguments = [&["hub", "--listen", "127.0.0.1:0"][..], &keys].concat();
+    let server = Server::run(traced(&options, &trace.file(), arguments));
+    let mut subscribers = [(); 3].map(|()| Subscriber::to(&server, "topic=a"));
+    let mut publishers = [(); 8].map(|()| Publisher::connect(&server));
+    let stopped = stop(server.process().id());
+    for publisher in &mut publishers {
+        let request = publisher.request(&[("topic", "a"), ("id", "u"), ("data", "x")]);
+        publisher.client.send(request);
+    }
+    drop(stopped);
+    for subscriber in &mut subscribers {
+        (0..8).for_each(|_| subscriber.expect_update("u", "x"));
+    }
+    let event = r"id: u\ndata: x\n\n";
+    until("the writes are in the trace", || {
+        let text = std::fs::read_to_string(trace.file()).ok()?;
+        let writes = text.lines().filter(|line| line.contains(event));
+        let joined = writes
+            .clone()
+            .filter(|line| line.matches(event).count() == 8);
+        let expected = (subscribers.len(), subscribers.len());
+        ((writes.count(), joined.count()) == expected).then_some(())
+    });
 }
 
 #[test]

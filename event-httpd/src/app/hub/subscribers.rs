@@ -93,20 +93,29 @@ impl<'a> Encoded<'a> {
         let Some(connection) = subscriber.connection.upgrade() else {
             return;
         };
-        let (worker, update) = (self.worker, self.update);
         let bytes = match &subscriber.socket {
-            None => self.event_stream.get_or_insert_with(|| {
-                let mut bytes = Vec::with_capacity(update.data.len() + 128);
-                event_stream::encode(update, &mut bytes);
-                worker.buffer(bytes)
-            }),
-            Some(_) => self.text_frame.get_or_insert_with(|| {
-                let mut bytes = Vec::new();
-                websocket::text_frame(&update.to_json(), &mut bytes);
-                worker.buffer(bytes)
-            }),
+            None => self.event_stream(),
+            Some(_) => self.text_frame(),
         };
         connection.queue(bytes);
+    }
+
+    fn event_stream(&mut self) -> &Rc<Buffer> {
+        let (worker, update) = (self.worker, self.update);
+        self.event_stream.get_or_insert_with(|| {
+            let mut bytes = Vec::with_capacity(update.data.len() + 128);
+            event_stream::encode(update, &mut bytes);
+            worker.buffer(bytes)
+        })
+    }
+
+    fn text_frame(&mut self) -> &Rc<Buffer> {
+        let (worker, update) = (self.worker, self.update);
+        self.text_frame.get_or_insert_with(|| {
+            let mut bytes = Vec::new();
+            websocket::text_frame(&update.to_json(), &mut bytes);
+            worker.buffer(bytes)
+        })
     }
 }
 
@@ -177,12 +186,23 @@ impl Subscribers {
         self.live.borrow().matching(&topics, receivers);
         let all = self.all.borrow();
         let mut encoded = Encoded::new(worker, update);
+        let (mut streams, mut sockets) = (Vec::with_capacity(receivers.len()), Vec::new());
         for id in receivers.iter() {
             if let Some(subscriber) = all.get(id)
                 && subscriber.may_read(update, &topics)
+                && let Some(connection) = subscriber.connection.upgrade()
             {
-                encoded.queue_to(subscriber);
+                match subscriber.socket {
+                    None => streams.push(connection),
+                    Some(_) => sockets.push(connection),
+                }
             }
+        }
+        if !streams.is_empty() {
+            worker.deliver_only(encoded.event_stream(), streams);
+        }
+        if !sockets.is_empty() {
+            worker.deliver_only(encoded.text_frame(), sockets);
         }
     }
 }
