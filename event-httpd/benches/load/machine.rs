@@ -30,20 +30,23 @@ pub(crate) fn note() -> Result<String> {
     ))
 }
 
+/// The commit, and whether code has been changed since.
 fn commit() -> String {
-    let describe = [
-        "describe",
-        "--always",
-        "--dirty",
-        "--exclude=*",
-        "--abbrev=8",
-    ];
-    let commit = output(
-        Command::new("git")
-            .args(["-C", env!("CARGO_MANIFEST_DIR")])
-            .args(describe),
-    );
-    commit.unwrap_or_else(|_| "unknown".into())
+    let git = |arguments: &[&str]| {
+        let mut command = Command::new("git");
+        command.args(["-C", env!("CARGO_MANIFEST_DIR")]);
+        command.args(arguments);
+        command
+    };
+    let Ok(commit) = output(&mut git(&["rev-parse", "--short", "HEAD"])) else {
+        return "unknown".into();
+    };
+    let mut changed = git(&["diff", "--quiet", "HEAD", "--"]);
+    changed.args([":/*.rs", ":/*.c", ":/*.toml", ":/Cargo.lock"]);
+    match changed.status() {
+        Ok(status) if status.success() => commit,
+        _ => format!("{commit} with changes"),
+    }
 }
 
 /// The versions of what is compared.

@@ -125,12 +125,14 @@ fn run(arguments: Arguments) -> Result<()> {
     }
     let path = format!("{FOLDER}/load.tsv");
     let mut figures = Figures::read(&path)?;
+    let mut failed = 0;
     if !arguments.render {
         test_support::raise_descriptor_limit();
         let servers = Servers::build()?;
         let note = machine::note()?; // before: a commit may be made meanwhile
         for part in arguments.parts {
-            let values = parts::run(part, arguments.scale, &servers)?;
+            let (values, failures) = parts::run(part, arguments.scale, &servers);
+            failed += failures;
             figures.replace(part.name(), note.clone(), values);
             println!("{}", report::part(part, &figures)?);
             if arguments.store {
@@ -141,6 +143,9 @@ fn run(arguments: Arguments) -> Result<()> {
     if arguments.store || arguments.render {
         std::fs::write(format!("{FOLDER}/load.svg"), plot::draw(&figures)?)?;
         std::fs::write(format!("{FOLDER}/RESULTS.md"), report::all(&figures)?)?;
+    }
+    if failed > 0 {
+        return Err(format!("{failed} measurements have failed, and are left out").into());
     }
     Ok(())
 }

@@ -365,9 +365,10 @@ impl Scale {
 }
 
 /// Measures a part: each row with each server in turn, in new processes, several times. A figure is
-/// the median.
-pub(crate) fn run(part: Part, scale: Scale, servers: &Servers) -> Result<Vec<(Key, f64)>> {
+/// the median. Also returns how many measurements have failed.
+pub(crate) fn run(part: Part, scale: Scale, servers: &Servers) -> (Vec<(Key, f64)>, usize) {
     let mut figures = Vec::new();
+    let mut failed = 0;
     let repeats = if part == Part::Calls {
         1
     } else {
@@ -377,8 +378,16 @@ pub(crate) fn run(part: Part, scale: Scale, servers: &Servers) -> Result<Vec<(Ke
         let mut values = BTreeMap::<(Measure, Peer), Vec<f64>>::new();
         for _ in 0..repeats {
             for &peer in part.peers() {
-                for (measure, value) in one(work, peer, scale, servers) {
-                    values.entry((measure, peer)).or_default().push(value);
+                match one(work, peer, scale, servers) {
+                    Ok(measured) => {
+                        for (measure, value) in measured {
+                            values.entry((measure, peer)).or_default().push(value);
+                        }
+                    }
+                    Err(error) => {
+                        eprintln!("load: {}, {}: {error}", work.name(), peer.name());
+                        failed += 1;
+                    }
                 }
             }
         }
@@ -393,35 +402,22 @@ pub(crate) fn run(part: Part, scale: Scale, servers: &Servers) -> Result<Vec<(Ke
             figures.push((key, values[values.len() / 2]));
         }
     }
-    Ok(figures)
+    (figures, failed)
 }
 
-/// One row with one server; nothing if that is not possible here.
-fn one(work: Work, peer: Peer, scale: Scale, servers: &Servers) -> Values {
+/// One row with one server; nothing if it is not installed.
+fn one(work: Work, peer: Peer, scale: Scale, servers: &Servers) -> Result<Values> {
     let begun = Instant::now();
     let values = match work {
-        Work::Start => start(peer, scale, servers),
-        _ => match servers.start(peer, work.job()) {
-            Ok(Some(server)) => work.measure(peer, &server, scale, servers),
-            Ok(None) => return Values::new(),
-            Err(error) => Err(error),
+        Work::Start => start(peer, scale, servers)?,
+        _ => match servers.start(peer, work.job())? {
+            Some(server) => work.measure(peer, &server, scale, servers)?,
+            None => return Ok(Values::new()),
         },
     };
-    match values {
-        Ok(values) => {
-            eprintln!(
-                "load: {:4.1} s  {}, {}",
-                begun.elapsed().as_secs_f64(),
-                work.name(),
-                peer.name()
-            );
-            values
-        }
-        Err(error) => {
-            eprintln!("load: {}, {}: {error}", work.name(), peer.name());
-            Values::new()
-        }
-    }
+    let seconds = begun.elapsed().as_secs_f64();
+    eprintln!("load: {seconds:4.1} s  {}, {}", work.name(), peer.name());
+    Ok(values)
 }
 
 /// Processor time per unit and units per second of a run.
