@@ -13,6 +13,8 @@ pub struct Case {
     pub rfc: String,
     /// What the client sends.
     pub bytes: Vec<u8>,
+    /// A part of what `http_framing` says about the refusal, if the row gives it.
+    pub says: Option<String>,
     /// What happens to each request in it, in order.
     pub verdicts: Vec<Verdict>,
     /// The same for servers that differ, by their names in the table.
@@ -111,6 +113,17 @@ pub fn all() -> Vec<Case> {
     cases
 }
 
+/// Every place at which a stream of at most `longest` bytes can be cut in two, and the cases that
+/// have it.
+pub fn at_every_cut(longest: usize) -> impl Iterator<Item = (usize, Vec<Case>)> {
+    let mut cases = all();
+    cases.retain(|case| case.bytes.len() <= longest);
+    (1..longest).map_while(move |at| {
+        cases.retain(|case| at < case.bytes.len());
+        (!cases.is_empty()).then(|| (at, cases.clone()))
+    })
+}
+
 /// What the rows below it have in common.
 #[derive(Default)]
 struct Frame {
@@ -145,6 +158,10 @@ fn read_line(line: &str, frame: &mut Frame, cases: &mut Vec<Case>) -> Result<(),
     if let Some(row) = line.strip_prefix("    ") {
         let (server, verdicts) = row.split_once(": ").ok_or("no server")?;
         let case = cases.last_mut().ok_or("no case before it")?;
+        if server == "says" {
+            case.says = Some(verdicts.to_owned());
+            return Ok(());
+        }
         case.others
             .push((server.to_owned(), read_verdicts(verdicts)?));
         return Ok(());
@@ -168,6 +185,7 @@ fn read_line(line: &str, frame: &mut Frame, cases: &mut Vec<Case>) -> Result<(),
         rfc: frame.rfc.clone(),
         bytes: all,
         verdicts: read_verdicts(verdicts.trim())?,
+        says: None,
         others: Vec::new(),
     });
     Ok(())
@@ -241,7 +259,7 @@ mod tests {
     #[test]
     fn every_row_has_a_name_a_section_and_a_verdict() {
         let cases = all();
-        assert!(cases.len() >= 600, "{} cases", cases.len());
+        assert!(cases.len() >= 900, "{} cases", cases.len());
         for case in &cases {
             assert!(case.rfc.contains('§'), "{case:?}");
             assert!(!case.verdicts.is_empty(), "{case:?}");
@@ -258,6 +276,7 @@ mod tests {
             ">",
             "a_row  keep:x\\x2cy,400  A:\\s\\x00\\{3:ab}\\r\\n",
             "    other: 400",
+            "    says: no reason",
         ] {
             read_line(line, &mut frame, &mut cases).unwrap();
         }
@@ -269,6 +288,7 @@ mod tests {
         assert_eq!(case.verdicts, [kept, Verdict::Refused(400)]);
         assert_eq!(case.verdicts_of("other"), [Verdict::Refused(400)]);
         assert_eq!(case.verdicts_of("another"), case.verdicts);
+        assert_eq!(case.says.as_deref(), Some("no reason"));
     }
 
     #[test]

@@ -167,6 +167,16 @@ fn every_case_has_its_verdict_in_two_pieces() {
 }
 
 #[test]
+#[ignore = "takes minutes"]
+fn every_case_has_its_verdict_cut_at_every_byte() {
+    for (at, cases) in http_cases::at_every_cut(SINGLE_BYTES_MAX) {
+        run(&cases, move |bytes| {
+            <[_; 2]>::from(bytes.split_at(at)).to_vec()
+        });
+    }
+}
+
+#[test]
 fn every_case_has_its_verdict_byte_by_byte() {
     let mut cases = http_cases::all();
     cases.retain(|case| case.bytes.len() <= SINGLE_BYTES_MAX);

@@ -126,6 +126,32 @@ fn serve_gives_every_case_its_verdict_in_two_pieces() {
 }
 
 #[test]
+#[ignore = "takes minutes"]
+fn serve_gives_every_case_its_verdict_cut_at_every_byte() {
+    raise_descriptor_limit();
+    let server = Server::start(&[]);
+    for (at, cases) in http_cases::at_every_cut(SINGLE_BYTES_MAX) {
+        send_in_parts(&server, &cases, 200, |bytes| {
+            <[_; 2]>::from(bytes.split_at(at)).to_vec()
+        });
+    }
+    server.until_entries(2);
+}
+
+#[test]
+#[ignore = "takes minutes"]
+fn broadcast_gives_every_case_its_verdict_cut_at_every_byte() {
+    raise_descriptor_limit();
+    let server = broadcast(&["--framing", "http"]);
+    for (at, mut cases) in http_cases::at_every_cut(SINGLE_BYTES_MAX) {
+        cases.retain(has_no_message);
+        send_in_parts(&server, &cases, 202, |bytes| {
+            <[_; 2]>::from(bytes.split_at(at)).to_vec()
+        });
+    }
+}
+
+#[test]
 fn serve_gives_every_case_its_verdict_byte_by_byte() {
     raise_descriptor_limit();
     let server = Server::start(&[]);
@@ -156,19 +182,21 @@ fn broadcast_gives_every_case_its_verdict_and_passes_on_the_bodies_it_takes() {
     receiver.expect(&message("end"));
 }
 
+/// Messages would come between the answers of other connections.
+fn has_no_message(case: &Case) -> bool {
+    let is_message = |verdict: &Verdict| match verdict {
+        Verdict::Keep(body) | Verdict::Close(body) => !body.content().is_empty(),
+        _ => false,
+    };
+    !case.verdicts.iter().any(is_message)
+}
+
 #[test]
 fn broadcast_gives_every_case_its_verdict_in_pieces() {
     raise_descriptor_limit();
     let server = broadcast(&["--framing", "http"]);
-    // Messages would come between the answers of other connections.
     let mut cases = http_cases::all();
-    cases.retain(|case| {
-        let is_message = |verdict: &Verdict| match verdict {
-            Verdict::Keep(body) | Verdict::Close(body) => !body.content().is_empty(),
-            _ => false,
-        };
-        !case.verdicts.iter().any(is_message)
-    });
+    cases.retain(has_no_message);
     assert!(cases.len() > 300, "{} cases without a message", cases.len());
     send_in_parts(&server, &cases, 202, halves_at(4));
     cases.retain(|case| case.bytes.len() <= SINGLE_BYTES_MAX);

@@ -73,6 +73,11 @@ fn every_case_has_its_verdict_in_one_piece() {
         let mut peer = Peer::new(Limits::default());
         let got = verdicts(&peer.sends(&bytes).got);
         assert_eq!(got, wanted, "{} (RFC {})", case.name, case.rfc);
+        if let Some(says) = &case.says {
+            let reason = peer.refusal().map(|refusal| refusal.reason());
+            let reason = reason.unwrap_or_default();
+            assert!(reason.contains(says), "{}: {reason}", case.name);
+        }
         if case.is_open() {
             assert!(
                 peer.decoder.phase() != Phase::Idle,
