@@ -6,6 +6,7 @@
 #![allow(unsafe_code)]
 
 use std::cell::{Cell, RefCell};
+use std::iter;
 use std::ptr::{self, NonNull};
 use std::rc::Rc;
 use std::time::Duration;
@@ -24,6 +25,10 @@ use crate::native::bufferevent::{BufferEventPlace, BufferEventView, OwnedBufferE
 use crate::native::evbuffer::{Access, BufferView};
 use crate::runtime::Lent;
 use crate::{DnsError, base, ffi};
+
+/// The most filters on top of each other. Bytes pass through all of them in one chain of calls,
+/// which a thread's stack must hold.
+const LAYERS_MAX: usize = 64;
 
 pub(crate) struct Inner {
     pub(super) place: BufferEventPlace<Inner>,
@@ -163,12 +168,19 @@ impl Inner {
     pub(super) fn may_be_covered(&self, call: &'static str) -> Result<()> {
         let reason = if self.covered.get() || self.kind() == Kind::View {
             "a filter or an HTTP connection is on top of it already"
+        } else if self.layers() >= LAYERS_MAX {
+            "64 filters are on top of each other already"
         } else if matches!(&*self.link.borrow(), Link::Closed(_)) {
             "it was closed; make a new buffer event" // a filter would enable it again
         } else {
             return Ok(());
         };
         Err(Error::State { call, reason })
+    }
+
+    /// How many filters there are from it down.
+    fn layers(&self) -> usize {
+        iter::successors(self.under(), |bev| bev.0.under()).count()
     }
 
     /// Whether bytes that pass through it pass through closures of the user's.

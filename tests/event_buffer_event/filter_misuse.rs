@@ -311,3 +311,28 @@ fn stacks_dropped_in_any_order_with_work_scheduled_leave_nothing() {
         }
     }
 }
+
+/// Bytes pass through all of them in one chain of calls: 500 would overflow a thread's stack.
+#[test]
+fn the_65th_filter_on_top_of_others_is_refused_and_bytes_pass_through_64() {
+    let base = new_base();
+    let (under, peer) = EventBufferEvent::create_pair(&base, PLAIN).unwrap();
+    peer.enable(Event::READ).unwrap();
+    let pass = |source: &EventBuffer, to: &EventBuffer, _, _| match to.add_buffer(source) {
+        Ok(()) => FilterResult::Ok,
+        Err(_) => FilterResult::Error,
+    };
+    let mut top = under;
+    for _ in 0..64 {
+        top = on(&top, Filters::new().on_input(pass).on_output(pass));
+    }
+    let one_more = EventBufferEvent::create_filter(&top, Filters::new(), PLAIN);
+    refused(one_more, state, "64 filters are on top of each other");
+    top.enable(Event::READ).unwrap();
+    top.write("down").unwrap();
+    poll(&base);
+    assert_eq!(peer.read(9).unwrap().as_deref(), Some(&b"down"[..]));
+    peer.write("up").unwrap();
+    poll(&base);
+    assert_eq!(top.read(9).unwrap().as_deref(), Some(&b"up"[..]));
+}
