@@ -10,6 +10,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::panic::panic_any;
 use std::rc::Rc;
+use std::thread;
 
 use php_event::{EventBase, EventBuffer, EventHttp, EventHttpRequest, LoopEnd};
 
@@ -498,4 +499,24 @@ fn every_method_in_every_state_of_a_request() {
             }
         }
     }
+}
+
+/// The library's own variables of the thread may be gone by then.
+#[test]
+fn a_server_made_while_its_thread_ends_listens_and_ends() {
+    struct MadeLate;
+    impl Drop for MadeLate {
+        fn drop(&mut self) {
+            let base = EventBase::new().unwrap();
+            let http = EventHttp::new(&base).unwrap();
+            http.bind("127.0.0.1", 0).unwrap();
+            base.r#loop(EventBase::LOOP_NONBLOCK).unwrap();
+        }
+    }
+    thread_local!(static LATE: RefCell<Option<MadeLate>> = const { RefCell::new(None) });
+    let thread = thread::spawn(|| {
+        LATE.set(Some(MadeLate)); // first, so that it goes last
+        drop(EventHttp::new(&EventBase::new().unwrap()).unwrap());
+    });
+    limited(|| thread.join()).unwrap();
 }
