@@ -67,11 +67,12 @@ impl Acceptor {
         self.listener.id()
     }
 
-    /// Accepts a batch of connections. True when more may be queued.
+    /// Accepts a batch of connections. True when it got some, and more may be queued.
     fn accept(&self) -> bool {
         let Some(worker) = self.worker.upgrade() else {
             return false;
         };
+        let mut accepted = false;
         for _ in 0..BATCH {
             if worker.is_full() {
                 self.pause("the limit of open connections is reached", None);
@@ -79,6 +80,7 @@ impl Acceptor {
             }
             match stream_socket_accept(&self.listener, Duration::ZERO) {
                 Ok(stream) => {
+                    accepted = true;
                     worker.counters().connections.add(1);
                     let opened =
                         stream_set_blocking(&stream, false).and_then(|()| worker.open(stream));
@@ -94,7 +96,7 @@ impl Acceptor {
                 }
             }
         }
-        true
+        accepted
     }
 
     fn pause(&self, why: &str, retry: Option<Duration>) {
