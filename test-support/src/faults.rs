@@ -1,6 +1,6 @@
 //! Runs a program again and again while one of its system calls, or one of libevent's
-//! allocations, fails: each call in turn, alone and with all calls of that function that follow in
-//! the next moment.
+//! allocations, fails: each call in turn, alone, with all calls of that function that follow in
+//! the next moment, and with all that follow until the program ends.
 //!
 //! `tests/faults.c` is loaded into the program and makes the calls fail. A first run without a
 //! fault counts the calls.
@@ -29,11 +29,18 @@ pub const PATIENCE: Duration = Duration::from_secs(15);
 /// Runs with a fault for each exchange, unless `FAULT_RUNS` says otherwise.
 const RUNS: usize = 24;
 
-/// The same for faults that last.
+/// The same for faults that last a moment, and for those that last until the end.
 const LASTING_RUNS: usize = 8;
+const ENDLESS_RUNS: usize = 4;
 
 /// How long a fault lasts that is not over with one call.
 const LASTING: Duration = Duration::from_millis(150);
+
+/// Milliseconds of a fault that lasts until the end.
+const ENDLESS: u128 = u32::MAX as u128;
+
+/// How long a client waits while a fault lasts until the end.
+const ENDLESS_PATIENCE: Duration = Duration::from_millis(700);
 
 /// A program that tries more often than this while a fault lasts, tries without a pause.
 const TRIES_MAX: u32 = 3000;
@@ -126,13 +133,27 @@ struct Fault {
     call: &'static str,
     number: u32,
     error: i32,
-    /// Whether the calls of the next moment fail, too.
-    lasts: bool,
+    lasts: Lasts,
+}
+
+/// Which calls fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lasts {
+    /// One.
+    Once,
+    /// That one, and those of the next moment.
+    AMoment,
+    /// That one, and all after it.
+    ToTheEnd,
 }
 
 impl Fault {
     fn milliseconds(self) -> u128 {
-        if self.lasts { LASTING.as_millis() } else { 0 }
+        match self.lasts {
+            Lasts::Once => 0,
+            Lasts::AMoment => LASTING.as_millis(),
+            Lasts::ToTheEnd => ENDLESS,
+        }
     }
 
     /// Whether a program that gets this error again and again has to pause, and can: after the
@@ -175,20 +196,51 @@ impl Run {
         self.fault.is_some()
     }
 
-    fn lasts(&self) -> bool {
-        self.fault.is_some_and(|fault| fault.lasts)
+    fn lasts(&self) -> Lasts {
+        self.fault.map_or(Lasts::Once, |fault| fault.lasts)
+    }
+
+    /// Whether the fault lasts until the program ends: then nobody needs to be served.
+    pub fn is_endless(&self) -> bool {
+        self.lasts() == Lasts::ToTheEnd
     }
 
     /// Tries of a client, of which one must succeed when the fault is over. Those after the first
     /// wait a moment where the fault lasts.
     pub fn tries(&self) -> impl Iterator<Item = usize> {
-        let lasts = self.lasts();
-        let count = if lasts { 12 } else { 4 };
+        let (count, pause) = match self.lasts() {
+            Lasts::Once => (4, Duration::ZERO),
+            Lasts::AMoment => (12, LASTING / 3),
+            Lasts::ToTheEnd => (2, LASTING / 3),
+        };
         (0..count).inspect(move |attempt| {
-            if lasts && *attempt > 0 {
-                thread::sleep(LASTING / 3);
+            if *attempt > 0 {
+                thread::sleep(pause);
             }
         })
+    }
+
+    fn patience(&self) -> Duration {
+        if self.is_endless() {
+            ENDLESS_PATIENCE
+        } else {
+            PATIENCE
+        }
+    }
+
+    /// Reads up to the end of a connection, which may be a reset. A read that times out is a hang,
+    /// unless the program cannot go on.
+    ///
+    /// # Errors
+    /// When the connection hangs.
+    pub fn read_all(&self, mut from: impl Read) -> Result<Vec<u8>, String> {
+        let mut bytes = Vec::new();
+        match from.read_to_end(&mut bytes) {
+            Err(error) if error.kind() == ErrorKind::WouldBlock && !self.is_endless() => {
+                Err(format!("a connection hangs after {} bytes", bytes.len()))
+            }
+            _ => Ok(bytes),
+        }
     }
 
     /// Starts the program.
@@ -210,6 +262,11 @@ impl Run {
         }
         Program {
             child: command.spawn().unwrap(),
+            patience: self.patience(),
+            // It may try again at once where a fault lasts that wants no pause.
+            may_spin: self
+                .fault
+                .is_some_and(|fault| self.is_endless() && !fault.wants_pause()),
             stdout: self.path("stdout"),
             stderr: self.path("stderr"),
         }
@@ -229,7 +286,11 @@ impl Run {
     /// Checks that the program paused between its tries while the fault lasted.
     fn check_pauses(&self, outcome: Outcome) -> Result<Outcome, String> {
         match self.fault {
-            Some(fault) if fault.lasts && fault.wants_pause() && self.injected() > TRIES_MAX => {
+            Some(fault)
+                if fault.lasts != Lasts::Once
+                    && fault.wants_pause()
+                    && self.injected() > TRIES_MAX =>
+            {
                 Err(format!(
                     "it tried {} times without a pause",
                     self.injected()
@@ -243,6 +304,8 @@ impl Run {
 /// A program that runs, with its children. All of them are killed when it is dropped.
 pub struct Program {
     child: Child,
+    patience: Duration, // of its clients
+    may_spin: bool,
     stdout: PathBuf,
     stderr: PathBuf,
 }
@@ -253,8 +316,8 @@ impl Program {
         let start = Instant::now();
         loop {
             if let Ok(stream) = UnixStream::connect(path) {
-                stream.set_read_timeout(Some(PATIENCE)).unwrap();
-                stream.set_write_timeout(Some(PATIENCE)).unwrap();
+                stream.set_read_timeout(Some(self.patience)).unwrap();
+                stream.set_write_timeout(Some(self.patience)).unwrap();
                 return Ok(Some(stream));
             }
             if self.child.try_wait().unwrap().is_some() {
@@ -278,7 +341,7 @@ impl Program {
 
     /// Checks that it waits for something, and does not spin.
     pub fn check_rest(&mut self) -> Result<(), String> {
-        if self.child.try_wait().unwrap().is_some() {
+        if self.may_spin || self.child.try_wait().unwrap().is_some() {
             return Ok(());
         }
         // What it still has to do may take a moment.
@@ -369,18 +432,6 @@ impl Drop for Program {
     }
 }
 
-/// Reads up to the end of a connection, which may be a reset. A read that times out is a hang.
-pub fn read_all(mut from: impl Read) -> Result<Vec<u8>, String> {
-    let mut bytes = Vec::new();
-    match from.read_to_end(&mut bytes) {
-        Ok(_) => Ok(bytes),
-        Err(error) if error.kind() == ErrorKind::WouldBlock => {
-            Err(format!("a connection hangs after {} bytes", bytes.len()))
-        }
-        Err(_) => Ok(bytes),
-    }
-}
-
 /// Sets the limits of a connection in a run.
 pub fn limit(stream: &TcpStream) {
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -416,8 +467,9 @@ fn library() -> &'static Path {
 #[track_caller]
 pub fn explore(name: &str, exchange: impl Fn(&Run) -> Result<Outcome, String> + Sync) {
     let choose = |counts: &[u32]| {
-        let mut all = chosen(faults(counts, false), RUNS);
-        all.extend(chosen(faults(counts, true), LASTING_RUNS));
+        let mut all = chosen(faults(counts, Lasts::Once), RUNS);
+        all.extend(chosen(faults(counts, Lasts::AMoment), LASTING_RUNS));
+        all.extend(chosen(faults(counts, Lasts::ToTheEnd), ENDLESS_RUNS));
         all
     };
     explore_some(name, choose, exchange);
@@ -435,7 +487,7 @@ pub fn explore_last(
     exchange: impl Fn(&Run) -> Result<Outcome, String> + Sync,
 ) {
     let choose = |counts: &[u32]| {
-        let mut faults = faults(counts, false);
+        let mut faults = faults(counts, Lasts::Once);
         faults.retain(|fault| fault.call == call);
         let before = faults.len().saturating_sub(last);
         faults.split_off(before)
@@ -497,11 +549,16 @@ fn explore_some(
 }
 
 /// Every fault of a run with these numbers of calls.
-fn faults(counts: &[u32], lasts: bool) -> Vec<Fault> {
+fn faults(counts: &[u32], lasts: Lasts) -> Vec<Fault> {
     let mut faults = Vec::new();
     for ((call, errors), count) in CALLS.iter().zip(counts) {
         for number in 1..=*count {
             for error in *errors {
+                // A kernel gives these once: the next call succeeds, or is made when it can.
+                let passes = [Errno::EINTR as i32, Errno::EAGAIN as i32].contains(error);
+                if passes && lasts == Lasts::ToTheEnd {
+                    continue;
+                }
                 faults.push(Fault {
                     call,
                     number,
@@ -533,7 +590,7 @@ mod tests {
 
     #[test]
     fn chosen_faults_are_as_many_as_asked_for_and_spread() {
-        let all = faults(&[20; 25], false);
+        let all = faults(&[20; 25], Lasts::Once);
         let some = chosen(all, RUNS);
         assert_eq!(some.len(), RUNS);
         let calls: std::collections::BTreeSet<&str> = some.iter().map(|fault| fault.call).collect();
