@@ -1,6 +1,6 @@
 //! A load that lasts: 10,000 idle and 64 working connections, slow heads, slow bodies, readers that
-//! stall, resets, a hub, reloads and killed workers. Memory, descriptors and latency are measured
-//! before, during and after it.
+//! stall, resets, a hub, two hubs on one Redis that is killed, paused and started again, reloads and
+//! killed workers. Memory, descriptors and latency are measured before, during and after it.
 //!
 //! ```sh
 //! EVENT_HTTPD_SOAK_SECONDS=600 cargo test --release -p event-httpd --test soak -- --ignored --nocapture
@@ -8,10 +8,13 @@
 //!
 //! Nine tenths of the time are the load, the rest is shared by the quiet before and after it. In
 //! the quiet, no request may fail. During the load a connection may end without an answer only
-//! within [`AFTERMATH`] of a reload or a kill. An answer is never wrong, and none takes longer
-//! than [`PATIENCE`].
+//! within [`AFTERMATH`] of a reload or a kill, and hubs may refuse what is published only within
+//! that time of Redis's end. An answer is never wrong, and none takes longer than [`PATIENCE`].
 #![cfg(target_os = "linux")]
 
+#[path = "hub/redis.rs"]
+#[allow(dead_code, reason = "the hub's tests need more of it")]
+mod redis;
 mod support_http;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,6 +29,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use redis::{LASTING, Redis};
 use socket2::SockRef;
 use support_http::{Address, GET, Server, event_httpd};
 use test_support::raise_descriptor_limit;
@@ -48,6 +52,9 @@ const AFTERMATH: Duration = Duration::from_secs(8);
 /// The time from one reload or kill to the next.
 const DISTURBANCE: Duration = Duration::from_secs(15);
 
+/// How long Redis is away each time.
+const OUTAGE: Duration = Duration::from_secs(3);
+
 /// The pause of a working connection between requests.
 const PAUSE: Duration = Duration::from_millis(25);
 
@@ -68,7 +75,13 @@ struct Shared {
     answers: AtomicUsize,
     lost: AtomicUsize,
     events: AtomicUsize,
-    /// What was published without an answer: it may have been stored or not.
+    refusals: AtomicUsize,
+}
+
+/// What is published to a hub, or to hubs that share a store.
+#[derive(Default)]
+struct Topic {
+    /// Numbers that were published without success: they may be stored or not, and late.
     uncertain: Mutex<BTreeSet<u64>>,
 }
 
@@ -82,7 +95,7 @@ impl Shared {
             answers: AtomicUsize::new(0),
             lost: AtomicUsize::new(0),
             events: AtomicUsize::new(0),
-            uncertain: Mutex::default(),
+            refusals: AtomicUsize::new(0),
         })
     }
 
@@ -94,11 +107,16 @@ impl Shared {
         self.faults.lock().unwrap().push(what.into());
     }
 
+    /// Whether a reload, a kill or an outage of Redis can be the reason.
+    fn is_disturbed(&self) -> bool {
+        let disturbed = *self.disturbed.lock().unwrap();
+        disturbed.is_some_and(|at| at.elapsed() <= AFTERMATH)
+    }
+
     /// A connection ended without its answer.
     fn lost(&self, what: &str) {
         self.lost.fetch_add(1, Ordering::Relaxed);
-        let disturbed = *self.disturbed.lock().unwrap();
-        if disturbed.is_none_or(|at| at.elapsed() > AFTERMATH) {
+        if !self.is_disturbed() {
             self.fault(format!(
                 "{what}: a connection ended though nothing had ended it"
             ));
@@ -296,8 +314,8 @@ fn resetting(address: SocketAddr) -> impl FnMut(&Shared) {
     }
 }
 
-/// Follows a topic: what it gets are consecutive numbers.
-fn subscriber(address: SocketAddr) -> impl FnMut(&Shared) {
+/// Follows a topic: what it gets are consecutive numbers, without some that were not accepted.
+fn subscriber(address: SocketAddr, topic: Arc<Topic>) -> impl FnMut(&Shared) {
     move |shared| {
         let Some(mut stream) = connect(address) else {
             return;
@@ -317,14 +335,16 @@ fn subscriber(address: SocketAddr) -> impl FnMut(&Shared) {
             while let Some((event, rest)) = text.split_once("\n\n") {
                 if let Some((_, data)) = event.split_once("data: ") {
                     let number: u64 = data.parse().unwrap_or(u64::MAX);
-                    let missing = last.map_or(number, |last: u64| last + 1)..number;
-                    let uncertain = shared.uncertain.lock().unwrap();
-                    let is_lost = |number: u64| !uncertain.contains(&number);
-                    if last.is_some_and(|last| last >= number) || missing.into_iter().any(is_lost) {
-                        shared.fault(format!("an event after the wrong one: {number}, {last:?}"));
-                    }
-                    last = Some(number);
+                    let uncertain = topic.uncertain.lock().unwrap();
+                    let is_uncertain = |number: u64| uncertain.contains(&number);
                     shared.events.fetch_add(1, Ordering::Relaxed);
+                    match last {
+                        Some(last) if number <= last && is_uncertain(number) => {} // late
+                        Some(last) if number <= last || !(last + 1..number).all(is_uncertain) => {
+                            shared.fault(format!("an event after the wrong one: {number}, {last}"));
+                        }
+                        _ => last = Some(number),
+                    }
                 }
                 text = rest.to_owned();
             }
@@ -332,8 +352,8 @@ fn subscriber(address: SocketAddr) -> impl FnMut(&Shared) {
     }
 }
 
-/// Publishes numbers, each once: it is not known of one without an answer whether the hub has it.
-fn publisher(address: SocketAddr) -> impl FnMut(&Shared) {
+/// Publishes numbers, each once: one that is not accepted may be stored all the same.
+fn publisher(address: SocketAddr, topic: Arc<Topic>) -> impl FnMut(&Shared) {
     let key = jsonwebtoken::EncodingKey::from_secret(KEY.as_bytes()).unwrap();
     let claims = serde_json::json!({ "mercure": { "publish": ["*"] } });
     let token = jsonwebtoken::encode(&jsonwebtoken::Header::default(), &claims, &key).unwrap();
@@ -357,9 +377,15 @@ fn publisher(address: SocketAddr) -> impl FnMut(&Shared) {
                 number += 1;
                 connection = Some(stream);
             }
+            Some(503) if shared.is_disturbed() => {
+                shared.refusals.fetch_add(1, Ordering::Relaxed);
+                topic.uncertain.lock().unwrap().insert(number);
+                number += 1;
+                connection = Some(stream);
+            }
             Some(status) => shared.fault(format!("publishing: the status {status}")),
             None => {
-                shared.uncertain.lock().unwrap().insert(number);
+                topic.uncertain.lock().unwrap().insert(number);
                 number += 1;
                 shared.lost("publisher");
             }
@@ -390,6 +416,22 @@ fn disturb(server: &Server, shared: &Shared, turn: usize) {
     }
 }
 
+/// Takes Redis away: killed, so that it starts with what it has on disk, or paused, in turn.
+fn outage(redis: &mut Redis, shared: &Shared, turn: usize) {
+    let disturbed = || *shared.disturbed.lock().unwrap() = Some(Instant::now());
+    disturbed();
+    if turn % 2 == 0 {
+        redis.kill();
+        thread::sleep(OUTAGE);
+        redis.restart();
+    } else {
+        redis.pause();
+        thread::sleep(OUTAGE);
+        redis.resume();
+    }
+    disturbed();
+}
+
 /// What the processes of a server have, of the one that has most.
 #[derive(Clone, Copy, Default)]
 struct Usage {
@@ -414,20 +456,23 @@ impl Usage {
     }
 }
 
+/// What runs.
+const SERVERS: [&str; 4] = ["serve", "hub", "first hub on Redis", "second hub on Redis"];
+
 /// One part of the time.
 struct Phase {
     name: &'static str,
-    usage: [Usage; 2],
+    usage: [Usage; SERVERS.len()],
     latencies: Vec<Duration>,
 }
 
 impl Phase {
-    fn end(name: &'static str, servers: [&Server; 2], shared: &Shared) -> Self {
+    fn end(name: &'static str, servers: &[Server; SERVERS.len()], shared: &Shared) -> Self {
         let mut latencies = std::mem::take(&mut *shared.latencies.lock().unwrap());
         latencies.sort_unstable();
         Self {
             name,
-            usage: servers.map(Usage::of),
+            usage: servers.each_ref().map(Usage::of),
             latencies,
         }
     }
@@ -440,16 +485,17 @@ impl Phase {
 
 impl fmt::Display for Phase {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [serve, hub] = self.usage;
+        write!(f, "{:7}", self.name)?;
+        for (name, usage) in SERVERS.iter().zip(self.usage) {
+            let Usage {
+                memory,
+                descriptors,
+            } = usage;
+            write!(f, "{name} {} MiB {descriptors} descriptors; ", memory >> 20)?;
+        }
         write!(
             f,
-            "{:7} serve {:3} MiB {:5} descriptors; hub {:3} MiB {:3} descriptors; {} answers, \
-             p50 {:?}, p99 {:?}",
-            self.name,
-            serve.memory >> 20,
-            serve.descriptors,
-            hub.memory >> 20,
-            hub.descriptors,
+            "{} answers, p50 {:?}, p99 {:?}",
             self.latencies.len(),
             self.percentile(50),
             self.percentile(99),
@@ -462,6 +508,22 @@ fn address(server: &Server) -> SocketAddr {
         Address::Tcp(address) => *address,
         Address::Unix(_) => panic!("not a TCP server"),
     }
+}
+
+fn hub(options: &[&str]) -> Server {
+    let always = [
+        "hub",
+        "--listen",
+        "127.0.0.1:0",
+        "--anonymous",
+        "--publisher-key",
+        KEY,
+        "--workers",
+        "2",
+        "--grace",
+        "3s",
+    ];
+    Server::run(event_httpd([&always, options].concat()))
 }
 
 fn finish(shared: &Shared, actors: Vec<JoinHandle<()>>) {
@@ -491,26 +553,18 @@ fn a_load_that_lasts_leaves_memory_descriptors_and_latency_as_they_were() {
         "--grace",
         "3s",
     ]);
-    let hub = Server::run(event_httpd([
-        "hub",
-        "--listen",
-        "127.0.0.1:0",
-        "--anonymous",
-        "--publisher-key",
-        KEY,
-        "--workers",
-        "2",
-        "--grace",
-        "3s",
-    ]));
-    let (at, hub_at, servers) = (address(&serve), address(&hub), [&serve, &hub]);
+    let mut redis = Redis::start(&LASTING);
+    let url = redis.url();
+    let store = ["--store", &url, "--store-timeout", "1s"];
+    let servers = [serve, hub(&[]), hub(&store), hub(&store)];
+    let [at, hub_at, first_at, second_at] = servers.each_ref().map(address);
     let shared = Shared::new();
     let spawn_working =
         || -> Vec<JoinHandle<()>> { (0..WORKING).map(|_| actor(&shared, working(at))).collect() };
 
     let actors = spawn_working();
     thread::sleep(total / 20);
-    let before = Phase::end("before", servers, &shared);
+    let before = Phase::end("before", &servers, &shared);
     finish(&shared, actors);
     eprintln!("{before}");
 
@@ -523,17 +577,32 @@ fn a_load_that_lasts_leaves_memory_descriptors_and_latency_as_they_were() {
     actors.extend((0..STALLED).map(|_| actor(&shared, stalled(at))));
     actors.push(actor(&shared, resetting(at)));
     actors.push(actor(&shared, resetting(hub_at)));
-    actors.extend((0..SUBSCRIBERS).map(|_| actor(&shared, subscriber(hub_at))));
-    actors.push(actor(&shared, publisher(hub_at)));
-    let (start, mut turn) = (Instant::now(), 0);
+    let (alone, on_redis) = (Arc::<Topic>::default(), Arc::<Topic>::default());
+    for (at, topic) in [
+        (hub_at, &alone),
+        (first_at, &on_redis),
+        (second_at, &on_redis),
+    ] {
+        let follow = || actor(&shared, subscriber(at, Arc::clone(topic)));
+        actors.extend((0..SUBSCRIBERS).map(|_| follow()));
+    }
+    actors.push(actor(&shared, publisher(hub_at, Arc::clone(&alone))));
+    actors.push(actor(&shared, publisher(first_at, Arc::clone(&on_redis))));
+    let (start, mut turn, mut outages) = (Instant::now(), 0, 0);
     while start.elapsed() < total * 9 / 10 {
         thread::sleep(DISTURBANCE.min(total / 10));
-        disturb(&serve, &shared, turn);
-        disturb(&hub, &shared, turn + 1);
+        if turn % 3 == 2 {
+            outage(&mut redis, &shared, outages);
+            outages += 1;
+        } else {
+            for (number, server) in servers.iter().enumerate() {
+                disturb(server, &shared, turn + number);
+            }
+        }
         turn += 1;
     }
     thread::sleep(AFTERMATH);
-    let during = Phase::end("during", servers, &shared);
+    let during = Phase::end("during", &servers, &shared);
     eprintln!("{during}");
     finish(&shared, actors);
     thread::sleep(AFTERMATH); // what the grace of a worker ends, ends
@@ -541,16 +610,17 @@ fn a_load_that_lasts_leaves_memory_descriptors_and_latency_as_they_were() {
 
     let actors = spawn_working();
     thread::sleep(total / 20);
-    let after = Phase::end("after", servers, &shared);
+    let after = Phase::end("after", &servers, &shared);
     finish(&shared, actors);
     eprintln!("{after}");
 
     eprintln!(
-        "{} reloads and kills of workers for each server, {} answers, {} events, {} connections \
-         lost to them",
-        turn,
+        "{} reloads and kills of workers for each server, {outages} outages of Redis, {} answers, \
+         {} events, {} refused publications, {} connections lost to all that",
+        turn - outages,
         shared.answers.load(Ordering::Relaxed),
         shared.events.load(Ordering::Relaxed),
+        shared.refusals.load(Ordering::Relaxed),
         shared.lost.load(Ordering::Relaxed),
     );
     let mut faults = shared.faults.lock().unwrap().clone();
@@ -574,7 +644,7 @@ fn a_load_that_lasts_leaves_memory_descriptors_and_latency_as_they_were() {
     if after.percentile(50) > before.percentile(50) * 3 + Duration::from_millis(5) {
         faults.push("the answers take longer than before".to_owned());
     }
-    for server in [serve, hub] {
+    for server in servers {
         let (status, log) = server.stop();
         if !status.success() {
             faults.push(format!(
