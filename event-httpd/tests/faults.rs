@@ -310,10 +310,13 @@ fn hub_within(
         if !in_order.eq(&events) {
             return Err(format!("wrong events: {text}"));
         }
-        // A stream that goes on has all that was accepted after it began.
+        // A stream that goes on has all that was accepted after it began, unless another worker
+        // accepted it while this one did not know yet where the stream in the store ends.
         let began = text.starts_with("HTTP/1.1 200 OK\r\n") && text.contains("\r\n\r\n");
         let complete = stored.iter().all(|data| events.contains(&data.as_str()));
-        if began && !received.ended && !complete && !run.is_endless() {
+        let excused =
+            run.is_endless() || options.contains(&"--workers") && program.has_logged("is away: ");
+        if began && !received.ended && !complete && !excused {
             return Err(format!("{stored:?} were accepted, {events:?} came"));
         }
         received_one = stored.len() == 2 && complete;
@@ -349,6 +352,16 @@ fn a_hub_with_workers_survives_every_call_that_fails() {
 fn a_hub_on_redis_survives_every_call_that_fails() {
     let redis = Redis::fleeting();
     explore("hub --store", |run| hub_on_redis(run, &redis, &[]));
+}
+
+/// The hub must not store an update before it knows where in the stream its subscribers begin.
+#[test]
+// Skipped under Valgrind and ASan: another library is loaded before theirs.
+fn updates_reach_earlier_subscribers_though_a_connection_to_redis_fails_first() {
+    let redis = Redis::fleeting();
+    explore_last("hub --store, its sockets", "socket", 2, |run| {
+        hub_on_redis(run, &redis, &[])
+    });
 }
 
 #[test]

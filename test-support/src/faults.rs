@@ -335,6 +335,11 @@ impl Program {
         String::from_utf8_lossy(&fs::read(&self.stdout).unwrap()).into_owned()
     }
 
+    /// Whether it has logged this text so far.
+    pub fn has_logged(&self, text: &str) -> bool {
+        self.stderr().contains(text)
+    }
+
     fn stderr(&self) -> String {
         String::from_utf8_lossy(&fs::read(&self.stderr).unwrap()).into_owned()
     }

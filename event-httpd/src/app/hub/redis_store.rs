@@ -245,10 +245,12 @@ impl Inner {
         self.send_updates();
     }
 
-    /// Whether an update can be sent now.
+    /// Whether an update can be sent now. One that is sent before the end of the stream is known
+    /// would not reach the subscribers that have their answers.
     fn takes_updates(&self) -> bool {
         let commands = self.commands.get();
-        commands.is_some_and(|commands| commands.is_ready() && !commands.is_behind())
+        let knows_end = self.position.get().is_some();
+        knows_end && commands.is_some_and(|commands| commands.is_ready() && !commands.is_behind())
     }
 
     /// Sends the updates that wait, as far as the store takes them.

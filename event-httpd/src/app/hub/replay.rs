@@ -175,6 +175,9 @@ impl Hub {
         let mut joining = Vec::new();
         for pending in self.pending.borrow_mut().values_mut() {
             if let Pending::Joining(one) = pending {
+                if one.from == Some(From::Latest) {
+                    one.subscriber.progress.set(Progress::Live); // from its answer on
+                }
                 let (resuming, anchor) = one.resuming();
                 if let Pending::Joining(one) = std::mem::replace(pending, resuming) {
                     joining.push((one, anchor));

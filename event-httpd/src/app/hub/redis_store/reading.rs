@@ -80,6 +80,7 @@ impl Inner {
             Read::Last => {
                 let last = entries.first().map_or(0, |entry| entry.position);
                 self.position.set(Some(last));
+                self.send_updates();
                 self.load();
             }
             Read::Check if entries.is_empty() => {
