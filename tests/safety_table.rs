@@ -4,15 +4,19 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-/// The functions that `text` calls through `ffi`, `ffi::openssl` and `libc`.
+/// The functions that `text` calls through `ffi`, `ffi::openssl` and `libc`, and nix's `fork`.
 fn called(text: &str, names: &mut BTreeSet<String>) {
-    for prefix in ["ffi::", "openssl::", "libc::"] {
+    for prefix in ["ffi::", "openssl::", "libc::", "unistd::"] {
         for (at, _) in text.match_indices(prefix) {
             let rest = &text[at + prefix.len()..];
             let end = rest.find(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
             let (name, rest) = rest.split_at(end.unwrap_or(rest.len()));
-            // The macros around an exit status are safe, and begin with a capital W.
-            let is_c = name.contains('_') || prefix == "libc::" && !name.starts_with('W');
+            // libc's macros for an exit status are safe, and begin with a W.
+            let is_c = match prefix {
+                "libc::" => !name.starts_with('W'),
+                "unistd::" => name == "fork", // the only one that is unsafe
+                _ => name.contains('_'),
+            };
             if rest.starts_with('(') && is_c {
                 names.insert(name.to_owned());
             }
