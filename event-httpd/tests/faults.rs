@@ -359,7 +359,7 @@ fn a_hub_on_redis_survives_every_call_that_fails() {
 // Skipped under Valgrind and ASan: another library is loaded before theirs.
 fn updates_reach_earlier_subscribers_though_a_connection_to_redis_fails_first() {
     let redis = Redis::fleeting();
-    explore_last("hub --store, its sockets", "socket", 2, |run| {
+    explore_last("hub --store, its sockets", "socket", 9, |run| {
         hub_on_redis(run, &redis, &[])
     });
 }

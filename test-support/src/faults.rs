@@ -353,7 +353,7 @@ impl Program {
         for _ in 0..5 {
             let before = self.cpu();
             thread::sleep(REST);
-            if self.cpu() - before <= REST_CPU {
+            if self.cpu().saturating_sub(before) <= REST_CPU {
                 return Ok(());
             }
         }
