@@ -500,6 +500,24 @@ pub fn explore_last(
     explore_some(name, choose, exchange);
 }
 
+/// The same with every call of one function that fails with those of the next moment.
+///
+/// # Panics
+/// When a run goes wrong, with all that did.
+#[track_caller]
+pub fn explore_lasting(
+    name: &str,
+    call: &str,
+    exchange: impl Fn(&Run) -> Result<Outcome, String> + Sync,
+) {
+    let choose = |counts: &[u32]| {
+        let mut faults = faults(counts, Lasts::AMoment);
+        faults.retain(|fault| fault.call == call);
+        faults
+    };
+    explore_some(name, choose, exchange);
+}
+
 #[track_caller]
 fn explore_some(
     name: &str,

@@ -58,6 +58,8 @@ enum State {
     LoggingIn,
     /// Takes commands.
     Ready,
+    /// Takes no more: one could not be written. The timer reports it as lost.
+    Broken,
     /// Was reported as lost, or closed.
     Over,
 }
@@ -170,10 +172,22 @@ impl<T: 'static> Connection<T> {
         }
         if let Err(error) = self.socket.write(command.get_packed_command()) {
             tracing::error!("{error}");
+            self.break_off();
             return Err(tag);
         }
         self.note(Purpose::Command(tag), patience);
         Ok(())
+    }
+
+    /// Reports the connection as lost in a later turn of the loop: the caller is in the middle of
+    /// something.
+    fn break_off(&self) {
+        self.state.set(State::Broken);
+        if let Some(silence) = self.silence.get()
+            && let Err(error) = silence.add(Some(Duration::ZERO))
+        {
+            tracing::error!("{error}"); // then it fires when it would have fired anyway
+        }
     }
 
     fn queue(
@@ -208,6 +222,9 @@ impl<T: 'static> Connection<T> {
 
     /// Measures the silence of the server from now on.
     fn restart_silence(&self) {
+        if self.state.get() == State::Broken {
+            return; // it fires at once
+        }
         self.first_since.set(Instant::now());
         let patience = self.patience_now();
         if let Some(silence) = self.silence.get()
@@ -227,6 +244,9 @@ impl<T: 'static> Connection<T> {
 
     /// The timer has fired: nothing was sent for a while, or the server does not reply.
     fn was_silent(&self) {
+        if self.state.get() == State::Broken {
+            return self.lose("a command could not be written".to_owned());
+        }
         let patience = self.patience_now();
         let left = patience.saturating_sub(self.first_since.get().elapsed());
         if !left.is_zero() {
