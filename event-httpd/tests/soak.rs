@@ -420,7 +420,7 @@ fn disturb(server: &Server, shared: &Shared, turn: usize) {
 fn outage(redis: &mut Redis, shared: &Shared, turn: usize) {
     let disturbed = || *shared.disturbed.lock().unwrap() = Some(Instant::now());
     disturbed();
-    if turn % 2 == 0 {
+    if turn.is_multiple_of(2) {
         redis.kill();
         thread::sleep(OUTAGE);
         redis.restart();
