@@ -6,7 +6,7 @@ use std::rc::{Rc, Weak};
 use php_event::{EventBase, EventDnsBase, EventHttpConnection, EventSslContext, HttpError};
 
 use super::event_http::{limit, methods, whole_seconds};
-use super::event_http_request::{InFlight, RequestValue};
+use super::event_http_request::{InFlight, MaybeInFlight, RequestValue};
 use crate::call::{Call, Failure, Value};
 use crate::host_name;
 use crate::object::{Called, Held, Object};
@@ -28,22 +28,22 @@ pub(crate) struct ConnectionValue {
 /// The requests that were made on a connection. One that is cancelled because the connection is
 /// dropped no longer keeps its PHP object alive.
 #[derive(Default)]
-struct Requests(RefCell<Vec<Weak<InFlight>>>);
+struct Requests(RefCell<Vec<Weak<MaybeInFlight>>>);
 
 impl Requests {
-    fn add(&self, held: &Rc<InFlight>) {
+    fn add(&self, request: &Rc<MaybeInFlight>) {
         let mut requests = self.0.borrow_mut();
-        requests.retain(|held| held.upgrade().is_some_and(|held| held.borrow().is_some()));
-        requests.push(Rc::downgrade(held));
+        requests.retain(|one| one.upgrade().is_some_and(|one| one.borrow().is_some()));
+        requests.push(Rc::downgrade(request));
     }
 }
 
 impl Drop for Requests {
     fn drop(&mut self) {
-        for held in self.0.take().iter().filter_map(Weak::upgrade) {
-            let error = held.borrow().as_ref().and_then(|(_, made)| made.error());
+        for one in self.0.take().iter().filter_map(Weak::upgrade) {
+            let error = one.borrow().as_ref().and_then(|made| made.request.error());
             if error == Some(HttpError::Cancelled) {
-                drop(held.take());
+                drop(one.take());
             }
         }
     }
@@ -165,14 +165,19 @@ pub(crate) fn set_retries(call: &mut Call) -> Result<Value, Failure> {
 /// `makeRequest(EventHttpRequest $req, int $type, string $uri): ?bool`
 pub(crate) fn make_request(call: &mut Call) -> Result<Value, Failure> {
     let this: &ConnectionValue = call.this()?;
-    let parts = |value: &RequestValue| (value.request.clone(), Rc::clone(&value.held));
-    let (request, held) = call.object_with(0, parts)?;
+    let parts = |value: &RequestValue| (value.request.clone(), Rc::clone(&value.in_flight));
+    let (request, in_flight) = call.object_with(0, parts)?;
     let uri = call.text(2)?.unwrap_or_default();
     this.connection
         .make_request(&request, methods(call.int(1)), uri)?;
-    let former = held.replace(call.hold(0).map(|object| (object, request)));
-    drop(former);
-    this.requests.add(&held);
+    let base = this.connection.get_base();
+    let made = call.hold(0).map(|object| InFlight {
+        _object: object,
+        request,
+        base,
+    });
+    drop(in_flight.replace(made));
+    this.requests.add(&in_flight);
     Ok(Value::Bool(true))
 }
 

@@ -3,12 +3,12 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use php_event::{EventBuffer, EventHttpRequest, HeaderSide};
+use php_event::{EventBase, EventBuffer, EventHttpRequest, HeaderSide};
 
 use super::{event_buffer_event, event_http_connection};
 use crate::bridge::HeldValue;
 use crate::call::{Call, Failure, Key, Value};
-use crate::object::{Held, Object};
+use crate::object::{Called, Held, Object};
 
 /// The slots of a client's request.
 const CALLBACK: u32 = 1;
@@ -17,44 +17,54 @@ const DATA: u32 = 2;
 /// What stands behind an `EventHttpRequest`.
 pub(crate) struct RequestValue {
     pub(crate) request: EventHttpRequest,
-    pub(crate) held: Rc<InFlight>,
+    pub(crate) in_flight: Rc<MaybeInFlight>,
 }
 
-/// A request and its object, while a connection has it: it completes without a variable.
-pub(crate) type InFlight = RefCell<Option<(HeldValue, EventHttpRequest)>>;
+/// A request that a connection has.
+pub(crate) struct InFlight {
+    /// Its PHP object, which needs no variable until the request has completed.
+    pub(crate) _object: HeldValue,
+    pub(crate) request: EventHttpRequest,
+    /// The base whose loop completes it.
+    pub(crate) base: EventBase,
+}
+
+/// None before a connection has the request, and after it has completed.
+pub(crate) type MaybeInFlight = RefCell<Option<InFlight>>;
 
 impl Object for RequestValue {
     const SLOTS: u32 = DATA + 1;
 
     fn is_pending(&self) -> bool {
-        self.held.borrow().is_some()
+        self.in_flight.borrow().is_some()
     }
 }
 
 /// A new object for a server's request.
 pub(crate) fn new_object(request: EventHttpRequest) -> Value {
-    let held = Rc::default();
-    Value::New(Held::new(RequestValue { request, held }))
+    let in_flight = Rc::default();
+    Value::New(Held::new(RequestValue { request, in_flight }))
 }
 
 /// `__construct(callable $callback, mixed $data = null)`
 pub(crate) fn construct(call: &mut Call) -> Result<Value, Failure> {
-    let held = Rc::<InFlight>::default();
-    let (identity, in_flight) = (call.new_identity(), Rc::clone(&held));
+    let in_flight = Rc::<MaybeInFlight>::default();
+    let (identity, completed) = (call.new_identity(), Rc::clone(&in_flight));
     let request = EventHttpRequest::new(move |answer| {
-        let hold = in_flight.take(); // until the callback has returned
+        let completed = completed.take(); // dropped when the callback has returned
         let request = match answer {
             Some(_) => Value::This,
             None => Value::Null,
         };
-        // The loop goes on after an exception, until another callback or its end, as under PECL.
-        identity.call(CALLBACK, [request, Value::Slot(DATA)]);
-        drop(hold);
+        let called = identity.call(CALLBACK, [request, Value::Slot(DATA)]);
+        if let (Called::Ended, Some(InFlight { base, .. })) = (called, &completed) {
+            base.stop().ok();
+        }
     });
     let request = request.map_err(|error| Failure::EventException(error.reason().into_owned()))?;
     call.keep(CALLBACK, 0);
     call.keep(DATA, 1);
-    call.construct(RequestValue { request, held })
+    call.construct(RequestValue { request, in_flight })
 }
 
 /// `free(): void`
@@ -183,7 +193,7 @@ pub(crate) fn send_reply_end(call: &mut Call) -> Result<Value, Failure> {
 pub(crate) fn cancel(call: &mut Call) -> Result<Value, Failure> {
     let this = call.this::<RequestValue>()?;
     this.request.cancel()?;
-    drop(this.held.take());
+    drop(this.in_flight.take());
     Ok(Value::Void)
 }
 

@@ -1,0 +1,29 @@
+--TEST--
+exception in the callback of a client
+--FILE--
+<?php
+$begun = microtime(true);
+register_shutdown_function(function () use ($begun) { echo microtime(true) - $begun < 20 ? "shutdown\n" : "too late\n"; });
+$base = new EventBase;
+$f = function () { echo "called\n"; throw new LogicException("x"); };
+$http = new EventHttp($base);
+for ($port = 20000 + getmypid() % 20000; !@$http->bind('127.0.0.1', $port); $port++);
+$connection = new EventHttpConnection($base, null, '127.0.0.1', $port);
+$request = new EventHttpRequest($f);
+$connection->makeRequest($request, EventHttpRequest::CMD_GET, '/');
+$base->exit(30);
+$base->loop();
+echo "not reached\n";
+?>
+--EXPECTF--
+called
+
+Warning: EventBase::loop(): Breaking the loop due to exception LogicException in %s on line %d
+
+Fatal error: Uncaught LogicException: x in %s:%d
+Stack trace:
+#0 [internal function]: {closure%S}(Object(EventHttpRequest), NULL)
+#1 %s(%d): EventBase->loop()
+#2 {main}
+  thrown in %s on line %d
+shutdown
