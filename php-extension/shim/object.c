@@ -64,6 +64,9 @@ static void free_object(zend_object *std)
 		bridge_clear(bridge_slot(object, n), IS_UNDEF);
 	}
 	zend_object_std_dtor(std);
+	if (bridge_in_request()) { /* afterwards no code of PHP's runs */
+		bridge_finish();
+	}
 }
 
 /* Whether the object may still call, and so lives although only its own closure holds it. */
