@@ -25,7 +25,14 @@ static void read_scalar(zval *from, bridge_value *to)
 	}
 }
 
-/* The entries live as long as the request if a bailout keeps free_arrays from running. */
+static zend_string *text_of(const bridge_value *value)
+{
+	return (zend_string *)(value->as.text - XtOffsetOf(zend_string, val));
+}
+
+/* The entries hold their texts: reading another argument may run code that replaces an element
+ * that is a reference. All of it goes with the request if a bailout keeps free_arrays from
+ * running. */
 static void read_array(HashTable *from, bridge_value *to)
 {
 	bridge_entry *entry = ecalloc(zend_hash_num_elements(from) + 1, sizeof *entry);
@@ -46,6 +53,9 @@ static void read_array(HashTable *from, bridge_value *to)
 			entry->key.as.number = (int64_t)number;
 		}
 		read_scalar(value, &entry->value);
+		if (entry->value.kind == BRIDGE_STRING) {
+			zend_string_addref(text_of(&entry->value));
+		}
 		entry++;
 	} ZEND_HASH_FOREACH_END();
 }
@@ -53,9 +63,16 @@ static void read_array(HashTable *from, bridge_value *to)
 static void free_arrays(bridge_frame *frame)
 {
 	for (uint32_t n = 0; n < frame->argc; n++) {
-		if (frame->argv[n].kind == BRIDGE_ARRAY) {
-			efree(frame->argv[n].as.entries);
+		bridge_value *array = &frame->argv[n];
+		if (array->kind != BRIDGE_ARRAY) {
+			continue;
 		}
+		for (size_t i = 0; i < array->length; i++) {
+			if (array->as.entries[i].value.kind == BRIDGE_STRING) {
+				zend_string_release(text_of(&array->as.entries[i].value));
+			}
+		}
+		efree(array->as.entries);
 	}
 }
 
