@@ -5,6 +5,8 @@
 mod api;
 #[path = "build/c.rs"]
 mod c;
+#[path = "build/layout.rs"]
+mod layout;
 #[path = "build/rust.rs"]
 mod rust;
 
@@ -39,8 +41,8 @@ fn run() -> Result<(), String> {
     let text = fs::read_to_string(API).map_err(|error| format!("{API}: {error}"))?;
     let api = api::Api::parse(&text).map_err(|error| format!("{API}: {error}"))?;
     write(&out, "classes.h", &c::header(&api))?;
-    write(&out, "classes.c", &c::source(&api)?)?;
-    write(&out, "methods.rs", &rust::source(&api))?;
+    write(&out, "classes.c", &(c::source(&api)? + &layout::c()))?;
+    write(&out, "methods.rs", &(rust::source(&api) + &layout::rust()))?;
 
     let mut build = cc::Build::new();
     for include in php_config("--includes")?.split_whitespace() {
