@@ -3,21 +3,18 @@
 use std::net::Ipv6Addr;
 use std::str;
 
+use super::byte_set::{ByteSet, byte_set};
+
 /// Whether `value` names one host, and at most one port.
 ///
 /// Source: RFC 9110 §7.2, RFC 3986 §3.2.2 and §3.2.3. Narrower in three points: the host may
 /// not be empty; a comma is refused, since a reader that joins two fields would see a list; of
 /// the literals in brackets only IPv6 is known. A port may be empty, and is at most 65535.
 pub(super) fn is_valid(value: &[u8]) -> bool {
-    let is_plain = |byte: u8| PLAIN.get(usize::from(byte)) == Some(&true);
-    let end = value
-        .iter()
-        .position(|byte| !is_plain(*byte))
-        .unwrap_or(value.len());
-    match value.split_at_checked(end) {
-        Some((host, [])) => !host.is_empty(),
-        Some((host, [b':', port @ ..])) => !host.is_empty() && is_port(port),
-        Some((_, [b'%' | b'[', ..])) => is_valid_rare(value),
+    match PLAIN.split(value).unwrap_or((value, &[])) {
+        (host, []) => !host.is_empty(),
+        (host, [b':', port @ ..]) => !host.is_empty() && is_port(port),
+        (_, [b'%' | b'[', ..]) => is_valid_rare(value),
         _ => false,
     }
 }
@@ -29,30 +26,19 @@ const fn is_plain(byte: u8) -> bool {
         | b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b';' | b'=')
 }
 
-/// [`is_plain`] of every byte.
-#[cfg_attr(
-    not(test),
-    expect(
-        clippy::indexing_slicing,
-        reason = "in a constant, it would not compile"
-    )
-)]
-static PLAIN: [bool; 256] = {
-    let mut table = [false; 256];
-    let mut byte = 0;
-    while byte < table.len() {
-        table[byte] = is_plain(byte as u8);
-        byte += 1;
-    }
-    table
-};
+static PLAIN: ByteSet = byte_set!(is_plain);
 
 fn is_port(port: &[u8]) -> bool {
-    let number = port.iter().try_fold(0u16, |number, byte| {
+    const TOO_HIGH: u32 = 1 << 16;
+    let mut number = 0;
+    for byte in port {
         let digit = byte.wrapping_sub(b'0');
-        (digit <= 9).then(|| number.checked_mul(10)?.checked_add(digit.into()))?
-    });
-    number.is_some()
+        if digit > 9 {
+            return false;
+        }
+        number = (number * 10 + u32::from(digit)).min(TOO_HIGH);
+    }
+    number < TOO_HIGH
 }
 
 #[cold]

@@ -19,6 +19,7 @@
     )
 )]
 
+mod byte_set;
 mod chunked;
 mod connection;
 mod host;
@@ -29,6 +30,7 @@ mod request;
 mod request_head;
 pub mod response;
 mod response_decoder;
+mod scan;
 mod syntax;
 #[cfg(test)]
 mod tests;

@@ -1,13 +1,9 @@
 //! What one request head means: the line, and the fields that frame or route.
 //!
-//! httparse reads the bytes; this file closes what it leaves open (bare LF, empty lines at
-//! will, targets of any bytes) and draws the conclusions of RFC 9112 §3, §6 and §9.
-
-use std::mem::MaybeUninit;
-
-use memchr::memchr_iter;
+//! [`scan`](super::scan) reads the lines; this file applies RFC 9112 §3, §6 and §9 to them.
 
 use super::connection::ConnectionOptions;
+use super::scan::{FieldLine, RequestLine};
 use super::{Limits, MAX_FIELDS, Refusal, Status, host, syntax};
 
 /// The version a request names.
@@ -104,79 +100,52 @@ pub struct Head<'a> {
 }
 
 /// Reads one head from the start of `window`; `None` while its end has not come.
+///
+/// What is wrong with the form of a line comes before what is wrong with the meaning of a field.
 pub(super) fn parse<'a>(
     window: &'a [u8],
     limits: &Limits,
 ) -> Result<Option<(usize, Head<'a>)>, Refusal> {
-    let mut fields = [const { MaybeUninit::uninit() }; MAX_FIELDS];
-    let mut request = httparse::Request::new(&mut []);
-    let len = match request.parse_with_uninit_headers(window, &mut fields) {
-        Ok(httparse::Status::Complete(len)) => len,
-        Ok(httparse::Status::Partial) => return Ok(None),
-        Err(_) => return syntax::fault(window, limits),
-    };
-    let (Some(method), Some(target), Some(minor)) = (request.method, request.path, request.version)
-    else {
+    let Some((line, fields, length)) = read(window, limits) else {
         return syntax::fault(window, limits);
     };
-    let head = window.get(..len).unwrap_or(window);
-    let line = method.len() + target.len() + "  HTTP/1.1\r\n".len();
-    let ended = head.get(..line).is_some_and(|line| line.ends_with(b"\r\n"))
-        && request
-            .headers
-            .iter()
-            .all(|field| ends_in_cr_lf(head, field.value))
-        && head.ends_with(b"\r\n");
-    if line > limits.request_line()
-        || !target.is_ascii()
-        || !ended && !has_cr_lf_only(head, request.headers.len() + 2)
-    {
-        return syntax::fault(window, limits);
-    }
-    let method = Method::from_bytes(method.as_bytes());
-    check_target(method, target)?;
-    let version = if minor == 0 {
-        Version::Http10
-    } else {
-        Version::Http11
-    };
-    let mut seen = Fields::default();
-    for field in request.headers.iter() {
-        seen.take(field.name, field.value)?;
-    }
-    seen.check_host(version)?;
-    let body = seen.body(version, limits)?;
-    let keep_alive = seen.connection.keep_alive(version)?;
-    let expects_continue = seen.expects_continue(version)?
+    check_target(line.method, line.target)?;
+    fields.check_repeated()?;
+    fields.check_host(line.version)?;
+    let body = fields.body(line.version, limits)?;
+    let keep_alive = fields.connection.keep_alive(line.version)?;
+    let expects_continue = fields.expects_continue(line.version)?
         && !matches!(body, BodyLength::None | BodyLength::Length(0));
-    Ok(Some((
-        len,
-        Head {
-            method,
-            target,
-            version,
-            body,
-            keep_alive,
-            expects_continue,
-        },
-    )))
+    let head = Head {
+        method: line.method,
+        target: line.target,
+        version: line.version,
+        body,
+        keep_alive,
+        expects_continue,
+    };
+    Ok(Some((length, head)))
 }
 
-/// Whether CR LF follows `value` at once, a part of `head` whose offset httparse does not tell.
-fn ends_in_cr_lf(head: &[u8], value: &[u8]) -> bool {
-    let end = value
-        .as_ptr_range()
-        .end
-        .addr()
-        .wrapping_sub(head.as_ptr().addr());
-    matches!(head.get(end..), Some([b'\r', b'\n', ..]))
-}
-
-/// Whether each of the `lines` of a head that httparse takes ends in CR LF. To httparse a bare LF
-/// ends a line too, but it lets a CR stand only before an LF: so it is enough to count.
-#[cold]
-fn has_cr_lf_only(head: &[u8], lines: usize) -> bool {
-    memchr_iter(b'\r', head).count() == lines
+/// The request line and the fields of the head that `window` begins with, and its length; `None`
+/// unless it is whole and well-formed.
+#[inline]
+fn read<'a>(window: &'a [u8], limits: &Limits) -> Option<(RequestLine<'a>, Fields<'a>, usize)> {
+    let line = RequestLine::read(window)?;
+    if window.len() - line.rest.len() > limits.request_line() {
+        return None;
+    }
+    let mut rest = line.rest;
+    let mut fields = Fields::default();
+    for _ in 0..=MAX_FIELDS {
+        if let [b'\r', b'\n', after @ ..] = rest {
+            return Some((line, fields, window.len() - after.len()));
+        }
+        let field = FieldLine::read(rest)?;
+        fields.take(field.name, field.value);
+        rest = field.rest;
+    }
+    None
 }
 
 /// Checks the form of the target (RFC 9112 §3.2).
@@ -230,35 +199,37 @@ struct Fields<'a> {
     transfer_encoding: Option<&'a [u8]>,
     expect: Option<&'a [u8]>,
     connection: ConnectionOptions,
+    repeated: Option<&'static str>, // the first field that may not be, and is
 }
 
 impl<'a> Fields<'a> {
-    fn take(&mut self, name: &str, value: &'a [u8]) -> Result<(), Refusal> {
-        // Length and first letter sort out nearly every other field.
-        let first = name.as_bytes().first().map(u8::to_ascii_lowercase);
-        match (name.len(), first.unwrap_or_default()) {
-            (4, b'h') if name.eq_ignore_ascii_case("host") => {
-                once(&mut self.host, value, "the request has two Host fields")
+    fn take(&mut self, name: &[u8], value: &'a [u8]) {
+        // The length sorts out nearly every other field.
+        let (slot, twice) = match name.len() {
+            4 if name.eq_ignore_ascii_case(b"host") => {
+                (&mut self.host, "the request has two Host fields")
             }
-            (6, b'e') if name.eq_ignore_ascii_case("expect") => {
-                once(&mut self.expect, value, "the request has two Expect fields")
+            6 if name.eq_ignore_ascii_case(b"expect") => {
+                (&mut self.expect, "the request has two Expect fields")
             }
-            (10, b'c') if name.eq_ignore_ascii_case("connection") => {
-                self.connection.take(value);
-                Ok(())
-            }
-            (14, b'c') if name.eq_ignore_ascii_case("content-length") => once(
+            10 if name.eq_ignore_ascii_case(b"connection") => return self.connection.take(value),
+            14 if name.eq_ignore_ascii_case(b"content-length") => (
                 &mut self.content_length,
-                value,
                 "the request has two Content-Length fields",
             ),
-            (17, b't') if name.eq_ignore_ascii_case("transfer-encoding") => once(
+            17 if name.eq_ignore_ascii_case(b"transfer-encoding") => (
                 &mut self.transfer_encoding,
-                value,
                 "the request has two Transfer-Encoding fields",
             ),
-            _ => Ok(()),
+            _ => return,
+        };
+        if slot.replace(value).is_some() {
+            self.repeated.get_or_insert(twice);
         }
+    }
+
+    fn check_repeated(&self) -> Result<(), Refusal> {
+        self.repeated.map_or(Ok(()), |why| Err(Refusal::bad(why)))
     }
 
     /// RFC 9112 §3.2: 1.1 has exactly one `Host`, 1.0 at most one.
@@ -310,17 +281,6 @@ impl<'a> Fields<'a> {
             }
             _ => Ok(false),
         }
-    }
-}
-
-fn once<'a>(
-    slot: &mut Option<&'a [u8]>,
-    value: &'a [u8],
-    twice: &'static str,
-) -> Result<(), Refusal> {
-    match slot.replace(value) {
-        None => Ok(()),
-        Some(_) => Err(Refusal::bad(twice)),
     }
 }
 

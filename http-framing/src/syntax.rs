@@ -1,8 +1,7 @@
 //! The grammar of a head, line by line, and the name of its first fault.
 //!
-//! The common path does not come here: httparse reads a good head faster than any walk over
-//! lines. It tells little about a bad one, so this walk finds the sentence the peer is told;
-//! it also reads trailers, which arrive a line at a time.
+//! [`scan`](super::scan) reads a good head faster, and says nothing about a bad one: this walk
+//! finds the sentence that the peer is told. It also reads trailers, which arrive a line at a time.
 
 use memchr::memchr;
 
@@ -70,9 +69,9 @@ pub(super) fn trim(mut value: &[u8]) -> &[u8] {
     value
 }
 
-/// Why httparse refuses `window`, the part of a head that has come up to the size limit.
+/// Why `window`, the part of a head that has come up to the size limit, is not a whole head.
 ///
-/// `None` while only the byte after a CR at its end can tell.
+/// `None` while more bytes can make it one.
 #[cold]
 pub(super) fn fault<T>(window: &[u8], limits: &Limits) -> Result<Option<T>, Refusal> {
     if walk(window, limits)? {

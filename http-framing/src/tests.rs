@@ -1,6 +1,7 @@
 //! The decoder as a connection uses it: cuts, limits, phases, and properties of whole streams.
 
 mod cases;
+mod oracle;
 
 use proptest::prelude::*;
 use test_support::requests::{self, Framing, nearly_a_request};
@@ -558,7 +559,7 @@ proptest! {
     }
 
     #[test]
-    fn the_walk_over_lines_and_httparse_agree_on_what_is_well_formed(bytes in nearly_a_request()) {
+    fn the_walk_over_lines_and_the_scan_agree_on_what_is_well_formed(bytes in nearly_a_request()) {
         let limits = Limits::default();
         let bytes = bytes.trim_ascii_start();
         let ends = memchr::memmem::find(bytes, b"\r\n\r\n");
@@ -566,7 +567,6 @@ proptest! {
         if request::parse(head, &limits).is_ok() {
             prop_assert_eq!(syntax::walk(head, &limits), Ok(ends.is_some()));
         } else if syntax::walk(head, &limits).is_ok() {
-
             // What the walk lets pass was refused for what it means, not for its form.
             let refusal = request::parse(head, &limits).unwrap_err();
             prop_assert_ne!(refusal.reason(), "the request head is malformed");
