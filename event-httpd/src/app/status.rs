@@ -77,6 +77,7 @@ impl Status {
         state.answers.forget();
     }
 
+    #[inline(never)] // most answers are encoded already
     fn encode(
         &self,
         table: &mut Table,

@@ -22,6 +22,12 @@ pub(super) struct Pending {
     head: Box<[u8]>, // empty unless the app takes heads
 }
 
+/// A request in the input whose head was accepted before.
+struct Recalled<'a> {
+    bytes: &'a [u8],
+    head_only: bool,
+}
+
 /// What to do after one item of the input.
 enum Step {
     /// Wait for more bytes, or for room.
@@ -122,9 +128,10 @@ impl Connection {
     /// Returns how many bytes of `input` were used.
     fn decode_all(self: &Rc<Self>, input: &[u8], budget: &mut Budget) -> usize {
         let mut rest = input;
+        let mut last = None;
         loop {
             // No borrow is held while the app answers: it may queue a message to this peer.
-            let length = match self.step(&mut rest, *budget) {
+            let length = match self.step(&mut rest, &mut last, *budget) {
                 Step::Wait => break,
                 Step::Write(part) => {
                     let length = part.len();
@@ -182,7 +189,12 @@ impl Connection {
     }
 
     /// Takes one item off the front of `rest`.
-    fn step(&self, rest: &mut &[u8], budget: Budget) -> Step {
+    fn step<'a>(
+        &self,
+        rest: &mut &'a [u8],
+        last: &mut Option<Recalled<'a>>,
+        budget: Budget,
+    ) -> Step {
         let state = &mut *self.state.borrow_mut();
         if !state.stage.is_open() {
             state.decoding = Decoding::Running;
@@ -202,7 +214,7 @@ impl Connection {
             if rest.is_empty() {
                 return Step::Wait;
             }
-            if let Some(head_only) = self.recall(rest) {
+            if let Some(head_only) = self.recall(rest, last) {
                 return Step::Recalled {
                     head_only,
                     keep_alive: self.keeps_alive(state, true, rest.is_empty()),
@@ -259,13 +271,25 @@ impl Connection {
     }
 
     /// Takes a request off the front of `rest` whose head was accepted before, unless the app
-    /// wants to see it. Returns whether it is a `HEAD`.
-    fn recall(&self, rest: &mut &[u8]) -> Option<bool> {
+    /// wants to see it. Returns whether it is a `HEAD`. `last` is the one before: a pipeline often
+    /// has the same request many times.
+    fn recall<'a>(&self, rest: &mut &'a [u8], last: &mut Option<Recalled<'a>>) -> Option<bool> {
+        if let Some(last) = last
+            && let Some(after) = rest.strip_prefix(last.bytes)
+        {
+            *rest = after;
+            return Some(last.head_only);
+        }
         if self.worker.takes().keeps_heads() {
             return None;
         }
         let known = self.worker.known_head(rest)?;
-        *rest = rest.get(known.length..)?;
+        let (bytes, after) = rest.split_at_checked(known.length)?;
+        *rest = after;
+        *last = Some(Recalled {
+            bytes,
+            head_only: known.head_only,
+        });
         Some(known.head_only)
     }
 

@@ -10,7 +10,17 @@ use crate::buffer::Buffer;
 impl Connection {
     /// Puts what there is of an answer into the worker's batch, and returns its length; `None`
     /// when all of it comes later.
+    #[inline]
     pub(super) fn begin(&self, answer: Answer) -> Option<usize> {
+        let Answer::Whole(part) = answer else {
+            return self.begin_other(answer);
+        };
+        let length = part.len();
+        self.worker.batch().borrow_mut().push(part);
+        Some(length)
+    }
+
+    fn begin_other(&self, answer: Answer) -> Option<usize> {
         let mut batch = self.worker.batch().borrow_mut();
         let (stage, head, due) = match answer {
             Answer::Whole(part) => {

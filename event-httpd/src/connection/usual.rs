@@ -1,6 +1,6 @@
-//! The usual request: its head was accepted before, nothing else has arrived, and nothing waits
-//! to be written. Its answer goes to the socket without a detour through the batch and the outbox;
-//! everything else about it is as in [`serve`](Connection::serve).
+//! The usual request: nothing else has arrived, it has no body, and nothing waits to be written.
+//! Its answer goes to the socket without a detour through the batch and the outbox; everything else
+//! about it is as in [`serve`](Connection::serve).
 
 use std::io::Write as _;
 use std::rc::Rc;
@@ -8,6 +8,13 @@ use std::time::Instant;
 
 use super::{Connection, Decoding, Stage, State};
 use crate::app::{Answer, Takes};
+use http_framing::{BodyLength, Decoded, Decoder, Item, Method};
+
+/// What a usual request asks for.
+struct Usual {
+    head_only: bool,
+    keep_alive: bool,
+}
 
 impl State {
     /// Whether a request may start with the next byte, and its answer would be the next to leave.
@@ -34,18 +41,22 @@ impl Connection {
         {
             return false;
         }
-        let known = worker.known_head(bytes);
-        let Some(known) = known.filter(|known| known.length == bytes.len()) else {
+        let Some(request) = self.usual(bytes) else {
             return false;
         };
         let now = Instant::now();
-        match self.ask_app(known.head_only, true, &[], &[]) {
+        if !request.keep_alive {
+            self.state.borrow_mut().stage = Stage::Last;
+        }
+        match self.ask_app(request.head_only, request.keep_alive, &[], &[]) {
             Answer::Whole(part) => {
                 worker.spend(part.len());
                 // An error comes again in `flush`, where the connection is closed.
                 let written = (&self.stream).write(part.as_slice()).unwrap_or_default();
                 if written == part.len() {
-                    self.update_deadline(now, true);
+                    if request.keep_alive || self.continue_or_end() {
+                        self.update_deadline(now, true);
+                    }
                     return true;
                 }
                 worker
@@ -61,5 +72,38 @@ impl Connection {
         self.flush();
         self.update_deadline(now, true);
         true
+    }
+
+    /// What `bytes` ask for if they are one request without a body.
+    fn usual(&self, bytes: &[u8]) -> Option<Usual> {
+        if let Some(known) = self.worker.known_head(bytes) {
+            let is_all = known.length == bytes.len();
+            return is_all.then_some(Usual {
+                head_only: known.head_only,
+                keep_alive: true,
+            });
+        }
+        if !bytes.ends_with(b"\r\n\r\n") {
+            return None; // `serve` need not decode most heads with a body again
+        }
+        let mut decoder = Decoder::new(self.worker.config().limits());
+        let Ok(Decoded {
+            used,
+            item: Item::Head(head),
+        }) = decoder.decode(bytes)
+        else {
+            return None;
+        };
+        let is_all =
+            used == bytes.len() && matches!(head.body, BodyLength::None | BodyLength::Length(0));
+        if !is_all {
+            return None;
+        }
+        let head_only = head.method == Method::Head;
+        self.worker.note_head(bytes, &head, head_only);
+        Some(Usual {
+            head_only,
+            keep_alive: head.keep_alive,
+        })
     }
 }

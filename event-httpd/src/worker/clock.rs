@@ -21,6 +21,11 @@ impl Clock {
         }
     }
 
+    /// Whether answers have a `Date`.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.wanted
+    }
+
     /// Calls `work` with the date, if answers have one.
     pub(super) fn with_date<T>(&self, base: &EventBase, work: impl FnOnce(Option<&str>) -> T) -> T {
         if !self.wanted {

@@ -262,10 +262,14 @@ impl Worker {
     }
 
     /// Asks the master for a replacement after `--worker-max-requests`.
+    #[inline]
     pub(super) fn retire_if_due(&self) {
-        let Some(limit) = self.config.worker_max_requests() else {
-            return;
-        };
+        if let Some(limit) = self.config.worker_max_requests() {
+            self.retire_after(limit);
+        }
+    }
+
+    fn retire_after(&self, limit: u64) {
         let served = self.counters.requests.get() + self.counters.messages.get();
         if served >= limit
             && self.life.0.get() == Stage::Serving
