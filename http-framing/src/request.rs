@@ -109,7 +109,7 @@ pub(super) fn parse<'a>(
     let Some((line, fields, length)) = read(window, limits) else {
         return syntax::fault(window, limits);
     };
-    check_target(line.method, line.target)?;
+    check_target(&line)?;
     fields.check_repeated()?;
     fields.check_host(line.version)?;
     let body = fields.body(line.version, limits)?;
@@ -137,32 +137,33 @@ fn read<'a>(window: &'a [u8], limits: &Limits) -> Option<(RequestLine<'a>, Field
     }
     let mut rest = line.rest;
     let mut fields = Fields::default();
-    for _ in 0..=MAX_FIELDS {
+    let mut left = MAX_FIELDS;
+    loop {
         if let [b'\r', b'\n', after @ ..] = rest {
             return Some((line, fields, window.len() - after.len()));
         }
+        left = left.checked_sub(1)?;
         let field = FieldLine::read(rest)?;
         fields.take(field.name, field.value);
         rest = field.rest;
     }
-    None
 }
 
 /// Checks the form of the target (RFC 9112 §3.2).
-fn check_target(method: Method, target: &str) -> Result<(), Refusal> {
-    if method == Method::Connect {
+fn check_target(line: &RequestLine<'_>) -> Result<(), Refusal> {
+    if line.method == Method::Connect {
         return Err(Refusal::new(
             Status::NotImplemented,
             "this server is no proxy: it has no CONNECT",
         ));
     }
-    if target.contains('#') {
+    if line.has_fragment {
         return Err(Refusal::bad("the request target has a fragment (#)"));
     }
-    if target.starts_with('/') {
+    if line.target.starts_with('/') {
         return Ok(());
     }
-    check_rare_target(method, target)
+    check_rare_target(line.method, line.target)
 }
 
 #[cold]

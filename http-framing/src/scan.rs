@@ -15,6 +15,8 @@ use super::{Method, Version};
 pub(super) struct RequestLine<'a> {
     pub(super) method: Method,
     pub(super) target: &'a str,
+    /// Whether the target has a `#`.
+    pub(super) has_fragment: bool,
     pub(super) version: Version,
     /// What follows the line.
     pub(super) rest: &'a [u8],
@@ -38,7 +40,14 @@ impl<'a> RequestLine<'a> {
         if method == Method::Other && !is_token(name) {
             return None;
         }
-        let (target, rest) = VISIBLE.split(rest.get(1..)?)?;
+        let rest = rest.get(1..)?;
+        let (target, after) = PLAIN.split(rest)?;
+        let has_fragment = after.first() == Some(&b'#');
+        let (target, rest) = if has_fragment {
+            VISIBLE.split(rest)?
+        } else {
+            (target, after)
+        };
         let (version, rest) = match rest.strip_prefix(b" HTTP/1.1\r\n") {
             Some(rest) => (Version::Http11, rest),
             None => (Version::Http10, rest.strip_prefix(b" HTTP/1.0\r\n")?),
@@ -49,6 +58,7 @@ impl<'a> RequestLine<'a> {
         Some(Self {
             method,
             target: str::from_utf8(target).ok()?,
+            has_fragment,
             version,
             rest,
         })
@@ -72,8 +82,9 @@ impl<'a> FieldLine<'a> {
             [b' ', value @ ..] => value,
             value => value,
         };
+        // Of the bytes up to the space, a value has only tabs and spaces.
         let value = match value {
-            [b' ' | b'\t', ..] | [.., b' ' | b'\t'] => trim(value),
+            [..=b' ', ..] | [.., ..=b' '] => trim(value),
             value => value,
         };
         Some(Self { name, value, rest })
@@ -82,6 +93,13 @@ impl<'a> FieldLine<'a> {
 
 /// What a token is made of.
 static TOKEN: ByteSet = byte_set!(is_token_byte);
+
+/// What a request target without a fragment is made of.
+static PLAIN: ByteSet = byte_set!(is_plain);
+
+const fn is_plain(byte: u8) -> bool {
+    is_visible(byte) && byte != b'#'
+}
 
 /// What a request target is made of.
 static VISIBLE: ByteSet = byte_set!(is_visible);
@@ -132,21 +150,16 @@ fn usual_value_length(bytes: &[u8]) -> usize {
             .iter()
             .fold(false, |any, byte| any | (*byte < 0x20) | (*byte == 0x7f));
         if any {
-            break;
+            let [low, high] = block.as_chunks::<WORD>().0 else {
+                break;
+            };
+            return length
+                + match controls(u64::from_le_bytes(*low)) {
+                    0 => WORD + first(controls(u64::from_le_bytes(*high))),
+                    controls => first(controls),
+                };
         }
         length += block.len();
-    }
-    for word in bytes
-        .get(length..)
-        .unwrap_or_default()
-        .as_chunks::<WORD>()
-        .0
-    {
-        let controls = controls(u64::from_le_bytes(*word));
-        if controls != 0 {
-            return length + first(controls);
-        }
-        length += WORD;
     }
     length
 }
