@@ -3,7 +3,8 @@
 //!
 //! Each row runs twice, with fewer and with more units of work. The difference leaves out the
 //! start and the end of the server, and does not depend on how busy the machine is. Where several
-//! peers must be served in one turn of the loop, the server is stopped while they write.
+//! peers must be served in one turn of the loop, the server is stopped while they write. The last
+//! rows are the memory and the start of a server that runs alone.
 //!
 //! ```sh
 //! cargo bench -p event-httpd --bench instructions                 # compares
@@ -12,6 +13,7 @@
 //! ```
 
 mod client;
+mod footprint;
 mod server;
 mod stored;
 
@@ -29,6 +31,9 @@ const TOLERANCE: f64 = 3.0;
 /// kernel reports at once.
 const CROWD_TOLERANCE: f64 = 10.0;
 
+/// The same for the memory at the start, which depends on what the system has in its caches.
+const START_TOLERANCE: f64 = 10.0;
+
 const SHORT: &str = "Host: 127.0.0.1:9999\r\n\r\n";
 
 const BROWSER: &str = "Host: localhost:9999\r\n\
@@ -42,6 +47,19 @@ const BROWSER: &str = "Host: localhost:9999\r\n\
     Cookie: session=0123456789abcdef0123456789abcdef; theme=dark\r\n\r\n";
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+/// What is measured.
+#[derive(Clone, Copy)]
+enum Figure {
+    /// Instructions for one unit of this work, from runs with that many rounds.
+    Instructions(Work, [usize; 2]),
+    /// Bytes for a silent connection of this program.
+    BytesPerConnection(&'static str),
+    /// Bytes in use after the first answer.
+    ResidentAtStart,
+    /// Microseconds from the start to the first answer. They depend on the machine.
+    MicrosecondsToFirstAnswer,
+}
 
 /// What clients do with the server.
 #[derive(Clone, Copy)]
@@ -65,17 +83,22 @@ enum Work {
 struct Row {
     name: &'static str,
     goal: u64,
-    work: Work,
-    rounds: [usize; 2],
+    figure: Figure,
 }
 
 impl Row {
     fn tolerance(&self) -> f64 {
-        match self.work {
-            Work::Connections { others: 1000.. } => CROWD_TOLERANCE,
-            _ => TOLERANCE,
+        match self.figure {
+            Figure::Instructions(Work::Connections { others: 1000.. }, _) => CROWD_TOLERANCE,
+            Figure::Instructions(..) | Figure::BytesPerConnection(_) => TOLERANCE,
+            Figure::ResidentAtStart => START_TOLERANCE,
+            Figure::MicrosecondsToFirstAnswer => f64::INFINITY,
         }
     }
+}
+
+const fn row(name: &'static str, goal: u64, figure: Figure) -> Row {
+    Row { name, goal, figure }
 }
 
 const fn requests(fields: &'static str, unseen: bool, at_once: usize) -> Work {
@@ -95,20 +118,24 @@ const fn messages(framing: &'static str, receivers: usize, senders: usize) -> Wo
 }
 
 #[rustfmt::skip]
-const ROWS: [Row; 13] = [
-    Row { name: "request, head seen before, short", goal: 1250, work: requests(SHORT, false, 1), rounds: [200, 1200] },
-    Row { name: "request, head seen before, browser's", goal: 1350, work: requests(BROWSER, false, 1), rounds: [200, 1200] },
-    Row { name: "request, head not seen before, short", goal: 2200, work: requests(SHORT, true, 1), rounds: [200, 1200] },
-    Row { name: "request, head not seen before, browser's", goal: 3500, work: requests(BROWSER, true, 1), rounds: [200, 1200] },
-    Row { name: "request, pipelined by 16", goal: 400, work: requests(SHORT, false, 16), rounds: [20, 120] },
-    Row { name: "connection and request, 1 at a time", goal: 7000, work: Work::Connections { others: 0 }, rounds: [100, 600] },
-    Row { name: "connection and request, 64 at a time", goal: 7000, work: Work::Connections { others: 63 }, rounds: [100, 600] },
-    Row { name: "connection and request, 4,096 at a time", goal: 27000, work: Work::Connections { others: 4095 }, rounds: [10, 110] },
-    Row { name: "fan-out to 100, 1 sender", goal: 130, work: messages("raw", 100, 1), rounds: [20, 120] },
-    Row { name: "fan-out to 100, 16 senders", goal: 50, work: messages("raw", 100, 16), rounds: [10, 60] },
-    Row { name: "fan-out to 1,000, 16 senders", goal: 15, work: messages("raw", 1000, 16), rounds: [5, 15] },
-    Row { name: "fan-out to 100, 1 sender, http", goal: 130, work: messages("http", 100, 1), rounds: [20, 120] },
-    Row { name: "fan-out to 100, 16 senders, http", goal: 50, work: messages("http", 100, 16), rounds: [10, 60] },
+const ROWS: [Row; 17] = [
+    row("request, head seen before, short", 1250, Figure::Instructions(requests(SHORT, false, 1), [200, 1200])),
+    row("request, head seen before, browser's", 1350, Figure::Instructions(requests(BROWSER, false, 1), [200, 1200])),
+    row("request, head not seen before, short", 2200, Figure::Instructions(requests(SHORT, true, 1), [200, 1200])),
+    row("request, head not seen before, browser's", 3500, Figure::Instructions(requests(BROWSER, true, 1), [200, 1200])),
+    row("request, pipelined by 16", 400, Figure::Instructions(requests(SHORT, false, 16), [20, 120])),
+    row("connection and request, 1 at a time", 7000, Figure::Instructions(Work::Connections { others: 0 }, [100, 600])),
+    row("connection and request, 64 at a time", 7000, Figure::Instructions(Work::Connections { others: 63 }, [100, 600])),
+    row("connection and request, 4,096 at a time", 27000, Figure::Instructions(Work::Connections { others: 4095 }, [10, 110])),
+    row("fan-out to 100, 1 sender", 130, Figure::Instructions(messages("raw", 100, 1), [20, 120])),
+    row("fan-out to 100, 16 senders", 50, Figure::Instructions(messages("raw", 100, 16), [10, 60])),
+    row("fan-out to 1,000, 16 senders", 15, Figure::Instructions(messages("raw", 1000, 16), [5, 15])),
+    row("fan-out to 100, 1 sender, http", 130, Figure::Instructions(messages("http", 100, 1), [20, 120])),
+    row("fan-out to 100, 16 senders, http", 50, Figure::Instructions(messages("http", 100, 16), [10, 60])),
+    row("bytes for a silent connection, serve", 528, Figure::BytesPerConnection("serve")),
+    row("bytes for a silent connection, broadcast", 528, Figure::BytesPerConnection("broadcast")),
+    row("bytes in use after the first answer", 3 << 20, Figure::ResidentAtStart),
+    row("microseconds to the first answer", 5000, Figure::MicrosecondsToFirstAnswer),
 ];
 
 fn main() -> ExitCode {
@@ -163,16 +190,24 @@ fn run() -> Result<bool> {
 }
 
 impl Row {
-    /// Instructions per unit of work.
     fn measure(&self) -> Result<f64> {
-        let [few, many] = self.rounds;
-        let counts = [self.work.count(few)?, self.work.count(many)?];
-        let units = self.work.units() * (many - few);
-        Ok(counts[1].saturating_sub(counts[0]) as f64 / units as f64)
+        match self.figure {
+            Figure::Instructions(work, rounds) => work.instructions(rounds),
+            Figure::BytesPerConnection(program) => footprint::bytes_per_connection(program),
+            Figure::ResidentAtStart => footprint::resident_at_start(),
+            Figure::MicrosecondsToFirstAnswer => footprint::microseconds_to_first_answer(),
+        }
     }
 }
 
 impl Work {
+    /// Instructions per unit of work.
+    fn instructions(self, [few, many]: [usize; 2]) -> Result<f64> {
+        let counts = [self.count(few)?, self.count(many)?];
+        let units = self.units() * (many - few);
+        Ok(counts[1].saturating_sub(counts[0]) as f64 / units as f64)
+    }
+
     /// Requests or deliveries in one round.
     fn units(self) -> usize {
         match self {

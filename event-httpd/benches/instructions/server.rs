@@ -1,7 +1,8 @@
-//! `event-httpd` under Callgrind.
+//! `event-httpd`, under Callgrind or alone.
 
+use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
@@ -10,26 +11,37 @@ use test_support::callgrind::Profile;
 
 use super::Result;
 
+const PROGRAM: &str = env!("CARGO_BIN_EXE_event-httpd");
+
 /// A running server.
 pub(crate) struct Server {
     child: Child,
     address: String,
-    profile: Profile,
+    profile: Option<Profile>, // under Callgrind
 }
 
 impl Server {
-    /// Starts it, and waits until it listens.
+    /// Starts it under Callgrind, and waits until it listens.
     pub(crate) fn start(arguments: &[&str]) -> Result<Self> {
         let profile = Profile::new();
-        let mut child = profile
-            .command(env!("CARGO_BIN_EXE_event-httpd"))
+        let command = profile.command(PROGRAM);
+        Self::spawn(command, arguments, Some(profile))
+            .map_err(|error| format!("under valgrind: {error}").into())
+    }
+
+    /// Starts it as it is, and waits until it listens.
+    pub(crate) fn start_alone(arguments: &[&str]) -> Result<Self> {
+        Self::spawn(Command::new(PROGRAM), arguments, None)
+    }
+
+    fn spawn(mut command: Command, arguments: &[&str], profile: Option<Profile>) -> Result<Self> {
+        let mut child = command
             .args(arguments)
             .args(["--listen", "127.0.0.1:0"])
             .env_clear()
             .stdin(Stdio::null())
             .stderr(Stdio::piped())
-            .spawn()
-            .map_err(|error| format!("cannot run valgrind: {error}"))?;
+            .spawn()?;
         let mut log = BufReader::new(child.stderr.take().ok_or("no standard error")?);
         let mut line = String::new();
         let mut text = String::new();
@@ -54,6 +66,16 @@ impl Server {
             address,
             profile,
         })
+    }
+
+    /// The bytes of memory that the server has in use.
+    pub(crate) fn resident(&self) -> Result<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let kilobytes = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:")?.strip_suffix("kB"))
+            .ok_or("the system does not say how much memory the server has")?;
+        Ok(kilobytes.trim().parse::<u64>()? * 1024)
     }
 
     pub(crate) fn address(&self) -> &str {
@@ -85,7 +107,8 @@ impl Server {
         if !status.success() {
             return Err(format!("the server ended with {status}").into());
         }
-        Ok(self.profile.instructions()?)
+        let profile = self.profile.as_ref().ok_or("it runs without Callgrind")?;
+        Ok(profile.instructions()?)
     }
 }
 
