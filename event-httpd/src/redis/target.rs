@@ -30,7 +30,8 @@ pub(super) enum Endpoint {
     Unix(PathBuf),
 }
 
-/// Why a text is not the URL of a Redis server. It never shows the URL, which may have a password.
+/// Why a text is not the URL of a Redis server. No message contains the URL, which may have a
+/// password.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TargetError {
@@ -43,10 +44,10 @@ pub enum TargetError {
     /// It has no host, or no path of a socket.
     #[error("the URL names no server; write redis://host:6379/0 or unix:/path/of/the/socket")]
     Server,
-    /// What should be the database is no number.
+    /// The database is not a number.
     #[error("the database must be a number, as in redis://host:6379/0")]
     Database,
-    /// It has a parameter that means nothing.
+    /// It has a fragment or an unknown parameter.
     #[error(
         "the URL has a fragment or an unknown parameter; the parameters are prefix and, for unix:, db, user and pass"
     )]

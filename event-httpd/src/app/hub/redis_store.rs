@@ -35,8 +35,8 @@ use queue::{Publication, Queue};
 use reading::{Read, Reading};
 use registry::{Asked, Registry};
 
-/// The fewest entries that the stream keeps. A reader that is not much slower than publishers
-/// finds the next entry there.
+/// The fewest entries that the stream keeps, so that a reader that is a little slower than the
+/// publishers still finds the next entry.
 const KEEP_MIN: usize = 1000;
 
 /// How many entries `MAXLEN ~` may keep beyond its limit, with a margin.
@@ -73,7 +73,7 @@ struct Inner {
     index: RefCell<Index>,
     registry: Registry,
     reading: Cell<Reading>,
-    position: Cell<Option<Position>>, // of the last entry that was told
+    position: Cell<Option<Position>>, // of the last entry that was reported
     publish_error: RefCell<String>,   // the last one, until an update is kept
     publish_number_key: String, // of the number of the last update that this worker has published
     queue: RefCell<Queue>,
@@ -166,7 +166,7 @@ impl RedisStore {
         self.0.told.borrow_mut().pop_front()
     }
 
-    /// Whether everything that the worker told of its subscriptions is kept, or cannot be.
+    /// Whether the store has confirmed every change of the worker's subscriptions, or is away.
     pub(super) fn is_drained(&self) -> bool {
         self.0.presence.get() != Presence::Present || self.0.registry.is_drained()
     }
@@ -177,7 +177,7 @@ impl RedisStore {
 }
 
 impl Inner {
-    /// A handler for a client, which does not keep the store.
+    /// A handler for a client. It does not keep the store alive.
     fn handler<T: 'static>(
         self: &Rc<Self>,
         work: fn(&Self, Incoming<T>),

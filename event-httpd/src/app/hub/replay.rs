@@ -24,8 +24,8 @@ pub(super) struct Joining {
 }
 
 impl Joining {
-    /// What waits for the first page once the answer is given without it, and the update that the
-    /// answer names: as nothing was sent yet, it is the one that was asked for.
+    /// For an answer that is given before the first page: what waits for the page, and the id that
+    /// the answer names. Nothing was sent yet, so it is the id that was asked for.
     pub(super) fn resuming(&self) -> (Pending, String) {
         match &self.from {
             Some(From::After(id)) => (Pending::Resuming(self.id, Some(id.clone())), id.clone()),
@@ -146,7 +146,7 @@ impl Hub {
             PageEnd::Gap => {
                 tracing::warn!(
                     id,
-                    "a subscriber reads the history more slowly than it is dropped: it has to connect again"
+                    "a subscriber reads the history more slowly than old updates are dropped: it has to connect again"
                 );
                 worker.counters().evictions.add(1);
                 subscriber.end();

@@ -9,11 +9,11 @@ use crate::redis::Value;
 /// Entries in one reply.
 const PAGE_MAX: usize = 64;
 
-/// A page that Redis was asked for.
+/// A page that was requested from Redis.
 pub(super) struct PageAsked {
     ticket: Ticket,
     begin: Begin,
-    told: Position, // what was told when it was asked
+    told: Position, // the last reported position when it was requested
 }
 
 /// Where a page begins.
@@ -36,7 +36,7 @@ impl Begin {
 }
 
 impl PageAsked {
-    /// What to ask again.
+    /// The request to repeat.
     pub(super) fn again(self) -> (Ticket, From) {
         let from = match self.begin {
             Begin::Earliest => From::Earliest,
@@ -53,7 +53,7 @@ impl Inner {
         self.ask_for_pages();
     }
 
-    /// Asks Redis for all pages that were asked for, if it is there.
+    /// Requests all pages that wait, if the store is present.
     pub(super) fn ask_for_pages(&self) {
         if self.presence.get() != Presence::Present {
             return;
@@ -144,9 +144,9 @@ impl Inner {
     }
 }
 
-/// How many of the entries behind `after` make a page, how it ends, and up to where it goes. The
-/// reader had told what stands up to `before` when the page was asked for, and has told what
-/// stands up to `told` now: the rest follows by itself.
+/// How many of the entries behind `after` form the page, how it ends, and its last position. The
+/// reader had reported everything up to `before` when the page was requested, and has reported
+/// everything up to `told` now. Later entries arrive as new updates.
 fn cut(
     entries: &[Entry],
     after: Position,

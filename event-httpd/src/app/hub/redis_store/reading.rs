@@ -1,8 +1,8 @@
-//! Follows the stream: each entry behind the last is told to the hub.
+//! Follows the stream, and reports each new entry to the hub.
 //!
-//! On every new connection the last entry that was told must still be there; otherwise entries
-//! behind it may be gone as well, and that is a gap. The same is checked where the reader is so
-//! far behind that the stream may have been cut before it.
+//! On each new connection, the last reported entry must still be in the stream. If it is not, later
+//! entries may be missing, too: that is a gap. The same check runs when the reader is so far behind
+//! that the stream may have been trimmed before it.
 
 use std::time::Duration;
 
@@ -18,15 +18,15 @@ const READ_MAX: usize = 64;
 /// Entries in one reply while the index is loaded.
 const LOAD_MAX: usize = 256;
 
-/// Entries in which the last one that was told is looked for.
+/// Entries among which the last reported one is looked for.
 const LOOK_BACK: usize = 100;
 
 /// How far the reader is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reading {
-    /// The index lacks something.
+    /// The index is incomplete.
     Loading,
-    /// The index is whole, but the connection was lost.
+    /// The index is complete, but the connection was lost.
     Interrupted,
     /// It waits for the next entries.
     Following,
@@ -34,17 +34,17 @@ pub(super) enum Reading {
 
 /// What the reader waits for.
 pub(super) enum Read {
-    /// The last entry of the stream, when nothing was told yet.
+    /// The last entry of the stream, while nothing was reported yet.
     Last,
-    /// Whether the last entry that was told is still there.
+    /// Whether the last reported entry is still there.
     Check,
     /// The entries before the last reported one, which is gone.
     Before,
-    /// Entries for the index, and behind the last that was told.
+    /// Entries for the index, and those behind the last reported one.
     Load,
     /// The next entries.
     Next,
-    /// Whether the last reported entry still exists. These came after it.
+    /// Whether the last reported entry is still there. These came after it.
     Verify(Vec<Entry>),
 }
 
@@ -123,7 +123,7 @@ impl Inner {
         }
     }
 
-    /// The position of the last entry that was told.
+    /// The position of the last reported entry.
     pub(super) fn told(&self) -> Position {
         self.position.get().unwrap_or_default()
     }
@@ -134,7 +134,7 @@ impl Inner {
         }
     }
 
-    /// Asks whether the last entry that was told is there.
+    /// Asks whether the last reported entry is there.
     fn check(&self, read: Read) {
         let told = text_of(self.told());
         self.read(read, &self.range(&told, &told, 1));
@@ -157,7 +157,7 @@ impl Inner {
         self.read(Read::Load, &self.range(&text_of(start), "+", LOAD_MAX));
     }
 
-    /// Begins to tell what comes next.
+    /// Begins to report new entries.
     fn follow(&self) {
         self.reading.set(Reading::Following);
         self.note_presence();
@@ -180,7 +180,7 @@ impl Inner {
         }
     }
 
-    /// Indexes entries, and tells those that are new.
+    /// Indexes entries, and reports those that are new.
     fn take_entries(&self, entries: Vec<Entry>) {
         for entry in entries {
             let is_new = entry.position > self.told();
@@ -202,11 +202,11 @@ impl Inner {
     }
 }
 
-/// Where to go on when the last entry that was told is gone: behind the last of those that were
-/// told and are still there. `before` has the entries before it, the last first.
+/// Where to continue when the last reported entry is gone: behind the last reported entry that is
+/// still there. `before` holds the entries before the missing one, the newest first.
 fn resume_from(before: &[Entry], was_told: impl Fn(Position) -> bool) -> Position {
     let told = before.iter().find(|entry| was_told(entry.position));
-    // If all that is there was never told, or told long ago, nothing may be told twice.
+    // None of them is known to be reported: skip them all, since nothing may be reported twice.
     told.or(before.first()).map_or(0, |entry| entry.position)
 }
 

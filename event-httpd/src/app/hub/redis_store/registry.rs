@@ -1,8 +1,8 @@
 //! The active subscriptions of all workers of all hubs.
 //!
-//! A sorted set names the workers, by when they were last seen, and a hash for each worker holds
-//! its subscriptions. A worker that was not seen for a while is lost: one of the others removes
-//! its subscriptions, and tells that they have ended. Times are those of Redis.
+//! A sorted set lists the workers by the time when they were last seen, and a hash for each worker
+//! holds its subscriptions. A worker that was not seen for a while is lost: another one removes its
+//! subscriptions, and publishes that they have ended. Times are those of Redis's clock.
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
@@ -159,7 +159,7 @@ impl Inner {
         self.send_changes();
     }
 
-    /// The store is there, perhaps again.
+    /// The store is present, perhaps again.
     pub(super) fn registry_is_present(&self) {
         self.registry.present_since.set(Some(Instant::now()));
         if self.config.subscriptions {
@@ -185,7 +185,7 @@ impl Inner {
         matches!(sent, Some(Ok(())))
     }
 
-    /// Tells the changes that were not told yet, if the store is there.
+    /// Sends the changes that were not sent yet, if the store is present.
     fn send_changes(&self) {
         if self.presence.get() != Presence::Present {
             return;
@@ -211,7 +211,7 @@ impl Inner {
         }
     }
 
-    /// The command that keeps the event which tells that a subscription begins or ends.
+    /// The command that stores the event of a subscription that begins or ends.
     fn event(&self, active: &Active, is_active: bool) -> Option<Cmd> {
         let url = &self.config.url;
         let update = active.describe(is_active, url, |one| one.event(url))?;
@@ -353,7 +353,7 @@ impl Inner {
         }
     }
 
-    /// A command of the registry has no reply, or a bad one.
+    /// A command of the registry has failed, or got no reply.
     pub(super) fn registry_unanswered(&self, asked: Asked) {
         match asked {
             Asked::Change(active, is_active) => {
