@@ -6,26 +6,12 @@
  *
  * usage: fanout PORT
  */
-#define _GNU_SOURCE
-#include <arpa/inet.h>
-#include <errno.h>
-#include <event2/event.h>
-#include <event2/event_struct.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/resource.h>
-#include <sys/socket.h>
-#include <sys/uio.h>
-#include <unistd.h>
+#include "listen.h"
 
 enum { READ_SIZE = 16384, HEAD_SIZE = 256, PARTS = 1024 };
 
 struct client {
-    struct event readable;
+    struct event readable; /* first */
     struct event *writable; /* exists while something waits */
     struct client *previous, *next;
     char *waiting;
@@ -38,7 +24,6 @@ struct part {
     size_t start, end;
 };
 
-static struct event_base *base;
 static struct client clients = {.previous = &clients, .next = &clients}; /* a ring */
 
 /* What this turn has brought. */
@@ -46,11 +31,6 @@ static char *joined;
 static size_t joined_length, joined_room;
 static struct part parts[PARTS];
 static int part_count;
-
-static void *must(void *memory) {
-    if (!memory) abort();
-    return memory;
-}
 
 static void close_client(struct client *client) {
     int fd = event_get_fd(&client->readable);
@@ -158,45 +138,23 @@ static void on_readable(int fd, short what, void *argument) {
     if (part_count == PARTS) end_turn();
 }
 
+static void opened(void *argument) {
+    struct client *client = argument;
+    client->next = &clients;
+    client->previous = clients.previous;
+    clients.previous->next = client;
+    clients.previous = client;
+}
+
 static void on_connection(int listener, short what, void *argument) {
     (void)what;
     (void)argument;
-    for (;;) {
-        int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-        if (fd < 0) return;
-        struct client *client = must(calloc(1, sizeof *client));
-        client->next = &clients;
-        client->previous = clients.previous;
-        clients.previous->next = client;
-        clients.previous = client;
-        event_assign(&client->readable, base, fd, EV_READ | EV_PERSIST, on_readable, client);
-        event_add(&client->readable, NULL);
-    }
+    accept_all(listener, sizeof(struct client), on_readable, opened);
 }
 
 int main(int count, char **arguments) {
     if (count != 2) return 2;
-    struct rlimit limit;
-    getrlimit(RLIMIT_NOFILE, &limit);
-    limit.rlim_cur = limit.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &limit);
-    signal(SIGPIPE, SIG_IGN);
-    base = must(event_base_new());
-    int listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    int on = 1;
-    setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    setsockopt(listener, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); /* clients inherit it */
-    struct sockaddr_in address = {
-        .sin_family = AF_INET,
-        .sin_port = htons((unsigned short)atoi(arguments[1])),
-        .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-    };
-    if (bind(listener, (struct sockaddr *)&address, sizeof address) || listen(listener, 102400)) {
-        perror("fanout");
-        return 1;
-    }
-    struct event *accepting = must(event_new(base, listener, EV_READ | EV_PERSIST, on_connection, NULL));
-    event_add(accepting, NULL);
+    start(arguments[1], on_connection);
     while (event_base_loop(base, EVLOOP_ONCE) == 0) end_turn();
     return 0;
 }

@@ -5,33 +5,18 @@
  *
  * usage: http PORT
  */
-#define _GNU_SOURCE
-#include <arpa/inet.h>
-#include <errno.h>
-#include <event2/event.h>
-#include <event2/event_struct.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/resource.h>
-#include <sys/socket.h>
-#include <sys/uio.h>
-#include <unistd.h>
+#include "listen.h"
 
 enum { READ_SIZE = 16384, ENTRY_SIZE = 64, ANSWERS_AT_ONCE = 64 };
 
 struct client {
-    struct event readable;
+    struct event readable; /* first */
     struct event *writable; /* exists while something waits */
     unsigned long id;
     char *waiting;
     size_t length, sent;
 };
 
-static struct event_base *base;
 static unsigned long next_id = 6;
 
 /* The body, as text, and the head in front of it. */
@@ -39,11 +24,6 @@ static char *table;
 static size_t table_length, table_room;
 static char head[256];
 static int head_length; /* 0 after a change */
-
-static void *must(void *memory) {
-    if (!memory) abort();
-    return memory;
-}
 
 static size_t entry(char *text, unsigned long id) {
     return (size_t)sprintf(text, ",\"%lu\":{\"pending\":true,\"data\":null}", id);
@@ -166,46 +146,24 @@ static void on_readable(int fd, short what, void *argument) {
     }
 }
 
+static void opened(void *argument) {
+    struct client *client = argument;
+    client->id = next_id++;
+    table_add(client->id);
+}
+
 static void on_connection(int listener, short what, void *argument) {
     (void)what;
     (void)argument;
-    for (;;) {
-        int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-        if (fd < 0) return;
-        struct client *client = must(calloc(1, sizeof *client));
-        client->id = next_id++;
-        table_add(client->id);
-        event_assign(&client->readable, base, fd, EV_READ | EV_PERSIST, on_readable, client);
-        event_add(&client->readable, NULL);
-    }
+    accept_all(listener, sizeof(struct client), on_readable, opened);
 }
 
 int main(int count, char **arguments) {
     if (count != 2) return 2;
-    struct rlimit limit;
-    getrlimit(RLIMIT_NOFILE, &limit);
-    limit.rlim_cur = limit.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &limit);
-    signal(SIGPIPE, SIG_IGN);
-    base = must(event_base_new());
     table_room = 4096;
     table = must(malloc(table_room));
     table_length = (size_t)sprintf(table, "{\"5\":{\"pending\":true,\"data\":{}}}");
-    int listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    int on = 1;
-    setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    setsockopt(listener, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); /* clients inherit it */
-    struct sockaddr_in address = {
-        .sin_family = AF_INET,
-        .sin_port = htons((unsigned short)atoi(arguments[1])),
-        .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-    };
-    if (bind(listener, (struct sockaddr *)&address, sizeof address) || listen(listener, 102400)) {
-        perror("http");
-        return 1;
-    }
-    struct event *accepting = must(event_new(base, listener, EV_READ | EV_PERSIST, on_connection, NULL));
-    event_add(accepting, NULL);
+    start(arguments[1], on_connection);
     event_base_dispatch(base);
     return 0;
 }
