@@ -80,6 +80,14 @@ pub enum BodyLength {
     Chunked,
 }
 
+impl BodyLength {
+    /// Whether the next request follows the head at once.
+    #[must_use]
+    pub const fn is_empty(self) -> bool {
+        matches!(self, Self::None | Self::Length(0))
+    }
+}
+
 /// One request head, its fields reduced to what framing needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Head<'a> {
@@ -114,8 +122,7 @@ pub(super) fn parse<'a>(
     fields.check_host(line.version)?;
     let body = fields.body(line.version, limits)?;
     let keep_alive = fields.connection.keep_alive(line.version)?;
-    let expects_continue = fields.expects_continue(line.version)?
-        && !matches!(body, BodyLength::None | BodyLength::Length(0));
+    let expects_continue = fields.expects_continue(line.version)? && !body.is_empty();
     let head = Head {
         method: line.method,
         target: line.target,

@@ -439,8 +439,7 @@ fn request() -> impl Strategy<Value = (Vec<u8>, Vec<Got>)> {
             version: Version::Http11,
             body,
             keep_alive: !sample.close,
-            waits: sample.expects_continue
-                && !matches!(body, BodyLength::None | BodyLength::Length(0)),
+            waits: sample.expects_continue && !body.is_empty(),
         }];
         if !sample.content.is_empty() {
             got.push(Got::Body(sample.content));

@@ -341,7 +341,7 @@ impl Gate {
         if has_encoded_nul(head.target) {
             return self.refuse(ENCODED_NUL, out);
         }
-        let bodiless = matches!(head.body, BodyLength::None | BodyLength::Length(0));
+        let bodiless = head.body.is_empty();
         let last = !head.keep_alive;
         let reads = bodiless || reads_body(head.method);
         let streams = if bodiless || !reads {

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use super::{Connection, Decoding, Stage, State};
 use crate::app::{Answer, Takes};
-use http_framing::{BodyLength, Decoded, Decoder, Item, Method};
+use http_framing::{Decoded, Decoder, Item, Method};
 
 /// What a usual request asks for.
 struct Usual {
@@ -94,9 +94,7 @@ impl Connection {
         else {
             return None;
         };
-        let is_all =
-            used == bytes.len() && matches!(head.body, BodyLength::None | BodyLength::Length(0));
-        if !is_all {
+        if used < bytes.len() || !head.body.is_empty() {
             return None;
         }
         let head_only = head.method == Method::Head;

@@ -104,8 +104,7 @@ fn meant_by(head: &Head<'_>) -> (Seen, bool) {
     if head.method == Method::Other {
         return (Seen::Status(501), true);
     }
-    let unread = matches!(head.method, Method::Head | Method::Trace)
-        && !matches!(head.body, BodyLength::None | BodyLength::Length(0));
+    let unread = matches!(head.method, Method::Head | Method::Trace) && !head.body.is_empty();
     let request = Seen::Request {
         method: head.method,
         path,
