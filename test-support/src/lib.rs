@@ -21,6 +21,7 @@ mod signals;
 mod sources;
 pub mod tls;
 mod tls_relay;
+pub mod websocket;
 
 pub use alone::alone;
 pub use calls::{base_calls, event_calls};

@@ -23,59 +23,18 @@ use std::thread;
 use std::time::Duration;
 
 use serde_json::Value;
+use test_support::websocket::{
+    BINARY, CLOSE, ClientFrame, PING, PONG, TEXT, UTF8_SEQUENCES, close, fragments, frame, last,
+    part, reserved,
+};
 
 use super::support::{PATH, bearer, full_token, get, open_hub};
 use super::support_http::{LIMIT, Server};
 use super::websocket::OPENING;
 
-const TEXT: u8 = 1;
-const BINARY: u8 = 2;
-const CLOSE: u8 = 8;
-const PING: u8 = 9;
-const PONG: u8 = 10;
-
 /// The longest case that is also sent byte by byte, and cut in two at every byte.
 const BYTEWISE_MAX: usize = 600;
 const CUT_MAX: usize = 100;
-
-/// A client's frame.
-#[derive(Clone, Debug)]
-struct Frame {
-    fin: bool,
-    rsv: u8,
-    opcode: u8,
-    payload: Vec<u8>,
-}
-
-fn frame(opcode: u8, payload: impl AsRef<[u8]>) -> Frame {
-    Frame {
-        fin: true,
-        rsv: 0,
-        opcode,
-        payload: payload.as_ref().to_vec(),
-    }
-}
-
-/// A fragment that is not the last.
-fn part(opcode: u8, payload: impl AsRef<[u8]>) -> Frame {
-    Frame {
-        fin: false,
-        ..frame(opcode, payload)
-    }
-}
-
-/// The last fragment of a message.
-fn last(payload: impl AsRef<[u8]>) -> Frame {
-    frame(0, payload)
-}
-
-fn reserved(rsv: u8, frame: Frame) -> Frame {
-    Frame { rsv, ..frame }
-}
-
-fn close(code: u16, reason: impl AsRef<[u8]>) -> Frame {
-    frame(CLOSE, [&code.to_be_bytes(), reason.as_ref()].concat())
-}
 
 /// A message with that data, whose update comes back.
 fn message(data: impl AsRef<[u8]>) -> Vec<u8> {
@@ -86,37 +45,6 @@ fn message(data: impl AsRef<[u8]>) -> Vec<u8> {
 fn message_of(length: usize) -> (Vec<u8>, String) {
     let data = "*".repeat(length - message("").len());
     (message(&data), data)
-}
-
-/// A message in fragments of that size.
-fn fragments(opcode: u8, payload: &[u8], size: usize) -> Vec<Frame> {
-    let mut frames: Vec<_> = payload.chunks(size).map(|bytes| part(0, bytes)).collect();
-    frames[0].opcode = opcode;
-    frames.last_mut().unwrap().fin = true;
-    frames
-}
-
-impl Frame {
-    /// The masked bytes on the wire.
-    fn bytes(&self) -> Vec<u8> {
-        let mut bytes = vec![u8::from(self.fin) << 7 | self.rsv << 4 | self.opcode];
-        match u16::try_from(self.payload.len()) {
-            Ok(length @ ..126) => bytes.push(0x80 | length.to_be_bytes()[1]),
-            Ok(length) => {
-                bytes.push(0x80 | 126);
-                bytes.extend_from_slice(&length.to_be_bytes());
-            }
-            Err(_) => {
-                bytes.push(0x80 | 127);
-                bytes.extend_from_slice(&(self.payload.len() as u64).to_be_bytes());
-            }
-        }
-        let mask = [0x37, 0xfa, 0x21, 0x3d];
-        bytes.extend_from_slice(&mask);
-        let masked = self.payload.iter().zip(mask.iter().cycle());
-        bytes.extend(masked.map(|(byte, mask)| byte ^ mask));
-        bytes
-    }
 }
 
 /// What the hub does.
@@ -141,7 +69,7 @@ struct Answers {
 /// One case of the suite.
 struct Case {
     id: String,
-    frames: Vec<Frame>,
+    frames: Vec<ClientFrame>,
     outcome: Outcome,
     /// In pieces of how many bytes it is sent.
     chop: usize,
@@ -151,7 +79,7 @@ struct Case {
 struct Cases(Vec<Case>);
 
 impl Cases {
-    fn add(&mut self, id: impl Into<String>, frames: Vec<Frame>, outcome: Outcome) {
+    fn add(&mut self, id: impl Into<String>, frames: Vec<ClientFrame>, outcome: Outcome) {
         self.0.push(Case {
             id: id.into(),
             frames,
@@ -161,11 +89,17 @@ impl Cases {
     }
 
     /// A case whose message comes back with that data.
-    fn echo(&mut self, id: impl Into<String>, frames: Vec<Frame>, data: &str) {
+    fn echo(&mut self, id: impl Into<String>, frames: Vec<ClientFrame>, data: &str) {
         self.stay(id, frames, &[data], &[]);
     }
 
-    fn stay(&mut self, id: impl Into<String>, frames: Vec<Frame>, data: &[&str], pongs: &[&[u8]]) {
+    fn stay(
+        &mut self,
+        id: impl Into<String>,
+        frames: Vec<ClientFrame>,
+        data: &[&str],
+        pongs: &[&[u8]],
+    ) {
         let answers = Answers {
             data: data.iter().map(|data| (*data).to_owned()).collect(),
             pongs: pongs.iter().map(|pong| pong.to_vec()).collect(),
@@ -175,7 +109,7 @@ impl Cases {
     }
 
     /// A case whose messages are no updates.
-    fn refuse(&mut self, id: impl Into<String>, frames: Vec<Frame>, refused: usize) {
+    fn refuse(&mut self, id: impl Into<String>, frames: Vec<ClientFrame>, refused: usize) {
         let answers = Answers {
             refused,
             ..Answers::default()
@@ -183,7 +117,7 @@ impl Cases {
         self.add(id, frames, Outcome::Stays(answers));
     }
 
-    fn fail(&mut self, id: impl Into<String>, code: u16, frames: Vec<Frame>) {
+    fn fail(&mut self, id: impl Into<String>, code: u16, frames: Vec<ClientFrame>) {
         self.add(id, frames, Outcome::Fails(code));
     }
 
@@ -240,7 +174,7 @@ fn pings() -> Cases {
 fn reserved_bits() -> Cases {
     let mut cases = Cases::default();
     let hello = || frame(TEXT, message("Hello"));
-    let then = |bad: Frame| vec![hello(), bad, frame(PING, "")];
+    let then = |bad: ClientFrame| vec![hello(), bad, frame(PING, "")];
     cases.fail("3.1", 1002, vec![reserved(1, hello())]);
     cases.fail("3.2", 1002, then(reserved(2, hello())));
     cases.fail("3.3", 1002, then(reserved(3, hello())));
@@ -272,7 +206,7 @@ fn fragmentation() -> Cases {
     let whole = message("fragment1fragment2");
     let (one, two) = whole.split_at(30);
     let text = || vec![part(TEXT, one), last(two)];
-    let stray = |fin: bool| Frame {
+    let stray = |fin: bool| ClientFrame {
         fin,
         ..last("non-continuation payload")
     };
@@ -314,145 +248,6 @@ fn fragmentation() -> Cases {
     cases
 }
 
-/// Sequences of bytes by section, as Markus Kuhn's decoder test has them.
-const SEQUENCES: &[(u8, &[&[u8]])] = &[
-    (
-        5,
-        &[
-            b"hello\x24world",
-            b"hello\xC2\xA2world",
-            b"hello\xE2\x82\xACworld",
-            b"hello\xF0\xA4\xAD\xA2world",
-            b"\xce\xba\xe1\xbd\xb9\xcf\x83\xce\xbc\xce\xb5",
-        ],
-    ),
-    (
-        7,
-        &[b"\x00", b"\xc2\x80", b"\xe0\xa0\x80", b"\xf0\x90\x80\x80"],
-    ),
-    (8, &[b"\xf8\x88\x80\x80\x80", b"\xfc\x84\x80\x80\x80\x80"]),
-    (
-        9,
-        &[b"\x7f", b"\xdf\xbf", b"\xef\xbf\xbf", b"\xf4\x8f\xbf\xbf"],
-    ),
-    (
-        10,
-        &[
-            b"\xf7\xbf\xbf\xbf",
-            b"\xfb\xbf\xbf\xbf\xbf",
-            b"\xfd\xbf\xbf\xbf\xbf\xbf",
-        ],
-    ),
-    (
-        11,
-        &[
-            b"\xed\x9f\xbf",
-            b"\xee\x80\x80",
-            b"\xef\xbf\xbd",
-            b"\xf4\x8f\xbf\xbf",
-            b"\xf4\x90\x80\x80",
-        ],
-    ),
-    (
-        12,
-        &[
-            b"\x80",
-            b"\xbf",
-            b"\x80\xbf",
-            b"\x80\xbf\x80",
-            b"\x80\xbf\x80\xbf",
-            b"\x80\xbf\x80\xbf\x80",
-            b"\x80\xbf\x80\xbf\x80\xbf",
-            b"\x80\x81\x82\x83\x84\x85\x86\x87\x90\xa0\xb0\xbc\xbd\xbe\xbf",
-        ],
-    ),
-    (
-        13,
-        &[
-            b"\xc0 \xc1 \xc2 \xc3 \xde ",
-            b"\xe0 \xe1 \xee ",
-            b"\xf0 \xf1 \xf6 ",
-            b"\xf8 \xf9 \xfa ",
-            b"\xfc ",
-        ],
-    ),
-    (
-        14,
-        &[
-            b"\xc0",
-            b"\xe0\x80",
-            b"\xf0\x80\x80",
-            b"\xf8\x80\x80\x80",
-            b"\xfc\x80\x80\x80\x80",
-            b"\xdf",
-            b"\xef\xbf",
-            b"\xf7\xbf\xbf",
-            b"\xfb\xbf\xbf\xbf",
-            b"\xfd\xbf\xbf\xbf\xbf",
-        ],
-    ),
-    (
-        15,
-        &[b"\xc0\xe0\x80\xf0\x80\x80\xdf\xef\xbf\xf7\xbf\xbf\xfb\xbf\xbf\xbf"],
-    ),
-    (16, &[b"\xfe", b"\xff", b"\xfe\xfe\xff\xff"]),
-    (
-        17,
-        &[
-            b"\xc0\xaf",
-            b"\xe0\x80\xaf",
-            b"\xf0\x80\x80\xaf",
-            b"\xf8\x80\x80\x80\xaf",
-            b"\xfc\x80\x80\x80\x80\xaf",
-        ],
-    ),
-    (
-        18,
-        &[
-            b"\xc1\xbf",
-            b"\xe0\x9f\xbf",
-            b"\xf0\x8f\xbf\xbf",
-            b"\xf8\x87\xbf\xbf\xbf",
-            b"\xfc\x83\xbf\xbf\xbf\xbf",
-        ],
-    ),
-    (
-        19,
-        &[
-            b"\xc0\x80",
-            b"\xe0\x80\x80",
-            b"\xf0\x80\x80\x80",
-            b"\xf8\x80\x80\x80\x80",
-            b"\xfc\x80\x80\x80\x80\x80",
-        ],
-    ),
-    (
-        20,
-        &[
-            b"\xed\xa0\x80",
-            b"\xed\xad\xbf",
-            b"\xed\xae\x80",
-            b"\xed\xaf\xbf",
-            b"\xed\xb0\x80",
-            b"\xed\xbe\x80",
-            b"\xed\xbf\xbf",
-        ],
-    ),
-    (
-        21,
-        &[
-            b"\xed\xa0\x80\xed\xb0\x80",
-            b"\xed\xa0\x80\xed\xbf\xbf",
-            b"\xed\xad\xbf\xed\xb0\x80",
-            b"\xed\xad\xbf\xed\xbf\xbf",
-            b"\xed\xae\x80\xed\xb0\x80",
-            b"\xed\xae\x80\xed\xbf\xbf",
-            b"\xed\xaf\xbf\xed\xb0\x80",
-            b"\xed\xaf\xbf\xed\xbf\xbf",
-        ],
-    ),
-];
-
 fn utf8() -> Cases {
     let mut cases = Cases::default();
     cases.refuse("6.1.1", vec![frame(TEXT, "")], 1);
@@ -485,7 +280,7 @@ fn utf8() -> Cases {
         let data = &kosme.as_bytes()[..length];
         add_sequence(&mut cases, format!("6.6.{length}"), data);
     }
-    for (section, sequences) in SEQUENCES {
+    for (section, sequences) in UTF8_SEQUENCES {
         for (n, data) in (1..).zip(*sequences) {
             add_sequence(&mut cases, format!("6.{section}.{n}"), data);
         }
@@ -696,7 +491,7 @@ impl Socket {
 
 impl Case {
     fn run(&self, server: &Server) {
-        let bytes: Vec<u8> = self.frames.iter().flat_map(Frame::bytes).collect();
+        let bytes: Vec<u8> = self.frames.iter().flat_map(ClientFrame::bytes).collect();
         let chop = self.chop.min(bytes.len());
         self.attempt(server, &bytes.chunks(chop).collect::<Vec<_>>());
         if bytes.len() <= BYTEWISE_MAX {
