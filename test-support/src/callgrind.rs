@@ -28,9 +28,14 @@ impl Profile {
         command
     }
 
+    /// The profile as Callgrind writes it.
+    pub fn text(&self) -> Result<String> {
+        fs::read_to_string(&self.0)
+    }
+
     /// How many instructions the program has executed in user space.
     pub fn instructions(&self) -> Result<u64> {
-        let profile = fs::read_to_string(&self.0)?;
+        let profile = self.text()?;
         let totals = profile
             .lines()
             .find_map(|line| line.strip_prefix("totals: "));

@@ -27,7 +27,7 @@ use std::time::{Duration, Instant};
 
 use php_event::{Event, EventBase, LoopFlags};
 
-use process::{Processors, Server};
+use process::{Processors, Server, until};
 use servers::Target;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
@@ -114,11 +114,14 @@ fn measure(server: &Server, target: &Target, count: usize) -> Result<Row> {
         times: RefCell::new(Vec::new()),
     });
     // What the first connections make a server allocate once is not a subscriber's.
+    let open = server.descriptors()?;
     let warm = (0..16)
         .map(|_| subscribe(target, server.address()))
         .collect::<Result<Vec<_>>>()?;
     drop(warm);
-    std::thread::sleep(Duration::from_millis(300));
+    until("the server has closed them", || {
+        Ok(server.descriptors()? <= open)
+    })?;
     let before = server.memory()?;
     let mut events = Vec::with_capacity(count);
     for _ in 0..count {
@@ -128,7 +131,6 @@ fn measure(server: &Server, target: &Target, count: usize) -> Result<Row> {
             &received,
         )?);
     }
-    std::thread::sleep(Duration::from_millis(500));
     let memory = server.memory()?.saturating_sub(before);
     let mut publisher = TcpStream::connect(server.address())?;
     publisher.set_nodelay(true)?;

@@ -1,7 +1,7 @@
 //! A blocking client that reads whole answers.
 
 use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use super::Result;
@@ -16,7 +16,7 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
-    pub(crate) fn connect(address: &str) -> Result<Self> {
+    pub(crate) fn connect(address: SocketAddr) -> Result<Self> {
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(TIMEOUT))?;

@@ -12,6 +12,9 @@
 //! cargo bench -p event-httpd --bench instructions -- fan-out      # rows whose name has this
 //! ```
 
+#[path = "../support/process.rs"]
+mod process;
+
 mod client;
 mod footprint;
 mod server;
@@ -22,7 +25,8 @@ use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use client::Peer;
-use server::Server;
+use process::{Processors, Server};
+use server::Counted;
 
 /// A row fails when it needs this many per cent more than the stored figure.
 const TOLERANCE: f64 = 3.0;
@@ -155,6 +159,7 @@ fn run() -> Result<bool> {
     let store = arguments.iter().any(|argument| argument == "--store");
     let filter = arguments.iter().find(|argument| !argument.starts_with('-'));
     test_support::raise_descriptor_limit();
+    let processors = Processors::take()?;
     let before = stored::read()?;
     let mut table = String::new();
     let mut worse = false;
@@ -162,7 +167,7 @@ fn run() -> Result<bool> {
         if filter.is_some_and(|filter| !row.name.contains(filter.as_str())) {
             continue;
         }
-        let measured = row.measure()?;
+        let measured = row.measure(processors)?;
         let old = before.get(row.name).copied();
         let change = old.map_or(0.0, |old| (measured / old - 1.0) * 100.0);
         let verdict = match old {
@@ -190,20 +195,20 @@ fn run() -> Result<bool> {
 }
 
 impl Row {
-    fn measure(&self) -> Result<f64> {
+    fn measure(&self, on: Processors) -> Result<f64> {
         match self.figure {
-            Figure::Instructions(work, rounds) => work.instructions(rounds),
-            Figure::BytesPerConnection(program) => footprint::bytes_per_connection(program),
-            Figure::ResidentAtStart => footprint::resident_at_start(),
-            Figure::MicrosecondsToFirstAnswer => footprint::microseconds_to_first_answer(),
+            Figure::Instructions(work, rounds) => work.instructions(on, rounds),
+            Figure::BytesPerConnection(program) => footprint::bytes_per_connection(on, program),
+            Figure::ResidentAtStart => footprint::resident_at_start(on),
+            Figure::MicrosecondsToFirstAnswer => footprint::microseconds_to_first_answer(on),
         }
     }
 }
 
 impl Work {
     /// Instructions per unit of work.
-    fn instructions(self, [few, many]: [usize; 2]) -> Result<f64> {
-        let counts = [self.count(few)?, self.count(many)?];
+    fn instructions(self, on: Processors, [few, many]: [usize; 2]) -> Result<f64> {
+        let counts = [self.count(on, few)?, self.count(on, many)?];
         let units = self.units() * (many - few);
         Ok(counts[1].saturating_sub(counts[0]) as f64 / units as f64)
     }
@@ -220,26 +225,27 @@ impl Work {
     }
 
     /// Instructions of a whole run with that many rounds.
-    fn count(self, rounds: usize) -> Result<u64> {
+    fn count(self, on: Processors, rounds: usize) -> Result<u64> {
         let arguments: &[&str] = match &self {
             Self::Messages { framing, .. } => &["broadcast", "--framing", framing],
             _ => &["serve"],
         };
-        let server = Server::start(arguments)?;
+        let counted = Counted::start(on, arguments)?;
+        let server = &counted.server;
         match self {
             Self::Requests {
                 fields,
                 unseen,
                 at_once,
-            } => send_requests(&server, fields, unseen, at_once, rounds)?,
-            Self::Connections { others } => open_connections(&server, others, rounds)?,
+            } => send_requests(server, fields, unseen, at_once, rounds)?,
+            Self::Connections { others } => open_connections(server, others, rounds)?,
             Self::Messages {
                 framing,
                 receivers,
                 senders,
-            } => send_messages(&server, framing, receivers, senders, rounds)?,
+            } => send_messages(server, framing, receivers, senders, rounds)?,
         }
-        server.stop()
+        counted.stop()
     }
 }
 

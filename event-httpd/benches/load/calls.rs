@@ -31,7 +31,7 @@ pub(crate) fn count(
         if let Some(status) = strace.0.try_wait()? {
             return Err(format!("strace ended with {status}").into());
         }
-        server.is_traced()
+        Ok(server.status("TracerPid:")? != 0)
     })?;
     let units = work()?;
     kill(

@@ -27,7 +27,6 @@ mod client;
 mod fanout;
 mod figures;
 mod machine;
-mod observe;
 mod parts;
 mod plot;
 mod profile;

@@ -216,8 +216,12 @@ type Values = Vec<(Measure, f64)>;
 impl Work {
     fn name(self) -> String {
         match self {
-            Self::Requests { pipelined: 1 } => "request".into(),
-            Self::Requests { pipelined } => format!("request, pipelined by {pipelined}"),
+            Self::Requests { pipelined: 1 } | Self::CallsOfRequests { pipelined: 1 } => {
+                "request".into()
+            }
+            Self::Requests { pipelined } | Self::CallsOfRequests { pipelined } => {
+                format!("request, pipelined by {pipelined}")
+            }
             Self::Connections(count) => {
                 format!("connection and request, {} at a time", comma(count))
             }
@@ -233,11 +237,8 @@ impl Work {
             Self::SilentHttp => "HTTP server".into(),
             Self::SilentReceivers => "broadcast".into(),
             Self::Start => "first answer".into(),
-            Self::CallsOfRequests { pipelined: 1 } => "request".into(),
-            Self::CallsOfRequests { pipelined } => format!("request, pipelined by {pipelined}"),
             Self::CallsOfConnections => "connection and request".into(),
-            Self::CallsOfFanout(1) => "delivery, 100 receivers, 1 sender".into(),
-            Self::CallsOfFanout(senders) => format!("delivery, 100 receivers, {senders} senders"),
+            Self::CallsOfFanout(senders) => Self::Fanout(100, senders).name(),
             Self::HalfLoad => "request at half load".into(),
             Self::BesideBroadcasts(count) => {
                 format!("small request beside broadcasts to {}", comma(count))
@@ -369,11 +370,10 @@ impl Scale {
 pub(crate) fn run(part: Part, scale: Scale, servers: &Servers) -> (Vec<(Key, f64)>, usize) {
     let mut figures = Vec::new();
     let mut failed = 0;
-    let repeats = if part == Part::Calls {
-        1
-    } else {
-        scale.repeats
-    }; // counts differ little
+    let repeats = match part {
+        Part::Calls => 1, // counts differ little
+        _ => scale.repeats,
+    };
     for work in part.works(scale.quick) {
         let mut values = BTreeMap::<(Measure, Peer), Vec<f64>>::new();
         for _ in 0..repeats {

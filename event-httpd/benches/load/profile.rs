@@ -7,6 +7,8 @@ use std::fs;
 use std::io::{Read as _, Write as _};
 use std::process::{Command, Stdio};
 
+use test_support::callgrind::Profile;
+
 use super::client::{Bounds, Crowd, GET, come_and_go};
 use super::fanout::Hall;
 use super::process::{LIMIT, Server};
@@ -93,14 +95,14 @@ pub(crate) fn tables(servers: &Servers) -> Result<String> {
 impl Work {
     /// Costs of a whole run, and the units of work in it.
     fn run(self, servers: &Servers, factor: usize) -> Result<(Costs, usize)> {
-        let file = servers.directory().join("callgrind");
+        let profile = Profile::new();
         let job = match self {
             Self::Fanout => Job::Broadcast,
             _ => Job::Http { connections: 1 },
         };
         let server = match self {
-            Self::Tls => servers.start_tls_under_callgrind(&file)?,
-            _ => servers.start_under_callgrind(job, &file)?,
+            Self::Tls => servers.start_tls_under_callgrind(&profile)?,
+            _ => servers.start_under_callgrind(job, &profile)?,
         };
         let bounds = |count| Bounds { time: LIMIT, count };
         let units = match self {
@@ -117,8 +119,8 @@ impl Work {
             }
             Self::Tls => echo(&server, 300 * factor)?,
         };
-        drop(server); // which writes the profile
-        Ok((costs(&fs::read_to_string(file)?)?, units))
+        drop(server); // Callgrind writes the profile
+        Ok((costs(&profile.text()?)?, units))
     }
 }
 

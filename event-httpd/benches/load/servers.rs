@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use tempfile::TempDir;
+use test_support::callgrind::Profile;
 
 use super::Result;
 use super::process::{Processors, Server, free_address};
@@ -95,31 +96,35 @@ impl Servers {
 
     /// Starts a server in a new process; `None` if it is not installed.
     pub(crate) fn start(&self, peer: Peer, job: Job) -> Result<Option<Server>> {
-        let address = free_address()?;
-        let Some(mut command) = self.command(peer, job, address)? else {
-            return Ok(None);
-        };
-        Server::start(self.processors, &mut command, address).map(Some)
+        self.begin(peer, job, Server::start)
     }
 
     /// The same, without waiting until it listens.
     pub(crate) fn launch(&self, peer: Peer, job: Job) -> Result<Option<Server>> {
-        let address = free_address()?;
-        let Some(mut command) = self.command(peer, job, address)? else {
-            return Ok(None);
-        };
-        Server::launch(self.processors, &mut command, address).map(Some)
+        self.begin(peer, job, Server::launch)
     }
 
-    /// Starts ours under Callgrind, which writes the profile to `file` at its end.
-    pub(crate) fn start_under_callgrind(&self, job: Job, file: &Path) -> Result<Server> {
+    fn begin(
+        &self,
+        peer: Peer,
+        job: Job,
+        start: fn(Processors, &mut Command, SocketAddr) -> Result<Server>,
+    ) -> Result<Option<Server>> {
         let address = free_address()?;
-        let mut command = under_callgrind(&ours(job, address), file);
+        let command = self.command(peer, job, address)?;
+        let server = command.map(|mut command| start(self.processors, &mut command, address));
+        server.transpose()
+    }
+
+    /// Starts ours under Callgrind, which writes the profile at its end.
+    pub(crate) fn start_under_callgrind(&self, job: Job, profile: &Profile) -> Result<Server> {
+        let address = free_address()?;
+        let mut command = under_callgrind(&ours(job, address), profile);
         Server::start(self.processors, &mut command, address)
     }
 
     /// The same with the library's example of TLS.
-    pub(crate) fn start_tls_under_callgrind(&self, file: &Path) -> Result<Server> {
+    pub(crate) fn start_tls_under_callgrind(&self, profile: &Profile) -> Result<Server> {
         let address = free_address()?;
         let (certificate, key) = (self.path("cert.pem"), self.path("key.pem"));
         let mut openssl = Command::new("openssl");
@@ -145,7 +150,7 @@ impl Servers {
         example.args([certificate, key]).arg(address.to_string());
         Server::start(
             self.processors,
-            &mut under_callgrind(&example, file),
+            &mut under_callgrind(&example, profile),
             address,
         )
     }
@@ -191,11 +196,9 @@ fn build_release(arguments: &[&str]) -> Result<()> {
     status.success().then_some(()).ok_or("cargo fails".into())
 }
 
-fn under_callgrind(program: &Command, profile: &Path) -> Command {
-    let mut command = Command::new("valgrind");
-    command.args(["--tool=callgrind", "-q"]);
-    command.arg(format!("--callgrind-out-file={}", profile.display()));
-    command.arg(program.get_program()).args(program.get_args());
+fn under_callgrind(program: &Command, profile: &Profile) -> Command {
+    let mut command = profile.command(program.get_program());
+    command.args(program.get_args());
     command
 }
 

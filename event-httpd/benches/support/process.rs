@@ -1,9 +1,10 @@
 //! Servers that are measured: each a process on a processor of its own, observed through /proc.
+#![allow(dead_code, reason = "not used by every bench that has this file")]
 
 use std::fs;
 use std::io::{self, Read as _};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::yield_now;
 use std::time::{Duration, Instant};
 
@@ -146,6 +147,11 @@ impl Server {
         Ok(self.status("VmRSS:")? * 1024)
     }
 
+    /// Open descriptors.
+    pub(crate) fn descriptors(&self) -> Result<usize> {
+        Ok(fs::read_dir(format!("/proc/{}/fd", self.serving()?))?.count())
+    }
+
     /// A number in /proc/PID/status.
     pub(crate) fn status(&self, name: &str) -> Result<usize> {
         let text = fs::read_to_string(format!("/proc/{}/status", self.serving()?))?;
@@ -155,19 +161,50 @@ impl Server {
     }
 }
 
-impl Drop for Server {
-    fn drop(&mut self) {
-        // nginx's worker ends with its master, which must therefore get a signal that it handles.
-        let pid = self.child.id().try_into().map(Pid::from_raw);
-        let _ = pid.map(|pid| kill(pid, Signal::SIGTERM));
+impl Server {
+    /// Stops the process until [`resume`](Self::resume): what peers do meanwhile reaches it in one
+    /// turn of its loop.
+    pub(crate) fn pause(&self) -> Result<()> {
+        let id = self.serving()?;
+        kill(Pid::from_raw(id.try_into()?), Signal::SIGSTOP)?;
+        until("the server stops", || {
+            let stat = fs::read_to_string(format!("/proc/{id}/stat"))?;
+            let state = stat
+                .rsplit_once(") ")
+                .and_then(|(_, rest)| rest.chars().next());
+            Ok(matches!(state, Some('T' | 't')))
+        })
+    }
+
+    pub(crate) fn resume(&self) -> Result<()> {
+        let id = self.serving()?;
+        Ok(kill(Pid::from_raw(id.try_into()?), Signal::SIGCONT)?)
+    }
+
+    /// Ends the process, and waits until it has ended; harmless a second time.
+    pub(crate) fn end(&mut self) -> Result<ExitStatus> {
         let begun = Instant::now();
-        while matches!(self.child.try_wait(), Ok(None)) {
+        let mut asked = false;
+        loop {
+            if let Some(status) = self.child.try_wait()? {
+                return Ok(status);
+            }
+            if !asked {
+                // nginx's worker ends with its master, which must therefore get a signal that it
+                // handles.
+                kill(Pid::from_raw(self.child.id().try_into()?), Signal::SIGTERM)?;
+                asked = true;
+            }
             if begun.elapsed() > LIMIT {
-                let _ = self.child.kill();
-                let _ = self.child.wait();
-                break;
+                self.child.kill()?;
             }
             yield_now();
         }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.end();
     }
 }
