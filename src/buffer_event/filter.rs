@@ -152,8 +152,9 @@ impl EventBufferEvent {
     ///
     /// # Errors
     /// [`Error::State`] when a filter is on `under` already, when `under` is the 64th filter on top
-    /// of others, when it was closed, and for the buffer event of an HTTP connection; [`Error::Argument`] as [`new`](Self::new);
-    /// [`Error::Freed`], [`Error::Forked`]; [`Error::Call`] without memory.
+    /// of others, when it was closed, and for the buffer event of an HTTP connection;
+    /// [`Error::Argument`] as [`new`](Self::new); [`Error::Freed`], [`Error::Forked`];
+    /// [`Error::Call`] without memory.
     ///
     /// # Examples
     /// ```

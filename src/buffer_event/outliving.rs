@@ -36,8 +36,8 @@ pub(crate) trait LastWork: Sized + 'static {
     fn proceed(self, socket: BorrowedFd<'_>) -> Option<Self>;
 }
 
-/// Has the base do the rest of the work when the socket is ready for it, within `limit`. Closes
-/// the socket then.
+/// Has the base do the rest of the work when the socket is ready for it. The socket is closed when
+/// that is done, or after `limit`.
 pub(crate) fn keep_open(
     base: &Rc<base::Inner>,
     socket: Rc<Source>,
