@@ -68,6 +68,13 @@ pub(crate) fn until(what: &str, mut condition: impl FnMut() -> Result<bool>) -> 
     Ok(())
 }
 
+/// The letter for what a process does: `S` when it sleeps, `T` when it is stopped.
+fn state_of(id: u32) -> Result<Option<char>> {
+    let stat = fs::read_to_string(format!("/proc/{id}/stat"))?;
+    let state = stat.rsplit_once(") ");
+    Ok(state.and_then(|(_, rest)| rest.chars().next()))
+}
+
 /// A running server. It ends when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Server {
@@ -163,16 +170,15 @@ impl Server {
 
 impl Server {
     /// Stops the process until [`resume`](Self::resume): what peers do meanwhile reaches it in one
-    /// turn of its loop.
+    /// turn of its loop. Its last turn is over before.
     pub(crate) fn pause(&self) -> Result<()> {
         let id = self.serving()?;
+        until("the server waits for its peers", || {
+            Ok(state_of(id)? == Some('S'))
+        })?;
         kill(Pid::from_raw(id.try_into()?), Signal::SIGSTOP)?;
         until("the server stops", || {
-            let stat = fs::read_to_string(format!("/proc/{id}/stat"))?;
-            let state = stat
-                .rsplit_once(") ")
-                .and_then(|(_, rest)| rest.chars().next());
-            Ok(matches!(state, Some('T' | 't')))
+            Ok(matches!(state_of(id)?, Some('T' | 't')))
         })
     }
 
