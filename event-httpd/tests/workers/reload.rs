@@ -155,14 +155,20 @@ fn receivers_of_a_replaced_worker_get_messages_until_the_grace_is_over() {
                 peer.expect(ACCEPTED);
             }
         };
-        for number in 1..=2 {
-            let mut new = until("a client of a new worker", || {
+        // Both are there before the first message: whoever joins a worker while a message is on
+        // its way to that worker gets it too.
+        let family_now = Family::of(&server);
+        let mut new = [1, 2].map(|number| {
+            until("a client of a new worker", || {
                 let peer = Peer::connect(&server);
-                (worker_of(&server, &peer) == Family::of(&server).pid(number)).then_some(peer)
-            });
-            let text = format!("from worker {number}");
-            send(&mut new, &text);
-            for peer in groups.iter_mut().flatten() {
+                (worker_of(&server, &peer) == family_now.pid(number)).then_some(peer)
+            })
+        });
+        for (sender, receiver) in [(0, 1), (1, 0)] {
+            let text = format!("from worker {}", sender + 1);
+            send(&mut new[sender], &text);
+            let others = groups.iter_mut().flatten().chain([&mut new[receiver]]);
+            for peer in others {
                 peer.expect(&message(&text));
             }
         }
