@@ -278,6 +278,60 @@ fn a_subscriber_that_came_before_the_store_gets_nothing_that_was_published_befor
 }
 
 #[test]
+fn a_subscriber_that_came_before_the_store_gets_what_others_published_before_the_hub_reached_it() {
+    let redis = Redis::fleeting();
+    let other = hub_on(&redis.url(), &[]);
+    publish(&other, 0..3);
+    let link = Link::to(&redis);
+    link.cut();
+    let hub = open_hub(&["--store", &link.url()]);
+    hub.line("is away: ");
+    let mut subscriber = Subscriber::to(&hub, "topic=a");
+    publish(&other, 3..6);
+    link.mend();
+    until_ready(&hub);
+    publish(&hub, 6..7);
+    expect(&mut subscriber, 3..7);
+    subscriber.expect_silence();
+}
+
+#[test]
+fn a_subscriber_that_came_before_the_store_has_to_come_again_if_updates_may_be_gone() {
+    let redis = Redis::fleeting();
+    let other = hub_on(&redis.url(), &["--history", "0"]);
+    let link = Link::to(&redis);
+    link.cut();
+    let hub = open_hub(&["--store", &link.url()]);
+    hub.line("is away: ");
+    let mut subscriber = Subscriber::to(&hub, "topic=a");
+    publish_pipelined(&other, 0..2000); // more than the stream keeps
+    link.mend();
+    assert_eq!(subscriber.client.rest(), b"");
+    hub.line("updates were dropped from the stream");
+}
+
+#[test]
+fn a_store_that_does_not_tell_the_time_ends_the_streams_that_began_without_it() {
+    let redis = Redis::fleeting();
+    let allowed = redis.ask("ACL SETUSER hub on >secret ~* +@all -time");
+    assert!(allowed.starts_with("+OK"), "{allowed}");
+    let link = Link::to(&redis);
+    link.cut();
+    let url = link.url().replace("redis://", "redis://hub:secret@");
+    let hub = open_hub(&["--store", &url]);
+    hub.line("is away: ");
+    let mut subscriber = Subscriber::to(&hub, "topic=a");
+    link.mend();
+    assert_eq!(subscriber.client.rest(), b"");
+    let line = hub.line("TIME failed");
+    assert!(line.contains("permissions to run"), "{line}");
+    until_ready(&hub);
+    let mut again = Subscriber::to(&hub, "topic=a");
+    publish(&hub, 0..2);
+    expect(&mut again, 0..2);
+}
+
+#[test]
 fn a_hub_that_starts_before_its_store_is_ready_when_the_store_is() {
     let mut redis = Redis::stopped(&FLEETING);
     let hub = open_hub(&["--store", &redis.url(), "--store-timeout", "500ms"]);

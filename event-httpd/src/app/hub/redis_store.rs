@@ -69,7 +69,8 @@ struct Inner {
     commands: OnceCell<Client<Command>>,
     reader: OnceCell<Client<Read>>,
     presence: Cell<Presence>,
-    reason: RefCell<String>, // why it is away
+    reason: RefCell<String>,        // why it is away
+    lost_at: Cell<Option<Instant>>, // when it was first found to be away, before its end was known
     index: RefCell<Index>,
     registry: Registry,
     reading: Cell<Reading>,
@@ -107,6 +108,7 @@ impl RedisStore {
             reader: OnceCell::new(),
             presence: Cell::new(Presence::Starting),
             reason: RefCell::default(),
+            lost_at: Cell::new(None),
             index: RefCell::new(Index::new(keep.saturating_add(KEEP_EXTRA))),
             reading: Cell::new(Reading::Loading),
             publish_error: RefCell::default(),
@@ -393,6 +395,9 @@ impl Inner {
             mut queue => queue.note_lost(),
         };
         self.refuse_all(refused);
+        if self.position.get().is_none() && self.lost_at.get().is_none() {
+            self.lost_at.set(Some(Instant::now()));
+        }
         let target = &self.settings.target;
         if self.presence.replace(Presence::Away) != Presence::Away {
             tracing::warn!("the store at {target} is away: {reason}");

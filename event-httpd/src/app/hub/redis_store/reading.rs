@@ -3,13 +3,19 @@
 //! On each new connection, the last reported entry must still be in the stream. If it is not, later
 //! entries may be missing, too: that is a gap. The same check runs when the reader is so far behind
 //! that the stream may have been trimmed before it.
+//!
+//! The first connection begins at the end of the stream. If the store was away before it, there may
+//! be subscribers that have their answers, and what others have published since then is theirs: the
+//! reader asks the server for its time, and begins where the stream ended when the store was found
+//! to be away.
 
 use std::time::Duration;
 
 use super::entries::{self, Entry, text_of};
-use super::{Incoming, Inner, Tell, reconnect};
+use super::values::milliseconds_of;
+use super::{Incoming, Inner, KEEP_MIN, Tell, reconnect};
 use crate::app::hub::message::Position;
-use crate::redis::{Cmd, cmd};
+use crate::redis::{Cmd, Value, cmd};
 
 /// Entries in one reply. The stream keeps more than this, so a reply that is not full has
 /// skipped nothing.
@@ -36,6 +42,12 @@ pub(super) enum Reading {
 pub(super) enum Read {
     /// The last entry of the stream, while nothing was reported yet.
     Last,
+    /// The server's time, to find where the stream ended when the store was found to be away.
+    Time,
+    /// The last entry that the stream had then.
+    LastThen,
+    /// How long the stream is, which has none from before then.
+    Length,
     /// Whether the last reported entry is still there.
     Check,
     /// The entries before the last reported one, which is gone.
@@ -52,10 +64,12 @@ impl Inner {
     pub(super) fn reader_incoming(&self, incoming: Incoming<Read>) {
         match incoming {
             Incoming::Ready => match self.position.get() {
-                None => self.read(Read::Last, &self.last_entries("+", 1)),
+                None => self.ask_for_end(),
                 Some(0) => self.load(),
                 Some(_) => self.check(Read::Check),
             },
+            Incoming::Reply(Read::Time, value) => self.time_arrived(&value),
+            Incoming::Reply(Read::Length, value) => self.length_arrived(value),
             Incoming::Reply(read, value) => {
                 let entries = match read {
                     Read::Next => entries::of_read(value),
@@ -77,12 +91,17 @@ impl Inner {
 
     fn arrived(&self, read: Read, entries: Vec<Entry>) {
         match read {
-            Read::Last => {
-                let last = entries.first().map_or(0, |entry| entry.position);
-                self.position.set(Some(last));
-                self.send_updates();
-                self.load();
-            }
+            // The store was found to be away after this was asked.
+            Read::Last if self.lost_at.get().is_some() => self.ask_for_end(),
+            Read::Last => self.begin_at(entries.first().map_or(0, |entry| entry.position)),
+            Read::LastThen => match entries.first() {
+                Some(entry) => self.begin_at(entry.position),
+                None => {
+                    let mut command = cmd("XLEN");
+                    command.arg(&self.key);
+                    self.read(Read::Length, &command);
+                }
+            },
             Read::Check if entries.is_empty() => {
                 let before = self.last_entries(&text_of(self.told()), LOOK_BACK);
                 self.read(Read::Before, &before);
@@ -97,6 +116,7 @@ impl Inner {
                 self.gap("the store has lost updates, or was replaced");
                 self.load();
             }
+            Read::Time | Read::Length => {} // their replies are not entries
             Read::Load => {
                 // Not from the index: it has no entries that are not updates.
                 let next = entries.get(LOAD_MAX - 1).map(|entry| entry.position + 1);
@@ -121,6 +141,51 @@ impl Inner {
                 self.read_next();
             }
         }
+    }
+
+    /// Asks where to begin.
+    fn ask_for_end(&self) {
+        match self.lost_at.get() {
+            None => self.read(Read::Last, &self.last_entries("+", 1)),
+            Some(_) => self.read(Read::Time, &cmd("TIME")),
+        }
+    }
+
+    /// The server's time has arrived: asks for the last entry from before the store was away.
+    fn time_arrived(&self, time: &Value) {
+        let (Some(now), Some(lost_at)) = (milliseconds_of(time), self.lost_at.get()) else {
+            let error = match time {
+                Value::ServerError(error) => error.to_string(),
+                _ => "no time".to_owned(),
+            };
+            self.gap(&format!(
+                "TIME failed ({error}), so what was published before it answered is unknown"
+            ));
+            self.lost_at.set(None);
+            return self.ask_for_end();
+        };
+        let then = now.saturating_sub(milliseconds(lost_at.elapsed()));
+        let then = last_of(then.saturating_sub(1));
+        self.read(Read::LastThen, &self.last_entries(&text_of(then), 1));
+    }
+
+    /// The stream has no entry from before the store was away. If it is as long as the shortest that
+    /// is ever cut, some from since then may be gone.
+    fn length_arrived(&self, value: Value) {
+        let Value::Int(length) = value else {
+            return reconnect(self.reader.get(), "its stream has no length");
+        };
+        if usize::try_from(length).is_ok_and(|length| length >= KEEP_MIN) {
+            self.gap("updates were dropped from the stream before they could be read");
+        }
+        self.begin_at(0);
+    }
+
+    /// Everything behind this position is new.
+    fn begin_at(&self, position: Position) {
+        self.position.set(Some(position));
+        self.send_updates();
+        self.load();
     }
 
     /// The position of the last reported entry.
@@ -208,6 +273,11 @@ fn resume_from(before: &[Entry], was_told: impl Fn(Position) -> bool) -> Positio
     let told = before.iter().find(|entry| was_told(entry.position));
     // None of them is known to be reported: skip them all, since nothing may be reported twice.
     told.or(before.first()).map_or(0, |entry| entry.position)
+}
+
+/// The last position in a millisecond of Redis's clock.
+fn last_of(millisecond: u64) -> Position {
+    Position::from(millisecond) << 64 | Position::from(u64::MAX)
 }
 
 fn milliseconds(time: Duration) -> u64 {

@@ -312,7 +312,7 @@ impl Inner {
         let patience = self.settings.patience * LOST_AFTER;
         let since = self.registry.present_since.get();
         if since.is_some_and(|since| since.elapsed() >= patience) {
-            let patience = i64::try_from(patience.as_millis()).unwrap_or(i64::MAX);
+            let patience = u64::try_from(patience.as_millis()).unwrap_or(u64::MAX);
             let mut lost = cmd("ZRANGEBYSCORE");
             lost.arg(self.workers_key())
                 .arg("-inf")

@@ -23,9 +23,9 @@ pub(crate) fn texts(value: Value) -> Vec<String> {
 }
 
 /// The milliseconds in a reply to `TIME`.
-pub(crate) fn milliseconds_of(value: &Value) -> Option<i64> {
+pub(crate) fn milliseconds_of(value: &Value) -> Option<u64> {
     let [seconds, micros] = <[String; 2]>::try_from(texts(value.clone())).ok()?;
-    let (seconds, micros): (i64, i64) = (seconds.parse().ok()?, micros.parse().ok()?);
+    let (seconds, micros): (u64, u64) = (seconds.parse().ok()?, micros.parse().ok()?);
     seconds.checked_mul(1000)?.checked_add(micros / 1000)
 }
 
@@ -40,7 +40,7 @@ mod tests {
             milliseconds_of(&Value::Array(bulks.collect()))
         };
         assert_eq!(time(&["1700000000", "123456"]), Some(1_700_000_000_123));
-        assert_eq!(time(&["9223372036854775807", "0"]), None);
+        assert_eq!(time(&["18446744073709551615", "0"]), None);
         assert_eq!(time(&["1"]), None);
         assert_eq!(time(&["a", "0"]), None);
         assert_eq!(milliseconds_of(&Value::Nil), None);
