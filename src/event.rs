@@ -9,6 +9,7 @@ mod assign;
 mod closure;
 mod data;
 mod entry;
+mod handler;
 mod inner;
 mod pending;
 
@@ -19,7 +20,8 @@ use std::fmt;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::rc::Rc;
 
-use closure::InPlace;
+use closure::{Closure, InPlace};
+pub use handler::{EventWith, Handler};
 pub(crate) use inner::Inner;
 use inner::Kind;
 
@@ -28,7 +30,7 @@ use php_event_macros::php;
 use crate::error::{Error, Result};
 use crate::flags::{EventFeatures, EventFlags};
 use crate::native::{self, EventMemory, OwnedEvent};
-use crate::runtime::{Ending, made_in_place};
+use crate::runtime::made_in_place;
 use crate::{EventBase, base, process};
 
 /// Something that a base waits for: a descriptor, a signal, or a time.
@@ -192,12 +194,7 @@ impl Event {
         F: FnMut(RawFd, EventFlags, &Event) + 'static,
     {
         const CALL: &str = "Event::__construct";
-        if fd < 0 {
-            return Err(Error::argument(
-                CALL,
-                format!("{fd} is no descriptor; Event::timer makes an event without one"),
-            ));
-        }
+        check_number(CALL, fd)?;
         let callback = move |event: &Event, what: EventFlags| callback(fd, what, event);
         Self::descriptor(CALL, base.inner(), fd, what, callback)
     }
@@ -275,14 +272,7 @@ impl Event {
     where
         F: FnMut(c_int, &Event) + 'static,
     {
-        let name = process::signal_name(signum);
-        if !(1..=64).contains(&signum) || matches!(signum, libc::SIGKILL | libc::SIGSTOP | 32 | 33)
-        {
-            return Err(Error::argument(
-                CALL,
-                format!("signal {signum} ({name}) cannot be caught; give another number"),
-            ));
-        }
+        check_signal(CALL, signum)?;
         let callback = move |event: &Event, _what: EventFlags| callback(signum, event);
         let what = EventFlags::SIGNAL | EventFlags::PERSIST;
         Self::make(
@@ -321,27 +311,7 @@ impl Event {
     where
         F: FnMut(&Self, EventFlags) + 'static,
     {
-        base.usable(call)?;
-        let inner = made_in_place(|| Inner {
-            memory: EventMemory::new(),
-            native: RefCell::default(),
-            kind: Cell::new(kind),
-            data: RefCell::default(),
-            base: RefCell::new(Rc::clone(base)),
-            serializing: Cell::new(false),
-            detached: Cell::new(false),
-            enlisted: Cell::new(false),
-            closure: InPlace::new(callback),
-        });
-        let (entry, memory) = (entry::on_event::<F>, Inner::<InPlace<F>>::memory);
-        // SAFETY: `memory` is a field of `Inner`, and `inner` is new. `inner.base` keeps the base
-        // for longer than `inner.native`; `on_event` takes its argument for an `Inner` with an `F`;
-        // `inner.closure` owns the source of `fd` until `release` has dropped the event, or the
-        // caller of `new_raw` keeps `fd` open.
-        let event =
-            unsafe { OwnedEvent::new(call, base.native(), fd, what, entry, &inner, memory) }?;
-        inner.native.replace(Some(event));
-        base.note_priority(base.middle_priority());
+        let inner = Inner::make(call, base, kind, fd, what, || InPlace::new(callback))?;
         Ok(Self(inner))
     }
 
@@ -377,17 +347,7 @@ impl Event {
     /// ```
     #[php("Event::free", c = "event_free")]
     pub fn free(&self) {
-        let inner = &*self.0;
-        let kept = inner.undetach();
-        let mut ending = Ending::default(); // nothing is borrowed: destructors may run user code
-        ending.run(|| inner.release());
-        if let Some(data) = inner.data.take() {
-            ending.drop(data);
-        }
-        if let Some(kept) = kept {
-            ending.drop(kept);
-        }
-        ending.finish();
+        self.0.free();
     }
 
     /// The backends that this system has: `epoll`, `poll`, `select` on Linux.
@@ -402,6 +362,78 @@ impl Event {
     pub fn get_supported_methods() -> &'static [String] {
         native::supported_methods()
     }
+}
+
+impl<C: Closure + 'static> Inner<C> {
+    /// Makes an event. Nothing of it is left when that fails.
+    fn make(
+        call: &'static str,
+        base: &Rc<base::Inner>,
+        kind: Kind,
+        fd: c_int,
+        what: EventFlags,
+        closure: impl FnOnce() -> C,
+    ) -> Result<Rc<Self>> {
+        base.usable(call)?;
+        let inner = Self::freed(base, kind, closure);
+        // SAFETY: `memory` is a field of `Inner`, and `inner` is new. `inner.base` keeps the base
+        // for longer than `inner.native`; `on_event` takes its argument for an `Inner` with a `C`;
+        // `inner.closure` owns the source of `fd` until `release` has dropped the event, or the
+        // caller of `new_raw` or `EventWith::descriptor` keeps `fd` open.
+        let event = unsafe {
+            OwnedEvent::new(
+                call,
+                base.native(),
+                fd,
+                what,
+                entry::on_event::<C>,
+                &inner,
+                Self::memory,
+            )
+        }?;
+        inner.native.replace(Some(event));
+        base.note_priority(base.middle_priority());
+        Ok(inner)
+    }
+
+    /// What an event is once it is freed.
+    fn freed(base: &Rc<base::Inner>, kind: Kind, closure: impl FnOnce() -> C) -> Rc<Self> {
+        made_in_place(|| Self {
+            memory: EventMemory::new(),
+            native: RefCell::default(),
+            kind: Cell::new(kind),
+            data: RefCell::default(),
+            base: RefCell::new(Rc::clone(base)),
+            serializing: Cell::new(false),
+            detached: Cell::new(false),
+            enlisted: Cell::new(false),
+            closure: closure(),
+        })
+    }
+}
+
+/// Refuses a number that no descriptor has.
+fn check_number(call: &'static str, fd: RawFd) -> Result<()> {
+    if fd >= 0 {
+        return Ok(());
+    }
+    Err(Error::argument(
+        call,
+        format!("{fd} is no descriptor; Event::timer makes an event without one"),
+    ))
+}
+
+/// Refuses a signal that cannot be caught.
+fn check_signal(call: &'static str, signum: c_int) -> Result<()> {
+    let possible = (1..=64).contains(&signum);
+    if possible && !matches!(signum, libc::SIGKILL | libc::SIGSTOP | 32 | 33) {
+        return Ok(());
+    }
+    let name = process::signal_name(signum);
+    Err(Error::argument(
+        call,
+        format!("signal {signum} ({name}) cannot be caught; give another number"),
+    ))
 }
 
 /// Refuses flags that don't go with a descriptor, and what the backend cannot watch.

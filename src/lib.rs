@@ -74,7 +74,7 @@ pub use buffer::EventBuffer;
 pub use buffer_event::{Callbacks, EventBufferEvent, Filters, RateLimit};
 pub use config::EventConfig;
 pub use dns::{DnsError, EventDnsBase, Lookup, LookupOptions};
-pub use event::Event;
+pub use event::{Event, EventWith, Handler};
 #[cfg(feature = "openssl")]
 pub use flags::SslState;
 pub use flags::{

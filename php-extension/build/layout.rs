@@ -98,7 +98,9 @@ pub(crate) fn c() -> String {
             "_Static_assert(BRIDGE_{kind} == {number}, \"{kind}\");"
         );
     }
-    text += "_Static_assert(offsetof(bridge_object, handle) == 0, \"handle\");\n#if SIZEOF_SIZE_T == 8\n";
+    text += "_Static_assert(offsetof(bridge_object, handle) == 0, \"handle\");\n\
+             #if SIZEOF_SIZE_T == 8\n\
+             _Static_assert(offsetof(bridge_object, class_id) == 8, \"class_id\");\n";
     for (name, _, size, fields) in STRUCTS {
         let _ = writeln!(
             text,
@@ -120,6 +122,8 @@ pub(crate) fn rust() -> String {
         let _ = writeln!(text, "const _: () = assert!({kind} == {number});");
     }
     text += "const _: () = assert!(std::mem::offset_of!(RawObject, handle) == 0);\n";
+    text +=
+        "const _: () = assert!(std::mem::offset_of!(RawObject, class) == size_of::<usize>());\n";
     let sized = "#[cfg(target_pointer_width = \"64\")]\nconst _: () = assert!";
     for (_, name, size, fields) in STRUCTS {
         let _ = writeln!(text, "{sized}(size_of::<{name}>() == {size});");

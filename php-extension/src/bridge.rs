@@ -8,6 +8,7 @@
 //! - every call comes from the thread of the request that made the handle.
 #![allow(unsafe_code)]
 
+mod handle;
 mod lent;
 mod quick;
 mod storage;
@@ -17,12 +18,12 @@ use std::ffi::{CString, c_char, c_void};
 use std::mem::{ManuallyDrop, MaybeUninit};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::{self, NonNull};
-use std::rc::Rc;
 use std::sync::LazyLock;
 
-use crate::call::{Answer, Argument, Call, Failure, Keep, Value};
-use crate::classes::{self, AnyObject};
-use crate::object::{Called, Half, Held, Identity};
+use crate::call::{Answer, Argument, Call, Failure, Keep, Part, Value};
+use crate::classes;
+use crate::object::{Called, Held, Identity, Link};
+use handle::RawHeld;
 pub(crate) use lent::{HeldValue, Lender, LentSocket, close, lend, lent_event};
 use storage::Storage;
 
@@ -62,6 +63,7 @@ pub(crate) struct ModuleEntry {
 #[repr(C)]
 pub(crate) struct RawObject {
     handle: *mut c_void,
+    class: u32,
     _opaque: [u8; 0],
 }
 
@@ -92,6 +94,17 @@ impl RawValue {
             n: 0,
             payload: Payload { number: 0 },
             length: 0,
+        }
+    }
+
+    /// A part of an object.
+    const fn part(kind: u32, n: u32, object: NonNull<RawObject>) -> Self {
+        Self {
+            n,
+            payload: Payload {
+                object: object.as_ptr(),
+            },
+            ..Self::of(kind)
         }
     }
 }
@@ -181,13 +194,13 @@ unsafe extern "C" {
 thread_local! {
     /// The handles that no PHP object has yet: those that are left at the end of a request belong
     /// to objects that a bailout kept from being made.
-    static UNBOUND: RefCell<Vec<*mut c_void>> = const { RefCell::new(Vec::new()) };
+    static UNBOUND: RefCell<Vec<RawHeld>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Takes a handle off the list of those without an object.
 fn bound(handle: *mut c_void) {
     UNBOUND.with_borrow_mut(|unbound| {
-        if let Some(n) = unbound.iter().rposition(|other| *other == handle) {
+        if let Some(n) = unbound.iter().rposition(|other| other.handle == handle) {
             unbound.swap_remove(n);
         }
     });
@@ -195,9 +208,9 @@ fn bound(handle: *mut c_void) {
 
 /// The handle for C of a new object.
 fn unbound(held: Held) -> *mut c_void {
-    let handle = held.into_raw();
-    UNBOUND.with_borrow_mut(|unbound| unbound.push(handle));
-    handle
+    let raw = held.into_raw();
+    UNBOUND.with_borrow_mut(|unbound| unbound.push(raw));
+    raw.handle
 }
 
 /// The bytes that C lends with a value.
@@ -254,10 +267,10 @@ unsafe fn argument<'a>(raw: &RawValue) -> Argument<'a> {
             // SAFETY: the kind says which member C wrote.
             let object = unsafe { raw.payload.object };
             // SAFETY: C has checked the class; the argument holds the object.
-            let handle = unsafe { (*object).handle };
+            let object = unsafe { &*object };
             let lender = Lender(ptr::with_exposed_provenance_mut(raw.length));
             // SAFETY: the handle of an object that is there.
-            Argument::Object(unsafe { Held::of_raw(handle) }, lender)
+            Argument::Object(unsafe { Held::of_raw(object.held()) }, lender)
         }
         DESCRIPTOR => {
             // SAFETY: the kind says which member C wrote.
@@ -302,8 +315,33 @@ pub(crate) fn call<const N: usize>(
     let argc = u32::try_from(N).unwrap_or(0);
     // SAFETY: an identity gives the address only while the object is there, and C holds it
     // during the call; the values, and `storage`, which they point into, live until it returns.
-    let result = unsafe { bridge_call(object.as_ptr(), slot, item, argc, values.as_ptr()) };
-    match result {
+    called(unsafe { bridge_call(object.as_ptr(), slot, item, argc, values.as_ptr()) })
+}
+
+/// Runs the callable in a slot of a PHP object, with arguments that are made without memory.
+#[inline]
+pub(crate) fn call_with_parts<const N: usize>(of: &Link, slot: u32, parts: [Part; N]) -> Called {
+    let Some(object) = of.get() else {
+        return Called::NotCallable;
+    };
+    let values = parts.map(|part| match part {
+        Part::Int(number) => RawValue {
+            payload: Payload { number },
+            ..RawValue::of(LONG)
+        },
+        Part::This => RawValue::part(SELF, 0, object),
+        Part::Slot(slot) => RawValue::part(SLOT, slot, object),
+        Part::Data(property) => RawValue::part(DATA, property, object),
+    });
+    let argc = u32::try_from(N).unwrap_or(0);
+    // SAFETY: a link gives the address only while the object is there, and C holds it during the
+    // call; the values live until it returns.
+    called(unsafe { bridge_call(object.as_ptr(), slot, -1, argc, values.as_ptr()) })
+}
+
+/// What C's answer means.
+fn called(answer: u32) -> Called {
+    match answer {
         0 => Called::Returned,
         3 => Called::NotCallable,
         _ => Called::Ended,
@@ -359,7 +397,7 @@ fn write(
     }
     if let Some(held) = answer.constructed {
         to.constructed = 1;
-        to.made = held.into_raw();
+        to.made = held.into_raw().handle;
     }
     to.memory = storage.keep();
 }
@@ -372,8 +410,11 @@ unsafe fn answered(frame: *mut RawFrame, work: impl FnOnce(&mut Call) -> Result<
     // SAFETY: C's frame, which nobody else uses during the call.
     let frame = unsafe { &mut *frame };
     let given = frame.argv.get(..frame.argc as usize).unwrap_or_default();
-    // SAFETY: the handle of the object that C holds for the call, or null.
-    let held = unsafe { Held::of_raw(frame.handle) };
+    // SAFETY: null, or the object that C holds for the call.
+    let class = unsafe { frame.object.as_ref() }.map_or(0, |object| object.class);
+    let handle = frame.handle;
+    // SAFETY: the handle of that object, or null.
+    let held = unsafe { Held::of_raw(RawHeld { class, handle }) };
     let (keeps, answer) = (&mut frame.keeps, &mut frame.answer);
     let object = NonNull::new(frame.object);
     let made = catch_unwind(AssertUnwindSafe(|| {
@@ -483,20 +524,24 @@ extern "C" fn php_event_slots(class: u32) -> u32 {
 #[unsafe(no_mangle)]
 unsafe extern "C" fn php_event_bind(handle: *mut c_void, object: *mut RawObject) {
     bound(handle);
+    // SAFETY: C has just made the object, or holds it for the call.
+    let Some(new) = (unsafe { object.as_ref() }) else {
+        return;
+    };
     // SAFETY: the handle of an object that is there.
-    if let Some(half) = unsafe { handle.cast_const().cast::<Half>().as_ref() } {
-        half.set_object(NonNull::new(object));
+    if let Some(held) = unsafe { Held::of_raw(new.held()) } {
+        held.link().set(NonNull::new(object));
     }
 }
 
 /// # Safety
 /// Called by C once for a handle, when its object goes.
 #[unsafe(no_mangle)]
-unsafe extern "C" fn php_event_free(_class: u32, handle: *mut c_void) {
+unsafe extern "C" fn php_event_free(class: u32, handle: *mut c_void) {
     bound(handle);
     // SAFETY: C gives each handle back once, and does not use it again.
-    let held = unsafe { Held::from_raw(handle) };
-    held.0.set_object(None);
+    let held = unsafe { Held::from_raw(RawHeld { class, handle }) };
+    held.link().set(None);
     // A panic in a destructor is a bug here, and has no caller to report it to.
     catch_unwind(AssertUnwindSafe(|| drop(held))).ok();
 }
@@ -504,11 +549,10 @@ unsafe extern "C" fn php_event_free(_class: u32, handle: *mut c_void) {
 /// # Safety
 /// Called by C with the handle of an object that is there.
 #[unsafe(no_mangle)]
-unsafe extern "C" fn php_event_is_pending(_class: u32, handle: *mut c_void) -> bool {
+unsafe extern "C" fn php_event_is_pending(class: u32, handle: *mut c_void) -> bool {
     // SAFETY: the handle of an object that is there.
-    let half = unsafe { handle.cast_const().cast::<Half>().as_ref() };
-    let pending = || half.and_then(Half::any).is_some_and(AnyObject::is_pending);
-    catch_unwind(AssertUnwindSafe(pending)).unwrap_or(true)
+    let held = ManuallyDrop::new(unsafe { Held::from_raw(RawHeld { class, handle }) });
+    catch_unwind(AssertUnwindSafe(|| held.is_pending())).unwrap_or(true)
 }
 
 #[unsafe(no_mangle)]
@@ -556,34 +600,4 @@ extern "C" fn php_event_openssl_number() -> i64 {
 unsafe extern "C" fn get_module() -> *mut ModuleEntry {
     // SAFETY: gives the address of a static.
     unsafe { bridge_module() }
-}
-
-impl Held {
-    /// The handle for C, which gives it back by `php_event_free`.
-    fn into_raw(self) -> *mut c_void {
-        Rc::into_raw(self.0).cast_mut().cast()
-    }
-
-    /// The object of a handle; null is none. A count of its own: what a method runs may make C
-    /// give the handle back.
-    ///
-    /// # Safety
-    /// `handle` is null or one that `into_raw` gave and `from_raw` has not taken back.
-    unsafe fn of_raw(handle: *mut c_void) -> Option<Self> {
-        if handle.is_null() {
-            return None;
-        }
-        // SAFETY: not null, hence a handle that `into_raw` gave and C still has.
-        let kept = ManuallyDrop::new(unsafe { Self::from_raw(handle) }); // C keeps its count
-        Some(Self::clone(&kept))
-    }
-
-    /// Takes a handle back.
-    ///
-    /// # Safety
-    /// `into_raw` gave it, and it is not used again.
-    unsafe fn from_raw(handle: *mut c_void) -> Self {
-        // SAFETY: by this function's duty, a count that is taken back once.
-        Self(unsafe { Rc::from_raw(handle.cast_const().cast::<Half>()) })
-    }
 }

@@ -5,8 +5,9 @@ use std::ptr::NonNull;
 use std::time::Duration;
 
 use crate::bridge::{Arguments, HeldValue, Keeps, Lender, LentSocket, RawObject};
-use crate::classes::Variant;
-use crate::object::{Held, Identity};
+use crate::classes::event::EventValue;
+use crate::classes::{HalfVariant, Variant};
+use crate::object::{Held, Identity, Link};
 
 /// An argument, read by the rules of the parameter's type.
 #[derive(Clone)]
@@ -93,12 +94,10 @@ pub(crate) enum Value {
     Array(Vec<(Key, Value)>),
     /// A new object with this value.
     New(Held),
-    /// The object whose method or callable it is, as the next three.
+    /// The object whose method or callable it is, as the next two.
     This,
     /// What a slot of it holds.
     Slot(u32),
-    /// What a property of it holds, by its place in the class's list.
-    Data(u32),
     /// An element of the list in a slot.
     Item(u32, usize),
     /// A `Socket` that owns the descriptor.
@@ -115,6 +114,18 @@ impl Value {
         let texts = texts.into_iter().map(|text| (Key::Next, Self::text(text)));
         Self::Array(texts.collect())
     }
+}
+
+/// An argument of a callable that needs no memory.
+#[derive(Clone, Copy)]
+pub(crate) enum Part {
+    Int(i64),
+    /// The object whose callable it is, as the next two.
+    This,
+    /// What a slot of it holds.
+    Slot(u32),
+    /// What a property of it holds, by its place in the class's list.
+    Data(u32),
 }
 
 /// What becomes of a slot or property when Rust has returned.
@@ -237,7 +248,7 @@ impl<'a> Call<'a> {
 
     /// The object's value, or none before its constructor.
     pub(crate) fn this_if_constructed<T: Variant>(&self) -> Option<&'a T> {
-        self.held.and_then(|held| held.0.value())
+        self.held.and_then(T::of)
     }
 
     pub(crate) fn argument(&self, n: usize) -> Argument<'a> {
@@ -278,7 +289,7 @@ impl<'a> Call<'a> {
         let Argument::Object(held, _) = self.argument(n) else {
             return Err(not_constructed());
         };
-        let value = held.as_ref().and_then(|held| held.0.value());
+        let value = held.as_ref().and_then(T::of);
         value.map(part).ok_or_else(not_constructed)
     }
 
@@ -351,8 +362,18 @@ impl<'a> Call<'a> {
         }
     }
 
+    /// The way to the object that the method is called on, for an event of it.
+    pub(crate) fn link(&self) -> Link {
+        Link::new(self.object)
+    }
+
+    /// Makes this event the one of the object.
+    pub(crate) fn construct_event(&mut self, event: EventValue) {
+        self.answer.constructed = Some(Held::Event(event));
+    }
+
     /// Makes this the value of the constructed object.
-    pub(crate) fn construct(&mut self, value: impl Variant) -> Result<Value, Failure> {
+    pub(crate) fn construct(&mut self, value: impl HalfVariant) -> Result<Value, Failure> {
         let held = self.made.take();
         let held = held.unwrap_or_else(|| Held::empty(self.object));
         held.fill(value);

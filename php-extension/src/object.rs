@@ -5,8 +5,9 @@ use std::ptr::NonNull;
 use std::rc::{Rc, Weak};
 
 use crate::bridge::{self, Class, RawObject};
-use crate::call::Value;
-use crate::classes::{AnyObject, Variant};
+use crate::call::{Part, Value};
+use crate::classes::event::EventValue;
+use crate::classes::{AnyObject, HalfVariant};
 
 /// What a class keeps for each of its objects.
 pub(crate) trait Object: Sized {
@@ -19,10 +20,33 @@ pub(crate) trait Object: Sized {
     }
 }
 
-/// The Rust half of a PHP object.
+/// The way to a PHP object. It has an address only while the object is there.
+#[derive(Default)]
+pub(crate) struct Link(Cell<Option<NonNull<RawObject>>>);
+
+impl Link {
+    pub(crate) fn new(object: Option<NonNull<RawObject>>) -> Self {
+        Self(Cell::new(object))
+    }
+
+    pub(crate) fn set(&self, object: Option<NonNull<RawObject>>) {
+        self.0.set(object);
+    }
+
+    pub(crate) fn get(&self) -> Option<NonNull<RawObject>> {
+        self.0.get()
+    }
+
+    /// Calls the callable in a slot.
+    pub(crate) fn call<const N: usize>(&self, slot: u32, arguments: [Part; N]) -> Called {
+        bridge::call_with_parts(self, slot, arguments)
+    }
+}
+
+/// The Rust half of a PHP object, but for an event.
 pub(crate) struct Half {
-    /// The PHP object, from the time it has this half until it is freed.
-    object: Cell<Option<NonNull<RawObject>>>,
+    /// Leads to the PHP object from the time it has this half until it is freed.
+    link: Link,
     /// None while its constructor runs.
     value: OnceCell<AnyObject>,
 }
@@ -33,21 +57,21 @@ impl Half {
     }
 
     /// The value, if it is of this type.
-    pub(crate) fn value<T: Variant>(&self) -> Option<&T> {
-        self.any().and_then(T::of)
-    }
-
-    pub(crate) fn set_object(&self, object: Option<NonNull<RawObject>>) {
-        self.object.set(object);
+    pub(crate) fn value<T: HalfVariant>(&self) -> Option<&T> {
+        self.any().and_then(T::of_any)
     }
 }
 
-/// A counted handle of a half. C has one for each object.
+/// A counted handle of what stands behind a PHP object. C has one for each object.
 #[derive(Clone)]
-pub(crate) struct Held(pub(crate) Rc<Half>);
+pub(crate) enum Held {
+    /// An event has all of it in its own memory.
+    Event(EventValue),
+    Other(Rc<Half>),
+}
 
 impl Held {
-    pub(crate) fn new(value: impl Variant) -> Self {
+    pub(crate) fn new(value: impl HalfVariant) -> Self {
         let held = Self::empty(None);
         held.fill(value);
         held
@@ -55,23 +79,47 @@ impl Held {
 
     /// A half whose value is made next, by what needs its identity.
     pub(crate) fn empty(object: Option<NonNull<RawObject>>) -> Self {
-        Self(Rc::new(Half {
-            object: Cell::new(object),
+        Self::Other(Rc::new(Half {
+            link: Link::new(object),
             value: OnceCell::new(),
         }))
     }
 
     /// Gives an empty half its value.
-    pub(crate) fn fill(&self, value: impl Variant) {
-        self.0.value.set(value.into_any()).ok(); // a half that has a value keeps it
+    pub(crate) fn fill(&self, value: impl HalfVariant) {
+        if let Self::Other(half) = self {
+            half.value.set(value.into_any()).ok(); // a half that has a value keeps it
+        }
     }
 
+    /// The object for closures. An event has none: it keeps its link itself.
     pub(crate) fn identity(&self) -> Identity {
-        Identity(Rc::downgrade(&self.0))
+        match self {
+            Self::Event(_) => Identity::default(),
+            Self::Other(half) => Identity(Rc::downgrade(half)),
+        }
+    }
+
+    /// Where the PHP object is kept.
+    pub(crate) fn link(&self) -> &Link {
+        match self {
+            Self::Event(event) => event.link(),
+            Self::Other(half) => &half.link,
+        }
     }
 
     pub(crate) fn class(&self) -> Option<Class> {
-        self.0.any().map(AnyObject::class)
+        match self {
+            Self::Event(_) => Some(Class::Event),
+            Self::Other(half) => half.any().map(AnyObject::class),
+        }
+    }
+
+    pub(crate) fn is_pending(&self) -> bool {
+        match self {
+            Self::Event(event) => event.is_pending(),
+            Self::Other(half) => half.any().is_some_and(AnyObject::is_pending),
+        }
     }
 }
 
@@ -92,12 +140,24 @@ pub(crate) enum Called {
 
 impl Identity {
     pub(crate) fn raw(&self) -> Option<NonNull<RawObject>> {
-        self.0.upgrade()?.object.get()
+        self.0.upgrade()?.link.get()
     }
 
     /// Calls the callable in a slot.
     pub(crate) fn call<const N: usize>(&self, slot: u32, arguments: [Value; N]) -> Called {
         bridge::call(self, slot, None, arguments)
+    }
+
+    /// The same with arguments that need no memory, which is quicker.
+    pub(crate) fn call_with_parts<const N: usize>(
+        &self,
+        slot: u32,
+        arguments: [Part; N],
+    ) -> Called {
+        match self.0.upgrade() {
+            Some(half) => half.link.call(slot, arguments),
+            None => Called::NotCallable,
+        }
     }
 
     /// Calls an element of the list of callables in a slot.

@@ -4,19 +4,20 @@
 use std::ffi::{c_int, c_short, c_void};
 use std::rc::Rc;
 
-use super::closure::InPlace;
+use super::closure::Closure;
 use super::{Event, Inner};
 use crate::flags::EventFlags;
 use crate::runtime::{guard, release, upgrade};
 
 /// # Safety
-/// Registered only by `Event`, with an `arg` lent for an `Inner` whose closure is an `F`.
-pub(crate) unsafe extern "C" fn on_event<F>(_fd: c_int, what: c_short, arg: *mut c_void)
-where
-    F: FnMut(&Event, EventFlags) + 'static,
-{
+/// Registered only by `Event`, with an `arg` lent for an `Inner` whose closure is a `C`.
+pub(crate) unsafe extern "C" fn on_event<C: Closure + 'static>(
+    _fd: c_int,
+    what: c_short,
+    arg: *mut c_void,
+) {
     // SAFETY: `arg` is what `Inner::native` lends, and ends after its event.
-    if let Some(inner) = unsafe { upgrade::<Inner<InPlace<F>>>(arg) } {
+    if let Some(inner) = unsafe { upgrade::<Inner<C>>(arg) } {
         fire(Event(inner), EventFlags::from_bits_retain(what));
     }
 }

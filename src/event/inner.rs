@@ -165,6 +165,20 @@ impl<C: ?Sized + Closure> Inner<C> {
         self.base().let_go(self.address())
     }
 
+    /// Frees the event, its closure and its data; harmless a second time.
+    pub(super) fn free(&self) {
+        let kept = self.undetach();
+        let mut ending = Ending::default(); // nothing is borrowed: destructors may run user code
+        ending.run(|| self.release());
+        if let Some(data) = self.data.take() {
+            ending.drop(data);
+        }
+        if let Some(kept) = kept {
+            ending.drop(kept);
+        }
+        ending.finish();
+    }
+
     /// Ends the event; harmless a second time. In a forked child the base keeps it instead.
     pub(super) fn release(&self) {
         let Some(event) = self.native.take() else {

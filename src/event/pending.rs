@@ -2,15 +2,15 @@
 //!
 //! Runs no user code except the destructor of a detached event's last handle.
 
-use std::ffi::c_int;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use php_event_macros::php;
 
 use super::Event;
-use super::inner::{Kind, REASONS};
-use crate::base::{self, Added};
+use super::closure::Closure;
+use super::inner::{Inner, Kind, REASONS};
+use crate::base::Added;
 use crate::error::{Error, Result};
 use crate::flags::EventFlags;
 use crate::log;
@@ -52,52 +52,7 @@ impl Event {
     }
 
     fn add_as(&self, call: &'static str, timeout: Option<Duration>) -> Result<()> {
-        let inner = &*self.0;
-        let event = inner.usable(call)?;
-        if let Kind::Signal(signum) = inner.kind.get() {
-            return self.add_signal_as(call, signum, &event, timeout, &inner.base());
-        }
-        let refused = |error| self.refused_by_backend(call, &event).unwrap_or(error);
-        event.add(call, timeout).map_err(refused)
-    }
-
-    fn add_signal_as(
-        &self,
-        call: &'static str,
-        signum: c_int,
-        event: &OwnedEvent,
-        timeout: Option<Duration>,
-        base: &base::Inner,
-    ) -> Result<()> {
-        let mut record = signals::lock();
-        let event_there = Rc::new(Rc::downgrade(&self.0));
-        let added = Added {
-            signum,
-            event: event_there,
-        };
-        base.add_signal(call, &mut record, self.0.address(), added)?;
-        self.0.enlisted.set(true);
-        let result = event.add(call, timeout);
-        drop(record);
-        log::discard(); // in a child, libevent warns about the parent's base
-        if result.is_err() {
-            self.0.unenlist();
-        }
-        result
-    }
-
-    /// Why the backend refused the event, if its file explains it.
-    fn refused_by_backend(&self, call: &'static str, event: &OwnedEvent) -> Option<Error> {
-        let kind = match event.file_type()? {
-            libc::S_IFREG => "regular file",
-            libc::S_IFDIR => "directory",
-            _ => return None,
-        };
-        let reason = format!(
-            "epoll cannot watch a {kind}, which is always ready: read it directly, or make the base with \
-             EventConfig::avoid_method(\"epoll\")"
-        );
-        Some(Error::argument(call, reason))
+        self.0.add(call, timeout, || Rc::downgrade(&self.0))
     }
 
     /// Makes the event neither pending nor active. Does nothing if it is neither.
@@ -122,18 +77,7 @@ impl Event {
     }
 
     fn del_as(&self, call: &'static str) -> Result<()> {
-        let inner = &*self.0;
-        let event = inner.usable(call)?;
-        let result = if inner.signum().is_some() {
-            let _record = signals::lock();
-            event.del_signal(call)
-        } else {
-            event.del(call)
-        };
-        drop(event);
-        inner.unenlist();
-        drop(inner.undetach()); // `self` is another handle of it
-        result
+        self.0.del(call)
     }
 
     /// [`add`](Self::add), by the name PHP has for timers.
@@ -391,4 +335,75 @@ impl Event {
         base.note_priority(priority);
         Ok(())
     }
+}
+
+impl<C: ?Sized + Closure> Inner<C> {
+    /// Makes the event pending. `weak` is a count of this event.
+    pub(super) fn add(
+        &self,
+        call: &'static str,
+        timeout: Option<Duration>,
+        weak: impl FnOnce() -> Weak<Inner>,
+    ) -> Result<()> {
+        let event = self.usable(call)?;
+        if let Kind::Signal(signum) = self.kind.get() {
+            let event_there = Rc::new(weak());
+            let added = Added {
+                signum,
+                event: event_there,
+            };
+            return self.add_signal(call, added, &event, timeout);
+        }
+        let refused = |error| refused_by_backend(call, &event).unwrap_or(error);
+        event.add(call, timeout).map_err(refused)
+    }
+
+    fn add_signal(
+        &self,
+        call: &'static str,
+        added: Added,
+        event: &OwnedEvent,
+        timeout: Option<Duration>,
+    ) -> Result<()> {
+        let mut record = signals::lock();
+        self.base()
+            .add_signal(call, &mut record, self.address(), added)?;
+        self.enlisted.set(true);
+        let result = event.add(call, timeout);
+        drop(record);
+        log::discard(); // in a child, libevent warns about the parent's base
+        if result.is_err() {
+            self.unenlist();
+        }
+        result
+    }
+
+    /// Makes the event neither pending nor active. The caller has a handle of it.
+    pub(super) fn del(&self, call: &'static str) -> Result<()> {
+        let event = self.usable(call)?;
+        let result = if self.signum().is_some() {
+            let _record = signals::lock();
+            event.del_signal(call)
+        } else {
+            event.del(call)
+        };
+        drop(event);
+        self.unenlist();
+        drop(self.undetach()); // the caller has another handle of it
+        result
+    }
+}
+
+/// Why the backend refused the event, if its file explains it.
+fn refused_by_backend(call: &'static str, event: &OwnedEvent) -> Option<Error> {
+    let kind = match event.file_type()? {
+        libc::S_IFREG => "regular file",
+        libc::S_IFDIR => "directory",
+        _ => return None,
+    };
+    let reason = format!(
+        "epoll cannot watch a {kind}, which is always ready: read it directly, or make the base with \
+         EventConfig::avoid_method(\"epoll\")"
+    );
+    Some(Error::argument(call, reason))
 }

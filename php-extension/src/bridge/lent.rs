@@ -4,6 +4,8 @@
 use std::ffi::c_void;
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd as _, OwnedFd, RawFd};
 
+use php_event::{EventBase, EventFlags, EventWith, Handler};
+
 use super::{bridge_hold, bridge_release};
 use crate::call::Descriptor;
 
@@ -13,19 +15,15 @@ use crate::call::Descriptor;
 /// descriptor while the event is there. A program that closes it itself, by `fclose` or
 /// `socket_close`, gets what it gets under PECL: the event watches nothing, or, when it is added
 /// again, whatever has the number then.
-pub(crate) fn lent_event(
-    base: &php_event::EventBase,
+pub(crate) fn lent_event<H: Handler>(
+    base: &EventBase,
     descriptor: i32,
-    what: php_event::EventFlags,
-    mut callback: impl FnMut(php_event::EventFlags, &php_event::Event) + 'static,
-) -> php_event::Result<php_event::Event> {
+    what: EventFlags,
+    handler: H,
+) -> php_event::Result<EventWith<H>> {
     // SAFETY: the object's slot keeps the descriptor open; what a program that closes it by itself
     // gets is said above, and no memory depends on it: epoll watches numbers.
-    unsafe {
-        php_event::Event::new_raw(base, descriptor, what, move |_fd, what, event| {
-            callback(what, event);
-        })
-    }
+    unsafe { EventWith::descriptor(base, descriptor, what, handler) }
 }
 
 /// Runs `work` on a descriptor that PHP lends for the length of this call.

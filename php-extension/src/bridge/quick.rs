@@ -5,17 +5,17 @@
 #![allow(unsafe_code)]
 
 use std::ffi::{c_char, c_int, c_void};
-use std::mem::MaybeUninit;
+use std::mem::{ManuallyDrop, MaybeUninit};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::{self, NonNull};
 
-use php_event::{EventBase, EventBuffer, EventBufferEvent, EventFlags};
+use php_event::{EventBase, EventBuffer, EventBufferEvent, EventFlags, EventWith};
 
 use super::{RawObject, bytes};
 use crate::call::{Descriptor, seconds};
 use crate::classes::event::{EventValue, Quick};
 use crate::classes::{AnyObject, event_buffer};
-use crate::object::{Half, Held};
+use crate::object::{Half, Link};
 
 /// What a refused call answers where a number is due.
 const REFUSED: i64 = -1;
@@ -23,11 +23,30 @@ const REFUSED: i64 = -1;
 /// Runs `work` on the half behind a handle; `refused` without one, and after a panic.
 ///
 /// # Safety
-/// `handle` is null, or one that [`Held::into_raw`] gave and C keeps until `work` last uses it.
+/// `handle` is null, or one that `Held::into_raw` gave and C keeps until `work` last uses it.
 unsafe fn on<T>(handle: *mut c_void, refused: T, work: impl FnOnce(&Half) -> Option<T>) -> T {
     // SAFETY: null, or a handle that C keeps, as `# Safety` asks.
     let half = unsafe { handle.cast_const().cast::<Half>().as_ref() };
     let answer = catch_unwind(AssertUnwindSafe(|| half.and_then(work)));
+    answer.ok().flatten().unwrap_or(refused)
+}
+
+/// Runs `work` on the event behind a handle; `refused` without one, and after a panic.
+///
+/// # Safety
+/// `handle` is null, or one that `Held::into_raw` gave for an event and C keeps until `work` last
+/// uses it.
+unsafe fn on_event<T>(
+    handle: *mut c_void,
+    refused: T,
+    work: impl FnOnce(&EventValue) -> Option<T>,
+) -> T {
+    if handle.is_null() {
+        return refused;
+    }
+    // SAFETY: a handle that C keeps, as `# Safety` asks; its count stays C's.
+    let event = ManuallyDrop::new(EventValue(unsafe { EventWith::from_raw(handle) }));
+    let answer = catch_unwind(AssertUnwindSafe(|| work(&event)));
     answer.ok().flatten().unwrap_or(refused)
 }
 
@@ -44,10 +63,9 @@ unsafe extern "C" fn php_event_quick(handle: *mut c_void, what: c_int, time: f64
         2 => Quick::Add(Some(seconds(time))),
         _ => Quick::Free,
     };
-    let work = |half: &Half| Some(half.value::<EventValue>()?.quick(what));
-    // SAFETY: null, or a handle that a PHP object owns: the caller's frame holds that object, and
-    // `work` runs no code of PHP's that could free the handle.
-    unsafe { on(handle, false, work) }
+    // SAFETY: null, or the handle of an event that a PHP object owns: the caller's frame holds that
+    // object, and what follows runs no code of PHP's that could free the handle.
+    unsafe { on_event(handle, false, |event| Some(event.quick(what))) }
 }
 
 /// The property `pending` of an event: 0 or 1, and -1 for null.
@@ -57,10 +75,9 @@ unsafe extern "C" fn php_event_quick(handle: *mut c_void, what: c_int, time: f64
 /// that C keeps the handle meanwhile.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn php_event_pending(handle: *mut c_void) -> c_int {
-    let work = |half: &Half| half.value::<EventValue>()?.pending().map(c_int::from);
-    // SAFETY: null, or a handle that a PHP object owns: the caller's frame holds that object, and
-    // `work` runs no code of PHP's that could free the handle.
-    unsafe { on(handle, -1, work) }
+    // SAFETY: null, or the handle of an event that a PHP object owns: the caller's frame holds that
+    // object, and what follows runs no code of PHP's that could free the handle.
+    unsafe { on_event(handle, -1, |event| event.pending().map(c_int::from)) }
 }
 
 /// `Event::timer` for an object that has no handle yet; null when that fails.
@@ -75,7 +92,7 @@ unsafe extern "C" fn php_event_quick_timer(
 ) -> *mut c_void {
     let work = |half: &Half| {
         let base = half.value::<EventBase>()?;
-        made(object, |held| EventValue::timer(base, held.identity()))
+        made(EventValue::timer(base, Link::new(NonNull::new(object))))
     };
     // SAFETY: null, or a handle that a PHP object owns: the caller's frame holds that object, and
     // `work` runs no code of PHP's that could free the handle.
@@ -100,9 +117,8 @@ unsafe extern "C" fn php_event_quick_watch(
         let number = i32::try_from(descriptor).ok()?;
         let descriptor = Descriptor::of(number, origin).filter(|one| one.number().is_some())?;
         let what = EventFlags::from_bits_retain(i16::try_from(what).ok()?);
-        made(object, |held| {
-            EventValue::watching(base, descriptor, what, held.identity())
-        })
+        let link = Link::new(NonNull::new(object));
+        made(EventValue::watching(base, descriptor, what, link))
     };
     // SAFETY: null, or a handle that a PHP object owns: the caller's frame holds that object, and
     // `work` runs no code of PHP's that could free the handle.
@@ -110,13 +126,8 @@ unsafe extern "C" fn php_event_quick_watch(
 }
 
 /// The handle of a new event.
-fn made(
-    object: *mut RawObject,
-    make: impl FnOnce(&Held) -> php_event::Result<EventValue>,
-) -> Option<*mut c_void> {
-    let held = Held::empty(NonNull::new(object));
-    held.fill(make(&held).ok()?);
-    Some(held.into_raw())
+fn made(event: php_event::Result<EventValue>) -> Option<*mut c_void> {
+    Some(event.ok()?.0.into_raw().cast_mut())
 }
 
 /// The buffer of an object, or one side of a buffer event: a handle of its own, since what the call

@@ -4,8 +4,8 @@ use std::cell::RefCell;
 use std::ptr::NonNull;
 
 use super::{
-    ARRAY, DATA, DOUBLE, FALSE, ITEM, LONG, NEW, NULL, Payload, RawEntry, RawObject, RawValue,
-    SELF, SLOT, SOCKET, STRING, TRUE, UNSET, unbound,
+    ARRAY, DOUBLE, FALSE, ITEM, LONG, NEW, NULL, Payload, RawEntry, RawObject, RawValue, SELF,
+    SLOT, SOCKET, STRING, TRUE, UNSET, unbound,
 };
 use crate::call::{Key, Value};
 
@@ -45,13 +45,8 @@ impl Storage {
 
     /// A part of the object; null without one.
     fn part(&self, kind: u32, n: u32) -> RawValue {
-        self.object.map_or(RawValue::of(NULL), |object| RawValue {
-            n,
-            payload: Payload {
-                object: object.as_ptr(),
-            },
-            ..RawValue::of(kind)
-        })
+        self.object
+            .map_or(RawValue::of(NULL), |object| RawValue::part(kind, n, object))
     }
 
     #[inline] // into calls of PHP code, whose arguments are seldom texts
@@ -80,7 +75,6 @@ impl Storage {
             },
             Value::This => self.part(SELF, 0),
             Value::Slot(slot) => self.part(SLOT, slot),
-            Value::Data(property) => self.part(DATA, property),
             Value::Item(slot, item) => RawValue {
                 length: item,
                 ..self.part(ITEM, slot)

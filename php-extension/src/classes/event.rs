@@ -1,14 +1,13 @@
 //! `Event`.
 
-use std::cell::{Cell, RefCell};
-use std::rc::Rc;
+use std::cell::Cell;
 use std::time::Duration;
 
-use php_event::{Event, EventBase, EventFlags};
+use php_event::{Event, EventBase, EventFlags, EventWith, Handler};
 
 use crate::bridge;
-use crate::call::{Call, Descriptor, Failure, Keep, Value, seconds};
-use crate::object::{Called, Held, Identity, Object};
+use crate::call::{Call, Descriptor, Failure, Keep, Part, Value, seconds};
+use crate::object::{Called, Held, Link, Object};
 
 /// The slots of an event: its descriptor and its callable. Its data is the property `data`.
 const DESCRIPTOR: u32 = 0;
@@ -34,24 +33,25 @@ enum Kind {
     SignalMask { number: i32, once: bool },
 }
 
-/// The time between two calls of a periodic timer.
-type Interval = Cell<Option<Duration>>;
+/// What stands behind an `Event`, in the memory of the library's event.
+#[derive(Clone)]
+pub(crate) struct EventValue(pub(crate) EventWith<Caller>);
 
-/// What stands behind an `Event`.
-pub(crate) struct EventValue {
-    /// None when construction failed, and after `free`.
-    event: RefCell<Option<Event>>,
-    kind: Cell<Option<Kind>>,
-    what: Cell<EventFlags>,
-    /// The interval of a periodic timer; none for other events.
-    interval: RefCell<Option<Rc<Interval>>>,
+/// Calls PHP when the event fires.
+pub(crate) struct Caller {
+    link: Link,
+    /// None when construction failed.
+    kind: Option<Kind>,
+    what: EventFlags,
+    /// The time between two calls of a periodic timer, once it is added with one.
+    interval: Cell<Option<Duration>>,
 }
 
 impl Object for EventValue {
     const SLOTS: u32 = CALLBACK + 1;
 
     fn is_pending(&self) -> bool {
-        self.event.borrow().as_ref().is_some_and(Event::is_pending)
+        self.0.is_pending()
     }
 }
 
@@ -70,28 +70,25 @@ impl EventValue {
     /// What programs do most; false where the method itself has to be called, to say what is
     /// wrong.
     pub(crate) fn quick(&self, what: Quick) -> bool {
-        if matches!(what, Quick::Free) {
-            return self.event.take().inspect(Event::free).is_some();
-        }
-        let event = self.event.borrow();
-        let Some(event) = &*event else { return false };
         match what {
-            Quick::Add(timeout) => {
-                self.note_interval(timeout);
-                event.add(timeout).is_ok()
+            Quick::Add(timeout) => self.add(timeout).is_ok(),
+            Quick::Del => self.0.del().is_ok(),
+            Quick::Free => {
+                let freed = self.0.is_freed();
+                self.0.free();
+                !freed
             }
-            _ => event.del().is_ok(),
         }
     }
 
     /// The property `pending`; none where PHP gets null.
     pub(crate) fn pending(&self) -> Option<bool> {
-        self.event.borrow().as_ref().map(Event::is_pending)
+        (!self.0.is_freed()).then(|| self.0.is_pending())
     }
 
     /// A timer, as `Event::timer` makes it.
-    pub(crate) fn timer(base: &EventBase, identity: Identity) -> php_event::Result<Self> {
-        Self::make(base, Kind::Timer, EventFlags::empty(), identity)
+    pub(crate) fn timer(base: &EventBase, link: Link) -> php_event::Result<Self> {
+        Self::make(base, Kind::Timer, EventFlags::empty(), link)
     }
 
     /// An event of a descriptor, as the constructor makes it.
@@ -99,9 +96,13 @@ impl EventValue {
         base: &EventBase,
         descriptor: Descriptor,
         what: EventFlags,
-        identity: Identity,
+        link: Link,
     ) -> php_event::Result<Self> {
-        Self::make(base, Kind::Descriptor(descriptor), what, identity)
+        Self::make(base, Kind::Descriptor(descriptor), what, link)
+    }
+
+    pub(crate) fn link(&self) -> &Link {
+        &self.0.handler().link
     }
 
     /// The library's event.
@@ -109,130 +110,104 @@ impl EventValue {
     /// # Errors
     /// A warning, when construction failed or the event was freed.
     pub(crate) fn event(&self) -> Result<Event, Failure> {
-        let event = self.event.borrow().clone();
-        event.ok_or_else(|| Failure::Warning("The event was freed, or never made".to_owned()))
+        self.not_freed()?;
+        Ok(self.0.event())
+    }
+
+    fn not_freed(&self) -> Result<(), Failure> {
+        if self.0.is_freed() {
+            let text = "The event was freed, or never made";
+            return Err(Failure::Warning(text.to_owned()));
+        }
+        Ok(())
     }
 
     /// A periodic timer fires again after the time that it was last added with.
-    fn note_interval(&self, timeout: Option<Duration>) {
-        if let (Some(interval), Some(_)) = (&*self.interval.borrow(), timeout) {
-            interval.set(timeout);
+    fn add(&self, timeout: Option<Duration>) -> php_event::Result<()> {
+        if timeout.is_some() {
+            self.0.handler().interval.set(timeout);
         }
+        self.0.add(timeout)
     }
 
-    fn dead() -> Self {
-        Self {
-            event: RefCell::new(None),
-            kind: Cell::new(None),
-            what: Cell::new(EventFlags::empty()),
-            interval: RefCell::default(),
-        }
+    fn dead(base: &EventBase, link: Link) -> Self {
+        Self(EventWith::freed(
+            base,
+            Caller {
+                link,
+                kind: None,
+                what: EventFlags::empty(),
+                interval: Cell::new(None),
+            },
+        ))
     }
 
     /// Makes the library's event for this one.
-    fn make(
-        base: &EventBase,
-        kind: Kind,
-        what: EventFlags,
-        identity: Identity,
-    ) -> php_event::Result<Self> {
-        let mut interval = None;
+    fn make(base: &EventBase, kind: Kind, what: EventFlags, link: Link) -> php_event::Result<Self> {
+        let caller = Caller {
+            link,
+            kind: Some(kind),
+            what,
+            interval: Cell::new(None),
+        };
         let event = match kind {
-            Kind::Descriptor(descriptor) => watch(base, descriptor, what, identity)?,
-            Kind::Timeout { periodic } => {
-                interval = periodic.then(Rc::<Interval>::default);
-                timeout(base, interval.clone(), identity)?
+            Kind::Descriptor(descriptor) => {
+                let number = descriptor.number().unwrap_or(-1);
+                bridge::lent_event(base, number, what, caller)
             }
-            Kind::Timer => elapse(base, identity)?,
-            Kind::Signal(number) => catch(base, number, identity)?,
-            Kind::SignalMask { number, once } => catch_as_event(base, number, once, identity)?,
+            Kind::Timeout { .. } | Kind::Timer => EventWith::timer(base, caller),
+            Kind::Signal(number) | Kind::SignalMask { number, .. } => {
+                EventWith::signal(base, number, caller)
+            }
         };
-        Ok(Self {
-            event: RefCell::new(Some(event)),
-            kind: Cell::new(Some(kind)),
-            what: Cell::new(what),
-            interval: RefCell::new(interval),
-        })
-    }
-
-    fn replace(&self, by: Self) {
-        let former = self.event.replace(by.event.take());
-        drop(former);
-        self.kind.set(by.kind.get());
-        self.what.set(by.what.get());
-        self.interval.replace(by.interval.take());
+        event.map(Self)
     }
 }
 
-fn watch(
-    base: &EventBase,
-    descriptor: Descriptor,
-    what: EventFlags,
-    identity: Identity,
-) -> php_event::Result<Event> {
-    let number = descriptor.number().unwrap_or(-1);
-    bridge::lent_event(base, number, what, move |what, event| {
-        let source = match descriptor {
-            Descriptor::Stream(_) => Value::Slot(DESCRIPTOR),
-            _ => Value::Int(number.into()),
+impl Handler for Caller {
+    fn fire(&self, event: &Event, what: EventFlags) {
+        let called = match self.kind {
+            Some(Kind::Descriptor(Descriptor::Stream(_))) => {
+                self.call_with(Part::Slot(DESCRIPTOR), what)
+            }
+            Some(Kind::Descriptor(descriptor)) => {
+                let number = descriptor.number().unwrap_or(-1);
+                self.call_with(Part::Int(number.into()), what)
+            }
+            Some(Kind::Timer) => self.link.call(CALLBACK, [Part::Data(DATA)]),
+            Some(Kind::Timeout { periodic }) => {
+                if periodic {
+                    event.add(self.interval.get()).ok(); // first, as PHP's: the callback may delete it
+                }
+                self.call_with(Part::Int(-1), EventFlags::TIMEOUT)
+            }
+            Some(Kind::Signal(number)) => {
+                let number = Part::Int(number.into());
+                self.link.call(CALLBACK, [number, Part::Data(DATA)])
+            }
+            Some(Kind::SignalMask { number, once }) => {
+                if once {
+                    event.del().ok();
+                }
+                self.call_with(Part::Int(number.into()), EventFlags::SIGNAL)
+            }
+            None => Called::NotCallable,
         };
-        let what = Value::Int(what.bits().into());
-        fire(&identity, event, [source, what, Value::Data(DATA)]);
-    })
+        finish(called, event);
+    }
 }
 
-fn timeout(
-    base: &EventBase,
-    every: Option<Rc<Interval>>,
-    identity: Identity,
-) -> php_event::Result<Event> {
-    Event::timer(base, move |event| {
-        if let Some(every) = &every {
-            event.add(every.get()).ok(); // first, as PHP's: the callback may delete it
-        }
-        let what = Value::Int(EventFlags::TIMEOUT.bits().into());
-        fire(&identity, event, [Value::Int(-1), what, Value::Data(DATA)]);
-    })
+impl Caller {
+    /// `cb($source, $what, $arg)`
+    fn call_with(&self, source: Part, what: EventFlags) -> Called {
+        let what = Part::Int(what.bits().into());
+        self.link.call(CALLBACK, [source, what, Part::Data(DATA)])
+    }
 }
 
-fn elapse(base: &EventBase, identity: Identity) -> php_event::Result<Event> {
-    Event::timer(base, move |event| {
-        fire(&identity, event, [Value::Data(DATA)])
-    })
-}
-
-fn catch(base: &EventBase, number: i32, identity: Identity) -> php_event::Result<Event> {
-    Event::signal(base, number, move |signum, event| {
-        fire(
-            &identity,
-            event,
-            [Value::Int(signum.into()), Value::Data(DATA)],
-        );
-    })
-}
-
-fn catch_as_event(
-    base: &EventBase,
-    number: i32,
-    once: bool,
-    identity: Identity,
-) -> php_event::Result<Event> {
-    Event::signal(base, number, move |signum, event| {
-        if once {
-            event.del().ok();
-        }
-        let what = Value::Int(EventFlags::SIGNAL.bits().into());
-        fire(
-            &identity,
-            event,
-            [Value::Int(signum.into()), what, Value::Data(DATA)],
-        );
-    })
-}
-
-/// Calls PHP. An event whose callback threw is deleted, and the loop ends.
-fn fire<const N: usize>(identity: &Identity, event: &Event, arguments: [Value; N]) {
-    match identity.call(CALLBACK, arguments) {
+/// An event whose callback threw is deleted, and the loop ends.
+fn finish(called: Called, event: &Event) {
+    match called {
         Called::Returned => {}
         Called::NotCallable => drop(event.del()),
         Called::Ended => {
@@ -246,15 +221,16 @@ fn fire<const N: usize>(identity: &Identity, event: &Event, arguments: [Value; N
 pub(crate) fn construct(call: &mut Call) -> Result<Value, Failure> {
     let base = call.object::<EventBase>(0)?;
     let made = kind_of(call, call.int(2).unwrap_or(0))
-        .and_then(|(kind, what)| Ok(EventValue::make(&base, kind, what, call.new_identity())?));
+        .and_then(|(kind, what)| Ok(EventValue::make(&base, kind, what, call.link())?));
     match made {
         Ok(event) => {
             keep(call, 1, 3, 4);
-            call.construct(event)
+            call.construct_event(event);
+            Ok(Value::Void)
         }
         Err(Failure::Warning(text)) => {
             // A dead object and a warning, as under PECL.
-            call.construct(EventValue::dead())?;
+            call.construct_event(EventValue::dead(&base, call.link()));
             Err(Failure::WarningAnd(text, Value::Null))
         }
         Err(failure) => Err(failure),
@@ -314,13 +290,15 @@ pub(crate) fn set(call: &mut Call) -> Result<Value, Failure> {
     }
     let (kind, what) = match (call.int(2).filter(|what| *what != -1), call.descriptor(1)) {
         (Some(what), _) => kind_of(call, what)?,
-        (None, Some(descriptor)) => (Kind::Descriptor(descriptor), this.what.get()),
-        (None, None) => match this.kind.get() {
-            Some(kind) => (kind, this.what.get()),
+        (None, Some(descriptor)) => (Kind::Descriptor(descriptor), this.0.handler().what),
+        (None, None) => match this.0.handler().kind {
+            Some(kind) => (kind, this.0.handler().what),
             None => return Err(Failure::Warning("The event was never made".to_owned())),
         },
     };
-    this.replace(EventValue::make(&base, kind, what, call.identity())?);
+    // The object gets another event: the former one may be in its callback.
+    let event = EventValue::make(&base, kind, what, call.link())?;
+    call.construct_event(event);
     if call.descriptor(1).is_some() {
         call.keep(DESCRIPTOR, 1);
     }
@@ -348,8 +326,8 @@ pub(crate) fn add(call: &mut Call) -> Result<Value, Failure> {
         .float(0)
         .filter(|timeout| *timeout != -1.0)
         .map(seconds);
-    this.note_interval(timeout);
-    call.done(this.event()?.add(timeout))
+    this.not_freed()?;
+    call.done(this.add(timeout))
 }
 
 /// `del(): bool`
@@ -394,15 +372,13 @@ pub(crate) fn signal(call: &mut Call) -> Result<Value, Failure> {
 /// A new event whose callable and data are arguments.
 fn new_event(call: &mut Call, kind: Kind, callback: u32) -> Result<Value, Failure> {
     let base = call.object::<EventBase>(0)?;
-    let held = Held::empty(None);
-    let event = EventValue::make(&base, kind, EventFlags::empty(), held.identity())?;
-    held.fill(event);
+    let event = EventValue::make(&base, kind, EventFlags::empty(), Link::default())?;
     call.keep(CALLBACK, callback);
     call.answer.keep.push(Keep::Data {
         property: DATA,
         argument: callback + 1,
     });
-    Ok(Value::New(held))
+    Ok(Value::New(Held::Event(event)))
 }
 
 /// `setTimer(EventBase $base, callable $cb, mixed $arg = null): bool`
@@ -412,12 +388,8 @@ pub(crate) fn set_timer(call: &mut Call) -> Result<Value, Failure> {
     if this.event()?.is_pending() {
         return Err(Failure::Warning("Can't modify pending event".to_owned()));
     }
-    this.replace(EventValue::make(
-        &base,
-        Kind::Timer,
-        EventFlags::empty(),
-        call.identity(),
-    )?);
+    let event = EventValue::timer(&base, call.link())?;
+    call.construct_event(event);
     call.keep(CALLBACK, 1);
     call.answer.keep.push(Keep::Data {
         property: DATA,

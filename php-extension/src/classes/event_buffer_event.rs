@@ -8,7 +8,7 @@ use php_event::{
     EventBufferEvent, EventDnsBase, EventFlags, EventSslContext, SslState,
 };
 
-use crate::call::{Argument, Call, Failure, Keep, Key, Value, seconds};
+use crate::call::{Argument, Call, Failure, Keep, Key, Part, Value, seconds};
 use crate::host_name;
 use crate::object::{Called, Held, Identity, Object};
 
@@ -97,14 +97,14 @@ fn callbacks(call: &Call, first: usize, identity: &Identity) -> Callbacks {
 }
 
 fn data(identity: &Identity, slot: u32, bev: &EventBufferEvent) {
-    let arguments = [Value::This, Value::Slot(ARGUMENT)];
-    finish(identity.call(slot, arguments), bev);
+    let arguments = [Part::This, Part::Slot(ARGUMENT)];
+    finish(identity.call_with_parts(slot, arguments), bev);
 }
 
 fn happened(identity: &Identity, bev: &EventBufferEvent, events: BufferEventFlags) {
-    let events = Value::Int(events.bits().into());
-    let arguments = [Value::This, events, Value::Slot(ARGUMENT)];
-    finish(identity.call(EVENT, arguments), bev);
+    let events = Part::Int(events.bits().into());
+    let arguments = [Part::This, events, Part::Slot(ARGUMENT)];
+    finish(identity.call_with_parts(EVENT, arguments), bev);
 }
 
 /// The loop ends when a callback threw; the buffer event stays as it is.

@@ -16,19 +16,43 @@ pub(crate) mod event_util;
 
 use crate::bridge::Class;
 use crate::call::{Call, Failure, Value};
-use crate::object::Object;
+use crate::object::{Held, Object};
+use event::EventValue;
 
 /// A value that an object of some class has.
 pub(crate) trait Variant: Object {
-    fn of(any: &AnyObject) -> Option<&Self>;
+    fn of(held: &Held) -> Option<&Self>;
+}
+
+/// One that lies in a half.
+pub(crate) trait HalfVariant: Variant {
+    fn of_any(any: &AnyObject) -> Option<&Self>;
     fn into_any(self) -> AnyObject;
 }
 
-/// Lists what stands behind the objects of each class.
+impl Variant for EventValue {
+    fn of(held: &Held) -> Option<&Self> {
+        match held {
+            Held::Event(event) => Some(event),
+            Held::Other(_) => None,
+        }
+    }
+}
+
+/// How many slots the objects of a class have.
+pub(crate) fn slots(class: u32) -> u32 {
+    if class == Class::Event as u32 {
+        return EventValue::SLOTS;
+    }
+    slots_beside_half(class)
+}
+
+/// Lists what stands behind the objects of each class but `Event`.
 macro_rules! objects {
     ($($class:ident: $value:ty,)+) => {
-        /// What stands behind an object. One type for all: a pointer to it is one word, as C
-        /// keeps it, and it lies in one piece of memory with the way back to the object.
+        /// What stands behind an object that is no event. One type for all: a pointer to it is one
+        /// word, as C keeps it, and it lies in one piece of memory with the way back to the object.
+        #[expect(clippy::enum_variant_names, reason = "the classes have these names in PHP")]
         pub(crate) enum AnyObject {
             $($class($value),)+
         }
@@ -47,8 +71,7 @@ macro_rules! objects {
             }
         }
 
-        /// How many slots the objects of a class have.
-        pub(crate) fn slots(class: u32) -> u32 {
+        fn slots_beside_half(class: u32) -> u32 {
             $(if class == Class::$class as u32 {
                 return <$value as Object>::SLOTS;
             })+
@@ -56,7 +79,16 @@ macro_rules! objects {
         }
 
         $(impl Variant for $value {
-            fn of(any: &AnyObject) -> Option<&Self> {
+            fn of(held: &Held) -> Option<&Self> {
+                match held {
+                    Held::Event(_) => None,
+                    Held::Other(half) => half.value(),
+                }
+            }
+        }
+
+        impl HalfVariant for $value {
+            fn of_any(any: &AnyObject) -> Option<&Self> {
                 match any {
                     AnyObject::$class(value) => Some(value),
                     _ => None,
@@ -71,7 +103,6 @@ macro_rules! objects {
 }
 
 objects! {
-    Event: event::EventValue,
     EventBase: php_event::EventBase,
     EventBuffer: php_event::EventBuffer,
     EventBufferEvent: event_buffer_event::BufferEventValue,
