@@ -139,7 +139,7 @@ pub enum Phase {
 ///     let decoded = decoder.decode(input)?;
 ///     input = &input[decoded.used..];
 ///     match decoded.item {
-///         Item::Head(head) => assert_eq!(head.target, "/"),
+///         Item::Head(head) => assert_eq!(head.target, b"/"),
 ///         Item::Body(part) => body.extend_from_slice(part),
 ///         Item::End | Item::NeedMore => break,
 ///     }

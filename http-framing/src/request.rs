@@ -95,7 +95,7 @@ pub struct Head<'a> {
     pub method: Method,
     /// The request target as sent: a path, an `http` or `https` URI, or `*` for `OPTIONS`;
     /// visible ASCII without `#`, and its percent escapes are not looked at.
-    pub target: &'a str,
+    pub target: &'a [u8],
     /// The version.
     pub version: Version,
     /// How the body is delimited.
@@ -105,6 +105,22 @@ pub struct Head<'a> {
     /// Whether the peer waits for [`CONTINUE`](super::response::CONTINUE) before it sends the
     /// body (RFC 9110 §10.1.1); never set without a body to wait for, nor in HTTP/1.0.
     pub expects_continue: bool,
+}
+
+impl<'a> Head<'a> {
+    /// The request target as text.
+    ///
+    /// ```
+    /// use http_framing::{Decoder, Item, Limits};
+    ///
+    /// let decoded = Decoder::new(Limits::default()).decode(b"GET /a?b HTTP/1.1\r\nHost: x\r\n\r\n")?;
+    /// assert!(matches!(decoded.item, Item::Head(head) if head.target_str() == "/a?b"));
+    /// # Ok::<(), http_framing::Refusal>(())
+    /// ```
+    #[must_use]
+    pub fn target_str(&self) -> &'a str {
+        str::from_utf8(self.target).unwrap_or_default() // always ASCII
+    }
 }
 
 /// Reads one head from the start of `window`; `None` while its end has not come.
@@ -167,14 +183,15 @@ fn check_target(line: &RequestLine<'_>) -> Result<(), Refusal> {
     if line.has_fragment {
         return Err(Refusal::bad("the request target has a fragment (#)"));
     }
-    if line.target.starts_with('/') {
+    if line.target.starts_with(b"/") {
         return Ok(());
     }
     check_rare_target(line.method, line.target)
 }
 
 #[cold]
-fn check_rare_target(method: Method, target: &str) -> Result<(), Refusal> {
+fn check_rare_target(method: Method, target: &[u8]) -> Result<(), Refusal> {
+    let target = str::from_utf8(target).unwrap_or_default(); // always ASCII
     if target == "*" {
         return match method {
             Method::Options => Ok(()),
@@ -214,18 +231,14 @@ impl<'a> Fields<'a> {
     fn take(&mut self, name: &[u8], value: &'a [u8]) {
         // The length sorts out nearly every other field.
         let (slot, twice) = match name.len() {
-            4 if name.eq_ignore_ascii_case(b"host") => {
-                (&mut self.host, "the request has two Host fields")
-            }
-            6 if name.eq_ignore_ascii_case(b"expect") => {
-                (&mut self.expect, "the request has two Expect fields")
-            }
-            10 if name.eq_ignore_ascii_case(b"connection") => return self.connection.take(value),
-            14 if name.eq_ignore_ascii_case(b"content-length") => (
+            4 if is(name, b"Host") => (&mut self.host, "the request has two Host fields"),
+            6 if is(name, b"Expect") => (&mut self.expect, "the request has two Expect fields"),
+            10 if is(name, b"Connection") => return self.connection.take(value),
+            14 if is(name, b"Content-Length") => (
                 &mut self.content_length,
                 "the request has two Content-Length fields",
             ),
-            17 if name.eq_ignore_ascii_case(b"transfer-encoding") => (
+            17 if is(name, b"Transfer-Encoding") => (
                 &mut self.transfer_encoding,
                 "the request has two Transfer-Encoding fields",
             ),
@@ -290,6 +303,12 @@ impl<'a> Fields<'a> {
             _ => Ok(false),
         }
     }
+}
+
+/// Whether a field has this name, which is given as it is usually spelled.
+#[inline]
+fn is(name: &[u8], usual: &[u8]) -> bool {
+    name == usual || name.eq_ignore_ascii_case(usual)
 }
 
 /// Reads `1*DIGIT` (RFC 9110 §8.6); a number past `u64` is past every limit, too.

@@ -4,8 +4,6 @@
 //! `None`: [`syntax`](super::syntax) knows what is wrong with it. A usual line is read eight or
 //! sixteen bytes at a time; where that finds an unusual byte, the rest is read byte by byte.
 
-use std::str;
-
 use super::byte_set::{ByteSet, byte_set};
 use super::syntax::{is_token, is_token_byte, is_value_byte, trim};
 use super::{Method, Version};
@@ -14,7 +12,7 @@ use super::{Method, Version};
 #[derive(Debug)]
 pub(super) struct RequestLine<'a> {
     pub(super) method: Method,
-    pub(super) target: &'a str,
+    pub(super) target: &'a [u8],
     /// Whether the target has a `#`.
     pub(super) has_fragment: bool,
     pub(super) version: Version,
@@ -57,7 +55,7 @@ impl<'a> RequestLine<'a> {
         }
         Some(Self {
             method,
-            target: str::from_utf8(target).ok()?,
+            target,
             has_fragment,
             version,
             rest,
@@ -144,7 +142,8 @@ fn usual_name_length(bytes: &[u8]) -> usize {
 #[inline]
 fn usual_value_length(bytes: &[u8]) -> usize {
     let mut length = 0;
-    for block in bytes.as_chunks::<{ 2 * WORD }>().0 {
+    let (blocks, rest) = bytes.as_chunks::<{ 2 * WORD }>();
+    for block in blocks {
         // Without a branch for each byte, the compiler uses vector instructions.
         let any = block
             .iter()
@@ -161,7 +160,13 @@ fn usual_value_length(bytes: &[u8]) -> usize {
         }
         length += block.len();
     }
-    length
+    match rest.first_chunk::<WORD>() {
+        Some(word) => match controls(u64::from_le_bytes(*word)) {
+            0 => length + WORD,
+            controls => length + first(controls),
+        },
+        None => length,
+    }
 }
 
 const WORD: usize = size_of::<u64>();

@@ -65,7 +65,7 @@ impl Peer {
                     return self;
                 }
                 (Item::Head(head), _) => self.got.push(Got::Head {
-                    line: format!("{:?} {}", head.method, head.target),
+                    line: format!("{:?} {}", head.method, head.target_str()),
                     version: head.version,
                     body: head.body,
                     keep_alive: head.keep_alive,
@@ -606,6 +606,6 @@ fn written(head: &Head<'_>) -> Vec<u8> {
     } else {
         ""
     };
-    let target = head.target;
+    let target = head.target_str();
     format!("{method} {target} HTTP/{version}\r\nHost: x\r\nConnection: {connection}\r\n{body}{expect}\r\n").into_bytes()
 }

@@ -354,7 +354,7 @@ impl Gate {
         }
         self.heads += 1;
         self.passed.push_back(Passed {
-            slashed: head.target.starts_with("//"),
+            slashed: head.target.starts_with(b"//"),
             streamed: streams.map(|_| Streamed::from(&head)),
         });
         let without_body = |keep_alive| Head {
@@ -442,9 +442,10 @@ const fn reads_body(method: Method) -> bool {
     )
 }
 
-fn has_encoded_nul(target: &str) -> bool {
-    let path = target.split('?').next().unwrap_or_default();
-    path.contains("%00")
+fn has_encoded_nul(target: &[u8]) -> bool {
+    let path = target.split(|byte| *byte == b'?').next();
+    let mut windows = path.unwrap_or_default().windows(3);
+    windows.any(|window| window == b"%00")
 }
 
 /// Rewrites a head from `raw`, as it was received, and what the codec made of it.
@@ -498,11 +499,11 @@ fn request_line(anew: &mut Vec<u8>, method: &[u8], head: &Head<'_>) {
         false => method,
     });
     anew.push(b' ');
-    if let Some(rest) = head.target.strip_prefix("//") {
+    if let Some(rest) = head.target.strip_prefix(b"//") {
         anew.extend_from_slice(b"/%2F");
-        anew.extend_from_slice(rest.as_bytes());
+        anew.extend_from_slice(rest);
     } else {
-        anew.extend_from_slice(head.target.as_bytes());
+        anew.extend_from_slice(head.target);
     }
     anew.extend_from_slice(match head.version {
         Version::Http10 => b" HTTP/1.0\r\n",

@@ -64,7 +64,7 @@ impl From<Head<'_>> for Owned {
     fn from(head: Head<'_>) -> Self {
         Self {
             method: head.method,
-            target: head.target.to_owned(),
+            target: head.target_str().to_owned(),
             version: head.version,
             body: head.body,
             keep_alive: head.keep_alive,

@@ -72,7 +72,7 @@ fn a_head_says_what_its_line_says() {
     ] {
         accepted(&head(&[line, "Host: x"]), |head| {
             assert_eq!(
-                (head.method, head.target, head.version),
+                (head.method, head.target_str(), head.version),
                 (method, target, version)
             );
             assert_eq!(head.body, BodyLength::None);

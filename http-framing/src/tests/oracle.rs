@@ -29,7 +29,7 @@ fn scanned(window: &[u8]) -> Option<Read<'_>> {
     (fields.len() <= MAX_FIELDS).then(|| Read {
         length: window.len() - rest.len() + 2,
         method: line.method,
-        target: line.target,
+        target: str::from_utf8(line.target).expect("a target is ASCII"),
         version: line.version,
         fields,
     })

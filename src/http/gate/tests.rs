@@ -89,7 +89,7 @@ fn meant(stream: &[u8]) -> Vec<Seen> {
 
 /// What one head is to be, and whether it is the last thing to go on.
 fn meant_by(head: &Head<'_>) -> (Seen, bool) {
-    let target = head.target;
+    let target = head.target_str();
     let absolute = target
         .split_once("://")
         .filter(|_| !target.starts_with('/'));

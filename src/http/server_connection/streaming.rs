@@ -69,7 +69,7 @@ impl Sink for Passing<'_> {
     }
 
     fn streams(&mut self, head: &Head<'_>) -> Option<u64> {
-        self.server?.routes.streams(head.target)
+        self.server?.routes.streams(head.target_str())
     }
 
     fn body(&mut self, part: &[u8]) {

@@ -16,7 +16,7 @@ impl Sink for Streaming {
     }
 
     fn streams(&mut self, head: &Head<'_>) -> Option<u64> {
-        (head.target == "/stream").then_some(20)
+        (head.target == b"/stream").then_some(20)
     }
 
     fn body(&mut self, part: &[u8]) {
