@@ -3,7 +3,7 @@
 
 use std::ffi::{c_int, c_void};
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr;
 
 use nix::errno::Errno;
@@ -23,6 +23,18 @@ impl OptionValue {
             Self::Timeout(time) => (ptr::from_ref(time).cast(), size_of_val(time)),
         }
     }
+}
+
+/// Accepts the next connection of a listener, without the peer's address. The descriptor does not
+/// block, and is closed on exec.
+pub(crate) fn accept(listener: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    let flags = libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
+    let (address, length) = (ptr::null_mut(), ptr::null_mut());
+    // SAFETY: the system writes no address where none is asked for.
+    let fd = unsafe { libc::accept4(listener.as_raw_fd(), address, length, flags) };
+    let fd = Errno::result(fd)?;
+    // SAFETY: the system has just made the descriptor, and nobody else has it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
 /// Sets an option of a socket.

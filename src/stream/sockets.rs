@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::Shutdown;
+use std::os::fd::AsFd as _;
 use std::time::{Duration, Instant};
 
 use nix::poll::PollFlags;
@@ -10,6 +11,7 @@ use socket2::{Domain, SockAddr, Socket, Type};
 use super::{Role, Stream, StreamContext};
 use crate::address::{Address, ListenOptions, connect, named, with_port};
 use crate::error::{Error, Result};
+use crate::native;
 
 /// How many free ports of the first address are tried on the others.
 const PORT_TRIES: u32 = 20;
@@ -238,13 +240,14 @@ pub fn stream_socket_accept(listener: &Stream, timeout: Duration) -> Result<Stre
             "the stream is a connection, not a listener",
         ));
     }
-    let until = Instant::now().checked_add(timeout);
+    let mut until = None;
     let accepted = loop {
-        match socket.accept4(libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK) {
+        match native::socket::accept(socket.as_fd()) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock && !timeout.is_zero() => {
-                let left = until.map_or(Duration::MAX, |until| {
-                    until.saturating_duration_since(Instant::now())
-                });
+                let now = Instant::now();
+                let until = *until.get_or_insert_with(|| now.checked_add(timeout));
+                let left =
+                    until.map_or(Duration::MAX, |until| until.saturating_duration_since(now));
                 listener
                     .wait(PollFlags::POLLIN, left)
                     .map_err(|error| Error::io(CALL, error))?;
@@ -253,8 +256,8 @@ pub fn stream_socket_accept(listener: &Stream, timeout: Duration) -> Result<Stre
             result => break result,
         }
     };
-    let (socket, _peer) = accepted.map_err(|error| Error::io(CALL, error))?;
-    Ok(Stream::new(socket, Role::Connection))
+    let socket = accepted.map_err(|error| Error::io(CALL, error))?;
+    Ok(Stream::new(socket.into(), Role::Connection))
 }
 
 /// Shuts down one direction of a connection, or both; the stream stays open. After
