@@ -81,7 +81,28 @@ struct Inner {
     role: Role,
     state: Cell<State>,
     blocking: Cell<bool>,
-    timeout: Cell<Duration>,
+    timeout: Cell<Timeout>,
+}
+
+/// How long reads and writes wait, in whole milliseconds: every stream has one, and few use it.
+#[derive(Clone, Copy)]
+struct Timeout(u32);
+
+impl From<Duration> for Timeout {
+    /// Rounds up. What is too long for the number has no end.
+    fn from(time: Duration) -> Self {
+        let milliseconds = time.as_nanos().div_ceil(1_000_000);
+        Self(u32::try_from(milliseconds).unwrap_or(u32::MAX))
+    }
+}
+
+impl From<Timeout> for Duration {
+    fn from(Timeout(milliseconds): Timeout) -> Self {
+        match milliseconds {
+            u32::MAX => Self::MAX,
+            milliseconds => Self::from_millis(milliseconds.into()),
+        }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -108,7 +129,7 @@ impl Stream {
             role,
             state: Cell::new(State::Open),
             blocking: Cell::new(true),
-            timeout: Cell::new(DEFAULT_TIMEOUT),
+            timeout: Cell::new(DEFAULT_TIMEOUT.into()),
         }))
     }
 
@@ -225,7 +246,7 @@ impl Stream {
                 Err(error)
                     if error.kind() == io::ErrorKind::WouldBlock && self.0.blocking.get() =>
                 {
-                    self.wait(flags, self.0.timeout.get())?;
+                    self.wait(flags, self.0.timeout.get().into())?;
                 }
                 result => return result,
             }
@@ -299,5 +320,28 @@ impl fmt::Debug for Stream {
             .field("fd", &self.0.socket.as_raw_fd())
             .field("closed", &(self.0.state.get() == State::Closed))
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stream_takes_three_words_beside_its_counts() {
+        assert_eq!(size_of::<Inner>(), 3 * size_of::<u64>());
+    }
+
+    #[test]
+    fn a_timeout_is_rounded_up_to_milliseconds_and_a_long_one_has_no_end() {
+        let kept = |time: Duration| Duration::from(Timeout::from(time));
+        assert_eq!(kept(Duration::ZERO), Duration::ZERO);
+        assert_eq!(kept(Duration::from_nanos(1)), Duration::from_millis(1));
+        assert_eq!(kept(Duration::from_micros(1001)), Duration::from_millis(2));
+        assert_eq!(kept(DEFAULT_TIMEOUT), DEFAULT_TIMEOUT);
+        let longest = Duration::from_millis(u64::from(u32::MAX) - 1);
+        assert_eq!(kept(longest), longest);
+        let longer = longest + Duration::from_nanos(1);
+        assert_eq!([kept(longer), kept(Duration::MAX)], [Duration::MAX; 2]);
     }
 }

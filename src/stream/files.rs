@@ -164,7 +164,8 @@ pub fn stream_set_blocking(stream: &Stream, enable: bool) -> Result<()> {
 }
 
 /// Sets how long a read or write of a blocking stream waits.
-/// [`DEFAULT_TIMEOUT`](super::DEFAULT_TIMEOUT) applies at first.
+/// [`DEFAULT_TIMEOUT`](super::DEFAULT_TIMEOUT) applies at first. A part of a millisecond counts as a
+/// whole one, and 50 days or more as no limit.
 ///
 /// PHP: `stream_set_timeout`.
 ///
@@ -180,6 +181,6 @@ pub fn stream_set_blocking(stream: &Stream, enable: bool) -> Result<()> {
 /// ```
 pub fn stream_set_timeout(stream: &Stream, timeout: Duration) -> Result<()> {
     stream.open("stream_set_timeout")?;
-    stream.0.timeout.set(timeout);
+    stream.0.timeout.set(timeout.into());
     Ok(())
 }
