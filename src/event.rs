@@ -272,13 +272,13 @@ impl Event {
     where
         F: FnMut(c_int, &Event) + 'static,
     {
-        check_signal(CALL, signum)?;
+        let number = check_signal(CALL, signum)?;
         let callback = move |event: &Event, _what: EventFlags| callback(signum, event);
         let what = EventFlags::SIGNAL | EventFlags::PERSIST;
         Self::make(
             CALL,
             base.inner(),
-            Kind::Signal(signum),
+            Kind::Signal(number),
             signum,
             what,
             callback,
@@ -407,6 +407,7 @@ impl<C: Closure + 'static> Inner<C> {
             serializing: Cell::new(false),
             detached: Cell::new(false),
             enlisted: Cell::new(false),
+            ended: Cell::new(false),
             closure: closure(),
         })
     }
@@ -424,10 +425,11 @@ fn check_number(call: &'static str, fd: RawFd) -> Result<()> {
 }
 
 /// Refuses a signal that cannot be caught.
-fn check_signal(call: &'static str, signum: c_int) -> Result<()> {
-    let possible = (1..=64).contains(&signum);
-    if possible && !matches!(signum, libc::SIGKILL | libc::SIGSTOP | 32 | 33) {
-        return Ok(());
+fn check_signal(call: &'static str, signum: c_int) -> Result<u8> {
+    if let Ok(number @ 1..=64) = u8::try_from(signum)
+        && !matches!(signum, libc::SIGKILL | libc::SIGSTOP | 32 | 33)
+    {
+        return Ok(number);
     }
     let name = process::signal_name(signum);
     Err(Error::argument(

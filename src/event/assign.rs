@@ -119,7 +119,7 @@ impl Event {
         self.0.kind.set(kind);
         self.take_base(base);
         let mut ending = Ending::default(); // nothing is borrowed: destructors may run user code
-        ending.run(|| self.0.closure.replace(callback));
+        ending.run(|| self.0.closure.replace(callback, &self.0.ended));
         ending.drop(self.0.data.take());
         ending.drop(former_base);
         ending.finish();

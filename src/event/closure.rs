@@ -14,23 +14,25 @@ pub(super) type Callback = dyn FnMut(&Event, EventFlags);
 
 /// A closure that may replace, end or call itself while it runs. One that is running is not
 /// entered again: the inner call does nothing.
+///
+/// `ended` is a flag of the event, which has room for it: whether the closure that the event was made
+/// with is dropped when it has returned.
 pub(crate) trait Closure {
     fn call(&self, event: &Event, what: EventFlags);
 
     /// Puts another closure in its place. The former one is dropped, or when it has returned.
-    fn replace(&self, by: Box<Callback>);
+    fn replace(&self, by: Box<Callback>, ended: &Cell<bool>);
 
     /// Drops the closure, or when it has returned.
-    fn end(&self);
+    fn end(&self, ended: &Cell<bool>);
 
     /// Returns the closure, unless it is running: then it is dropped when it has returned.
-    fn take(&self) -> Option<Box<Callback>>;
+    fn take(&self, ended: &Cell<bool>) -> Option<Box<Callback>>;
 }
 
 /// The closure that an event was made with, and the one that may have replaced it.
 pub(super) struct InPlace<F> {
     first: RefCell<Option<F>>, // borrowed while it runs
-    ended: Cell<bool>,         // `first` is dropped when it has returned
     later: OnceCell<Box<Slot<Callback>>>,
 }
 
@@ -38,14 +40,13 @@ impl<F> InPlace<F> {
     pub(super) fn new(f: F) -> Self {
         Self {
             first: RefCell::new(Some(f)),
-            ended: Cell::new(false),
             later: OnceCell::new(),
         }
     }
 
     /// Returns the first closure, unless it is running.
-    fn take_first(&self) -> Option<F> {
-        self.ended.set(true);
+    fn take_first(&self, ended: &Cell<bool>) -> Option<F> {
+        ended.set(true);
         self.first.try_borrow_mut().ok()?.take()
     }
 }
@@ -62,31 +63,31 @@ impl<F: FnMut(&Event, EventFlags) + 'static> Closure for InPlace<F> {
         };
         let mut running = Running {
             f,
-            ended: &self.ended,
+            ended: &event.0.ended,
         };
         if let Some(f) = running.f.as_mut() {
             f(event, what);
         }
     }
 
-    fn replace(&self, by: Box<Callback>) {
+    fn replace(&self, by: Box<Callback>, ended: &Cell<bool>) {
         let later = self.later.get_or_init(|| Box::new(Slot::empty()));
-        let former = (later.set(Some(by)), self.take_first());
+        let former = (later.set(Some(by)), self.take_first(ended));
         drop(former); // nothing is borrowed
     }
 
-    fn end(&self) {
+    fn end(&self, ended: &Cell<bool>) {
         if let Some(later) = self.later.get() {
             drop(later.set(None));
         }
-        drop(self.take_first());
+        drop(self.take_first(ended));
     }
 
-    fn take(&self) -> Option<Box<Callback>> {
+    fn take(&self, ended: &Cell<bool>) -> Option<Box<Callback>> {
         if let Some(former) = self.later.get().and_then(|later| later.set(None)) {
             return Some(former);
         }
-        Some(Box::new(self.take_first()?))
+        Some(Box::new(self.take_first(ended)?))
     }
 }
 

@@ -39,7 +39,7 @@ impl Event {
     /// ```
     #[doc(alias = "Event::$data")]
     pub fn set_data<T: Serialize + 'static>(&self, data: T) {
-        let data: Option<Rc<dyn Data>> = Some(Rc::new(data));
+        let data: Option<Box<Rc<dyn Data>>> = Some(Box::new(Rc::new(data)));
         let freed = self.0.native().is_none();
         let unused = if freed {
             data
@@ -66,7 +66,7 @@ impl Event {
     #[doc(alias = "Event::$data")]
     #[must_use]
     pub fn data<T: 'static>(&self) -> Option<Rc<T>> {
-        let data = self.0.data.borrow().clone()?;
+        let data = Rc::clone(self.0.data.borrow().as_deref()?);
         data.into_any().downcast().ok()
     }
 }
@@ -83,7 +83,7 @@ impl Serialize for Event {
         }
         let _whole = Whole(&self.0.serializing);
         let freed = self.0.native().is_none();
-        let data = self.0.data.borrow().clone();
+        let data = self.0.data.borrow().as_deref().cloned();
         let mut object = serializer.serialize_struct("Event", 2)?;
         object.serialize_field("pending", &(!freed).then(|| self.is_pending()))?;
         match data {

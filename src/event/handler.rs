@@ -4,7 +4,7 @@
 //! Runs user code: the value's [`Handler::fire`], in the loop; its destructor, with the last handle.
 #![allow(unsafe_code)]
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::ffi::{c_int, c_void};
 use std::fmt;
 use std::os::fd::RawFd;
@@ -75,9 +75,9 @@ impl<H: Handler> EventWith<H> {
     /// As [`Event::signal`].
     pub fn signal(base: &EventBase, signum: c_int, handler: H) -> Result<Self> {
         const CALL: &str = "Event::signal";
-        check_signal(CALL, signum)?;
+        let number = check_signal(CALL, signum)?;
         let what = EventFlags::SIGNAL | EventFlags::PERSIST;
-        Self::make(CALL, base, Kind::Signal(signum), signum, what, handler)
+        Self::make(CALL, base, Kind::Signal(number), signum, what, handler)
     }
 
     /// As [`Event::new_raw`].
@@ -219,19 +219,19 @@ impl<H: Handler> Closure for Shared<H> {
         }
     }
 
-    fn replace(&self, by: Box<Callback>) {
+    fn replace(&self, by: Box<Callback>, _ended: &Cell<bool>) {
         let later = self.later.get_or_init(|| Box::new(Slot::empty()));
         let former = later.set(Some(by));
         drop(former); // nothing is borrowed
     }
 
-    fn end(&self) {
+    fn end(&self, _ended: &Cell<bool>) {
         if let Some(later) = self.later.get() {
             drop(later.set(None));
         }
     }
 
-    fn take(&self) -> Option<Box<Callback>> {
+    fn take(&self, _ended: &Cell<bool>) -> Option<Box<Callback>> {
         self.later.get()?.set(None)
     }
 }

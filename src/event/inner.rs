@@ -29,7 +29,7 @@ pub(super) const REASONS: EventFlags = EventFlags::TIMEOUT
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Descriptor,
-    Signal(c_int),
+    Signal(u8),
     Timer,
 }
 
@@ -37,11 +37,12 @@ pub(crate) struct Inner<C: ?Sized + Closure = dyn Closure> {
     pub(super) memory: EventMemory,                 // of `native`
     pub(super) native: RefCell<Option<OwnedEvent>>, // none once freed
     pub(super) kind: Cell<Kind>,
-    pub(super) data: RefCell<Option<Rc<dyn Data>>>,
+    pub(super) data: RefCell<Option<Box<Rc<dyn Data>>>>, // boxed, since few events have any
     pub(super) base: RefCell<Rc<base::Inner>>, // keeps the base alive longer than `native`
     pub(super) serializing: Cell<bool>,
     pub(super) detached: Cell<bool>, // the base keeps a handle of it
     pub(super) enlisted: Cell<bool>, // on the base's list of added signal events
+    pub(super) ended: Cell<bool>,    // `closure` is dropped when it has returned
     pub(super) closure: C,
 }
 
@@ -106,7 +107,7 @@ impl<C: ?Sized + Closure> Inner<C> {
 
     pub(crate) fn signum(&self) -> Option<c_int> {
         match self.kind.get() {
-            Kind::Signal(signum) => Some(signum),
+            Kind::Signal(signum) => Some(signum.into()),
             _ => None,
         }
     }
@@ -192,13 +193,13 @@ impl<C: ?Sized + Closure> Inner<C> {
                 event,
                 address: self.address(),
                 is_signal,
-                closure: self.closure.take(),
+                closure: self.closure.take(&self.ended),
             }));
             return;
         }
         free_native(event, is_signal.then(|| (&**base, self.address())));
         drop(base); // nothing is borrowed: destructors may run user code
-        self.closure.end();
+        self.closure.end(&self.ended);
     }
 }
 
@@ -210,5 +211,25 @@ impl<C: ?Sized + Closure> Drop for Inner<C> {
             ending.drop(data);
         }
         ending.finish();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Event;
+    use super::super::closure::InPlace;
+    use super::*;
+
+    fn size_with<F: FnMut(&Event, EventFlags) + 'static>(_closure: &F) -> usize {
+        size_of::<Inner<InPlace<F>>>()
+    }
+
+    /// The allocator adds a word, and rounds up to two.
+    #[test]
+    fn an_event_whose_closure_has_a_source_and_a_handle_fits_into_256_bytes() {
+        let captured = [Rc::new(()), Rc::new(())];
+        let closure = move |_: &Event, _: EventFlags| assert_eq!(captured.len(), 2);
+        let counts = 2 * size_of::<usize>();
+        assert!(counts + size_with(&closure) + size_of::<usize>() <= 256);
     }
 }

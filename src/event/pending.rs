@@ -349,7 +349,7 @@ impl<C: ?Sized + Closure> Inner<C> {
         if let Kind::Signal(signum) = self.kind.get() {
             let event_there = Rc::new(weak());
             let added = Added {
-                signum,
+                signum: signum.into(),
                 event: event_there,
             };
             return self.add_signal(call, added, &event, timeout);
