@@ -6,6 +6,7 @@
 mod acceptor;
 mod admission;
 mod clock;
+mod connections;
 mod delivery;
 mod echo;
 mod heads;

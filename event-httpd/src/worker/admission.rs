@@ -2,11 +2,11 @@
 
 use std::cell::{Cell, RefCell};
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::Worker;
 use super::acceptor::Acceptor;
+use super::connections::Numbered;
 use crate::connection::Connection;
 use php_event::Result;
 use php_event::stream::Stream;
@@ -17,7 +17,7 @@ const BODY_SHARE: usize = 2;
 /// The open connections, the acceptor, and their limits.
 pub(super) struct Admission {
     max_connections: usize,
-    connections: RefCell<BTreeMap<u64, Rc<Connection>>>,
+    connections: RefCell<Numbered<Connection>>,
     acceptors: RefCell<Vec<Rc<Acceptor>>>,
     body_bytes: Cell<usize>, // of request bodies that are not complete
 }
@@ -33,28 +33,29 @@ impl Admission {
     }
 
     pub(super) fn contains(&self, id: u64) -> bool {
-        self.connections.borrow().contains_key(&id)
+        self.connections.borrow().get(id).is_some()
     }
 
     pub(super) fn get(&self, id: u64) -> Option<Rc<Connection>> {
-        self.connections.borrow().get(&id).cloned()
+        self.connections.borrow().get(id).cloned()
     }
 
     /// All open connections, oldest first.
     pub(super) fn all(&self) -> Vec<Rc<Connection>> {
-        self.connections.borrow().values().cloned().collect()
+        let connections = self.connections.borrow();
+        connections.iter().map(|(_, one)| Rc::clone(one)).collect()
     }
 
     /// Calls `visit` with every connection. It must open and close none.
     pub(super) fn for_each(&self, mut visit: impl FnMut(u64, &Rc<Connection>)) {
         for (id, connection) in self.connections.borrow().iter() {
-            visit(*id, connection);
+            visit(id, connection);
         }
     }
 
     /// Removes all connections.
     pub(super) fn take_all(&self) -> Vec<Rc<Connection>> {
-        self.connections.take().into_values().collect()
+        self.connections.take().into_all()
     }
 }
 
@@ -107,7 +108,7 @@ impl Worker {
     /// Removes a connection that has closed.
     pub(crate) fn closed(&self, id: u64) {
         self.app.closed(self, id);
-        let connection = self.admission.connections.borrow_mut().remove(&id);
+        let connection = self.admission.connections.borrow_mut().remove(id);
         drop(connection); // its callback still holds it
         let acceptors = self.admission.acceptors.borrow();
         acceptors.iter().for_each(|acceptor| acceptor.resume());
