@@ -25,7 +25,7 @@ use crate::app::Takes;
 use crate::config::READ_BUFFER;
 use crate::outbox::Outbox;
 use crate::worker::Worker;
-use deadline::Deadline;
+use deadline::{Deadline, WaitsFor};
 use http_framing::{Phase, Refusal, Status};
 use input::Input;
 pub(crate) use input::SpareInput;
@@ -58,6 +58,7 @@ struct State {
     waiting: usize,       // bytes that the socket had no room for, as the worker counts them
     overhead: usize,      // memory beside shared buffers and body, as the worker counts it
     write: Option<Event>, // while the socket has no room
+    waits_for: WaitsFor,  // what `deadline` is for
     deadline: Deadline,
 }
 
@@ -132,6 +133,7 @@ impl Connection {
                 overhead: 0,
                 pipelines: false,
                 write: None,
+                waits_for: WaitsFor::default(),
                 deadline: Deadline::default(),
             }),
         });
@@ -160,7 +162,7 @@ impl Connection {
         self: &Rc<Self>,
         stream: Stream,
         what: EventFlags,
-        work: fn(&Rc<Self>),
+        work: impl Fn(&Rc<Self>) + 'static,
     ) -> Result<Event> {
         let weak: Weak<Self> = Rc::downgrade(self);
         Event::new(
@@ -169,7 +171,7 @@ impl Connection {
             what,
             move |_stream, _what, _event| {
                 if let Some(connection) = weak.upgrade() {
-                    connection.guarded(work);
+                    connection.guarded(&work);
                 }
             },
         )

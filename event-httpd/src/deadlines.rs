@@ -5,7 +5,7 @@
 //! it again when it comes up. Only an earlier deadline makes a new entry.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 /// The resolution of deadlines, which are rounded up.
@@ -18,13 +18,20 @@ const _: () = assert!(TICK.as_millis() as u64 * TICKS_PER_SECOND == 1000);
 /// A time, in [`TICK`]s since the worker started.
 pub(crate) type Tick = u64;
 
-/// Buckets of connection numbers by the tick they are due at.
+/// Connection numbers by the tick they are due at.
 #[derive(Debug)]
 pub(crate) struct Deadlines {
     began: Instant,
-    buckets: RefCell<BTreeMap<Tick, Vec<u64>>>,
+    buckets: RefCell<VecDeque<Bucket>>, // in ascending order; most entries go to the last
     entries: Cell<usize>,
     armed: Cell<Option<Tick>>,
+}
+
+/// The connections that are due at one tick.
+#[derive(Debug)]
+struct Bucket {
+    tick: Tick,
+    ids: Vec<u64>,
 }
 
 impl Deadlines {
@@ -50,7 +57,7 @@ impl Deadlines {
     /// Enters `id` for `tick`. Returns the new time of the timer, if it has to fire earlier.
     pub(crate) fn enter(&self, id: u64, tick: Tick, now: Instant) -> Option<Duration> {
         self.entries.set(self.entries.get() + 1);
-        self.buckets.borrow_mut().entry(tick).or_default().push(id);
+        self.enter_bucket(id, tick);
         match self.armed.get() {
             Some(armed) if armed <= tick => None,
             _ => {
@@ -60,19 +67,32 @@ impl Deadlines {
         }
     }
 
+    fn enter_bucket(&self, id: u64, tick: Tick) {
+        let buckets = &mut *self.buckets.borrow_mut();
+        let at = match buckets.back() {
+            Some(last) if last.tick < tick => buckets.len(),
+            Some(last) if last.tick == tick => buckets.len() - 1,
+            _ => buckets.partition_point(|bucket| bucket.tick < tick),
+        };
+        match buckets.get_mut(at) {
+            Some(bucket) if bucket.tick == tick => bucket.ids.push(id),
+            _ => {
+                let ids = vec![id];
+                buckets.insert(at, Bucket { tick, ids });
+            }
+        }
+    }
+
     /// Removes the entries that are due at `now`, and returns them with their ticks.
     pub(crate) fn expired(&self, now: Instant) -> Vec<(Tick, u64)> {
         let elapsed = now.saturating_duration_since(self.began).as_nanos() / TICK.as_nanos();
-        let next = Tick::try_from(elapsed)
-            .unwrap_or(Tick::MAX)
-            .saturating_add(1);
+        let last = Tick::try_from(elapsed).unwrap_or(Tick::MAX);
         let mut buckets = self.buckets.borrow_mut();
-        let later = buckets.split_off(&next);
-        let due = std::mem::replace(&mut *buckets, later);
+        let count = buckets.partition_point(|bucket| bucket.tick <= last);
         self.armed.set(None);
-        let due = due
-            .into_iter()
-            .flat_map(|(tick, ids)| ids.into_iter().map(move |id| (tick, id)))
+        let due = buckets
+            .drain(..count)
+            .flat_map(|Bucket { tick, ids }| ids.into_iter().map(move |id| (tick, id)))
             .collect::<Vec<_>>();
         self.entries
             .set(self.entries.get().saturating_sub(due.len()));
@@ -87,11 +107,12 @@ impl Deadlines {
     /// Removes the entries of connections for which `keep` is false.
     pub(crate) fn retain(&self, keep: impl Fn(u64) -> bool) {
         let mut buckets = self.buckets.borrow_mut();
-        buckets.retain(|_, ids| {
-            ids.retain(|id| keep(*id));
-            !ids.is_empty()
+        buckets.retain_mut(|bucket| {
+            bucket.ids.retain(|id| keep(*id));
+            !bucket.ids.is_empty()
         });
-        self.entries.set(buckets.values().map(Vec::len).sum());
+        self.entries
+            .set(buckets.iter().map(|bucket| bucket.ids.len()).sum());
     }
 
     /// The timer could not be set: the next entry sets it.
@@ -101,7 +122,7 @@ impl Deadlines {
 
     /// The next time of the timer, after the entries of [`expired`](Self::expired) were handled.
     pub(crate) fn next(&self, now: Instant) -> Option<Duration> {
-        let first = *self.buckets.borrow().first_key_value()?.0;
+        let first = self.buckets.borrow().front()?.tick;
         self.armed.set(Some(first));
         Some(self.until(first, now))
     }
@@ -132,6 +153,18 @@ mod tests {
         assert_eq!(ids(deadlines.expired(at(50))), [2]);
         assert_eq!(ids(deadlines.expired(at(149))), [3]);
         assert_eq!(ids(deadlines.expired(at(150))), [1]);
+    }
+
+    #[test]
+    fn entries_in_any_order_come_up_in_that_of_their_ticks() {
+        let deadlines = Deadlines::new(Instant::now());
+        for (id, tick) in [(1, 9), (2, 3), (3, 9), (4, 5), (5, 3), (6, 12), (7, 5)] {
+            deadlines.enter(id, tick, deadlines.began);
+        }
+        let all = deadlines.expired(deadlines.began + TICK * 11);
+        let expected = [(3, 2), (3, 5), (5, 4), (5, 7), (9, 1), (9, 3)];
+        assert_eq!(all, expected);
+        assert_eq!(deadlines.next(deadlines.began), Some(TICK * 12));
     }
 
     #[test]

@@ -26,12 +26,24 @@ const BODY_LATE: Refusal = Refusal::new(
 );
 
 /// The deadline of a connection, and its entry in the worker's deadlines.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Deadline {
-    waits_for: WaitsFor,
     due: Option<Instant>,
     beside: Option<Box<Beside>>,
-    entered: Option<Instant>, // what the live entry is for
+    entered: Tick, // of the live entry, or `NOT_ENTERED`
+}
+
+/// The tick of a connection without a live entry.
+const NOT_ENTERED: Tick = Tick::MAX;
+
+impl Default for Deadline {
+    fn default() -> Self {
+        Self {
+            due: None,
+            beside: None,
+            entered: NOT_ENTERED,
+        }
+    }
 }
 
 /// The bytes of a body that must arrive within each `--header-timeout`, where bodies are kept: a
@@ -56,7 +68,7 @@ struct BodyPace {
 
 /// What a connection waits for. Each has its own deadline.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum WaitsFor {
+pub(super) enum WaitsFor {
     #[default]
     Request,
     Head,
@@ -96,8 +108,8 @@ impl State {
     /// Whether the connection has waited for a request, had one, and waits for the next.
     fn waits_for_next_request(&self) -> bool {
         self.stage == Stage::Open
-            && self.deadline.waits_for == WaitsFor::Request
-            && self.deadline.entered.is_some()
+            && self.waits_for == WaitsFor::Request
+            && self.deadline.entered != NOT_ENTERED
             && self.deadline.due.is_some()
             && self.deadline.beside.is_none()
             && self.write.is_none()
@@ -126,8 +138,8 @@ impl Connection {
             (_, Phase::Body) => WaitsFor::Body,
         };
         let deadline = &mut state.deadline;
-        if progress || waits_for != deadline.waits_for {
-            deadline.waits_for = waits_for;
+        if progress || waits_for != state.waits_for {
+            state.waits_for = waits_for;
             let time = match waits_for {
                 WaitsFor::Request if self.worker.takes() == Takes::Reads => None, // may be silent for days
                 WaitsFor::Request if self.worker.is_ending() => Some(FIRST_REQUEST),
@@ -160,11 +172,12 @@ impl Connection {
             (Some(due), Some(app)) => Some(due.min(app)),
             (due, app) => due.or(app),
         };
-        if let Some(due) = due
-            && deadline.entered.is_none_or(|entered| due < entered)
-        {
-            deadline.entered = Some(due);
-            self.worker.enter_deadline(self.id(), due, now);
+        if let Some(due) = due {
+            let tick = self.worker.tick(due);
+            if tick < deadline.entered {
+                deadline.entered = tick;
+                self.worker.enter_deadline(self.id(), tick, now);
+            }
         }
     }
 
@@ -175,14 +188,15 @@ impl Connection {
 
     fn expire(self: &Rc<Self>, tick: Tick, now: Instant) {
         let (due, waits_for, app_due) = {
-            let deadline = &mut self.state.borrow_mut().deadline;
-            if deadline.entered.map(|entered| self.worker.tick(entered)) != Some(tick) {
+            let state = &mut *self.state.borrow_mut();
+            let deadline = &mut state.deadline;
+            if deadline.entered != tick {
                 return; // an older entry: an earlier deadline was set since
             }
-            deadline.entered = None;
+            deadline.entered = NOT_ENTERED;
             (
                 deadline.due.is_some_and(|due| due <= now),
-                deadline.waits_for,
+                state.waits_for,
                 deadline.app_due().is_some_and(|due| due <= now),
             )
         };

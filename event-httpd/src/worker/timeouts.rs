@@ -48,12 +48,12 @@ impl Worker {
     }
 
     /// Enters a deadline for a connection.
-    pub(crate) fn enter_deadline(&self, id: u64, due: Instant, now: Instant) {
+    pub(crate) fn enter_deadline(&self, id: u64, tick: Tick, now: Instant) {
         let deadlines = &self.timeouts.deadlines;
         if deadlines.len() > 2 * self.open_connections() + STALE_MAX {
             deadlines.retain(|id| self.admission.contains(id));
         }
-        let after = deadlines.enter(id, deadlines.tick(due), now);
+        let after = deadlines.enter(id, tick, now);
         self.timeouts.arm(after);
     }
 
