@@ -2,6 +2,7 @@
 //!
 //! A message is encoded once, as an HTTP response, and all its receivers share the bytes.
 
+use std::cell::Cell;
 use std::rc::Rc;
 
 use super::{Answer, App, Received, Request, Takes};
@@ -14,6 +15,7 @@ pub(crate) struct Broadcast {
     headers: Vec<FieldLine>,
     framing: Framing,
     deliver: Deliver,
+    head_length: Cell<usize>, // of the last message: most have one of the same length
 }
 
 impl Broadcast {
@@ -22,13 +24,15 @@ impl Broadcast {
             headers,
             framing,
             deliver,
+            head_length: Cell::new(0),
         }
     }
 
     fn encode(&self, body: &[u8], date: Option<&str>) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(body.len() + 256);
+        let mut bytes = Vec::with_capacity(self.head_length.get() + body.len());
         let length = u64::try_from(body.len()).unwrap_or(u64::MAX);
         answer_head(&mut bytes, true, length, date, &self.headers);
+        self.head_length.set(bytes.len());
         bytes.extend_from_slice(body);
         bytes
     }
