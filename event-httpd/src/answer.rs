@@ -41,11 +41,18 @@ pub(crate) fn accepted(out: &mut Vec<u8>, keep_alive: bool, date: Option<&str>) 
 }
 
 /// Appends a number. `write!` takes ten times as many instructions.
-pub(crate) fn decimal(out: &mut Vec<u8>, number: u64) {
-    if number >= 10 {
-        decimal(out, number / 10);
+pub(crate) fn decimal(out: &mut Vec<u8>, mut number: u64) {
+    let mut digits = [0; 20]; // as many as the largest number has
+    let mut start = digits.len();
+    for digit in digits.iter_mut().rev() {
+        *digit = b'0' + (number % 10) as u8;
+        number /= 10;
+        start -= 1;
+        if number == 0 {
+            break;
+        }
     }
-    out.push(b'0' + (number % 10) as u8);
+    out.extend_from_slice(digits.get(start..).unwrap_or_default());
 }
 
 fn date_line(out: &mut Vec<u8>, date: Option<&str>) {
@@ -170,6 +177,13 @@ mod tests {
                  Date: {DATE}\r\nA: 1\r\nB: 2\r\n\r\n"
             )
         );
+    }
+
+    #[test]
+    fn a_number_is_written_with_all_its_digits_and_no_more() {
+        for number in [0, 7, 10, 99, 100, 12_034, u64::MAX] {
+            assert_eq!(written(|out| decimal(out, number)), number.to_string());
+        }
     }
 
     #[test]

@@ -23,10 +23,11 @@ impl Account {
     }
 }
 
-/// Immutable bytes that many peers share. They count once, until the last peer has them.
+/// Bytes that many peers share. They count once, until the last peer has them, and do not change
+/// before.
 #[derive(Debug)]
 pub(crate) struct Buffer {
-    bytes: Box<[u8]>,
+    bytes: Vec<u8>,
     account: Option<Rc<Account>>,
 }
 
@@ -35,20 +36,43 @@ impl Buffer {
     const OVERHEAD: usize = size_of::<Self>() + 2 * size_of::<usize>();
 
     /// A buffer that counts in `account`.
-    pub(crate) fn new(bytes: Vec<u8>, account: &Rc<Account>) -> Rc<Self> {
-        account.add(bytes.len() + Self::OVERHEAD);
-        Rc::new(Self {
-            bytes: bytes.into(),
+    pub(crate) fn new(mut bytes: Vec<u8>, account: &Rc<Account>) -> Rc<Self> {
+        bytes.shrink_to_fit();
+        let buffer = Self {
+            bytes,
             account: Some(Rc::clone(account)),
-        })
+        };
+        account.add(buffer.memory());
+        Rc::new(buffer)
     }
 
     /// A buffer that counts nowhere, for what is small or bounded by its owner.
-    pub(crate) fn uncounted(bytes: Vec<u8>) -> Rc<Self> {
+    pub(crate) fn uncounted(mut bytes: Vec<u8>) -> Rc<Self> {
+        bytes.shrink_to_fit();
         Rc::new(Self {
-            bytes: bytes.into(),
+            bytes,
             account: None,
         })
+    }
+
+    /// Has `write` append other bytes in the place of these. False when a peer has them still: then
+    /// nothing happens.
+    pub(crate) fn rewrite(buffer: &mut Rc<Self>, write: impl FnOnce(&mut Vec<u8>)) -> bool {
+        let Some(buffer) = Rc::get_mut(buffer) else {
+            return false;
+        };
+        let before = buffer.memory();
+        buffer.bytes.clear(); // keeps its memory
+        write(&mut buffer.bytes);
+        if let Some(account) = &buffer.account {
+            account.subtract(before);
+            account.add(buffer.memory());
+        }
+        true
+    }
+
+    fn memory(&self) -> usize {
+        self.bytes.capacity() + Self::OVERHEAD
     }
 }
 
@@ -63,7 +87,7 @@ impl Deref for Buffer {
 impl Drop for Buffer {
     fn drop(&mut self) {
         if let Some(account) = &self.account {
-            account.subtract(self.bytes.len() + Self::OVERHEAD);
+            account.subtract(self.memory());
         }
     }
 }
@@ -81,6 +105,29 @@ mod tests {
         drop(buffer);
         assert_eq!(account.total(), 1000 + Buffer::OVERHEAD);
         drop(shared);
+        assert_eq!(account.total(), 0);
+    }
+
+    #[test]
+    fn a_buffer_is_written_again_in_its_place_unless_it_is_shared() {
+        let account = Rc::new(Account::default());
+        let mut buffer = Buffer::new(b"first".to_vec(), &account);
+        let shared = Rc::clone(&buffer);
+        assert!(!Buffer::rewrite(&mut buffer, |_| unreachable!()));
+        drop(shared);
+        let long = [b'x'; 1000];
+        assert!(Buffer::rewrite(&mut buffer, |bytes| bytes.extend_from_slice(&long)));
+        assert_eq!(**buffer, long);
+        let capacity = buffer.bytes.capacity();
+        assert_eq!(account.total(), capacity + Buffer::OVERHEAD);
+        assert!(Buffer::rewrite(&mut buffer, |bytes| bytes.push(b'y')));
+        assert_eq!(**buffer, *b"y");
+        assert_eq!(
+            account.total(),
+            capacity + Buffer::OVERHEAD,
+            "its memory is kept"
+        );
+        drop(buffer);
         assert_eq!(account.total(), 0);
     }
 }

@@ -122,8 +122,10 @@ pub(crate) trait App {
     /// What it takes, the same for all connections.
     fn takes(&self) -> Takes;
 
-    /// The listener's event was made, or the read event of a connection; `id` is the stream's
-    /// number.
+    /// The event of a listener was made; `id` is the stream's number.
+    fn listening(&self, _id: u64, _event: &Event) {}
+
+    /// The read event of a connection was made. It has no data.
     fn opened(&self, _id: u64, _event: &Event) {}
 
     /// The stream with that number closes.

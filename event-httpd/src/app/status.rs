@@ -2,7 +2,7 @@
 
 mod table;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use super::{App, Request, Takes};
@@ -20,6 +20,7 @@ const COPIED_MAX: usize = 16 << 10;
 /// The table: a JSON object from stream number to event, oldest first.
 pub(crate) struct Status {
     headers: Vec<FieldLine>,
+    head_length: Cell<usize>, // of the last answer: most have one of the same length
     state: RefCell<State>,
 }
 
@@ -27,20 +28,35 @@ pub(crate) struct Status {
 struct State {
     table: Table,
     answers: Answers,
-    head: Vec<u8>, // of the answer that is being made
 }
 
 /// The answers made from the current table. All receivers share their bytes.
 #[derive(Default)]
 struct Answers {
     date: String,
-    kept: Option<Encoded>,
-    closing: Option<Encoded>,
+    kept: Latest,
+    closing: Latest,
 }
 
 impl Answers {
     fn forget(&mut self) {
-        (self.kept, self.closing) = (None, None);
+        self.kept.forget();
+        self.closing.forget();
+    }
+}
+
+/// The answer made from the current table, if it was asked for.
+#[derive(Default)]
+struct Latest {
+    encoded: Option<Encoded>,
+    former: Option<Rc<Buffer>>, // its memory is used again
+}
+
+impl Latest {
+    fn forget(&mut self) {
+        if let Some(Encoded::Whole { bytes, .. }) = self.encoded.take() {
+            self.former = Some(bytes);
+        }
     }
 }
 
@@ -67,38 +83,37 @@ impl Status {
     pub(crate) fn new(headers: Vec<FieldLine>) -> Self {
         Self {
             headers,
+            head_length: Cell::default(),
             state: RefCell::default(),
         }
-    }
-
-    fn remove(&self, id: u64) {
-        let state = &mut *self.state.borrow_mut();
-        state.table.remove(id);
-        state.answers.forget();
     }
 
     #[inline(never)] // most answers are encoded already
     fn encode(
         &self,
         table: &mut Table,
-        head: &mut Vec<u8>,
+        former: Option<Rc<Buffer>>,
         account: &Rc<Account>,
         keep_alive: bool,
         date: Option<&str>,
     ) -> Encoded {
         let length = table.json_length();
         let body_length = u64::try_from(length).unwrap_or(u64::MAX);
-        head.clear();
-        answer_head(head, keep_alive, body_length, date, &self.headers);
-        let copied = length <= COPIED_MAX;
-        let mut bytes = Vec::with_capacity(head.len() + if copied { length } else { 1 });
-        bytes.extend_from_slice(head);
-        let head = bytes.len();
-        if copied {
-            table.write_to(&mut bytes);
-            let bytes = Buffer::new(bytes, account);
+        let write_head = |bytes: &mut Vec<u8>, behind: usize| {
+            bytes.reserve(self.head_length.get() + behind);
+            answer_head(bytes, keep_alive, body_length, date, &self.headers);
+            self.head_length.set(bytes.len());
+        };
+        if length <= COPIED_MAX {
+            let bytes = written(former, account, |bytes| {
+                write_head(bytes, length);
+                table.write_to(bytes);
+            });
+            let head = self.head_length.get();
             return Encoded::Whole { bytes, head };
         }
+        let mut bytes = Vec::new();
+        write_head(&mut bytes, 1);
         bytes.push(b'{');
         let begin = Buffer::new(bytes, account);
         let end = Buffer::uncounted(b"}".to_vec());
@@ -107,17 +122,13 @@ impl Status {
         parts.push(end.into());
         Encoded::Shared {
             parts: parts.into(),
-            head: Part::first(begin, head),
+            head: Part::first(begin, self.head_length.get()),
         }
     }
 
     fn current(&self, account: &Rc<Account>, request: Request<'_>) -> super::Answer {
         let date = request.date;
-        let State {
-            table,
-            answers,
-            head,
-        } = &mut *self.state.borrow_mut();
+        let State { table, answers } = &mut *self.state.borrow_mut();
         if let Some(date) = date.filter(|date| *date != answers.date) {
             date.clone_into(&mut answers.date);
             answers.forget();
@@ -127,10 +138,35 @@ impl Status {
         } else {
             &mut answers.closing
         };
-        answer
-            .get_or_insert_with(|| self.encode(table, head, account, request.keep_alive, date))
-            .answer(request.head_only)
+        let Latest { encoded, former } = answer;
+        let encoded = encoded.get_or_insert_with(|| {
+            self.encode(table, former.take(), account, request.keep_alive, date)
+        });
+        encoded.answer(request.head_only)
     }
+
+    /// Changes the table.
+    fn change(&self, change: impl FnOnce(&mut Table)) {
+        let state = &mut *self.state.borrow_mut();
+        change(&mut state.table);
+        state.answers.forget();
+    }
+}
+
+/// A buffer with what `write` appends, in the memory of a former one unless a peer has that still.
+fn written(
+    former: Option<Rc<Buffer>>,
+    account: &Rc<Account>,
+    mut write: impl FnMut(&mut Vec<u8>),
+) -> Rc<Buffer> {
+    if let Some(mut buffer) = former
+        && Buffer::rewrite(&mut buffer, &mut write)
+    {
+        return buffer;
+    }
+    let mut bytes = Vec::new();
+    write(&mut bytes);
+    Buffer::new(bytes, account)
 }
 
 impl App for Status {
@@ -138,18 +174,20 @@ impl App for Status {
         Takes::Requests
     }
 
+    fn listening(&self, id: u64, event: &Event) {
+        self.change(|table| table.set(id, event));
+    }
+
     fn opened(&self, id: u64, event: &Event) {
-        let state = &mut *self.state.borrow_mut();
-        state.table.set(id, event);
-        state.answers.forget();
+        self.change(|table| table.set_plain(id, event));
     }
 
     fn closed(&self, _worker: &Worker, id: u64) {
-        self.remove(id);
+        self.change(|table| table.remove(id));
     }
 
     fn changed(&self, id: u64, event: &Event) {
-        self.opened(id, event);
+        self.change(|table| table.set(id, event));
     }
 
     fn answer(&self, worker: &Rc<Worker>, request: Request<'_>) -> super::Answer {
@@ -202,8 +240,10 @@ mod tests {
             event.add(Some(std::time::Duration::from_secs(9))).unwrap();
             if id == 5 {
                 event.set_data(base.clone());
+                status.listening(id, &event);
+            } else {
+                status.opened(id, &event);
             }
-            status.opened(id, &event);
         }
         assert_eq!(
             text(&current(&status, KEPT)),
@@ -227,8 +267,28 @@ mod tests {
         status.opened(5, &Event::timer(&base, |_event| {}).unwrap());
         let after = current(&status, dated("two"));
         assert!(!before.shares_with(&after) && text(&after).contains("\"5\""));
-        status.remove(5);
+        status.change(|table| table.remove(5));
         assert!(text(&current(&status, KEPT)).ends_with("\r\n\r\n{}"));
+    }
+
+    #[test]
+    fn an_answer_is_written_over_the_one_before_unless_a_peer_has_that() {
+        let base = EventBase::new().unwrap();
+        let event = Event::timer(&base, |_event| {}).unwrap();
+        let status = Status::new(Vec::new());
+        let place = |part: &Part| part.as_slice().as_ptr();
+        status.opened(5, &event);
+        status.opened(6, &event);
+        let first = place(&current(&status, KEPT));
+        status.change(|table| table.remove(6));
+        let second = current(&status, KEPT);
+        assert_eq!(place(&second), first);
+        let before = text(&second);
+        assert!(before.contains("\"5\"") && !before.contains("\"6\""));
+        status.opened(7, &event);
+        let third = current(&status, KEPT);
+        assert!(text(&third).contains("\"7\""));
+        assert_eq!(text(&second), before);
     }
 
     #[test]
@@ -254,7 +314,7 @@ mod tests {
         for id in 0..1000 {
             status.opened(id, &event);
         }
-        status.remove(500);
+        status.change(|table| table.remove(500));
         event.add(Some(std::time::Duration::from_secs(9))).unwrap();
         status.changed(3, &event);
         let crate::app::Answer::Shared(parts) = status.current(&Rc::default(), KEPT) else {

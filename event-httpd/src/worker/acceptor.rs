@@ -51,7 +51,7 @@ impl Acceptor {
         event.set_data(worker.base().clone()); // the tutorial's last argument: `{}` in the table
         event.add(None)?;
         let event = acceptor.event.get_or_init(|| event);
-        worker.app().opened(acceptor.id(), event);
+        worker.app().listening(acceptor.id(), event);
         let weak = Rc::downgrade(&acceptor);
         let retry = Event::timer(worker.base(), move |_event| {
             if let Some(acceptor) = weak.upgrade() {

@@ -19,6 +19,28 @@ pub(super) struct Table {
     segments: Vec<Segment>,
     length: usize,  // of all their texts
     entry: Vec<u8>, // the text of the entry that is being made
+    plain: PlainEvents,
+}
+
+/// The JSON of events without data, which depends on nothing but whether they are pending.
+#[derive(Debug, Default)]
+struct PlainEvents {
+    pending: Option<Box<[u8]>>,
+    idle: Option<Box<[u8]>>,
+}
+
+impl PlainEvents {
+    fn json(&mut self, event: &Event) -> serde_json::Result<&[u8]> {
+        let kept = if event.is_pending() {
+            &mut self.pending
+        } else {
+            &mut self.idle
+        };
+        if kept.is_none() {
+            *kept = Some(serde_json::to_vec(event)?.into());
+        }
+        Ok(kept.as_deref().unwrap_or_default())
+    }
 }
 
 #[derive(Debug, Default)]
@@ -59,9 +81,30 @@ impl Table {
 
     /// Adds an entry, or replaces the one with that id.
     pub(super) fn set(&mut self, id: u64, event: &Event) {
+        self.put(id, |text, _| serde_json::to_writer(text, event));
+    }
+
+    /// The same for an event without data.
+    pub(super) fn set_plain(&mut self, id: u64, event: &Event) {
+        self.put(id, |text, plain| {
+            text.extend_from_slice(plain.json(event)?);
+            Ok(())
+        });
+    }
+
+    fn put(
+        &mut self,
+        id: u64,
+        write_json: impl FnOnce(&mut Vec<u8>, &mut PlainEvents) -> serde_json::Result<()>,
+    ) {
         let mut text = mem::take(&mut self.entry); // keeps its memory
         text.clear();
-        match entry(&mut text, id, event) {
+        text.push(b'"');
+        decimal(&mut text, id);
+        text.extend_from_slice(b"\":");
+        let written = write_json(&mut text, &mut self.plain);
+        text.push(b',');
+        match written {
             Ok(()) => self.insert(id, &text),
             Err(error) => {
                 tracing::error!("an event of the table cannot be serialized: {error}");
@@ -211,15 +254,6 @@ impl Segment {
     }
 }
 
-fn entry(out: &mut Vec<u8>, id: u64, event: &Event) -> serde_json::Result<()> {
-    out.push(b'"');
-    decimal(out, id);
-    out.extend_from_slice(b"\":");
-    serde_json::to_writer(&mut *out, event)?;
-    out.push(b',');
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -257,7 +291,12 @@ mod tests {
                 if random.bool() {
                     event.add(Some(std::time::Duration::from_secs(9))).unwrap();
                 }
-                table.set(id, &event);
+                if random.bool() {
+                    table.set_plain(id, &event);
+                } else {
+                    event.set_data(id);
+                    table.set(id, &event);
+                }
                 events.insert(id, event);
             } else if let Some(id) = events.range(id..).next().map(|(id, _)| *id) {
                 table.remove(id);
