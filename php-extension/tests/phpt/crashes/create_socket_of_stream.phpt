@@ -8,8 +8,10 @@ A Socket made from a stream's descriptor closes it; writing to the stream then f
 $socket = EventUtil::createSocket(EventUtil::getSocketFd($near));
 var_dump($socket instanceof Socket);
 socket_write($socket, 'x');
+stream_set_timeout($far, 5);
 var_dump(fread($far, 1));
 unset($socket);
+stream_set_blocking($far, false);
 var_dump(fread($far, 1), feof($far), @fwrite($near, 'x'));
 ?>
 --EXPECT--

@@ -1,20 +1,29 @@
 --TEST--
-An exception comes out of the loop from every kind of callback
+An exception in any kind of callback ends the loop at once and comes out of it
 --SKIPIF--
 <?php if (!extension_loaded('posix') || !extension_loaded('pcntl')) die('skip needs posix and pcntl'); ?>
 --FILE--
 <?php
 $base = new EventBase;
 $throws = fn ($text) => function () use ($text) { throw new Exception($text); };
-$run = function () use ($base) {
+$run = function (float $seconds = 10) use ($base) {
     $end = Event::timer($base, function () use ($base) { echo "nothing came\n"; $base->exit(); });
-    $end->add(5);
+    $end->add($seconds);
     try {
         @$base->loop();
     } catch (Exception $e) {
-        echo $e->getMessage(), "\n";
+        echo $e->getMessage(), $end->pending ? '' : ', but the loop went on', "\n";
     }
 };
+
+$timer = Event::timer($base, $throws('timer'));
+$timer->add(0);
+$run();
+
+[$near, $far] = stream_socket_pair(STREAM_PF_UNIX, STREAM_SOCK_STREAM, 0);
+$descriptor = new Event($base, $near, Event::WRITE, $throws('descriptor'));
+$descriptor->add();
+$run();
 
 $signal = Event::signal($base, SIGUSR1, $throws('signal'));
 $signal->add();
@@ -23,6 +32,10 @@ $run();
 $signal->del();
 
 [$near, $far] = EventBufferEvent::createPair($base);
+$near->setCallbacks($throws('read'), null, null);
+$near->enable(Event::READ);
+$far->write('x');
+$run();
 $near->setCallbacks(null, $throws('write'), null);
 $near->write('x');
 $far->enable(Event::READ);
@@ -44,13 +57,17 @@ $run();
 $connection = new EventHttpConnection($base, null, '127.0.0.1', $port);
 $connection->setCloseCallback($throws('close'));
 $request = new EventHttpRequest(function () use ($base) { $base->exit(); });
-$request->addHeader('Connection', 'close', EventHttpRequest::OUTPUT_HEADER);
 $connection->makeRequest($request, EventHttpRequest::CMD_GET, '/');
 $run();
+unset($http); // which closes the connection
 $run();
+$run(0.1);
 ?>
 --EXPECT--
+timer
+descriptor
 signal
+read
 write
 event
 route

@@ -1,9 +1,14 @@
 --TEST--
-exit in the destructor of data that an event had
+exit in the destructor of data that an event had when it was freed
 --FILE--
 <?php
 class D { function __destruct() { echo "destroyed\n"; exit(0); } }
-$base = new EventBase; $e = Event::timer($base, function () {}, new D); $e->data = null; echo "not reached\n";
+register_shutdown_function(function () { echo "shutdown\n"; });
+$base = new EventBase;
+$event = Event::timer($base, function () {}, new D);
+$event->free();
+echo "not reached\n";
 ?>
 --EXPECT--
 destroyed
+shutdown
