@@ -2,8 +2,10 @@
 What unserialize makes has no native part, and says so
 --FILE--
 <?php
-foreach (['EventBase', 'EventConfig', 'EventHttp', 'EventHttpConnection', 'EventHttpRequest', 'EventDnsBase', 'EventListener'] as $class) {
-    try { var_dump(@unserialize('O:' . strlen($class) . ':"' . $class . '":0:{}')); } catch (Throwable $x) { echo get_class($x), "\n"; }
+foreach (['EventBase', 'EventConfig', 'EventHttp', 'EventHttpConnection', 'EventHttpRequest', 'EventDnsBase', 'EventListener', 'EventUtil'] as $class) {
+    foreach (['O', 'C'] as $kind) {
+        try { var_dump(@unserialize($kind . ':' . strlen($class) . ':"' . $class . '":0:{}')); } catch (EventException $x) { echo $x->getMessage(), "\n"; }
+    }
 }
 $b = unserialize('O:11:"EventBuffer":0:{}'); try { $b->add('x'); } catch (Error $x) { echo $x->getMessage(), "\n"; }
 $e = unserialize('O:5:"Event":0:{}'); var_dump($e->pending); try { $e->add(1); } catch (Error $x) { echo $x->getMessage(), "\n"; }
@@ -14,12 +16,21 @@ $base = new EventBase; try { serialize(new EventDnsBase($base, 0)); } catch (Eve
 ?>
 --EXPECT--
 bool(false)
+EventBase instances cannot be unserialized
 bool(false)
+EventConfig instances cannot be unserialized
 bool(false)
+EventHttp instances cannot be unserialized
 bool(false)
+EventHttpConnection instances cannot be unserialized
 bool(false)
+EventHttpRequest instances cannot be unserialized
 bool(false)
+EventDnsBase instances cannot be unserialized
 bool(false)
+EventListener instances cannot be unserialized
+bool(false)
+EventUtil instances cannot be unserialized
 The object was not constructed: call parent::__construct() first
 NULL
 The object was not constructed: call parent::__construct() first
