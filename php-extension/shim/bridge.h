@@ -73,14 +73,6 @@ typedef struct bridge_entry {
 	bridge_value value;
 } bridge_entry;
 
-/* What php_event_quick does. */
-typedef enum {
-	BRIDGE_DEL,
-	BRIDGE_ADD,
-	BRIDGE_ADD_FOR, /* the seconds */
-	BRIDGE_FREE
-} bridge_quick;
-
 typedef enum {
 	BRIDGE_NO_ERROR,
 	BRIDGE_WARNING,
@@ -201,10 +193,12 @@ static inline void bridge_clear(zval *place, uint32_t type)
 /* In Rust. */
 void php_event_method(uint32_t method, bridge_frame *frame);
 uint32_t php_event_slots(uint32_t class_id); /* how many its objects have */
-void php_event_bind(void *handle, struct bridge_object *object);
+void php_event_bind(void *handle, struct bridge_object *object); /* null: it is freed next */
 void php_event_free(uint32_t class_id, void *handle);
 bool php_event_is_pending(uint32_t class_id, void *handle);
-bool php_event_quick(void *handle, int what, double seconds);
+bool php_event_quick_add(void *handle, double seconds); /* -1 for ever */
+bool php_event_quick_del(void *handle);
+bool php_event_quick_free(void *handle);
 int php_event_pending(void *handle); /* the property: 0 or 1; -1 for null */
 void *php_event_quick_timer(void *base, bridge_object *object);
 void *php_event_quick_watch(void *base, bridge_object *object, int64_t descriptor, uint32_t origin,

@@ -12,8 +12,8 @@ _Static_assert(offsetof(bridge_object, std) % sizeof(zval) == 0, "the slots befo
 static zend_object_handlers handlers[CLASS_COUNT];
 static uint32_t slots[CLASS_COUNT];
 
-/* As programs that PHP has compiled have it. Another string may have the same letters. */
-static zend_string *pending_name;
+/* As programs that PHP has compiled have them. Another string may have the same letters. */
+static zend_string *pending_name, *length_name;
 
 static const bridge_class *class_of(const bridge_object *object)
 {
@@ -110,6 +110,17 @@ static void read_pending(bridge_object *object, zval *to)
 	}
 }
 
+static void read_length(bridge_object *object, zval *to)
+{
+	int64_t length = php_event_readable(object->handle);
+
+	if (length < 0) {
+		ZVAL_NULL(to);
+	} else {
+		ZVAL_LONG(to, length);
+	}
+}
+
 /* Reads what Rust answers for a property. */
 static void read_virtual(bridge_object *object, const bridge_property *property, zval *to)
 {
@@ -120,12 +131,7 @@ static void read_virtual(bridge_object *object, const bridge_property *property,
 		return;
 	}
 	if (property->kind == PROPERTY_LENGTH) {
-		int64_t length = php_event_readable(object->handle);
-		if (length < 0) {
-			ZVAL_NULL(to);
-		} else {
-			ZVAL_LONG(to, length);
-		}
+		read_length(object, to);
 		return;
 	}
 	bridge_begin(&frame, object);
@@ -150,8 +156,11 @@ static zval *read_property(zend_object *std, zend_string *name, int type, void *
 		read_pending(bridge_object_of(std), to);
 		return to;
 	}
+	if (name == length_name && bridge_object_of(std)->class_id == CLASS_EventBuffer) {
+		read_length(bridge_object_of(std), to);
+		return to;
+	}
 	property = find_property(bridge_object_of(std), ZSTR_VAL(name), ZSTR_LEN(name));
-
 	if (!property) {
 		return zend_std_read_property(std, name, type, cache, to);
 	}
@@ -278,6 +287,7 @@ static int refuse_unserialize(zval *object, zend_class_entry *entry, const unsig
 void bridge_startup_objects(void)
 {
 	pending_name = zend_string_init_interned(ZEND_STRL("pending"), true);
+	length_name = zend_string_init_interned(ZEND_STRL("length"), true);
 	for (uint32_t id = 0; id < CLASS_COUNT; id++) {
 		zend_object_handlers *of_class = &handlers[id];
 		slots[id] = php_event_slots(id);

@@ -36,8 +36,7 @@ static zval *data_of(bridge_object *object)
 /* Event::add, addTimer and addSignal. */
 bool bridge_quick_add(zend_execute_data *execute_data, zval *return_value)
 {
-	int what = BRIDGE_ADD;
-	double seconds = 0;
+	double seconds = -1;
 
 	if (ZEND_NUM_ARGS() == 1) {
 		zval *argument = ZEND_CALL_ARG(execute_data, 1);
@@ -48,11 +47,10 @@ bool bridge_quick_add(zend_execute_data *execute_data, zval *return_value)
 		} else {
 			return false;
 		}
-		what = seconds == -1 ? BRIDGE_ADD : BRIDGE_ADD_FOR;
 	} else if (ZEND_NUM_ARGS() != 0) {
 		return false;
 	}
-	if (!php_event_quick(self_of(execute_data)->handle, what, seconds)) {
+	if (!php_event_quick_add(self_of(execute_data)->handle, seconds)) {
 		return false;
 	}
 	ZVAL_TRUE(return_value);
@@ -62,7 +60,7 @@ bool bridge_quick_add(zend_execute_data *execute_data, zval *return_value)
 /* Event::del, delTimer and delSignal. */
 bool bridge_quick_del(zend_execute_data *execute_data, zval *return_value)
 {
-	if (ZEND_NUM_ARGS() != 0 || !php_event_quick(self_of(execute_data)->handle, BRIDGE_DEL, 0)) {
+	if (ZEND_NUM_ARGS() != 0 || !php_event_quick_del(self_of(execute_data)->handle)) {
 		return false;
 	}
 	ZVAL_TRUE(return_value);
@@ -75,7 +73,7 @@ bool bridge_quick_free(zend_execute_data *execute_data, zval *return_value)
 	bridge_object *object = self_of(execute_data);
 
 	(void)return_value; /* null already */
-	if (ZEND_NUM_ARGS() != 0 || !php_event_quick(object->handle, BRIDGE_FREE, 0)) {
+	if (ZEND_NUM_ARGS() != 0 || !php_event_quick_free(object->handle)) {
 		return false;
 	}
 	bridge_clear(bridge_slot(object, EVENT_DESCRIPTOR), IS_UNDEF);

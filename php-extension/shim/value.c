@@ -27,6 +27,7 @@ static void make_object(zval *to, const bridge_value *from)
 		object->handle = from->as.handle;
 		php_event_bind(object->handle, object);
 	} else {
+		php_event_bind(from->as.handle, NULL);
 		php_event_free(from->n, from->as.handle);
 		ZVAL_NULL(to);
 	}

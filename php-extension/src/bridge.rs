@@ -520,11 +520,12 @@ extern "C" fn php_event_slots(class: u32) -> u32 {
 /// Tells a handle which object has it from now on.
 ///
 /// # Safety
-/// Called by C with a handle that [`Held::into_raw`] gave, and the object that has just got it.
+/// Called by C with a handle that [`Held::into_raw`] gave, and the object that has just got it; or
+/// null, when there is no object, and C frees the handle next.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn php_event_bind(handle: *mut c_void, object: *mut RawObject) {
     bound(handle);
-    // SAFETY: C has just made the object, or holds it for the call.
+    // SAFETY: null, or C has just made the object, or holds it for the call.
     let Some(new) = (unsafe { object.as_ref() }) else {
         return;
     };
@@ -538,7 +539,6 @@ unsafe extern "C" fn php_event_bind(handle: *mut c_void, object: *mut RawObject)
 /// Called by C once for a handle, when its object goes.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn php_event_free(class: u32, handle: *mut c_void) {
-    bound(handle);
     // SAFETY: C gives each handle back once, and does not use it again.
     let held = unsafe { Held::from_raw(RawHeld { class, handle }) };
     held.link().set(None);

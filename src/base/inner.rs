@@ -67,6 +67,7 @@ impl Inner {
     }
 
     /// Whether this process is a child, made by `fork`, that has not called `re_init` yet.
+    #[inline]
     pub(crate) fn is_foreign(&self) -> bool {
         self.generation.get() != generation()
     }

@@ -150,10 +150,15 @@ impl<C: ?Sized + Closure> Inner<C> {
     #[inline]
     pub(super) fn unenlist(&self) {
         if self.enlisted.get() {
-            self.enlisted.set(false);
-            let mut record = signals::lock();
-            self.base().remove_signal(&mut record, self.address());
+            self.leave_list();
         }
+    }
+
+    #[cold]
+    fn leave_list(&self) {
+        self.enlisted.set(false);
+        let mut record = signals::lock();
+        self.base().remove_signal(&mut record, self.address());
     }
 
     /// Returns the handle that the base keeps of a detached event, for the caller to drop.
@@ -162,6 +167,11 @@ impl<C: ?Sized + Closure> Inner<C> {
         if !self.detached.get() {
             return None;
         }
+        self.let_go()
+    }
+
+    #[cold]
+    fn let_go(&self) -> Option<Box<dyn Any>> {
         self.detached.set(false);
         self.base().let_go(self.address())
     }
@@ -205,6 +215,9 @@ impl<C: ?Sized + Closure> Inner<C> {
 
 impl<C: ?Sized + Closure> Drop for Inner<C> {
     fn drop(&mut self) {
+        if self.native.get_mut().is_none() && self.data.get_mut().is_none() {
+            return; // freed before
+        }
         let mut ending = Ending::default();
         ending.run(|| self.release());
         if let Some(data) = self.data.take() {

@@ -92,6 +92,7 @@ impl OwnedEvent {
         cvt(call, rc).map(drop)
     }
 
+    #[inline]
     pub(crate) fn add(&self, call: &'static str, timeout: Option<Duration>) -> Result<()> {
         let timeout = timeout.map(timeval);
         let time = timeout.as_ref().map_or(ptr::null(), ptr::from_ref);
@@ -100,6 +101,7 @@ impl OwnedEvent {
         cvt(call, rc).map(drop)
     }
 
+    #[inline]
     pub(crate) fn del(&self, call: &'static str) -> Result<()> {
         // SAFETY: `self` owns the event.
         let rc = unsafe { ffi::event_del(self.raw.as_ptr()) };

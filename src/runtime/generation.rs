@@ -8,6 +8,7 @@ static GENERATION: AtomicU32 = AtomicU32::new(0);
 
 /// A number that differs between a process and its forked child. Comparing it costs a load;
 /// asking for the process number costs a system call.
+#[inline]
 pub(crate) fn generation() -> u32 {
     GENERATION.load(Ordering::Relaxed)
 }

@@ -5,12 +5,12 @@
 
 use std::ffi::c_void;
 use std::marker::PhantomData;
-use std::mem::ManuallyDrop;
+use std::mem::{ManuallyDrop, MaybeUninit};
 use std::rc::{Rc, Weak};
 
 /// An `Rc` whose value is written where it stays. `Rc::new` makes it elsewhere, and copies it.
 pub(crate) fn made_in_place<T>(make: impl FnOnce() -> T) -> Rc<T> {
-    let mut rc = Rc::new_uninit();
+    let mut rc = Rc::new(MaybeUninit::uninit()); // not `new_uninit`, which computes a constant size
     let Some(place) = Rc::get_mut(&mut rc) else {
         return Rc::new(make()); // not reached: this is the only count
     };

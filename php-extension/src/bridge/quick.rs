@@ -13,7 +13,7 @@ use php_event::{EventBase, EventBuffer, EventBufferEvent, EventFlags, EventWith}
 
 use super::{RawObject, bytes};
 use crate::call::{Descriptor, seconds};
-use crate::classes::event::{EventValue, Quick};
+use crate::classes::event::EventValue;
 use crate::classes::{AnyObject, event_buffer};
 use crate::object::{Half, Link};
 
@@ -50,22 +50,37 @@ unsafe fn on_event<T>(
     answer.ok().flatten().unwrap_or(refused)
 }
 
-/// `Event::add`, `del` and `free`.
+/// `Event::add`, for ever where the time is -1.
 ///
 /// # Safety
 /// Called by C with null, or the handle of an event that is there. It runs no code of PHP's, so
 /// that C keeps the handle meanwhile.
 #[unsafe(no_mangle)]
-unsafe extern "C" fn php_event_quick(handle: *mut c_void, what: c_int, time: f64) -> bool {
-    let what = match what {
-        0 => Quick::Del,
-        1 => Quick::Add(None),
-        2 => Quick::Add(Some(seconds(time))),
-        _ => Quick::Free,
-    };
+unsafe extern "C" fn php_event_quick_add(handle: *mut c_void, time: f64) -> bool {
+    let timeout = (time != -1.0).then(|| seconds(time));
     // SAFETY: null, or the handle of an event that a PHP object owns: the caller's frame holds that
     // object, and what follows runs no code of PHP's that could free the handle.
-    unsafe { on_event(handle, false, |event| Some(event.quick(what))) }
+    unsafe { on_event(handle, false, |event| Some(event.add(timeout).is_ok())) }
+}
+
+/// `Event::del`
+///
+/// # Safety
+/// As `php_event_quick_add`.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn php_event_quick_del(handle: *mut c_void) -> bool {
+    // SAFETY: as in `php_event_quick_add`.
+    unsafe { on_event(handle, false, |event| Some(event.0.del().is_ok())) }
+}
+
+/// `Event::free`; false of an event that was freed before.
+///
+/// # Safety
+/// As `php_event_quick_add`.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn php_event_quick_free(handle: *mut c_void) -> bool {
+    // SAFETY: as in `php_event_quick_add`.
+    unsafe { on_event(handle, false, |event| Some(event.free())) }
 }
 
 /// The property `pending` of an event: 0 or 1, and -1 for null.

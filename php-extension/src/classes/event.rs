@@ -55,30 +55,12 @@ impl Object for EventValue {
     }
 }
 
-/// What [`EventValue::quick`] does at once.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Quick {
-    /// `Event::add`
-    Add(Option<Duration>),
-    /// `Event::del`
-    Del,
-    /// `Event::free`
-    Free,
-}
-
 impl EventValue {
-    /// What programs do most; false where the method itself has to be called, to say what is
-    /// wrong.
-    pub(crate) fn quick(&self, what: Quick) -> bool {
-        match what {
-            Quick::Add(timeout) => self.add(timeout).is_ok(),
-            Quick::Del => self.0.del().is_ok(),
-            Quick::Free => {
-                let freed = self.0.is_freed();
-                self.0.free();
-                !freed
-            }
-        }
+    /// Frees it; false where it was freed before.
+    pub(crate) fn free(&self) -> bool {
+        let freed = self.0.is_freed();
+        self.0.free();
+        !freed
     }
 
     /// The property `pending`; none where PHP gets null.
@@ -88,7 +70,8 @@ impl EventValue {
 
     /// A timer, as `Event::timer` makes it.
     pub(crate) fn timer(base: &EventBase, link: Link) -> php_event::Result<Self> {
-        Self::make(base, Kind::Timer, EventFlags::empty(), link)
+        let caller = Caller::new(link, Some(Kind::Timer), EventFlags::empty());
+        EventWith::timer(base, caller).map(Self)
     }
 
     /// An event of a descriptor, as the constructor makes it.
@@ -98,7 +81,9 @@ impl EventValue {
         what: EventFlags,
         link: Link,
     ) -> php_event::Result<Self> {
-        Self::make(base, Kind::Descriptor(descriptor), what, link)
+        let number = descriptor.number().unwrap_or(-1);
+        let caller = Caller::new(link, Some(Kind::Descriptor(descriptor)), what);
+        bridge::lent_event(base, number, what, caller).map(Self)
     }
 
     pub(crate) fn link(&self) -> &Link {
@@ -123,7 +108,7 @@ impl EventValue {
     }
 
     /// A periodic timer fires again after the time that it was last added with.
-    fn add(&self, timeout: Option<Duration>) -> php_event::Result<()> {
+    pub(crate) fn add(&self, timeout: Option<Duration>) -> php_event::Result<()> {
         if timeout.is_some() {
             self.0.handler().interval.set(timeout);
         }
@@ -133,31 +118,19 @@ impl EventValue {
     fn dead(base: &EventBase, link: Link) -> Self {
         Self(EventWith::freed(
             base,
-            Caller {
-                link,
-                kind: None,
-                what: EventFlags::empty(),
-                interval: Cell::new(None),
-            },
+            Caller::new(link, None, EventFlags::empty()),
         ))
     }
 
     /// Makes the library's event for this one.
     fn make(base: &EventBase, kind: Kind, what: EventFlags, link: Link) -> php_event::Result<Self> {
-        let caller = Caller {
-            link,
-            kind: Some(kind),
-            what,
-            interval: Cell::new(None),
-        };
+        let caller = |link| Caller::new(link, Some(kind), what);
         let event = match kind {
-            Kind::Descriptor(descriptor) => {
-                let number = descriptor.number().unwrap_or(-1);
-                bridge::lent_event(base, number, what, caller)
-            }
-            Kind::Timeout { .. } | Kind::Timer => EventWith::timer(base, caller),
+            Kind::Timer => return Self::timer(base, link),
+            Kind::Descriptor(descriptor) => return Self::watching(base, descriptor, what, link),
+            Kind::Timeout { .. } => EventWith::timer(base, caller(link)),
             Kind::Signal(number) | Kind::SignalMask { number, .. } => {
-                EventWith::signal(base, number, caller)
+                EventWith::signal(base, number, caller(link))
             }
         };
         event.map(Self)
@@ -198,6 +171,15 @@ impl Handler for Caller {
 }
 
 impl Caller {
+    fn new(link: Link, kind: Option<Kind>, what: EventFlags) -> Self {
+        Self {
+            link,
+            kind,
+            what,
+            interval: Cell::new(None),
+        }
+    }
+
     /// `cb($source, $what, $arg)`
     fn call_with(&self, source: Part, what: EventFlags) -> Called {
         let what = Part::Int(what.bits().into());
