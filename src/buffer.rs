@@ -96,11 +96,20 @@ pub(crate) trait Lender {
     /// The buffer, or why it may not be used: freed, or in a forked child.
     fn view(&self, call: &'static str, side: Side) -> Result<BufferView<'_>>;
 
-    /// Called before a change of a buffer.
-    fn will_change(&self) {}
+    /// How many bytes there are in the buffer, if it may be used.
+    fn length(&self, side: Side) -> Option<usize> {
+        self.view("EventBuffer::$length", side)
+            .ok()
+            .map(|view| view.length())
+    }
 
-    /// The base whose callbacks a change of the buffer may run, if it may run any.
-    fn base(&self) -> Option<Rc<base::Inner>>;
+    /// The buffer before it is changed, and the base whose callbacks that may run, if it may run
+    /// any.
+    fn view_to_change(
+        &self,
+        call: &'static str,
+        side: Side,
+    ) -> Result<(BufferView<'_>, Option<&base::Inner>)>;
 
     /// Whether libevent itself writes the output to a descriptor, as it does for a buffer event
     /// on a socket without TLS: it sends a file from there without reading it into memory.
@@ -171,6 +180,7 @@ impl EventBuffer {
     /// Calls C to change the buffer, whose bytes are all in memory: C may read them, and move
     /// them elsewhere. The change may run callbacks of a lent buffer, whose panic comes out of
     /// here.
+    #[inline]
     pub(crate) fn change_bytes<T>(
         &self,
         call: &'static str,
@@ -184,6 +194,7 @@ impl EventBuffer {
 
     /// As [`change_bytes`](Self::change_bytes), for C calls that neither read the bytes nor move
     /// them to another buffer: files may be in this one.
+    #[inline]
     fn change<T>(
         &self,
         call: &'static str,
@@ -192,9 +203,8 @@ impl EventBuffer {
         match &self.0 {
             Inner::Own(own) => work(own.view(call)),
             Inner::Lent { lender, side } => {
-                let view = lender.view(call, *side)?;
-                lender.will_change();
-                match lender.base() {
+                let (view, base) = lender.view_to_change(call, *side)?;
+                match base {
                     Some(base) => base.calling(|| work(view)),
                     None => work(view),
                 }
@@ -216,8 +226,10 @@ impl EventBuffer {
     #[doc(alias = "EventBuffer::$length", alias = "evbuffer_get_length")]
     #[must_use]
     pub fn length(&self) -> usize {
-        let length = self.look("EventBuffer::$length", |view| Ok(view.length()));
-        length.unwrap_or(0)
+        match &self.0 {
+            Inner::Own(own) => own.view("").length(),
+            Inner::Lent { lender, side } => lender.length(*side).unwrap_or(0),
+        }
     }
 
     /// How many bytes the first chunk of memory holds; [`pullup`](Self::pullup) makes it
@@ -344,14 +356,20 @@ impl EventBuffer {
 }
 
 /// Refuses a buffer with a file in it that libevent sends itself.
-fn in_memory(call: &'static str, view: &BufferView<'_>) -> Result<()> {
+#[inline]
+pub(crate) fn in_memory(call: &'static str, view: &BufferView<'_>) -> Result<()> {
     if view.holds_files() {
-        return Err(Error::State {
-            call,
-            reason: "a file in the buffer was not sent yet, and its bytes are not in memory",
-        });
+        return Err(not_in_memory(call));
     }
     Ok(())
+}
+
+#[cold]
+fn not_in_memory(call: &'static str) -> Error {
+    Error::State {
+        call,
+        reason: "a file in the buffer was not sent yet, and its bytes are not in memory",
+    }
 }
 
 impl<T: AsRef<[u8]>> From<T> for EventBuffer {

@@ -126,11 +126,11 @@ uint32_t bridge_call(bridge_object *object, uint32_t slot, int64_t item, uint32_
 			result = BRIDGE_THREW;
 			warn_of_exception();
 		}
-		zval_ptr_dtor(&returned);
+		i_zval_ptr_dtor(&returned);
 		for (uint32_t n = 0; n < argc; n++) {
-			zval_ptr_dtor(&arguments[n]);
+			i_zval_ptr_dtor(&arguments[n]);
 		}
-		zval_ptr_dtor(&callable);
+		i_zval_ptr_dtor(&callable);
 		OBJ_RELEASE(&object->std);
 		if (EG(exception)) {
 			result = BRIDGE_THREW; /* a destructor threw */

@@ -12,6 +12,9 @@ _Static_assert(offsetof(bridge_object, std) % sizeof(zval) == 0, "the slots befo
 static zend_object_handlers handlers[CLASS_COUNT];
 static uint32_t slots[CLASS_COUNT];
 
+/* The place of an event's `pending`, the only one that is no ordinary property. */
+#define EVENT_PENDING 0
+
 /* As programs that PHP has compiled have them. Another string may have the same letters. */
 static zend_string *pending_name, *length_name;
 
@@ -252,6 +255,13 @@ static HashTable *get_properties(zend_object *std)
 	bridge_object *object = bridge_object_of(std);
 	const bridge_class *class = class_of(object);
 
+	if (object->class_id == CLASS_Event) { /* of which programs make tables as JSON */
+		zval former, *place = OBJ_PROP_NUM(std, EVENT_PENDING);
+		ZVAL_COPY_VALUE(&former, place); /* what unserialize() put there */
+		read_pending(object, place);
+		i_zval_ptr_dtor(&former);
+		return zend_std_get_properties(std);
+	}
 	for (uint32_t n = 0; n < class->property_count; n++) {
 		const bridge_property *property = &class->properties[n];
 		zval value, former, *place;

@@ -43,8 +43,12 @@ impl Lender for Owner {
         Ok(unsafe { BufferView::new(raw, Access::Output, call) })
     }
 
-    fn base(&self) -> Option<Rc<base::Inner>> {
-        Some(Rc::clone(self.base.inner()))
+    fn view_to_change(
+        &self,
+        call: &'static str,
+        side: Side,
+    ) -> Result<(BufferView<'_>, Option<&base::Inner>)> {
+        Ok((self.view(call, side)?, Some(self.base.inner())))
     }
 
     fn drains_to_fd(&self) -> bool {

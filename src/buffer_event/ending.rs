@@ -108,7 +108,7 @@ impl Inner {
         let Some(view) = self.place.view() else {
             return;
         };
-        self.will_change();
+        self.touch();
         view.output(Access::Output, "").add(record).ok(); // refused if the output has ended
         self.write_now();
     }

@@ -82,5 +82,7 @@ fn run(
     if called.get() == Called::Busy {
         later(&this.0);
     }
-    release(&base, this);
+    if Rc::strong_count(&this.0) == 1 {
+        release(&base, this);
+    } // else no destructor runs
 }

@@ -303,10 +303,8 @@ impl EventBufferEvent {
     /// only checks whether the mark is still met, and forgets the rest if it is not.
     pub(super) fn refill(&self) {
         const CALL: &str = "EventBufferEvent::read";
-        let Ok(view) = self.0.usable(CALL) else {
-            return;
-        };
-        if self.0.kind() == Kind::Filter && view.read_high_mark() > 0 {
+        let has_mark = self.0.settings.read_high_mark.get() > 0;
+        if has_mark && self.0.kind() == Kind::Filter && self.0.usable(CALL).is_ok() {
             self.push(CALL, EventFlags::READ, FlushMode::Normal).ok(); // not freed
         }
     }

@@ -63,6 +63,7 @@ pub(super) enum Link {
 pub(super) struct Settings {
     pub(super) read_timeout: Cell<Option<Duration>>,
     pub(super) write_timeout: Cell<Option<Duration>>,
+    pub(super) read_high_mark: Cell<usize>, // 0 for none
     pub(super) priority: Cell<Option<i32>>,
     pub(super) bucket: RefCell<Option<RateBucket>>, // the rate limit that C has
 }
@@ -122,7 +123,6 @@ impl EventBufferEvent {
             covered: Cell::new(false),
         });
         inner.place.lend(Lent::new(&inner));
-        inner.watch_output();
         if let Some(under) = inner.under() {
             under.0.covered.set(true);
             inner.relay_callbacks();
@@ -144,24 +144,62 @@ impl Inner {
     }
 
     /// The buffer event for C, if C may be called with it.
+    #[inline]
     pub(crate) fn usable(&self, call: &'static str) -> Result<BufferEventView<'_>> {
-        let freed = Error::Freed {
-            call,
-            object: "buffer event",
+        let Some(view) = self.place.view() else {
+            return Err(Error::Freed {
+                call,
+                object: "buffer event",
+            });
         };
-        let view = self.place.view().ok_or(freed)?;
         self.base.usable(call)?;
         Ok(view)
     }
 
     /// Notes a change that may make libevent schedule its deferred callback.
     pub(super) fn touch(&self) {
+        self.touch_as(self.kind());
+    }
+
+    #[inline]
+    fn touch_as(&self, kind: Kind) {
         let defers = self.options.contains(BufferEventOptions::DEFER_CALLBACKS);
-        if self.kind() != Kind::Socket || defers {
+        if kind != Kind::Socket || defers {
             self.deferred.possible.set(true);
         }
         #[cfg(feature = "openssl")]
-        self.take_pending();
+        if kind == Kind::Tls {
+            self.take_pending();
+        }
+    }
+
+    #[inline]
+    fn view_as(&self, kind: Kind, call: &'static str, side: Side) -> Result<BufferView<'_>> {
+        let view = self.usable(call)?;
+        let (input, output) = match kind {
+            Kind::View => (Access::ReadOnly, Access::ReadOnly),
+            #[cfg(feature = "openssl")]
+            Kind::Tls | Kind::TlsFilter => (Access::TlsInput, Access::TlsOutput),
+            _ => (Access::Input, Access::Output),
+        };
+        Ok(match side {
+            Side::Input => view.input(input, call),
+            Side::Output => view.output(output, call),
+        })
+    }
+
+    /// Changes one of its buffers, which may run callbacks. The caller has a handle of it.
+    #[inline]
+    pub(super) fn change<T>(
+        &self,
+        call: &'static str,
+        side: Side,
+        work: impl FnOnce(BufferView<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let kind = self.kind();
+        let view = self.view_as(kind, call, side)?;
+        self.touch_as(kind);
+        self.base.calling(|| work(view))
     }
 
     /// Refuses to put a filter on top of it.
@@ -213,9 +251,7 @@ impl Inner {
     /// read already; or a pair was flushed, which calls back in any case.
     pub(crate) fn is_stale(&self) -> bool {
         (self.deferred.read.take() || self.kind() == Kind::Pair)
-            && self
-                .view("", Side::Input)
-                .is_ok_and(|input| input.length() == 0)
+            && self.length(Side::Input) == Some(0)
     }
 
     /// Makes the event callback run in a later turn of the loop, with `errno` as the last error.
@@ -230,25 +266,27 @@ impl Inner {
 
 impl Lender for Inner {
     fn view(&self, call: &'static str, side: Side) -> Result<BufferView<'_>> {
-        let view = self.usable(call)?;
-        let (input, output) = match self.kind() {
-            Kind::View => (Access::ReadOnly, Access::ReadOnly),
-            #[cfg(feature = "openssl")]
-            Kind::Tls | Kind::TlsFilter => (Access::TlsInput, Access::TlsOutput),
-            _ => (Access::Input, Access::Output),
+        self.view_as(self.kind(), call, side)
+    }
+
+    fn length(&self, side: Side) -> Option<usize> {
+        let view = self.usable("").ok()?;
+        let buffer = match side {
+            Side::Input => view.input(Access::Input, ""),
+            Side::Output => view.output(Access::Output, ""),
         };
-        Ok(match side {
-            Side::Input => view.input(input, call),
-            Side::Output => view.output(output, call),
-        })
+        Some(buffer.length())
     }
 
-    fn will_change(&self) {
-        self.touch();
-    }
-
-    fn base(&self) -> Option<Rc<base::Inner>> {
-        Some(Self::base(self))
+    fn view_to_change(
+        &self,
+        call: &'static str,
+        side: Side,
+    ) -> Result<(BufferView<'_>, Option<&base::Inner>)> {
+        let kind = self.kind();
+        let view = self.view_as(kind, call, side)?;
+        self.touch_as(kind);
+        Ok((view, Some(&self.base)))
     }
 
     fn drains_to_fd(&self) -> bool {

@@ -2,12 +2,13 @@
 //!
 //! Owns, lends to C: nothing. Runs user code: the callbacks and closures of filters, which
 //! libevent calls as soon as their buffers change.
+use std::mem::MaybeUninit;
 use std::rc::Rc;
 
 use php_event_macros::php;
 
 use super::EventBufferEvent;
-use crate::buffer::{EventBuffer, Side};
+use crate::buffer::{EventBuffer, Side, in_memory};
 use crate::error::Result;
 
 impl EventBufferEvent {
@@ -29,7 +30,11 @@ impl EventBufferEvent {
     /// ```
     #[php("EventBufferEvent::write", c = "bufferevent_write")]
     pub fn write(&self, data: impl AsRef<[u8]>) -> Result<()> {
-        self.output().add_as(CALL, data.as_ref())
+        let data = data.as_ref();
+        self.0.change(CALL, Side::Output, |view| match data {
+            [] => Ok(()),
+            _ => view.add(data),
+        })
     }
 
     /// Queues all that is in `buffer`, which is empty afterwards; nothing is copied.
@@ -77,6 +82,31 @@ impl EventBufferEvent {
     #[php("EventBufferEvent::read", c = "bufferevent_read")]
     pub fn read(&self, size: usize) -> Result<Option<Vec<u8>>> {
         self.input().read_as(CALL, size)
+    }
+
+    /// Takes bytes from the input into `room`, as many as there are and fit, and returns the part
+    /// of `room` that is set then. As [`read`](Self::read), without memory of its own.
+    ///
+    /// # Errors
+    /// As [`EventBuffer::read_into`] of the input.
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{BufferEventOptions, Event, EventBase, EventBufferEvent};
+    /// # let base = EventBase::new()?;
+    /// # let (bev, peer) = EventBufferEvent::create_pair(&base, BufferEventOptions::empty())?;
+    /// peer.write("hello")?;
+    /// bev.enable(Event::READ)?;
+    /// let mut room = Vec::with_capacity(4);
+    /// assert_eq!(bev.read_into(&mut room.spare_capacity_mut()[..4])?, b"hell");
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
+    #[php(c = "bufferevent_read", call = "EventBufferEvent::read_into")]
+    pub fn read_into<'r>(&self, room: &'r mut [MaybeUninit<u8>]) -> Result<&'r [u8]> {
+        self.0.change(CALL, Side::Input, |view| {
+            in_memory(CALL, &view)?;
+            view.take_into_unset(room)
+        })
     }
 
     /// Moves all of the input to the end of `buffer`; nothing is copied.

@@ -191,7 +191,15 @@ impl EventBufferEvent {
             _ => isize::MAX as usize,
         };
         let (low, high) = (low.min(most), high.min(most));
-        self.with(CALL, |view| view.set_watermark(events, low, high))?;
+        let former = self.0.settings.read_high_mark.get();
+        if events.contains(EventFlags::READ) {
+            self.0.settings.read_high_mark.set(high); // first: the call may run the read callback
+        }
+        let set = self.with(CALL, |view| view.set_watermark(events, low, high));
+        if let Err(error) = set {
+            self.0.settings.read_high_mark.set(former);
+            return Err(error);
+        }
         if high != 0 && events.contains(EventFlags::READ) {
             self.0.deferred.possible.set(true); // libevent queues it when the mark is met
         }

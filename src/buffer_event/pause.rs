@@ -43,11 +43,14 @@ impl EventBufferEvent {
     /// After a read callback: has it rest until the next turn if the input is still full.
     pub(super) fn pause_if_full(&self) {
         const CALL: &str = "EventBufferEvent::read";
+        let high = self.0.settings.read_high_mark.get();
+        if high == 0 {
+            return;
+        }
         let Ok(view) = self.0.usable(CALL) else {
             return;
         };
-        let high = view.read_high_mark();
-        let is_full = high > 0 && view.input(Access::Input, CALL).length() >= high;
+        let is_full = view.input(Access::Input, CALL).length() >= high;
         if !is_full || !view.enabled().contains(EventFlags::READ) || self.0.kind() == Kind::View {
             return;
         }
@@ -89,7 +92,7 @@ impl EventBufferEvent {
         let Ok(view) = self.0.usable(CALL) else {
             return;
         };
-        let high = view.read_high_mark();
+        let high = self.0.settings.read_high_mark.get();
         if high > 0 && view.input(Access::Input, CALL).length() >= high {
             self.0.run_later(EventFlags::READ);
         }

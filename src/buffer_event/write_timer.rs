@@ -39,7 +39,7 @@ impl WriteTimer {
 
 impl Inner {
     /// Has the write timer follow the output, of a buffer event without a socket.
-    pub(super) fn watch_output(&self) {
+    fn watch_output(&self) {
         if self.kind().counts_output() {
             // SAFETY: the entry point takes its argument for an `Inner`.
             unsafe { self.place.watch_output(on_output_change) };
@@ -91,6 +91,7 @@ impl EventBufferEvent {
                 }
             })?;
             self.0.write_timer.0.replace(Some(timer)); // none was there
+            self.0.watch_output();
         }
         self.0.restart_write_timer();
         Ok(())

@@ -104,8 +104,12 @@ impl Lender for Inner {
     }
 
     /// No callback hangs on a request's buffers.
-    fn base(&self) -> Option<Rc<base::Inner>> {
-        None
+    fn view_to_change(
+        &self,
+        call: &'static str,
+        side: Side,
+    ) -> Result<(BufferView<'_>, Option<&base::Inner>)> {
+        Ok((self.view(call, side)?, None))
     }
 }
 

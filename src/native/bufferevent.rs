@@ -443,14 +443,6 @@ impl<'a> BufferEventView<'a> {
         unsafe { ffi::bufferevent_setwatermark(self.raw(), events.bits(), low, high) };
     }
 
-    /// The read high mark, 0 for none.
-    pub(crate) fn read_high_mark(&self) -> usize {
-        let (read, mut high) = (EventFlags::READ.bits(), 0);
-        // SAFETY: `new`'s caller keeps the bufferevent; null asks for no low mark.
-        unsafe { ffi::bufferevent_getwatermark(self.raw(), read, ptr::null_mut(), &mut high) };
-        high
-    }
-
     pub(crate) fn set_timeouts(
         &self,
         call: &'static str,

@@ -175,6 +175,7 @@ impl<'a> BufferView<'a> {
 
     /// Whether a file is in it that libevent sends itself. Its chunks have no memory behind
     /// them: libevent would read what lies at the file's offset.
+    #[inline]
     pub(crate) fn holds_files(&self) -> bool {
         self.is_lent() && files::are_in(self.raw.addr().get())
     }
@@ -190,6 +191,7 @@ impl<'a> BufferView<'a> {
     }
 
     /// The error of a call that needs an end that is frozen.
+    #[cold]
     pub(crate) fn frozen(&self, end: End) -> Error {
         let reason = match (end, self.access) {
             (_, Access::ReadOnly) => {
@@ -354,6 +356,7 @@ impl<'a> BufferView<'a> {
     }
 
     /// Adds a copy of the bytes. Runs the callbacks of the buffer.
+    #[inline]
     pub(crate) fn add(self, data: &[u8]) -> Result<()> {
         if self.is_closed(End::Back) {
             return Err(self.frozen(End::Back));
@@ -367,6 +370,12 @@ impl<'a> BufferView<'a> {
         if rc == 0 {
             return Ok(());
         }
+        self.add_by_copy(data)
+    }
+
+    /// What [`add`](Self::add) does where libevent refuses it.
+    #[cold]
+    fn add_by_copy(self, data: &[u8]) -> Result<()> {
         self.unfrozen(End::Back)?; // libevent refuses a frozen end before it changes anything
         // Behind shared bytes, too, libevent allocates as many as there are.
         let copy = OwnedBuffer::new(self.call)?;
@@ -433,6 +442,7 @@ impl<'a> BufferView<'a> {
 
     /// As [`take_into`](Self::take_into), for memory that is not set yet. Returns the part that is
     /// set then.
+    #[inline]
     pub(crate) fn take_into_unset(self, room: &mut [MaybeUninit<u8>]) -> Result<&[u8]> {
         let most = room.len().min(TAKEN_MAX);
         let to = room.as_mut_ptr().cast::<u8>();
@@ -446,6 +456,7 @@ impl<'a> BufferView<'a> {
     ///
     /// # Safety
     /// `to` has room for `most` bytes, which are at most [`TAKEN_MAX`].
+    #[inline]
     unsafe fn remove(self, to: *mut u8, most: usize) -> Result<usize> {
         if self.is_closed(End::Front) {
             return Err(self.frozen(End::Front));

@@ -87,12 +87,18 @@ pub(crate) fn discard() {
 
 /// Hands what libevent said to `tracing`, whose subscriber is user code. Called only where the
 /// caller relies on nothing that user code can end.
+#[inline]
 pub(crate) fn flush() {
     if ANY.replace(false) {
-        let parked = PARKED.try_with(RefCell::take).unwrap_or_default();
-        emit(parked.rest);
-        emit(parked.fresh);
+        emit_all();
     }
+}
+
+#[cold]
+fn emit_all() {
+    let parked = PARKED.try_with(RefCell::take).unwrap_or_default();
+    emit(parked.rest);
+    emit(parked.fresh);
 }
 
 /// The last text, for the message before an abort.

@@ -1,5 +1,7 @@
 //! Reading, writing, and the two buffers.
 
+use std::mem::MaybeUninit;
+
 use php_event::{Error, Event, EventBuffer, EventBufferEvent, LoopEnd};
 
 use super::{BOTH, connected, got, notes, refused, send, state, text};
@@ -78,6 +80,23 @@ fn read_takes_at_most_the_given_bytes_and_zero_takes_none() {
     assert_eq!(text(bev.read(usize::MAX).unwrap()), "llo");
     assert_eq!(bev.read(9).unwrap(), None);
     assert_eq!(bev.read(usize::MAX).unwrap(), None);
+}
+
+#[test]
+fn read_into_takes_what_fits_and_leaves_the_rest() {
+    let (bev, peer) = holding("hello");
+    let mut room = [const { MaybeUninit::uninit() }; 4];
+    assert_eq!(bev.read_into(&mut room[..0]).unwrap(), b"");
+    assert_eq!(bev.read_into(&mut room).unwrap(), b"hell");
+    assert_eq!(bev.read_into(&mut room).unwrap(), b"o");
+    assert_eq!(bev.read_into(&mut room).unwrap(), b"");
+    bev.free();
+    refused(
+        bev.read_into(&mut room),
+        |error| matches!(error, Error::Freed { .. }),
+        "EventBufferEvent::read_into",
+    );
+    drop(peer);
 }
 
 #[test]

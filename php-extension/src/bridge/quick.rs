@@ -9,7 +9,7 @@ use std::mem::{ManuallyDrop, MaybeUninit};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::{self, NonNull};
 
-use php_event::{EventBase, EventBuffer, EventBufferEvent, EventFlags, EventWith};
+use php_event::{EventBase, EventBuffer, EventFlags, EventWith};
 
 use super::{RawObject, bytes};
 use crate::call::{Descriptor, seconds};
@@ -145,16 +145,6 @@ fn made(event: php_event::Result<EventValue>) -> Option<*mut c_void> {
     Some(event.ok()?.0.into_raw().cast_mut())
 }
 
-/// The buffer of an object, or one side of a buffer event: a handle of its own, since what the call
-/// runs may free the object.
-fn buffer(half: &Half, side: fn(&EventBufferEvent) -> EventBuffer) -> Option<EventBuffer> {
-    match half.any()? {
-        AnyObject::EventBuffer(buffer) => Some(buffer.clone()),
-        AnyObject::EventBufferEvent(value) => Some(side(&value.bev)),
-        _ => None,
-    }
-}
-
 /// How many bytes there are in a buffer, or in the input of a buffer event; 0 also where it is not
 /// usable, and -1 without one.
 ///
@@ -166,7 +156,8 @@ unsafe extern "C" fn php_event_readable(handle: *mut c_void) -> i64 {
     let work = |half: &Half| {
         let length = match half.any()? {
             AnyObject::EventBuffer(buffer) => buffer.length(),
-            _ => buffer(half, EventBufferEvent::input)?.length(),
+            AnyObject::EventBufferEvent(value) => value.bev.input().length(),
+            _ => return None,
         };
         i64::try_from(length).ok()
     };
@@ -219,10 +210,12 @@ unsafe extern "C" fn php_event_take(handle: *mut c_void, first: *mut u8, length:
     // SAFETY: C's new string, which nobody else knows until this returns.
     let room = unsafe { room(first, length) };
     let work = |half: &Half| {
-        let taken = buffer(half, EventBufferEvent::input)?
-            .read_into(room)
-            .ok()?
-            .len();
+        // A handle of its own: what the call runs may free the object.
+        let taken = match half.any()? {
+            AnyObject::EventBuffer(buffer) => buffer.clone().read_into(room).ok()?.len(),
+            AnyObject::EventBufferEvent(value) => value.bev.clone().read_into(room).ok()?.len(),
+            _ => return None,
+        };
         i64::try_from(taken).ok()
     };
     // SAFETY: null, or a handle that a PHP object owns: the caller's frame holds that object. When
@@ -265,7 +258,12 @@ unsafe extern "C" fn php_event_add(
 ) -> bool {
     // SAFETY: C keeps the string for the length of the call.
     let data = unsafe { bytes(text, length) };
-    let work = |half: &Half| Some(buffer(half, EventBufferEvent::output)?.add(data).is_ok());
+    // A handle of its own: what the call runs may free the object.
+    let work = |half: &Half| match half.any()? {
+        AnyObject::EventBuffer(buffer) => Some(buffer.clone().add(data).is_ok()),
+        AnyObject::EventBufferEvent(value) => Some(value.bev.clone().write(data).is_ok()),
+        _ => None,
+    };
     // SAFETY: null, or a handle that a PHP object owns: the caller's frame holds that object. When
     // code of PHP's runs, `work` uses only its own handle of the buffer, no longer the half.
     unsafe { on(handle, false, work) }

@@ -56,8 +56,12 @@ impl Lender for Window {
         Ok(view)
     }
 
-    fn base(&self) -> Option<Rc<base::Inner>> {
-        Some(Rc::clone(&self.base))
+    fn view_to_change(
+        &self,
+        call: &'static str,
+        side: Side,
+    ) -> Result<(BufferView<'_>, Option<&base::Inner>)> {
+        Ok((self.view(call, side)?, Some(&self.base)))
     }
 }
 

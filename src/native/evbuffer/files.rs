@@ -11,6 +11,7 @@ use std::fs::File;
 use std::mem::{self, ManuallyDrop};
 use std::os::fd::{AsRawFd, IntoRawFd};
 use std::ptr;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::{BufferView, End};
 use crate::ffi;
@@ -23,8 +24,13 @@ thread_local! {
         const { ManuallyDrop::new(RefCell::new(BTreeMap::new())) };
 }
 
+/// Whether any thread has ever put a file into a buffer. Few programs do, and asking a variable of
+/// the thread's takes longer.
+static ANY: AtomicBool = AtomicBool::new(false);
+
 /// Notes that a file comes into the buffer.
 fn enter(buffer: usize) {
+    ANY.store(true, Ordering::Relaxed);
     FILES.with(|files| *files.borrow_mut().entry(buffer).or_default() += 1);
 }
 
@@ -46,8 +52,10 @@ fn leave(buffer: usize) {
 }
 
 /// Whether files are in the buffer.
+#[inline]
 pub(super) fn are_in(buffer: usize) -> bool {
-    FILES.with(|files| files.borrow().contains_key(&buffer))
+    // Relaxed: a thread sees its own store, and has no file of another's.
+    ANY.load(Ordering::Relaxed) && FILES.with(|files| files.borrow().contains_key(&buffer))
 }
 
 /// How many buffers of this thread hold files.
