@@ -424,7 +424,7 @@ fn check_number(call: &'static str, fd: RawFd) -> Result<()> {
     ))
 }
 
-/// Refuses a signal that cannot be caught.
+/// Refuses a signal that cannot be caught. Returns the number of any other.
 fn check_signal(call: &'static str, signum: c_int) -> Result<u8> {
     if let Ok(number @ 1..=64) = u8::try_from(signum)
         && !matches!(signum, libc::SIGKILL | libc::SIGSTOP | 32 | 33)

@@ -32,13 +32,10 @@ pub(super) struct FieldLine<'a> {
 impl<'a> RequestLine<'a> {
     /// Reads the line that `bytes` begin with.
     pub(super) fn read(bytes: &'a [u8]) -> Option<Self> {
-        let space = bytes.iter().position(|byte| *byte == b' ')?;
-        let (name, rest) = bytes.split_at_checked(space)?;
-        let method = Method::from_bytes(name);
-        if method == Method::Other && !is_token(name) {
-            return None;
-        }
-        let rest = rest.get(1..)?;
+        let (method, rest) = match bytes {
+            [b'G', b'E', b'T', b' ', rest @ ..] => (Method::Get, rest), // most are
+            _ => any_method(bytes)?,
+        };
         let (target, after) = PLAIN.split(rest)?;
         let has_fragment = after.first() == Some(&b'#');
         let (target, rest) = if has_fragment {
@@ -87,6 +84,17 @@ impl<'a> FieldLine<'a> {
         };
         Some(Self { name, value, rest })
     }
+}
+
+/// Any method, and what follows the space behind it.
+fn any_method(bytes: &[u8]) -> Option<(Method, &[u8])> {
+    let space = bytes.iter().position(|byte| *byte == b' ')?;
+    let (name, rest) = bytes.split_at_checked(space)?;
+    let method = Method::from_bytes(name);
+    if method == Method::Other && !is_token(name) {
+        return None;
+    }
+    Some((method, rest.get(1..)?))
 }
 
 /// What a token is made of.
