@@ -33,6 +33,7 @@ pub(crate) use clock::http_date;
 use delivery::Delivery;
 pub(crate) use delivery::Message;
 use echo::Echo;
+pub(crate) use heads::HeadHash;
 use heads::Heads;
 use life::Life;
 use memory::Memory;

@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::{Connection, Decoding, Stage, State};
 use crate::app::{Answer, Request};
 use crate::outbox::Part;
-use crate::worker::{Budget, http_date};
+use crate::worker::{Budget, HeadHash, http_date};
 use http_framing::{Item, Method, Refusal, Status, response};
 
 const TOO_MANY_BODIES: Refusal = Refusal::new(
@@ -238,7 +238,8 @@ impl Connection {
                 Item::NeedMore => return Step::Wait,
                 Item::Head(head) => {
                     let head_only = head.method == Method::Head;
-                    self.worker.note_head(used, &head, head_only);
+                    self.worker
+                        .note_head(used, HeadHash::of(used), &head, head_only);
                     partial.request = Some(Pending {
                         head_only,
                         keep_alive: head.keep_alive,
@@ -283,7 +284,7 @@ impl Connection {
         if self.worker.takes().keeps_heads() {
             return None;
         }
-        let known = self.worker.known_head(rest)?;
+        let known = self.worker.known_head(rest, HeadHash::of(rest))?;
         let (bytes, after) = rest.split_at_checked(known.length)?;
         *rest = after;
         *last = Some(Recalled {

@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use super::{Connection, Decoding, Stage, State};
 use crate::app::{Answer, Takes};
+use crate::worker::HeadHash;
 use http_framing::{Decoded, Decoder, Item, Method};
 
 /// What a usual request asks for.
@@ -23,7 +24,7 @@ impl State {
             && self.decoding == Decoding::Running
             && self.input.is_empty()
             && self.outbox.is_empty()
-            && self.write.is_none()
+            && self.blocked.is_none()
             && !self.pipelines // `serve` forgets that it did
     }
 }
@@ -76,7 +77,8 @@ impl Connection {
 
     /// What `bytes` ask for if they are one request without a body.
     fn usual(&self, bytes: &[u8]) -> Option<Usual> {
-        if let Some(known) = self.worker.known_head(bytes) {
+        let hash = HeadHash::of(bytes);
+        if let Some(known) = self.worker.known_head(bytes, hash) {
             let is_all = known.length == bytes.len();
             return is_all.then_some(Usual {
                 head_only: known.head_only,
@@ -98,7 +100,7 @@ impl Connection {
             return None;
         }
         let head_only = head.method == Method::Head;
-        self.worker.note_head(bytes, &head, head_only);
+        self.worker.note_head(bytes, hash, &head, head_only);
         Some(Usual {
             head_only,
             keep_alive: head.keep_alive,

@@ -59,9 +59,9 @@ impl Drop for Kept {
 
 impl Heads {
     /// The kept head that `input` starts with.
-    pub(super) fn find(&self, input: &[u8]) -> Option<Known> {
+    fn find(&self, input: &[u8], hash: HeadHash) -> Option<Known> {
         let places = self.places.borrow();
-        let kept = places.get(place(hash(input)?))?.kept.as_ref()?;
+        let kept = places.get(place(hash.0?))?.kept.as_ref()?;
         let length = kept.bytes.len();
         (input.get(..length)? == &*kept.bytes).then_some(Known {
             length,
@@ -71,8 +71,8 @@ impl Heads {
 
     /// Notes an accepted head without a body that keeps the connection. It is kept when the same
     /// has come before, so that heads that come once displace none.
-    pub(super) fn note(&self, bytes: &[u8], head_only: bool) {
-        let Some(hash) = hash(bytes).filter(|_| bytes.len() <= HEAD_MAX) else {
+    fn note(&self, bytes: &[u8], hash: HeadHash, head_only: bool) {
+        let Some(hash) = hash.0.filter(|_| bytes.len() <= HEAD_MAX) else {
             return;
         };
         if let Some(place) = self.places.borrow_mut().get_mut(place(hash)) {
@@ -88,30 +88,37 @@ impl Heads {
 }
 
 impl Worker {
-    /// Finds a head at the start of `input` that was accepted before.
-    pub(crate) fn known_head(&self, input: &[u8]) -> Option<Known> {
-        self.heads.find(input)
+    /// Finds a head at the start of `input`, which has this hash, that was accepted before.
+    pub(crate) fn known_head(&self, input: &[u8], hash: HeadHash) -> Option<Known> {
+        self.heads.find(input, hash)
     }
 
-    /// Notes a head that was accepted and whose bytes are `bytes`.
-    pub(crate) fn note_head(&self, bytes: &[u8], head: &Head<'_>, head_only: bool) {
+    /// Notes a head that was accepted and whose bytes are `bytes`, which have this hash.
+    pub(crate) fn note_head(&self, bytes: &[u8], hash: HeadHash, head: &Head<'_>, head_only: bool) {
         let bodyless = head.body == http_framing::BodyLength::None;
         // Empty lines before a request count for the decoder.
         if bodyless && head.keep_alive && bytes.first().is_some_and(u8::is_ascii_graphic) {
-            self.heads.note(bytes, head_only);
+            self.heads.note(bytes, hash, head_only);
         }
     }
 }
 
 /// A hash of the first 32 bytes: method, target, and the start of the first field. Nothing depends
-/// on it but how often a head is found.
-fn hash(input: &[u8]) -> Option<u64> {
-    let mut sum = 0;
-    for word in input.get(..32)?.as_chunks::<8>().0 {
-        sum = (sum ^ u64::from_le_bytes(*word)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        sum ^= sum >> 32;
+/// on it but how often a head is found. Fewer bytes have none.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct HeadHash(Option<u64>);
+
+impl HeadHash {
+    #[inline]
+    pub(crate) fn of(input: &[u8]) -> Self {
+        let start = input.first_chunk::<32>();
+        Self(start.map(|start| {
+            start.as_chunks::<8>().0.iter().fold(0, |sum, word| {
+                let sum = (sum ^ u64::from_le_bytes(*word)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+                sum ^ (sum >> 32)
+            })
+        }))
     }
-    Some(sum)
 }
 
 fn place(hash: u64) -> usize {
@@ -122,23 +129,31 @@ fn place(hash: u64) -> usize {
 mod tests {
     use super::*;
 
+    fn find(heads: &Heads, input: &[u8]) -> Option<Known> {
+        heads.find(input, HeadHash::of(input))
+    }
+
+    fn note(heads: &Heads, bytes: &[u8], head_only: bool) {
+        heads.note(bytes, HeadHash::of(bytes), head_only);
+    }
+
     const HEAD: &[u8] = b"GET /one HTTP/1.1\r\nHost: 127.0.0.1:9999\r\n\r\n";
 
     #[test]
     fn a_head_is_known_after_it_came_twice_and_only_with_all_its_bytes() {
         let heads = Heads::default();
-        heads.note(HEAD, true);
-        assert_eq!(heads.find(HEAD), None, "it came once");
-        heads.note(HEAD, true);
+        note(&heads, HEAD, true);
+        assert_eq!(find(&heads, HEAD), None, "it came once");
+        note(&heads, HEAD, true);
         let known = Known {
             length: HEAD.len(),
             head_only: true,
         };
-        assert_eq!(heads.find(HEAD), Some(known));
-        assert_eq!(heads.find(&[HEAD, b"GET"].concat()), Some(known));
+        assert_eq!(find(&heads, HEAD), Some(known));
+        assert_eq!(find(&heads, &[HEAD, b"GET"].concat()), Some(known));
         for length in 0..HEAD.len() {
             assert_eq!(
-                heads.find(&HEAD[..length]),
+                find(&heads, &HEAD[..length]),
                 None,
                 "the first {length} bytes"
             );
@@ -146,35 +161,36 @@ mod tests {
         for changed in 0..HEAD.len() {
             let mut other = HEAD.to_vec();
             other[changed] ^= 1;
-            assert_eq!(heads.find(&other), None, "byte {changed} differs");
+            assert_eq!(find(&heads, &other), None, "byte {changed} differs");
         }
     }
 
     #[test]
     fn heads_that_come_once_displace_none_and_long_ones_are_not_kept() {
         let heads = Heads::default();
-        heads.note(HEAD, false);
-        heads.note(HEAD, false);
+        note(&heads, HEAD, false);
+        note(&heads, HEAD, false);
         for n in 0..1000 {
-            heads.note(
+            note(
+                &heads,
                 format!("GET /{n:04} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n").as_bytes(),
                 false,
             );
         }
-        assert!(heads.find(HEAD).is_some());
+        assert!(find(&heads, HEAD).is_some());
         for (length, kept) in [(HEAD_MAX, true), (HEAD_MAX + 1, false)] {
             let long = vec![if kept { b'a' } else { b'b' }; length];
-            heads.note(&long, false);
-            heads.note(&long, false);
-            assert_eq!(heads.find(&long).is_some(), kept, "{length} bytes");
+            note(&heads, &long, false);
+            note(&heads, &long, false);
+            assert_eq!(find(&heads, &long).is_some(), kept, "{length} bytes");
         }
     }
 
     #[test]
     fn a_kept_head_is_not_shown() {
         let heads = Heads::default();
-        heads.note(HEAD, false);
-        heads.note(HEAD, false);
+        note(&heads, HEAD, false);
+        note(&heads, HEAD, false);
         let shown = format!("{heads:?}");
         assert!(!shown.contains("GET") && !shown.contains("71, 69, 84"));
     }
