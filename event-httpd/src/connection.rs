@@ -51,15 +51,20 @@ struct State {
     decoding: Decoding,
     input: Input,
     outbox: Outbox,
-    pipelines: bool,      // it had more than one request when it was served last
-    queued: bool,         // the worker will send the outbox at the end of this turn
-    turn_queued: usize,   // messages of this turn that are in the outbox, or were not for it
-    tell_drained: bool,   // the app wants to know when the outbox is empty
-    waiting: usize,       // bytes that the socket had no room for, as the worker counts them
-    overhead: usize,      // memory beside shared buffers and body, as the worker counts it
-    write: Option<Event>, // while the socket has no room
-    waits_for: WaitsFor,  // what `deadline` is for
+    pipelines: bool,    // it had more than one request when it was served last
+    queued: bool,       // the worker will send the outbox at the end of this turn
+    turn_queued: usize, // messages of this turn that are in the outbox, or were not for it
+    tell_drained: bool, // the app wants to know when the outbox is empty
+    overhead: usize,    // memory beside shared buffers and body, as the worker counts it
+    blocked: Option<Box<Blocked>>,
+    waits_for: WaitsFor, // what `deadline` is for
     deadline: Deadline,
+}
+
+/// The socket has no room: few connections wait for it at a time.
+struct Blocked {
+    _write: Event,  // fires when it has
+    waiting: usize, // bytes that wait for it, as the worker counts them
 }
 
 /// How far a connection is from its end.
@@ -129,10 +134,9 @@ impl Connection {
                 queued: false,
                 turn_queued: worker.turn_length(), // what came before is not for it
                 tell_drained: false,
-                waiting: 0,
                 overhead: 0,
                 pipelines: false,
-                write: None,
+                blocked: None,
                 waits_for: WaitsFor::default(),
                 deadline: Deadline::default(),
             }),
@@ -270,7 +274,7 @@ impl Connection {
         let Some(read) = self.read.get() else { return };
         let on = {
             let state = self.state.borrow();
-            let answers_wait = self.worker.takes() == Takes::Requests && state.write.is_some();
+            let answers_wait = self.worker.takes() == Takes::Requests && state.blocked.is_some();
             let has_enough = match state.decoding {
                 Decoding::Running => false,
                 Decoding::Yielded | Decoding::OutboxFull => true,
@@ -370,20 +374,22 @@ impl Connection {
     fn close(&self) {
         if self.end_events() {
             tracing::debug!(id = self.id(), "closed");
-            self.note_waiting();
             self.worker.closed(self.id());
         }
     }
 
     /// Ends both events. False when they have been ended before.
     fn end_events(&self) -> bool {
-        let write = {
+        let blocked = {
             let mut state = self.state.borrow_mut();
             if mem::replace(&mut state.stage, Stage::Closed) == Stage::Closed {
                 return false;
             }
-            state.write.take()
+            state.blocked.take()
         };
+        if let Some(blocked) = &blocked {
+            self.worker.note_waiting(blocked.waiting, 0);
+        }
         if let Some(read) = self.read.get() {
             read.free();
         }
@@ -392,7 +398,7 @@ impl Connection {
             self.drop_body(state);
             (mem::take(&mut state.outbox), mem::take(&mut state.input))
         };
-        drop((write, outbox, input)); // frees what waited now, not with the last handle
+        drop((blocked, outbox, input)); // frees what waited now, not with the last handle
         self.count_memory();
         self.worker.note_freed();
         true
@@ -403,4 +409,16 @@ fn message(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("no message")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The allocator adds a word, and rounds up to two.
+    #[test]
+    fn a_connection_fits_into_144_bytes() {
+        let counts = 2 * size_of::<usize>();
+        assert!(counts + size_of::<Connection>() + size_of::<usize>() <= 144);
+    }
 }

@@ -112,7 +112,7 @@ impl State {
             && self.deadline.entered != NOT_ENTERED
             && self.deadline.due.is_some()
             && self.deadline.beside.is_none()
-            && self.write.is_none()
+            && self.blocked.is_none()
             && self.input.phase() == Phase::Idle
     }
 }
@@ -131,7 +131,7 @@ impl Connection {
         let waits_for = match (state.stage, state.input.phase()) {
             (Stage::Closed, _) => return,
             (Stage::Lingering, _) => WaitsFor::Close,
-            _ if state.write.is_some() => WaitsFor::Room,
+            _ if state.blocked.is_some() => WaitsFor::Room,
             (Stage::Stream | Stage::Upgraded, _) => WaitsFor::App,
             (_, Phase::Idle) => WaitsFor::Request,
             (_, Phase::Head) => WaitsFor::Head,

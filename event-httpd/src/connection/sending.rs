@@ -6,7 +6,7 @@ use std::net::Shutdown;
 use std::rc::Rc;
 use std::time::Instant;
 
-use super::{Connection, Decoding, Stage};
+use super::{Blocked, Connection, Decoding, Stage};
 use crate::app::Takes;
 use crate::buffer::Buffer;
 use crate::outbox::Part;
@@ -148,7 +148,7 @@ impl Connection {
             if !state.stage.takes_messages() {
                 return true;
             }
-            let written = if state.outbox.is_empty() && state.write.is_none() {
+            let written = if state.outbox.is_empty() && state.blocked.is_none() {
                 // `send_queued` meets an error again, where the connection can be closed.
                 (&self.stream).write(joined).unwrap_or_default()
             } else {
@@ -176,7 +176,7 @@ impl Connection {
                 let mut state = connection.state.borrow_mut();
                 state.queued = false;
                 state.turn_queued = 0;
-                state.stage == Stage::Closed || state.write.is_some()
+                state.stage == Stage::Closed || state.blocked.is_some()
             };
             if waits {
                 connection.check_lag();
@@ -197,7 +197,7 @@ impl Connection {
         match result {
             Ok((_, true)) => self.outbox_emptied(),
             Ok((written, false)) => {
-                if self.state.borrow().write.is_none() {
+                if self.state.borrow().blocked.is_none() {
                     self.wait_for_room();
                 }
                 self.check_lag();
@@ -212,7 +212,7 @@ impl Connection {
 
     /// Continues with what waited for the empty outbox.
     fn outbox_emptied(self: &Rc<Self>) {
-        let (write, outbox, was_full, tell) = {
+        let (blocked, outbox, was_full, tell) = {
             let state = &mut *self.state.borrow_mut();
             let was_full = state.decoding == Decoding::OutboxFull;
             if was_full {
@@ -220,16 +220,18 @@ impl Connection {
             }
             let tell = mem::take(&mut state.tell_drained);
             (
-                state.write.take(),
+                state.blocked.take(),
                 mem::take(&mut state.outbox),
                 was_full,
                 tell,
             )
         };
-        let waited = write.is_some();
-        drop((write, outbox)); // frees their memory: the peer may never be slow again
+        let waited = blocked.is_some();
+        if let Some(blocked) = blocked {
+            self.worker.note_waiting(blocked.waiting, 0);
+        }
+        drop(outbox); // frees its memory: the peer may never be slow again
         if waited {
-            self.note_waiting();
             self.count_memory();
             self.worker.note_freed();
         }
@@ -256,7 +258,12 @@ impl Connection {
             Self::write_outbox,
         );
         match event.and_then(|event| event.add(None).map(|()| event)) {
-            Ok(event) => self.state.borrow_mut().write = Some(event),
+            Ok(event) => {
+                self.state.borrow_mut().blocked = Some(Box::new(Blocked {
+                    _write: event,
+                    waiting: 0,
+                }));
+            }
             Err(error) => {
                 tracing::error!(peer = self.peer(), "cannot wait for room: {error}");
                 return self.close();
@@ -269,18 +276,17 @@ impl Connection {
     /// Tells the worker how many bytes wait here.
     pub(super) fn note_waiting(&self) {
         let state = &mut *self.state.borrow_mut();
-        let now = if state.stage == Stage::Closed {
-            0
-        } else {
-            state.outbox.len()
-        };
-        let before = mem::replace(&mut state.waiting, now);
-        self.worker.note_waiting(before, now);
+        if let Some(blocked) = &mut state.blocked {
+            let now = state.outbox.len();
+            let before = mem::replace(&mut blocked.waiting, now);
+            self.worker.note_waiting(before, now);
+        }
     }
 
     /// Bytes that wait for room in the socket.
     pub(crate) fn waiting(&self) -> usize {
-        self.state.borrow().waiting
+        let state = self.state.borrow();
+        state.blocked.as_ref().map_or(0, |blocked| blocked.waiting)
     }
 
     /// Cuts off a peer that reads its messages too slowly. A peer that receives only answers is
