@@ -59,6 +59,8 @@ fn run() -> Result<(), String> {
         .flag_if_supported("-Wall")
         .flag_if_supported("-Wno-unused-parameter")
         .flag_if_supported("-fvisibility=hidden")
+        // `cc` keeps it where there is debug information, which has no need of it.
+        .force_frame_pointer(false)
         .std("gnu11")
         .try_compile("php_event_shim")
         .map_err(|error| format!("the C half does not compile against PHP's headers: {error}"))?;

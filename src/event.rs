@@ -376,11 +376,12 @@ impl<C: Closure + 'static> Inner<C> {
     ) -> Result<Rc<Self>> {
         base.usable(call)?;
         let inner = Self::freed(base, kind, closure);
+        let mut native = inner.native.borrow_mut();
         // SAFETY: `memory` is a field of `Inner`, and `inner` is new. `inner.base` keeps the base
         // for longer than `inner.native`; `on_event` takes its argument for an `Inner` with a `C`;
         // `inner.closure` owns the source of `fd` until `release` has dropped the event, or the
         // caller of `new_raw` or `EventWith::descriptor` keeps `fd` open.
-        let event = unsafe {
+        *native = Some(unsafe {
             OwnedEvent::new(
                 call,
                 base.native(),
@@ -390,8 +391,8 @@ impl<C: Closure + 'static> Inner<C> {
                 &inner,
                 Self::memory,
             )
-        }?;
-        inner.native.replace(Some(event));
+        }?);
+        drop(native);
         base.note_priority(base.middle_priority());
         Ok(inner)
     }

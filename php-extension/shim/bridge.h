@@ -197,6 +197,7 @@ void php_event_bind(void *handle, struct bridge_object *object); /* null: it is 
 void php_event_free(uint32_t class_id, void *handle);
 bool php_event_is_pending(uint32_t class_id, void *handle);
 bool php_event_quick_add(void *handle, double seconds); /* -1 for ever */
+bool php_event_quick_add_whole(void *handle, int64_t seconds);
 bool php_event_quick_del(void *handle);
 bool php_event_quick_free(void *handle);
 int php_event_pending(void *handle); /* the property: 0 or 1; -1 for null */

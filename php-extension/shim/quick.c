@@ -36,25 +36,21 @@ static zval *data_of(bridge_object *object)
 /* Event::add, addTimer and addSignal. */
 bool bridge_quick_add(zend_execute_data *execute_data, zval *return_value)
 {
-	double seconds = -1;
+	void *handle = self_of(execute_data)->handle;
+	zval *seconds = ZEND_CALL_ARG(execute_data, 1);
+	bool added = false;
 
-	if (ZEND_NUM_ARGS() == 1) {
-		zval *argument = ZEND_CALL_ARG(execute_data, 1);
-		if (Z_TYPE_P(argument) == IS_LONG) {
-			seconds = (double)Z_LVAL_P(argument);
-		} else if (Z_TYPE_P(argument) == IS_DOUBLE) {
-			seconds = Z_DVAL_P(argument);
-		} else {
-			return false;
-		}
-	} else if (ZEND_NUM_ARGS() != 0) {
-		return false;
+	if (ZEND_NUM_ARGS() == 0) {
+		added = php_event_quick_add_whole(handle, -1);
+	} else if (ZEND_NUM_ARGS() == 1 && Z_TYPE_P(seconds) == IS_LONG) {
+		added = php_event_quick_add_whole(handle, Z_LVAL_P(seconds));
+	} else if (ZEND_NUM_ARGS() == 1 && Z_TYPE_P(seconds) == IS_DOUBLE) {
+		added = php_event_quick_add(handle, Z_DVAL_P(seconds));
 	}
-	if (!php_event_quick_add(self_of(execute_data)->handle, seconds)) {
-		return false;
+	if (added) {
+		ZVAL_TRUE(return_value);
 	}
-	ZVAL_TRUE(return_value);
-	return true;
+	return added;
 }
 
 /* Event::del, delTimer and delSignal. */

@@ -62,20 +62,14 @@ impl base::Remains for Remains {
             is_signal,
             closure,
         } = self;
-        free_native(event, is_signal.then_some((base, address)));
-        drop(closure); // which may run user code
-    }
-}
-
-/// Frees an event. A signal event is one of a base, which knows it by its address.
-fn free_native(event: OwnedEvent, signal: Option<(&base::Inner, usize)>) {
-    match signal {
-        Some((base, address)) => {
+        if is_signal {
             let mut record = signals::lock();
             drop(event);
             base.remove_signal(&mut record, address);
+        } else {
+            drop(event);
         }
-        None => drop(event),
+        drop(closure); // which may run user code
     }
 }
 
@@ -192,24 +186,35 @@ impl<C: ?Sized + Closure> Inner<C> {
 
     /// Ends the event; harmless a second time. In a forked child the base keeps it instead.
     pub(super) fn release(&self) {
-        let Some(event) = self.native.take() else {
+        if self.native.borrow().is_none() {
             return;
-        };
+        }
         self.enlisted.set(false); // the base's list is seen to here
-        let is_signal = self.signum().is_some();
         let base = self.base.borrow();
         if base.is_foreign() {
+            self.leave_to(&base);
+            return;
+        }
+        let mut record = self.signum().map(|_| signals::lock());
+        // Where it lies: moving it takes longer. Nothing that this drops runs user code.
+        *self.native.borrow_mut() = None;
+        if let Some(record) = &mut record {
+            base.remove_signal(record, self.address());
+        }
+        drop((record, base)); // nothing is borrowed or locked: destructors may run user code
+        self.closure.end(&self.ended);
+    }
+
+    #[cold]
+    fn leave_to(&self, base: &base::Inner) {
+        if let Some(event) = self.native.take() {
             base.adopt(Box::new(Remains {
                 event,
                 address: self.address(),
-                is_signal,
+                is_signal: self.signum().is_some(),
                 closure: self.closure.take(&self.ended),
             }));
-            return;
         }
-        free_native(event, is_signal.then(|| (&**base, self.address())));
-        drop(base); // nothing is borrowed: destructors may run user code
-        self.closure.end(&self.ended);
     }
 }
 

@@ -19,14 +19,14 @@ const EVENT_SIZE: usize = 128;
 /// C writes there while Rust has references to what is around it: hence the cell, and the marker,
 /// which keeps a `&mut` of what is around it from claiming that memory for itself.
 pub(crate) struct EventMemory {
-    room: UnsafeCell<MaybeUninit<[u64; EVENT_SIZE / 8]>>,
+    room: UnsafeCell<[MaybeUninit<u64>; EVENT_SIZE / 8]>,
     _pinned: PhantomPinned,
 }
 
 impl EventMemory {
     pub(crate) const fn new() -> Self {
         Self {
-            room: UnsafeCell::new(MaybeUninit::uninit()),
+            room: UnsafeCell::new([const { MaybeUninit::uninit() }; EVENT_SIZE / 8]),
             _pinned: PhantomPinned,
         }
     }
