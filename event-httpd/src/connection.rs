@@ -53,7 +53,8 @@ struct State {
     outbox: Outbox,
     pipelines: bool,    // it had more than one request when it was served last
     queued: bool,       // the worker will send the outbox at the end of this turn
-    turn_queued: usize, // messages of this turn that are in the outbox, or were not for it
+    held: bool,         // it has published, and is not read before the next round begins
+    position: u64,      // the messages before this one have gone here, or were not for it
     tell_drained: bool, // the app wants to know when the outbox is empty
     overhead: usize,    // memory beside shared buffers and body, as the worker counts it
     blocked: Option<Box<Blocked>>,
@@ -132,7 +133,8 @@ impl Connection {
                 input: Input::default(),
                 outbox: Outbox::default(),
                 queued: false,
-                turn_queued: worker.turn_length(), // what came before is not for it
+                held: false,
+                position: worker.next_message(), // what came before is not for it
                 tell_drained: false,
                 overhead: 0,
                 pipelines: false,
@@ -148,10 +150,6 @@ impl Connection {
         let read = connection.read.get_or_init(|| read);
         worker.app().opened(connection.id(), read);
         connection.update_deadline(now, true);
-        if worker.turn_length() > 0 {
-            connection.state.borrow_mut().queued = true;
-            worker.note_queued(Rc::clone(&connection));
-        }
         tracing::debug!(id = connection.id(), peer = connection.peer(), "connected");
         Ok(connection)
     }
@@ -227,6 +225,9 @@ impl Connection {
             // every turn.
             return self.update_reading();
         }
+        if self.worker.is_behind() {
+            return self.worker.hold(self);
+        }
         let mut buffer = self.worker.read_buffer();
         match (&self.stream).read(&mut buffer) {
             Ok(0) => self.close(),
@@ -269,6 +270,22 @@ impl Connection {
         }
     }
 
+    /// Stops reading until [`release`](Self::release). False if it is not read already.
+    pub(crate) fn hold(self: &Rc<Self>) -> bool {
+        let held = mem::replace(&mut self.state.borrow_mut().held, true);
+        if held {
+            return false;
+        }
+        self.update_reading();
+        true
+    }
+
+    /// Reads again.
+    pub(crate) fn release(self: &Rc<Self>) {
+        self.state.borrow_mut().held = false;
+        self.update_reading();
+    }
+
     /// Reads, unless too much waits to be written or the worker holds senders back.
     pub(crate) fn update_reading(self: &Rc<Self>) {
         let Some(read) = self.read.get() else { return };
@@ -283,6 +300,7 @@ impl Connection {
             state.stage != Stage::Closed
                 && !answers_wait
                 && !has_enough
+                && !state.held
                 && !self.worker.is_holding_senders()
         };
         let done = match (on, read.is_pending()) {

@@ -1,7 +1,7 @@
 //! One process's part of the server: its event loop and what lives on it.
 //!
 //! [`life`] runs and stops the worker, [`admission`] owns the connections and lets new ones in,
-//! [`delivery`] sends messages, [`timeouts`] keeps the deadlines.
+//! [`delivery`] sends messages, [`rounds`] those for many, [`timeouts`] keeps the deadlines.
 
 mod acceptor;
 mod admission;
@@ -13,6 +13,7 @@ mod heads;
 mod life;
 mod memory;
 mod retry;
+mod rounds;
 mod timeouts;
 mod turn;
 
@@ -31,13 +32,14 @@ use admission::Admission;
 use clock::Clock;
 pub(crate) use clock::http_date;
 use delivery::Delivery;
-pub(crate) use delivery::Message;
 use echo::Echo;
 pub(crate) use heads::HeadHash;
 use heads::Heads;
 use life::Life;
 use memory::Memory;
 use retry::Retry;
+use rounds::Rounds;
+pub(crate) use rounds::{Messages, Receiver};
 use timeouts::Timeouts;
 pub(crate) use turn::Budget;
 use turn::Turn;
@@ -53,6 +55,7 @@ pub(crate) struct Worker {
     life: Life,
     admission: Admission,
     delivery: Delivery,
+    rounds: Rounds,
     timeouts: Timeouts,
     clock: Clock,
     echo: Echo,
@@ -89,6 +92,7 @@ impl Worker {
             life: Life::default(),
             admission: Admission::new(max_connections),
             delivery: Delivery::default(),
+            rounds: Rounds::default(),
             timeouts: Timeouts::new(Instant::now()),
             clock: Clock::new(config.date()),
             echo: Echo::default(),
@@ -109,6 +113,8 @@ impl Worker {
         let wake: fn(&Rc<Self>) = |worker| worker.app.woken(worker);
         worker.delivery.set_app(worker.timer(wake)?);
         worker.delivery.set_sender(worker.timer(Self::end_turn)?);
+        let next: fn(&Rc<Self>) = |worker| worker.next_slice();
+        worker.rounds.set_timer(worker.timer(next)?);
         worker.retry.set_timer(worker.timer(Self::retry_all)?);
         worker.turn.set_timer(worker.timer(Self::next_turn)?);
         worker.memory.set_timer(worker.timer(Self::trim_memory)?);

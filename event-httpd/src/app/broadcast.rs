@@ -47,10 +47,12 @@ impl Broadcast {
             Deliver::Others => {
                 worker.deliver(&message, Some(from));
                 worker.publish(message);
+                worker.pace_sender(from);
             }
             Deliver::Everyone => {
                 worker.deliver(&message, None);
                 worker.publish(message);
+                worker.pace_sender(from);
             }
             Deliver::Sender => {
                 // The tutorial loops over the others, and writes to the sender each time.

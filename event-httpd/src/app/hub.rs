@@ -178,7 +178,10 @@ impl Hub {
                 Ok(update) if self.page.borrow().is_some() => {
                     self.page_part(worker, Part::Update(update));
                 }
-                Ok(update) => self.subscribers.deliver(worker, &update, &self.config.url),
+                Ok(update) => {
+                    self.subscribers.deliver(worker, &update, &self.config.url);
+                    worker.catch_up();
+                }
                 Err(error) => tracing::error!("the store told an unknown update: {error}"),
             },
             Some(Tell::Active(bytes)) => match Active::decode(bytes) {

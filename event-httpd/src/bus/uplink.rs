@@ -75,6 +75,11 @@ impl Uplink {
         self.link.flush();
     }
 
+    /// Starts or stops reading what other workers publish.
+    pub(crate) fn set_reading(&self, on: bool) {
+        self.link.set_reading(on);
+    }
+
     /// Whether the queue is so long that senders must be held back. A [`Notice::Room`] follows.
     pub(crate) fn is_full(&self) -> bool {
         self.link.is_full()

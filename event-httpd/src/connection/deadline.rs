@@ -187,8 +187,9 @@ impl Connection {
     }
 
     fn expire(self: &Rc<Self>, tick: Tick, now: Instant) {
-        let (due, waits_for, app_due) = {
+        let (due, waits_for, app_due, held) = {
             let state = &mut *self.state.borrow_mut();
+            let held = state.held || self.worker.is_holding_senders();
             let deadline = &mut state.deadline;
             if deadline.entered != tick {
                 return; // an older entry: an earlier deadline was set since
@@ -198,6 +199,7 @@ impl Connection {
                 deadline.due.is_some_and(|due| due <= now),
                 state.waits_for,
                 deadline.app_due().is_some_and(|due| due <= now),
+                held,
             )
         };
         if app_due {
@@ -206,7 +208,7 @@ impl Connection {
                 return;
             }
         }
-        if !due || self.worker.is_holding_senders() && waits_for != WaitsFor::Room {
+        if !due || held && waits_for != WaitsFor::Room {
             return self.update_deadline(now, due);
         }
         self.worker.counters().timeouts.add(1);

@@ -44,7 +44,7 @@ impl Connection {
     /// Answers the complete requests in the undecoded bytes and `fresh`, as far as the queue
     /// allows.
     pub(super) fn serve(self: &Rc<Self>, mut fresh: &[u8]) {
-        self.queue_turn(); // answers follow it
+        self.queue_messages_so_far(); // answers follow it
         let before = self.worker.counters().requests.get();
         let waits = !fresh.is_empty() && self.state.borrow().pipelines;
         let mut budget = self.worker.budget(waits);
@@ -343,7 +343,7 @@ impl Connection {
     /// Refuses a request whose body has to make room for others. It uses neither the batch nor
     /// the read buffer, which another connection may be using.
     pub(crate) fn refuse_body(self: &Rc<Self>) {
-        self.queue_turn();
+        self.queue_messages_so_far();
         {
             let state = &mut *self.state.borrow_mut();
             let part = self.refusal(state, &TOO_MANY_BODIES, b"");
@@ -355,7 +355,7 @@ impl Connection {
 
     /// Answers with an error status, and ends the connection.
     pub(super) fn refuse(self: &Rc<Self>, refusal: Refusal) {
-        self.queue_turn();
+        self.queue_messages_so_far();
         if self.state.borrow().stage.is_open() {
             let part = self.refusal(&mut self.state.borrow_mut(), &refusal, b"");
             self.worker.batch().borrow_mut().push(part);

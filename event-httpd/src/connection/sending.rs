@@ -10,7 +10,7 @@ use super::{Blocked, Connection, Decoding, Stage};
 use crate::app::Takes;
 use crate::buffer::Buffer;
 use crate::outbox::Part;
-use crate::worker::Message;
+use crate::worker::Messages;
 use php_event::Event;
 use php_event::stream::stream_socket_shutdown;
 
@@ -29,7 +29,7 @@ impl Connection {
     /// connection takes more requests.
     pub(super) fn flush(self: &Rc<Self>) -> bool {
         if self.state.borrow().stage.is_open() {
-            self.queue_turn(); // a message for everyone comes before its own answer
+            self.queue_messages_so_far(); // a message for everyone comes before its own answer
         }
         match self.write_batch() {
             Ok(Batch::Written) => return self.continue_or_end(),
@@ -69,7 +69,7 @@ impl Connection {
 
     /// Queues a message, to be sent at the end of this turn of the loop.
     pub(crate) fn queue(self: &Rc<Self>, message: &Rc<Buffer>) {
-        self.queue_turn();
+        self.queue_messages_so_far();
         let first = {
             let state = &mut *self.state.borrow_mut();
             if !state.stage.takes_messages() {
@@ -84,33 +84,35 @@ impl Connection {
         }
     }
 
-    /// Queues what this turn has brought for this and other connections until now, so that
-    /// something else can follow it.
-    pub(crate) fn queue_turn(self: &Rc<Self>) {
-        if self.worker.turn_length() > 0 {
+    /// Queues the messages that have come for this and other connections until now, so that
+    /// something else can follow them.
+    pub(crate) fn queue_messages_so_far(self: &Rc<Self>) {
+        if self.worker.has_messages() {
             self.worker
-                .with_turn(|messages| self.queue_messages(messages));
+                .with_messages(|messages| self.queue_messages(messages));
         }
     }
 
-    /// Queues the messages of this turn that are not queued here yet, as separate parts.
-    pub(crate) fn queue_messages(self: &Rc<Self>, messages: &[Message]) {
+    /// Queues the messages that have not gone here yet, as separate parts.
+    pub(crate) fn queue_messages(self: &Rc<Self>, messages: Messages<'_>) {
         let (count, first) = {
             let state = &mut *self.state.borrow_mut();
             if !state.stage.takes_messages() {
                 return;
             }
-            let new = messages.get(state.turn_queued..).unwrap_or_default();
-            state.turn_queued = messages.len();
+            let new = messages.since(state.position);
+            state.position = state.position.max(messages.end());
             if new.len() > 1 {
                 state.outbox.reserve(new.len());
             }
             let mut count = 0;
             for message in new.iter().filter(|message| message.is_for(self.id())) {
-                state.outbox.push(Rc::clone(&message.bytes).into());
+                state.outbox.push(Rc::clone(message.bytes()).into());
                 count += 1;
             }
-            // Also without a message: `send_queued` resets `turn_queued`.
+            if count == 0 {
+                return;
+            }
             (count, !mem::replace(&mut state.queued, true))
         };
         self.worker.counters().deliveries.add(count);
@@ -119,15 +121,15 @@ impl Connection {
         }
     }
 
-    /// Queues the message of this turn that has this index, unless it was queued here before.
-    /// Those before it are queued, or not for this connection.
-    pub(crate) fn queue_message(self: &Rc<Self>, index: usize, message: &Rc<Buffer>) {
+    /// Queues the message with this number, unless it has gone here before. Those before it have,
+    /// or are not for this connection.
+    pub(crate) fn queue_message(self: &Rc<Self>, number: u64, message: &Rc<Buffer>) {
         let first = {
             let state = &mut *self.state.borrow_mut();
-            if state.turn_queued > index || !state.stage.takes_messages() {
+            if state.position > number || !state.stage.takes_messages() {
                 return;
             }
-            state.turn_queued = index + 1;
+            state.position = number + 1;
             state.outbox.push(Rc::clone(message).into());
             !mem::replace(&mut state.queued, true)
         };
@@ -137,17 +139,22 @@ impl Connection {
         }
     }
 
-    /// Sends `joined`, which holds `count` messages, or queues what the socket has no room for.
-    /// False when messages have been queued here before: then it does nothing.
-    pub(crate) fn send_joined(self: &Rc<Self>, joined: &Rc<Buffer>, count: u64) -> bool {
+    /// Sends `joined`, which holds these messages, or queues what the socket has no room for.
+    /// False when one of them has gone here before: then it does nothing.
+    pub(crate) fn send_joined(
+        self: &Rc<Self>,
+        joined: &Rc<Buffer>,
+        messages: Messages<'_>,
+    ) -> bool {
         let first = {
             let state = &mut *self.state.borrow_mut();
-            if state.queued {
+            if state.position > messages.first() {
                 return false;
             }
             if !state.stage.takes_messages() {
                 return true;
             }
+            state.position = messages.end();
             let written = if state.outbox.is_empty() && state.blocked.is_none() {
                 // `send_queued` meets an error again, where the connection can be closed.
                 (&self.stream).write(joined).unwrap_or_default()
@@ -158,11 +165,10 @@ impl Connection {
             if !all {
                 let rest = Part::from_offset(Rc::clone(joined), written);
                 state.outbox.push(rest);
-                state.queued = true;
             }
-            !all
+            !all && !mem::replace(&mut state.queued, true)
         };
-        self.worker.counters().deliveries.add(count);
+        self.worker.counters().deliveries.add(messages.len());
         if first {
             self.worker.note_queued(Rc::clone(self));
         }
@@ -175,7 +181,6 @@ impl Connection {
             let waits = {
                 let mut state = connection.state.borrow_mut();
                 state.queued = false;
-                state.turn_queued = 0;
                 state.stage == Stage::Closed || state.blocked.is_some()
             };
             if waits {

@@ -125,7 +125,7 @@ impl Connection {
 
     /// Ends a stream after everything that waits, and then `last`, is written.
     pub(crate) fn end_stream(self: &Rc<Self>, last: Option<Rc<Buffer>>) {
-        self.queue_turn();
+        self.queue_messages_so_far();
         let sent = {
             let state = &mut *self.state.borrow_mut();
             state.stage = match state.stage {

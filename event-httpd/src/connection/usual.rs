@@ -37,7 +37,7 @@ impl Connection {
         if worker.takes() != Takes::Requests
             || worker.is_stopping()
             || worker.turn_is_spent()
-            || worker.turn_length() > 0
+            || worker.has_messages()
             || !self.state.borrow().is_quiet()
         {
             return false;

@@ -53,6 +53,22 @@ impl Admission {
         }
     }
 
+    /// Calls `visit` with up to `count` connections, oldest first and from that number on, and
+    /// returns the number of the one that follows. It must open and close none.
+    pub(super) fn visit_from(
+        &self,
+        number: u64,
+        count: usize,
+        mut visit: impl FnMut(u64, &Rc<Connection>),
+    ) -> Option<u64> {
+        let connections = self.connections.borrow();
+        let mut rest = connections.iter_from(number);
+        for (id, connection) in rest.by_ref().take(count) {
+            visit(id, connection);
+        }
+        rest.next().map(|(id, _)| id)
+    }
+
     /// Removes all connections.
     pub(super) fn take_all(&self) -> Vec<Rc<Connection>> {
         self.connections.take().into_all()

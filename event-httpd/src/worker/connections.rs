@@ -41,6 +41,13 @@ impl<T> Numbered<T> {
         places.filter_map(|(number, one)| Some((*number, one.as_ref()?)))
     }
 
+    /// Those from that number on.
+    pub(super) fn iter_from(&self, number: u64) -> impl Iterator<Item = (u64, &Rc<T>)> {
+        let at = self.places.partition_point(|(other, _)| *other < number);
+        let places = self.places.range(at..);
+        places.filter_map(|(number, one)| Some((*number, one.as_ref()?)))
+    }
+
     /// Adds one under a number that was not used before.
     pub(super) fn insert(&mut self, number: u64, one: Rc<T>) {
         self.open += 1;
@@ -119,6 +126,8 @@ mod tests {
             if step % 100 == 0 {
                 let all = numbered.iter().map(|(number, one)| (number, **one));
                 assert!(all.eq(map.iter().map(|(number, one)| (*number, *one))));
+                let rest = numbered.iter_from(number).map(|(number, _)| number);
+                assert!(rest.eq(map.range(number..).map(|(number, _)| *number)));
             }
             assert_eq!(numbered.len(), map.len());
         }

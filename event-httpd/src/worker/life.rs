@@ -94,9 +94,10 @@ impl Worker {
         ended.map(drop)
     }
 
-    fn take_apart(&self) {
+    pub(super) fn take_apart(&self) {
         self.drop_acceptors();
         self.delivery.take_queued();
+        self.rounds.take();
         self.turn.take_yielded();
         self.retry.take();
         self.echo.finish();
@@ -181,7 +182,7 @@ impl Worker {
 
     /// Leaves the slot to the worker that has taken over. Requests end as in [`stop`](Self::stop);
     /// connections that receive messages stay, and receive them, until the grace period is over.
-    fn replaced(self: &Rc<Self>) {
+    pub(super) fn replaced(self: &Rc<Self>) {
         if self.takes() == Takes::Requests {
             return self.stop();
         }
@@ -200,7 +201,7 @@ impl Worker {
     }
 
     /// Stops accepting, and ends when all connections have ended.
-    fn drain(self: &Rc<Self>) {
+    pub(super) fn drain(self: &Rc<Self>) {
         if !self.is_ending() {
             tracing::info!(
                 open = self.open_connections(),
@@ -240,8 +241,10 @@ impl Worker {
     /// Accepts and reads what has been sent until now, and closes what is idle.
     fn end_connections(self: &Rc<Self>) {
         self.stop_accepting();
+        self.finish_rounds();
         let open = self.admission.all();
         open.iter().for_each(|connection| connection.read_last());
+        self.finish_rounds();
         self.send_queued();
         open.iter().for_each(|connection| connection.retire());
         self.leave_if_done();

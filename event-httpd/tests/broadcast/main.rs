@@ -10,6 +10,7 @@ mod http;
 mod order;
 mod raw;
 mod scale;
+mod slices;
 mod slow;
 mod stopping;
 mod turns;

@@ -17,6 +17,7 @@ mod options;
 mod publishing;
 mod redis;
 mod replay;
+mod slices;
 mod stopping;
 mod store;
 mod store_active;

@@ -15,12 +15,17 @@ pub(crate) const PATH: &str = "/.well-known/mercure";
 /// would stand between the events of a slow test.
 #[track_caller]
 pub(crate) fn hub(options: &[&str]) -> Server {
+    Server::run(event_httpd(arguments(options)))
+}
+
+/// The arguments of such a hub.
+pub(crate) fn arguments<'a>(options: &[&'a str]) -> Vec<&'a str> {
     let keys = ["--publisher-key", KEY, "--subscriber-key", KEY];
     let silent = ["--heartbeat", "0"].into_iter();
     let silent = silent.filter(|_| !options.contains(&"--heartbeat"));
     let arguments = ["hub", "--listen", "127.0.0.1:0"].into_iter();
     let arguments = arguments.chain(keys).chain(silent);
-    Server::run(event_httpd(arguments.chain(options.iter().copied())))
+    arguments.chain(options.iter().copied()).collect()
 }
 
 /// A hub that anybody may subscribe to.

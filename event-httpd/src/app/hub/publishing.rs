@@ -45,6 +45,7 @@ impl Hub {
             id,
             asker: asker.clone(),
         });
+        worker.pace_sender(request.from);
         Ok(Answer::Later)
     }
 

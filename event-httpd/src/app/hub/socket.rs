@@ -164,6 +164,7 @@ impl Hub {
             connection: id,
             id: update,
         });
+        worker.pace_sender(id);
         Ok(())
     }
 

@@ -11,7 +11,7 @@ use super::socket::{self, Socket};
 use super::sources::Place;
 use crate::buffer::Buffer;
 use crate::connection::Connection;
-use crate::worker::Worker;
+use crate::worker::{Receiver, Worker};
 use hub_protocol::token::Grants;
 use hub_protocol::{HubUrl, Matcher, Subscriptions, Topic, Update, event_stream, websocket};
 
@@ -190,11 +190,14 @@ impl Subscribers {
         for id in receivers.iter() {
             if let Some(subscriber) = all.get(id)
                 && subscriber.may_read(update, &topics)
-                && let Some(connection) = subscriber.connection.upgrade()
             {
+                let receiver = Receiver {
+                    id: *id,
+                    connection: Weak::clone(&subscriber.connection),
+                };
                 match subscriber.socket {
-                    None => streams.push(connection),
-                    Some(_) => sockets.push(connection),
+                    None => streams.push(receiver),
+                    Some(_) => sockets.push(receiver),
                 }
             }
         }
