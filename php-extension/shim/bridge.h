@@ -35,7 +35,7 @@ typedef enum {
 	BRIDGE_NEW,        /* a result: a new object of class n with as.handle */
 	BRIDGE_SELF,       /* a result: the object of as.object */
 	BRIDGE_SLOT,       /* a result: a copy of slot n of as.object; null if that is empty */
-	BRIDGE_DATA,       /* a result: a copy of the property `data` of as.object */
+	BRIDGE_DATA,       /* for a callable: a copy of property n of as.object */
 	BRIDGE_ITEM,       /* a result: element `length` of the list in slot n of as.object */
 	BRIDGE_SOCKET      /* a result: a Socket object that owns the descriptor as.number */
 } bridge_kind;

@@ -93,9 +93,6 @@ void bridge_to_zval(zval *to, const bridge_value *from)
 		case BRIDGE_NEW: make_object(to, from); break;
 		case BRIDGE_SELF: ZVAL_OBJ_COPY(to, &from->as.object->std); break;
 		case BRIDGE_SLOT: copy_or_null(to, bridge_slot(from->as.object, from->n)); break;
-		case BRIDGE_DATA:
-			copy_or_null(to, OBJ_PROP_NUM(&from->as.object->std, from->n));
-			break;
 		case BRIDGE_ITEM: {
 			zval *list = bridge_slot(from->as.object, from->n);
 			copy_or_null(to, Z_TYPE_P(list) == IS_ARRAY
