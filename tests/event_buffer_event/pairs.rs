@@ -187,7 +187,8 @@ fn an_end_disables_its_direction_with_and_without_an_event_closure() {
 
 #[test]
 fn the_write_timeout_begins_again_with_each_byte_that_is_taken() {
-    const TIME: Duration = Duration::from_millis(60);
+    const TIME: Duration = Duration::from_millis(400);
+    const PAUSE: Duration = Duration::from_millis(150); // three of them take longer than TIME
     let base = new_base();
     let (one, other) = pair(&base);
     let told = Rc::new(Cell::new(None));
@@ -208,11 +209,11 @@ fn the_write_timeout_begins_again_with_each_byte_that_is_taken() {
         last.set(Instant::now());
         left -= 1;
         if left > 0 {
-            event.add(Some(TIME / 2)).unwrap();
+            event.add(Some(PAUSE)).unwrap();
         }
     })
     .unwrap();
-    takes.add(Some(TIME / 2)).unwrap();
+    takes.add(Some(PAUSE)).unwrap();
     run(&base);
     let (what, when) = told.get().unwrap();
     assert_eq!(what, EventBufferEvent::WRITING | EventBufferEvent::TIMEOUT);
@@ -224,7 +225,8 @@ fn the_write_timeout_begins_again_with_each_byte_that_is_taken() {
 /// libevent's own time begins with the end of the filter, and does not begin again.
 #[test]
 fn half_under_a_freed_filter_sends_on_as_long_as_the_other_half_reads() {
-    const TIME: Duration = Duration::from_millis(60);
+    const TIME: Duration = Duration::from_millis(400);
+    const PAUSE: Duration = Duration::from_millis(100); // six of them take longer than TIME
     let base = new_base();
     let (half, other) = pair(&base);
     half.set_timeouts(None, Some(TIME)).unwrap();
@@ -240,11 +242,11 @@ fn half_under_a_freed_filter_sends_on_as_long_as_the_other_half_reads() {
         let byte = reader.read(1).unwrap();
         if let Some(byte) = byte {
             all.borrow_mut().extend(byte);
-            event.add(Some(TIME / 2)).unwrap();
+            event.add(Some(PAUSE)).unwrap();
         }
     })
     .unwrap();
-    takes.add(Some(TIME / 2)).unwrap();
+    takes.add(Some(PAUSE)).unwrap();
     run(&base);
     assert_eq!(*got.borrow(), b"slowly");
 }
