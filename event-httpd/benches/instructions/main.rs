@@ -93,7 +93,13 @@ struct Row {
 impl Row {
     fn tolerance(&self) -> f64 {
         match self.figure {
-            Figure::Instructions(Work::Connections { others: 1000.. }, _) => CROWD_TOLERANCE,
+            Figure::Instructions(
+                Work::Connections { others: 1000.. }
+                | Work::Messages {
+                    receivers: 1000.., ..
+                },
+                _,
+            ) => CROWD_TOLERANCE,
             Figure::Instructions(..) | Figure::BytesPerConnection(_) => TOLERANCE,
             Figure::ResidentAtStart => START_TOLERANCE,
             Figure::MicrosecondsToFirstAnswer => f64::INFINITY,
