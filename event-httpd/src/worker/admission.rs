@@ -63,9 +63,9 @@ impl Admission {
     ) -> Option<u64> {
         let connections = self.connections.borrow();
         let mut rest = connections.iter_from(number);
-        for (id, connection) in rest.by_ref().take(count) {
-            visit(id, connection);
-        }
+        rest.by_ref()
+            .take(count)
+            .for_each(|(id, connection)| visit(id, connection));
         rest.next().map(|(id, _)| id)
     }
 
