@@ -23,8 +23,8 @@ run() {
     timeout 21 "$@" "$scratch/program3.php" >"$to/isolation" 2>&1 &
     isolation=$!
     own_network sh -euc '
-        scratch=$1 client=$2 to=$3
-        shift 3
+        scratch=$1 client=$2 to=$3 php=$4
+        shift 4
         for n in 1 2; do
             "$@" "$scratch/program$n.php" >"$to/printed$n" 2>&1 &
             server=$!
@@ -32,7 +32,7 @@ run() {
             kill $server
             wait $server || true
         done
-    ' sh "$scratch" "$here/php-extension/ci/tutorial.php" "$to" "$@"
+    ' sh "$scratch" "$here/php-extension/ci/tutorial.php" "$to" "$php" "$@"
     wait $isolation || true
     # The processes have other numbers, and end in any order.
     sed -i 's/pid = [0-9]*/pid = N/' "$to/isolation"
