@@ -80,14 +80,7 @@ fn round_trip(update: &Update) {
     }
 }
 
-pub(crate) fn run(input: &[u8]) {
-    let hub = HubUrl::parse("https://example.com/hub").expect("a URL");
-    if let Ok(draft) = publish::parse(input, &LIMITS, &hub) {
-        check(draft);
-    }
-    if let Ok(update) = Update::decode(input) {
-        round_trip(&update);
-    }
+fn subscriptions(input: &[u8], hub: &HubUrl) {
     let matchers = MatcherCache::new(hub.clone(), 64);
     if let Ok(request) = subscribe::parse(input, None, Forms::default(), MATCHERS_MAX, &matchers) {
         assert!((1..=MATCHERS_MAX).contains(&request.matchers.len()));
@@ -100,6 +93,26 @@ pub(crate) fn run(input: &[u8]) {
         &matchers,
     )
     .ok();
+}
+
+/// Whether there is a `]`, plain or escaped. urlpattern 0.6.0 panics for `https://]` where overflows
+/// are checked, and libFuzzer does not let the hub catch it.
+fn upsets_urlpattern(input: &[u8]) -> bool {
+    let is_escaped = |part: &[u8]| part.eq_ignore_ascii_case(b"%5D");
+    input.contains(&b']') || input.windows(3).any(is_escaped)
+}
+
+pub(crate) fn run(input: &[u8]) {
+    let hub = HubUrl::parse("https://example.com/hub").expect("a URL");
+    if let Ok(draft) = publish::parse(input, &LIMITS, &hub) {
+        check(draft);
+    }
+    if let Ok(update) = Update::decode(input) {
+        round_trip(&update);
+    }
+    if !upsets_urlpattern(input) {
+        subscriptions(input, &hub);
+    }
     publish::check_content_type(Some(input)).ok();
     let Ok(text) = str::from_utf8(input) else {
         return;
