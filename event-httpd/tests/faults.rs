@@ -352,6 +352,16 @@ fn a_hub_on_redis_survives_every_call_that_fails() {
 }
 
 /// The hub must not store an update before it knows where in the stream its subscribers begin.
+/// A line between the master and a worker that cannot be written is closed, though both its ends
+/// live: else a worker would get no updates, and its subscribers would not notice.
+#[test]
+// Skipped under Valgrind and ASan: another library is loaded before theirs.
+fn a_worker_that_no_update_can_be_written_to_is_replaced() {
+    explore_last("hub --workers 2, its lines", "sendmsg", usize::MAX, |run| {
+        hub(run, &["--workers", "2"])
+    });
+}
+
 #[test]
 // Skipped under Valgrind and ASan: another library is loaded before theirs.
 fn updates_reach_earlier_subscribers_though_a_connection_to_redis_fails_first() {

@@ -38,7 +38,7 @@ type Handler = dyn Fn(&Rc<Link>, Incoming);
 enum State {
     /// Both directions.
     Open,
-    /// The other end reads nothing more; what it sent before is still read.
+    /// Nothing more can be written; what the other end sent before is still read.
     ReadOnly,
     /// Nothing.
     Closed,
@@ -172,17 +172,18 @@ impl Link {
         }
     }
 
-    /// How many bytes were written; `None` when the other end reads nothing more.
+    /// How many bytes were written; `None` when nothing more can be.
     ///
-    /// It has closed then, but what it sent before is still there: the line closes when all of
-    /// that is read.
+    /// The other end has closed then, or learns from this that the line is broken and closes. What
+    /// it sent before is still there: the line closes when all of that is read.
     fn write_queue(self: &Rc<Self>) -> Option<usize> {
         let written = self.queue.borrow_mut().write_to(&self.stream);
         match written {
             Ok(written) => Some(written),
             Err(error) => {
-                tracing::debug!("the other end of a bus line reads nothing more: {error}");
+                tracing::debug!("nothing more can be written to a bus line: {error}");
                 self.state.set(State::ReadOnly);
+                stream_socket_shutdown(&self.stream, Shutdown::Write).ok(); // it may be open
                 drop((self.write.take(), self.queue.take()));
                 None
             }
