@@ -1,5 +1,5 @@
-//! Measures the hub beside nchan (nginx) and Redis: what a delivery costs, what an idle subscriber
-//! costs, and how long an update takes to all subscribers.
+//! Measures the hub beside nchan (nginx) and Redis, with event streams and with WebSocket: what a
+//! delivery costs, what an idle subscriber costs, and how long an update takes to all subscribers.
 //!
 //! Each server is one process on the first processor, this program is on the second. An update is
 //! published when all subscribers have the last one, so that no server joins updates. Processor

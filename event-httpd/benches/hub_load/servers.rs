@@ -36,8 +36,28 @@ pub(crate) struct Running {
     _directory: TempDir, // goes after the process
 }
 
-pub(crate) fn all() -> [Target; 3] {
-    [hub(), nchan(), redis()]
+pub(crate) fn all() -> [Target; 5] {
+    let hub_websocket = Target {
+        name: "event-httpd hub, WebSocket",
+        subscribe: websocket("/.well-known/mercure?topic=news"),
+        ..hub()
+    };
+    let nchan_websocket = Target {
+        name: "nchan, WebSocket",
+        subscribe: websocket("/websocket"),
+        subscribed: b"\r\n\r\n",
+        ..nchan()
+    };
+    [hub(), nchan(), hub_websocket, nchan_websocket, redis()]
+}
+
+/// The request that opens a WebSocket.
+fn websocket(target: &str) -> Vec<u8> {
+    format!(
+        "GET {target} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: YSBrZXkgb2YgYSBiZW5jaA==\r\n\r\n"
+    )
+    .into_bytes()
 }
 
 fn hub() -> Target {
@@ -97,11 +117,12 @@ fn nchan() -> Target {
                  daemon off; worker_processes 1; user root; pid {directory}/pid; error_log {directory}/log;\n\
                  worker_rlimit_nofile {limit};\n\
                  events {{ worker_connections {limit}; }}\n\
-                 http {{ access_log off; client_body_temp_path {directory}/body;\n\
+                 http {{ access_log off; keepalive_requests 1000000; client_body_temp_path {directory}/body;\n\
                    proxy_temp_path {directory}/proxy; fastcgi_temp_path {directory}/fastcgi;\n\
                    uwsgi_temp_path {directory}/uwsgi; scgi_temp_path {directory}/scgi;\n\
                    server {{ listen 127.0.0.1:{port} backlog=4096;\n\
                      location /sub {{ nchan_subscriber eventsource; nchan_channel_id news; }}\n\
+                     location /websocket {{ nchan_subscriber websocket; nchan_channel_id news; }}\n\
                      location /pub {{ nchan_publisher; nchan_channel_id news; }} }} }}\n",
                 limit = count + 1_000
             );
