@@ -170,14 +170,30 @@ impl Failure {
 
     /// The kind's number in C, the argument and the message.
     pub(crate) fn parts(self) -> (u32, u32, String) {
-        match self {
+        let (kind, argument, text) = match self {
             Self::Warning(text) | Self::WarningAnd(text, _) => (1, 0, text),
             Self::Exception(text) => (2, 0, text),
             Self::EventException(text) => (3, 0, text),
             Self::Error(text) => (4, 0, text),
             Self::Type(argument, text) => (5, argument, text),
-        }
+        };
+        (kind, argument, with_php_names(text))
     }
+}
+
+/// Replaces the methods that the library's errors tell to call by their names in PHP.
+fn with_php_names(text: String) -> String {
+    const NAMES: [(&str, &str); 3] = [
+        ("re_init", "reInit"),
+        ("priority_init", "priorityInit"),
+        ("avoid_method", "avoidMethod"),
+    ];
+    NAMES
+        .iter()
+        .fold(text, |text, (rust, php)| match text.contains(rust) {
+            true => text.replace(rust, php),
+            false => text,
+        })
 }
 
 /// A failed call of the library is a warning with its reason.
