@@ -6,7 +6,7 @@ A message that tells to call a method gives its name in PHP
 <?php
 $base = new EventBase;
 $pid = pcntl_fork();
-if ($pid === 0) { $base->loop(); exit(0); }
+if ($pid === 0) { $base->loop(); $base->reInit(); exit(0); } // the child can free it then
 pcntl_waitpid($pid, $status);
 Event::timer($base, 'strlen')->setPriority(3);
 $config = new EventConfig;
