@@ -30,17 +30,44 @@ pub(crate) trait Closure {
     fn take(&self, ended: &Cell<bool>) -> Option<Box<Callback>>;
 }
 
+/// The closure that has replaced what an event was made with, if [`Event::set`] was called.
+#[derive(Default)]
+pub(super) struct Later(OnceCell<Box<Slot<Callback>>>);
+
+impl Later {
+    /// Calls it. False if nothing was replaced.
+    #[inline]
+    pub(super) fn call(&self, event: &Event, what: EventFlags) -> bool {
+        let Some(later) = self.0.get() else {
+            return false;
+        };
+        later.call(|f| f(event, what));
+        true
+    }
+
+    /// Puts a closure in its place, and returns the former one.
+    pub(super) fn set(&self, by: Box<Callback>) -> Option<Box<Callback>> {
+        let later = self.0.get_or_init(|| Box::new(Slot::empty()));
+        later.set(Some(by))
+    }
+
+    /// Returns it, unless it is running: then it is dropped when it has returned.
+    pub(super) fn take(&self) -> Option<Box<Callback>> {
+        self.0.get()?.set(None)
+    }
+}
+
 /// The closure that an event was made with, and the one that may have replaced it.
 pub(super) struct InPlace<F> {
     first: RefCell<Option<F>>, // borrowed while it runs
-    later: OnceCell<Box<Slot<Callback>>>,
+    later: Later,
 }
 
 impl<F> InPlace<F> {
     pub(super) fn new(f: F) -> Self {
         Self {
             first: RefCell::new(Some(f)),
-            later: OnceCell::new(),
+            later: Later::default(),
         }
     }
 
@@ -54,8 +81,7 @@ impl<F> InPlace<F> {
 impl<F: FnMut(&Event, EventFlags) + 'static> Closure for InPlace<F> {
     #[inline]
     fn call(&self, event: &Event, what: EventFlags) {
-        if let Some(later) = self.later.get() {
-            later.call(|f| f(event, what));
+        if self.later.call(event, what) {
             return;
         }
         let Ok(f) = self.first.try_borrow_mut() else {
@@ -71,20 +97,17 @@ impl<F: FnMut(&Event, EventFlags) + 'static> Closure for InPlace<F> {
     }
 
     fn replace(&self, by: Box<Callback>, ended: &Cell<bool>) {
-        let later = self.later.get_or_init(|| Box::new(Slot::empty()));
-        let former = (later.set(Some(by)), self.take_first(ended));
+        let former = (self.later.set(by), self.take_first(ended));
         drop(former); // nothing is borrowed
     }
 
     fn end(&self, ended: &Cell<bool>) {
-        if let Some(later) = self.later.get() {
-            drop(later.set(None));
-        }
+        drop(self.later.take());
         drop(self.take_first(ended));
     }
 
     fn take(&self, ended: &Cell<bool>) -> Option<Box<Callback>> {
-        if let Some(former) = self.later.get().and_then(|later| later.set(None)) {
+        if let Some(former) = self.later.take() {
             return Some(former);
         }
         Some(Box::new(self.take_first(ended)?))

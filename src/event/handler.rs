@@ -4,20 +4,19 @@
 //! Runs user code: the value's [`Handler::fire`], in the loop; its destructor, with the last handle.
 #![allow(unsafe_code)]
 
-use std::cell::{Cell, OnceCell};
+use std::cell::Cell;
 use std::ffi::{c_int, c_void};
 use std::fmt;
 use std::os::fd::RawFd;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::closure::{Callback, Closure};
+use super::closure::{Callback, Closure, Later};
 use super::inner::{Inner, Kind, REASONS};
 use super::{Event, check_descriptor, check_number, check_signal};
 use crate::EventBase;
 use crate::error::Result;
 use crate::flags::EventFlags;
-use crate::runtime::Slot;
 
 /// What the callback of an [`EventWith`] does.
 pub trait Handler: 'static {
@@ -196,42 +195,33 @@ impl<H: Handler> fmt::Debug for EventWith<H> {
 /// A handler, and the closure that may have replaced it.
 struct Shared<H> {
     handler: H,
-    later: OnceCell<Box<Slot<Callback>>>, // from `Event::set`
+    later: Later,
 }
 
 impl<H> Shared<H> {
-    const fn new(handler: H) -> Self {
-        Self {
-            handler,
-            later: OnceCell::new(),
-        }
+    fn new(handler: H) -> Self {
+        let later = Later::default();
+        Self { handler, later }
     }
 }
 
 impl<H: Handler> Closure for Shared<H> {
     #[inline]
     fn call(&self, event: &Event, what: EventFlags) {
-        match self.later.get() {
-            None => self.handler.fire(event, what),
-            Some(later) => {
-                later.call(|f| f(event, what));
-            }
+        if !self.later.call(event, what) {
+            self.handler.fire(event, what);
         }
     }
 
     fn replace(&self, by: Box<Callback>, _ended: &Cell<bool>) {
-        let later = self.later.get_or_init(|| Box::new(Slot::empty()));
-        let former = later.set(Some(by));
-        drop(former); // nothing is borrowed
+        drop(self.later.set(by)); // nothing is borrowed
     }
 
     fn end(&self, _ended: &Cell<bool>) {
-        if let Some(later) = self.later.get() {
-            drop(later.set(None));
-        }
+        drop(self.later.take());
     }
 
     fn take(&self, _ended: &Cell<bool>) -> Option<Box<Callback>> {
-        self.later.get()?.set(None)
+        self.later.take()
     }
 }
