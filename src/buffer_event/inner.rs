@@ -196,9 +196,7 @@ impl Inner {
         side: Side,
         work: impl FnOnce(BufferView<'_>) -> Result<T>,
     ) -> Result<T> {
-        let kind = self.kind();
-        let view = self.view_as(kind, call, side)?;
-        self.touch_as(kind);
+        let (view, _base) = self.view_to_change(call, side)?;
         self.base.calling(|| work(view))
     }
 
@@ -278,6 +276,7 @@ impl Lender for Inner {
         Some(buffer.length())
     }
 
+    #[inline]
     fn view_to_change(
         &self,
         call: &'static str,

@@ -10,7 +10,7 @@ use std::rc::{Rc, Weak};
 
 /// An `Rc` whose value is written where it stays. `Rc::new` makes it elsewhere, and copies it.
 pub(crate) fn made_in_place<T>(make: impl FnOnce() -> T) -> Rc<T> {
-    let mut rc = Rc::new(MaybeUninit::uninit()); // not `new_uninit`, which computes a constant size
+    let mut rc = Rc::new(MaybeUninit::uninit()); // `new_uninit` works its size out each time
     let Some(place) = Rc::get_mut(&mut rc) else {
         return Rc::new(make()); // not reached: this is the only count
     };
