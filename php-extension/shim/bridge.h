@@ -190,6 +190,16 @@ static inline void bridge_clear(zval *place, uint32_t type)
 	}
 }
 
+/* A copy of what a slot or property holds; null where that is nothing. */
+static inline void bridge_copy(zval *to, zval *from)
+{
+	if (!from || Z_ISUNDEF_P(from)) {
+		ZVAL_NULL(to);
+	} else {
+		ZVAL_COPY_DEREF(to, from);
+	}
+}
+
 /* In Rust. */
 void php_event_method(uint32_t method, bridge_frame *frame);
 uint32_t php_event_slots(uint32_t class_id); /* how many its objects have */

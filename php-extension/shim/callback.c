@@ -64,22 +64,13 @@ static bool find_function(zval *callable, zend_fcall_info_cache *function)
 	return true;
 }
 
-static inline void pass_copy(zval *to, zval *from)
-{
-	if (Z_ISUNDEF_P(from)) {
-		ZVAL_NULL(to);
-	} else {
-		ZVAL_COPY_DEREF(to, from);
-	}
-}
-
 /* The kinds that most arguments are of come first. */
 static inline void pass(zval *to, const bridge_value *from)
 {
 	switch (from->kind) {
 		case BRIDGE_LONG: ZVAL_LONG(to, (zend_long)from->as.number); break;
-		case BRIDGE_SLOT: pass_copy(to, bridge_slot(from->as.object, from->n)); break;
-		case BRIDGE_DATA: pass_copy(to, OBJ_PROP_NUM(&from->as.object->std, from->n)); break;
+		case BRIDGE_SLOT: bridge_copy(to, bridge_slot(from->as.object, from->n)); break;
+		case BRIDGE_DATA: bridge_copy(to, OBJ_PROP_NUM(&from->as.object->std, from->n)); break;
 		case BRIDGE_SELF: ZVAL_OBJ_COPY(to, &from->as.object->std); break;
 		default: bridge_to_zval(to, from); break;
 	}

@@ -72,15 +72,6 @@ static void make_array(zval *to, const bridge_value *from)
 	}
 }
 
-static void copy_or_null(zval *to, zval *from)
-{
-	if (!from || Z_ISUNDEF_P(from)) {
-		ZVAL_NULL(to);
-	} else {
-		ZVAL_COPY_DEREF(to, from);
-	}
-}
-
 void bridge_to_zval(zval *to, const bridge_value *from)
 {
 	switch ((bridge_kind)from->kind) {
@@ -92,14 +83,14 @@ void bridge_to_zval(zval *to, const bridge_value *from)
 		case BRIDGE_ARRAY: make_array(to, from); break;
 		case BRIDGE_NEW: make_object(to, from); break;
 		case BRIDGE_SELF: ZVAL_OBJ_COPY(to, &from->as.object->std); break;
-		case BRIDGE_SLOT: copy_or_null(to, bridge_slot(from->as.object, from->n)); break;
+		case BRIDGE_SLOT: bridge_copy(to, bridge_slot(from->as.object, from->n)); break;
 		case BRIDGE_ITEM: {
 			zval *list = bridge_slot(from->as.object, from->n);
-			copy_or_null(to, Z_TYPE_P(list) == IS_ARRAY
+			bridge_copy(to, Z_TYPE_P(list) == IS_ARRAY
 				? zend_hash_index_find(Z_ARRVAL_P(list), from->length) : NULL);
 			break;
 		}
-		case BRIDGE_ZVAL: copy_or_null(to, from->as.zval); break;
+		case BRIDGE_ZVAL: bridge_copy(to, from->as.zval); break;
 		case BRIDGE_SOCKET: make_socket(to, (int)from->as.number); break;
 		default: ZVAL_NULL(to); break;
 	}

@@ -188,12 +188,8 @@ fn with_php_names(text: String) -> String {
         ("priority_init", "priorityInit"),
         ("avoid_method", "avoidMethod"),
     ];
-    NAMES
-        .iter()
-        .fold(text, |text, (rust, php)| match text.contains(rust) {
-            true => text.replace(rust, php),
-            false => text,
-        })
+    let names = NAMES.iter();
+    names.fold(text, |text, (rust, php)| text.replace(rust, php))
 }
 
 /// A failed call of the library is a warning with its reason.
