@@ -20,7 +20,7 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::VecDeque;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::message::{Ask, From, Position, Reason, Tell, Ticket};
 use crate::buffer::Buffer;
@@ -415,6 +415,11 @@ fn is_for_another_server(error: &ServerError) -> bool {
     // Before Redis 7, the error of a command in a script stands in the text of the script's.
     let is_in_text = |code: &&str| details.contains(&format!("-{code} "));
     ELSEWHERE.contains(&error.code()) || ELSEWHERE.iter().any(is_in_text)
+}
+
+/// A time in whole milliseconds.
+fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Closes a connection: the next one may reach a server that can be used.

@@ -9,11 +9,9 @@
 //! reader asks the server for its time, and begins where the stream ended when the store was found
 //! to be away.
 
-use std::time::Duration;
-
 use super::entries::{self, Entry, text_of};
 use super::values::milliseconds_of;
-use super::{Incoming, Inner, KEEP_MIN, Tell, reconnect};
+use super::{Incoming, Inner, KEEP_MIN, Tell, milliseconds, reconnect};
 use crate::app::hub::message::Position;
 use crate::redis::{Cmd, Value, cmd};
 
@@ -164,8 +162,9 @@ impl Inner {
             self.lost_at.set(None);
             return self.ask_for_end();
         };
-        let then = now.saturating_sub(milliseconds(lost_at.elapsed()));
-        let then = last_of(then.saturating_sub(1));
+        // Both times are rounded down, and the millisecond of the loss does not count as before it.
+        let passed = milliseconds(lost_at.elapsed()).saturating_add(2);
+        let then = last_of(now.saturating_sub(passed));
         self.read(Read::LastThen, &self.last_entries(&text_of(then), 1));
     }
 
@@ -234,7 +233,7 @@ impl Inner {
         let wait = self.settings.patience / 2;
         let mut command = cmd("XREAD");
         command.arg("COUNT").arg(READ_MAX);
-        command.arg("BLOCK").arg(milliseconds(wait));
+        command.arg("BLOCK").arg(milliseconds(wait).max(1));
         command
             .arg("STREAMS")
             .arg(&self.key)
@@ -278,10 +277,6 @@ fn resume_from(before: &[Entry], was_told: impl Fn(Position) -> bool) -> Positio
 /// The last position in a millisecond of Redis's clock.
 fn last_of(millisecond: u64) -> Position {
     Position::from(millisecond) << 64 | Position::from(u64::MAX)
-}
-
-fn milliseconds(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX).max(1)
 }
 
 #[cfg(test)]

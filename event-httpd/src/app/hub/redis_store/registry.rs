@@ -10,7 +10,7 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use super::values::{milliseconds_of, texts, values};
-use super::{Command, Inner, Presence, is_for_another_server, reconnect};
+use super::{Command, Inner, Presence, is_for_another_server, milliseconds, reconnect};
 use crate::app::hub::listing::Active;
 use crate::app::hub::message::{Page, PageEnd, Reason, Tell, Ticket};
 use crate::redis::{Cmd, Value, cmd};
@@ -312,11 +312,10 @@ impl Inner {
         let patience = self.settings.patience * LOST_AFTER;
         let since = self.registry.present_since.get();
         if since.is_some_and(|since| since.elapsed() >= patience) {
-            let patience = u64::try_from(patience.as_millis()).unwrap_or(u64::MAX);
             let mut lost = cmd("ZRANGEBYSCORE");
             lost.arg(self.workers_key())
                 .arg("-inf")
-                .arg(now.saturating_sub(patience));
+                .arg(now.saturating_sub(milliseconds(patience)));
             self.send_asked(Asked::Lost, &lost);
         }
     }
