@@ -43,24 +43,20 @@ impl Broadcast {
         }
         let message = worker.buffer(self.encode(body, date));
         worker.counters().messages.add(1);
-        match self.deliver {
-            Deliver::Others => {
-                worker.deliver(&message, Some(from));
-                worker.publish(message);
-                worker.pace_sender(from);
-            }
-            Deliver::Everyone => {
-                worker.deliver(&message, None);
-                worker.publish(message);
-                worker.pace_sender(from);
-            }
+        let except = match self.deliver {
+            Deliver::Others => Some(from),
+            Deliver::Everyone => None,
             Deliver::Sender => {
                 // The tutorial loops over the others, and writes to the sender each time.
                 for _other in 1..worker.open_connections() {
                     worker.deliver_to(from, &message);
                 }
+                return;
             }
-        }
+        };
+        worker.deliver(&message, except);
+        worker.publish(message);
+        worker.pace_sender(from);
     }
 }
 

@@ -37,8 +37,7 @@ impl<T> Numbered<T> {
 
     /// All of them with their numbers.
     pub(super) fn iter(&self) -> impl Iterator<Item = (u64, &Rc<T>)> {
-        let places = self.places.iter();
-        places.filter_map(|(number, one)| Some((*number, one.as_ref()?)))
+        self.iter_from(0)
     }
 
     /// Those from that number on.

@@ -205,8 +205,8 @@ impl Queue {
         let Some(first) = self.messages.first() else {
             return;
         };
-        let has_list = |message: &&Message| message.list().is_some() == first.list().is_some();
-        let length = self.messages.iter().take_while(has_list).count();
+        let is_like_first = |one: &&Message| one.list().is_some() == first.list().is_some();
+        let length = self.messages.iter().take_while(is_like_first).count();
         let (messages, waiting) = self.messages.split_at(length);
         self.waiting = waiting.iter().map(Message::size).sum();
         self.round = Some(Round::new(worker, messages));
