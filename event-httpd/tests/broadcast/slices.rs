@@ -6,7 +6,7 @@ use nix::sys::signal::Signal;
 
 use super::calls::{self, is_write};
 use super::support_broadcast::{
-    Peer, Trace, broadcast, counter, every_worker, join, message, post, start,
+    Peer, Trace, broadcast, counter, every_worker, in_each_turn, join, message, post, start,
 };
 use super::support_http::{Server, until};
 use test_support::raise_descriptor_limit;
@@ -37,11 +37,7 @@ fn between_two_looks_at_what_is_ready_only_a_slice_of_the_receivers_is_served() 
     }
     sender.send("<end>");
     let calls = trace.between("\"<begin>\"", "\"<end>\"");
-    let slices: Vec<usize> = calls
-        .split(|call| call.starts_with("epoll_"))
-        .map(|calls| calls.iter().filter(|call| is_write(call)).count())
-        .filter(|writes| *writes > 0)
-        .collect();
+    let slices = in_each_turn(&calls, is_write);
     assert_eq!(slices.iter().sum::<usize>(), receivers.len());
     assert!(slices.iter().all(|writes| *writes <= SLICE), "{slices:?}");
 }

@@ -3,7 +3,7 @@
 use std::thread;
 
 use super::support::{self, Publisher, Subscriber};
-use super::support_broadcast::{Trace, traced};
+use super::support_broadcast::{Trace, in_each_turn, traced};
 use super::support_http::Server;
 use test_support::raise_descriptor_limit;
 
@@ -40,11 +40,7 @@ fn between_two_looks_at_what_is_ready_only_a_slice_of_the_subscribers_is_served(
     }
     publisher.publish(&[("topic", "c"), ("data", "the end")]);
     let calls = trace.between("data=first", "data=the");
-    let slices: Vec<usize> = calls
-        .split(|call| call.starts_with("epoll_"))
-        .map(|calls| calls.iter().filter(|call| call.contains("id: 1")).count())
-        .filter(|events| *events > 0)
-        .collect();
+    let slices = in_each_turn(&calls, |call| call.contains("id: 1"));
     assert_eq!(slices.iter().sum::<usize>(), subscribers.len());
     assert!(slices.iter().all(|events| *events <= SLICE), "{slices:?}");
 }

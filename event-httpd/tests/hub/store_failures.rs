@@ -277,16 +277,24 @@ fn a_subscriber_that_came_before_the_store_gets_nothing_that_was_published_befor
     subscriber.expect_silence();
 }
 
+/// A hub whose link to the store was cut before it started, and a subscriber of it. `user` stands
+/// before the host in the store's URL.
+fn unreached(redis: &Redis, user: &str) -> (Link, Server, Subscriber) {
+    let link = Link::to(redis);
+    link.cut();
+    let url = link.url().replace("redis://", &format!("redis://{user}"));
+    let hub = open_hub(&["--store", &url]);
+    hub.line("is away: ");
+    let subscriber = Subscriber::to(&hub, "topic=a");
+    (link, hub, subscriber)
+}
+
 #[test]
 fn a_subscriber_that_came_before_the_store_gets_what_others_published_before_the_hub_reached_it() {
     let redis = Redis::fleeting();
     let other = hub_on(&redis.url(), &[]);
     publish(&other, 0..3);
-    let link = Link::to(&redis);
-    link.cut();
-    let hub = open_hub(&["--store", &link.url()]);
-    hub.line("is away: ");
-    let mut subscriber = Subscriber::to(&hub, "topic=a");
+    let (link, hub, mut subscriber) = unreached(&redis, "");
     publish(&other, 3..6);
     link.mend();
     until_ready(&hub);
@@ -299,11 +307,7 @@ fn a_subscriber_that_came_before_the_store_gets_what_others_published_before_the
 fn a_subscriber_that_came_before_the_store_has_to_come_again_if_updates_may_be_gone() {
     let redis = Redis::fleeting();
     let other = hub_on(&redis.url(), &["--history", "0"]);
-    let link = Link::to(&redis);
-    link.cut();
-    let hub = open_hub(&["--store", &link.url()]);
-    hub.line("is away: ");
-    let mut subscriber = Subscriber::to(&hub, "topic=a");
+    let (link, hub, mut subscriber) = unreached(&redis, "");
     publish_pipelined(&other, 0..2000); // more than the stream keeps
     link.mend();
     assert_eq!(subscriber.client.rest(), b"");
@@ -315,12 +319,7 @@ fn a_store_that_does_not_tell_the_time_ends_the_streams_that_began_without_it() 
     let redis = Redis::fleeting();
     let allowed = redis.ask("ACL SETUSER hub on >secret ~* +@all -time");
     assert!(allowed.starts_with("+OK"), "{allowed}");
-    let link = Link::to(&redis);
-    link.cut();
-    let url = link.url().replace("redis://", "redis://hub:secret@");
-    let hub = open_hub(&["--store", &url]);
-    hub.line("is away: ");
-    let mut subscriber = Subscriber::to(&hub, "topic=a");
+    let (link, hub, mut subscriber) = unreached(&redis, "hub:secret@");
     link.mend();
     assert_eq!(subscriber.client.rest(), b"");
     let line = hub.line("TIME failed");

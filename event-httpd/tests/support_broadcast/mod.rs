@@ -17,7 +17,7 @@ pub(crate) use family::{
     owner, owner_of, sockets, sockets_of, state, steady, stop, until_gone, worker_of,
 };
 pub(crate) use peer::{ACCEPTED, HEAD, Peer, message, post};
-pub(crate) use trace::{Trace, traced};
+pub(crate) use trace::{Trace, in_each_turn, traced};
 
 use crate::support_http::{Process, Server, event_httpd, until};
 

@@ -67,3 +67,10 @@ impl Trace {
         })
     }
 }
+
+/// How many of these calls are counted in each turn of the loop, where any is.
+pub(crate) fn in_each_turn(calls: &[String], counted: impl Fn(&str) -> bool) -> Vec<usize> {
+    let turns = calls.split(|call| call.starts_with("epoll_"));
+    let counts = turns.map(|calls| calls.iter().filter(|call| counted(call)).count());
+    counts.filter(|count| *count > 0).collect()
+}
