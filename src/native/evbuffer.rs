@@ -340,8 +340,8 @@ impl<'a> BufferView<'a> {
     /// Where `what`, which is not empty, lies wholly between `start` and `end`, if both are
     /// inside the buffer.
     pub(crate) fn search(&self, what: &[u8], start: usize, end: usize) -> Result<Option<usize>> {
-        let pattern = search::Pattern::new(what).ok_or_else(|| no_memory(self.call, what.len()))?;
-        let found = pattern.find(self.chunks(start), end.saturating_sub(start));
+        let found = search::find(what, self.chunks(start), end.saturating_sub(start))
+            .map_err(|_| no_memory(self.call, what.len()))?;
         Ok(found.map(|at| start + at))
     }
 
