@@ -103,6 +103,9 @@ pub(crate) trait Lender {
             .map(|view| view.length())
     }
 
+    /// Whether a change of its buffers may run code of the user's at once.
+    fn calls_back(&self) -> bool;
+
     /// The buffer before it is changed, and the base whose callbacks that may run, if it may run
     /// any.
     fn view_to_change(
@@ -151,6 +154,14 @@ impl EventBuffer {
 
     fn is_lent(&self) -> bool {
         matches!(&self.0, Inner::Lent { .. })
+    }
+
+    /// Whether a change of the buffer may run code of the user's at once.
+    fn calls_back(&self) -> bool {
+        match &self.0 {
+            Inner::Own(_) => false,
+            Inner::Lent { lender, .. } => lender.calls_back(),
+        }
     }
 
     /// Calls C to look at the buffer.

@@ -51,6 +51,10 @@ impl Lender for Owner {
         Ok((self.view(call, side)?, Some(self.base.inner())))
     }
 
+    fn calls_back(&self) -> bool {
+        true
+    }
+
     fn drains_to_fd(&self) -> bool {
         self.drains_to_fd
     }

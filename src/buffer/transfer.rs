@@ -2,7 +2,8 @@
 //!
 //! Owns nothing, lends C nothing. Runs user code: as `buffer`. libevent runs the callbacks of a
 //! lent target while it still works on a source of which a part stays, and those of a lent source
-//! while it still works on the target. In these cases the bytes go through a buffer in between.
+//! while it still works on the target. In these cases the bytes go through a buffer in between,
+//! unless all move and no code of the user's runs.
 
 use php_event_macros::php;
 
@@ -96,8 +97,12 @@ impl EventBuffer {
         length: usize,
         end: End,
     ) -> Result<usize> {
-        if self.is_lent() && (source.is_lent() || length < source.length()) {
-            return self.take_through(call, source, length, end);
+        let part = length < source.length();
+        if self.is_lent() {
+            let meet = source.is_lent() && (self.calls_back() || source.calls_back());
+            if part || meet {
+                return self.take_through(call, source, length, end);
+            }
         }
         self.change(call, |target| {
             source.change_bytes(call, |source| {
@@ -105,12 +110,12 @@ impl EventBuffer {
                 if length == 0 || source.is(&target) {
                     return Ok(0);
                 }
-                target.unfrozen(end)?;
-                source.unfrozen(End::Front)?;
-                if self.is_lent() {
-                    target.take_all(&source, end)?;
+                if part {
+                    target.unfrozen(end)?;
+                    source.unfrozen(End::Front)?;
+                    source.move_part(&target, length);
                 } else {
-                    source.move_to(&target, end, length)?;
+                    target.take_all(&source, end)?;
                 }
                 Ok(length)
             })

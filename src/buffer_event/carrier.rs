@@ -49,6 +49,13 @@ impl Kind {
         }
     }
 
+    /// Whether a change of its buffers may run code of the user's at once. On a plain socket it
+    /// adds and deletes libevent's events; between the halves of a pair it moves bytes, and what is
+    /// called for them is deferred.
+    pub(super) fn calls_back(self) -> bool {
+        !matches!(self, Self::Socket | Self::Pair)
+    }
+
     /// Whether it has a socket of its own, or may be given one.
     pub(super) fn has_socket(self) -> bool {
         match self {

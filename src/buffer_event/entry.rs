@@ -69,20 +69,17 @@ fn run(
     later: impl FnOnce(&Inner),
     now: impl FnOnce(&EventBufferEvent) -> Called,
 ) {
-    let base = inner.base();
-    let this = EventBufferEvent(inner); // may be the last handle: then it ends in `release`
-    let called = Cell::new(if panic_waits() {
-        Called::Busy
+    let this = EventBufferEvent(inner);
+    let called = Cell::new(Called::Ran);
+    if panic_waits() {
+        called.set(Called::Busy);
     } else {
-        Called::Ran
-    });
-    if called.get() == Called::Ran {
-        guard(&base, || called.set(now(&this)));
+        guard(&this.0.base, || called.set(now(&this)));
     }
     if called.get() == Called::Busy {
         later(&this.0);
     }
     if Rc::strong_count(&this.0) == 1 {
-        release(&base, this);
+        release(&this.0.base(), this); // the last handle, which ends in there
     } // else no destructor runs
 }

@@ -301,10 +301,16 @@ impl EventBufferEvent {
 
     /// After the read callback of a filter: fetches what the read high mark kept back. libevent
     /// only checks whether the mark is still met, and forgets the rest if it is not.
+    #[inline]
     pub(super) fn refill(&self) {
+        if self.0.settings.read_high_mark.get() > 0 {
+            self.refill_to_mark();
+        }
+    }
+
+    fn refill_to_mark(&self) {
         const CALL: &str = "EventBufferEvent::read";
-        let has_mark = self.0.settings.read_high_mark.get() > 0;
-        if has_mark && self.0.kind() == Kind::Filter && self.0.usable(CALL).is_ok() {
+        if self.0.kind() == Kind::Filter && self.0.usable(CALL).is_ok() {
             self.push(CALL, EventFlags::READ, FlushMode::Normal).ok(); // not freed
         }
     }

@@ -147,10 +147,7 @@ impl Inner {
     #[inline]
     pub(crate) fn usable(&self, call: &'static str) -> Result<BufferEventView<'_>> {
         let Some(view) = self.place.view() else {
-            return Err(Error::Freed {
-                call,
-                object: "buffer event",
-            });
+            return Err(freed(call));
         };
         self.base.usable(call)?;
         Ok(view)
@@ -176,15 +173,18 @@ impl Inner {
     #[inline]
     fn view_as(&self, kind: Kind, call: &'static str, side: Side) -> Result<BufferView<'_>> {
         let view = self.usable(call)?;
-        let (input, output) = match kind {
-            Kind::View => (Access::ReadOnly, Access::ReadOnly),
+        let access = match (kind, side) {
+            (Kind::View, _) => Access::ReadOnly,
             #[cfg(feature = "openssl")]
-            Kind::Tls | Kind::TlsFilter => (Access::TlsInput, Access::TlsOutput),
-            _ => (Access::Input, Access::Output),
+            (Kind::Tls | Kind::TlsFilter, Side::Input) => Access::TlsInput,
+            #[cfg(feature = "openssl")]
+            (Kind::Tls | Kind::TlsFilter, Side::Output) => Access::TlsOutput,
+            (_, Side::Input) => Access::Input,
+            (_, Side::Output) => Access::Output,
         };
         Ok(match side {
-            Side::Input => view.input(input, call),
-            Side::Output => view.output(output, call),
+            Side::Input => view.input(access, call),
+            Side::Output => view.output(access, call),
         })
     }
 
@@ -196,8 +196,10 @@ impl Inner {
         side: Side,
         work: impl FnOnce(BufferView<'_>) -> Result<T>,
     ) -> Result<T> {
-        let (view, _base) = self.view_to_change(call, side)?;
-        self.base.calling(|| work(view))
+        match self.view_to_change(call, side)? {
+            (view, Some(base)) => base.calling(|| work(view)),
+            (view, None) => work(view),
+        }
     }
 
     /// Refuses to put a filter on top of it.
@@ -262,6 +264,14 @@ impl Inner {
     }
 }
 
+#[cold]
+fn freed(call: &'static str) -> Error {
+    Error::Freed {
+        call,
+        object: "buffer event",
+    }
+}
+
 impl Lender for Inner {
     fn view(&self, call: &'static str, side: Side) -> Result<BufferView<'_>> {
         self.view_as(self.kind(), call, side)
@@ -285,7 +295,11 @@ impl Lender for Inner {
         let kind = self.kind();
         let view = self.view_as(kind, call, side)?;
         self.touch_as(kind);
-        Ok((view, Some(&self.base)))
+        Ok((view, kind.calls_back().then_some(&*self.base)))
+    }
+
+    fn calls_back(&self) -> bool {
+        self.kind().calls_back()
     }
 
     fn drains_to_fd(&self) -> bool {

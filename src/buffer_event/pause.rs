@@ -41,12 +41,16 @@ impl Pause {
 
 impl EventBufferEvent {
     /// After a read callback: has it rest until the next turn if the input is still full.
+    #[inline]
     pub(super) fn pause_if_full(&self) {
-        const CALL: &str = "EventBufferEvent::read";
         let high = self.0.settings.read_high_mark.get();
-        if high == 0 {
-            return;
+        if high > 0 {
+            self.pause_above(high);
         }
+    }
+
+    fn pause_above(&self, high: usize) {
+        const CALL: &str = "EventBufferEvent::read";
         let Ok(view) = self.0.usable(CALL) else {
             return;
         };

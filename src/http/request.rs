@@ -111,6 +111,10 @@ impl Lender for Inner {
     ) -> Result<(BufferView<'_>, Option<&base::Inner>)> {
         Ok((self.view(call, side)?, None))
     }
+
+    fn calls_back(&self) -> bool {
+        false
+    }
 }
 
 impl Drop for Inner {

@@ -35,7 +35,7 @@ pub(crate) use passed::PassedBuffer;
 
 use crate::ffi;
 use crate::flags::EolStyle;
-use crate::runtime::error::{Error, Result, cvt, cvt_owned, cvt_p};
+use crate::runtime::error::{Error, Result, cvt, cvt_owned, cvt_p, failed};
 
 /// How many bytes libevent can count when it moves them out of a buffer: its answer is a C int.
 const TAKEN_MAX: usize = c_int::MAX as usize;
@@ -467,36 +467,24 @@ impl<'a> BufferView<'a> {
         usize::try_from(taken).map_err(|_| self.frozen(End::Front))
     }
 
-    /// Moves the first `length` bytes, or all, to an end of a buffer that has no callbacks. The
-    /// caller has looked at both ends. Runs the callbacks of this buffer.
-    pub(crate) fn move_to(self, target: &BufferView<'_>, end: End, length: usize) -> Result<()> {
+    /// Moves the first `length` bytes to the end of a buffer that has no callbacks, of which more
+    /// are there. The caller has looked at both ends. Runs the callbacks of this buffer.
+    pub(crate) fn move_part(self, target: &BufferView<'_>, length: usize) {
         debug_assert!(
             !target.is_lent(),
             "libevent runs the target's callbacks too early"
         );
-        let (source, target) = (self.raw(), target.raw());
-        let rc = if length < self.length() {
-            // SAFETY: both callers of `new` keep their buffers. The count that it answers is
-            // too small for large ones: it moves `length`, or nothing where an end is frozen.
-            unsafe { ffi::evbuffer_remove_buffer(source, target, length) };
-            0
-        } else if end == End::Front {
-            // SAFETY: both callers of `new` keep their buffers.
-            unsafe { ffi::evbuffer_prepend_buffer(target, source) }
-        } else {
-            // SAFETY: both callers of `new` keep their buffers.
-            unsafe { ffi::evbuffer_add_buffer(target, source) }
-        };
-        cvt(self.call, rc).map(drop)
+        // SAFETY: both callers of `new` keep their buffers. The count that it answers is
+        // too small for large ones: it moves `length`, or nothing where an end is frozen.
+        unsafe { ffi::evbuffer_remove_buffer(self.raw(), target.raw(), length) };
     }
 
-    /// Moves everything out of a buffer that has no callbacks, to an end of this one. Runs the
-    /// callbacks of this buffer.
+    /// Moves everything out of `source` to an end of this buffer. libevent runs the callbacks of
+    /// `source` first and goes on with both: if both have callbacks, none runs code of the user's.
     pub(crate) fn take_all(self, source: &BufferView<'_>, end: End) -> Result<()> {
-        debug_assert!(
-            !source.is_lent(),
-            "libevent runs the source's callbacks too early"
-        );
+        if self.is_closed(end) || source.is_closed(End::Front) {
+            return Err(self.not_taken(source, end));
+        }
         let rc = if end == End::Front {
             // SAFETY: both callers of `new` keep their buffers.
             unsafe { ffi::evbuffer_prepend_buffer(self.raw(), source.raw()) }
@@ -504,11 +492,19 @@ impl<'a> BufferView<'a> {
             // SAFETY: both callers of `new` keep their buffers.
             unsafe { ffi::evbuffer_add_buffer(self.raw(), source.raw()) }
         };
-        if rc == -1 {
-            Err(self.frozen(end))
-        } else {
-            Ok(())
+        if rc == 0 {
+            return Ok(());
         }
+        Err(self.not_taken(source, end))
+    }
+
+    /// Why nothing was moved out of `source`: libevent looks at both ends first.
+    #[cold]
+    fn not_taken(&self, source: &BufferView<'_>, end: End) -> Error {
+        let ends = self
+            .unfrozen(end)
+            .and_then(|()| source.unfrozen(End::Front));
+        ends.err().unwrap_or_else(|| failed(self.call))
     }
 
     /// Reads once from a descriptor, 4096 bytes at most. Runs the callbacks of the buffer.

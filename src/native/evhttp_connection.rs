@@ -307,10 +307,13 @@ impl<T> ConnectionPlace<T> {
         let Some(bev) = self.view() else { return false };
         let input = || bev.input(Access::Lent, CALL);
         let Scratch { new, known: front } = scratch;
-        let moved = input().move_to(&front.view(CALL), End::Back, known);
-        let moved = moved.and_then(|()| input().move_to(&new.view(CALL), End::Back, usize::MAX));
-        let moved = moved.and_then(|()| input().take_all(&front.view(CALL), End::Back));
-        let mut stored = moved.is_ok();
+        if known > 0 {
+            input().move_part(&front.view(CALL), known);
+        }
+        let mut stored = new.view(CALL).take_all(&input(), End::Back).is_ok();
+        if known > 0 {
+            stored &= input().take_all(&front.view(CALL), End::Back).is_ok();
+        }
         new.consume(CALL, |piece| {
             gate(piece, &mut |bytes| {
                 stored &= input().add(bytes).is_ok();

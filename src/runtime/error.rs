@@ -216,7 +216,7 @@ pub(crate) fn cvt(call: &'static str, rc: i32) -> Result<i32> {
 
 /// The error of a call whose cause is the last text that libevent logged.
 #[cold]
-fn failed(call: &'static str) -> Error {
+pub(crate) fn failed(call: &'static str) -> Error {
     Error::Call {
         call,
         cause: log::take_cause(),

@@ -2,7 +2,7 @@
 //!
 //! Owns: the closure. Lends C nothing. Runs user code: the closure, in [`Slot::call`].
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::num::NonZeroU64;
 use std::thread;
 
@@ -21,7 +21,7 @@ pub(crate) enum Called {
 
 /// A user's closure that may replace or drop its own slot while it runs.
 pub(crate) struct Slot<F: ?Sized> {
-    f: RefCell<Option<Box<F>>>,
+    f: Cell<Option<Box<F>>>,
     edits: Cell<NonZeroU64>, // `call` puts the closure back only if `set` has not moved this
     running: Cell<Option<NonZeroU64>>, // `edits` at the start of the innermost call that is running
 }
@@ -29,7 +29,7 @@ pub(crate) struct Slot<F: ?Sized> {
 impl<F: ?Sized> Slot<F> {
     pub(crate) fn new(f: Box<F>) -> Self {
         Self {
-            f: RefCell::new(Some(f)),
+            f: Cell::new(Some(f)),
             edits: Cell::new(NonZeroU64::MIN),
             running: Cell::new(None),
         }
@@ -38,7 +38,7 @@ impl<F: ?Sized> Slot<F> {
     /// A slot whose closure is set later.
     pub(crate) fn empty() -> Self {
         Self {
-            f: RefCell::new(None),
+            f: Cell::new(None),
             edits: Cell::new(NonZeroU64::MIN),
             running: Cell::new(None),
         }
@@ -54,6 +54,7 @@ impl<F: ?Sized> Slot<F> {
 
     /// Runs the closure with nothing borrowed. A closure that is running is not entered again:
     /// the inner call does nothing.
+    #[inline]
     pub(crate) fn call(&self, run: impl FnOnce(&mut F)) -> Called {
         let edits = self.edits.get();
         let Some(f) = self.f.take() else {
@@ -84,12 +85,25 @@ struct PutBack<'a, F: ?Sized> {
 }
 
 impl<F: ?Sized> Drop for PutBack<'_, F> {
+    #[inline]
     fn drop(&mut self) {
         self.slot.running.set(self.outer);
         if self.slot.edits.get() == self.edits {
-            self.slot.f.replace(self.f.take());
-        } else if thread::panicking() {
-            discard(self.f.take()); // a second panic would end the process
+            self.slot.f.set(self.f.take());
+        } else {
+            self.drop_closure();
+        }
+    }
+}
+
+impl<F: ?Sized> PutBack<'_, F> {
+    #[cold]
+    fn drop_closure(&mut self) {
+        let replaced = self.f.take();
+        if thread::panicking() {
+            discard(replaced); // a second panic would end the process
+        } else {
+            drop(replaced);
         }
     }
 }

@@ -130,7 +130,7 @@ fn run_echo(
     let mut left = units;
     near.set_callbacks(Callbacks::new().on_read(move |near| {
         let mut room = [MaybeUninit::uninit(); MESSAGE.len()];
-        let text = near.input().read_into(&mut room).unwrap_or_default();
+        let text = near.read_into(&mut room).unwrap_or_default();
         left -= 1;
         if left == 0 {
             near.base().stop().ok();

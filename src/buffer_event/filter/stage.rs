@@ -63,6 +63,10 @@ impl Lender for Window {
     ) -> Result<(BufferView<'_>, Option<&base::Inner>)> {
         Ok((self.view(call, side)?, Some(&self.base)))
     }
+
+    fn calls_back(&self) -> bool {
+        true
+    }
 }
 
 impl Stage {
