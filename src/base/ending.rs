@@ -9,7 +9,7 @@ use php_event_macros::php;
 use super::EventBase;
 use crate::error::{Error, Result};
 use crate::process;
-use crate::runtime::{Ending, generation, signals};
+use crate::runtime::{Ending, signals};
 
 impl EventBase {
     /// Makes the base usable in a forked child, where its events then work independently of
@@ -64,7 +64,7 @@ impl EventBase {
         let mut record = signals::lock();
         inner.retake_signals(CALL, &mut record)?;
         let result = inner.native().re_init(CALL);
-        inner.generation.set(generation());
+        inner.settle_here();
         drop(record);
         let mut ending = Ending::default();
         for remains in inner.remains.take() {
@@ -116,7 +116,7 @@ impl EventBase {
         let added = added.collect::<Vec<_>>();
         drop(signals);
         added.iter().for_each(|event| event.stop());
-        inner.freed.set(true); // first: user code may free the base again from here on
+        inner.set_freed(); // first: user code may free the base again from here on
         inner.drop_kept();
         Ok(())
     }

@@ -24,14 +24,17 @@ use crate::runtime::{self, Ending, LoopScope, generation, signals};
 /// and a stack, such as TLS on a filter on a pair, takes a turn for each layer.
 const LAST_TURNS: usize = 64;
 
+/// No process's generation.
+const FREED: u64 = u64::MAX;
+
 pub(crate) struct Inner {
     pub(super) native: OwnedBase,
-    pub(super) generation: Cell<u32>,
-    depth: Cell<u32>, // how many C calls that may run callbacks are on the stack
-    pub(super) freed: Cell<bool>,
+    generation: Cell<u32>, // of the process that it belongs to
+    depth: Cell<u32>,      // how many C calls that may run callbacks are on the stack
+    usable_in: Cell<u64>,  // the same, or `FREED`: one look tells whether C may be called
     pub(super) handle: RefCell<Weak<Handle>>, // what the public handles share, while there is one
-    pub(super) top_priority: Cell<i32>,       // no event of this base ever had a higher number
-    pub(super) events_of_c: Cell<bool>,       // libevent makes events of its own here at any time
+    pub(super) top_priority: Cell<i32>, // no event of this base ever had a higher number
+    pub(super) events_of_c: Cell<bool>, // libevent makes events of its own here at any time
     pub(super) signals: RefCell<HashMap<usize, Added>>, // signal events, by address
     pub(super) kept: RefCell<HashMap<usize, Box<dyn Any>>>, // handles of detached objects, by address
     owes_a_turn: Cell<bool>, // the loop has freed objects to finish, see `Inner::drop`
@@ -44,8 +47,8 @@ impl Inner {
         Self {
             native,
             generation: Cell::new(generation()),
+            usable_in: Cell::new(generation().into()),
             depth: Cell::new(0),
-            freed: Cell::new(false),
             handle: RefCell::default(),
             top_priority: Cell::new(0),
             events_of_c: Cell::new(false),
@@ -72,23 +75,40 @@ impl Inner {
         self.generation.get() != generation()
     }
 
+    #[inline]
     pub(crate) fn is_freed(&self) -> bool {
-        self.freed.get()
+        self.usable_in.get() == FREED
+    }
+
+    /// Makes it one that is freed: no call of C's is made with it, except at its end.
+    pub(super) fn set_freed(&self) {
+        self.usable_in.set(FREED);
+    }
+
+    /// Makes it this process's own.
+    pub(super) fn settle_here(&self) {
+        self.generation.set(generation());
+        self.usable_in.set(generation().into());
     }
 
     /// Refuses a base that C must not be called with.
     #[inline]
     pub(crate) fn usable(&self, call: &'static str) -> Result<()> {
+        if self.usable_in.get() == u64::from(generation()) {
+            return Ok(());
+        }
+        Err(self.unusable(call))
+    }
+
+    #[cold]
+    fn unusable(&self, call: &'static str) -> Error {
         if self.is_foreign() {
-            return Err(Error::Forked { call });
+            return Error::Forked { call };
         }
-        if self.is_freed() {
-            return Err(Error::Freed {
-                call,
-                object: "base",
-            });
+        Error::Freed {
+            call,
+            object: "base",
         }
-        Ok(())
     }
 
     /// Refuses a descriptor that the backend cannot watch: `select` has room for the numbers

@@ -121,10 +121,17 @@ struct Running<'a, F> {
 }
 
 impl<F> Drop for Running<'_, F> {
+    #[inline]
     fn drop(&mut self) {
-        if !self.ended.get() {
-            return;
+        if self.ended.get() {
+            self.drop_closure();
         }
+    }
+}
+
+impl<F> Running<'_, F> {
+    #[cold]
+    fn drop_closure(&mut self) {
         // Borrowed still: the closure's destructor can reach the event, whose closure is then
         // running, as it was.
         let ended = self.f.take();

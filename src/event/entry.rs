@@ -18,20 +18,28 @@ pub(crate) unsafe extern "C" fn on_event<C: Closure + 'static>(
 ) {
     // SAFETY: `arg` is what `Inner::native` lends, and ends after its event.
     if let Some(inner) = unsafe { upgrade::<Inner<C>>(arg) } {
-        fire(Event(inner), EventFlags::from_bits_retain(what));
+        fire(inner, EventFlags::from_bits_retain(what));
     }
 }
 
-fn fire(this: Event, what: EventFlags) {
+/// One for each kind of closure, so that it is called directly.
+fn fire<C: Closure + 'static>(inner: Rc<Inner<C>>, what: EventFlags) {
+    let this = Event(inner);
     let base = this.0.base();
     // `this` may be the last handle: then the event goes in `release`.
     let panicked = guard(&base, || this.0.closure.call(&this, what));
     if panicked {
-        this.del().ok(); // as PHP: it would panic again in the next turn; freed is gone already
+        delete(&this);
     }
     let kept = this.0.settle();
     if kept.is_none() && Rc::strong_count(&this.0) > 1 {
         return; // no destructor runs
     }
     release(&base, (kept, this));
+}
+
+/// As PHP: it would panic again in the next turn.
+#[cold]
+fn delete(event: &Event) {
+    event.del().ok(); // freed is gone already
 }

@@ -115,10 +115,7 @@ impl<C: ?Sized + Closure> Inner<C> {
     #[inline]
     pub(super) fn usable(&self, call: &'static str) -> Result<Ref<'_, OwnedEvent>> {
         let Some(event) = self.native() else {
-            return Err(Error::Freed {
-                call,
-                object: "event",
-            });
+            return Err(freed(call));
         };
         self.base.borrow().usable(call)?;
         Ok(event)
@@ -132,8 +129,17 @@ impl<C: ?Sized + Closure> Inner<C> {
 
     /// After a callback: an event that is no longer pending leaves its base's lists. Returns the
     /// handle that the base kept, for the caller to drop.
+    #[inline]
     pub(crate) fn settle(&self) -> Option<Box<dyn Any>> {
-        if !self.enlisted.get() && !self.detached.get() || self.pends(REASONS) {
+        if !self.enlisted.get() && !self.detached.get() {
+            return None;
+        }
+        self.leave_lists()
+    }
+
+    #[cold]
+    fn leave_lists(&self) -> Option<Box<dyn Any>> {
+        if self.pends(REASONS) {
             return None;
         }
         self.unenlist();
@@ -215,6 +221,14 @@ impl<C: ?Sized + Closure> Inner<C> {
                 closure: self.closure.take(&self.ended),
             }));
         }
+    }
+}
+
+#[cold]
+fn freed(call: &'static str) -> Error {
+    Error::Freed {
+        call,
+        object: "event",
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Runs no user code except the destructor of a detached event's last handle.
 
+use std::ffi::c_int;
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
@@ -254,18 +255,9 @@ impl Event {
     pub fn active(&self, what: EventFlags) -> Result<()> {
         let event = self.0.usable(CALL)?;
         let possible = REASONS - EventFlags::SIGNAL;
-        if what.is_empty() || !possible.contains(what) {
-            return Err(Error::argument(
-                CALL,
-                format!("{what:?} given; it takes READ, WRITE, CLOSED and TIMEOUT"),
-            ));
-        }
-        if self.0.signum().is_some() {
-            // libevent would lose count of the calls it still owes to a running callback.
-            return Err(Error::argument(
-                CALL,
-                "a signal event cannot be activated; send the signal with process::kill",
-            ));
+        let fits = !what.is_empty() && possible.contains(what);
+        if !fits || self.0.signum().is_some() {
+            return Err(not_to_activate(CALL, what, fits));
         }
         event.activate(what);
         Ok(())
@@ -347,24 +339,28 @@ impl<C: ?Sized + Closure> Inner<C> {
     ) -> Result<()> {
         let event = self.usable(call)?;
         if let Kind::Signal(signum) = self.kind.get() {
-            let event_there = Rc::new(weak());
-            let added = Added {
-                signum: signum.into(),
-                event: event_there,
-            };
-            return self.add_signal(call, added, &event, timeout);
+            return self.add_signal(call, signum.into(), weak(), &event, timeout);
         }
-        let refused = |error| refused_by_backend(call, &event).unwrap_or(error);
-        event.add(call, timeout).map_err(refused)
+        match event.add(call, timeout) {
+            Ok(()) => Ok(()),
+            Err(error) => Err(refused_by_backend(call, &event).unwrap_or(error)),
+        }
     }
 
+    #[cold]
     fn add_signal(
         &self,
         call: &'static str,
-        added: Added,
+        signum: c_int,
+        weak: Weak<Inner>,
         event: &OwnedEvent,
         timeout: Option<Duration>,
     ) -> Result<()> {
+        let event_there = Rc::new(weak);
+        let added = Added {
+            signum,
+            event: event_there,
+        };
         let mut record = signals::lock();
         self.base()
             .add_signal(call, &mut record, self.address(), added)?;
@@ -382,8 +378,7 @@ impl<C: ?Sized + Closure> Inner<C> {
     pub(super) fn del(&self, call: &'static str) -> Result<()> {
         let event = self.usable(call)?;
         let result = if self.signum().is_some() {
-            let _record = signals::lock();
-            event.del_signal(call)
+            del_signal(call, &event)
         } else {
             event.del(call)
         };
@@ -394,7 +389,26 @@ impl<C: ?Sized + Closure> Inner<C> {
     }
 }
 
+/// Why an event cannot be made active: `what` does not fit, or else it is a signal event.
+#[cold]
+fn not_to_activate(call: &'static str, what: EventFlags, fits: bool) -> Error {
+    if !fits {
+        let reason = format!("{what:?} given; it takes READ, WRITE, CLOSED and TIMEOUT");
+        return Error::argument(call, reason);
+    }
+    // libevent would lose count of the calls it still owes to a running callback.
+    let reason = "a signal event cannot be activated; send the signal with process::kill";
+    Error::argument(call, reason)
+}
+
+#[cold]
+fn del_signal(call: &'static str, event: &OwnedEvent) -> Result<()> {
+    let _record = signals::lock();
+    event.del_signal(call)
+}
+
 /// Why the backend refused the event, if its file explains it.
+#[cold]
 fn refused_by_backend(call: &'static str, event: &OwnedEvent) -> Option<Error> {
     let kind = match event.file_type()? {
         libc::S_IFREG => "regular file",

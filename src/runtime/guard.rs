@@ -4,18 +4,32 @@
 //! [`release`].
 
 use std::any::Any;
-use std::cell::RefCell;
+use std::cell::Cell;
 use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 
+use super::waiting::{self, Waiting};
 use super::{discard, log};
 
 type Payload = Box<dyn Any + Send>;
 
 thread_local! {
     // Not dropped with its thread: the destructor of another of its variables may run a loop.
-    static PANIC: RefCell<Option<ManuallyDrop<Payload>>> = const { RefCell::new(None) };
+    static PANIC: Cell<Option<ManuallyDrop<Payload>>> = const { Cell::new(None) };
+}
+
+fn keep_panic(payload: ManuallyDrop<Payload>) {
+    Waiting::Panic.begin();
+    PANIC.set(Some(payload));
+}
+
+fn take_panic() -> Option<ManuallyDrop<Payload>> {
+    if !Waiting::Panic.is() {
+        return None;
+    }
+    Waiting::Panic.end();
+    PANIC.take()
 }
 
 /// The loop that callbacks run in.
@@ -37,48 +51,61 @@ impl<L: Loop + ?Sized> Loop for Rc<L> {
 }
 
 /// Whether a panic waits for [`resume`]. No user closure runs until then.
+#[inline]
 pub(crate) fn panic_waits() -> bool {
-    PANIC.with_borrow(Option::is_some)
+    Waiting::Panic.is()
 }
 
 /// Runs user code above C frames: no panic passes, the loop stops on the first. Tells
 /// whether the code panicked.
+#[inline]
 pub(crate) fn guard(base: &impl Loop, f: impl FnOnce()) -> bool {
-    if panic_waits() {
-        return false;
+    if waiting::any()
+        && let Some(panicked) = see_to_waiting(base)
+    {
+        return panicked;
     }
     if base.is_foreign() {
         base.stop();
         return false;
     }
-    let run = || {
-        log::flush();
-        f();
-    };
-    catch(base, run)
+    catch(base, f)
+}
+
+/// Does what must be done before user code runs; the answer of [`guard()`] if none may.
+#[cold]
+fn see_to_waiting(base: &impl Loop) -> Option<bool> {
+    if panic_waits() {
+        return Some(false);
+    }
+    if base.is_foreign() {
+        return None; // which `guard` sees to
+    }
+    catch(base, log::flush).then_some(true)
 }
 
 /// Drops a value whose destructor may run user code. It runs even while a panic waits, since
 /// the memory must be freed; a second panic is dropped, not passed on.
 pub(crate) fn release<T>(base: &impl Loop, last: T) {
-    let waiting = PANIC.take(); // a loop that the destructor turns must run its callbacks, or spins
+    let waiting = take_panic(); // a loop that the destructor turns must run its callbacks, or spins
     catch(base, || drop(last));
-    if waiting.is_some() {
-        if let Some(second) = PANIC.take() {
+    if let Some(first) = waiting {
+        if let Some(second) = take_panic() {
             discard(ManuallyDrop::into_inner(second));
         }
-        PANIC.set(waiting);
+        keep_panic(first);
     }
 }
 
 /// Keeps a panic for [`resume`] and stops the loop; tells whether there was one.
+#[inline]
 fn catch(base: &impl Loop, f: impl FnOnce()) -> bool {
     let caught = catch_unwind(AssertUnwindSafe(f));
     let panicked = caught.is_err();
     if let Err(payload) = caught {
         base.stop();
         // No panic waits: `guard` and `release` have seen to that.
-        PANIC.set(Some(ManuallyDrop::new(payload)));
+        keep_panic(ManuallyDrop::new(payload));
     }
     if base.is_foreign() {
         base.stop(); // the code forked: this child must not serve the parent's loop
@@ -88,8 +115,9 @@ fn catch(base: &impl Loop, f: impl FnOnce()) -> bool {
 
 /// Last step of every method that lets C run callbacks: raises the panic that one of them
 /// ended in, in the frame of the Rust caller.
+#[inline]
 pub(crate) fn resume() {
-    if let Some(payload) = PANIC.take() {
+    if let Some(payload) = take_panic() {
         resume_unwind(ManuallyDrop::into_inner(payload));
     }
 }

@@ -15,6 +15,7 @@ use std::sync::Once;
 
 use nix::errno::Errno;
 
+use super::waiting::Waiting;
 use crate::ffi;
 
 /// More than this many unread texts on one thread are dropped, the newest first.
@@ -22,7 +23,6 @@ const PARKED_MAX: usize = 32;
 
 thread_local! {
     static PARKED: RefCell<Parked> = const { RefCell::new(Parked { fresh: Vec::new(), rest: Vec::new() }) };
-    static ANY: Cell<bool> = const { Cell::new(false) };
     static CATCHING: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -57,7 +57,7 @@ pub(crate) fn install() {
 
 /// Keeps a text until C has returned. Called from inside libevent: runs no user code.
 fn park(level: Level, text: &str) {
-    ANY.set(true);
+    Waiting::Texts.begin();
     let kept = PARKED.try_with(|parked| {
         let Parked { fresh, rest } = &mut *parked.borrow_mut();
         if fresh.len() + rest.len() < PARKED_MAX {
@@ -89,13 +89,14 @@ pub(crate) fn discard() {
 /// caller relies on nothing that user code can end.
 #[inline]
 pub(crate) fn flush() {
-    if ANY.replace(false) {
+    if Waiting::Texts.is() {
         emit_all();
     }
 }
 
 #[cold]
 fn emit_all() {
+    Waiting::Texts.end();
     let parked = PARKED.try_with(RefCell::take).unwrap_or_default();
     emit(parked.rest);
     emit(parked.fresh);

@@ -18,6 +18,7 @@ pub(crate) mod log;
 mod loops;
 pub(crate) mod signals;
 mod slot;
+mod waiting;
 
 pub(crate) use ending::{Ending, discard};
 pub(crate) use fork::watch_forks;
