@@ -19,6 +19,7 @@ mod limits;
 pub(crate) mod outliving;
 mod pair;
 mod pause;
+mod pending;
 mod relay;
 mod source;
 #[cfg(feature = "openssl")]

@@ -461,6 +461,27 @@ impl<'a> BufferEventView<'a> {
     /// Makes the direction, `READ` or `WRITE`, forget a timeout that was taken away while it was
     /// disabled or nothing waited.
     pub(crate) fn forget_timeout(&self, direction: EventFlags) {
+        // SAFETY: libevent has initialized the event, which lives as long as the bufferevent, and
+        // that has its base.
+        unsafe { forget_timeout(self.event_of(direction)) };
+    }
+
+    /// Whether the loop waits for the descriptor, or for a time to pass: to read, to write, to be
+    /// connected, or for TLS's handshake.
+    pub(crate) fn waits(&self) -> bool {
+        let all = (BOTH | EventFlags::TIMEOUT).bits();
+        [EventFlags::READ, EventFlags::WRITE]
+            .into_iter()
+            .any(|direction| {
+                let event = self.event_of(direction);
+                // SAFETY: libevent has initialized the event, which lives as long as the bufferevent,
+                // and that has its base; null asks for no time.
+                unsafe { ffi::event_pending(event, all, ptr::null_mut()) != 0 }
+            })
+    }
+
+    /// The event for the direction, `READ` or `WRITE`.
+    fn event_of(&self, direction: EventFlags) -> *mut ffi::event {
         let offset = if direction == EventFlags::READ {
             EV_READ_OFFSET
         } else {
@@ -468,10 +489,7 @@ impl<'a> BufferEventView<'a> {
             EV_READ_OFFSET + unsafe { ffi::event_get_struct_event_size() }
         };
         // SAFETY: a bufferevent has an event at either offset.
-        let event = unsafe { self.raw().byte_add(offset) };
-        // SAFETY: libevent has initialized the event, which lives as long as the bufferevent, and
-        // that has its base.
-        unsafe { forget_timeout(event.cast()) };
+        unsafe { self.raw().byte_add(offset) }.cast()
     }
 
     pub(crate) fn priority(&self) -> i32 {

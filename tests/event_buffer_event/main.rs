@@ -11,6 +11,7 @@ mod filters;
 mod limits;
 mod making;
 mod pairs;
+mod pending;
 mod sources;
 
 use std::io::{Read as _, Write as _};

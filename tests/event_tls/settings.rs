@@ -6,12 +6,15 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use php_event::{
-    Callbacks, Event, EventBase, EventBufferEvent, EventSslContext, FilterResult, Filters,
+    Callbacks, Event, EventBase, EventBufferEvent, EventSslContext, FilterResult, Filters, LoopEnd,
     RateLimit, SslVersion,
 };
 
-use crate::peers::{CONNECTED, ERROR, NO_OPTIONS, World, context, handshake, refused, sockets};
-use test_support::run;
+use crate::peers::{
+    ACCEPTING, CONNECTED, CONNECTING, ERROR, NO_OPTIONS, World, context, handshake, refused,
+    sockets,
+};
+use test_support::{poll, run};
 
 fn named(
     base: &EventBase,
@@ -23,6 +26,37 @@ fn named(
     let (server, client) = sockets(base, server, client);
     client.set_ssl_host("localhost").unwrap();
     (server, client)
+}
+
+#[test]
+fn connection_that_does_not_read_is_pending_until_the_handshake_is_over() {
+    for is_filter in [false, true] {
+        let (base, world) = (EventBase::new().unwrap(), World::new());
+        let (far, near) = UnixStream::pair().unwrap();
+        let context = world.server();
+        let server = EventBufferEvent::ssl_socket(&base, far, &context, ACCEPTING, NO_OPTIONS);
+        server.as_ref().unwrap().enable(Event::READ).unwrap();
+        let context = world.client();
+        let client = match is_filter {
+            false => EventBufferEvent::ssl_socket(&base, near, &context, CONNECTING, NO_OPTIONS),
+            true => {
+                let under = EventBufferEvent::new(&base, near, NO_OPTIONS).unwrap();
+                EventBufferEvent::create_ssl_filter(&under, &context, CONNECTING, NO_OPTIONS)
+            }
+        };
+        let client = client.unwrap();
+        client.set_ssl_host("localhost").unwrap();
+        assert!(client.is_pending(), "{client:?}");
+        let stop = Callbacks::new().on_event(|bev, what| {
+            assert_eq!(what, CONNECTED);
+            bev.base().stop().unwrap();
+        });
+        client.set_callbacks(stop).unwrap();
+        assert_eq!(run(&base), LoopEnd::Stop);
+        client.disable(Event::READ).unwrap(); // libevent goes on watching the socket
+        poll(&base);
+        assert!(!client.is_pending(), "{client:?}");
+    }
 }
 
 #[test]

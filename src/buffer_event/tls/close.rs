@@ -35,6 +35,11 @@ impl Tls {
         self.allows_dirty_shutdown.get()
     }
 
+    /// Whether the handshake is over.
+    pub(in super::super) fn is_established(&self) -> bool {
+        self.session.is_established()
+    }
+
     /// Whether `close_notify` can be sent: the handshake is over, and nothing has failed.
     fn is_open(&self) -> bool {
         let is_open = matches!(self.closing.get(), Closing::No | Closing::Waiting);
