@@ -42,17 +42,8 @@ impl BufferEventValue {
 impl Object for BufferEventValue {
     const SLOTS: u32 = OUTPUT + 1;
 
-    /// Whether a callback may come: it reads, or has something to write.
     fn is_pending(&self) -> bool {
-        let reads = self
-            .bev
-            .get_enabled()
-            .is_ok_and(|enabled| enabled.contains(EventFlags::READ));
-        reads
-            || self
-                .bev
-                .get_output()
-                .is_ok_and(|output| output.length() > 0)
+        self.bev.is_pending()
     }
 }
 
