@@ -237,8 +237,9 @@ typedef enum {
 	BRIDGE_NOT_CALLABLE /* a warning said so */
 } bridge_called;
 
-/* Holds what a descriptor belongs to. No memory of Zend's is asked for: Rust frames may be there. */
+/* Holds what a descriptor belongs to, or an object. No memory of Zend's is asked for: Rust frames may be there. */
 void *bridge_hold(zval *value);
+void *bridge_hold_object(bridge_object *object);
 
 /* Lets go of it, and closes it if it is a stream. What that runs cannot jump over Rust frames. */
 void bridge_release(void *held, bool close);

@@ -173,6 +173,14 @@ void *bridge_hold(zval *value)
 	return held;
 }
 
+void *bridge_hold_object(bridge_object *object)
+{
+	zval value;
+
+	ZVAL_OBJ(&value, &object->std);
+	return bridge_hold(&value);
+}
+
 /* Reads what has a descriptor; false after an exception. The zval goes along, as a
  * number in `length`, for bridge_hold. */
 bool bridge_descriptor(zval *of, bridge_value *to)

@@ -3,10 +3,11 @@
 
 use std::ffi::c_void;
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd as _, OwnedFd, RawFd};
+use std::ptr::NonNull;
 
 use php_event::{EventBase, EventFlags, EventWith, Handler};
 
-use super::{bridge_hold, bridge_release};
+use super::{RawObject, bridge_hold, bridge_hold_object, bridge_release};
 use crate::call::Descriptor;
 
 /// An event on a descriptor that PHP lends.
@@ -57,6 +58,12 @@ impl HeldValue {
         // SAFETY: the value of an argument, which C keeps for the length of the call.
         let held = unsafe { bridge_hold(lender.0) };
         Self { held, close }
+    }
+
+    pub(crate) fn of_object(object: NonNull<RawObject>) -> Self {
+        // SAFETY: an object that is there: a call and an identity have no address of any other.
+        let held = unsafe { bridge_hold_object(object.as_ptr()) };
+        Self { held, close: false }
     }
 }
 

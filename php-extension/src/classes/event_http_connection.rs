@@ -36,6 +36,12 @@ impl Requests {
         requests.retain(|one| one.upgrade().is_some_and(|one| one.borrow().is_some()));
         requests.push(Rc::downgrade(request));
     }
+
+    fn are_under_way(&self) -> bool {
+        let requests = self.0.borrow();
+        let mut requests = requests.iter().filter_map(Weak::upgrade);
+        requests.any(|one| one.borrow().is_some())
+    }
 }
 
 impl Drop for Requests {
@@ -51,6 +57,10 @@ impl Drop for Requests {
 
 impl Object for ConnectionValue {
     const SLOTS: u32 = DATA + 1;
+
+    fn is_pending(&self) -> bool {
+        self.requests.are_under_way()
+    }
 }
 
 /// A new object for the connection of a server's request.
@@ -170,11 +180,12 @@ pub(crate) fn make_request(call: &mut Call) -> Result<Value, Failure> {
     let uri = call.text(2)?.unwrap_or_default();
     this.connection
         .make_request(&request, methods(call.int(1)), uri)?;
-    let base = this.connection.get_base();
+    let (base, connection) = (this.connection.get_base(), call.identity());
     let made = call.hold(0).map(|object| InFlight {
         _object: object,
         request,
         base,
+        connection,
     });
     drop(in_flight.replace(made));
     this.requests.add(&in_flight);

@@ -8,7 +8,7 @@ use php_event::{EventBase, EventBuffer, EventHttpRequest, HeaderSide};
 use super::{event_buffer_event, event_http_connection};
 use crate::bridge::HeldValue;
 use crate::call::{Call, Failure, Key, Value};
-use crate::object::{Called, Held, Object};
+use crate::object::{Called, Held, Identity, Object};
 
 /// The slots of a client's request.
 const CALLBACK: u32 = 1;
@@ -27,6 +27,15 @@ pub(crate) struct InFlight {
     pub(crate) request: EventHttpRequest,
     /// The base whose loop completes it.
     pub(crate) base: EventBase,
+    /// The connection's PHP object.
+    pub(crate) connection: Identity,
+}
+
+impl Drop for InFlight {
+    /// The collector left the connection alone until now.
+    fn drop(&mut self) {
+        self.connection.show_to_collector();
+    }
 }
 
 /// None before a connection has the request, and after it has completed.
