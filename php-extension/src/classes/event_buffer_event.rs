@@ -12,15 +12,14 @@ use crate::call::{Argument, Call, Failure, Keep, Key, Part, Value, seconds};
 use crate::host_name;
 use crate::object::{Called, Held, Identity, Object};
 
-/// The slots: what is under a TLS filter, the callables and their argument, and the objects that
-/// the properties `input` and `output` give.
-const UNDER: u32 = 0;
-const READ: u32 = 1;
-const WRITE: u32 = 2;
-const EVENT: u32 = 3;
-const ARGUMENT: u32 = 4;
-const INPUT: u32 = 5;
-const OUTPUT: u32 = 6;
+/// The slots: the callables and their argument, and the objects that the properties `input` and
+/// `output` give.
+const READ: u32 = 0;
+const WRITE: u32 = 1;
+const EVENT: u32 = 2;
+const ARGUMENT: u32 = 3;
+const INPUT: u32 = 4;
+const OUTPUT: u32 = 5;
 
 /// What stands behind an `EventBufferEvent`.
 pub(crate) struct BufferEventValue {
@@ -124,7 +123,7 @@ fn keep_callbacks(call: &mut Call, first: u32) {
 pub(crate) fn free(call: &mut Call) -> Result<Value, Failure> {
     if let Some(this) = call.this_if_constructed::<BufferEventValue>() {
         this.bev.free();
-        for slot in [UNDER, READ, WRITE, EVENT, ARGUMENT] {
+        for slot in [READ, WRITE, EVENT, ARGUMENT] {
             call.answer.keep.push(Keep::Clear { slot });
         }
     }
@@ -320,7 +319,6 @@ pub(crate) fn create_ssl_filter(call: &mut Call) -> Result<Value, Failure> {
     let state = state(call.int(2))?;
     let options = options(call.int(3));
     let bev = EventBufferEvent::create_ssl_filter(&under, &context, state, options)?;
-    call.keep(UNDER, 0);
     Ok(new_object(bev))
 }
 

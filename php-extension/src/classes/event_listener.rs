@@ -13,10 +13,9 @@ use crate::host_name;
 use crate::object::{Called, Held, Identity, Object};
 
 /// The slots of a listener.
-const CALLBACK: u32 = 1;
-const DATA: u32 = 2;
-const ERROR_CALLBACK: u32 = 3;
-const SOCKET: u32 = 0;
+const CALLBACK: u32 = 0;
+const DATA: u32 = 1;
+const ERROR_CALLBACK: u32 = 2;
 
 impl Object for EventListener {
     const SLOTS: u32 = ERROR_CALLBACK + 1;
@@ -43,7 +42,6 @@ pub(crate) fn construct(call: &mut Call) -> Result<Value, Failure> {
         Ok(listener) => {
             call.keep(CALLBACK, 1);
             call.keep(DATA, 2);
-            call.keep(SOCKET, 5);
             call.construct(listener)
         }
         Err(error) => Err(Failure::Exception(error.reason().into_owned())),
