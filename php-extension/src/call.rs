@@ -313,6 +313,11 @@ impl<'a> Call<'a> {
         }
     }
 
+    /// A count of the object that the method is called on.
+    pub(crate) fn hold_this(&self) -> Option<HeldValue> {
+        self.object.map(HeldValue::of_object)
+    }
+
     pub(crate) fn int(&self, n: usize) -> Option<i64> {
         match self.argument(n) {
             Argument::Int(number) => Some(number),

@@ -24,6 +24,8 @@ const OUTPUT: u32 = 5;
 /// What stands behind an `EventBufferEvent`.
 pub(crate) struct BufferEventValue {
     pub(crate) bev: EventBufferEvent,
+    /// Whether it is that of a server's request.
+    is_view: bool,
     has_input: Cell<bool>,
     has_output: Cell<bool>,
 }
@@ -32,6 +34,7 @@ impl BufferEventValue {
     pub(crate) fn new(bev: EventBufferEvent) -> Self {
         Self {
             bev,
+            is_view: false,
             has_input: Cell::new(false),
             has_output: Cell::new(false),
         }
@@ -197,8 +200,16 @@ pub(crate) fn set_callbacks(call: &mut Call) -> Result<Value, Failure> {
 }
 
 /// `enable(int $events): bool`
+///
+/// PHP's manual has a server enable reading on the buffer event of a request, so that it notices a
+/// client that goes. Here the close callback alone does that.
 pub(crate) fn enable(call: &mut Call) -> Result<Value, Failure> {
-    let bev = this(call)?;
+    let this: &BufferEventValue = call.this()?;
+    if this.is_view {
+        this.bev.get_enabled()?;
+        return Ok(Value::Bool(true));
+    }
+    let bev = this.bev.clone();
     let events = events(call.int(0));
     call.done(bev.enable(events))
 }
@@ -283,8 +294,17 @@ pub(crate) fn create_pair(call: &mut Call) -> Result<Value, Failure> {
 }
 
 /// A new object for a buffer event.
-pub(crate) fn new_object(bev: EventBufferEvent) -> Value {
+fn new_object(bev: EventBufferEvent) -> Value {
     Value::New(Held::new(BufferEventValue::new(bev)))
+}
+
+/// A new object for the buffer event of a server's request.
+pub(crate) fn new_view(bev: EventBufferEvent) -> Value {
+    let value = BufferEventValue {
+        is_view: true,
+        ..BufferEventValue::new(bev)
+    };
+    Value::New(Held::new(value))
 }
 
 /// `setPriority(int $priority): bool`

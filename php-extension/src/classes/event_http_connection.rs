@@ -196,9 +196,13 @@ pub(crate) fn make_request(call: &mut Call) -> Result<Value, Failure> {
 ///
 /// Without `$data` the former data stay.
 pub(crate) fn set_close_callback(call: &mut Call) -> Result<Value, Failure> {
-    let connection = this(call)?;
+    let this: &ConnectionValue = call.this()?;
     let identity = call.identity();
+    // A server's connection needs no variable until it has ended, as under PECL.
+    let object = this.is_view.then(|| call.hold_this()).flatten();
+    let connection = this.connection.clone();
     connection.set_close_callback(move |connection| {
+        let _object = &object;
         let arguments = [Value::This, Value::Slot(DATA)];
         if identity.call(CALLBACK, arguments) == Called::Ended {
             connection.get_base().stop().ok();

@@ -141,7 +141,7 @@ pub(crate) fn get_output_buffer(call: &mut Call) -> Result<Value, Failure> {
 /// `getBufferEvent(): ?EventBufferEvent`
 pub(crate) fn get_buffer_event(call: &mut Call) -> Result<Value, Failure> {
     let bev = this(call)?.get_buffer_event();
-    Ok(bev.map_or(Value::Null, event_buffer_event::new_object))
+    Ok(bev.map_or(Value::Null, event_buffer_event::new_view))
 }
 
 /// `getConnection(): ?EventHttpConnection`
