@@ -325,6 +325,21 @@ impl<'a> Call<'a> {
         }
     }
 
+    /// A number that C takes as an `int`. `what` names it in the warning.
+    ///
+    /// # Errors
+    /// A warning, when it does not fit.
+    pub(crate) fn c_int(&self, n: usize, what: &str) -> Result<i32, Failure> {
+        let number = self.int(n).unwrap_or(0);
+        i32::try_from(number).map_err(|_| Failure::Warning(format!("Invalid {what} {number}")))
+    }
+
+    /// The same where one that does not fit means as much as the nearest that does.
+    pub(crate) fn nearest_c_int(&self, n: usize) -> Option<i32> {
+        let number = self.int(n)?.clamp(i32::MIN.into(), i32::MAX.into());
+        i32::try_from(number).ok()
+    }
+
     pub(crate) fn float(&self, n: usize) -> Option<f64> {
         match self.argument(n) {
             Argument::Float(number) => Some(number),

@@ -230,7 +230,7 @@ fn kind_of(call: &Call, what: i64) -> Result<(Kind, EventFlags), Failure> {
             let text = "SIGNAL cannot be combined with READ or WRITE";
             return Err(Failure::EventException(text.to_owned()));
         }
-        let number = i32::try_from(call.int(1).unwrap_or(-1)).unwrap_or(-1);
+        let number = call.c_int(1, "signal")?;
         let once = !flags.contains(EventFlags::PERSIST);
         return Ok((Kind::SignalMask { number, once }, flags));
     }
@@ -321,8 +321,7 @@ pub(crate) fn del(call: &mut Call) -> Result<Value, Failure> {
 /// `setPriority(int $priority): bool`
 pub(crate) fn set_priority(call: &mut Call) -> Result<Value, Failure> {
     let event = call.this::<EventValue>()?.event()?;
-    let priority = i32::try_from(call.int(0).unwrap_or(-1)).unwrap_or(-1);
-    call.done(event.set_priority(priority))
+    call.done(event.set_priority(call.c_int(0, "priority")?))
 }
 
 /// `pending(int $flags): bool`
@@ -347,7 +346,7 @@ pub(crate) fn timer(call: &mut Call) -> Result<Value, Failure> {
 
 /// `static signal(EventBase $base, int $signum, callable $cb, mixed $arg = null): Event`
 pub(crate) fn signal(call: &mut Call) -> Result<Value, Failure> {
-    let number = i32::try_from(call.int(1).unwrap_or(-1)).unwrap_or(-1);
+    let number = call.c_int(1, "signal")?;
     new_event(call, Kind::Signal(number), 2)
 }
 

@@ -37,8 +37,7 @@ pub(crate) fn get_features(call: &mut Call) -> Result<Value, Failure> {
 /// `priorityInit(int $n_priorities): bool`
 pub(crate) fn priority_init(call: &mut Call) -> Result<Value, Failure> {
     let base = this(call)?;
-    let priorities = i32::try_from(call.int(0).unwrap_or(0)).unwrap_or(i32::MAX);
-    call.done(base.priority_init(priorities))
+    call.done(base.priority_init(call.c_int(0, "number of priorities")?))
 }
 
 /// `loop(int $flags = -1): bool`

@@ -159,8 +159,7 @@ pub(crate) fn connect_host(call: &mut Call) -> Result<Value, Failure> {
             "Invalid port: give a number from 1 to 65535".to_owned(),
         ));
     };
-    let family = i32::try_from(call.int(3).unwrap_or(0)).unwrap_or(-1);
-    let family = AddressFamily::from(family);
+    let family = AddressFamily::from(call.c_int(3, "address family")?);
     if dns.is_none() && host_name::is_name(host) {
         let address = look_up(host, family)?;
         return call.done(bev.connect_host(

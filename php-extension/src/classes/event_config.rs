@@ -36,7 +36,7 @@ pub(crate) fn set_max_dispatch_interval(call: &mut Call) -> Result<Value, Failur
     let config = call.this::<EventConfig>()?;
     let interval = call.float(0).filter(|seconds| *seconds > 0.0).map(seconds);
     let callbacks = call.int(1).and_then(|most| u32::try_from(most).ok());
-    let priority = i32::try_from(call.int(2).unwrap_or(0)).unwrap_or(i32::MAX);
+    let priority = call.nearest_c_int(2).unwrap_or(0);
     config.set_max_dispatch_interval(interval, callbacks, priority)?;
     Ok(Value::Void)
 }

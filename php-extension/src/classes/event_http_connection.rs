@@ -82,7 +82,9 @@ pub(crate) fn construct(call: &mut Call) -> Result<Value, Failure> {
     let base = call.object::<EventBase>(0)?;
     let dns = call.optional_object::<EventDnsBase>(1)?;
     let address = call.text(2)?.unwrap_or_default();
-    let port = u16::try_from(call.int(3).unwrap_or(0)).unwrap_or(0);
+    let number = call.int(3).unwrap_or(0);
+    let port = u16::try_from(number);
+    let port = port.map_err(|_| Failure::EventException(format!("Invalid port {number}")))?;
     let context = call.optional_object::<EventSslContext>(4)?;
     let connection = if dns.is_none() && host_name::is_name(address) {
         let addresses = host_name::look_up(address).map_err(Failure::EventException)?;

@@ -159,7 +159,7 @@ pub(crate) fn close_connection(call: &mut Call) -> Result<Value, Failure> {
 /// `sendError(int $error, ?string $reason = null): void`
 pub(crate) fn send_error(call: &mut Call) -> Result<Value, Failure> {
     let request = this(call)?;
-    request.send_error(code(call), call.text(1)?)?;
+    request.send_error(code(call)?, call.text(1)?)?;
     Ok(Value::Void)
 }
 
@@ -168,20 +168,21 @@ pub(crate) fn send_reply(call: &mut Call) -> Result<Value, Failure> {
     let request = this(call)?;
     let reason = call.text(1)?.unwrap_or_default();
     let body = call.optional_object::<EventBuffer>(2)?;
-    request.send_reply(code(call), reason, body.as_ref())?;
+    request.send_reply(code(call)?, reason, body.as_ref())?;
     Ok(Value::Void)
 }
 
 /// `sendReplyStart(int $code, string $reason): void`
 pub(crate) fn send_reply_start(call: &mut Call) -> Result<Value, Failure> {
     let request = this(call)?;
-    request.send_reply_start(code(call), call.text(1)?.unwrap_or_default())?;
+    request.send_reply_start(code(call)?, call.text(1)?.unwrap_or_default())?;
     Ok(Value::Void)
 }
 
-/// A status that is out of range stays so.
-fn code(call: &Call) -> u16 {
-    u16::try_from(call.int(0).unwrap_or(0)).unwrap_or(0)
+/// The status of a reply, which the library checks.
+fn code(call: &Call) -> Result<u16, Failure> {
+    let number = call.int(0).unwrap_or(0);
+    u16::try_from(number).map_err(|_| Failure::Warning(format!("Invalid status {number}")))
 }
 
 /// `sendReplyChunk(EventBuffer $buf): void`

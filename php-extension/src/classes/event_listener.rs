@@ -32,7 +32,7 @@ pub(crate) fn construct(call: &mut Call) -> Result<Value, Failure> {
     // Locks and inherited descriptors have no meaning here, and unknown bits none anywhere.
     let flags = u32::try_from(flags).unwrap_or(0);
     let flags = ListenerFlags::from_bits_truncate(flags) & !ListenerFlags::THREADSAFE;
-    let backlog = i32::try_from(call.int(4).unwrap_or(-1)).unwrap_or(i32::MAX);
+    let backlog = call.nearest_c_int(4).unwrap_or(-1);
     let target = target(call)?;
     let identity = call.new_identity();
     let accepted = move |listener: &EventListener, stream, peer| {

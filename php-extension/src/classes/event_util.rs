@@ -73,8 +73,8 @@ pub(crate) fn set_socket_option(call: &mut Call) -> Result<Value, Failure> {
     let Some(descriptor) = call.descriptor(0).and_then(Descriptor::number) else {
         return Ok(Value::Bool(false));
     };
-    let number = |n| i32::try_from(call.int(n).unwrap_or(-1)).unwrap_or(-1);
-    let (level, option) = (SocketLevel::from(number(1)), SocketOption::from(number(2)));
+    let level = SocketLevel::from(call.c_int(1, "level")?);
+    let option = SocketOption::from(call.c_int(2, "option")?);
     let value = value(&call.argument(3), option)?;
     let set = bridge::lend(descriptor, |fd| {
         EventUtil::set_socket_option(&fd, level, option, value)
@@ -107,9 +107,9 @@ fn value(given: &Argument<'_>, option: SocketOption) -> Result<SocketOptionValue
         return Ok(SocketOptionValue::Timeout(time));
     }
     let number = integer(given).unwrap_or(0);
-    Ok(SocketOptionValue::Int(
-        i32::try_from(number).unwrap_or(i32::MAX),
-    ))
+    let small = i32::try_from(number);
+    let small = small.map_err(|_| Failure::Warning(format!("Invalid value {number}")))?;
+    Ok(SocketOptionValue::Int(small))
 }
 
 /// A value as PHP makes an int of it.
