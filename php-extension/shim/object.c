@@ -54,6 +54,9 @@ zend_object *bridge_create_object(zend_class_entry *entry, uint32_t class_id)
 	return &object->std;
 }
 
+/* Destructors of what the object holds run in here. None of them may reach the object, which goes
+ * whatever they do: Rust calls it no more, and then Zend, before it lets go of the properties, empties
+ * the weak references to it. */
 static void free_object(zend_object *std)
 {
 	bridge_object *object = bridge_object_of(std);
@@ -61,12 +64,15 @@ static void free_object(zend_object *std)
 
 	object->handle = NULL;
 	if (handle) {
+		php_event_unlink(object->class_id, handle);
+	}
+	zend_object_std_dtor(std);
+	if (handle) {
 		php_event_free(object->class_id, handle);
 	}
 	for (uint32_t n = 0; n < object->slots; n++) {
 		bridge_clear(bridge_slot(object, n), IS_UNDEF);
 	}
-	zend_object_std_dtor(std);
 	if (bridge_in_request()) { /* afterwards no code of PHP's runs */
 		bridge_finish();
 	}
@@ -143,7 +149,7 @@ static void read_virtual(bridge_object *object, const bridge_property *property,
 		bridge_to_zval(to, &frame.result);
 		/* The same buffer object each time. */
 		if (frame.keeps.count && Z_TYPE_P(to) == IS_OBJECT) {
-			ZVAL_COPY(bridge_slot(object, frame.keeps.all[0].slot), to);
+			bridge_replace(bridge_slot(object, frame.keeps.all[0].slot), to);
 		}
 	} else {
 		ZVAL_NULL(to);

@@ -536,6 +536,17 @@ unsafe extern "C" fn php_event_bind(handle: *mut c_void, object: *mut RawObject)
     }
 }
 
+/// Has a handle call its object no more.
+///
+/// # Safety
+/// Called by C with the handle of an object that is there.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn php_event_unlink(class: u32, handle: *mut c_void) {
+    // SAFETY: the handle of an object that is there; its count stays C's.
+    let held = ManuallyDrop::new(unsafe { Held::from_raw(RawHeld { class, handle }) });
+    held.link().set(None);
+}
+
 /// # Safety
 /// Called by C once for a handle, when its object goes.
 #[unsafe(no_mangle)]
