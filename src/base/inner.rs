@@ -167,13 +167,13 @@ impl Inner {
     /// callback ended in. No loop of this base starts meanwhile: it could free the object that C
     /// works on.
     pub(crate) fn calling<T>(&self, call: impl FnOnce() -> T) -> T {
-        let result = self.calling_in_drop(call);
+        let result = self.calling_silent(call);
         runtime::resume();
         result
     }
 
-    /// As [`calling`](Self::calling), for a destructor: a panic waits for the next call.
-    pub(crate) fn calling_in_drop<T>(&self, call: impl FnOnce() -> T) -> T {
+    /// As [`calling`](Self::calling), for a call that runs no closure.
+    pub(crate) fn calling_silent<T>(&self, call: impl FnOnce() -> T) -> T {
         let _depth = Depth::enter(self);
         let _scope = LoopScope::enter();
         call()

@@ -56,8 +56,10 @@ impl Inner {
 
     /// Ends the buffer event under a filter that ended: it sends first what waits.
     fn release_when_sent(&self) {
-        self.pass_on();
-        self.end_with(Lingering::begin);
+        let mut ending = Ending::default();
+        ending.run(|| self.pass_on());
+        ending.run(|| self.end_with(Lingering::begin));
+        ending.finish();
     }
 
     /// Takes everything out, so that the object is freed for its handles. What libevent's
@@ -86,7 +88,8 @@ impl Inner {
         ending.finish();
     }
 
-    /// Has a filter give what is under it all that waits, high mark or not.
+    /// Has a filter give what is under it all that waits, high mark or not. Raises the panic of a
+    /// closure.
     fn pass_on(&self) {
         let waits = |inner: &Self| {
             let output = inner.view("", Side::Output);
@@ -97,7 +100,7 @@ impl Inner {
             && let Ok(view) = self.usable("")
         {
             self.base
-                .calling_in_drop(|| view.flush(EventFlags::WRITE, FlushMode::Flush));
+                .calling(|| view.flush(EventFlags::WRITE, FlushMode::Flush));
         }
     }
 
@@ -148,7 +151,7 @@ impl base::Remains for Remains {
     /// Frees it. libevent finishes it in a later turn; what it calls there is its own.
     fn free(mut self, base: &base::Inner) {
         if let Some(native) = self.native.take() {
-            base.calling_in_drop(|| self.let_go(native));
+            base.calling_silent(|| self.let_go(native));
             base.owe_a_turn();
         }
         let Self {
@@ -310,7 +313,7 @@ impl Lingering {
                     .view()
                     .set_callbacks(None, Some(on_sent), Some(on_event), lent);
             }
-            base.calling_in_drop(|| native.send_all(wait));
+            base.calling_silent(|| native.send_all(wait));
         }
         base.keep(this.address(), Rc::clone(&this));
         ending.drop(this);

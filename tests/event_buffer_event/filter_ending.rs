@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -287,6 +288,48 @@ fn half_of_a_pair_under_a_freed_filter_ends_with_the_other_half() {
     other.free();
     assert_eq!(run(&base), LoopEnd::NoEvents);
     assert!(begun.elapsed() < Duration::from_secs(5)); // not only when it has waited too long
+}
+
+#[test]
+fn a_panic_of_a_filter_that_sends_its_last_bytes_comes_out_of_the_end_of_the_one_on_top() {
+    let base = new_base();
+    let (half, _other) = EventBufferEvent::create_pair(&base, PLAIN).unwrap();
+    let panics = Rc::new(Cell::new(false));
+    let on_output = {
+        let panics = Rc::clone(&panics);
+        move |_: &_, _: &_, _, _| {
+            assert!(!panics.get(), "the filter below");
+            FilterResult::NeedMore // it keeps the bytes
+        }
+    };
+    let below = EventBufferEvent::create_filter(&half, Filters::new().on_output(on_output), PLAIN);
+    let below = below.unwrap();
+    // What it captured goes when it has panicked, and a loop runs callbacks as ever.
+    let ticks = Rc::new(Cell::new(0));
+    let last = Last(base.clone(), Rc::clone(&ticks));
+    below
+        .set_callbacks(Callbacks::new().on_write(move |_| assert_eq!(last.1.get(), 0)))
+        .unwrap();
+    let top = plain_filter(&below, PLAIN);
+    top.enable(Event::WRITE).unwrap();
+    top.write("bytes").unwrap();
+    drop(below);
+    panics.set(true);
+    let ended = catch_unwind(AssertUnwindSafe(|| drop(top)));
+    assert_eq!(ended.unwrap_err().downcast_ref(), Some(&"the filter below"));
+    assert_eq!(ticks.get(), 1);
+}
+
+/// Runs a timer when it is dropped.
+struct Last(EventBase, Rc<Cell<u32>>);
+
+impl Drop for Last {
+    fn drop(&mut self) {
+        let ticks = Rc::clone(&self.1);
+        let timer = Event::timer(&self.0, move |_| ticks.set(ticks.get() + 1)).unwrap();
+        timer.add(Some(Duration::ZERO)).unwrap();
+        run(&self.0);
+    }
 }
 
 #[test]

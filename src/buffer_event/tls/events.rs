@@ -61,7 +61,7 @@ impl Inner {
         let waits = view.output(Access::Output, "").length() > 0;
         if view.enabled().contains(EventFlags::WRITE) && waits {
             let enable = || view.enable("", EventFlags::WRITE).ok();
-            self.base().calling_in_drop(enable); // the callbacks are deferred
+            self.base().calling_silent(enable); // the callbacks are deferred
         }
     }
 
