@@ -15,6 +15,10 @@ const TICKS_PER_SECOND: u64 = 20;
 
 const _: () = assert!(TICK.as_millis() as u64 * TICKS_PER_SECOND == 1000);
 
+/// Stale entries are looked for when there are this many more entries than twice those that may be
+/// live.
+const STALE_MAX: usize = 1024;
+
 /// A time, in [`TICK`]s since the worker started.
 pub(crate) type Tick = u64;
 
@@ -24,6 +28,7 @@ pub(crate) struct Deadlines {
     began: Instant,
     buckets: RefCell<VecDeque<Bucket>>, // in ascending order; most entries go to the last
     entries: Cell<usize>,
+    kept: Cell<usize>, // of them, those that were looked through last and stayed
     armed: Cell<Option<Tick>>,
 }
 
@@ -40,6 +45,7 @@ impl Deadlines {
             began,
             buckets: RefCell::default(),
             entries: Cell::new(0),
+            kept: Cell::new(0),
             armed: Cell::new(None),
         }
     }
@@ -96,16 +102,21 @@ impl Deadlines {
             .collect::<Vec<_>>();
         self.entries
             .set(self.entries.get().saturating_sub(due.len()));
+        self.kept.set(self.kept.get().min(self.entries.get()));
         due
     }
 
-    /// The number of entries, live or not.
-    pub(crate) fn len(&self) -> usize {
-        self.entries.get()
+    /// Removes the entries of connections that have closed, when there are many for `open`
+    /// connections. Stale entries of open ones stay, so it counts what stayed the last time, too:
+    /// otherwise each call would look through all of them.
+    pub(crate) fn prune(&self, open: usize, is_open: impl Fn(u64) -> bool) {
+        if self.entries.get() > 2 * self.kept.get().max(open) + STALE_MAX {
+            self.retain(is_open);
+            self.kept.set(self.entries.get());
+        }
     }
 
-    /// Removes the entries of connections for which `keep` is false.
-    pub(crate) fn retain(&self, keep: impl Fn(u64) -> bool) {
+    fn retain(&self, keep: impl Fn(u64) -> bool) {
         let mut buckets = self.buckets.borrow_mut();
         buckets.retain_mut(|bucket| {
             bucket.ids.retain(|id| keep(*id));
@@ -197,11 +208,36 @@ mod tests {
         for id in 0..10 {
             deadlines.enter(id, id / 3, began);
         }
-        assert_eq!(deadlines.len(), 10);
+        assert_eq!(deadlines.entries.get(), 10);
         deadlines.retain(|id| id == 4 || id == 9);
-        assert_eq!(deadlines.len(), 2);
+        assert_eq!(deadlines.entries.get(), 2);
         assert_eq!(ids(deadlines.expired(began + TICK * 9)), [4, 9]);
-        assert_eq!(deadlines.len(), 0);
+        assert_eq!(deadlines.entries.get(), 0);
+    }
+
+    #[test]
+    fn entries_that_stay_are_not_looked_through_for_each_new_one() {
+        let began = Instant::now();
+        let deadlines = Deadlines::new(began);
+        let looks = Cell::new(0);
+        let entries = 20_000;
+        for n in 0..entries {
+            deadlines.prune(10, |_| {
+                looks.set(looks.get() + 1);
+                true
+            });
+            deadlines.enter(n % 10, n / 10, began);
+        }
+        assert_eq!(deadlines.entries.get() as u64, entries);
+        assert!(looks.get() < 2 * entries, "{looks:?}");
+        // Those that have expired since do not count.
+        deadlines.expired(began + TICK * 1990);
+        assert_eq!(deadlines.entries.get(), 90);
+        for _ in 0..1300 {
+            deadlines.enter(1, 3000, began);
+        }
+        deadlines.prune(0, |_| false);
+        assert_eq!(deadlines.entries.get(), 0);
     }
 
     #[test]

@@ -8,10 +8,6 @@ use super::Worker;
 use crate::deadlines::{Deadlines, Tick};
 use php_event::Event;
 
-/// Entries of closed connections are removed when there are this many more entries than twice the
-/// open connections.
-const STALE_MAX: usize = 1024;
-
 /// The deadlines, and the timer set to the first of them.
 #[derive(Debug)]
 pub(super) struct Timeouts {
@@ -50,9 +46,7 @@ impl Worker {
     /// Enters a deadline for a connection.
     pub(crate) fn enter_deadline(&self, id: u64, tick: Tick, now: Instant) {
         let deadlines = &self.timeouts.deadlines;
-        if deadlines.len() > 2 * self.open_connections() + STALE_MAX {
-            deadlines.retain(|id| self.admission.contains(id));
-        }
+        deadlines.prune(self.open_connections(), |id| self.admission.contains(id));
         let after = deadlines.enter(id, tick, now);
         self.timeouts.arm(after);
     }
