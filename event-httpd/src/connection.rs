@@ -9,6 +9,7 @@ mod deadline;
 mod input;
 mod requests;
 mod sending;
+mod socket;
 mod stream;
 mod usual;
 
@@ -17,8 +18,9 @@ use std::cell::{OnceCell, RefCell};
 use std::io::{self, Read as _};
 use std::mem;
 use std::net::IpAddr;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::rc::{Rc, Weak};
+use std::rc::Rc;
 use std::time::Instant;
 
 use crate::app::Takes;
@@ -29,18 +31,18 @@ use deadline::{Deadline, WaitsFor};
 use http_framing::{Phase, Refusal, Status};
 use input::Input;
 pub(crate) use input::SpareInput;
-use php_event::stream::{Stream, stream_socket_get_name};
+use php_event::stream::Stream;
 use php_event::{Event, EventFlags, Result};
-use socket2::SockRef;
+use socket::Socket;
 
 const PANICKED: Refusal = Refusal::new(
     Status::InternalServerError,
     "the server failed on this request",
 );
 
-/// A connection. Its worker owns it until it closes.
+/// A connection. Its worker and its events hold it until it closes.
 pub(crate) struct Connection {
-    stream: Stream,
+    socket: Socket,
     worker: Rc<Worker>,
     read: OnceCell<Event>,
     state: RefCell<State>,
@@ -51,21 +53,14 @@ struct State {
     decoding: Decoding,
     input: Input,
     outbox: Outbox,
-    pipelines: bool,    // it had more than one request when it was served last
-    queued: bool,       // the worker will send the outbox at the end of this turn
-    held: bool,         // it has published, and is not read before the next round begins
-    position: u64,      // the messages before this one have gone here, or were not for it
-    tell_drained: bool, // the app wants to know when the outbox is empty
-    overhead: usize,    // memory beside shared buffers and body, as the worker counts it
-    blocked: Option<Box<Blocked>>,
+    pipelines: bool,     // it had more than one request when it was served last
+    queued: bool,        // the worker will send the outbox at the end of this turn
+    held: bool,          // it has published, and is not read before the next round begins
+    position: u64,       // the messages before this one have gone here, or were not for it
+    tell_drained: bool,  // the app wants to know when the outbox is empty
+    overhead: usize,     // memory beside shared buffers and body, as the worker counts it
     waits_for: WaitsFor, // what `deadline` is for
     deadline: Deadline,
-}
-
-/// The socket has no room: few connections wait for it at a time.
-struct Blocked {
-    _write: Event,  // fires when it has
-    waiting: usize, // bytes that wait for it, as the worker counts them
 }
 
 /// How far a connection is from its end.
@@ -124,7 +119,7 @@ impl Connection {
     pub(crate) fn open(worker: &Rc<Worker>, stream: Stream) -> Result<Rc<Self>> {
         let now = Instant::now();
         let connection = Rc::new(Self {
-            stream: stream.clone(),
+            socket: Socket::of(stream)?,
             worker: Rc::clone(worker),
             read: OnceCell::new(),
             state: RefCell::new(State {
@@ -138,12 +133,11 @@ impl Connection {
                 tell_drained: false,
                 overhead: 0,
                 pipelines: false,
-                blocked: None,
                 waits_for: WaitsFor::default(),
                 deadline: Deadline::default(),
             }),
         });
-        let read = connection.event(stream, Event::READ | Event::PERSIST, Self::readable)?;
+        let read = connection.event(Event::READ | Event::PERSIST, Self::readable)?;
         if !worker.is_holding_senders() {
             read.add(None)?;
         }
@@ -156,26 +150,21 @@ impl Connection {
 
     /// The stream's number.
     pub(crate) fn id(&self) -> u64 {
-        self.stream.id()
+        self.socket.id()
     }
 
-    /// An event that runs `work` while the connection exists.
+    /// An event that runs `work`. It holds the connection, which is its source, until it is freed
+    /// or its last handle has gone.
     fn event(
         self: &Rc<Self>,
-        stream: Stream,
         what: EventFlags,
         work: impl Fn(&Rc<Self>) + 'static,
     ) -> Result<Event> {
-        let weak: Weak<Self> = Rc::downgrade(self);
         Event::new(
             self.worker.base(),
-            stream,
+            Rc::clone(self),
             what,
-            move |_stream, _what, _event| {
-                if let Some(connection) = weak.upgrade() {
-                    connection.guarded(&work);
-                }
-            },
+            move |connection: &Rc<Self>, _what, _event| connection.guarded(&work),
         )
     }
 
@@ -210,13 +199,12 @@ impl Connection {
 
     /// The address of the peer; `None` on a unix socket.
     pub(crate) fn address(&self) -> Option<IpAddr> {
-        let peer = SockRef::from(&self.stream).peer_addr().ok()?;
-        Some(peer.as_socket()?.ip())
+        self.socket.address()
     }
 
     fn peer(&self) -> String {
-        stream_socket_get_name(&self.stream, true)
-            .unwrap_or_else(|| format!("stream {}", self.id()))
+        let peer = self.socket.peer();
+        peer.unwrap_or_else(|| format!("stream {}", self.id()))
     }
 
     fn readable(self: &Rc<Self>) {
@@ -229,7 +217,7 @@ impl Connection {
             return self.worker.hold(self);
         }
         let mut buffer = self.worker.read_buffer();
-        match (&self.stream).read(&mut buffer) {
+        match (&self.socket).read(&mut buffer) {
             Ok(0) => self.close(),
             Ok(n) => self.received(buffer.get(..n).unwrap_or_default()),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -291,7 +279,7 @@ impl Connection {
         let Some(read) = self.read.get() else { return };
         let on = {
             let state = self.state.borrow();
-            let answers_wait = self.worker.takes() == Takes::Requests && state.blocked.is_some();
+            let answers_wait = self.worker.takes() == Takes::Requests && state.outbox.is_blocked();
             let has_enough = match state.decoding {
                 Decoding::Running => false,
                 Decoding::Yielded | Decoding::OutboxFull => true,
@@ -398,15 +386,9 @@ impl Connection {
 
     /// Ends both events. False when they have been ended before.
     fn end_events(&self) -> bool {
-        let blocked = {
-            let mut state = self.state.borrow_mut();
-            if mem::replace(&mut state.stage, Stage::Closed) == Stage::Closed {
-                return false;
-            }
-            state.blocked.take()
-        };
-        if let Some(blocked) = &blocked {
-            self.worker.note_waiting(blocked.waiting, 0);
+        let before = mem::replace(&mut self.state.borrow_mut().stage, Stage::Closed);
+        if before == Stage::Closed {
+            return false;
         }
         if let Some(read) = self.read.get() {
             read.free();
@@ -416,10 +398,17 @@ impl Connection {
             self.drop_body(state);
             (mem::take(&mut state.outbox), mem::take(&mut state.input))
         };
-        drop((blocked, outbox, input)); // frees what waited now, not with the last handle
+        self.worker.note_waiting(outbox.waiting(), 0);
+        drop((outbox, input)); // frees what waited now, not with the last handle
         self.count_memory();
         self.worker.note_freed();
         true
+    }
+}
+
+impl AsFd for Connection {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
     }
 }
 

@@ -2,10 +2,12 @@
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice, Write};
+use std::mem;
 use std::ops::Range;
 use std::rc::Rc;
 
 use crate::buffer::Buffer;
+use php_event::Event;
 
 /// The most parts in one system call: Linux takes no more (IOV_MAX).
 const SLICES: usize = 1024;
@@ -74,6 +76,14 @@ pub(crate) struct Outbox(Option<Box<Queue>>);
 struct Queue {
     parts: VecDeque<Part>,
     length: usize,
+    blocked: Option<Blocked>,
+}
+
+/// The peer has no room for the parts.
+#[derive(Debug)]
+struct Blocked {
+    _write: Event,  // fires when it has
+    waiting: usize, // the length of the parts, when it was last counted
 }
 
 impl Outbox {
@@ -100,12 +110,39 @@ impl Outbox {
         if let Some(other) = &mut other.0 {
             let queue = self.0.get_or_insert_default();
             queue.parts.append(&mut other.parts);
-            queue.length += std::mem::take(&mut other.length);
+            queue.length += mem::take(&mut other.length);
         }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Notes that the peer has no room. `write` fires when it has, and goes with the queue.
+    pub(crate) fn block(&mut self, write: Event) {
+        self.0.get_or_insert_default().blocked = Some(Blocked {
+            _write: write,
+            waiting: 0,
+        });
+    }
+
+    /// Whether the peer has no room.
+    pub(crate) fn is_blocked(&self) -> bool {
+        self.0.as_ref().is_some_and(|queue| queue.blocked.is_some())
+    }
+
+    /// Counts the bytes that wait for room, and returns how many they were before and are now;
+    /// `None` if the peer is not blocked.
+    pub(crate) fn count_waiting(&mut self) -> Option<(usize, usize)> {
+        let queue = self.0.as_mut()?;
+        let waiting = &mut queue.blocked.as_mut()?.waiting;
+        Some((mem::replace(waiting, queue.length), queue.length))
+    }
+
+    /// The bytes that waited for room when they were last counted.
+    pub(crate) fn waiting(&self) -> usize {
+        let blocked = self.0.as_ref().and_then(|queue| queue.blocked.as_ref());
+        blocked.map_or(0, |blocked| blocked.waiting)
     }
 
     /// The memory that the queue itself takes, without the buffers.

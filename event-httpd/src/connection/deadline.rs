@@ -112,7 +112,7 @@ impl State {
             && self.deadline.entered != NOT_ENTERED
             && self.deadline.due.is_some()
             && self.deadline.beside.is_none()
-            && self.blocked.is_none()
+            && !self.outbox.is_blocked()
             && self.input.phase() == Phase::Idle
     }
 }
@@ -121,17 +121,32 @@ impl Connection {
     /// Sets the deadline for what the connection waits for. `progress` says that it has just made
     /// the progress that the deadline asks for. Without progress, only a change of what it waits
     /// for sets a new deadline, so a byte a second extends nothing.
+    #[inline]
     pub(super) fn update_deadline(&self, now: Instant, progress: bool) {
+        if !(progress && self.waits_anew(now)) {
+            self.set_deadline(now, progress);
+        }
+    }
+
+    /// Sets the deadline of a connection that waits for its next request, as it did before. False
+    /// when it does not.
+    fn waits_anew(&self, now: Instant) -> bool {
+        let state = &mut *self.state.borrow_mut();
+        let anew = state.waits_for_next_request() && !self.worker.is_ending();
+        if anew {
+            // The live entry fires first and is entered again.
+            state.deadline.due = Some(now + self.worker.config().idle_timeout());
+        }
+        anew
+    }
+
+    fn set_deadline(&self, now: Instant, progress: bool) {
         let config = self.worker.config();
         let state = &mut *self.state.borrow_mut();
-        if progress && state.waits_for_next_request() && !self.worker.is_ending() {
-            state.deadline.due = Some(now + config.idle_timeout());
-            return; // the live entry fires first and is entered again
-        }
         let waits_for = match (state.stage, state.input.phase()) {
             (Stage::Closed, _) => return,
             (Stage::Lingering, _) => WaitsFor::Close,
-            _ if state.blocked.is_some() => WaitsFor::Room,
+            _ if state.outbox.is_blocked() => WaitsFor::Room,
             (Stage::Stream | Stage::Upgraded, _) => WaitsFor::App,
             (_, Phase::Idle) => WaitsFor::Request,
             (_, Phase::Head) => WaitsFor::Head,

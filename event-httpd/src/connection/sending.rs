@@ -2,17 +2,15 @@
 
 use std::io::{self, Write as _};
 use std::mem;
-use std::net::Shutdown;
 use std::rc::Rc;
 use std::time::Instant;
 
-use super::{Blocked, Connection, Decoding, Stage};
+use super::{Connection, Decoding, Stage};
 use crate::app::Takes;
 use crate::buffer::Buffer;
 use crate::outbox::Part;
 use crate::worker::Messages;
 use php_event::Event;
-use php_event::stream::stream_socket_shutdown;
 
 /// Where the batch has gone.
 enum Batch {
@@ -54,7 +52,7 @@ impl Connection {
             outbox.append(batch);
             return Ok(Batch::Behind);
         }
-        match batch.write_to(&self.stream) {
+        match batch.write_to(&self.socket) {
             Ok(_) if batch.is_empty() => Ok(Batch::Written),
             Ok(_) => {
                 *outbox = mem::take(batch);
@@ -146,7 +144,7 @@ impl Connection {
         joined: &Rc<Buffer>,
         messages: Messages<'_>,
     ) -> bool {
-        let first = {
+        let written = {
             let state = &mut *self.state.borrow_mut();
             if state.position > messages.first() {
                 return false;
@@ -155,24 +153,32 @@ impl Connection {
                 return true;
             }
             state.position = messages.end();
-            let written = if state.outbox.is_empty() && state.blocked.is_none() {
+            if state.outbox.is_empty() && !state.outbox.is_blocked() {
                 // `send_queued` meets an error again, where the connection can be closed.
-                (&self.stream).write(joined).unwrap_or_default()
+                (&self.socket).write(joined).unwrap_or_default()
             } else {
                 0
-            };
-            let all = written == joined.len();
-            if !all {
-                let rest = Part::from_offset(Rc::clone(joined), written);
-                state.outbox.push(rest);
             }
-            !all && !mem::replace(&mut state.queued, true)
         };
         self.worker.counters().deliveries.add(messages.len());
+        if written < joined.len() {
+            self.queue_rest(joined, written);
+        }
+        true
+    }
+
+    /// Queues what follows the first `written` bytes of a message.
+    #[inline(never)] // most receivers have room for all of it
+    fn queue_rest(self: &Rc<Self>, message: &Rc<Buffer>, written: usize) {
+        let first = {
+            let state = &mut *self.state.borrow_mut();
+            let rest = Part::from_offset(Rc::clone(message), written);
+            state.outbox.push(rest);
+            !mem::replace(&mut state.queued, true)
+        };
         if first {
             self.worker.note_queued(Rc::clone(self));
         }
-        true
     }
 
     /// Sends what was queued in this turn.
@@ -181,7 +187,7 @@ impl Connection {
             let waits = {
                 let mut state = connection.state.borrow_mut();
                 state.queued = false;
-                state.stage == Stage::Closed || state.blocked.is_some()
+                state.stage == Stage::Closed || state.outbox.is_blocked()
             };
             if waits {
                 connection.check_lag();
@@ -196,13 +202,13 @@ impl Connection {
             let state = &mut *self.state.borrow_mut();
             state
                 .outbox
-                .write_to(&self.stream)
+                .write_to(&self.socket)
                 .map(|written| (written, state.outbox.is_empty()))
         };
         match result {
             Ok((_, true)) => self.outbox_emptied(),
             Ok((written, false)) => {
-                if self.state.borrow().blocked.is_none() {
+                if !self.state.borrow().outbox.is_blocked() {
                     self.wait_for_room();
                 }
                 self.check_lag();
@@ -217,24 +223,17 @@ impl Connection {
 
     /// Continues with what waited for the empty outbox.
     fn outbox_emptied(self: &Rc<Self>) {
-        let (blocked, outbox, was_full, tell) = {
+        let (outbox, was_full, tell) = {
             let state = &mut *self.state.borrow_mut();
             let was_full = state.decoding == Decoding::OutboxFull;
             if was_full {
                 state.decoding = Decoding::Running;
             }
             let tell = mem::take(&mut state.tell_drained);
-            (
-                state.blocked.take(),
-                mem::take(&mut state.outbox),
-                was_full,
-                tell,
-            )
+            (mem::take(&mut state.outbox), was_full, tell)
         };
-        let waited = blocked.is_some();
-        if let Some(blocked) = blocked {
-            self.worker.note_waiting(blocked.waiting, 0);
-        }
+        let waited = outbox.is_blocked();
+        self.worker.note_waiting(outbox.waiting(), 0);
         drop(outbox); // frees its memory: the peer may never be slow again
         if waited {
             self.count_memory();
@@ -257,18 +256,9 @@ impl Connection {
 
     /// Adds the write event: it fires when the socket has room.
     fn wait_for_room(self: &Rc<Self>) {
-        let event = self.event(
-            self.stream.clone(),
-            Event::WRITE | Event::PERSIST,
-            Self::write_outbox,
-        );
+        let event = self.event(Event::WRITE | Event::PERSIST, Self::write_outbox);
         match event.and_then(|event| event.add(None).map(|()| event)) {
-            Ok(event) => {
-                self.state.borrow_mut().blocked = Some(Box::new(Blocked {
-                    _write: event,
-                    waiting: 0,
-                }));
-            }
+            Ok(event) => self.state.borrow_mut().outbox.block(event),
             Err(error) => {
                 tracing::error!(peer = self.peer(), "cannot wait for room: {error}");
                 return self.close();
@@ -280,18 +270,15 @@ impl Connection {
 
     /// Tells the worker how many bytes wait here.
     pub(super) fn note_waiting(&self) {
-        let state = &mut *self.state.borrow_mut();
-        if let Some(blocked) = &mut state.blocked {
-            let now = state.outbox.len();
-            let before = mem::replace(&mut blocked.waiting, now);
+        let counted = self.state.borrow_mut().outbox.count_waiting();
+        if let Some((before, now)) = counted {
             self.worker.note_waiting(before, now);
         }
     }
 
     /// Bytes that wait for room in the socket.
     pub(crate) fn waiting(&self) -> usize {
-        let state = self.state.borrow();
-        state.blocked.as_ref().map_or(0, |blocked| blocked.waiting)
+        self.state.borrow().outbox.waiting()
     }
 
     /// Cuts off a peer that reads its messages too slowly. A peer that receives only answers is
@@ -334,7 +321,7 @@ impl Connection {
             Stage::Last => self.close(),
             Stage::LastThenLinger => {
                 self.state.borrow_mut().stage = Stage::Lingering;
-                if stream_socket_shutdown(&self.stream, Shutdown::Write).is_err() {
+                if self.socket.end_writing().is_err() {
                     self.close(); // the peer has gone
                 }
             }

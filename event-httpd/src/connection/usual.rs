@@ -24,7 +24,7 @@ impl State {
             && self.decoding == Decoding::Running
             && self.input.is_empty()
             && self.outbox.is_empty()
-            && self.blocked.is_none()
+            && !self.outbox.is_blocked()
             && !self.pipelines // `serve` forgets that it did
     }
 }
@@ -53,7 +53,7 @@ impl Connection {
             Answer::Whole(part) => {
                 worker.spend(part.len());
                 // An error comes again in `flush`, where the connection is closed.
-                let written = (&self.stream).write(part.as_slice()).unwrap_or_default();
+                let written = (&self.socket).write(part.as_slice()).unwrap_or_default();
                 if written == part.len() {
                     if request.keep_alive || self.continue_or_end() {
                         self.update_deadline(now, true);

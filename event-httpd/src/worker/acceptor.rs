@@ -6,7 +6,7 @@ use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
 
 use super::Worker;
-use php_event::stream::{Stream, stream_set_blocking, stream_socket_accept};
+use php_event::stream::{Stream, stream_socket_accept};
 use php_event::{Error, Event, Result};
 
 /// Connections accepted in one turn of the loop, so that open ones have their turn too.
@@ -82,9 +82,7 @@ impl Acceptor {
                 Ok(stream) => {
                     accepted = true;
                     worker.counters().connections.add(1);
-                    let opened =
-                        stream_set_blocking(&stream, false).and_then(|()| worker.open(stream));
-                    if let Err(error) = opened {
+                    if let Err(error) = worker.open(stream) {
                         tracing::error!("a connection could not be watched: {error}");
                     }
                 }
