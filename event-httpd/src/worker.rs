@@ -168,14 +168,19 @@ impl Worker {
 
     /// The app's answer to a request, which has no date yet.
     #[inline]
-    pub(crate) fn answer(self: &Rc<Self>, request: Request<'_>) -> Answer {
+    pub(crate) fn answer(self: &Rc<Self>, request: &Request<'_>) -> Answer {
         self.counters.requests.add(1);
         self.retire_if_due();
-        if !self.clock.is_wanted() {
-            return self.app.answer(self, request);
+        if self.clock.is_wanted() {
+            return self.answer_with_date(request);
         }
+        self.app.answer(self, request)
+    }
+
+    #[inline(never)] // `answer` is part of every request
+    fn answer_with_date(self: &Rc<Self>, request: &Request<'_>) -> Answer {
         self.clock.with_date(&self.base, |date| {
-            self.app.answer(self, Request { date, ..request })
+            self.app.answer(self, &Request { date, ..*request })
         })
     }
 
@@ -214,7 +219,7 @@ mod tests {
             Takes::Requests
         }
 
-        fn answer(&self, worker: &Rc<Worker>, _: Request<'_>) -> Answer {
+        fn answer(&self, worker: &Rc<Worker>, _: &Request<'_>) -> Answer {
             assert!(self.0.replace(true), "the first request");
             worker.base().exit(None).unwrap();
             worker.buffer(b"an answer".to_vec()).into()

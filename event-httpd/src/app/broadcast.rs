@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use super::{Answer, App, Received, Request, Takes};
 use crate::answer::{FieldLine, accepted, answer_head};
+use crate::buffer::Buffer;
 use crate::config::{Deliver, Framing};
 use crate::worker::Worker;
 
@@ -16,15 +17,19 @@ pub(crate) struct Broadcast {
     framing: Framing,
     deliver: Deliver,
     head_length: Cell<usize>, // of the last message: most have one of the same length
+    accepted: Rc<Buffer>,     // the usual answer to a message
 }
 
 impl Broadcast {
     pub(crate) fn new(headers: Vec<FieldLine>, framing: Framing, deliver: Deliver) -> Self {
+        let mut usual = Vec::new();
+        accepted(&mut usual, true, None);
         Self {
             headers,
             framing,
             deliver,
             head_length: Cell::new(0),
+            accepted: Buffer::uncounted(usual),
         }
     }
 
@@ -68,8 +73,11 @@ impl App for Broadcast {
         }
     }
 
-    fn answer(&self, worker: &Rc<Worker>, request: Request<'_>) -> Answer {
+    fn answer(&self, worker: &Rc<Worker>, request: &Request<'_>) -> Answer {
         self.pass_on(worker, request.from, request.body, request.date);
+        if request.keep_alive && request.date.is_none() {
+            return Rc::clone(&self.accepted).into();
+        }
         let mut answer = Vec::new();
         accepted(&mut answer, request.keep_alive, request.date);
         worker.buffer(answer).into()

@@ -212,22 +212,22 @@ impl Hub {
     }
 
     /// The answer to a request, by path and method.
-    fn route(&self, worker: &Rc<Worker>, request: Request<'_>) -> Answer {
+    fn route(&self, worker: &Rc<Worker>, request: &Request<'_>) -> Answer {
         let Some(head) = Head::read(request.head) else {
             let asker = Asker::of_nobody();
             return worker
                 .buffer(self.reply(400, &asker).text("no head"))
                 .into();
         };
-        let asker = Asker::of(&request, &head, &self.config.cors);
+        let asker = Asker::of(request, &head, &self.config.cors);
         let whole = |bytes: Vec<u8>| Answer::from(worker.buffer(bytes));
         let read_only = matches!(head.method(), "GET" | "HEAD");
         let path = head.path;
         if path == self.config.url.path() {
             let answer = match head.method() {
-                "GET" => self.subscribe(worker, &request, &head, &asker),
+                "GET" => self.subscribe(worker, request, &head, &asker),
                 "HEAD" => self.describe(worker, &head, &asker),
-                "POST" => self.publish(worker, &request, &head, &asker),
+                "POST" => self.publish(worker, request, &head, &asker),
                 "OPTIONS" => Ok(whole(self.preflight(&asker))),
                 _ => Ok(whole(self.not_allowed(&asker, "GET, HEAD, POST, OPTIONS"))),
             };
@@ -236,7 +236,7 @@ impl Hub {
         let below = path.strip_prefix(self.config.url.path());
         let is_listing = below.is_some_and(|rest| rest.starts_with("/subscriptions"));
         if is_listing && self.config.subscriptions && read_only {
-            let answer = self.list(worker, &request, &head, &asker);
+            let answer = self.list(worker, request, &head, &asker);
             return answer.unwrap_or_else(|refusal| self.refuse(worker, &refusal, &asker));
         }
         let known = match path {
@@ -340,7 +340,7 @@ impl App for Hub {
         }
     }
 
-    fn answer(&self, worker: &Rc<Worker>, request: Request<'_>) -> Answer {
+    fn answer(&self, worker: &Rc<Worker>, request: &Request<'_>) -> Answer {
         self.route(worker, request)
     }
 

@@ -143,7 +143,7 @@ pub(crate) trait App {
     }
 
     /// Answers a request.
-    fn answer(&self, worker: &Rc<Worker>, request: Request<'_>) -> Answer;
+    fn answer(&self, worker: &Rc<Worker>, request: &Request<'_>) -> Answer;
 
     /// Header lines, each with its CR LF, for an answer that refuses a request before the app
     /// sees it. `head` is the head of that request, which may be malformed; empty if it has not

@@ -2,7 +2,7 @@
 
 mod table;
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::rc::Rc;
 
 use super::{App, Request, Takes};
@@ -20,7 +20,6 @@ const COPIED_MAX: usize = 16 << 10;
 /// The table: a JSON object from stream number to event, oldest first.
 pub(crate) struct Status {
     headers: Vec<FieldLine>,
-    head_length: Cell<usize>, // of the last answer: most have one of the same length
     state: RefCell<State>,
 }
 
@@ -39,9 +38,30 @@ struct Answers {
 }
 
 impl Answers {
+    /// The answer to a request, if it was made before.
+    fn get(&self, request: &Request<'_>) -> Option<&Encoded> {
+        if request.date.is_some_and(|date| *date != self.date) {
+            return None;
+        }
+        let latest = if request.keep_alive {
+            &self.kept
+        } else {
+            &self.closing
+        };
+        latest.encoded.as_ref()
+    }
+
+    /// The table has changed.
     fn forget(&mut self) {
         self.kept.forget();
         self.closing.forget();
+    }
+
+    fn set_date(&mut self, date: &str) {
+        date.clone_into(&mut self.date);
+        self.forget();
+        self.kept.head_for = None;
+        self.closing.head_for = None;
     }
 }
 
@@ -50,6 +70,8 @@ impl Answers {
 struct Latest {
     encoded: Option<Encoded>,
     former: Option<Rc<Buffer>>, // its memory is used again
+    head: Vec<u8>,              // of the last answer
+    head_for: Option<usize>,    // the length of the body that it belongs to: often the next, too
 }
 
 impl Latest {
@@ -83,66 +105,77 @@ impl Status {
     pub(crate) fn new(headers: Vec<FieldLine>) -> Self {
         Self {
             headers,
-            head_length: Cell::default(),
             state: RefCell::default(),
         }
     }
 
-    #[inline(never)] // most answers are encoded already
+    /// Encodes an answer behind its head.
     fn encode(
-        &self,
         table: &mut Table,
         former: Option<Rc<Buffer>>,
         account: &Rc<Account>,
-        keep_alive: bool,
-        date: Option<&str>,
+        head: &[u8],
     ) -> Encoded {
         let length = table.json_length();
-        let body_length = u64::try_from(length).unwrap_or(u64::MAX);
-        let write_head = |bytes: &mut Vec<u8>, behind: usize| {
-            bytes.reserve(self.head_length.get() + behind);
-            answer_head(bytes, keep_alive, body_length, date, &self.headers);
-            self.head_length.set(bytes.len());
-        };
         if length <= COPIED_MAX {
             let bytes = written(former, account, |bytes| {
-                write_head(bytes, length);
+                bytes.reserve(head.len() + length);
+                bytes.extend_from_slice(head);
                 table.write_to(bytes);
             });
-            let head = self.head_length.get();
+            let head = head.len();
             return Encoded::Whole { bytes, head };
         }
-        let mut bytes = Vec::new();
-        write_head(&mut bytes, 1);
-        bytes.push(b'{');
-        let begin = Buffer::new(bytes, account);
+        let begin = Buffer::new([head, b"{"].concat(), account);
         let end = Buffer::uncounted(b"}".to_vec());
         let mut parts = vec![Rc::clone(&begin).into()];
         parts.extend(table.parts(account));
         parts.push(end.into());
         Encoded::Shared {
             parts: parts.into(),
-            head: Part::first(begin, self.head_length.get()),
+            head: Part::first(begin, head.len()),
         }
     }
 
-    fn current(&self, account: &Rc<Account>, request: Request<'_>) -> super::Answer {
-        let date = request.date;
-        let State { table, answers } = &mut *self.state.borrow_mut();
-        if let Some(date) = date.filter(|date| *date != answers.date) {
-            date.clone_into(&mut answers.date);
-            answers.forget();
+    fn current(&self, account: &Rc<Account>, request: &Request<'_>) -> super::Answer {
+        let state = &mut *self.state.borrow_mut();
+        match state.answers.get(request) {
+            Some(encoded) => encoded.answer(request.head_only),
+            None => self.make(state, account, request),
         }
-        let answer = if request.keep_alive {
+    }
+
+    #[inline(never)] // most answers are made already
+    fn make(
+        &self,
+        state: &mut State,
+        account: &Rc<Account>,
+        request: &Request<'_>,
+    ) -> super::Answer {
+        let State { table, answers } = state;
+        if let Some(date) = request.date.filter(|date| *date != answers.date) {
+            answers.set_date(date);
+        }
+        let latest = if request.keep_alive {
             &mut answers.kept
         } else {
             &mut answers.closing
         };
-        let Latest { encoded, former } = answer;
-        let encoded = encoded.get_or_insert_with(|| {
-            self.encode(table, former.take(), account, request.keep_alive, date)
-        });
-        encoded.answer(request.head_only)
+        let length = table.json_length();
+        let head = &mut latest.head;
+        if latest.head_for.replace(length) != Some(length) {
+            let length = u64::try_from(length).unwrap_or(u64::MAX);
+            head.clear();
+            answer_head(
+                head,
+                request.keep_alive,
+                length,
+                request.date,
+                &self.headers,
+            );
+        }
+        let encoded = Self::encode(table, latest.former.take(), account, head);
+        latest.encoded.insert(encoded).answer(request.head_only)
     }
 
     /// Changes the table.
@@ -190,7 +223,7 @@ impl App for Status {
         self.change(|table| table.set(id, event));
     }
 
-    fn answer(&self, worker: &Rc<Worker>, request: Request<'_>) -> super::Answer {
+    fn answer(&self, worker: &Rc<Worker>, request: &Request<'_>) -> super::Answer {
         self.current(worker.account(), request)
     }
 }
@@ -210,7 +243,7 @@ mod tests {
     };
 
     fn current(status: &Status, request: Request<'_>) -> Part {
-        match status.current(&Rc::default(), request) {
+        match status.current(&Rc::default(), &request) {
             crate::app::Answer::Whole(part) => part,
             other => panic!("{other:?}"),
         }
@@ -272,6 +305,33 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_has_the_head_of_its_own_length_and_date() {
+        let base = EventBase::new().unwrap();
+        let event = Event::timer(&base, |_event| {}).unwrap();
+        let status = Status::new(Vec::new());
+        let mut lengths = Vec::new();
+        for (id, date) in [(1, "one"), (2, "one"), (3, "two"), (10, "two")] {
+            status.change(|table| table.remove(id - 1));
+            status.opened(id, &event);
+            for keep_alive in [true, false] {
+                let request = Request {
+                    keep_alive,
+                    ..dated(date)
+                };
+                let answer = text(&current(&status, request));
+                let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+                let length = format!("\r\nContent-Length:{}\r\n", body.len());
+                assert!(head.contains(&length), "{answer}");
+                assert!(head.ends_with(&format!("\r\nDate: {date}")), "{answer}");
+                assert_eq!(head.contains("\r\nConnection: close\r\n"), !keep_alive);
+                lengths.push(body.len());
+            }
+        }
+        lengths.dedup();
+        assert_eq!(lengths.len(), 2, "the first three are of one length");
+    }
+
+    #[test]
     fn an_answer_is_written_over_the_one_before_unless_a_peer_has_that() {
         let base = EventBase::new().unwrap();
         let event = Event::timer(&base, |_event| {}).unwrap();
@@ -317,7 +377,7 @@ mod tests {
         status.change(|table| table.remove(500));
         event.add(Some(std::time::Duration::from_secs(9))).unwrap();
         status.changed(3, &event);
-        let crate::app::Answer::Shared(parts) = status.current(&Rc::default(), KEPT) else {
+        let crate::app::Answer::Shared(parts) = status.current(&Rc::default(), &KEPT) else {
             panic!("the table is long");
         };
         let answer = parts.iter().map(text).collect::<String>();

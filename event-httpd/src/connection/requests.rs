@@ -1,8 +1,10 @@
 //! Requests: from received bytes to answers in the worker's batch.
 
+use std::borrow::Cow;
 use std::rc::Rc;
 use std::time::Instant;
 
+use super::input::Partial;
 use super::{Connection, Decoding, Stage, State};
 use crate::app::{Answer, Request};
 use crate::outbox::Part;
@@ -29,7 +31,7 @@ struct Recalled<'a> {
 }
 
 /// What to do after one item of the input.
-enum Step {
+enum Step<'a> {
     /// Wait for more bytes, or for room.
     Wait,
     /// Write this.
@@ -37,7 +39,7 @@ enum Step {
     /// Answer a request whose head was accepted before.
     Recalled { head_only: bool, keep_alive: bool },
     /// Answer this request, with this body.
-    Answer(Pending, Vec<u8>),
+    Answer(Pending, Cow<'a, [u8]>),
 }
 
 impl Connection {
@@ -178,7 +180,7 @@ impl Connection {
         head: &[u8],
         body: &[u8],
     ) -> Answer {
-        self.worker.answer(Request {
+        self.worker.answer(&Request {
             from: self.id(),
             head_only,
             keep_alive,
@@ -194,7 +196,7 @@ impl Connection {
         rest: &mut &'a [u8],
         last: &mut Option<Recalled<'a>>,
         budget: Budget,
-    ) -> Step {
+    ) -> Step<'a> {
         let state = &mut *self.state.borrow_mut();
         if !state.stage.is_open() {
             state.decoding = Decoding::Running;
@@ -225,7 +227,8 @@ impl Connection {
     }
 
     /// Takes the items of one request off the front of `rest`, until there is something to do.
-    fn decode_request(&self, state: &mut State, rest: &mut &[u8]) -> Step {
+    fn decode_request<'a>(&self, state: &mut State, rest: &mut &'a [u8]) -> Step<'a> {
+        let mut lent: Option<&'a [u8]> = None; // the beginning of the body, perhaps all of it
         loop {
             let partial = state.input.partial(self.worker.spare_input());
             let decoded = match partial.decoder.decode(rest) {
@@ -234,6 +237,12 @@ impl Connection {
             };
             let used = rest.get(..decoded.used).unwrap_or_default();
             *rest = rest.get(decoded.used..).unwrap_or_default();
+            if !matches!(decoded.item, Item::End)
+                && let Some(part) = lent.take()
+                && !self.keep_body(partial, part)
+            {
+                return Step::Write(self.refusal(state, &TOO_MANY_BODIES, b""));
+            }
             match decoded.item {
                 Item::NeedMore => return Step::Wait,
                 Item::Head(head) => {
@@ -254,21 +263,37 @@ impl Connection {
                     }
                 }
                 Item::Body(part) if self.worker.takes().keeps_bodies() => {
-                    let length = partial.body_length() + part.len();
-                    if !self.worker.take_body(self.id(), length, part.len()) {
+                    if partial.body_length() == 0 {
+                        lent = Some(part);
+                    } else if !self.keep_body(partial, part) {
                         return Step::Write(self.refusal(state, &TOO_MANY_BODIES, b""));
                     }
-                    partial.grow_body(part);
                 }
                 Item::Body(_) => {}
                 Item::End => {
-                    let (pending, body) = partial.take_request();
+                    let (pending, kept) = partial.take_request();
                     let pending = self.complete(state, pending, rest.is_empty());
-                    self.worker.release_body(body.len());
+                    let body = match lent {
+                        Some(whole) => Cow::Borrowed(whole),
+                        None => {
+                            self.worker.release_body(kept.len());
+                            Cow::Owned(kept)
+                        }
+                    };
                     return Step::Answer(pending, body);
                 }
             }
         }
+    }
+
+    /// Keeps a part of a body that is not complete. False when there is no memory for it.
+    fn keep_body(&self, partial: &mut Partial, part: &[u8]) -> bool {
+        let length = partial.body_length() + part.len();
+        let taken = self.worker.take_body(self.id(), length, part.len());
+        if taken {
+            partial.grow_body(part);
+        }
+        taken
     }
 
     /// Takes a request off the front of `rest` whose head was accepted before, unless the app

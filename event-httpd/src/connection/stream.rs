@@ -189,7 +189,7 @@ mod tests {
             Takes::Whole
         }
 
-        fn answer(&self, worker: &Rc<Worker>, request: Request<'_>) -> Answer {
+        fn answer(&self, worker: &Rc<Worker>, request: &Request<'_>) -> Answer {
             let path = RequestHead::read(request.head).unwrap().target;
             let part = |text: &str| worker.buffer(text.as_bytes().to_vec()).into();
             let due = Instant::now() + SOON;

@@ -268,10 +268,17 @@ impl Round {
         let joined = self.joined.as_ref();
         match &mut self.rest {
             Rest::All { from, senders } => {
+                let first = senders.partition_point(|sender| *sender < *from);
+                let mut senders = senders.get(first..).unwrap_or_default();
                 let next = worker
                     .admission
                     .visit_from(*from, self.slice, |id, connection| {
-                        let joined = joined.filter(|_| senders.binary_search(&id).is_err());
+                        while let [sender, rest @ ..] = senders
+                            && *sender < id
+                        {
+                            senders = rest;
+                        }
+                        let joined = joined.filter(|_| senders.first() != Some(&id));
                         send_all_to(connection, joined, messages);
                     });
                 *from = next.unwrap_or(u64::MAX);

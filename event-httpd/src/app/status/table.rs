@@ -47,8 +47,52 @@ impl PlainEvents {
 struct Segment {
     ids: Vec<u64>,
     lengths: Vec<u32>,
-    text: Vec<u8>,
+    text: Text,
     shared: Option<Rc<Buffer>>, // the text, since an answer needed it
+}
+
+/// The text of a segment. Where a part is removed, the shorter side moves: the oldest entries are
+/// often the first to leave.
+#[derive(Debug, Default)]
+struct Text {
+    bytes: Vec<u8>,
+    start: usize, // what is before has left
+}
+
+impl Text {
+    fn as_slice(&self) -> &[u8] {
+        self.bytes.get(self.start..).unwrap_or_default()
+    }
+
+    fn push(&mut self, text: &[u8]) {
+        self.bytes.extend_from_slice(text);
+    }
+
+    fn insert(&mut self, at: usize, text: &[u8]) {
+        let at = self.start + at;
+        self.bytes.splice(at..at, text.iter().copied());
+    }
+
+    fn remove(&mut self, range: Range<usize>) {
+        let start = self.start;
+        let (before, behind) = (range.start, self.as_slice().len() - range.end);
+        if behind < before {
+            self.bytes.drain(start + range.start..start + range.end);
+            return;
+        }
+        self.start += range.len();
+        self.bytes.copy_within(start..start + before, self.start);
+        if self.start > self.bytes.len() / 2 {
+            self.bytes.drain(..mem::take(&mut self.start));
+        }
+    }
+
+    fn split_off(&mut self, at: usize) -> Self {
+        let bytes = self.bytes.split_off(self.start + at);
+        self.bytes.drain(..mem::take(&mut self.start));
+        self.bytes.shrink_to_fit();
+        Self { bytes, start: 0 }
+    }
 }
 
 impl Table {
@@ -61,7 +105,7 @@ impl Table {
     pub(super) fn write_to(&self, out: &mut Vec<u8>) {
         out.push(b'{');
         for segment in &self.segments {
-            out.extend_from_slice(&segment.text);
+            out.extend_from_slice(segment.text.as_slice());
         }
         if self.length > 0 {
             out.pop();
@@ -73,7 +117,7 @@ impl Table {
     pub(super) fn parts(&mut self, account: &Rc<Account>) -> Vec<Part> {
         let last = self.segments.len().saturating_sub(1);
         let parts = self.segments.iter_mut().enumerate().map(|(at, segment)| {
-            let length = segment.text.len() - usize::from(at == last);
+            let length = segment.text.as_slice().len() - usize::from(at == last);
             Part::first(segment.shared(account), length)
         });
         parts.collect()
@@ -179,10 +223,10 @@ impl Table {
 
 impl Segment {
     fn shared(&mut self, account: &Rc<Account>) -> Rc<Buffer> {
-        let text = &self.text;
+        let text = self.text.as_slice();
         let shared = self
             .shared
-            .get_or_insert_with(|| Buffer::new(text.clone(), account));
+            .get_or_insert_with(|| Buffer::new(text.to_vec(), account));
         Rc::clone(shared)
     }
 
@@ -199,13 +243,12 @@ impl Segment {
         self.shared = None;
         let index = self.ids.partition_point(|other| *other < id);
         if index == self.ids.len() {
-            self.text.extend_from_slice(text);
+            self.text.push(text);
             self.ids.push(id);
             self.lengths.push(length);
             return;
         }
-        let start = self.range(index).start;
-        self.text.splice(start..start, text.iter().copied());
+        self.text.insert(self.range(index).start, text);
         self.ids.insert(index, id);
         self.lengths.insert(index, length);
     }
@@ -217,7 +260,7 @@ impl Segment {
         };
         let range = self.range(index);
         let length = range.len();
-        self.text.drain(range);
+        self.text.remove(range);
         self.ids.remove(index);
         self.shared = None;
         self.lengths.remove(index);
@@ -242,14 +285,13 @@ impl Segment {
         };
         self.ids.shrink_to_fit(); // a full segment rarely changes
         self.lengths.shrink_to_fit();
-        self.text.shrink_to_fit();
         next
     }
 
     fn append(&mut self, mut next: Self) {
         self.ids.append(&mut next.ids);
         self.lengths.append(&mut next.lengths);
-        self.text.append(&mut next.text);
+        self.text.push(next.text.as_slice());
         self.shared = None;
     }
 }

@@ -36,7 +36,7 @@ impl App for Rc<PassOn> {
         Takes::Bodies
     }
 
-    fn answer(&self, worker: &Rc<Worker>, request: Request<'_>) -> Answer {
+    fn answer(&self, worker: &Rc<Worker>, request: &Request<'_>) -> Answer {
         if request.body.is_empty() {
             return worker.buffer(b"answer;".to_vec()).into();
         }
