@@ -42,6 +42,7 @@ pub struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
+#[command(defer = true)] // a program makes no options but its own
 enum CommandLine {
     /// Answer every HTTP request with the JSON table of registered events
     ///
@@ -295,21 +296,27 @@ impl Cli {
 
     /// Logs a warning for each environment variable that looks like an option's and is not.
     pub fn warn_of_unknown_variables() {
-        let command = Self::command();
+        let names = env::vars_os().map(|(name, _value)| name);
+        let ours = names.filter(|name| name.as_encoded_bytes().starts_with(b"EVENT_HTTPD_"));
+        let ours = ours.collect::<Vec<_>>();
+        if ours.is_empty() {
+            return; // most have none, and need not make all options again
+        }
+        let mut command = Self::command();
+        command.build();
         let known = command
             .get_subcommands()
             .flat_map(clap::Command::get_arguments)
             .filter_map(|argument| argument.get_env())
             .collect::<Vec<_>>();
-        for (name, _value) in env::vars_os() {
-            if name.as_encoded_bytes().starts_with(b"EVENT_HTTPD_")
-                && !known.contains(&name.as_os_str())
-            {
-                tracing::warn!(
-                    "{} is not the variable of any option, and has no effect: see --help",
-                    name.to_string_lossy()
-                );
-            }
+        for name in ours
+            .iter()
+            .filter(|name| !known.contains(&name.as_os_str()))
+        {
+            tracing::warn!(
+                "{} is not the variable of any option, and has no effect: see --help",
+                name.to_string_lossy()
+            );
         }
     }
 }
