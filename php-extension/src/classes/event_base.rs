@@ -59,8 +59,7 @@ pub(crate) fn dispatch(call: &mut Call) -> Result<Value, Failure> {
 /// `exit(float $timeout = 0): bool`
 pub(crate) fn exit(call: &mut Call) -> Result<Value, Failure> {
     let base = this(call)?;
-    let timeout = call.float(0).filter(|timeout| *timeout != -1.0);
-    call.done(base.exit(timeout.map(seconds)))
+    call.done(base.exit(call.float(0).map(seconds)))
 }
 
 /// `set(Event $event): bool`

@@ -273,8 +273,7 @@ pub(crate) fn write_buffer(call: &mut Call) -> Result<Value, Failure> {
 pub(crate) fn read(call: &mut Call) -> Result<Value, Failure> {
     let bev = this(call)?;
     let size = usize::try_from(call.int(0).unwrap_or(0)).unwrap_or(0);
-    let bytes = bev.read(size)?.filter(|bytes| !bytes.is_empty());
-    Ok(bytes.map_or(Value::Null, Value::String))
+    Ok(bev.read(size)?.map_or(Value::Null, Value::String))
 }
 
 /// `readBuffer(EventBuffer $buf): bool`
@@ -316,7 +315,7 @@ pub(crate) fn set_priority(call: &mut Call) -> Result<Value, Failure> {
 /// `setTimeouts(float $timeout_read, float $timeout_write): bool`
 pub(crate) fn set_timeouts(call: &mut Call) -> Result<Value, Failure> {
     let bev = this(call)?;
-    let time = |n| call.float(n).filter(|time| *time != 0.0).map(seconds);
+    let time = |n| call.float(n).map(seconds);
     call.done(bev.set_timeouts(time(0), time(1)))
 }
 
