@@ -10,21 +10,26 @@ $read = function ($near, $given) use ($base) {
     var_dump($near->read(10), $given);
     $base->stop();
 };
-$held = [WeakReference::create($data), WeakReference::create($read)];
+$others = [fn () => $base, fn () => $base];
+$held = array_map(WeakReference::create(...), [$data, $read, ...$others]);
 $near->setCallbacks($first, null, null, $data);
-$near->setCallbacks($read, null, null);
-unset($data, $read);
+$near->setCallbacks($read, ...$others);
+unset($data, $read, $others);
 $near->enable(0xff); // READ and WRITE are those that count
 var_dump($near->getEnabled() === (Event::READ | Event::WRITE));
 $far->write('text');
 $base->loop();
 $near->free();
-var_dump($held[0]->get(), $held[1]->get());
+foreach ($held as $one) {
+    var_dump($one->get());
+}
 ?>
 --EXPECTF--
 bool(true)
 string(4) "text"
 object(stdClass)#%d (0) {
 }
+NULL
+NULL
 NULL
 NULL

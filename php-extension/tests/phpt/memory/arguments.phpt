@@ -43,7 +43,21 @@ for ($n = 0; $n < 5_000; $n++) {
     }
 }
 grown('requests', $before);
+
+[$address, $port] = explode(':', stream_socket_get_name($server, false));
+$connection = new EventHttpConnection($base, null, $address, (int) $port);
+$http->setDefaultCallback(fn ($request) => $request->sendReply(200, 'OK'));
+for ($n = 0; $n < 5_000; $n++) {
+    if ($n === 1_000) {
+        $before = resident();
+    }
+    $request = new EventHttpRequest(fn () => $base->stop());
+    $connection->makeRequest($request, EventHttpRequest::CMD_GET, '/');
+    $base->loop();
+}
+grown('requests of a client', $before);
 ?>
 --EXPECT--
 addresses: flat
 requests: flat
+requests of a client: flat
