@@ -157,7 +157,7 @@ impl EventBuffer {
     }
 
     /// Whether a change of the buffer may run code of the user's at once.
-    fn calls_back(&self) -> bool {
+    pub(crate) fn calls_back(&self) -> bool {
         match &self.0 {
             Inner::Own(_) => false,
             Inner::Lent { lender, .. } => lender.calls_back(),

@@ -59,7 +59,7 @@
 )]
 
 use std::collections::VecDeque;
-use std::mem;
+use std::{iter, mem};
 
 use memchr::memchr;
 
@@ -452,11 +452,13 @@ fn has_encoded_nul(target: &[u8]) -> bool {
 ///
 /// There is no space after a colon, so that no head outgrows evhttp's limit on its way.
 fn written(raw: &[u8], head: &Head<'_>) -> Vec<u8> {
-    let mut lines = raw
-        .trim_ascii_start()
-        .split(|byte| *byte == b'\n')
-        .map(|line| line.strip_suffix(b"\r").unwrap_or(line))
-        .filter(|line| !line.is_empty());
+    let mut rest = raw.trim_ascii_start();
+    let next = || {
+        let line;
+        (line, rest) = cut(rest, b'\n');
+        Some(line.strip_suffix(b"\r").unwrap_or(line)).filter(|line| !line.is_empty())
+    };
+    let mut lines = iter::from_fn(next); // to the empty line at the end of the head
     let mut anew = Vec::with_capacity(raw.len() + "%2F".len() + UNKNOWN.len());
     let (method, _) = cut(lines.next().unwrap_or_default(), b' ');
     request_line(&mut anew, method, head);
@@ -528,11 +530,8 @@ fn field(anew: &mut Vec<u8>, name: &[u8], value: &[u8]) {
 
 /// What stands before the first `byte`, and what after it.
 fn cut(line: &[u8], byte: u8) -> (&[u8], &[u8]) {
-    let mut parts = line.splitn(2, |other| *other == byte);
-    (
-        parts.next().unwrap_or_default(),
-        parts.next().unwrap_or_default(),
-    )
+    let (before, rest) = line.split_at(memchr(byte, line).unwrap_or(line.len()));
+    (before, rest.split_first().map_or(rest, |(_, after)| after))
 }
 
 #[cfg(test)]

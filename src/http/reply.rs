@@ -107,10 +107,17 @@ impl EventHttpRequest {
         let body = body.filter(|body| *body != &output);
         let length = output.length() + body.map_or(0, EventBuffer::length);
         answer.check_headers(code, Some(length))?;
-        let body = body.map(|body| taken(CALL, body)).transpose()?;
+        let taken_out;
+        let body = match body {
+            Some(body) if body.calls_back() => {
+                taken_out = taken(CALL, body)?;
+                Some(&taken_out)
+            }
+            body => body,
+        };
         let answer = self.new_answer(CALL)?; // again: a closure may have run
         if let Some(body) = body {
-            output.add_buffer_as(CALL, &body)?;
+            output.add_buffer_as(CALL, body)?;
         }
         let length = output.length();
         answer.check_headers(code, Some(length))?;

@@ -74,8 +74,9 @@ pub(crate) struct ServerConnection {
     scratch: Rc<RefCell<Scratch>>,
     phase: RefCell<Phase>,
     timeout: Cell<Option<Duration>>,
-    view: RefCell<Weak<buffer_event::Inner>>, // what `get_buffer_event` gave
-    holder: RefCell<Option<Rc<request::Inner>>>, // see `hold`
+    times: Cell<Option<(Option<Duration>, Option<Duration>)>>, // what libevent has, for either way
+    view: RefCell<Weak<buffer_event::Inner>>,                  // what `get_buffer_event` gave
+    holder: RefCell<Option<Rc<request::Inner>>>,               // see `hold`
     due: Due,
 }
 
@@ -147,6 +148,7 @@ impl ServerConnection {
             scratch: Rc::clone(server.scratch()),
             phase: RefCell::new(Phase::Collecting),
             timeout: Cell::new(settings.silence_max),
+            times: Cell::new(None),
             view: RefCell::default(),
             holder: RefCell::default(),
             due: Due::default(),
@@ -444,8 +446,12 @@ impl ServerConnection {
         self.set_times(timeout.filter(|_| !silent), timeout);
     }
 
+    /// evhttp sets no times of its own, and each read or write that begins starts them anew.
     fn set_times(&self, read: Option<Duration>, write: Option<Duration>) {
-        if let Some(bev) = self.place.view() {
+        let times = Some((read, write));
+        if let Some(bev) = self.place.view()
+            && self.times.replace(times) != times
+        {
             bev.set_timeouts(CALL, read, write).ok();
         }
     }

@@ -252,6 +252,9 @@ uint16_t twin_http_begin(void)
 
 	served.base = event_base_new();
 	served.http = evhttp_new(served.base);
+	evhttp_set_timeout(served.http, 50); /* these three as EventHttp has them by default */
+	evhttp_set_max_headers_size(served.http, 16 * 1024);
+	evhttp_set_max_body_size(served.http, 1024 * 1024);
 	evhttp_set_gencb(served.http, answer, NULL);
 	bound = evhttp_bind_socket_with_handle(served.http, "127.0.0.1", 0);
 	need(bound != NULL);
