@@ -23,14 +23,13 @@ use std::rc::Rc;
 use closure::{Closure, InPlace};
 pub use handler::{EventWith, Handler};
 pub(crate) use inner::Inner;
-use inner::Kind;
+use inner::{Kind, State};
 
 use php_event_macros::php;
 
 use crate::error::{Error, Result};
 use crate::flags::{EventFeatures, EventFlags};
-use crate::native::{self, EventMemory, OwnedEvent};
-use crate::runtime::made_in_place;
+use crate::native::{self, OwnedEvent};
 use crate::{EventBase, base, process};
 
 /// Something that a base waits for: a descriptor, a signal, or a time.
@@ -399,8 +398,7 @@ impl<C: Closure + 'static> Inner<C> {
 
     /// What an event is once it is freed.
     fn freed(base: &Rc<base::Inner>, kind: Kind, closure: impl FnOnce() -> C) -> Rc<Self> {
-        made_in_place(|| Self {
-            memory: EventMemory::new(),
+        Self::new(|| State {
             native: RefCell::default(),
             kind: Cell::new(kind),
             data: RefCell::default(),

@@ -97,7 +97,7 @@ impl EventBuffer {
         length: usize,
         end: End,
     ) -> Result<usize> {
-        let part = length < source.length();
+        let part = length != usize::MAX && length < source.length();
         if self.is_lent() {
             let meet = source.is_lent() && (self.calls_back() || source.calls_back());
             if part || meet {

@@ -79,7 +79,7 @@ impl<F> InPlace<F> {
 }
 
 impl<F: FnMut(&Event, EventFlags) + 'static> Closure for InPlace<F> {
-    #[inline]
+    #[inline(always)] // into its one caller, the entry point for this kind of closure
     fn call(&self, event: &Event, what: EventFlags) {
         if self.later.call(event, what) {
             return;

@@ -16,7 +16,7 @@ use super::data::Data;
 use crate::base;
 use crate::error::{Error, Result};
 use crate::flags::EventFlags;
-use crate::native::{EventMemory, OwnedEvent};
+use crate::native::{OwnedEvent, WithEvent};
 use crate::runtime::{Ending, signals};
 
 /// The flags that make an event run, as opposed to those that say how it is registered.
@@ -33,8 +33,10 @@ pub(super) enum Kind {
     Timer,
 }
 
-pub(crate) struct Inner<C: ?Sized + Closure = dyn Closure> {
-    pub(super) memory: EventMemory,                 // of `native`
+pub(crate) type Inner<C = dyn Closure> = WithEvent<State<C>>;
+
+/// [`Inner`] without the memory of `native`.
+pub(crate) struct State<C: ?Sized + Closure> {
     pub(super) native: RefCell<Option<OwnedEvent>>, // none once freed
     pub(super) kind: Cell<Kind>,
     pub(super) data: RefCell<Option<Box<Rc<dyn Data>>>>, // boxed, since few events have any
@@ -84,12 +86,7 @@ impl base::SignalEvent for Weak<Inner> {
     }
 }
 
-impl<C: ?Sized + Closure> Inner<C> {
-    /// Where `native` is.
-    pub(super) fn memory(&self) -> &EventMemory {
-        &self.memory
-    }
-
+impl<C: ?Sized + Closure> State<C> {
     pub(crate) fn base(&self) -> Rc<base::Inner> {
         Rc::clone(&self.base.borrow())
     }
@@ -232,7 +229,7 @@ fn freed(call: &'static str) -> Error {
     }
 }
 
-impl<C: ?Sized + Closure> Drop for Inner<C> {
+impl<C: ?Sized + Closure> Drop for State<C> {
     fn drop(&mut self) {
         if self.native.get_mut().is_none() && self.data.get_mut().is_none() {
             return; // freed before

@@ -10,7 +10,7 @@ use php_event_macros::php;
 
 use super::Event;
 use super::closure::Closure;
-use super::inner::{Inner, Kind, REASONS};
+use super::inner::{Inner, Kind, REASONS, State};
 use crate::base::Added;
 use crate::error::{Error, Result};
 use crate::flags::EventFlags;
@@ -329,7 +329,7 @@ impl Event {
     }
 }
 
-impl<C: ?Sized + Closure> Inner<C> {
+impl<C: ?Sized + Closure> State<C> {
     /// Makes the event pending. `weak` is a count of this event.
     pub(super) fn add(
         &self,

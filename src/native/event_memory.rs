@@ -6,7 +6,9 @@
 use std::cell::UnsafeCell;
 use std::marker::PhantomPinned;
 use std::mem::MaybeUninit;
+use std::ops::Deref;
 use std::ptr::NonNull;
+use std::rc::Rc;
 
 use crate::ffi;
 use crate::runtime::error::{Error, Result};
@@ -50,6 +52,46 @@ impl EventMemory {
     /// Where C finds the event.
     pub(super) fn raw(&self) -> NonNull<ffi::event> {
         NonNull::from(&self.room).cast()
+    }
+}
+
+/// A value behind room for its event, in one piece of memory.
+pub(crate) struct WithEvent<T: ?Sized> {
+    memory: EventMemory,
+    value: T,
+}
+
+impl<T> WithEvent<T> {
+    /// Writes the value where it stays. `Rc::new` would make both elsewhere, and copy them.
+    pub(crate) fn new(make: impl FnOnce() -> T) -> Rc<Self> {
+        let mut rc = Rc::new(MaybeUninit::<Self>::uninit()); // `new_uninit` works its size out each time
+        let Some(place) = Rc::get_mut(&mut rc) else {
+            let memory = EventMemory::new(); // not reached: this is the only count
+            return Rc::new(Self {
+                memory,
+                value: make(),
+            });
+        };
+        // SAFETY: a field of the memory that `rc` has.
+        let value = unsafe { &raw mut (*place.as_mut_ptr()).value };
+        // SAFETY: the same, and nothing is there yet.
+        unsafe { value.write(make()) };
+        // SAFETY: the value was written in the line before, and the room needs none.
+        unsafe { rc.assume_init() }
+    }
+
+    /// Where the event is.
+    pub(crate) fn memory(&self) -> &EventMemory {
+        &self.memory
+    }
+}
+
+impl<T: ?Sized> Deref for WithEvent<T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        &self.value
     }
 }
 

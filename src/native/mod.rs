@@ -29,7 +29,7 @@ mod time;
 pub(crate) use event::{OwnedEvent, supported_methods};
 pub(crate) use event_base::OwnedBase;
 pub(crate) use event_config::OwnedConfig;
-pub(crate) use event_memory::EventMemory;
+pub(crate) use event_memory::{EventMemory, WithEvent};
 pub(crate) use rate_bucket::RateBucket;
 pub use time::MAX_TIMEOUT;
 pub(crate) use time::timeval;

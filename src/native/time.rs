@@ -9,9 +9,13 @@ pub const MAX_TIMEOUT: Duration = Duration::from_secs(u32::MAX as u64);
 
 /// A time for libevent, no longer than [`MAX_TIMEOUT`]; parts of a microsecond are cut.
 pub(crate) fn timeval(time: Duration) -> ffi::timeval {
-    let time = time.min(MAX_TIMEOUT);
+    let (seconds, micros) = if time.as_secs() < MAX_TIMEOUT.as_secs() {
+        (time.as_secs(), time.subsec_micros())
+    } else {
+        (MAX_TIMEOUT.as_secs(), 0)
+    };
     ffi::timeval {
-        tv_sec: time.as_secs().cast_signed(),
-        tv_usec: time.subsec_micros().into(),
+        tv_sec: seconds.cast_signed(),
+        tv_usec: micros.into(),
     }
 }

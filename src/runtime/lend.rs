@@ -5,19 +5,8 @@
 
 use std::ffi::c_void;
 use std::marker::PhantomData;
-use std::mem::{ManuallyDrop, MaybeUninit};
+use std::mem::ManuallyDrop;
 use std::rc::{Rc, Weak};
-
-/// An `Rc` whose value is written where it stays. `Rc::new` makes it elsewhere, and copies it.
-pub(crate) fn made_in_place<T>(make: impl FnOnce() -> T) -> Rc<T> {
-    let mut rc = Rc::new(MaybeUninit::uninit()); // `new_uninit` works its size out each time
-    let Some(place) = Rc::get_mut(&mut rc) else {
-        return Rc::new(make()); // not reached: this is the only count
-    };
-    place.write(make());
-    // SAFETY: it was written in the line before.
-    unsafe { rc.assume_init() }
-}
 
 /// A weak count of a `T` that C holds as the argument of a callback. Whoever owns this drops it
 /// after C has forgotten the argument.

@@ -3,6 +3,7 @@
 //! Owns: the closure. Lends C nothing. Runs user code: the closure, in [`Slot::call`].
 
 use std::cell::Cell;
+use std::mem;
 use std::num::NonZeroU64;
 use std::thread;
 
@@ -72,6 +73,8 @@ impl<F: ?Sized> Slot<F> {
         if let Some(f) = taken.f.as_mut() {
             run(f);
         }
+        taken.end();
+        mem::forget(taken); // it is empty now, and has no more to do
         Called::Ran
     }
 }
@@ -85,8 +88,15 @@ struct PutBack<'a, F: ?Sized> {
 }
 
 impl<F: ?Sized> Drop for PutBack<'_, F> {
-    #[inline]
+    #[cold]
     fn drop(&mut self) {
+        self.end();
+    }
+}
+
+impl<F: ?Sized> PutBack<'_, F> {
+    #[inline(always)] // where no panic passes it costs least
+    fn end(&mut self) {
         self.slot.running.set(self.outer);
         if self.slot.edits.get() == self.edits {
             self.slot.f.set(self.f.take());
@@ -94,9 +104,7 @@ impl<F: ?Sized> Drop for PutBack<'_, F> {
             self.drop_closure();
         }
     }
-}
 
-impl<F: ?Sized> PutBack<'_, F> {
     #[cold]
     fn drop_closure(&mut self) {
         let replaced = self.f.take();

@@ -67,6 +67,7 @@ impl Inner {
 
     /// Makes libevent read the bytes that OpenSSL holds decrypted. They stay there when the input
     /// reaches its high watermark, and the socket does not become readable for them.
+    #[inline(never)] // so that the others need no room for it
     pub(in super::super) fn take_pending(&self) {
         let has_pending = |tls: &Tls| tls.session.as_ref().pending() > 0;
         let waits = self.carrier.try_borrow().is_ok_and(|carrier| {
