@@ -143,10 +143,28 @@ impl Hub {
 
     /// Asks the store, and notes who waits for its report.
     fn ask<'a>(&self, worker: &Worker, pending: Pending, ask: impl FnOnce(Ticket) -> Ask<'a>) {
+        let ticket = self.new_ticket();
+        self.ask_as(worker, ticket, pending, ask(ticket));
+    }
+
+    /// As [`ask`](Self::ask), with a ticket that the caller knows.
+    fn ask_as(&self, worker: &Worker, ticket: Ticket, pending: Pending, ask: Ask<'_>) {
+        self.pending.borrow_mut().insert(ticket, pending);
+        self.tell_store(worker, ask);
+    }
+
+    fn new_ticket(&self) -> Ticket {
         let ticket = self.next_ticket.get();
         self.next_ticket.set(ticket.wrapping_add(1));
-        self.pending.borrow_mut().insert(ticket, pending);
-        self.tell_store(worker, ask(ticket));
+        ticket
+    }
+
+    /// Nobody waits for that page any more.
+    fn forget_page(&self, ticket: Ticket) {
+        self.pending.borrow_mut().remove(&ticket);
+        if let Store::Redis(store) = &self.store {
+            store.forget_page(ticket);
+        }
     }
 
     /// Passes the store a message.
@@ -336,6 +354,9 @@ impl App for Hub {
 
     fn closed(&self, worker: &Worker, id: u64) {
         if let Some(subscriber) = self.subscribers.remove(id) {
+            if let Progress::Waiting(ticket) = subscriber.progress.get() {
+                self.forget_page(ticket);
+            }
             self.retract(worker, &subscriber);
         }
     }
@@ -411,7 +432,7 @@ impl App for Hub {
         if let Some(subscriber) = self.subscribers.get(id)
             && let Progress::Replaying(position) = subscriber.progress.get()
         {
-            self.ask_for_page(worker, id, position);
+            self.ask_for_page(worker, id, &subscriber, position);
         }
     }
 }

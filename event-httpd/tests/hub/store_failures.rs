@@ -11,7 +11,7 @@ use super::store::{hub_on, readiness, until_ready};
 use super::support::{
     Publisher, Subscriber, ask, bearer, expect, full_token, open_hub, post, publish,
 };
-use super::support_broadcast::{counter, stop};
+use super::support_broadcast::{counter, sockets, stop};
 use super::support_http::{Response, Server, until};
 
 /// The answer to an attempt to publish.
@@ -119,6 +119,38 @@ fn subscribers_that_come_back_while_the_store_is_away_wait_for_it() {
     publish(&hub, 5..6);
     expect(&mut again, 5..6);
     expect(&mut earliest, 5..6);
+}
+
+/// How many ranges of the stream were read since the server has started.
+fn ranges_read(redis: &Redis) -> usize {
+    let stats = redis.ask("INFO commandstats");
+    let stats = stats.split_once("cmdstat_xrange:calls=");
+    let (count, _) = stats.map_or(("0", ""), |(_, rest)| rest.split_once(',').unwrap());
+    count.parse().unwrap()
+}
+
+#[test]
+fn subscribers_that_leave_while_the_store_is_away_are_forgotten() {
+    const GONE: usize = 100;
+    let mut redis = Redis::start(&LASTING);
+    let hub = hub_on(&redis.url(), &[]);
+    publish(&hub, 0..3);
+    redis.kill();
+    until_away(&hub);
+    let mut stays = Subscriber::to(&hub, "topic=a&lastEventID=0");
+    let gone: Vec<_> = (0..GONE)
+        .map(|_| Subscriber::to(&hub, "topic=a&lastEventID=0"))
+        .collect();
+    let open = sockets(&hub);
+    drop(gone);
+    until("they have left", || {
+        (sockets(&hub) + GONE <= open).then_some(())
+    });
+    redis.restart();
+    until_ready(&hub);
+    expect(&mut stays, 1..3);
+    let read = ranges_read(&redis);
+    assert!(read < GONE / 2, "{read} reads for one subscriber");
 }
 
 #[test]

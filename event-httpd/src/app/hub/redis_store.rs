@@ -17,7 +17,7 @@ mod registry;
 mod values;
 
 use std::cell::{Cell, OnceCell, RefCell};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -79,7 +79,7 @@ struct Inner {
     publish_number_key: String, // of the number of the last update that this worker has published
     queue: RefCell<Queue>,
     expiry: OnceCell<Event>, // when an update has waited in the queue for too long
-    paging: RefCell<Vec<(Ticket, From)>>, // until it is present
+    paging: RefCell<BTreeMap<Ticket, From>>, // until it is present, in the order of the requests
 }
 
 /// What a command is for.
@@ -161,6 +161,11 @@ impl RedisStore {
             Ask::Ended(subscriber) => self.0.ended(subscriber),
             Ask::List(ticket) => self.0.list(ticket),
         }
+    }
+
+    /// Nobody waits for that page any more.
+    pub(super) fn forget_page(&self, ticket: Ticket) {
+        self.0.paging.borrow_mut().remove(&ticket);
     }
 
     /// The next report.
@@ -333,7 +338,7 @@ impl Inner {
                         Command::Publish(ticket) => {
                             self.tell(&Tell::Refused(ticket, Reason::Unconfirmed));
                         }
-                        Command::Page(asked) => self.paging.borrow_mut().push(asked.again()),
+                        Command::Page(asked) => self.page_again(asked),
                         Command::Registry(asked) => self.registry_unanswered(asked),
                     }
                 }

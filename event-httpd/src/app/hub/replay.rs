@@ -53,10 +53,17 @@ pub(super) enum Part {
 
 impl Hub {
     /// Asks for the page behind a position.
-    pub(super) fn ask_for_page(&self, worker: &Rc<Worker>, id: u64, position: Position) {
-        self.ask(worker, Pending::Reader(id), |ticket| {
-            Ask::Page(ticket, From::Position(position))
-        });
+    pub(super) fn ask_for_page(
+        &self,
+        worker: &Rc<Worker>,
+        id: u64,
+        subscriber: &Subscriber,
+        position: Position,
+    ) {
+        let ticket = self.new_ticket();
+        subscriber.progress.set(Progress::Waiting(ticket));
+        let page = Ask::Page(ticket, From::Position(position));
+        self.ask_as(worker, ticket, Pending::Reader(id), page);
     }
 
     /// The next messages of the store are the updates of a page.
@@ -140,7 +147,7 @@ impl Hub {
             PageEnd::More => {
                 subscriber.progress.set(Progress::Replaying(page.position));
                 if !connection.tell_when_drained() {
-                    self.ask_for_page(worker, id, page.position);
+                    self.ask_for_page(worker, id, &subscriber, page.position);
                 }
             }
             PageEnd::Gap => {
@@ -173,20 +180,25 @@ impl Hub {
     pub(super) fn store_is_away(&self, worker: &Rc<Worker>) {
         worker.counters().store_losses.add(1);
         let mut joining = Vec::new();
-        for pending in self.pending.borrow_mut().values_mut() {
+        for (ticket, pending) in self.pending.borrow_mut().iter_mut() {
             if let Pending::Joining(one) = pending {
-                if one.from == Some(From::Latest) {
-                    one.subscriber.progress.set(Progress::Live); // from its answer on
-                }
+                one.subscriber.progress.set(match one.from {
+                    Some(From::Latest) => Progress::Live, // from its answer on
+                    _ => Progress::Waiting(*ticket),
+                });
                 let (resuming, anchor) = one.resuming();
                 if let Pending::Joining(one) = std::mem::replace(pending, resuming) {
-                    joining.push((one, anchor));
+                    joining.push((*ticket, one, anchor));
                 }
             }
         }
-        for (one, anchor) in joining {
+        for (ticket, one, anchor) in joining {
             let id = one.id;
-            if worker.connection(id).is_some() {
+            let is_open = worker.connection(id).is_some();
+            if !is_open || one.from == Some(From::Latest) {
+                self.forget_page(ticket);
+            }
+            if is_open {
                 let answer = self.begin(worker, *one, &anchor);
                 worker.reply(id, answer);
             }

@@ -6,7 +6,7 @@ use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::message::Position;
+use super::message::{Position, Ticket};
 use super::socket::{self, Socket};
 use super::sources::Place;
 use crate::buffer::Buffer;
@@ -36,6 +36,8 @@ pub(super) struct Subscriber {
 /// How far a subscriber is in the order of all updates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Progress {
+    /// It waits for the store's answer to this request: a page of the history.
+    Waiting(Ticket),
     /// It gets the history, and has it up to this position.
     Replaying(Position),
     /// It gets each update as it arrives.

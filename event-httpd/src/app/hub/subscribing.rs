@@ -120,7 +120,9 @@ impl Hub {
         };
         if presence == Presence::Away {
             let (resuming, anchor) = joining.resuming();
-            self.ask(worker, resuming, |ticket| Ask::Page(ticket, from));
+            let ticket = self.new_ticket();
+            joining.subscriber.progress.set(Progress::Waiting(ticket));
+            self.ask_as(worker, ticket, resuming, Ask::Page(ticket, from));
             return Ok(self.begin(worker, joining, &anchor));
         }
         let joining = Pending::Joining(Box::new(joining));

@@ -37,7 +37,7 @@ impl Begin {
 
 impl PageAsked {
     /// The request to repeat.
-    pub(super) fn again(self) -> (Ticket, From) {
+    fn again(self) -> (Ticket, From) {
         let from = match self.begin {
             Begin::Earliest => From::Earliest,
             Begin::After(_, id) => From::After(id),
@@ -49,7 +49,7 @@ impl PageAsked {
 
 impl Inner {
     pub(super) fn ask_for_page(&self, ticket: Ticket, from: From) {
-        self.paging.borrow_mut().push((ticket, from));
+        self.paging.borrow_mut().insert(ticket, from);
         self.ask_for_pages();
     }
 
@@ -75,6 +75,12 @@ impl Inner {
         }
     }
 
+    /// Requests the page again when the store is present.
+    pub(super) fn page_again(&self, asked: PageAsked) {
+        let (ticket, from) = asked.again();
+        self.paging.borrow_mut().insert(ticket, from);
+    }
+
     fn send_page(&self, ticket: Ticket, begin: Begin) {
         let command = match begin.position() {
             None => self.range("-", "+", PAGE_MAX),
@@ -92,7 +98,7 @@ impl Inner {
             None => Err(Command::Page(asked)),
         };
         if let Err(Command::Page(asked)) = sent {
-            self.paging.borrow_mut().push(asked.again());
+            self.page_again(asked);
         }
     }
 
@@ -100,7 +106,7 @@ impl Inner {
         let entries = match entries::of_range(value) {
             Ok(entries) => entries,
             Err(error) => {
-                self.paging.borrow_mut().push(asked.again());
+                self.page_again(asked);
                 return reconnect(self.commands.get(), &error.to_string());
             }
         };
