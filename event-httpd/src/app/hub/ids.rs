@@ -1,6 +1,7 @@
 //! Finds updates by their ids.
 
-use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 
 use super::message::Position;
@@ -10,29 +11,36 @@ use super::message::Position;
 #[derive(Debug, Default)]
 pub(super) struct Ids {
     first: HashMap<Rc<str>, Position>,
-    repeated: usize, // updates whose id an earlier one has
+    /// The later updates with the same id, in their order.
+    later: HashMap<Rc<str>, VecDeque<Position>>,
 }
 
 impl Ids {
     /// Adds an update behind all others.
     pub(super) fn add(&mut self, id: Rc<str>, position: Position) {
-        if *self.first.entry(id).or_insert(position) != position {
-            self.repeated += 1;
+        match self.first.entry(id) {
+            Entry::Vacant(first) => {
+                first.insert(position);
+            }
+            Entry::Occupied(first) => {
+                let later = self.later.entry(Rc::clone(first.key()));
+                later.or_default().push_back(position);
+            }
         }
     }
 
-    /// Removes the first update, which has that id. `next` finds the next one with the same id.
-    pub(super) fn remove_first(
-        &mut self,
-        id: Rc<str>,
-        next: impl FnOnce(&Rc<str>) -> Option<Position>,
-    ) {
-        self.first.remove(&id); // the first update is the first with its id
-        if self.repeated > 0
-            && let Some(position) = next(&id)
-        {
-            self.repeated -= 1;
-            self.first.insert(id, position);
+    /// Removes the first update, which has that id.
+    pub(super) fn remove_first(&mut self, id: &str) {
+        let later = self.later.get_mut(id);
+        let Some(next) = later.and_then(VecDeque::pop_front) else {
+            self.first.remove(id); // the first update is the first with its id
+            return;
+        };
+        if let Some(first) = self.first.get_mut(id) {
+            *first = next;
+        }
+        if self.later.get(id).is_some_and(VecDeque::is_empty) {
+            self.later.remove(id);
         }
     }
 
@@ -49,6 +57,6 @@ impl Ids {
 
     #[cfg(test)]
     pub(super) fn repeated(&self) -> usize {
-        self.repeated
+        self.later.values().map(VecDeque::len).sum()
     }
 }

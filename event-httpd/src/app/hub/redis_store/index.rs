@@ -32,11 +32,7 @@ impl Index {
         if self.entries.len() > self.limit
             && let Some((_, id)) = self.entries.pop_front()
         {
-            self.ids.remove_first(id, |id| {
-                let mut later = self.entries.iter();
-                let next = later.find(|(_, other)| other == id);
-                next.map(|(position, _)| *position)
-            });
+            self.ids.remove_first(&id);
         }
     }
 
