@@ -83,7 +83,8 @@ pub fn new_id() -> String {
 /// Checks an id that a publisher chose.
 ///
 /// # Errors
-/// 400 when it is empty, begins with `#`, is `earliest`, or has control or format characters.
+/// 400 when it is empty, begins with `#`, is `earliest`, begins or ends with a space, or has
+/// control or format characters.
 pub fn check_id(id: &str) -> Result<(), Refusal> {
     if id.is_empty() {
         return Err(Refusal::bad("the id is empty"));
@@ -98,6 +99,10 @@ pub fn check_id(id: &str) -> Result<(), Refusal> {
     }
     if !is_clean(id) {
         return Err(Refusal::bad("the id has a control or format character"));
+    }
+    if id.starts_with(' ') || id.ends_with(' ') {
+        // A subscriber could not name it in `Last-Event-ID`: HTTP trims the values of fields.
+        return Err(Refusal::bad("the id begins or ends with a space"));
     }
     Ok(())
 }

@@ -115,6 +115,8 @@ fn ids_of_publishers_are_checked() {
         "a\u{85}b",
         "a\u{200b}b",
         "a\u{202e}",
+        " a",
+        "a ",
     ] {
         assert_eq!(check_id(id).unwrap_err().status().code(), 400, "{id:?}");
     }
