@@ -188,8 +188,8 @@ pub(crate) struct ServerArgs {
     pub(crate) max_queue: usize,
 
     /// How many bytes may wait in a worker for all its peers: shared ones count once, unfinished
-    /// requests too; above that, the peers for which most waits are cut off [default: a quarter of
-    /// the memory for all workers together, at most 1GiB for each]
+    /// requests and WebSocket messages too; above that, the peers for which most waits are cut off
+    /// [default: a quarter of the memory for all workers together, at most 1GiB for each]
     #[arg(long, value_name = "SIZE", env = "EVENT_HTTPD_MAX_QUEUE_TOTAL", value_parser = size)]
     pub(crate) max_queue_total: Option<usize>,
 

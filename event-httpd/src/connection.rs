@@ -340,8 +340,20 @@ impl Connection {
 
     /// The memory that would be free without this connection, if it shares none.
     pub(crate) fn held(&self) -> usize {
-        let state = self.state.borrow();
-        state.outbox.len() + state.input.unread().len() + state.input.body_length()
+        let (own, stage) = {
+            let state = self.state.borrow();
+            let input = state.input.unread().len() + state.input.body_length();
+            (state.outbox.len() + input, state.stage)
+        };
+        match stage {
+            Stage::Upgraded => own + self.worker.app().held(self.id()),
+            _ => own,
+        }
+    }
+
+    /// Whether the peer has not read everything that was queued for it.
+    pub(crate) fn is_behind(&self) -> bool {
+        !self.state.borrow().outbox.is_empty()
     }
 
     /// Whether the unfinished body of a request has stalled, and its length; `None` without one.

@@ -26,6 +26,9 @@ pub const VERSION: &str = "13";
 /// The initial size of a connection's read buffer.
 const BUFFER: usize = 512;
 
+/// The bytes of a peer's ping or pong before its payload.
+const CONTROL_HEAD: usize = 6;
+
 /// The fields of an opening request that matter; the method and HTTP version are the server's to
 /// check: `GET`, 1.1 or newer.
 #[derive(Clone, Copy, Debug, Default)]
@@ -161,6 +164,7 @@ impl Failure {
 pub struct Connection {
     context: WebSocketContext,
     state: State,
+    unfinished: usize, // bytes read that may belong to a message that is not complete
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -183,7 +187,15 @@ impl Connection {
         Self {
             context: WebSocketContext::new(Role::Server, Some(config)),
             state: State::Open,
+            unfinished: 0,
         }
+    }
+
+    /// About how much memory it takes for a message that is not complete.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        // What was read waits in a buffer that doubles, and fragments are copied out of it.
+        self.unfinished.saturating_mul(2)
     }
 
     /// Whether messages may still be sent.
@@ -208,8 +220,11 @@ impl Connection {
             *input = &[];
             return Ok(None);
         }
+        let before = input.len();
         let mut memory = Memory { input, output };
-        match self.context.read(&mut memory) {
+        let read = self.context.read(&mut memory);
+        self.count(before - memory.input.len(), &read);
+        match read {
             Ok(message) => Ok(self.event(message, &mut memory)),
             Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
             Err(error) => {
@@ -222,6 +237,20 @@ impl Connection {
                 Err(failure)
             }
         }
+    }
+
+    /// Counts bytes that were read, and what became of them.
+    fn count(&mut self, bytes: usize, read: &Result<Message, Error>) {
+        let unfinished = self.unfinished + bytes;
+        self.unfinished = match read {
+            // Only bytes of this read can follow the message.
+            Ok(Message::Text(_) | Message::Binary(_)) => bytes,
+            Ok(Message::Ping(payload) | Message::Pong(payload)) => {
+                unfinished.saturating_sub(CONTROL_HEAD + payload.len())
+            }
+            Err(Error::Io(_)) => unfinished,
+            Ok(Message::Close(_) | Message::Frame(_)) | Err(_) => 0,
+        };
     }
 
     fn event(&mut self, message: Message, memory: &mut Memory<'_, '_>) -> Option<Event> {

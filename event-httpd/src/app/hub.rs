@@ -357,6 +357,9 @@ impl App for Hub {
             if let Progress::Waiting(ticket) = subscriber.progress.get() {
                 self.forget_page(ticket);
             }
+            if let Some(socket) = &subscriber.socket {
+                socket.count_memory(worker.account(), true);
+            }
             self.retract(worker, &subscriber);
         }
     }
@@ -371,6 +374,12 @@ impl App for Hub {
 
     fn received(&self, worker: &Rc<Worker>, received: Received<'_>) {
         self.socket_received(worker, &received);
+    }
+
+    fn held(&self, id: u64) -> usize {
+        let subscriber = self.subscribers.get(id);
+        let socket = subscriber.as_ref().and_then(|one| one.socket.as_ref());
+        socket.map_or(0, |socket| socket.memory())
     }
 
     fn last_bytes(&self, _worker: &Rc<Worker>, id: u64) -> Option<Rc<Buffer>> {

@@ -155,6 +155,12 @@ pub(crate) trait App {
     /// Takes what one read returned, if the app takes reads or the connection was upgraded.
     fn received(&self, _worker: &Rc<Worker>, _received: Received<'_>) {}
 
+    /// How much memory the app itself holds for an upgraded connection, which it has counted in the
+    /// worker's account.
+    fn held(&self, _id: u64) -> usize {
+        0
+    }
+
     /// Takes what the master's [`Exchange`] sent: by default, a message for every connection.
     fn message(&self, worker: &Rc<Worker>, message: Vec<u8>) {
         worker.deliver(&worker.buffer(message), None);

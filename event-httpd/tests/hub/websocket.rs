@@ -7,7 +7,8 @@ use super::support::{
     KEY, PATH, Publisher, Subscriber, ask, bearer, full_token, get, hub, now, open_hub, signed,
     token,
 };
-use super::support_http::{Client, Server};
+use super::support_broadcast::counter;
+use super::support_http::{Client, Server, until};
 
 pub(super) const TEXT: u8 = 1;
 const BINARY: u8 = 2;
@@ -167,6 +168,32 @@ fn pings_go_both_ways_and_a_peer_that_answers_none_is_cut_off() {
     }
     socket.expect_close(1001);
     socket.0.expect_close();
+}
+
+#[test]
+fn sockets_with_unfinished_messages_are_limited_together_and_the_longest_go_first() {
+    let server = open_hub(&["--max-queue-total", "8MiB"]);
+    let begin = |length: u64| {
+        let mut socket = Socket::open(&server, "topic=a", "");
+        let mut fragment = vec![TEXT, 0xff];
+        fragment.extend(length.to_be_bytes());
+        fragment.resize(fragment.len() + 4 + length as usize, 0); // not masked by a mask of zeros
+        socket.0.send(fragment);
+        socket
+    };
+    let mut short = begin(1000);
+    let long: Vec<_> = (0..20).map(|_| begin(512 << 10)).collect();
+    let line = server.line("cut off");
+    assert!(line.contains("--max-queue-total"), "{line}");
+    short.send(PING, b"there");
+    assert_eq!(short.frame(), (PONG, b"there".to_vec()));
+    drop(long);
+    until("nothing waits any more", || {
+        server.process().signal(Signal::SIGUSR1);
+        let log = server.log();
+        let line = log.iter().rfind(|line| line.contains("counters"))?;
+        (counter(line, "queue_bytes") < 64 << 10).then_some(())
+    });
 }
 
 #[test]

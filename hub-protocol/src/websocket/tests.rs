@@ -637,3 +637,27 @@ proptest! {
         prop_assert_eq!(echo(&input, chop, 200), echo(&input, 1000, 200));
     }
 }
+
+#[test]
+fn memory_of_a_message_is_counted_until_it_is_complete() {
+    let mut connection = Connection::new(1 << 20);
+    let mut receive = |frame: ClientFrame| {
+        let bytes = frame.bytes();
+        let (mut rest, mut output) = (&bytes[..], Vec::new());
+        while connection
+            .receive(&mut rest, &mut output)
+            .unwrap()
+            .is_some()
+        {}
+        connection.memory()
+    };
+    assert_eq!(receive(frame(PING, "ping")), 0);
+    let begun = receive(part(TEXT, [b'a'; 10_000]));
+    assert!((20_000..21_000).contains(&begun), "{begun}");
+    let pinged = (0..1000).map(|_| receive(frame(PING, "ping"))).last();
+    assert_eq!(pinged, Some(begun), "what a ping took is free again");
+    let more = receive(part(0, [b'a'; 10_000]));
+    assert!((40_000..41_000).contains(&more), "{more}");
+    assert!(receive(last("a")) < 100);
+    assert_eq!(receive(close(1000, "")), 0);
+}

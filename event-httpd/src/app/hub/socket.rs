@@ -10,7 +10,7 @@ use super::request::Head;
 use super::subscribers::Subscriber;
 use super::{Hub, Pending, publishing};
 use crate::app::{Answer, Due, Received};
-use crate::buffer::Buffer;
+use crate::buffer::{Account, Buffer};
 use crate::worker::Worker;
 use http_framing::Version;
 use hub_protocol::token::Grants;
@@ -36,6 +36,7 @@ pub(super) struct Socket {
     publish: Option<Grants>,
     token: TokenKey,
     unanswered: Cell<u8>, // pings since something was received
+    memory: Cell<usize>,  // of a message that is not complete, as the worker counts it
 }
 
 impl Socket {
@@ -45,7 +46,23 @@ impl Socket {
             publish,
             token,
             unanswered: Cell::new(0),
+            memory: Cell::new(0),
         }
+    }
+
+    /// The memory of a message that is not complete.
+    pub(super) fn memory(&self) -> usize {
+        self.memory.get()
+    }
+
+    /// Counts that memory; nothing once the connection has closed.
+    pub(super) fn count_memory(&self, account: &Account, is_closed: bool) {
+        let memory = match is_closed {
+            true => 0,
+            false => self.frames.borrow().memory(),
+        };
+        account.subtract(self.memory.replace(memory));
+        account.add(memory);
     }
 
     /// A close frame, unless one was sent.
@@ -127,11 +144,13 @@ impl Hub {
             }
         };
         let output = (!output.is_empty()).then(|| worker.buffer(output));
+        socket.count_memory(worker.account(), ends);
         if ends {
             connection.end_stream(output);
         } else if let Some(output) = output {
             connection.queue(&output);
         }
+        worker.limit_memory();
     }
 
     fn socket_publish(
@@ -187,8 +206,8 @@ impl Hub {
     /// answered.
     pub(super) fn socket_due(&self, subscriber: &Subscriber, socket: &Socket) -> Due {
         let now = Instant::now();
-        let reading = subscriber.connection.upgrade();
-        let is_behind = reading.is_some_and(|connection| connection.held() > 0);
+        let connection = subscriber.connection.upgrade();
+        let is_behind = connection.is_some_and(|connection| connection.is_behind());
         let unanswered = socket.unanswered.get();
         if is_behind || self.config.heartbeat.is_none() {
             // It is not pinged, so it has nothing to answer.
