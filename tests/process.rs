@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use php_event::process::{Exit, Wait, Waited, fork, getpid, kill, signal_name, wait};
 use php_event::{Error, Event};
-use test_support::{NOW, Seen, limited, new_base, run};
+use test_support::{NOW, Seen, limited, new_base, run, spawn};
 
 /// `wait` takes any child of this process: one test at a time has children.
 fn children() -> MutexGuard<'static, ()> {
@@ -18,7 +18,7 @@ fn children() -> MutexGuard<'static, ()> {
 fn child(code: i32) -> Child {
     let mut command = Command::new("sh");
     command.args(["-c", &format!("read line; exit {code}")]);
-    command.stdin(Stdio::piped()).spawn().unwrap()
+    spawn(command.stdin(Stdio::piped())).unwrap()
 }
 
 fn waited(how: Wait) -> Waited {

@@ -17,6 +17,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use event_httpd::Cli;
+use test_support::spawn;
 
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -71,14 +72,14 @@ impl Server {
     fn start(arguments: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let socket = folder.path().join("socket");
-        let mut child = Command::new(std::env::current_exe().unwrap())
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command
             .args(arguments)
             .arg(format!("--listen=unix:{}", socket.display()))
             .env_clear()
             .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+            .stdout(Stdio::piped());
+        let mut child = spawn(&mut command).unwrap();
         Self {
             questions: child.stdin.take().unwrap(),
             answers: BufReader::new(child.stdout.take().unwrap()),

@@ -5,6 +5,8 @@ mod support_http;
 use std::io::{ErrorKind, Write};
 use std::process::{Command, Stdio};
 
+use test_support::spawn;
+
 use support_http::{Process, Server, output, printed, table};
 
 /// A program that the tests call; they install nothing.
@@ -15,7 +17,7 @@ fn tool(name: &str) -> Command {
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null());
-    match probe.spawn() {
+    match spawn(&mut probe) {
         Ok(mut child) => {
             child.kill().ok();
             child.wait().ok();

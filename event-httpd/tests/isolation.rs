@@ -14,6 +14,7 @@ use nix::sys::signal::{Signal, killpg};
 use nix::unistd;
 use php_event::process::{Pid, kill};
 use socket2::SockRef;
+use test_support::spawn;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_event-httpd");
 
@@ -89,7 +90,7 @@ impl Run {
     fn spawn_with_stdout(mut command: Command, stdout: UnixStream) -> Self {
         let (stderr, theirs) = pipe();
         command.process_group(0).stdin(Stdio::null()).stderr(theirs);
-        let process = command.spawn().unwrap_or_else(|error| {
+        let process = spawn(&mut command).unwrap_or_else(|error| {
             let program = command.get_program().display();
             panic!("{program}: {error}; sh vendor/libevent/install.sh --tests")
         });

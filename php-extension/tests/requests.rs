@@ -18,15 +18,16 @@ struct Server {
 
 impl Server {
     fn start() -> Self {
-        let mut process = php()
-            .arg("-d")
-            .arg(format!("extension={}", extension().display()))
-            .args(["-d", "display_errors=1", "-d", "html_errors=0"])
-            .args(["-S", "127.0.0.1:0"])
-            .arg(root().join("tests/requests.php"))
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut process = test_support::spawn(
+            php()
+                .arg("-d")
+                .arg(format!("extension={}", extension().display()))
+                .args(["-d", "display_errors=1", "-d", "html_errors=0"])
+                .args(["-S", "127.0.0.1:0"])
+                .arg(root().join("tests/requests.php"))
+                .stderr(Stdio::piped()),
+        )
+        .unwrap();
         let mut log = BufReader::new(process.stderr.take().unwrap());
         let address = loop {
             let mut line = String::new();

@@ -1,9 +1,9 @@
 //! Tests that need a process of their own.
 
 use std::any::type_name;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
-use crate::limited;
+use crate::{limited, spawn};
 
 /// Runs `body` in a process of its own, with `env` set, and fails unless it succeeds there
 /// with nothing written on stderr. `body` is a closure in the test function itself, by which
@@ -19,7 +19,12 @@ pub fn alone<F: FnOnce()>(env: &[(&str, &str)], body: F) {
     let command = &mut Command::new(std::env::current_exe().expect("no test binary"));
     command.args([test, "--exact", "--nocapture", "--test-threads=1"]);
     command.envs(env.iter().copied()).env(MARK, "1");
-    let output = limited(|| command.output()).expect("cannot start the test binary");
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let child = spawn(command).expect("cannot start the test binary");
+    let output = limited(|| child.wait_with_output()).expect("its output");
     let [stdout, stderr] =
         [output.stdout, output.stderr].map(|o| String::from_utf8_lossy(&o).into_owned());
     assert!(output.status.success(), "{test}: {stdout}{stderr}");

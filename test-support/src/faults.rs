@@ -23,6 +23,8 @@ use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 use tempfile::TempDir;
 
+use crate::spawn;
+
 /// The longest wait in a run; nothing comes near it.
 pub const PATIENCE: Duration = Duration::from_secs(15);
 
@@ -261,7 +263,7 @@ impl Run {
                 .env("FAULT_FOR", fault.milliseconds().to_string());
         }
         Program {
-            child: command.spawn().unwrap(),
+            child: spawn(&mut command).unwrap(),
             patience: self.patience(),
             // It may try again at once where a fault lasts that wants no pause.
             may_spin: self

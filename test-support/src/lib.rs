@@ -15,6 +15,7 @@ pub mod faults;
 pub mod http_cases;
 mod limits;
 mod loops;
+mod programs;
 pub mod requests;
 mod seen;
 mod signals;
@@ -31,6 +32,7 @@ pub use loops::{
     LIMIT, NEVER, NOW, base_with, limited, ms, new_base, poll, precise_base, run, run_as, run_once,
     time_factor,
 };
+pub use programs::{spawn, spawn_bound_to_thread};
 pub use seen::{Seen, noting};
 pub use signals::{set_disposition, signals_turn};
 pub use sources::{Readable, dup, fill, pair, take_filling};

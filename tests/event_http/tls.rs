@@ -16,7 +16,7 @@ use php_event::{
 use crate::transport::Transport;
 use crate::{Server, buffer, error, get, say};
 use test_support::tls::{Authority, Folder};
-use test_support::{dup, fill, poll, take_filling};
+use test_support::{dup, fill, poll, spawn, take_filling};
 
 /// A server on a free port whose certificate is for `127.0.0.1`, and its authority's file.
 fn https(folder: &Folder) -> (Server, PathBuf) {
@@ -144,13 +144,14 @@ fn malformed_request_over_tls_is_refused_by_the_gate_and_the_close_is_reported()
         .set_default_callback(|request| say(request, "shown"))
         .unwrap();
     let (answer, errors) = server.serve(move |address| {
-        let mut client = Command::new("openssl")
-            .args(["s_client", "-quiet", "-connect", &address.to_string()])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut client = spawn(
+            Command::new("openssl")
+                .args(["s_client", "-quiet", "-connect", &address.to_string()])
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped()),
+        )
+        .unwrap();
         let mut stdin = client.stdin.take().unwrap();
         let two = b"GET / HTTP/1.1\r\nHost: x\r\n\r\nGET / HTTP/1.1\nHost: x\n\n";
         std::io::Write::write_all(&mut stdin, two).unwrap();
@@ -359,16 +360,17 @@ fn client_of_ours_gets_a_page_from_openssls_own_server() {
     let folder = Folder::new();
     let authority = Authority::new();
     let files = authority.sign(&["127.0.0.1"]).save(&folder, "server");
-    let mut openssl = Command::new("openssl")
-        .args(["s_server", "-accept", "127.0.0.1:0", "-www", "-cert"])
-        .arg(&files.cert)
-        .arg("-key")
-        .arg(&files.key)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
+    let mut openssl = spawn(
+        Command::new("openssl")
+            .args(["s_server", "-accept", "127.0.0.1:0", "-www", "-cert"])
+            .arg(&files.cert)
+            .arg("-key")
+            .arg(&files.key)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null()),
+    )
+    .unwrap();
     let mut lines = BufReader::new(openssl.stdout.take().unwrap()).lines();
     let accept = lines
         .find_map(|line| line.unwrap().strip_prefix("ACCEPT ").map(str::to_owned))

@@ -12,7 +12,7 @@ use std::thread;
 use php_event::{Callbacks, Event, EventBase, EventBufferEvent, EventSslContext, SslVersion};
 
 use crate::peers::{CONNECTED, CONNECTING, EOF, NO_OPTIONS, Seen, World, errors};
-use test_support::run;
+use test_support::{run, spawn};
 
 /// A process that is killed at the end of the test.
 struct Program(Child);
@@ -174,16 +174,17 @@ fn s_client(context: &EventSslContext, arguments: &[&str], lines: &'static str) 
     let arguments: Vec<_> = arguments.iter().map(|&text| text.to_owned()).collect();
     let echo = |come: &[u8]| come.ends_with(b"end\n").then(|| come.to_ascii_uppercase());
     serve(context, echo, move |port| {
-        let mut program = Command::new("openssl")
-            .args(["s_client", "-connect", &format!("127.0.0.1:{port}")])
-            .args(["-servername", "localhost", "-verify_return_error"])
-            .args(arguments)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .map(Program)
-            .unwrap();
+        let mut program = spawn(
+            Command::new("openssl")
+                .args(["s_client", "-connect", &format!("127.0.0.1:{port}")])
+                .args(["-servername", "localhost", "-verify_return_error"])
+                .args(arguments)
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped()),
+        )
+        .map(Program)
+        .unwrap();
         let mut input = program.0.stdin.take().unwrap();
         let mut said = String::new();
         let mut output = BufReader::new(program.0.stdout.take().unwrap());
@@ -240,24 +241,25 @@ fn s_server(
         .authority
         .sign(&["localhost"])
         .save(&world.folder, "peer");
-    let mut program = Command::new("openssl")
-        .args([
-            "s_server",
-            "-accept",
-            "127.0.0.1:0",
-            "-naccept",
-            "1",
-            "-WWW",
-        ])
-        .args(["-cert", text(&files.cert), "-key", text(&files.key)])
-        .args(arguments)
-        .current_dir(world.folder.path())
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .map(Program)
-        .unwrap();
+    let mut program = spawn(
+        Command::new("openssl")
+            .args([
+                "s_server",
+                "-accept",
+                "127.0.0.1:0",
+                "-naccept",
+                "1",
+                "-WWW",
+            ])
+            .args(["-cert", text(&files.cert), "-key", text(&files.key)])
+            .args(arguments)
+            .current_dir(world.folder.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null()),
+    )
+    .map(Program)
+    .unwrap();
     let mut output = BufReader::new(program.0.stdout.take().unwrap());
     let mut line = String::new();
     while !line.starts_with("ACCEPT") {

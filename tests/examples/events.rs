@@ -5,6 +5,7 @@ use std::process::Command;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use test_support::spawn;
 
 use crate::support::{Guard, binary, pipe, printed};
 
@@ -34,12 +35,7 @@ fn priorities_run_the_urgent_first() {
 #[test]
 fn signals_are_handled_in_the_loop_and_the_last_ends_it() {
     let (mut stdout, child_stdout) = pipe();
-    let mut process = Guard(
-        Command::new(binary("signals"))
-            .stdout(child_stdout)
-            .spawn()
-            .unwrap(),
-    );
+    let mut process = Guard(spawn(Command::new(binary("signals")).stdout(child_stdout)).unwrap());
     let pid = Pid::from_raw(process.0.id().cast_signed());
     let mut line = || {
         let mut line = String::new();

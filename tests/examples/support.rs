@@ -12,6 +12,7 @@ use std::{fs, thread};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use socket2::SockRef;
+use test_support::spawn;
 
 /// How long a read or a wait may take before the test fails; nothing comes near it.
 pub(crate) const LIMIT: Duration = Duration::from_secs(20);
@@ -62,12 +63,13 @@ impl Server {
         let (stdout, child_stdout) = pipe();
         let (mut stderr, child_stderr) = pipe();
         let process = Guard(
-            Command::new(binary(name))
-                .args(arguments)
-                .stdout(child_stdout)
-                .stderr(child_stderr)
-                .spawn()
-                .unwrap(),
+            spawn(
+                Command::new(binary(name))
+                    .args(arguments)
+                    .stdout(child_stdout)
+                    .stderr(child_stderr),
+            )
+            .unwrap(),
         );
         let mut address = String::new();
         stderr.read_line(&mut address).unwrap();
@@ -195,13 +197,7 @@ pub(crate) struct Program {
 impl Program {
     pub(crate) fn start(command: &mut Command) -> Self {
         let (stdout, child_stdout) = pipe();
-        let mut process = Guard(
-            command
-                .stdin(Stdio::piped())
-                .stdout(child_stdout)
-                .spawn()
-                .unwrap(),
-        );
+        let mut process = Guard(spawn(command.stdin(Stdio::piped()).stdout(child_stdout)).unwrap());
         // A `Command` keeps its ends of the pipes: give them back, or the reading never ends.
         command.stdout(Stdio::null());
         let stdin = process.0.stdin.take().unwrap();
@@ -264,12 +260,13 @@ pub(crate) fn outcome(name: &str, arguments: &[&str]) -> (bool, String, String) 
     let (mut stdout, child_stdout) = pipe();
     let (mut stderr, child_stderr) = pipe();
     let mut process = Guard(
-        Command::new(binary(name))
-            .args(arguments)
-            .stdout(child_stdout)
-            .stderr(child_stderr)
-            .spawn()
-            .unwrap(),
+        spawn(
+            Command::new(binary(name))
+                .args(arguments)
+                .stdout(child_stdout)
+                .stderr(child_stderr),
+        )
+        .unwrap(),
     );
     let (mut printed, mut errors) = (String::new(), String::new());
     stdout.read_to_string(&mut printed).unwrap();

@@ -5,6 +5,8 @@ use std::io::Read;
 use std::path::Path;
 use std::process::Command;
 
+use test_support::spawn;
+
 use crate::support::{Client, Guard, Server, binary, pipe};
 
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
@@ -230,12 +232,13 @@ fn isolation_prints_the_tutorials_lines_and_reaps_every_child() {
     let (mut stdout, child_stdout) = pipe();
     let (mut stderr, child_stderr) = pipe();
     let mut parent = Guard(
-        Command::new(binary("tutorial_isolation"))
-            .args(["1", "0"])
-            .stdout(child_stdout)
-            .stderr(child_stderr)
-            .spawn()
-            .unwrap(),
+        spawn(
+            Command::new(binary("tutorial_isolation"))
+                .args(["1", "0"])
+                .stdout(child_stdout)
+                .stderr(child_stderr),
+        )
+        .unwrap(),
     );
     let mut printed = String::new();
     stdout.read_to_string(&mut printed).unwrap(); // until parent and children are gone

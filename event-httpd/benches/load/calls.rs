@@ -6,6 +6,7 @@ use std::process::{Child, Command, Stdio};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use test_support::spawn;
 
 use super::Result;
 use super::process::{Server, until};
@@ -18,14 +19,15 @@ pub(crate) fn count(
 ) -> Result<(usize, usize)> {
     let file = directory.join("strace");
     let mut strace = Strace(
-        Command::new("strace")
-            .args(["-f", "-c", "-U", "name,calls", "-o"])
-            .arg(&file)
-            .args(["-p", &server.serving()?.to_string()])
-            .stdin(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .map_err(|error| format!("strace: {error}"))?,
+        spawn(
+            Command::new("strace")
+                .args(["-f", "-c", "-U", "name,calls", "-o"])
+                .arg(&file)
+                .args(["-p", &server.serving()?.to_string()])
+                .stdin(Stdio::null())
+                .stderr(Stdio::null()),
+        )
+        .map_err(|error| format!("strace: {error}"))?,
     );
     until("strace is attached", || {
         if let Some(status) = strace.0.try_wait()? {

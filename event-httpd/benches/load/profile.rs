@@ -8,6 +8,7 @@ use std::io::{Read as _, Write as _};
 use std::process::{Command, Stdio};
 
 use test_support::callgrind::Profile;
+use test_support::spawn;
 
 use super::client::{Bounds, Crowd, GET, come_and_go};
 use super::fanout::Hall;
@@ -130,13 +131,14 @@ fn rounds(hall: &mut Hall, server: &Server, count: usize) -> Result<usize> {
 
 /// Sends lines through openssl's client, each when the last one has come back.
 fn echo(server: &Server, count: usize) -> Result<usize> {
-    let mut client = Command::new("openssl")
-        .args(["s_client", "-quiet", "-connect"])
-        .arg(server.address().to_string())
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()?;
+    let mut client = spawn(
+        Command::new("openssl")
+            .args(["s_client", "-quiet", "-connect"])
+            .arg(server.address().to_string())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null()),
+    )?;
     let (mut to, mut from) = client
         .stdin
         .take()

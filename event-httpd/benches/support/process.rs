@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use test_support::spawn_bound_to_thread;
 
 use super::Result;
 
@@ -39,7 +40,7 @@ impl Processors {
     /// Starts a process on the servers' processor.
     fn spawn(self, command: &mut Command) -> Result<Child> {
         move_to(self.server)?; // a child inherits it
-        let child = command.spawn();
+        let child = spawn_bound_to_thread(command);
         move_to(self.client)?;
         Ok(child.map_err(|error| format!("{:?}: {error}", command.get_program()))?)
     }

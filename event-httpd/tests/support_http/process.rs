@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{self, Signal};
 use nix::unistd::Pid;
+use test_support::spawn;
 
 use super::{Client, LIMIT, until};
 
@@ -54,7 +55,7 @@ fn clean<'a>(mut command: Command, arguments: impl IntoIterator<Item = &'a str>)
 pub(crate) fn output(mut command: Command) -> Output {
     let name = format!("{command:?}");
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
-    let child = command.spawn().unwrap_or_else(|error| {
+    let child = spawn(&mut command).unwrap_or_else(|error| {
         panic!("{name} does not start: {error}");
     });
     let pid = pid(&child);
@@ -95,7 +96,7 @@ pub(crate) struct Process(Child);
 impl Process {
     #[track_caller]
     pub(crate) fn spawn(mut command: Command) -> Self {
-        Self(command.spawn().unwrap_or_else(|error| {
+        Self(spawn(&mut command).unwrap_or_else(|error| {
             panic!("{command:?} does not start: {error}");
         }))
     }

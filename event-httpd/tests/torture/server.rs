@@ -16,6 +16,7 @@ use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 use serde_json::Value;
+use test_support::spawn;
 
 pub(crate) const WORKERS: usize = 4;
 
@@ -123,7 +124,7 @@ impl Server {
                 command.env_remove(name);
             }
         }
-        let mut master = command
+        command
             .args(["broadcast", "--framing", "http", "--listen", "127.0.0.1:0"])
             .args(["--workers", &WORKERS.to_string()])
             .args(["--bus-timeout", "1s", "--log-format", "json"])
@@ -134,9 +135,8 @@ impl Server {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
-            .process_group(0)
-            .spawn()
-            .unwrap();
+            .process_group(0);
+        let mut master = spawn(&mut command).unwrap();
         let log = master.stderr.take().unwrap();
         fcntl(&log, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).unwrap();
         let mut server = Self {

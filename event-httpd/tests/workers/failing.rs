@@ -1,16 +1,20 @@
 //! Workers that die, hang or never live, and a master that dies.
 
+use std::env;
+use std::io::{self, BufRead as _, BufReader};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
+use test_support::OnDrop;
 
 use super::load::under_load;
 use super::support_broadcast::{
-    Family, Peer, Trace, arguments, children, every_worker, gone, kill, message, pattern, post,
-    spread, start, stop, traced, until_gone, worker_of,
+    Family, Peer, Trace, arguments, children, every_worker, gone, kill, kill_if_there, message,
+    pattern, post, spread, start, stop, traced, until_gone, worker_of,
 };
-use super::support_http::{GET, Server, output, until};
+use super::support_http::{GET, Process, Server, output, until};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -282,6 +286,42 @@ fn workers_end_within_a_second_of_their_masters_death() {
             group[0].rest();
         }
     }
+}
+
+/// `test_support::spawn` ends the master, and the master's end ends the workers.
+#[test]
+fn a_killed_test_program_leaves_no_server_behind() {
+    const INNER: &str = "PHP_EVENT_TEST_KILLED";
+    if env::var_os(INNER).is_some() {
+        let server = start("broadcast", &["--workers", "2"]);
+        let mut all = every_worker(&server, 2, None).pids();
+        all.push(server.process().id());
+        println!(
+            "{INNER} {}",
+            all.iter().map(Pid::to_string).collect::<Vec<_>>().join(" ")
+        );
+        io::stdin().read_line(&mut String::new()).unwrap(); // until this is killed
+        return;
+    }
+    let mut command = Command::new(env::current_exe().unwrap());
+    command.args([
+        "--exact",
+        "failing::a_killed_test_program_leaves_no_server_behind",
+    ]);
+    command.arg("--nocapture").env(INNER, "1");
+    command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut program = Process::spawn(command);
+    let _stdin = program.stdin();
+    let mut lines = BufReader::new(program.stdout()).lines().map(Result::unwrap);
+    let all = lines
+        .find_map(|line| Some(line.split_once(INNER)?.1.to_owned()))
+        .unwrap();
+    let pid = |text: &str| Pid::from_raw(text.parse().unwrap());
+    let all: Vec<Pid> = all.split_whitespace().map(pid).collect();
+    assert_eq!(all.len(), 3);
+    let _ended = OnDrop(|| all.iter().copied().for_each(kill_if_there));
+    program.signal(Signal::SIGKILL);
+    all.iter().copied().for_each(until_gone);
 }
 
 #[test]

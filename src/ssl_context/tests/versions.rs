@@ -216,7 +216,7 @@ fn s_client(server: &EventSslContext, arguments: &[&str], input: &str) -> (Strin
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
-    let mut child = command.spawn().expect("no openssl program");
+    let mut child = test_support::spawn(&mut command).expect("no openssl program");
     let (stream, _address) = listener.accept().unwrap();
     stream.set_read_timeout(Some(LIMIT)).unwrap();
     let mut stdin = child.stdin.take().unwrap();
