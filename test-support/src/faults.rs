@@ -207,6 +207,11 @@ impl Run {
         self.lasts() == Lasts::ToTheEnd
     }
 
+    /// Whether allocations fail until the program ends.
+    pub fn is_out_of_memory(&self) -> bool {
+        self.is_endless() && self.fault.is_some_and(|fault| fault.call == "allocate")
+    }
+
     /// Tries of a client, of which one must succeed when the fault is over. Those after the first
     /// wait a moment where the fault lasts.
     pub fn tries(&self) -> impl Iterator<Item = usize> {
@@ -378,6 +383,11 @@ impl Program {
             }
         }
         Duration::from_millis(10) * ticks
+    }
+
+    /// Waits for its end; whether it has come.
+    pub fn ends_by_itself(&mut self) -> bool {
+        self.wait().is_ok()
     }
 
     /// Asks it to end.

@@ -29,6 +29,9 @@ impl Inner {
             return Some(what);
         };
         let mut what = what;
+        if what.contains(BufferEventFlags::CONNECTED) && !self.is_watched() {
+            what = BufferEventFlags::ERROR;
+        }
         if what.contains(BufferEventFlags::ERROR) && tls.collect(view.tls()) {
             what = what.difference(BufferEventFlags::ERROR) | BufferEventFlags::EOF;
         }
@@ -42,6 +45,17 @@ impl Inner {
             what = tls.without_end_below(what)?;
         }
         Some(what)
+    }
+
+    /// Whether the socket of a session that is established is watched. libevent begins to watch it
+    /// anew at the end of the handshake, and ignores that the kernel refuses.
+    fn is_watched(&self) -> bool {
+        let Ok(view) = self.usable("") else {
+            return true;
+        };
+        let enabled = view.enabled();
+        let enable = || view.enable("", enabled).is_ok();
+        self.kind() != Kind::Tls || self.base().calling_silent(enable) // its callbacks are deferred
     }
 
     /// Notes the end that is reported, and resumes writing after the peer's `close_notify`: libevent
