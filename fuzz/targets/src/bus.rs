@@ -1,5 +1,5 @@
-//! Frames of the bus between workers: written ones come out again, and any bytes are the same
-//! frames however they are cut.
+//! Frames of the bus between workers: written ones come out again, and any bytes are the frames
+//! that the format says, however they are cut.
 
 use arbitrary::Unstructured;
 
@@ -13,6 +13,7 @@ pub(crate) const WORDS: &[&[u8]] = &[
     b"\0\0\0\0\0\0\0\0\x02\0\0\0\0\0\0\0\x05",
     &[0xff; 8],
     b"\x41\0\0\0\0\0\0\0",
+    b"\0\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\x06",
 ];
 
 const LONGEST: usize = 64;
@@ -36,13 +37,36 @@ fn read(parts: &mut dyn Iterator<Item = &[u8]>) -> (Vec<(Kind, Vec<u8>)>, Option
     (got, None)
 }
 
+/// The frames by the format, and whether what follows them is none.
+fn expected(mut bytes: &[u8]) -> (Vec<(Kind, Vec<u8>)>, bool) {
+    let mut frames = Vec::new();
+    while let Some((header, rest)) = bytes.split_first_chunk::<17>() {
+        let number = |at: usize| u64::from_le_bytes(*header[at..].first_chunk().expect("8 bytes"));
+        let kind = Kind::ALL.get(usize::from(header[16]));
+        let (Some(kind), true) = (kind, number(8) == frames.len() as u64) else {
+            return (frames, true);
+        };
+        let length = usize::try_from(number(0)).unwrap_or(usize::MAX);
+        if length > LONGEST {
+            return (frames, true);
+        }
+        let Some((payload, rest)) = rest.split_at_checked(length) else {
+            break;
+        };
+        frames.push((*kind, payload.to_vec()));
+        bytes = rest;
+    }
+    (frames, false)
+}
+
 /// What stands behind the first byte is read as it is, or becomes the payloads of frames.
 pub(crate) fn run(input: &[u8]) {
     let Some((choice, rest)) = input.split_first() else {
         return;
     };
     if choice % 2 == 0 {
-        same_however_cut(rest, read);
+        let (frames, broken) = same_however_cut(rest, read);
+        assert_eq!((frames, broken.is_some()), expected(rest));
         return;
     }
     let (mut rest, mut bytes, mut written) = (Unstructured::new(rest), Vec::new(), Vec::new());

@@ -1,7 +1,7 @@
 //! `EventHttp` over a socket: its closure sees the requests that the decoder reads, and no other.
 
 use std::cell::{Cell, RefCell};
-use std::io::Write;
+use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::rc::Rc;
 use std::time::Duration;
@@ -60,8 +60,9 @@ impl Server {
         }
     }
 
-    /// The bodies of the requests that the closure sees on a connection with these bytes.
-    fn answer(&self, parts: &mut dyn Iterator<Item = &[u8]>) -> Vec<Vec<u8>> {
+    /// The bodies of the requests that the closure sees on a connection with these bytes, and whether
+    /// the server has ended it.
+    fn answer(&self, parts: &mut dyn Iterator<Item = &[u8]>) -> (Vec<Vec<u8>>, bool) {
         let mut peer = TcpStream::connect(self.address).expect("a connection");
         peer.set_nodelay(true).expect("an option");
         // Reset at its end, so that no port waits.
@@ -76,9 +77,13 @@ impl Server {
             self.turn();
         }
         self.turn();
+        peer.set_nonblocking(true).expect("an option");
+        let is_open = peer
+            .read_to_end(&mut Vec::new())
+            .is_err_and(|error| error.kind() == ErrorKind::WouldBlock);
         drop(peer);
         self.turn();
-        self.seen.take()
+        (self.seen.take(), !is_open)
     }
 
     /// Runs the loop until nothing happens any more.
@@ -98,8 +103,9 @@ impl Server {
     }
 }
 
-/// The requests that reach a closure, of those that the decoder has read.
-fn shown(got: &[Got]) -> Vec<Vec<u8>> {
+/// The requests that reach a closure, of those that the decoder has read, and whether the last of
+/// them is the last of the connection.
+fn shown(got: &[Got]) -> (Vec<Vec<u8>>, bool) {
     let mut shown = Vec::new();
     for got in got {
         let path = got.head.target.split('?').next().unwrap_or_default();
@@ -110,7 +116,7 @@ fn shown(got: &[Got]) -> Vec<Vec<u8>> {
         let unread = !bodiless && matches!(got.head.method, Method::Head | Method::Trace);
         if unread {
             shown.push(Vec::new());
-            break;
+            return (shown, true);
         }
         if !got.complete {
             break;
@@ -119,10 +125,10 @@ fn shown(got: &[Got]) -> Vec<Vec<u8>> {
         // evhttp answers a target with a scheme as a proxy would, and closes.
         let is_absolute = !got.head.target.starts_with('/') && got.head.target.contains("://");
         if !got.head.keep_alive || is_absolute {
-            break;
+            return (shown, true);
         }
     }
-    shown
+    (shown, false)
 }
 
 pub(crate) fn run(input: &[u8]) {
@@ -131,12 +137,13 @@ pub(crate) fn run(input: &[u8]) {
     }
     let stream = with_end(input);
     let (got, _) = decode(Limits::default(), &mut [stream.as_slice()].into_iter());
-    let wanted = shown(&got);
+    let (wanted, is_last) = shown(&got);
     SERVER.with(|server| {
-        let seen = server.answer(&mut [stream.as_slice()].into_iter());
-        assert_eq!(seen, wanted, "{}", stream.escape_ascii());
-        let third = stream.len() / 3 + 1;
-        let seen = server.answer(&mut stream.chunks(third));
-        assert_eq!(seen, wanted, "in thirds: {}", stream.escape_ascii());
+        for length in [stream.len(), stream.len() / 3 + 1] {
+            let (seen, has_ended) = server.answer(&mut stream.chunks(length));
+            let shown = stream.escape_ascii();
+            assert_eq!(seen, wanted, "in parts of {length}: {shown}");
+            assert!(has_ended || !is_last, "in parts of {length}: {shown}");
+        }
     });
 }

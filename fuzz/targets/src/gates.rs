@@ -102,6 +102,13 @@ pub(crate) fn run(input: &[u8]) {
             assert_eq!(essence(got), essence(wanted));
         }
     }
+    // evhttp gets no body that it does not read, and nothing behind the last request.
+    assert!(went_on.iter().all(reads_body), "{went_on:?}");
+    let mut but_last = went_on.iter().rev().skip(1);
+    assert!(but_last.all(|got| got.head.keep_alive), "{went_on:?}");
+    // evhttp decodes a path, and compares it as a C string.
+    let paths = went_on.iter().map(|got| got.head.target.split('?').next());
+    assert!(paths.flatten().all(|path| !path.contains("%00")));
     // What is missing was refused, or comes after the last request.
     if wanted.next().is_some() && !code {
         let last = went_on.last().expect("something went on");

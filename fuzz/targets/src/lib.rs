@@ -16,6 +16,7 @@ mod publications;
 mod redis_replies;
 mod requests;
 mod responses;
+mod rfc;
 mod tokens;
 mod websockets;
 

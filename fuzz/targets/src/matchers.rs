@@ -1,4 +1,5 @@
-//! Topic matchers: the index finds whom asking every matcher finds, and no matcher takes long.
+//! Topic matchers: a template matches what it expands to, the index finds whom asking every matcher
+//! finds, and no matcher takes long.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -73,6 +74,74 @@ fn text(u: &mut Unstructured<'_>, parts: &[&str]) -> Result<String> {
     (0..count).map(|_| u.choose(parts).copied()).collect()
 }
 
+/// An operator of an expression: its letter, what its expansion begins with, what stands between
+/// two variables, and whether each has its name (RFC 6570 appendix A).
+const OPERATORS: [(&str, &str, &str, bool); 8] = [
+    ("", "", ",", false),
+    ("+", "", ",", false),
+    ("#", "#", ",", false),
+    (".", ".", ".", false),
+    ("/", "/", "/", false),
+    (";", ";", ";", true),
+    ("?", "?", "&", true),
+    ("&", "&", "&", true),
+];
+
+/// Literals, and what they expand to. What must be escaped may also stand there as it is.
+const LITERALS: &[(&str, &str)] = &[
+    ("", ""),
+    ("/", "/"),
+    ("k:", "k:"),
+    ("é", "%C3%A9"),
+    ("é", "é"),
+    (" k", "%20k"),
+    (" ", " "),
+];
+
+/// Appends an expression to a template, and to its expansion what comes of it.
+fn expand(u: &mut Unstructured<'_>, template: &mut String, expansion: &mut String) -> Result<()> {
+    let (letter, first, separator, is_named) = *u.choose(&OPERATORS)?;
+    let (mut names, mut parts) = (Vec::new(), Vec::new());
+    for name in ["a", "b", "c1"].into_iter().take(u.int_in_range(1..=3)?) {
+        names.push(name);
+        let value = u.choose(&[None, Some(""), Some("x"), Some("%41"), Some("-_.~9")])?;
+        parts.extend(value.map(|value| match (is_named, value) {
+            (false, value) => value.to_owned(),
+            (true, "") if letter == ";" => name.to_owned(),
+            (true, value) => format!("{name}={value}"),
+        }));
+    }
+    *template += &format!("{{{letter}{}}}", names.join(","));
+    if !parts.is_empty() {
+        *expansion += first;
+        *expansion += &parts.join(separator);
+    }
+    Ok(())
+}
+
+/// A template matches what it expands to and itself, and nothing that begins otherwise.
+fn match_expansion(u: &mut Unstructured<'_>, hub: &HubUrl) -> Result<()> {
+    let (mut template, mut expansion) = ("k".to_owned(), "k".to_owned());
+    for _ in 0..u.int_in_range(1..=4)? {
+        let (literal, expanded) = *u.choose(LITERALS)?;
+        template += literal;
+        expansion += expanded;
+        expand(u, &mut template, &mut expansion)?;
+    }
+    let matcher = Matcher::new(MatcherKind::UriTemplate, &template, hub).expect("a template");
+    assert!(
+        matcher.matches(&hub.topic(&expansion)),
+        "{template:?} {expansion:?}"
+    );
+    assert!(matcher.matches(&hub.topic(&template)), "{template:?}");
+    let other = format!("q{}", &expansion[1..]);
+    assert!(
+        !matcher.matches(&hub.topic(&other)),
+        "{template:?} {other:?}"
+    );
+    Ok(())
+}
+
 /// The subscribers, by their number, whose matchers select one of the topics.
 fn naive(
     all: &BTreeSet<(u8, usize)>,
@@ -95,6 +164,7 @@ fn naive(
 
 fn compare(u: &mut Unstructured<'_>) -> Result<()> {
     let hub = HubUrl::parse("https://example.com/hub").expect("a URL");
+    match_expansion(u, &hub)?;
     let cache = MatcherCache::new(hub.clone(), 2048);
     let (mut matchers, mut index, mut all) = (Vec::new(), Subscriptions::new(), BTreeSet::new());
     for _ in 0..u.int_in_range(1..=12)? {

@@ -1,6 +1,7 @@
 //! Replies of Redis: the same values however the bytes are cut, written values come out again, and
 //! the entries of a stream keep their ids and fields.
 
+use ::redis::parse_redis_value;
 use arbitrary::{Result, Unstructured};
 
 use crate::app::hub::redis_store::entries::{self, Entry, ID, UPDATE, text_of};
@@ -15,12 +16,15 @@ pub(crate) const WORDS: &[&[u8]] = &[
     b"*2\r\n$10\r\n1700000000\r\n$6\r\n123456\r\n",
     b"*2\r\n",
     b"*1\r\n",
+    b"*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n:1\r\n",
+    b"*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n",
     b"*0\r\n",
     b"*-1\r\n",
     b"*9223372036854775807\r\n",
     b"$-1\r\n",
     b"$0\r\n\r\n",
     b"$3\r\nabc\r\n",
+    b"$1\r\na\rb",
     b"$3\r\n1-0\r\n",
     b"$2\r\nid\r\n",
     b"$6\r\nupdate\r\n",
@@ -195,6 +199,73 @@ fn convert(value: &Value) {
     milliseconds_of(value);
 }
 
+/// The values in bytes that are all there: RESP 2 by its description, read from the front again
+/// and again. Errors and simple texts are the redis crate's to read.
+fn expected(mut bytes: &[u8]) -> (Vec<Value>, bool) {
+    let mut values = Vec::new();
+    loop {
+        match one(&mut bytes, 0) {
+            Ok(value) => values.push(value),
+            Err(Stop::Missing) => return (values, false),
+            Err(Stop::Broken) => return (values, true),
+        }
+    }
+}
+
+/// Why there is no value.
+enum Stop {
+    Missing,
+    Broken,
+}
+
+/// The deepest array, and the longest bulk string.
+const NESTED_MAX: usize = 16;
+const BULK_MAX: i64 = 512 << 20;
+
+fn one(rest: &mut &[u8], depth: usize) -> std::result::Result<Value, Stop> {
+    let kind = *rest.first().ok_or(Stop::Missing)?;
+    if !b"+-:$*".contains(&kind) {
+        return Err(Stop::Broken);
+    }
+    let end = rest.windows(2).position(|two| two == b"\r\n");
+    let (line, tail) = rest.split_at(end.ok_or(Stop::Missing)? + 2);
+    *rest = tail;
+    let text = str::from_utf8(&line[1..line.len() - 2]).map_err(|_| Stop::Broken)?;
+    let number = || text.parse::<i64>().map_err(|_| Stop::Broken);
+    match kind {
+        b':' => number().map(Value::Int),
+        b'$' => match number()? {
+            -1 => Ok(Value::Nil),
+            length @ 0..BULK_MAX => bulk_string(rest, length),
+            _ => Err(Stop::Broken),
+        },
+        b'*' => match number()? {
+            -1 => Ok(Value::Nil),
+            0 => Ok(Value::Array(Vec::new())),
+            1.. if depth == NESTED_MAX => Err(Stop::Broken),
+            length @ 1.. => {
+                let values = (0..length).map(|_| one(rest, depth + 1));
+                values
+                    .collect::<std::result::Result<_, _>>()
+                    .map(Value::Array)
+            }
+            _ => Err(Stop::Broken),
+        },
+        _ => parse_redis_value(line).map_err(|_| Stop::Broken),
+    }
+}
+
+fn bulk_string(rest: &mut &[u8], length: i64) -> std::result::Result<Value, Stop> {
+    let length = usize::try_from(length).expect("not negative");
+    let (bytes, tail) = rest.split_at_checked(length).ok_or(Stop::Missing)?;
+    *rest = match tail {
+        [b'\r', b'\n', tail @ ..] => tail,
+        [] | [b'\r'] => return Err(Stop::Missing),
+        _ => return Err(Stop::Broken),
+    };
+    Ok(Value::BulkString(bytes.to_vec()))
+}
+
 /// What stands behind the first byte is read as it is, or becomes values, or a stream's entries.
 pub(crate) fn run(input: &[u8]) {
     let Some((choice, rest)) = input.split_first() else {
@@ -204,8 +275,9 @@ pub(crate) fn run(input: &[u8]) {
     // Bytes that are used up end the other two.
     match choice % 3 {
         0 => {
-            let (values, _) = same_however_cut(rest, read);
-            values.iter().for_each(convert);
+            let got = same_however_cut(rest, read);
+            assert_eq!(got, expected(rest), "{}", rest.escape_ascii());
+            got.0.iter().for_each(convert);
         }
         1 => written(&mut u).unwrap_or_default(),
         _ => stream(&mut u).unwrap_or_default(),

@@ -16,3 +16,15 @@ fn a_body_that_evhttp_does_not_read_may_be_incomplete() {
 fn bytes_that_are_no_reply_end_the_connection_to_redis_however_they_are_cut() {
     run("redis", b"\0*1\r\n82\r\n$1\r\nk\r\n:1\r\n");
 }
+
+/// The reader that the decoder is compared with took it for white space.
+#[test]
+fn a_form_feed_at_the_end_of_a_trailer_is_refused() {
+    run("chunks", b"0\r\nA: b\x0c\r\n\r\n");
+}
+
+/// The reader that the decoder is compared with added it to what had come.
+#[test]
+fn a_size_up_to_the_last_number_behind_another_chunk_is_refused() {
+    run("chunks", b"5\r\nhello\r\nffffffffffffffff\r\n");
+}
