@@ -26,13 +26,13 @@ const RECORD_MIN: usize = 11;
 
 /// Which addresses one query asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Family {
+pub(crate) enum Family {
     Ipv4,
     Ipv6,
 }
 
 impl Family {
-    pub(super) const BOTH: [Self; 2] = [Self::Ipv4, Self::Ipv6];
+    pub(crate) const BOTH: [Self; 2] = [Self::Ipv4, Self::Ipv6];
 
     pub(super) fn belongs_to(self, family: AddressFamily) -> bool {
         match self {
@@ -50,7 +50,7 @@ impl Family {
 }
 
 /// A query, as it is sent.
-pub(super) struct Message {
+pub(crate) struct Message {
     name: String,
     family: Family,
     bytes: Vec<u8>,
@@ -58,14 +58,14 @@ pub(super) struct Message {
 
 /// Whether letters of the answer's question must have the case of the query's.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Case {
+pub(crate) enum Case {
     Exact,
     Any,
 }
 
 /// What a packet is to a query.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Reading {
+pub(crate) enum Reading {
     /// No answer to it: an attempt to forge one, or a late answer to another query.
     Foreign,
     /// An answer that must be asked for again over TCP: it is cut, or its question does not
@@ -78,7 +78,7 @@ pub(super) enum Reading {
 impl Message {
     /// Makes a query with a random number and, if `randomize` is set, in random case: who forges
     /// an answer must guess both.
-    pub(super) fn new(name: &str, family: Family, randomize: bool) -> io::Result<Self> {
+    pub(crate) fn new(name: &str, family: Family, randomize: bool) -> io::Result<Self> {
         let (number, letters) = (random::<2>()?, random::<32>()?);
         let mut name = name.to_owned();
         if randomize {
@@ -100,12 +100,12 @@ impl Message {
         })
     }
 
-    pub(super) fn bytes(&self) -> &[u8] {
+    pub(crate) fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
     /// Reads a packet that may be the answer.
-    pub(super) fn read(&self, packet: &[u8], case: Case) -> Reading {
+    pub(crate) fn read(&self, packet: &[u8], case: Case) -> Reading {
         let Some(head) = packet.first_chunk::<HEAD>() else {
             return Reading::Foreign;
         };

@@ -7,6 +7,7 @@ mod buffer;
 mod bus;
 mod chunks;
 mod cuts;
+mod dns_answers;
 mod event_http;
 mod event_stream;
 mod gates;
@@ -36,6 +37,25 @@ mod http {
     pub(crate) const REFUSED: &[u8] = gate::REFUSED;
 }
 use http::{REFUSED, gate};
+#[allow(dead_code, reason = "lookups need more of it")]
+#[path = "../../../src/dns"]
+mod dns {
+    pub(crate) mod error {
+        pub(crate) use php_event::DnsError;
+    }
+    pub(crate) mod message;
+}
+mod flags {
+    pub(crate) use php_event::AddressFamily;
+}
+mod native {
+    /// The same numbers in each run.
+    pub(crate) mod random {
+        pub(crate) fn random<const N: usize>() -> std::io::Result<[u8; N]> {
+            Ok([7; N])
+        }
+    }
+}
 /// Redis's replies, and what the hub's store makes of them.
 #[path = "../../../event-httpd/src/redis"]
 mod redis {
@@ -85,6 +105,7 @@ targets! {
     "buffer": buffer, 0, &[];
     "bus": bus, 1, bus::WORDS;
     "chunks": chunks, 0, chunks::WORDS;
+    "dns": dns_answers, 1, dns_answers::WORDS;
     "event_http": event_http, 0, requests::WORDS;
     "event_stream": event_stream, 0, event_stream::WORDS;
     "gate": gates, 0, requests::WORDS;

@@ -47,6 +47,11 @@ fn chunks_are_read_as_the_rfc_says() {
 }
 
 #[test]
+fn the_addresses_in_an_answer_are_those_of_the_name_that_was_asked_for() {
+    bounded("dns");
+}
+
+#[test]
 fn event_http_shows_its_closure_the_requests_that_the_decoder_reads() {
     bounded("event_http");
 }
