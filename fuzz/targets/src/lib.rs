@@ -9,6 +9,7 @@ mod chunks;
 mod cuts;
 mod dns_answers;
 mod event_http;
+mod event_http_client;
 mod event_stream;
 mod gates;
 mod generator;
@@ -107,6 +108,7 @@ targets! {
     "chunks": chunks, 0, chunks::WORDS;
     "dns": dns_answers, 1, dns_answers::WORDS;
     "event_http": event_http, 0, requests::WORDS;
+    "event_http_client": event_http_client, 1, responses::WORDS;
     "event_stream": event_stream, 0, event_stream::WORDS;
     "gate": gates, 0, requests::WORDS;
     "matchers": matchers, 0, &[];

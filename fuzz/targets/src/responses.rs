@@ -45,7 +45,7 @@ pub(crate) const WORDS: &[&[u8]] = &[
 
 /// An item that owns its bytes; the parts of a body are merged.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Got {
+pub(crate) enum Got {
     Interim(u16, Vec<(String, Vec<u8>)>),
     Head(u16, ResponseBody, bool, Vec<(String, Vec<u8>)>),
     Body(Vec<u8>),
@@ -53,7 +53,12 @@ enum Got {
     Refused,
 }
 
-fn decode(limits: Limits, request: Request, parts: &mut dyn Iterator<Item = &[u8]>) -> Vec<Got> {
+/// What the decoder makes of a response that comes in parts and then ends.
+pub(crate) fn decode(
+    limits: Limits,
+    request: Request,
+    parts: &mut dyn Iterator<Item = &[u8]>,
+) -> Vec<Got> {
     let mut decoder = ResponseDecoder::new(limits, request.method);
     if request.upgrade {
         decoder = decoder.with_upgrade();
@@ -112,9 +117,9 @@ fn owned<'a>(fields: impl Iterator<Item = (&'a str, &'a [u8])>) -> Vec<(String, 
 
 /// What of a request decides how its response is read.
 #[derive(Clone, Copy)]
-struct Request {
-    method: Method,
-    upgrade: bool,
+pub(crate) struct Request {
+    pub(crate) method: Method,
+    pub(crate) upgrade: bool,
 }
 
 /// What the RFC makes of a response.

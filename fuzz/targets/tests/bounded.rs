@@ -57,6 +57,11 @@ fn event_http_shows_its_closure_the_requests_that_the_decoder_reads() {
 }
 
 #[test]
+fn event_http_connection_gives_its_closure_the_response_that_the_decoder_reads() {
+    bounded("event_http_client");
+}
+
+#[test]
 fn a_client_dispatches_the_event_that_was_encoded_and_no_other() {
     bounded("event_stream");
 }
