@@ -116,8 +116,7 @@ impl Inner {
             }
             Read::Time | Read::Length => {} // their replies are not entries
             Read::Load => {
-                // Not from the index: it has no entries that are not updates.
-                let next = entries.get(LOAD_MAX - 1).map(|entry| entry.position + 1);
+                let next = next_to_load(&entries);
                 self.take_entries(entries);
                 match next {
                     Some(next) => self.load_from(next),
@@ -274,6 +273,12 @@ fn resume_from(before: &[Entry], was_told: impl Fn(Position) -> bool) -> Positio
     told.or(before.first()).map_or(0, |entry| entry.position)
 }
 
+/// Where to go on loading after `entries`, if there may be more. Not from the index: it has no entries
+/// that are not updates.
+fn next_to_load(entries: &[Entry]) -> Option<Position> {
+    entries.get(LOAD_MAX - 1)?.position.checked_add(1)
+}
+
 /// The last position in a millisecond of Redis's clock.
 fn last_of(millisecond: u64) -> Position {
     Position::from(millisecond) << 64 | Position::from(u64::MAX)
@@ -283,15 +288,26 @@ fn last_of(millisecond: u64) -> Position {
 mod tests {
     use super::*;
 
+    fn entries(positions: impl IntoIterator<Item = Position>) -> Vec<Entry> {
+        let entry = |position| Entry {
+            position,
+            content: None,
+        };
+        positions.into_iter().map(entry).collect()
+    }
+
+    #[test]
+    fn loading_goes_on_behind_a_full_part_unless_its_last_position_is_the_highest() {
+        let full = LOAD_MAX as Position;
+        assert_eq!(next_to_load(&entries(1..full)), None);
+        assert_eq!(next_to_load(&entries(1..=full)), Some(full + 1));
+        let highest = Position::MAX;
+        assert_eq!(next_to_load(&entries(highest - full + 1..=highest)), None);
+    }
+
     #[test]
     fn a_reader_resumes_behind_the_last_entry_that_it_has_told() {
-        let before = |positions: &[Position]| -> Vec<Entry> {
-            let entry = |position| Entry {
-                position,
-                content: None,
-            };
-            positions.iter().copied().map(entry).collect()
-        };
+        let before = |positions: &[Position]| entries(positions.iter().copied());
         let told = |position| position <= 20;
         assert_eq!(
             resume_from(&before(&[20, 10]), told),
