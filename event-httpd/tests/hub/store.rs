@@ -126,6 +126,33 @@ fn a_long_history_in_the_store_and_what_is_published_meanwhile_arrive_once_and_i
     expect_long_history(&hub, 700); // many pages
 }
 
+/// How many bytes the server has sent since it has started.
+fn bytes_sent(redis: &Redis) -> usize {
+    let stats = redis.ask("INFO stats");
+    let (_, count) = stats.split_once("total_net_output_bytes:").unwrap();
+    count.lines().next().unwrap().parse().unwrap()
+}
+
+#[test]
+fn long_updates_of_the_history_are_not_read_again_and_again() {
+    const COUNT: usize = 40;
+    const LENGTH: usize = 200_000;
+    let redis = Redis::fleeting();
+    let hub = hub_on(&redis.url(), &["--max-queue", "1MiB"]);
+    let mut publisher = Publisher::connect(&hub);
+    let data = "x".repeat(LENGTH);
+    for n in 0..COUNT {
+        publisher.publish(&[("topic", "a"), ("id", &n.to_string()), ("data", &data)]);
+    }
+    let before = bytes_sent(&redis);
+    let mut subscriber = Subscriber::to(&hub, "topic=a&lastEventID=earliest");
+    for n in 0..COUNT {
+        subscriber.expect_update(&n.to_string(), &data);
+    }
+    let read = bytes_sent(&redis) - before;
+    assert!(read < 2 * COUNT * LENGTH, "{read} bytes");
+}
+
 #[test]
 fn what_the_stream_no_longer_keeps_is_gone_and_the_head_says_so() {
     let redis = Redis::fleeting();

@@ -10,8 +10,23 @@ use crate::app::hub::message::Position;
 #[derive(Debug)]
 pub(super) struct Index {
     limit: usize,
-    entries: VecDeque<(Position, Rc<str>)>,
+    entries: VecDeque<Entry>,
     ids: Ids,
+}
+
+/// An entry that has an update.
+#[derive(Debug)]
+struct Entry {
+    at: (u64, u64), // its position, in words: aligned like a `Position`, it would take more memory
+    size: u32,      // bytes of its update
+    id: Rc<str>,
+}
+
+impl Entry {
+    fn position(&self) -> Position {
+        let (upper, lower) = self.at;
+        Position::from(upper) << 64 | Position::from(lower)
+    }
 }
 
 impl Index {
@@ -24,15 +39,19 @@ impl Index {
         }
     }
 
-    /// Adds an entry behind all others.
-    pub(super) fn push(&mut self, position: Position, id: String) {
+    /// Adds an entry behind all others, whose update has that many bytes.
+    pub(super) fn push(&mut self, position: Position, id: String, size: usize) {
         let id: Rc<str> = id.into();
         self.ids.add(Rc::clone(&id), position);
-        self.entries.push_back((position, id));
+        self.entries.push_back(Entry {
+            at: ((position >> 64) as u64, position as u64),
+            size: u32::try_from(size).unwrap_or(u32::MAX),
+            id,
+        });
         if self.entries.len() > self.limit
-            && let Some((_, id)) = self.entries.pop_front()
+            && let Some(first) = self.entries.pop_front()
         {
-            self.ids.remove_first(&id);
+            self.ids.remove_first(&first.id);
         }
     }
 
@@ -47,13 +66,30 @@ impl Index {
 
     /// Whether there was an update at that position.
     pub(super) fn has(&self, position: Position) -> bool {
-        let found = self.entries.binary_search_by_key(&position, |(at, _)| *at);
+        let found = self
+            .entries
+            .binary_search_by_key(&position, Entry::position);
         found.is_ok()
+    }
+
+    /// How many of the entries behind a position have that many bytes together; `None` if all that
+    /// are known have less.
+    pub(super) fn count_of(&self, bytes: usize, behind: Position) -> Option<usize> {
+        let first = self
+            .entries
+            .partition_point(|entry| entry.position() <= behind);
+        let mut sum = 0;
+        let mut sizes = self.entries.range(first..).map(|entry| entry.size as usize);
+        let last = sizes.position(|size| {
+            sum += size;
+            sum >= bytes
+        });
+        last.map(|last| last + 1)
     }
 
     /// The id of the last update; empty without one.
     pub(super) fn last_id(&self) -> &str {
-        self.entries.back().map_or("", |(_, id)| id)
+        self.entries.back().map_or("", |last| &last.id)
     }
 }
 
@@ -69,7 +105,7 @@ mod tests {
             ("", None, false)
         );
         for (position, id) in [(10, "a"), (20, "b"), (30, "a"), (40, "c")] {
-            index.push(position, id.to_owned());
+            index.push(position, id.to_owned(), 10);
         }
         assert_eq!(index.find("a"), Some(30), "the first one is too old");
         assert_eq!(index.find("b"), Some(20));
@@ -77,6 +113,10 @@ mod tests {
         assert_eq!(
             [10, 20, 25, 40].map(|at| index.has(at)),
             [false, true, false, true]
+        );
+        assert_eq!(
+            [0, 20, 30, 40].map(|behind| index.count_of(15, behind)),
+            [Some(2), Some(2), None, None]
         );
         index.clear();
         assert_eq!(

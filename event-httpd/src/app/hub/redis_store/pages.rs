@@ -13,6 +13,7 @@ const PAGE_MAX: usize = 64;
 pub(super) struct PageAsked {
     ticket: Ticket,
     begin: Begin,
+    most: usize,    // entries that it may have
     told: Position, // the last reported position when it was requested
 }
 
@@ -82,15 +83,20 @@ impl Inner {
     }
 
     fn send_page(&self, ticket: Ticket, begin: Begin) {
+        // What does not fit into the page is not read: updates may be long.
+        let behind = begin.position().unwrap_or_default();
+        let most = self.index.borrow().count_of(PAGE_BYTES, behind);
+        let most = most.map_or(PAGE_MAX, |most| most.min(PAGE_MAX));
         let command = match begin.position() {
-            None => self.range("-", "+", PAGE_MAX),
+            None => self.range("-", "+", most),
             // Reads the entry before the page too: while that exists, no later entry was dropped.
-            Some(position) => self.range(&text_of(position), "+", PAGE_MAX + 1),
+            Some(position) => self.range(&text_of(position), "+", most + 1),
         };
         let told = self.told();
         let asked = PageAsked {
             ticket,
             begin,
+            most,
             told,
         };
         let sent = match self.commands.get() {
@@ -123,7 +129,7 @@ impl Inner {
             }
         };
         let told = self.told();
-        let (count, end, position) = cut(entries, after, asked.told, told);
+        let (count, end, position) = cut(entries, after, asked.most, (asked.told, told));
         let entries = entries.get(..count).unwrap_or_default();
         self.tell_page(ticket, entries, end, position, &anchor);
     }
@@ -150,14 +156,14 @@ impl Inner {
     }
 }
 
-/// How many of the entries behind `after` form the page, how it ends, and its last position. The
-/// reader had reported everything up to `before` when the page was requested, and has reported
-/// everything up to `told` now. Later entries arrive as new updates.
+/// How many of the entries behind `after` form the page, how it ends, and its last position. At
+/// `most` so many were requested. The reader had reported everything up to `before` then, and has
+/// reported everything up to `told` now. Later entries arrive as new updates.
 fn cut(
     entries: &[Entry],
     after: Position,
-    before: Position,
-    told: Position,
+    most: usize,
+    (before, told): (Position, Position),
 ) -> (usize, PageEnd, Position) {
     let (mut count, mut bytes, mut position) = (0, 0, after);
     for entry in entries.iter().take_while(|entry| entry.position <= told) {
@@ -171,7 +177,7 @@ fn cut(
             .map_or(0, |content| content.update.len());
         position = entry.position;
     }
-    let is_whole = entries.len() < PAGE_MAX; // it reaches the end of the stream
+    let is_whole = entries.len() < most; // it reaches the end of the stream
     if count < entries.len() || position >= told || is_whole && before == told {
         (count, PageEnd::Complete, told)
     } else {
@@ -200,37 +206,56 @@ mod tests {
         let complete = |count, position| (count, PageEnd::Complete, position);
         let more = |count, position| (count, PageEnd::More, position);
         let few = entries([11, 12, 13], 1);
-        assert_eq!(cut(&few, 10, 13, 13), complete(3, 13), "all is told");
         assert_eq!(
-            cut(&few, 10, 11, 12),
+            cut(&few, 10, PAGE_MAX, (13, 13)),
+            complete(3, 13),
+            "all is told"
+        );
+        assert_eq!(
+            cut(&few, 10, PAGE_MAX, (11, 12)),
             complete(2, 12),
             "13 follows by itself"
         );
         assert_eq!(
-            cut(&few, 10, 10, 10),
+            cut(&few, 10, PAGE_MAX, (10, 10)),
             complete(0, 10),
             "all follow by themselves"
         );
         assert_eq!(
-            cut(&few, 10, 13, 15),
+            cut(&few, 10, PAGE_MAX, (13, 15)),
             more(3, 13),
             "14 came behind the page"
         );
-        assert_eq!(cut(&few, 10, 15, 15), complete(3, 15), "14 and 15 are gone");
-        assert_eq!(cut(&[], 10, 10, 10), complete(0, 10));
-        assert_eq!(cut(&[], 10, 10, 11), more(0, 10));
+        assert_eq!(
+            cut(&few, 10, PAGE_MAX, (15, 15)),
+            complete(3, 15),
+            "14 and 15 are gone"
+        );
+        assert_eq!(cut(&[], 10, PAGE_MAX, (10, 10)), complete(0, 10));
+        assert_eq!(cut(&[], 10, PAGE_MAX, (10, 11)), more(0, 10));
         let max = Position::try_from(PAGE_MAX).unwrap();
         let full = entries(1..=max, 1);
-        assert_eq!(cut(&full, 0, max, max), complete(PAGE_MAX, max));
-        assert_eq!(cut(&full, 0, 900, 900), more(PAGE_MAX, max));
+        assert_eq!(cut(&full, 0, PAGE_MAX, (max, max)), complete(PAGE_MAX, max));
+        assert_eq!(cut(&full, 0, PAGE_MAX, (900, 900)), more(PAGE_MAX, max));
+    }
+
+    #[test]
+    fn a_short_page_that_is_full_is_not_the_end() {
+        let two = entries([11, 12], 1);
+        assert_eq!(cut(&two, 10, 2, (13, 13)), (2, PageEnd::More, 12));
+        assert_eq!(cut(&two, 10, 3, (13, 13)), (2, PageEnd::Complete, 13));
+        assert_eq!(cut(&two, 10, 2, (12, 12)), (2, PageEnd::Complete, 12));
     }
 
     #[test]
     fn long_updates_make_short_pages() {
         let long = entries(1..=10, PAGE_BYTES / 2);
-        assert_eq!(cut(&long, 0, 10, 10), (2, PageEnd::More, 2));
-        assert_eq!(cut(&long[8..], 8, 10, 10), (2, PageEnd::Complete, 10));
+        assert_eq!(cut(&long, 0, PAGE_MAX, (10, 10)), (2, PageEnd::More, 2));
+        assert_eq!(
+            cut(&long[8..], 8, PAGE_MAX, (10, 10)),
+            (2, PageEnd::Complete, 10)
+        );
         let huge = entries([1], PAGE_BYTES * 2);
-        assert_eq!(cut(&huge, 0, 1, 1), (1, PageEnd::Complete, 1));
+        assert_eq!(cut(&huge, 0, PAGE_MAX, (1, 1)), (1, PageEnd::Complete, 1));
     }
 }

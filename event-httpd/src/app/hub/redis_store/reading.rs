@@ -19,8 +19,8 @@ use crate::redis::{Cmd, Value, cmd};
 /// skipped nothing.
 const READ_MAX: usize = 64;
 
-/// Entries in one reply while the index is loaded.
-const LOAD_MAX: usize = 256;
+/// Entries in one reply while the index is loaded. The updates come with them.
+const LOAD_MAX: usize = 64;
 
 /// Entries among which the last reported one is looked for.
 const LOOK_BACK: usize = 100;
@@ -257,7 +257,10 @@ impl Inner {
                 );
                 continue;
             };
-            self.index.borrow_mut().push(entry.position, content.id);
+            let size = content.update.len();
+            self.index
+                .borrow_mut()
+                .push(entry.position, content.id, size);
             if is_new {
                 self.tell(&Tell::Update(&content.update));
             }
