@@ -328,7 +328,8 @@ impl Config {
         self.bus_timeout
     }
 
-    /// The longest message between workers: a body, or what one read returns, with its head.
+    /// The longest message between workers: a body, or what one read returns, with its head; or the
+    /// id after which a hub's subscriber resumes, which is in the head of its request.
     pub(crate) fn longest_message(&self) -> usize {
         const HEAD: usize = 64 << 10;
         let body = usize::try_from(self.limits.body_size).unwrap_or(usize::MAX);
@@ -338,6 +339,7 @@ impl Config {
             .map(|line| line.as_bytes().len())
             .sum::<usize>();
         body.max(READ_BUFFER)
+            .max(self.limits.header_size)
             .saturating_add(HEAD)
             .saturating_add(headers)
     }

@@ -88,6 +88,20 @@ pub(super) fn read(subscriber: &mut Subscriber, count: usize) -> Vec<String> {
 }
 
 #[test]
+fn a_subscriber_with_a_long_last_event_id_ends_no_worker() {
+    let limits = ["--max-header-size", "1MiB", "--max-body-size", "1KiB"];
+    let options = [&limits[..], &["--workers", "1"]].concat();
+    let server = open_hub(&options);
+    let mut stays = Subscriber::to(&server, "topic=a");
+    let id = format!("Last-Event-ID: {}\r\n", "i".repeat(300_000));
+    let unknown = Subscriber::with(&server, "topic=b", &id);
+    assert_eq!(unknown.head.field("Last-Event-ID"), Some("earliest"));
+    let mut publisher = Publisher::connect(&server);
+    publisher.publish(&[("topic", "a"), ("id", "1"), ("data", "x")]);
+    stays.expect_update("1", "x");
+}
+
+#[test]
 fn a_killed_worker_loses_no_update_that_was_answered() {
     let server = open_hub(&["--workers", "2"]);
     let before = Family::of(&server);
