@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use clap::builder::BoolishValueParser;
+use clap::builder::{BoolishValueParser, NonEmptyStringValueParser};
 use clap::{Args, ValueEnum};
 
 use super::values::{origin, size, time, timeout};
@@ -66,7 +66,7 @@ pub(crate) struct HubArgs {
     pub(crate) subscriber_algorithm: Option<Algorithm>,
 
     /// The issuer that a token of the type at+jwt must name
-    #[arg(long, value_name = "ISSUER", env = "EVENT_HTTPD_ISSUER")]
+    #[arg(long, value_name = "ISSUER", env = "EVENT_HTTPD_ISSUER", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) issuer: Option<String>,
 
     /// What a token of the type at+jwt must name in its claim aud; may be repeated [default: the
@@ -75,7 +75,8 @@ pub(crate) struct HubArgs {
         long = "audience",
         value_name = "AUDIENCE",
         env = "EVENT_HTTPD_AUDIENCE",
-        value_delimiter = '\n'
+        value_delimiter = '\n',
+        value_parser = NonEmptyStringValueParser::new()
     )]
     pub(crate) audiences: Vec<String>,
 

@@ -103,6 +103,14 @@ pub enum HubConfigError {
         /// What is wrong with the key.
         cause: KeyError,
     },
+    /// An algorithm has no key. Each key of a JWKS has its own.
+    #[error("{option} is for the key of {} or {}: give one, or leave it out", keys[0], keys[1])]
+    Algorithm {
+        /// The option.
+        option: &'static str,
+        /// The options that give a key.
+        keys: [&'static str; 2],
+    },
     /// A file with a key cannot be read.
     #[error("{option}: {}: {cause}", path.display())]
     File {
@@ -133,6 +141,7 @@ impl HubConfig {
                     "--publisher-key",
                     "--publisher-key-file",
                     "--publisher-jwks-file",
+                    "--publisher-algorithm",
                 ],
                 secret: args.publisher_key,
                 file: args.publisher_key_file,
@@ -144,6 +153,7 @@ impl HubConfig {
                     "--subscriber-key",
                     "--subscriber-key-file",
                     "--subscriber-jwks-file",
+                    "--subscriber-algorithm",
                 ],
                 secret: args.subscriber_key,
                 file: args.subscriber_key_file,

@@ -114,7 +114,7 @@ impl Verifiers {
 /// The options that give the keys of one role.
 #[derive(Debug)]
 pub(super) struct KeyOptions {
-    pub(super) names: [&'static str; 3],
+    pub(super) names: [&'static str; 4],
     pub(super) secret: Option<Secret>,
     pub(super) file: Option<PathBuf>,
     pub(super) jwks: Option<PathBuf>,
@@ -128,7 +128,13 @@ impl KeyOptions {
 
     /// The keys of all options; `None` when there is no option.
     fn keys(&self) -> Result<Option<Keys>, HubConfigError> {
-        let [secret_option, file_option, jwks_option] = self.names;
+        let [secret_option, file_option, jwks_option, algorithm_option] = self.names;
+        if self.algorithm.is_some() && self.secret.is_none() && self.file.is_none() {
+            return Err(HubConfigError::Algorithm {
+                option: algorithm_option,
+                keys: [secret_option, file_option],
+            });
+        }
         let mut keys = Vec::new();
         if let Some(secret) = &self.secret {
             let key = key(secret.as_bytes(), self.algorithm);

@@ -35,6 +35,18 @@ fn options_that_make_no_hub_are_bad_usage() {
         (&["--publisher-key", KEY], "--anonymous"),
         (&["--anonymous", "--publisher-key", ""], "empty"),
         (
+            &[
+                "--anonymous",
+                "--publisher-key",
+                KEY,
+                "--subscriber-algorithm",
+                "RS256",
+            ],
+            "--subscriber-key-file",
+        ),
+        (&["--anonymous", "--issuer", ""], "--issuer"),
+        (&["--anonymous", "--audience", ""], "--audience"),
+        (
             &["--anonymous", "--publisher-key-file", "/nowhere"],
             "/nowhere",
         ),
