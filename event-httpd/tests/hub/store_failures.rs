@@ -294,10 +294,22 @@ fn a_hub_that_was_stopped_while_the_stream_moved_on_ends_streams_and_repeats_not
     hub.line("updates were dropped");
 }
 
+/// What was published before is older than what follows, by more than a busy machine takes to tell a
+/// hub the time: a hub that never reached its store begins so much earlier.
+fn until_a_second_has_passed(redis: &Redis) {
+    let now = || -> u64 {
+        let time = redis.ask("TIME"); // "*2", the length of the seconds, and the seconds
+        time.lines().nth(2).unwrap().parse().unwrap()
+    };
+    let begun = now();
+    until("a second has passed", || (now() > begun + 1).then_some(()));
+}
+
 #[test]
 fn a_subscriber_that_came_before_the_store_gets_nothing_that_was_published_before() {
     let mut redis = Redis::start(&LASTING);
     publish(&hub_on(&redis.url(), &[]), 0..3);
+    until_a_second_has_passed(&redis);
     redis.kill();
     let hub = open_hub(&["--store", &redis.url(), "--store-timeout", "500ms"]);
     hub.line("is away: ");
@@ -326,6 +338,7 @@ fn a_subscriber_that_came_before_the_store_gets_what_others_published_before_the
     let redis = Redis::fleeting();
     let other = hub_on(&redis.url(), &[]);
     publish(&other, 0..3);
+    until_a_second_has_passed(&redis);
     let (link, hub, mut subscriber) = unreached(&redis, "");
     publish(&other, 3..6);
     link.mend();
