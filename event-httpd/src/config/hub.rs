@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::keys::{KeyOptions, KeySettings, TokenKeys};
 use crate::cli::{HubArgs, Protocol, Secret};
 use crate::redis::{Settings, Target, TargetError, TlsFiles};
-use hub_protocol::token::{KeyError, Presentation};
+use hub_protocol::token::{Key, KeyError, Presentation};
 use hub_protocol::{Forms, HubUrl};
 
 /// Defaults of the options for a store in Redis. `--help` names them.
@@ -92,6 +92,9 @@ pub enum HubConfigError {
     /// An option is of no use to the store in memory.
     #[error("{0} is for a store in Redis: give --store redis://HOST too, or leave it out")]
     StoreOption(&'static str),
+    /// An option is of no use to the form of the protocol that clients speak today.
+    #[error("{0} is for tokens of the standard form: leave it out, or --protocol deployed")]
+    TokenOption(&'static str),
     /// The store cannot be used like this.
     #[error("--store: {0}")]
     StoreUse(String),
@@ -126,6 +129,11 @@ pub enum HubConfigError {
 impl HubConfig {
     pub(super) fn new(args: HubArgs) -> Result<Self, HubConfigError> {
         let store = store(&args)?;
+        if args.protocol == Protocol::Deployed
+            && let Some(option) = option_for_standard_tokens(&args)
+        {
+            return Err(HubConfigError::TokenOption(option));
+        }
         let forms = Forms {
             deployed: args.protocol != Protocol::Standard,
             standard: args.protocol != Protocol::Deployed,
@@ -212,9 +220,16 @@ impl HubConfig {
 
     /// Logs what an operator should know about the settings.
     pub(crate) fn warn(&self) {
-        if self.keys.current().have_short_key() {
+        let verifiers = self.keys.current();
+        if verifiers.keys().any(Key::is_short) {
             tracing::warn!(
                 "a secret is shorter than its hash, and easier to guess: take 32 bytes for HS256"
+            );
+        }
+        if verifiers.keys().any(Key::has_odd_end) {
+            tracing::warn!(
+                "a secret begins or ends with white space, or begins with a byte order mark. That \
+                 counts: tokens made without it are refused"
             );
         }
     }
@@ -222,6 +237,14 @@ impl HubConfig {
 
 fn to_usize(number: u32) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+/// What only a token of the standard form is checked for.
+fn option_for_standard_tokens(args: &HubArgs) -> Option<&'static str> {
+    first_given([
+        ("--issuer", args.issuer.is_some()),
+        ("--audience", !args.audiences.is_empty()),
+    ])
 }
 
 fn store(args: &HubArgs) -> Result<StoreConfig, HubConfigError> {
@@ -252,7 +275,7 @@ fn store(args: &HubArgs) -> Result<StoreConfig, HubConfigError> {
 
 /// The first given option that only a store in Redis has.
 fn option_for_redis(args: &HubArgs) -> Option<&'static str> {
-    let given = [
+    first_given([
         ("--store-timeout", args.store_timeout.is_some()),
         ("--store-ca-file", args.store_ca_file.is_some()),
         ("--store-cert-file", args.store_cert_file.is_some()),
@@ -260,7 +283,11 @@ fn option_for_redis(args: &HubArgs) -> Option<&'static str> {
         ("--store-queue", args.store_queue.is_some()),
         ("--store-queue-size", args.store_queue_size.is_some()),
         ("--store-queue-time", args.store_queue_time.is_some()),
-    ];
+    ])
+}
+
+/// The name of the first option that is given.
+fn first_given<const N: usize>(given: [(&'static str, bool); N]) -> Option<&'static str> {
     let mut given = given.into_iter().filter(|(_, is_given)| *is_given);
     given.next().map(|(name, _)| name)
 }

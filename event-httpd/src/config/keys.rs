@@ -102,12 +102,10 @@ impl KeySettings {
 }
 
 impl Verifiers {
-    /// Whether a secret is shorter than its hash.
-    pub(super) fn have_short_key(&self) -> bool {
+    /// The keys of both roles.
+    pub(super) fn keys(&self) -> impl Iterator<Item = &Key> {
         let verifiers = self.subscribers.iter().chain([&self.publishers]);
-        verifiers
-            .flat_map(|verifier| verifier.keys().iter())
-            .any(Key::is_short)
+        verifiers.flat_map(|verifier| verifier.keys().iter())
     }
 }
 

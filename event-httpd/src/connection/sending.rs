@@ -287,14 +287,14 @@ impl Connection {
         let limit = self.worker.config().max_queue();
         self.note_waiting();
         self.count_memory();
-        if self.worker.takes() != Takes::Requests && self.waiting() > limit {
-            self.cut_off("the reader lags past --max-queue");
+        let waiting = self.waiting();
+        if self.worker.takes() != Takes::Requests && waiting > limit {
+            self.cut_off("the reader lags past --max-queue", waiting);
         }
     }
 
-    /// Ends a connection that reads too slowly.
-    pub(crate) fn cut_off(&self, why: &str) {
-        let waiting = self.waiting();
+    /// Ends a connection for which so many bytes wait.
+    pub(crate) fn cut_off(&self, why: &str, waiting: usize) {
         tracing::warn!(
             id = self.id(),
             peer = self.peer(),

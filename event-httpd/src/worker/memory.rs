@@ -77,7 +77,8 @@ impl Worker {
         peers.retain(|peer| peer.held() > 0);
         peers.sort_by_key(|peer| Reverse(peer.held()));
         for peer in peers {
-            peer.cut_off("what waits for all peers exceeds --max-queue-total");
+            let why = "what waits for all peers exceeds --max-queue-total";
+            peer.cut_off(why, peer.held());
             if self.memory.total() <= self.memory.target() {
                 break;
             }

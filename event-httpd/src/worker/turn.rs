@@ -134,7 +134,7 @@ impl Worker {
     /// Ends the connections that cannot go on.
     fn close_yielded(&self) {
         for connection in self.turn.yielded.take() {
-            connection.cut_off("the server cannot go on with it");
+            connection.cut_off("the server cannot go on with it", connection.held());
         }
     }
 }

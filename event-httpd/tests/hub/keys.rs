@@ -53,6 +53,21 @@ fn a_hub_that_hangs_up_reads_its_keys_again_and_keeps_them_if_they_are_bad() {
 }
 
 #[test]
+fn a_secret_with_something_unseen_at_an_end_is_taken_with_a_warning() {
+    const WARNING: &str = "tokens made without it are refused";
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("key");
+    fs::write(&path, format!("{KEY}\n")).unwrap(); // as editors write a line
+    let server = hub(&path, &[]);
+    assert_eq!(publish(&server, KEY), 200);
+    assert!(!server.log().iter().any(|line| line.contains(WARNING)));
+    fs::write(&path, format!("{KEY}\n\n")).unwrap();
+    server.process().signal(Signal::SIGHUP);
+    server.line(WARNING);
+    assert_eq!(publish(&server, KEY), 401);
+}
+
+#[test]
 fn workers_that_replace_others_have_the_keys_as_they_are_then() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("key");

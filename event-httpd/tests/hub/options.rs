@@ -47,6 +47,14 @@ fn options_that_make_no_hub_are_bad_usage() {
         (&["--anonymous", "--issuer", ""], "--issuer"),
         (&["--anonymous", "--audience", ""], "--audience"),
         (
+            &["--anonymous", "--protocol", "deployed", "--issuer", "a"],
+            "--issuer is for tokens of the standard form",
+        ),
+        (
+            &["--anonymous", "--protocol", "deployed", "--audience", "a"],
+            "--audience is for tokens of the standard form",
+        ),
+        (
             &["--anonymous", "--publisher-key-file", "/nowhere"],
             "/nowhere",
         ),

@@ -185,6 +185,7 @@ fn sockets_with_unfinished_messages_are_limited_together_and_the_longest_go_firs
     let long: Vec<_> = (0..20).map(|_| begin(512 << 10)).collect();
     let line = server.line("cut off");
     assert!(line.contains("--max-queue-total"), "{line}");
+    assert!(counter(&line, "waiting") >= 512 << 10, "{line}");
     short.send(PING, b"there");
     assert_eq!(short.frame(), (PONG, b"there".to_vec()));
     drop(long);

@@ -101,6 +101,9 @@ pub enum KeyError {
     NoKey,
 }
 
+/// What some editors write at the beginning of a file in UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// One key and what it may verify.
 #[derive(Clone)]
 pub struct Key {
@@ -110,6 +113,7 @@ pub struct Key {
     algorithms: Vec<Algorithm>,
     decoding: DecodingKey,
     short: bool,
+    odd_end: bool,
 }
 
 impl fmt::Debug for Key {
@@ -130,6 +134,7 @@ impl Key {
             algorithms,
             decoding,
             short: false,
+            odd_end: false,
         }
     }
 
@@ -147,6 +152,7 @@ impl Key {
         let decoding = DecodingKey::from_secret(secret).map_err(|_| KeyError::Empty)?;
         Ok(Self {
             short: secret.len() < min,
+            odd_end: secret.trim_ascii() != secret || secret.starts_with(BYTE_ORDER_MARK),
             ..Self::new(vec![algorithm], decoding)
         })
     }
@@ -209,6 +215,13 @@ impl Key {
     #[must_use]
     pub fn is_short(&self) -> bool {
         self.short
+    }
+
+    /// Whether the key is a secret that begins or ends with white space, or begins with a byte order
+    /// mark. All of it counts, so tokens that were made without it are refused.
+    #[must_use]
+    pub fn has_odd_end(&self) -> bool {
+        self.odd_end
     }
 
     /// The algorithms of the tokens that it verifies.

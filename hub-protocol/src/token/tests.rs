@@ -743,6 +743,25 @@ fn short_secret_is_told() {
 }
 
 #[test]
+fn secret_with_something_unseen_at_an_end_is_told() {
+    let has_odd_end = |secret: &str| {
+        let key = Key::secret(secret.as_bytes(), Algorithm::Hs256);
+        key.unwrap().has_odd_end()
+    };
+    for secret in [
+        " secret",
+        "secret ",
+        "secret\n",
+        "\tsecret",
+        "\u{feff}secret",
+    ] {
+        assert!(has_odd_end(secret), "{secret:?}");
+    }
+    assert!(!has_odd_end("a secret"));
+    assert!(!Key::pem(ED_PUBLIC.as_bytes()).unwrap().has_odd_end());
+}
+
+#[test]
 fn debug_text_of_keys_has_no_secret() {
     let text = format!("{:?}", hs256());
     assert!(!text.contains("Change"), "{text}");

@@ -264,7 +264,7 @@ fn a_closed_receiver_is_not_kept_open_by_a_round() {
     clients.turn();
     let last = ids[2 * SLICE - 1];
     let connection = clients.worker.connection(last).unwrap();
-    connection.cut_off("a test");
+    connection.cut_off("a test", 0);
     drop(connection);
     let (stream, _) = &clients.all[&last];
     assert_eq!((&*stream).read(&mut [0]).unwrap(), 0, "it closes at once");
