@@ -196,7 +196,10 @@ impl ClientConnection {
             return Ok(());
         }
         match self.state.take() {
-            State::Closed => return self.connect(call, conn),
+            State::Closed => {
+                let begun = self.connect(call, conn);
+                return begun.inspect_err(|_| self.forget_attempts());
+            }
             State::Ready(bev) => self.send(conn, bev, Connection::Kept),
             busy => drop(self.state.replace(busy)),
         }
@@ -388,11 +391,14 @@ impl ClientConnection {
         self.queue.borrow_mut().retain(|other| !is(other)); // the caller has a count
         match self.state.take() {
             State::Busy(exchange) if is(&exchange.request) => self.close(conn, &exchange.bev),
-            making @ (State::Connecting(_) | State::Resolving(_) | State::Pausing(_))
+            making @ (State::Closed
+            | State::Connecting(_)
+            | State::Resolving(_)
+            | State::Pausing(_))
                 if was_first =>
             {
                 drop(making);
-                self.expect_nothing();
+                self.forget_attempts();
             }
             other => drop(self.state.replace(other)),
         }
@@ -437,7 +443,7 @@ impl base::Inherited for connection::Inner {
             State::Ready(bev) => client.close(self, &bev),
             making => drop(making),
         }
-        client.expect_nothing();
+        client.forget_attempts();
         requests.extend(client.queue.take());
         for request in requests {
             client.fail(request, HttpError::Eof);

@@ -1,9 +1,13 @@
 //! Names, which are looked up through a DNS base.
 
+use std::net::{Ipv6Addr, SocketAddr};
+
 use php_event::{DnsError, DnsFlags, Error, EventBase, EventDnsBase, EventHttpRequest, HttpError};
+use socket2::{Domain, Socket, Type};
 
 use super::OVER;
 use super::over::{connect_to, serve};
+use super::settings::free_port;
 use crate::server::Peer;
 use crate::{GET, Log, Told, noting, request, until_stopped};
 use test_support::dns::{Reply, Server as NameServer};
@@ -71,6 +75,60 @@ fn known_addresses_are_tried_one_after_the_other_for_each_connection() {
         until_stopped(&base);
         assert_eq!(told.take(), [Told::Answer(200, "found".to_owned())]);
     }
+    drop(connection);
+    server.done();
+}
+
+/// On the second address nobody listens.
+#[test]
+fn request_after_a_cancelled_one_tries_the_addresses_from_the_first_on() {
+    let addresses = ["127.0.0.1", "127.0.0.9"].map(|ip| ip.parse().unwrap());
+    let server = serve(|listener| {
+        let mut peer = Peer::accept(&listener);
+        while peer.read_request().is_empty() {
+            peer = Peer::accept(&listener); // that was the cancelled one's
+        }
+        peer.reply("found");
+        peer.end();
+    });
+    let base = EventBase::new().unwrap();
+    let connection = OVER.known(&base, "web.test", &addresses, server.port());
+    let connection = connection.unwrap();
+    let (cancelled, _) = request(&base);
+    connection.make_request(&cancelled, GET, "/").unwrap();
+    cancelled.free();
+    let (request, told) = request(&base);
+    connection.make_request(&request, GET, "/").unwrap();
+    until_stopped(&base);
+    assert_eq!(told.take(), [Told::Answer(200, "found".to_owned())]);
+    drop(connection);
+    server.done();
+}
+
+/// The system has no socket for the first address, as for IPv6 where that is switched off.
+#[test]
+fn address_that_cannot_be_tried_is_passed_over() {
+    let addresses = ["::1", "127.0.0.1"].map(|ip| ip.parse().unwrap());
+    let server = serve(|listener| {
+        let mut peer = Peer::accept(&listener);
+        peer.read_request();
+        peer.reply("found");
+        peer.end();
+    });
+    let taken = Socket::new(Domain::IPV6, Type::STREAM, None).unwrap();
+    taken.set_only_v6(true).unwrap();
+    let port = free_port();
+    let any = SocketAddr::from((Ipv6Addr::UNSPECIFIED, port));
+    taken.bind(&any.into()).unwrap();
+    taken.listen(1).unwrap();
+    let base = EventBase::new().unwrap();
+    let connection = OVER.known(&base, "web.test", &addresses, server.port());
+    let connection = connection.unwrap();
+    connection.set_local_port(port).unwrap();
+    let (request, told) = request(&base);
+    connection.make_request(&request, GET, "/").unwrap();
+    until_stopped(&base);
+    assert_eq!(told.take(), [Told::Answer(200, "found".to_owned())]);
     drop(connection);
     server.done();
 }

@@ -65,7 +65,7 @@ fn seen_by_the_server(prepare: impl Fn(&php_event::EventHttpConnection)) -> std:
 }
 
 /// A port that no other test is given meanwhile: the system hands out none below 32,768 by itself.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     let is_free = |port: &u16| std::net::TcpListener::bind(("0.0.0.0", *port)).is_ok();
     std::iter::repeat_with(|| fastrand::u16(20_000..32_768))
         .take(1000)

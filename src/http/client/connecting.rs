@@ -23,8 +23,8 @@ use crate::http::connection;
 use crate::{Callbacks, Event, EventBase, EventBufferEvent, EventDnsBase, LookupOptions};
 
 impl ClientConnection {
-    /// Begins to make a connection. What cannot be begun is an error; a server that cannot be
-    /// reached is told from the loop.
+    /// Begins to make a connection. What cannot be begun, with the last address, is an error; a
+    /// server that cannot be reached is told from the loop.
     pub(super) fn connect(&self, call: &'static str, conn: &Rc<connection::Inner>) -> Result<()> {
         let address = match &self.target.host {
             Host::Address(address) => (*address).into(),
@@ -38,7 +38,13 @@ impl ClientConnection {
             }
             Host::Known(peers) => self.next_of(peers).into(),
         };
-        let socket = self.socket(call, &address)?;
+        let socket = match self.socket(call, &address) {
+            Err(error) if !self.addresses.borrow().is_empty() => {
+                self.attempt_failed(conn, HttpError::of_attempt(&error));
+                return Ok(());
+            }
+            socket => socket?,
+        };
         let bev = self.buffer_event(conn)?;
         match begin_connect(&socket, &address) {
             Err(error) => self.attempt_failed(conn, HttpError::NotConnected(error.kind())),
@@ -134,9 +140,7 @@ impl ClientConnection {
 
     /// The connection stands.
     pub(super) fn connected(&self, conn: &Rc<connection::Inner>, bev: EventBufferEvent) {
-        self.expect_nothing();
-        self.retries.set(0);
-        self.addresses.take();
+        self.forget_attempts();
         self.send(conn, bev, Connection::Fresh);
     }
 
@@ -160,6 +164,13 @@ impl ClientConnection {
         }
         self.retries.set(0);
         self.fail_all(&error); // as libevent does: there is nobody to send them to
+    }
+
+    /// The next connection is made as the first one: from the first address on, with all retries.
+    pub(super) fn forget_attempts(&self) {
+        self.expect_nothing();
+        self.retries.set(0);
+        self.addresses.take();
     }
 
     fn pause(&self, conn: &Rc<connection::Inner>, time: Duration) -> Result<Event> {
