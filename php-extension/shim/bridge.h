@@ -204,7 +204,7 @@ static inline void bridge_copy(zval *to, zval *from)
 void php_event_method(uint32_t method, bridge_frame *frame);
 uint32_t php_event_slots(uint32_t class_id); /* how many its objects have */
 void php_event_bind(void *handle, struct bridge_object *object); /* null: it is freed next */
-void php_event_unlink(uint32_t class_id, void *handle); /* it calls its object no more */
+void php_event_unlink(uint32_t class_id, void *handle); /* it has no object from now on */
 void php_event_free(uint32_t class_id, void *handle);
 bool php_event_is_pending(uint32_t class_id, void *handle);
 bool php_event_quick_add(void *handle, double seconds); /* -1 for ever */

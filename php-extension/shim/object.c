@@ -54,6 +54,20 @@ zend_object *bridge_create_object(zend_class_entry *entry, uint32_t class_id)
 	return &object->std;
 }
 
+/* Whether code of PHP's may run when Zend lets go of the properties and of the weak references. */
+static bool may_run_code(zend_object *std)
+{
+	if (std->properties || GC_FLAGS(std) & IS_OBJ_WEAKLY_REFERENCED) {
+		return true;
+	}
+	for (int n = 0; n < std->ce->default_properties_count; n++) {
+		if (Z_REFCOUNTED(std->properties_table[n])) {
+			return true;
+		}
+	}
+	return false;
+}
+
 /* Destructors of what the object holds run in here. None of them may reach the object, which goes
  * whatever they do: Rust calls it no more, and then Zend, before it lets go of the properties, empties
  * the weak references to it. */
@@ -63,10 +77,13 @@ static void free_object(zend_object *std)
 	void *handle = object->handle;
 
 	object->handle = NULL;
-	if (handle) {
+	if (handle && may_run_code(std)) {
 		php_event_unlink(object->class_id, handle);
+		zend_object_std_dtor(std);
+		php_event_bind(handle, NULL);
+	} else {
+		zend_object_std_dtor(std);
 	}
-	zend_object_std_dtor(std);
 	if (handle) {
 		php_event_free(object->class_id, handle);
 	}

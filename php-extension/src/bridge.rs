@@ -193,8 +193,8 @@ unsafe extern "C" {
 }
 
 thread_local! {
-    /// The handles that no PHP object has yet: those that are left at the end of a request belong
-    /// to objects that a bailout kept from being made.
+    /// The handles that no PHP object has: not yet, or no longer. Those that are left at the end of
+    /// a request belong to objects that a bailout kept from being made, or from going.
     static UNBOUND: RefCell<Vec<RawHeld>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -536,15 +536,17 @@ unsafe extern "C" fn php_event_bind(handle: *mut c_void, object: *mut RawObject)
     }
 }
 
-/// Has a handle call its object no more.
+/// Has a handle call its object no more. It is freed at the end of the request if a bailout keeps
+/// C from doing that.
 ///
 /// # Safety
-/// Called by C with the handle of an object that is there.
+/// Called by C with the handle of an object that goes.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn php_event_unlink(class: u32, handle: *mut c_void) {
     // SAFETY: the handle of an object that is there; its count stays C's.
     let held = ManuallyDrop::new(unsafe { Held::from_raw(RawHeld { class, handle }) });
     held.link().set(None);
+    UNBOUND.with_borrow_mut(|unbound| unbound.push(RawHeld { class, handle }));
 }
 
 /// # Safety

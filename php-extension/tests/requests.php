@@ -35,6 +35,17 @@ switch ($_SERVER['REQUEST_URI']) {
         for ($n = 0; ; $n++) {
             $bases[$n] = $listener->getBase(); // the last one gets no object
         }
+    case '/event':
+        $event = new Event(new EventBase, -1, Event::TIMEOUT, 'strlen', new Ends);
+        unset($event); // which destroys its data
+        break;
+    case '/listener':
+        $base = new EventBase;
+        $listener = new EventListener($base, 'strlen', null, EventListener::OPT_CLOSE_ON_FREE, -1, '127.0.0.1:0');
+        $map = new WeakMap;
+        $map[$listener] = new Ends;
+        unset($listener);
+        break;
     case '/text':
         $buffer = new EventBuffer;
         $buffer->add(str_repeat('x', 10_000_000));

@@ -104,6 +104,15 @@ fn handle_that_gets_no_object_for_want_of_memory_goes_with_its_request() {
 }
 
 #[test]
+fn handle_of_an_object_whose_end_is_cut_short_goes_with_its_request() {
+    let server = Server::start();
+    for path in ["/event", "/listener"] {
+        let (descriptors, _) = server.fail(path, "Fatal error: stop");
+        assert_eq!(descriptors, 0, "{path}");
+    }
+}
+
+#[test]
 fn text_of_an_answer_goes_with_a_request_that_ends_before_it_is_taken() {
     let (_, bytes) = Server::start().fail("/text", "Fatal error: stop");
     assert!(
