@@ -242,8 +242,9 @@ typedef enum {
 void *bridge_hold(zval *value);
 void *bridge_hold_object(bridge_object *object);
 
-/* Lets go of it, and closes it if it is a stream. What that runs cannot jump over Rust frames. */
-void bridge_release(void *held, bool close);
+/* Lets go of it, and closes it if it is a stream. What that runs cannot jump over Rust frames. If it
+ * throws or ends the script, the handle of the base whose loop it interrupts is returned. */
+void *bridge_release(void *held, bool close);
 
 uint32_t bridge_call(bridge_object *object, uint32_t slot, int64_t item, uint32_t argc,
                      const bridge_value *argv);

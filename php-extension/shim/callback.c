@@ -5,6 +5,8 @@
 #include <zend_closures.h>
 #include <zend_exceptions.h>
 
+#include "classes.h"
+
 /* The script is ending: a bailout was caught in bridge_call, and goes on in bridge_finish as soon
  * as Rust has returned. */
 ZEND_TLS bool bailed_out;
@@ -135,9 +137,23 @@ uint32_t bridge_call(bridge_object *object, uint32_t slot, int64_t item, uint32_
 	return result;
 }
 
-void bridge_release(void *held, bool close)
+/* The handle of the base whose loop called no code of PHP's that still runs; null without one. */
+static void *base_in_loop(void)
+{
+	zend_execute_data *frame = EG(current_execute_data);
+
+	if (!frame || Z_TYPE(frame->This) != IS_OBJECT
+			|| Z_OBJCE(frame->This) != bridge_entries[CLASS_EventBase]) {
+		return NULL;
+	}
+	return bridge_object_of(Z_OBJ(frame->This))->handle;
+}
+
+void *bridge_release(void *held, bool close)
 {
 	zend_execute_data *volatile frame = EG(current_execute_data);
+	zend_object *former = EG(exception);
+	void *volatile base = NULL;
 	zval *value = held;
 
 	zend_try {
@@ -145,11 +161,16 @@ void bridge_release(void *held, bool close)
 			zend_list_close(Z_RES_P(value));
 		}
 		zval_ptr_dtor(value);
+		if (EG(exception) && EG(exception) != former && (base = base_in_loop())) {
+			warn_of_exception();
+		}
 	} zend_catch {
 		EG(current_execute_data) = frame;
 		bailed_out = true;
+		base = base_in_loop();
 	} zend_end_try();
 	free(value);
+	return base;
 }
 
 void php_event_end_request(void)

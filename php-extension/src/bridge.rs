@@ -182,7 +182,7 @@ unsafe extern "C" {
     fn bridge_module() -> *mut ModuleEntry;
     fn bridge_hold(value: *mut c_void) -> *mut c_void;
     fn bridge_hold_object(object: *mut RawObject) -> *mut c_void;
-    fn bridge_release(held: *mut c_void, close: bool);
+    fn bridge_release(held: *mut c_void, close: bool) -> *mut c_void;
     fn bridge_call(
         object: *mut RawObject,
         slot: u32,

@@ -7,8 +7,10 @@ use std::ptr::NonNull;
 
 use php_event::{EventBase, EventFlags, EventWith, Handler};
 
+use super::quick::on;
 use super::{RawObject, bridge_hold, bridge_hold_object, bridge_release};
 use crate::call::Descriptor;
+use crate::object::Half;
 
 /// An event on a descriptor that PHP lends.
 ///
@@ -68,9 +70,13 @@ impl HeldValue {
 }
 
 impl Drop for HeldValue {
+    /// A destructor that throws ends the loop, as a callback does.
     fn drop(&mut self) {
         // SAFETY: what `new` got, given back once.
-        unsafe { bridge_release(self.held, self.close) };
+        let base = unsafe { bridge_release(self.held, self.close) };
+        let stop = |half: &Half| half.value::<EventBase>()?.stop().ok();
+        // SAFETY: null, or the handle of a base whose method is running: its frame holds the object.
+        unsafe { on(base, (), stop) };
     }
 }
 

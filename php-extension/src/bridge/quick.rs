@@ -25,7 +25,11 @@ const REFUSED: i64 = -1;
 ///
 /// # Safety
 /// `handle` is null, or one that `Held::into_raw` gave and C keeps until `work` last uses it.
-unsafe fn on<T>(handle: *mut c_void, refused: T, work: impl FnOnce(&Half) -> Option<T>) -> T {
+pub(super) unsafe fn on<T>(
+    handle: *mut c_void,
+    refused: T,
+    work: impl FnOnce(&Half) -> Option<T>,
+) -> T {
     // SAFETY: null, or a handle that C keeps, as `# Safety` asks.
     let half = unsafe { handle.cast_const().cast::<Half>().as_ref() };
     let answer = catch_unwind(AssertUnwindSafe(|| half.and_then(work)));
