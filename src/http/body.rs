@@ -224,7 +224,8 @@ fn tell_all(base: &Rc<base::Inner>, request: &Rc<request::Inner>) {
         }
     }
     if body.is_over() {
-        release(base, (body.take(), server.let_go()));
+        release(base, body.take());
+        release(base, server.let_go());
     }
     server.body_was_told();
 }

@@ -32,6 +32,7 @@ use super::connection::End;
 use super::{EventHttpConnection, connection, request as requests};
 use crate::error::Result;
 use crate::flags::BufferEventFlags;
+use crate::runtime::Ending;
 use crate::{Event, EventBufferEvent, Lookup, base};
 
 pub use error::HttpError;
@@ -426,7 +427,9 @@ impl ClientConnection {
                 client.finish(Err(HttpError::Cancelled));
             }
         }
-        drop(requests); // no borrow is held: captured values may run user code
+        let mut ending = Ending::default(); // no borrow is held: captured values may run user code
+        ending.drop_each(requests);
+        ending.finish();
     }
 }
 

@@ -14,7 +14,7 @@ use super::client;
 use super::server_connection::{ServerConnection, checked_timeout};
 use crate::base;
 use crate::error::{Error, Result};
-use crate::runtime::Slot;
+use crate::runtime::{Ending, Slot};
 
 /// A connection of a server or of a client.
 ///
@@ -118,9 +118,12 @@ impl Inner {
 
 impl Drop for Inner {
     fn drop(&mut self) {
+        let mut ending = Ending::default();
         if let End::Client(client) = &self.end {
-            client.ends(self);
+            ending.run(|| client.ends(self));
         }
+        ending.drop(self.slot.set(None));
+        ending.finish();
     }
 }
 

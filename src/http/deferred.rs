@@ -63,5 +63,6 @@ fn call_back(base: &Rc<base::Inner>, conn: Rc<connection::Inner>) {
         conn.0.slot.call(|f| f(&conn));
     });
     let callback = conn.0.take_callback();
-    release(base, (callback, conn));
+    release(base, callback);
+    release(base, conn);
 }

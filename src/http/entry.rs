@@ -165,7 +165,9 @@ unsafe extern "C" fn on_request(raw: *mut ffi::evhttp_request, arg: *mut c_void)
     if !base.is_foreign() {
         request.0.shown();
     }
-    release(&base, (request, route, server)); // any of which may be the last handle
+    release(&base, request); // each may be the last handle
+    release(&base, route);
+    release(&base, server);
 }
 
 /// # Safety

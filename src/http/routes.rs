@@ -109,7 +109,8 @@ impl Routes {
     }
 
     /// Takes all closures, for the caller to drop.
-    pub(super) fn take(&self) -> impl Sized {
-        (self.paths.take(), self.rest.take())
+    pub(super) fn take(&self) -> impl Iterator<Item = Rc<Route>> + use<> {
+        let paths = self.paths.take().into_values();
+        paths.chain(self.rest.take())
     }
 }

@@ -48,7 +48,7 @@ use crate::native::evhttp::OwnedHttp;
 use crate::native::evhttp_connection::Scratch;
 use crate::native::evhttp_request::{RequestPlace, RequestView};
 use crate::native::{EventMemory, OwnedEvent};
-use crate::runtime::{Lent, log};
+use crate::runtime::{Ending, Lent, log};
 use crate::{Event, base, event, ffi};
 
 pub(super) use super::deferred::Deferred;
@@ -481,6 +481,7 @@ impl Inner {
         let routes = self.routes.take();
         let bodies = self.take_bodies();
         let sockets = self.sockets.take();
+        let mut ending = Ending::default();
         if self.base.is_foreign() {
             self.sockets.replace(sockets); // the parent accepts from them
         } else {
@@ -488,7 +489,7 @@ impl Inner {
                 Some(http) => sockets.into_iter().map(|one| one.end(http)).collect(),
                 None => Vec::new(),
             };
-            drop(sockets); // no borrow is held: they may be the user's
+            ending.drop_each(sockets); // no borrow is held: they may be the user's
             self.adopt_all();
             let (replying, idle): (Vec<_>, Vec<_>) =
                 self.all().into_iter().partition(|conn| conn.is_replying());
@@ -499,7 +500,9 @@ impl Inner {
                 self.linger();
             }
         }
-        drop((routes, bodies)); // no borrow is held: captured values may run user code
+        ending.drop_each(routes); // no borrow is held: captured values may run user code
+        ending.drop_each(bodies);
+        ending.finish();
     }
 
     /// Takes the closures for bodies, and the counts of their requests, for the caller to drop.
@@ -571,12 +574,14 @@ impl base::Remains for Remains {
         }
         drop(self.turn);
         drop(self.http); // tells `connections` of their end
-        drop(self.sockets); // libevent has let go of them
+        let mut ending = Ending::default();
+        ending.drop_each(self.sockets); // libevent has let go of them
         // Handles keep connections that have ended, but not the closure that was to be called.
         let told = self.deferred.iter().filter_map(Deferred::connection);
         for conn in told.chain(self.connections.values()) {
-            drop(conn.take_callback());
+            ending.drop(conn.take_callback());
         }
+        ending.finish();
     }
 }
 

@@ -13,7 +13,7 @@ use std::rc::Rc;
 use super::EventListener;
 use crate::error::{Error, Result};
 use crate::native::evconnlistener::OwnedListener;
-use crate::runtime::Slot;
+use crate::runtime::{Ending, Slot};
 use crate::stream::Stream;
 use crate::{Event, base};
 
@@ -52,7 +52,12 @@ impl base::Remains for Remains {
             pause,
         } = self;
         drop(listener); // first: it uses the socket, and may call the closures
-        drop((accept, failure, socket, pause)); // which may run user code
+        let mut ending = Ending::default();
+        ending.drop(accept);
+        ending.drop(failure);
+        ending.drop(socket);
+        ending.drop(pause);
+        ending.finish();
     }
 }
 

@@ -37,6 +37,11 @@ impl Ending {
         self.run(|| drop(value));
     }
 
+    /// Drops each of several values.
+    pub(crate) fn drop_each<T>(&mut self, values: impl IntoIterator<Item = T>) {
+        values.into_iter().for_each(|value| self.drop(value));
+    }
+
     /// Raises the first panic, unless the thread is unwinding from another one.
     pub(crate) fn finish(self) {
         match self.0 {

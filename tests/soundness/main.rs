@@ -10,6 +10,7 @@
 mod base;
 mod buffer;
 mod buffer_event;
+mod destructors;
 mod dns;
 mod event;
 mod http_client;

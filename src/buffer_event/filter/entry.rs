@@ -74,6 +74,7 @@ unsafe fn filter(
     } else if result.get() == FilterResult::Error {
         State::fail(&owner, side);
     }
-    release(&base, (state, owner));
+    release(&base, state);
+    release(&base, owner);
     result.get().to_c()
 }

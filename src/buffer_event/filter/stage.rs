@@ -12,7 +12,7 @@ use crate::buffer::{EventBuffer, Lender, Side};
 use crate::error::{Error, Result};
 use crate::flags::{BufferEventFlags, EventFlags, FilterResult, FlushMode};
 use crate::native::evbuffer::{Access, BufferView, PassedBuffer};
-use crate::runtime::Slot;
+use crate::runtime::{Ending, Slot};
 use crate::{base, ffi};
 
 pub(super) type Transform =
@@ -120,6 +120,15 @@ impl Stage {
             self.idle.set(Some((after, mode)));
         }
         result
+    }
+}
+
+impl Drop for State {
+    fn drop(&mut self) {
+        let mut ending = Ending::default();
+        ending.drop(self.input.f.set(None));
+        ending.drop(self.output.f.set(None));
+        ending.finish();
     }
 }
 

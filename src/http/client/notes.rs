@@ -132,7 +132,8 @@ fn tell(base: &Rc<base::Inner>, conn: Rc<connection::Inner>, note: Note) {
                     client.slot.call(|f| f(answer));
                 });
             }
-            release(base, (request, conn));
+            release(base, request);
+            release(base, conn);
         }
     }
 }
