@@ -2,7 +2,7 @@
 #![allow(unsafe_code)]
 
 use std::ffi::c_void;
-use std::os::fd::{AsFd, BorrowedFd, FromRawFd as _, OwnedFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd, RawFd};
 use std::ptr::NonNull;
 
 use php_event::{EventBase, EventFlags, EventWith, Handler};
@@ -40,8 +40,9 @@ pub(crate) fn lend<T>(descriptor: i32, work: impl FnOnce(BorrowedFd<'_>) -> T) -
 /// Closes a descriptor that PHP has given up, or did not take.
 pub(crate) fn close(descriptor: i32) {
     // SAFETY: a number that a program gave with OPT_CLOSE_ON_FREE, or that a listener made for a
-    // callback that did not run or threw: nobody else closes it.
-    drop(unsafe { OwnedFd::from_raw_fd(descriptor) });
+    // callback that did not run or threw. A program that has closed its number gets what it gets
+    // under PECL. No `OwnedFd`: a debug build aborts where that finds its number closed.
+    unsafe { libc::close(descriptor) };
 }
 
 /// The PHP value that a descriptor argument was read from.
