@@ -242,7 +242,7 @@ typedef enum {
 void *bridge_hold(zval *value);
 void *bridge_hold_object(bridge_object *object);
 
-/* Lets go of it, and closes it if it is a stream. What that runs cannot jump over Rust frames. If it
+/* Lets go of it, and closes it if it is a stream or Socket. What that runs cannot jump over Rust frames. If it
  * throws or ends the script, the handle of the base whose loop it interrupts is returned. */
 void *bridge_release(void *held, bool close);
 
@@ -312,6 +312,7 @@ void bridge_register_classes(void);
 void bridge_startup_objects(void);
 void bridge_to_zval(zval *to, const bridge_value *from);
 bool bridge_descriptor(zval *of, bridge_value *to);
+void bridge_close(zval *value); /* a stream, or a Socket */
 void bridge_raise(bridge_frame *frame, zend_execute_data *execute_data);
 void bridge_finish(void);
 void bridge_begin_request(void);

@@ -157,8 +157,8 @@ void *bridge_release(void *held, bool close)
 	zval *value = held;
 
 	zend_try {
-		if (close && Z_TYPE_P(value) == IS_RESOURCE) {
-			zend_list_close(Z_RES_P(value));
+		if (close) {
+			bridge_close(value);
 		}
 		zval_ptr_dtor(value);
 		if (EG(exception) && EG(exception) != former && (base = base_in_loop())) {

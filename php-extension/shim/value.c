@@ -162,6 +162,32 @@ static bool stream_descriptor(zval *of, bridge_value *to)
 	return true;
 }
 
+/* As `socket_close` does: the object does not close the number again, whosever it is then. At the
+ * end of a request PHP may have closed it already. */
+static void close_socket(zend_object *object)
+{
+	php_socket *socket = socket_of(object);
+
+	if (OBJ_FLAGS(object) & IS_OBJ_FREE_CALLED) {
+		return;
+	}
+	if (Z_TYPE(socket->zstream) == IS_RESOURCE) {
+		zend_list_close(Z_RES(socket->zstream)); /* of socket_import_stream */
+	} else if (socket->bsd_socket >= 0) {
+		close(socket->bsd_socket);
+	}
+	socket->bsd_socket = -1;
+}
+
+void bridge_close(zval *value)
+{
+	if (Z_TYPE_P(value) == IS_RESOURCE) {
+		zend_list_close(Z_RES_P(value));
+	} else if (Z_TYPE_P(value) == IS_OBJECT && Z_OBJCE_P(value) == socket_class()) {
+		close_socket(Z_OBJ_P(value));
+	}
+}
+
 void *bridge_hold(zval *value)
 {
 	zval *held = malloc(sizeof *held);

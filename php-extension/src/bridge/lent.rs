@@ -52,7 +52,7 @@ pub(crate) struct Lender(pub(super) *mut c_void);
 /// A count of a PHP value.
 pub(crate) struct HeldValue {
     held: *mut c_void,
-    /// Whether a stream is closed when this goes.
+    /// Whether a stream or Socket is closed when this goes.
     close: bool,
 }
 
@@ -90,8 +90,8 @@ pub(crate) struct LentSocket {
 }
 
 impl LentSocket {
-    /// None for a dead socket. With `close` the stream, or the bare number, is closed when the last
-    /// user of the descriptor goes.
+    /// None for a dead socket. With `close` the stream or Socket, or the bare number, is closed when
+    /// the last user of the descriptor goes.
     pub(crate) fn new(descriptor: Descriptor, lender: &Lender, close: bool) -> Option<Self> {
         let number = descriptor.number()?;
         let owned = close && matches!(descriptor, Descriptor::Number(_));
