@@ -10,6 +10,7 @@
 //! cargo bench -p event-httpd --bench instructions                 # compares
 //! cargo bench -p event-httpd --bench instructions -- --store      # stores what it measures
 //! cargo bench -p event-httpd --bench instructions -- fan-out      # rows whose name has this
+//! cargo bench -p event-httpd --bench instructions -- --rough      # as CI compares, see `ROUGH_TOLERANCE`
 //! ```
 
 #[path = "../support/process.rs"]
@@ -37,6 +38,11 @@ const CROWD_TOLERANCE: f64 = 10.0;
 
 /// The same for the memory at the start, which depends on what the system has in its caches.
 const START_TOLERANCE: f64 = 10.0;
+
+/// The same with `--rough`, for a machine of another kind than that of the stored figures: libc has
+/// other functions for another processor, and a busy machine serves other connections in one turn.
+/// Thousands of connections and memory are not measured then.
+const ROUGH_TOLERANCE: f64 = 25.0;
 
 const SHORT: &str = "Host: 127.0.0.1:9999\r\n\r\n";
 
@@ -91,19 +97,19 @@ struct Row {
 }
 
 impl Row {
-    fn tolerance(&self) -> f64 {
+    fn tolerance(&self, rough: bool) -> f64 {
         match self.figure {
-            Figure::Instructions(
-                Work::Connections { others: 1000.. }
-                | Work::Messages {
-                    receivers: 1000.., ..
-                },
-                _,
-            ) => CROWD_TOLERANCE,
+            _ if rough => ROUGH_TOLERANCE,
+            Figure::Instructions(work, _) if work.has_crowd() => CROWD_TOLERANCE,
             Figure::Instructions(..) | Figure::BytesPerConnection(_) => TOLERANCE,
             Figure::ResidentAtStart => START_TOLERANCE,
             Figure::MicrosecondsToFirstAnswer => f64::INFINITY,
         }
+    }
+
+    /// Whether it says much on any machine.
+    fn is_rough(&self) -> bool {
+        matches!(self.figure, Figure::Instructions(work, _) if !work.has_crowd())
     }
 }
 
@@ -162,7 +168,8 @@ fn main() -> ExitCode {
 /// True when no row needs more than is stored.
 fn run() -> Result<bool> {
     let arguments = std::env::args().skip(1).collect::<Vec<_>>();
-    let store = arguments.iter().any(|argument| argument == "--store");
+    let has = |option: &str| arguments.iter().any(|argument| argument == option);
+    let (store, rough) = (has("--store"), has("--rough"));
     let filter = arguments.iter().find(|argument| !argument.starts_with('-'));
     test_support::raise_descriptor_limit();
     let processors = Processors::take()?;
@@ -173,12 +180,15 @@ fn run() -> Result<bool> {
         if filter.is_some_and(|filter| !row.name.contains(filter.as_str())) {
             continue;
         }
+        if rough && !row.is_rough() {
+            continue;
+        }
         let measured = row.measure(processors)?;
         let old = before.get(row.name).copied();
         let change = old.map_or(0.0, |old| (measured / old - 1.0) * 100.0);
         let verdict = match old {
             None => "not stored".to_owned(),
-            Some(_) if change > row.tolerance() => {
+            Some(_) if change > row.tolerance(rough) => {
                 worse = true;
                 format!("FAILED: {change:+.1} % against the stored figure")
             }
@@ -190,7 +200,7 @@ fn run() -> Result<bool> {
         );
         writeln!(table, "{}", stored::line(row.name, row.goal, measured))?;
     }
-    if store && filter.is_none() {
+    if store && filter.is_none() && !rough {
         stored::write(&table)?;
         return Ok(true);
     }
@@ -212,6 +222,15 @@ impl Row {
 }
 
 impl Work {
+    /// Whether there are a thousand peers or more.
+    fn has_crowd(self) -> bool {
+        match self {
+            Self::Requests { .. } => false,
+            Self::Connections { others } => others >= 1000,
+            Self::Messages { receivers, .. } => receivers >= 1000,
+        }
+    }
+
     /// Instructions per unit of work.
     fn instructions(self, on: Processors, [few, many]: [usize; 2]) -> Result<f64> {
         let counts = [self.count(on, few)?, self.count(on, many)?];
