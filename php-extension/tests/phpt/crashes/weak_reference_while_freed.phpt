@@ -1,5 +1,5 @@
 --TEST--
-A weak reference to an object that goes is empty when the object's callback or data goes
+A weak reference to an object that goes is empty when the object's callback goes
 --FILE--
 <?php
 class Looks {
@@ -27,7 +27,6 @@ function check(string $class, callable $make) {
 
 $base = new EventBase;
 check('Event', fn($callback) => Event::timer($base, $callback));
-check('data of an Event', fn($callback, $looks) => Event::timer($base, fn() => 1, $looks));
 check('EventBufferEvent', fn($callback) => new EventBufferEvent($base, null, 0, $callback));
 check('EventListener', fn($callback) =>
     new EventListener($base, $callback, null, EventListener::OPT_CLOSE_ON_FREE, 5, '127.0.0.1:0'));
@@ -45,7 +44,6 @@ check('EventHttpConnection', function ($callback) use ($base) {
 ?>
 --EXPECT--
 Event goes: null, string
-data of an Event goes: null, string
 EventBufferEvent goes: null, string
 EventListener goes: null, string
 EventHttp goes: null, string
