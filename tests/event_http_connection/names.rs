@@ -2,7 +2,10 @@
 
 use std::net::{Ipv6Addr, SocketAddr};
 
-use php_event::{DnsError, DnsFlags, Error, EventBase, EventDnsBase, EventHttpRequest, HttpError};
+use php_event::{
+    DnsError, DnsFlags, Error, EventBase, EventDnsBase, EventHttpConnection, EventHttpRequest,
+    HttpError,
+};
 use socket2::{Domain, Socket, Type};
 
 use super::OVER;
@@ -39,14 +42,20 @@ fn name_is_resolved_and_its_addresses_are_tried_one_after_the_other() {
     let dns = dns(&base, &names);
     let connection = connect_to(&base, Some(&dns), "web.test.", server.port());
     drop(dns); // the connection keeps it
-    let (request, told) = request(&base);
-    connection.make_request(&request, GET, "/").unwrap();
-    until_stopped(&base);
-    assert_eq!(told.take(), [Told::Answer(200, "found".to_owned())]);
+    expect_found(&base, &connection);
     assert_eq!(names.asked().len(), 2); // of each kind one
     assert_eq!(connection.get_peer().unwrap().0, "web.test.");
     drop(connection);
     server.done();
+}
+
+/// Makes a request, and expects what the servers here answer.
+#[track_caller]
+fn expect_found(base: &EventBase, connection: &EventHttpConnection) {
+    let (request, told) = request(base);
+    connection.make_request(&request, GET, "/").unwrap();
+    until_stopped(base);
+    assert_eq!(told.take(), [Told::Answer(200, "found".to_owned())]);
 }
 
 /// What has a resolver of its own: of the addresses nobody listens on the first.
@@ -70,10 +79,7 @@ fn known_addresses_are_tried_one_after_the_other_for_each_connection() {
     let connection = connection.unwrap();
     assert_eq!(connection.get_peer().unwrap(), (name.to_owned(), port));
     for _ in 0..2 {
-        let (request, told) = request(&base);
-        connection.make_request(&request, GET, "/").unwrap();
-        until_stopped(&base);
-        assert_eq!(told.take(), [Told::Answer(200, "found".to_owned())]);
+        expect_found(&base, &connection);
     }
     drop(connection);
     server.done();
@@ -97,10 +103,7 @@ fn request_after_a_cancelled_one_tries_the_addresses_from_the_first_on() {
     let (cancelled, _) = request(&base);
     connection.make_request(&cancelled, GET, "/").unwrap();
     cancelled.free();
-    let (request, told) = request(&base);
-    connection.make_request(&request, GET, "/").unwrap();
-    until_stopped(&base);
-    assert_eq!(told.take(), [Told::Answer(200, "found".to_owned())]);
+    expect_found(&base, &connection);
     drop(connection);
     server.done();
 }
@@ -125,10 +128,7 @@ fn address_that_cannot_be_tried_is_passed_over() {
     let connection = OVER.known(&base, "web.test", &addresses, server.port());
     let connection = connection.unwrap();
     connection.set_local_port(port).unwrap();
-    let (request, told) = request(&base);
-    connection.make_request(&request, GET, "/").unwrap();
-    until_stopped(&base);
-    assert_eq!(told.take(), [Told::Answer(200, "found".to_owned())]);
+    expect_found(&base, &connection);
     drop(connection);
     server.done();
 }

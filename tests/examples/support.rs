@@ -36,6 +36,21 @@ pub(crate) fn pipe() -> (BufReader<UnixStream>, OwnedFd) {
     (BufReader::new(ours), theirs.into())
 }
 
+/// Starts an example, and returns what it prints and its complaints, too.
+fn start_piped(
+    name: &str,
+    arguments: &[&str],
+) -> (Guard, BufReader<UnixStream>, BufReader<UnixStream>) {
+    let (stdout, child_stdout) = pipe();
+    let (stderr, child_stderr) = pipe();
+    let mut command = Command::new(binary(name));
+    command
+        .args(arguments)
+        .stdout(child_stdout)
+        .stderr(child_stderr);
+    (Guard(spawn(&mut command).unwrap()), stdout, stderr)
+}
+
 /// A process that ends with the test, however that ends.
 pub(crate) struct Guard(pub(crate) Child);
 
@@ -60,17 +75,7 @@ impl Server {
     }
 
     pub(crate) fn start_with(name: &str, arguments: &[&str]) -> Self {
-        let (stdout, child_stdout) = pipe();
-        let (mut stderr, child_stderr) = pipe();
-        let process = Guard(
-            spawn(
-                Command::new(binary(name))
-                    .args(arguments)
-                    .stdout(child_stdout)
-                    .stderr(child_stderr),
-            )
-            .unwrap(),
-        );
+        let (process, stdout, mut stderr) = start_piped(name, arguments);
         let mut address = String::new();
         stderr.read_line(&mut address).unwrap();
         Self {
@@ -257,17 +262,7 @@ pub(crate) fn printed(name: &str, arguments: &[&str]) -> String {
 
 /// Whether an example that ends by itself ends well, what it prints, and its complaints.
 pub(crate) fn outcome(name: &str, arguments: &[&str]) -> (bool, String, String) {
-    let (mut stdout, child_stdout) = pipe();
-    let (mut stderr, child_stderr) = pipe();
-    let mut process = Guard(
-        spawn(
-            Command::new(binary(name))
-                .args(arguments)
-                .stdout(child_stdout)
-                .stderr(child_stderr),
-        )
-        .unwrap(),
-    );
+    let (mut process, mut stdout, mut stderr) = start_piped(name, arguments);
     let (mut printed, mut errors) = (String::new(), String::new());
     stdout.read_to_string(&mut printed).unwrap();
     stderr.read_to_string(&mut errors).unwrap();

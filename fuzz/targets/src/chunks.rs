@@ -85,8 +85,7 @@ pub(crate) fn run(input: &[u8]) {
     let wanted = rfc::chunked(
         input,
         ChunkRules {
-            content_max: LIMITS.body_size,
-            trailer_max: LIMITS.header_size,
+            limits: LIMITS,
             takes_late_fields: false,
         },
     );

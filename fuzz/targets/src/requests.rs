@@ -202,8 +202,7 @@ fn read_one(limits: Limits, rest: &mut &[u8], got: &mut Vec<Got>) -> Result<(), 
         }
         BodyLength::Chunked => {
             let rules = ChunkRules {
-                content_max: limits.body_size,
-                trailer_max: limits.header_size,
+                limits,
                 takes_late_fields: false,
             };
             let body = rfc::chunked(rest, rules);

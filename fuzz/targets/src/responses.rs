@@ -217,8 +217,7 @@ fn content(limits: Limits, body: ResponseBody, rest: &[u8]) -> (Vec<u8>, End) {
         ResponseBody::UntilClose => (up_to(limits.body_size), End::Refused),
         ResponseBody::Chunked => {
             let rules = ChunkRules {
-                content_max: limits.body_size,
-                trailer_max: limits.header_size,
+                limits,
                 takes_late_fields: true,
             };
             let body = rfc::chunked(rest, rules);

@@ -1,7 +1,7 @@
 //! Messages as RFC 9112 has them, read once whole lines are there: what the decoders are compared
 //! with. What they refuse though the RFC lets a recipient repair it is refused here, too.
 
-use http_framing::{MAX_FIELDS, Version, is_field_value, is_token};
+use http_framing::{Limits, MAX_FIELDS, Version, is_field_value, is_token};
 
 /// How far a part of a stream has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -139,8 +139,7 @@ pub(crate) struct Body {
 /// belongs into the head.
 #[derive(Clone, Copy)]
 pub(crate) struct ChunkRules {
-    pub(crate) content_max: u64,
-    pub(crate) trailer_max: usize,
+    pub(crate) limits: Limits,
     pub(crate) takes_late_fields: bool,
 }
 
@@ -163,7 +162,7 @@ fn chunks(rest: &mut &[u8], content: &mut Vec<u8>, rules: ChunkRules) -> Result<
         if size == 0 {
             return trailers(rest, rules);
         }
-        if size > rules.content_max - content.len() as u64 {
+        if size > rules.limits.body_size - content.len() as u64 {
             return Err(End::Refused);
         }
         let size = usize::try_from(size).expect("within the limit");
@@ -233,13 +232,13 @@ fn trailers(rest: &mut &[u8], rules: ChunkRules) -> Result<(), End> {
     const OF_THE_HEAD: [&[u8]; 3] = [b"Content-Length", b"Transfer-Encoding", b"Host"];
     let (mut count, whole) = (0, *rest);
     loop {
-        let missing = if whole.len() < rules.trailer_max {
+        let missing = if whole.len() < rules.limits.header_size {
             End::Open
         } else {
             End::Refused
         };
         let line = line(rest).ok_or(missing)?.ok_or(End::Refused)?;
-        if whole.len() - rest.len() > rules.trailer_max {
+        if whole.len() - rest.len() > rules.limits.header_size {
             return Err(End::Refused);
         }
         if line.is_empty() {
