@@ -238,12 +238,14 @@ typedef enum {
 	BRIDGE_NOT_CALLABLE /* a warning said so */
 } bridge_called;
 
-/* Holds what a descriptor belongs to, or an object. No memory of Zend's is asked for: Rust frames may be there. */
+/* Holds what a descriptor belongs to, or an object. No memory of Zend's is asked for: Rust frames
+ * may be there. */
 void *bridge_hold(zval *value);
 void *bridge_hold_object(bridge_object *object);
 
-/* Lets go of it, and closes it if it is a stream or Socket. What that runs cannot jump over Rust frames. If it
- * throws or ends the script, the handle of the base whose loop it interrupts is returned. */
+/* Lets go of it, and closes it if it is a stream or Socket. What that runs cannot jump over Rust
+ * frames. If it throws or ends the script, the handle of the base whose loop it interrupts is
+ * returned. */
 void *bridge_release(void *held, bool close);
 
 uint32_t bridge_call(bridge_object *object, uint32_t slot, int64_t item, uint32_t argc,

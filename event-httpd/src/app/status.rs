@@ -39,16 +39,20 @@ struct Answers {
 
 impl Answers {
     /// The answer to a request, if it was made before.
-    fn get(&self, request: &Request<'_>) -> Option<&Encoded> {
+    fn get(&mut self, request: &Request<'_>) -> Option<&Encoded> {
         if request.date.is_some_and(|date| *date != self.date) {
             return None;
         }
-        let latest = if request.keep_alive {
-            &self.kept
+        self.latest(request).encoded.as_ref()
+    }
+
+    /// The latest one that says as the request's must whether the connection stays open.
+    fn latest(&mut self, request: &Request<'_>) -> &mut Latest {
+        if request.keep_alive {
+            &mut self.kept
         } else {
-            &self.closing
-        };
-        latest.encoded.as_ref()
+            &mut self.closing
+        }
     }
 
     /// The table has changed.
@@ -156,11 +160,7 @@ impl Status {
         if let Some(date) = request.date.filter(|date| *date != answers.date) {
             answers.set_date(date);
         }
-        let latest = if request.keep_alive {
-            &mut answers.kept
-        } else {
-            &mut answers.closing
-        };
+        let latest = answers.latest(request);
         let length = table.json_length();
         let head = &mut latest.head;
         if latest.head_for.replace(length) != Some(length) {
