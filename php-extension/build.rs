@@ -15,9 +15,10 @@ use std::process::Command;
 use std::{env, fs};
 
 const API: &str = "../tests/pecl-event-api.json";
-const FILES: [&str; 6] = [
+const FILES: [&str; 7] = [
     "shim/call.c",
     "shim/callback.c",
+    "shim/collector.c",
     "shim/module.c",
     "shim/object.c",
     "shim/quick.c",

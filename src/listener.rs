@@ -254,6 +254,27 @@ impl EventListener {
         Ok(())
     }
 
+    /// Whether it may still call a closure: it is enabled, or pauses after a failure.
+    ///
+    /// Not in PHP. For embedders: a collector of cycles must not free one that is pending.
+    ///
+    /// # Examples
+    /// ```
+    /// use php_event::{EventBase, EventListener, ListenerFlags};
+    ///
+    /// let base = EventBase::new()?;
+    /// let listener = EventListener::new(&base, |_, _, _| {}, ListenerFlags::empty(), -1, "127.0.0.1:0")?;
+    /// assert!(listener.is_pending());
+    /// listener.disable()?;
+    /// assert!(!listener.is_pending());
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
+    #[must_use]
+    pub fn is_pending(&self) -> bool {
+        let pauses = || self.0.pause.borrow().is_some();
+        self.fd().is_some() && !self.0.base.is_freed() && (self.0.enabled.get() || pauses())
+    }
+
     /// Replaces the closure for connections. Called inside the old one, the new one gets the
     /// next connection, and the old one is dropped when it returns.
     ///

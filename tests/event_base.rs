@@ -828,7 +828,9 @@ fn a_freed_base_answers_every_call_with_an_error_and_twice_freed_is_harmless() {
         }),
     ];
     let base = new_base();
+    assert!(!base.is_freed());
     base.free().unwrap();
+    assert!(base.is_freed());
     base.free().unwrap();
     for (call, act) in cases {
         let error = act(&base).expect_err(call);

@@ -486,6 +486,26 @@ fn without_an_error_closure_it_pauses_and_logs_once() {
 }
 
 #[test]
+fn it_is_pending_while_it_is_enabled_or_pauses() {
+    let base = EventBase::new().unwrap();
+    let listener = failing(&base);
+    assert!(listener.is_pending());
+    run_once(&base); // accepting fails
+    assert!(listener.is_pending());
+    listener.disable().unwrap();
+    assert!(!listener.is_pending());
+    listener.enable().unwrap();
+    assert!(listener.is_pending());
+    base.free().unwrap();
+    assert!(!listener.is_pending());
+    let (listener, ..) = keeping(&EventBase::new().unwrap(), EventListener::OPT_DISABLED);
+    assert!(!listener.is_pending());
+    listener.enable().unwrap();
+    listener.free();
+    assert!(!listener.is_pending());
+}
+
+#[test]
 fn enabled_in_its_pause_it_tries_at_once() {
     let base = EventBase::new().unwrap();
     let listener = failing(&base);

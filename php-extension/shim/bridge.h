@@ -150,13 +150,15 @@ static inline void bridge_begin(bridge_frame *frame, struct bridge_object *self)
 typedef struct bridge_object {
 	void *handle;
 	uint32_t class_id;
-	uint32_t slots;
+	uint32_t hidden; /* its place in collector.c's list, counted from 1; 0 where it is in none */
 	zend_object std;
 } bridge_object;
 
+extern uint32_t bridge_slot_counts[]; /* of each class */
+
 static inline zval *bridge_slot(bridge_object *object, uint32_t n)
 {
-	ZEND_ASSERT(n < object->slots);
+	ZEND_ASSERT(n < bridge_slot_counts[object->class_id]);
 	return (zval *)object - 1 - n;
 }
 
@@ -318,6 +320,11 @@ void bridge_close(zval *value); /* a stream, or a Socket */
 void bridge_raise(bridge_frame *frame, zend_execute_data *execute_data);
 void bridge_finish(void);
 void bridge_begin_request(void);
+HashTable *bridge_get_gc(zend_object *std, zval **table, int *count);
+void bridge_forget_hidden(bridge_object *object);
+void bridge_forget_all_hidden(void);
+void bridge_startup_collector(void);
+void bridge_shutdown_collector(void);
 bool bridge_in_request(void);
 zend_object *bridge_create_object(zend_class_entry *entry, uint32_t class_id);
 void bridge_setup_class(zend_class_entry *entry, uint32_t class_id,

@@ -18,8 +18,16 @@ static PHP_MINIT_FUNCTION(event)
 	(void)type;
 	ZEND_TSRMLS_CACHE_UPDATE();
 	bridge_startup_objects();
+	bridge_startup_collector();
 	bridge_register_classes();
 	REGISTER_STRING_CONSTANT("EVENT_NS", "", CONST_PERSISTENT);
+	return SUCCESS;
+}
+
+static PHP_MSHUTDOWN_FUNCTION(event)
+{
+	(void)type; (void)module_number;
+	bridge_shutdown_collector();
 	return SUCCESS;
 }
 
@@ -35,6 +43,7 @@ static PHP_RSHUTDOWN_FUNCTION(event)
 {
 	(void)type; (void)module_number;
 	php_event_end_request();
+	bridge_forget_all_hidden();
 	php_event_request_shutdown();
 	return SUCCESS;
 }
@@ -60,7 +69,7 @@ static const zend_module_dep dependencies[] = {
 static zend_module_entry event_module_entry = {
 	STANDARD_MODULE_HEADER_EX, NULL, dependencies,
 	"event", NULL,
-	PHP_MINIT(event), NULL, PHP_RINIT(event), PHP_RSHUTDOWN(event), PHP_MINFO(event),
+	PHP_MINIT(event), PHP_MSHUTDOWN(event), PHP_RINIT(event), PHP_RSHUTDOWN(event), PHP_MINFO(event),
 	PHP_EVENT_VERSION, STANDARD_MODULE_PROPERTIES
 };
 

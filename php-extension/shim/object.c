@@ -1,4 +1,4 @@
-/* The objects: their creation, properties, and what the collector sees of them. */
+/* The objects: their creation, their end and their properties. */
 #include "bridge.h"
 #include "compat.h"
 
@@ -10,7 +10,7 @@ _Static_assert(offsetof(bridge_object, std) % sizeof(zval) == 0, "the slots befo
 
 /* A class's objects begin with its slots: their offset is in its handlers. */
 static zend_object_handlers handlers[CLASS_COUNT];
-static uint32_t slots[CLASS_COUNT];
+uint32_t bridge_slot_counts[CLASS_COUNT];
 
 /* The place of an event's `pending`, the only one that is no ordinary property. */
 #define EVENT_PENDING 0
@@ -44,8 +44,8 @@ zend_object *bridge_create_object(zend_class_entry *entry, uint32_t class_id)
 
 	object->handle = NULL;
 	object->class_id = class_id;
-	object->slots = slots[class_id];
-	for (uint32_t n = 0; n < object->slots; n++) {
+	object->hidden = 0;
+	for (uint32_t n = 0; n < bridge_slot_counts[class_id]; n++) {
 		ZVAL_UNDEF(bridge_slot(object, n));
 	}
 	zend_object_std_init(&object->std, entry);
@@ -77,6 +77,9 @@ static void free_object(zend_object *std)
 	void *handle = object->handle;
 
 	object->handle = NULL;
+	if (object->hidden) {
+		bridge_forget_hidden(object);
+	}
 	if (handle && may_run_code(std)) {
 		php_event_unlink(object->class_id, handle);
 		zend_object_std_dtor(std);
@@ -87,42 +90,12 @@ static void free_object(zend_object *std)
 	if (handle) {
 		php_event_free(object->class_id, handle);
 	}
-	for (uint32_t n = 0; n < object->slots; n++) {
+	for (uint32_t n = 0; n < bridge_slot_counts[object->class_id]; n++) {
 		bridge_clear(bridge_slot(object, n), IS_UNDEF);
 	}
 	if (bridge_in_request()) { /* afterwards no code of PHP's runs */
 		bridge_finish();
 	}
-}
-
-/* Whether the object may still call, and so lives although only its own closure holds it. */
-static bool is_pending(const bridge_object *object)
-{
-	return bridge_in_request() && object->handle && php_event_is_pending(object->class_id, object->handle);
-}
-
-/* What is pending may still call: it hides what it has, so that a cycle with its own closure
- * lives until it has fired, as programs expect. After that the collector finds the cycle.
- *
- * Each value is reported once, or the collector frees it too early: where PHP has made a table of
- * the properties, for json_encode or a cast, that table has the declared ones, too. */
-static HashTable *get_gc(zend_object *std, zval **table, int *count)
-{
-	bridge_object *object = bridge_object_of(std);
-	zend_get_gc_buffer *buffer = zend_get_gc_buffer_create();
-	HashTable *properties = NULL;
-
-	if (!is_pending(object)) {
-		for (uint32_t n = 0; n < object->slots; n++) {
-			zend_get_gc_buffer_add_zval(buffer, bridge_slot(object, n));
-		}
-		properties = std->properties;
-		for (int n = 0; !properties && n < std->ce->default_properties_count; n++) {
-			zend_get_gc_buffer_add_zval(buffer, &std->properties_table[n]);
-		}
-	}
-	zend_get_gc_buffer_use(buffer, table, count);
-	return properties;
 }
 
 static void read_pending(bridge_object *object, zval *to)
@@ -323,11 +296,11 @@ void bridge_startup_objects(void)
 	length_name = zend_string_init_interned(ZEND_STRL("length"), true);
 	for (uint32_t id = 0; id < CLASS_COUNT; id++) {
 		zend_object_handlers *of_class = &handlers[id];
-		slots[id] = php_event_slots(id);
+		bridge_slot_counts[id] = php_event_slots(id);
 		*of_class = std_object_handlers;
-		of_class->offset = (int)(slots[id] * sizeof(zval) + XtOffsetOf(bridge_object, std));
+		of_class->offset = (int)(bridge_slot_counts[id] * sizeof(zval) + XtOffsetOf(bridge_object, std));
 		of_class->free_obj = free_object;
-		of_class->get_gc = get_gc;
+		of_class->get_gc = bridge_get_gc;
 		of_class->read_property = read_property;
 		of_class->write_property = write_property;
 		of_class->get_property_ptr_ptr = property_pointer;

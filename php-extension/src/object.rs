@@ -4,7 +4,7 @@ use std::cell::{Cell, OnceCell};
 use std::ptr::NonNull;
 use std::rc::{Rc, Weak};
 
-use crate::bridge::{self, Class, HeldValue, RawObject};
+use crate::bridge::{self, Class, RawObject};
 use crate::call::{Part, Value};
 use crate::classes::event::EventValue;
 use crate::classes::{AnyObject, HalfVariant};
@@ -141,12 +141,6 @@ pub(crate) enum Called {
 impl Identity {
     pub(crate) fn raw(&self) -> Option<NonNull<RawObject>> {
         self.0.upgrade()?.link.get()
-    }
-
-    /// Has the collector look at an object that is no longer pending: it looks only at those that
-    /// have lost a count.
-    pub(crate) fn show_to_collector(&self) {
-        drop(self.raw().map(HeldValue::of_object));
     }
 
     /// Calls the callable in a slot.

@@ -120,4 +120,22 @@ impl EventBase {
         inner.drop_kept();
         Ok(())
     }
+
+    /// Whether [`free`](Self::free) was called.
+    ///
+    /// Not in PHP. For embedders: nothing more comes from what belongs to it.
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::EventBase;
+    /// let base = EventBase::new()?;
+    /// assert!(!base.is_freed());
+    /// base.free()?;
+    /// assert!(base.is_freed());
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
+    #[must_use]
+    pub fn is_freed(&self) -> bool {
+        self.inner().is_freed()
+    }
 }

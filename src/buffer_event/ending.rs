@@ -368,6 +368,11 @@ enum Left {
 }
 
 impl Halves {
+    /// Whether there are two, of which one may only send.
+    pub(super) fn has_peer(&self) -> bool {
+        !matches!(&*self.0.borrow(), Left::One)
+    }
+
     /// Ends a half that sends to the one that ended.
     fn one_ended(&self) {
         if let Left::Sending(other) = self.0.replace(Left::One)

@@ -32,6 +32,10 @@ impl WriteTimer {
         self.0.take()
     }
 
+    pub(super) fn is_pending(&self) -> bool {
+        self.event().is_some_and(|timer| timer.is_pending())
+    }
+
     fn event(&self) -> Option<Event> {
         self.0.borrow().clone()
     }

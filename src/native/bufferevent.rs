@@ -467,16 +467,18 @@ impl<'a> BufferEventView<'a> {
     }
 
     /// Whether the loop waits for the descriptor, or for a time to pass: to read, to write, to be
-    /// connected, or for TLS's handshake.
+    /// connected, or for TLS's handshake. Without a descriptor libevent adds its events, too, and
+    /// only the time can pass.
     pub(crate) fn waits(&self) -> bool {
-        let all = (BOTH | EventFlags::TIMEOUT).bits();
+        let mut what = EventFlags::TIMEOUT;
+        what.set(BOTH, self.fd().is_some());
         [EventFlags::READ, EventFlags::WRITE]
             .into_iter()
             .any(|direction| {
                 let event = self.event_of(direction);
                 // SAFETY: libevent has initialized the event, which lives as long as the bufferevent,
                 // and that has its base; null asks for no time.
-                unsafe { ffi::event_pending(event, all, ptr::null_mut()) != 0 }
+                unsafe { ffi::event_pending(event, what.bits(), ptr::null_mut()) != 0 }
             })
     }
 

@@ -5,6 +5,7 @@ use std::time::UNIX_EPOCH;
 use php_event::{EventBase, EventConfig, LoopFlags};
 
 use super::event::EventValue;
+use super::event_http_request;
 use crate::call::{Call, Failure, Value, seconds};
 use crate::object::Object;
 
@@ -101,6 +102,7 @@ pub(crate) fn re_init(call: &mut Call) -> Result<Value, Failure> {
 /// `free(): void`
 pub(crate) fn free(call: &mut Call) -> Result<Value, Failure> {
     this(call)?.free()?;
+    event_http_request::forget_on_freed_bases();
     Ok(Value::Void)
 }
 

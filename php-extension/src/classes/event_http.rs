@@ -31,7 +31,7 @@ impl Object for HttpValue {
     const SLOTS: u32 = DATA + 1;
 
     fn is_pending(&self) -> bool {
-        !self.http.bound_addresses().is_empty()
+        !self.base.is_freed() && !self.http.bound_addresses().is_empty()
     }
 }
 

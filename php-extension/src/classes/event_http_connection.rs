@@ -6,7 +6,7 @@ use std::rc::{Rc, Weak};
 use php_event::{EventBase, EventDnsBase, EventHttpConnection, EventSslContext, HttpError};
 
 use super::event_http::{limit, methods, whole_seconds};
-use super::event_http_request::{InFlight, MaybeInFlight, RequestValue};
+use super::event_http_request::{InFlight, MaybeInFlight, RequestValue, note_under_way};
 use crate::call::{Call, Failure, Value};
 use crate::host_name;
 use crate::object::{Called, Held, Object};
@@ -182,15 +182,15 @@ pub(crate) fn make_request(call: &mut Call) -> Result<Value, Failure> {
     let uri = call.text(2)?.unwrap_or_default();
     this.connection
         .make_request(&request, methods(call.int(1)), uri)?;
-    let (base, connection) = (this.connection.get_base(), call.identity());
+    let base = this.connection.get_base();
     let made = call.hold(0).map(|object| InFlight {
         _object: object,
         request,
         base,
-        connection,
     });
     drop(in_flight.replace(made));
     this.requests.add(&in_flight);
+    note_under_way(&in_flight);
     Ok(Value::Bool(true))
 }
 

@@ -1,14 +1,14 @@
 //! `EventHttpRequest`, of a server and of a client.
 
 use std::cell::RefCell;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 
 use php_event::{EventBase, EventBuffer, EventHttpRequest, HeaderSide};
 
 use super::{event_buffer_event, event_http_connection};
 use crate::bridge::HeldValue;
 use crate::call::{Call, Failure, Key, Value};
-use crate::object::{Called, Held, Identity, Object};
+use crate::object::{Called, Held, Object};
 
 /// The slots of a client's request.
 const CALLBACK: u32 = 1;
@@ -27,19 +27,38 @@ pub(crate) struct InFlight {
     pub(crate) request: EventHttpRequest,
     /// The base whose loop completes it.
     pub(crate) base: EventBase,
-    /// The connection's PHP object.
-    pub(crate) connection: Identity,
-}
-
-impl Drop for InFlight {
-    /// The collector left the connection alone until now.
-    fn drop(&mut self) {
-        self.connection.show_to_collector();
-    }
 }
 
 /// None before a connection has the request, and after it has completed.
 pub(crate) type MaybeInFlight = RefCell<Option<InFlight>>;
+
+thread_local! {
+    /// The requests that connections have, and some that have completed.
+    static UNDER_WAY: RefCell<Vec<Weak<MaybeInFlight>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Notes that a connection has a request.
+pub(crate) fn note_under_way(request: &Rc<MaybeInFlight>) {
+    UNDER_WAY.with_borrow_mut(|all| {
+        if all.len() == all.capacity() {
+            all.retain(|one| one.upgrade().is_some_and(|one| one.borrow().is_some()));
+            all.reserve(all.len().max(16)); // so that few calls look at all of them
+        }
+        all.push(Rc::downgrade(request));
+    });
+}
+
+/// Lets go of the requests whose base was freed: nothing completes them any more.
+pub(crate) fn forget_on_freed_bases() {
+    let on_freed = |one: &Rc<MaybeInFlight>| {
+        let in_flight = one.borrow();
+        in_flight.as_ref().is_some_and(|made| made.base.is_freed())
+    };
+    let all = UNDER_WAY.with_borrow(|all| all.iter().filter_map(Weak::upgrade).collect::<Vec<_>>());
+    for one in all.iter().filter(|one| on_freed(one)) {
+        drop(one.take()); // nothing is borrowed: a destructor may run
+    }
+}
 
 impl Object for RequestValue {
     const SLOTS: u32 = DATA + 1;

@@ -21,7 +21,7 @@ impl Object for EventListener {
     const SLOTS: u32 = ERROR_CALLBACK + 1;
 
     fn is_pending(&self) -> bool {
-        self.fd().is_some()
+        EventListener::is_pending(self)
     }
 }
 
