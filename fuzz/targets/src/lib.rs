@@ -13,6 +13,7 @@ mod event_http_client;
 mod event_stream;
 mod gates;
 mod generator;
+mod lifetimes;
 mod matchers;
 mod publications;
 mod redis_replies;
@@ -22,9 +23,18 @@ mod rfc;
 mod tokens;
 mod websockets;
 
+use std::sync::Once;
+
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal};
+use test_support::set_disposition;
+
 pub use generator::{Generator, seeds};
 
 // Private modules of other packages, compiled from their files.
+/// Who uses handles of every class at random.
+#[allow(dead_code, reason = "the tests also go by seeds")]
+#[path = "../../../tests/soundness/monkey/cage.rs"]
+mod cage;
 #[path = "../../../hub-protocol/src/event_stream/tests/client.rs"]
 mod client;
 use http_framing as codec;
@@ -111,6 +121,7 @@ targets! {
     "event_http_client": event_http_client, 1, responses::WORDS;
     "event_stream": event_stream, 0, event_stream::WORDS;
     "gate": gates, 0, requests::WORDS;
+    "lifetimes": lifetimes, 0, &[];
     "matchers": matchers, 0, &[];
     "publications": publications, 0, publications::WORDS;
     "redis": redis_replies, 1, redis_replies::WORDS;
@@ -130,10 +141,16 @@ pub fn target(name: &str) -> &'static Target {
     found.expect("a target of this name")
 }
 
-/// Runs the target of that name.
+/// Runs the target of that name, for libFuzzer. Its main function is C++'s, and does not ignore
+/// `SIGPIPE` as that of a Rust program does.
 ///
 /// # Panics
 /// When there is none, and when something is wrong.
 pub fn run(name: &str, input: &[u8]) {
+    static IGNORE: Once = Once::new();
+    IGNORE.call_once(|| {
+        let ignore = SigAction::new(SigHandler::SigIgn, SaFlags::empty(), SigSet::empty());
+        set_disposition(Signal::SIGPIPE, &ignore);
+    });
     (target(name).run)(input);
 }

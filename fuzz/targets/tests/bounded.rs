@@ -72,6 +72,11 @@ fn the_gate_lets_the_same_requests_on_however_a_stream_is_cut() {
 }
 
 #[test]
+fn handles_of_every_class_crash_nothing_and_every_closure_is_dropped() {
+    bounded("lifetimes");
+}
+
+#[test]
 fn the_index_finds_whom_asking_every_matcher_finds() {
     bounded("matchers");
 }
