@@ -2,12 +2,14 @@
 //!
 //! Owns, lends to C: nothing. Runs no user code.
 
-use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+mod records;
 
-use simple_dns::rdata::RData;
+use std::io;
+use std::net::SocketAddr;
+
 use simple_dns::{CLASS, Name, Packet, PacketFlag, Question, RCODE, TYPE};
 
+use self::records::{Data, Reader};
 use super::error::DnsError;
 use crate::flags::AddressFamily;
 use crate::native::random::random;
@@ -20,9 +22,6 @@ const ALIASES_MAX: usize = 16;
 
 /// The length of a message's head: number, flags, four counts.
 const HEAD: usize = 12;
-
-/// The shortest record: a name of one byte, type, class, time to live, length.
-const RECORD_MIN: usize = 11;
 
 /// Which addresses one query asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +50,6 @@ impl Family {
 
 /// A query, as it is sent.
 pub(crate) struct Message {
-    name: String,
     family: Family,
     bytes: Vec<u8>,
 }
@@ -93,11 +91,7 @@ impl Message {
             .questions
             .push(Question::new(text, kind, class, false));
         let bytes = packet.build_bytes_vec().map_err(refused)?;
-        Ok(Self {
-            name,
-            family,
-            bytes,
-        })
+        Ok(Self { family, bytes })
     }
 
     pub(crate) fn bytes(&self) -> &[u8] {
@@ -114,6 +108,7 @@ impl Message {
             return Reading::Foreign;
         }
         let (cut, code) = (head[2] & 0x02 != 0, head[3] & 0x0f);
+        let answers = u16::from_be_bytes([head[6], head[7]]);
         match self.echo(packet) {
             // A server that cannot answer may leave the question out.
             _ if head[4..6] == [0, 0] && code != 0 => return Reading::Answer(Err(failure(code))),
@@ -125,13 +120,16 @@ impl Message {
             return Reading::Unsure;
         }
         Reading::Answer(match code {
-            0 => self.addresses(packet, counts(head)),
+            0 => self.addresses(&mut Reader::new(packet), answers),
             code => Err(failure(code)),
         })
     }
 
     /// How the question of `packet` compares with ours.
     fn echo(&self, packet: &[u8]) -> Echo {
+        if packet.get(4..6) != Some(&[0, 1]) {
+            return Echo::Missing;
+        }
         let ours = &self.bytes[HEAD..]; // has the question alone
         match packet.get(HEAD..self.bytes.len()) {
             Some(theirs) if theirs == ours => Echo::Exact,
@@ -141,33 +139,31 @@ impl Message {
         }
     }
 
-    fn addresses(&self, packet: &[u8], records: usize) -> Result<Vec<SocketAddr>, DnsError> {
-        if records * RECORD_MIN > packet.len() {
-            return Err(DnsError::Malformed); // the parser would allocate room for all of them
-        }
-        let packet = Packet::parse(packet).map_err(|_| DnsError::Malformed)?;
-        let mut owner = Name::new(&self.name).map_err(|_| DnsError::Malformed)?;
+    /// The addresses of the name, or of what it is an alias of.
+    fn addresses(&self, reader: &mut Reader<'_>, count: u16) -> Result<Vec<SocketAddr>, DnsError> {
+        let records = reader.records(self.bytes.len(), count)?;
+        let mut owner = HEAD; // the question's name
         for _alias in 0..ALIASES_MAX {
-            let found = packet.answers.iter().filter(|record| record.name == owner);
-            let addresses = found.clone().filter_map(|record| match &record.rdata {
-                RData::A(a) => Some((Ipv4Addr::from(a.address), 0).into()),
-                RData::AAAA(aaaa) => Some((Ipv6Addr::from(aaaa.address), 0).into()),
-                _ => None,
-            });
-            let wanted = |address: &SocketAddr| address.is_ipv4() == (self.family == Family::Ipv4);
-            let ours = addresses.filter(wanted);
-            let addresses = ours.take(ADDRESSES_MAX).collect::<Vec<_>>();
+            let (mut addresses, mut alias) = (Vec::new(), None);
+            for record in &records {
+                if !reader.are_equal(record.owner, owner)? {
+                    continue;
+                }
+                match record.data {
+                    Data::Address(ip) if ip.is_ipv4() == (self.family == Family::Ipv4) => {
+                        addresses.push(SocketAddr::new(ip, 0));
+                    }
+                    Data::Address(_) => {}
+                    Data::Alias(of) => alias = alias.or(Some(of)),
+                }
+                if addresses.len() == ADDRESSES_MAX {
+                    break;
+                }
+            }
             if !addresses.is_empty() {
                 return Ok(addresses);
             }
-            let alias = found.clone().find_map(|record| match &record.rdata {
-                RData::CNAME(alias) => Some(alias.0.clone()),
-                _ => None,
-            });
-            match alias {
-                Some(alias) => owner = alias,
-                None => return Err(DnsError::NoAddress),
-            }
+            owner = alias.ok_or(DnsError::NoAddress)?;
         }
         Err(DnsError::Malformed) // aliases in a circle
     }
@@ -177,13 +173,6 @@ enum Echo {
     Exact,
     OtherCase,
     Missing,
-}
-
-/// How many questions and records a head promises.
-fn counts(head: &[u8; HEAD]) -> usize {
-    let (counts, _rest) = head[4..].as_chunks::<2>();
-    let records = counts[1..].iter().map(|count| u16::from_be_bytes(*count));
-    records.map(usize::from).sum()
 }
 
 /// What a server's error number means.

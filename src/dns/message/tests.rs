@@ -1,8 +1,11 @@
+mod hostile;
+
+use std::net::Ipv4Addr;
 use std::sync::LazyLock;
 
 use proptest::prelude::*;
 use simple_dns::ResourceRecord;
-use simple_dns::rdata::{A, AAAA, CNAME};
+use simple_dns::rdata::{A, AAAA, CNAME, RData};
 
 use super::*;
 
@@ -75,10 +78,11 @@ fn queries_differ_by_number_and_case() {
         parts.len()
     };
     assert!(differ(|query| query.bytes[..2].to_vec()) > 40);
-    assert!(differ(|query| query.name.clone().into_bytes()) > 40);
+    assert!(differ(|query| query.bytes[HEAD..].to_vec()) > 40);
+    let name = b"\x04host\x07example\0";
     let written = many
         .iter()
-        .all(|query| query.name.eq_ignore_ascii_case("host.example"));
+        .all(|query| query.bytes[HEAD..][..name.len()].eq_ignore_ascii_case(name));
     assert!(written);
 }
 
@@ -170,6 +174,11 @@ fn what_does_not_repeat_number_and_question_is_foreign() {
     }
     for length in 0..HEAD {
         assert_eq!(query.read(&right[..length], Case::Any), Reading::Foreign);
+    }
+    for questions in [0, 2, 255] {
+        let mut wrong = right.clone();
+        wrong[5] = questions;
+        assert_eq!(query.read(&wrong, Case::Any), Reading::Foreign);
     }
 }
 
