@@ -9,7 +9,7 @@ use socket2::Socket;
 use crate::flags::EventFlags;
 
 /// What a conversation has come to.
-pub(super) enum Progress {
+pub(crate) enum Progress {
     /// The socket must be ready for what the conversation wants.
     Blocked,
     /// The message has come.
@@ -17,14 +17,14 @@ pub(super) enum Progress {
 }
 
 /// One question over one connection.
-pub(super) struct Conversation {
+pub(crate) struct Conversation {
     out: Vec<u8>,
     sent: usize,
     input: Vec<u8>,
 }
 
 impl Conversation {
-    pub(super) fn new(message: &[u8]) -> Self {
+    pub(crate) fn new(message: &[u8]) -> Self {
         let length = u16::try_from(message.len()).unwrap_or(u16::MAX); // a query is short
         Self {
             out: [&length.to_be_bytes()[..], message].concat(),
@@ -34,7 +34,7 @@ impl Conversation {
     }
 
     /// What the socket must be ready for.
-    pub(super) fn wants(&self) -> EventFlags {
+    pub(crate) fn wants(&self) -> EventFlags {
         if self.sent < self.out.len() {
             EventFlags::WRITE
         } else {
@@ -43,7 +43,7 @@ impl Conversation {
     }
 
     /// Writes and reads what the socket is ready for.
-    pub(super) fn advance(&mut self, socket: &Socket) -> io::Result<Progress> {
+    pub(crate) fn advance(&mut self, socket: &Socket) -> io::Result<Progress> {
         loop {
             let step = if self.sent < self.out.len() {
                 self.send(socket)
@@ -58,8 +58,8 @@ impl Conversation {
                 }
                 Err(error) => return Err(error),
             }
-            if let Some(message) = self.message() {
-                return Ok(Progress::Message(message.to_vec()));
+            if self.is_complete() {
+                return Ok(Progress::Message(self.input.split_off(2)));
             }
         }
     }
@@ -71,16 +71,15 @@ impl Conversation {
     }
 
     /// Reads no more than the message that the length announces.
-    fn receive(&mut self, mut socket: &Socket) -> io::Result<()> {
-        let before = self.input.len();
+    fn receive(&mut self, socket: &Socket) -> io::Result<()> {
         let whole = self.announced().map_or(2, |length| 2 + length);
-        self.input.resize(whole, 0);
-        let n = socket.read(&mut self.input[before..]);
-        self.input.truncate(before + *n.as_ref().unwrap_or(&0));
-        match n {
-            Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
-            n => n.map(drop),
+        let missing = (whole - self.input.len()) as u64;
+        // What has come before an error is kept.
+        let n = socket.take(missing).read_to_end(&mut self.input)?;
+        if (n as u64) < missing {
+            return Err(io::ErrorKind::UnexpectedEof.into());
         }
+        Ok(())
     }
 
     fn announced(&self) -> Option<usize> {
@@ -88,7 +87,8 @@ impl Conversation {
         Some(u16::from_be_bytes(*length).into())
     }
 
-    fn message(&self) -> Option<&[u8]> {
-        self.input.get(2..2 + self.announced()?)
+    fn is_complete(&self) -> bool {
+        self.announced()
+            .is_some_and(|length| self.input.len() == 2 + length)
     }
 }

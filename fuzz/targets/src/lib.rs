@@ -8,6 +8,7 @@ mod bus;
 mod chunks;
 mod cuts;
 mod dns_answers;
+mod dns_conversations;
 mod event_http;
 mod event_http_client;
 mod event_stream;
@@ -55,9 +56,10 @@ mod dns {
         pub(crate) use php_event::DnsError;
     }
     pub(crate) mod message;
+    pub(crate) mod tcp;
 }
 mod flags {
-    pub(crate) use php_event::AddressFamily;
+    pub(crate) use php_event::{AddressFamily, EventFlags};
 }
 mod native {
     /// The same numbers in each run.
@@ -117,6 +119,7 @@ targets! {
     "bus": bus, 1, bus::WORDS;
     "chunks": chunks, 0, chunks::WORDS;
     "dns": dns_answers, 1, dns_answers::WORDS;
+    "dns_tcp": dns_conversations, 0, &[];
     "event_http": event_http, 0, requests::WORDS;
     "event_http_client": event_http_client, 1, responses::WORDS;
     "event_stream": event_stream, 0, event_stream::WORDS;

@@ -52,6 +52,11 @@ fn the_addresses_in_an_answer_are_those_of_the_name_that_was_asked_for() {
 }
 
 #[test]
+fn an_answer_over_tcp_is_as_many_bytes_as_its_length_says() {
+    bounded("dns_tcp");
+}
+
+#[test]
 fn event_http_shows_its_closure_the_requests_that_the_decoder_reads() {
     bounded("event_http");
 }
