@@ -128,15 +128,36 @@ impl Topic<'_> {
 
     /// Whether the topic lies under the hub's path, where only the hub publishes.
     ///
-    /// Scheme and host do not matter, dot segments and escapes do not hide the path.
+    /// Scheme and host do not matter, dot segments and escapes do not hide the path. Neither do dot
+    /// segments lead out of it: URI templates match a topic as it is written.
     #[must_use]
     pub fn is_reserved(&self) -> bool {
-        let Some(url) = self.url() else {
-            return false;
-        };
-        let path = decode_unreserved(url.path());
-        path.strip_prefix(decode_unreserved(self.hub.path()).as_slice())
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
+        let resolved = self.url().map(Url::path);
+        let hub = decode_unreserved(self.hub.path());
+        [Some(written_path(self.text)), resolved]
+            .into_iter()
+            .flatten()
+            .map(decode_unreserved)
+            .any(|path| {
+                path.strip_prefix(hub.as_slice())
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
+            })
+    }
+}
+
+/// A URL reference without its scheme and host, and all else as it is written.
+fn written_path(text: &str) -> &str {
+    let is_scheme = |text: &str| {
+        text.bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b))
+    };
+    let rest = match text.split_once(':') {
+        Some((scheme, rest)) if is_scheme(scheme) => rest,
+        _ => text,
+    };
+    match rest.strip_prefix("//") {
+        Some(host) => host.find('/').map_or("", |at| &host[at..]),
+        None => rest,
     }
 }
 

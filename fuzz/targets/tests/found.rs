@@ -28,3 +28,9 @@ fn a_form_feed_at_the_end_of_a_trailer_is_refused() {
 fn a_size_up_to_the_last_number_behind_another_chunk_is_refused() {
     run("chunks", b"5\r\nhello\r\nffffffffffffffff\r\n");
 }
+
+/// Resolved as a URL it lies beside the hub's path, but a URI template takes it for one of the hub's.
+#[test]
+fn a_topic_with_dot_segments_behind_the_hubs_path_is_the_hubs() {
+    run("publications", b"topic=/hub/%2E%2E/x");
+}

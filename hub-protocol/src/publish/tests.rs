@@ -141,6 +141,11 @@ fn reserved_topics_are_refused_however_they_are_written() {
         "/.well-known/./mercure/x",
         "/.well-known/x/%252e%252e/mercure",
         "mercure/x",
+        "/.well-known/mercure/../x",
+        "/.well-known/mercure/subscriptions/../x",
+        "/.well-known/%256Dercure/%252E%252e/x",
+        "//other.example/.well-known/mercure/../x",
+        "https://other.example:8080/.well-known/mercure/../x",
     ];
     for topic in topics {
         let body = format!("topic=ok&topic={topic}");
@@ -161,6 +166,8 @@ fn topics_beside_the_reserved_path_are_taken() {
     for topic in [
         "/.well-known/mercurex",
         "/x/.well-known/mercure",
+        "/.well-known/mercurex/../x",
+        "https://other.example/x/.well-known/mercure",
         "https://[",
         "a:b",
     ] {
