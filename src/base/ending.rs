@@ -2,6 +2,7 @@
 //!
 //! Runs user code: destructors of what the base kept, when nothing is borrowed.
 
+use std::cell::Cell;
 use std::rc::Rc;
 
 use php_event_macros::php;
@@ -137,5 +138,22 @@ impl EventBase {
     #[must_use]
     pub fn is_freed(&self) -> bool {
         self.inner().is_freed()
+    }
+
+    /// A number that the library does not use, 0 at first, which all handles of the base share.
+    ///
+    /// Not in PHP. For embedders: to count what can run the loop, for example.
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::EventBase;
+    /// let base = EventBase::new()?;
+    /// base.embedder_number().set(1);
+    /// assert_eq!(base.clone().embedder_number().get(), 1);
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
+    #[must_use]
+    pub fn embedder_number(&self) -> &Cell<usize> {
+        &self.inner().embedder
     }
 }

@@ -37,6 +37,7 @@ pub(crate) struct Inner {
     pub(super) events_of_c: Cell<bool>, // libevent makes events of its own here at any time
     pub(super) signals: RefCell<HashMap<usize, Added>>, // signal events, by address
     pub(super) kept: RefCell<HashMap<usize, Box<dyn Any>>>, // handles of detached objects, by address
+    pub(super) embedder: Cell<usize>,                       // see `EventBase::embedder_number`
     owes_a_turn: Cell<bool>, // the loop has freed objects to finish, see `Inner::drop`
     pub(super) remains: RefCell<Vec<Box<dyn KeptRemains>>>,
     pub(super) inherited: RefCell<Vec<Weak<dyn Inherited>>>,
@@ -54,6 +55,7 @@ impl Inner {
             events_of_c: Cell::new(false),
             signals: RefCell::default(),
             kept: RefCell::default(),
+            embedder: Cell::new(0),
             owes_a_turn: Cell::new(false),
             remains: RefCell::default(),
             inherited: RefCell::default(),

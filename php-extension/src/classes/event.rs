@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use php_event::{Event, EventBase, EventFlags, EventWith, Handler};
 
+use super::event_base::can_run;
 use crate::bridge;
 use crate::call::{Call, Descriptor, Failure, Keep, Part, Value, seconds};
 use crate::object::{Called, Held, Link, Object};
@@ -51,7 +52,7 @@ impl Object for EventValue {
     const SLOTS: u32 = CALLBACK + 1;
 
     fn is_pending(&self) -> bool {
-        self.0.is_pending()
+        self.0.is_pending() && can_run(&self.0.event().base())
     }
 }
 

@@ -5,11 +5,61 @@ use std::time::UNIX_EPOCH;
 use php_event::{EventBase, EventConfig, LoopFlags};
 
 use super::event::EventValue;
-use super::event_http_request;
+use super::{AnyObject, HalfVariant, Variant, event_http_request};
 use crate::call::{Call, Failure, Value, seconds};
-use crate::object::Object;
+use crate::object::{Held, Object};
+
+/// What stands behind an `EventBase`.
+pub(crate) struct BaseValue(Runner);
+
+/// One of those that can run a base's loop: an `EventBase`, or a listener, which gives one. Without
+/// any, nothing of the base is called any more.
+pub(crate) struct Runner(EventBase);
+
+impl Runner {
+    pub(crate) fn new(base: EventBase) -> Self {
+        let count = base.embedder_number();
+        count.set(count.get() + 1);
+        Self(base)
+    }
+
+    /// Whether there is another.
+    pub(crate) fn has_another(&self) -> bool {
+        self.0.embedder_number().get() > 1
+    }
+}
+
+impl Drop for Runner {
+    fn drop(&mut self) {
+        let count = self.0.embedder_number();
+        count.set(count.get() - 1);
+    }
+}
+
+/// Whether anything may still be called from the base's loop.
+pub(crate) fn can_run(base: &EventBase) -> bool {
+    !base.is_freed() && base.embedder_number().get() > 0
+}
+
+impl Object for BaseValue {}
 
 impl Object for EventBase {}
+
+impl Variant for EventBase {
+    fn of(held: &Held) -> Option<&Self> {
+        BaseValue::of(held).map(|value| &value.0.0)
+    }
+}
+
+impl HalfVariant for EventBase {
+    fn of_any(any: &AnyObject) -> Option<&Self> {
+        BaseValue::of_any(any).map(|value| &value.0.0)
+    }
+
+    fn into_any(self) -> AnyObject {
+        BaseValue(Runner::new(self)).into_any()
+    }
+}
 
 /// `__construct(?EventConfig $cfg = null)`
 pub(crate) fn construct(call: &mut Call) -> Result<Value, Failure> {

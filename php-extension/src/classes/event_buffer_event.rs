@@ -8,6 +8,7 @@ use php_event::{
     EventBufferEvent, EventDnsBase, EventFlags, EventSslContext, SslState,
 };
 
+use super::event_base::can_run;
 use crate::call::{Argument, Call, Failure, Keep, Key, Part, Value, seconds};
 use crate::host_name;
 use crate::object::{Called, Held, Identity, Object};
@@ -45,7 +46,7 @@ impl Object for BufferEventValue {
     const SLOTS: u32 = OUTPUT + 1;
 
     fn is_pending(&self) -> bool {
-        self.bev.is_pending()
+        self.bev.is_pending() && can_run(&self.bev.base())
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use php_event::{EventBase, EventHttp, EventHttpRequest, EventSslContext, HttpMethods};
 
+use super::event_base::can_run;
 use super::event_http_request;
 use crate::call::{Call, Failure, Keep, Value};
 use crate::host_name;
@@ -31,7 +32,7 @@ impl Object for HttpValue {
     const SLOTS: u32 = DATA + 1;
 
     fn is_pending(&self) -> bool {
-        !self.base.is_freed() && !self.http.bound_addresses().is_empty()
+        can_run(&self.base) && !self.http.bound_addresses().is_empty()
     }
 }
 

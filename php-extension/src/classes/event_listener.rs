@@ -6,6 +6,7 @@ use std::os::fd::IntoRawFd as _;
 use php_event::stream::Stream;
 use php_event::{Address, EventBase, EventListener, ListenerFlags, ListenerTarget};
 
+use super::event_base::Runner;
 use super::event_util::name_values;
 use crate::bridge;
 use crate::call::{Argument, Call, Descriptor, Failure, Key, Value};
@@ -17,11 +18,17 @@ const CALLBACK: u32 = 0;
 const DATA: u32 = 1;
 const ERROR_CALLBACK: u32 = 2;
 
-impl Object for EventListener {
+/// What stands behind an `EventListener`.
+pub(crate) struct ListenerValue {
+    listener: EventListener,
+    runner: Runner, // `getBase` gives the base
+}
+
+impl Object for ListenerValue {
     const SLOTS: u32 = ERROR_CALLBACK + 1;
 
     fn is_pending(&self) -> bool {
-        EventListener::is_pending(self)
+        self.listener.is_pending() && self.runner.has_another()
     }
 }
 
@@ -42,7 +49,8 @@ pub(crate) fn construct(call: &mut Call) -> Result<Value, Failure> {
         Ok(listener) => {
             call.keep(CALLBACK, 1);
             call.keep(DATA, 2);
-            call.construct(listener)
+            let runner = Runner::new(base);
+            call.construct(ListenerValue { listener, runner })
         }
         Err(error) => Err(Failure::Exception(error.reason().into_owned())),
     }
@@ -123,21 +131,21 @@ fn stop(listener: &EventListener) {
 
 /// `free(): void`
 pub(crate) fn free(call: &mut Call) -> Result<Value, Failure> {
-    if let Some(listener) = call.this_if_constructed::<EventListener>() {
-        listener.free();
+    if let Some(this) = call.this_if_constructed::<ListenerValue>() {
+        this.listener.free();
     }
     Ok(Value::Void)
 }
 
 /// `enable(): bool`
 pub(crate) fn enable(call: &mut Call) -> Result<Value, Failure> {
-    let listener = call.this::<EventListener>()?;
+    let listener = this(call)?;
     call.done(listener.enable())
 }
 
 /// `disable(): bool`
 pub(crate) fn disable(call: &mut Call) -> Result<Value, Failure> {
-    let listener = call.this::<EventListener>()?;
+    let listener = this(call)?;
     call.done(listener.disable())
 }
 
@@ -145,7 +153,7 @@ pub(crate) fn disable(call: &mut Call) -> Result<Value, Failure> {
 ///
 /// Without `$arg` the data stays.
 pub(crate) fn set_callback(call: &mut Call) -> Result<Value, Failure> {
-    call.this::<EventListener>()?;
+    this(call)?;
     call.keep(CALLBACK, 0);
     if !call.argument(1).is_null() {
         call.keep(DATA, 1);
@@ -155,7 +163,7 @@ pub(crate) fn set_callback(call: &mut Call) -> Result<Value, Failure> {
 
 /// `setErrorCallback(callable $cb): void`
 pub(crate) fn set_error_callback(call: &mut Call) -> Result<Value, Failure> {
-    let listener = call.this::<EventListener>()?;
+    let listener = this(call)?;
     let identity = call.identity();
     listener.set_error_callback(move |listener| {
         let arguments = [Value::This, Value::Slot(DATA)];
@@ -170,13 +178,13 @@ pub(crate) fn set_error_callback(call: &mut Call) -> Result<Value, Failure> {
 
 /// `getBase(): EventBase`
 pub(crate) fn get_base(call: &mut Call) -> Result<Value, Failure> {
-    let base = call.this::<EventListener>()?.get_base()?;
+    let base = this(call)?.get_base()?;
     Ok(Value::New(Held::new(base)))
 }
 
 /// `getSocketName(mixed &$address, mixed &$port): bool`
 pub(crate) fn get_socket_name(call: &mut Call) -> Result<Value, Failure> {
-    let name = call.this::<EventListener>()?.get_socket_name()?;
+    let name = this(call)?.get_socket_name()?;
     call.answer
         .out
         .extend(name_values(name).into_iter().enumerate());
@@ -186,7 +194,12 @@ pub(crate) fn get_socket_name(call: &mut Call) -> Result<Value, Failure> {
 /// The property `fd`.
 pub(crate) fn fd_property(call: &Call) -> Value {
     let fd = call
-        .this_if_constructed::<EventListener>()
-        .and_then(|listener| listener.fd());
+        .this_if_constructed::<ListenerValue>()
+        .and_then(|this| this.listener.fd());
     fd.map_or(Value::Null, |fd| Value::Int(fd.into()))
+}
+
+fn this<'a>(call: &Call<'a>) -> Result<&'a EventListener, Failure> {
+    let this: &ListenerValue = call.this()?;
+    Ok(&this.listener)
 }

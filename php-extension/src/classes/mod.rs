@@ -103,7 +103,7 @@ macro_rules! objects {
 }
 
 objects! {
-    EventBase: php_event::EventBase,
+    EventBase: event_base::BaseValue,
     EventBuffer: php_event::EventBuffer,
     EventBufferEvent: event_buffer_event::BufferEventValue,
     EventConfig: php_event::EventConfig,
@@ -111,7 +111,7 @@ objects! {
     EventHttp: event_http::HttpValue,
     EventHttpConnection: event_http_connection::ConnectionValue,
     EventHttpRequest: event_http_request::RequestValue,
-    EventListener: php_event::EventListener,
+    EventListener: event_listener::ListenerValue,
     EventSslContext: php_event::EventSslContext,
 }
 

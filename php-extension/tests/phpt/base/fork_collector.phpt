@@ -29,10 +29,13 @@ if ($child === 0) {
     $other->enable(Event::READ);
     fwrite($far, 'bytes');
     $base->loop();
+    gc_collect_cycles();
     exit;
 }
 pcntl_waitpid($child, $status);
 var_dump($status);
+$base->free();
+gc_collect_cycles();
 ?>
 --EXPECT--
 written

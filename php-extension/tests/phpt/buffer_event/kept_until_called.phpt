@@ -83,6 +83,8 @@ gc_collect_cycles();
 fwrite(end($peers), 'more');
 $base->exit(0.1);
 $base->loop();
+$base->free();
+gc_collect_cycles();
 ?>
 --EXPECT--
 deferred, time to read: 65
