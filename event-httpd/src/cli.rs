@@ -210,8 +210,9 @@ pub(crate) struct ServerArgs {
     #[arg(long, value_name = "N", env = "EVENT_HTTPD_WORKER_MAX_REQUESTS", requires = "workers", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) worker_max_requests: Option<u64>,
 
-    /// Kill and replace a worker that leaves the master's heartbeats unanswered for this long
-    #[arg(long, value_name = "TIME", env = "EVENT_HTTPD_BUS_TIMEOUT", default_value = "5s", value_parser = timeout)]
+    /// Kill and replace a worker that leaves the master's heartbeats unanswered for this long;
+    /// only with --workers
+    #[arg(long, value_name = "TIME", env = "EVENT_HTTPD_BUS_TIMEOUT", requires = "workers", default_value = "5s", value_parser = timeout)]
     pub(crate) bus_timeout: Duration,
 
     #[command(flatten)]

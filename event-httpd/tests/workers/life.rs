@@ -66,13 +66,14 @@ fn options_of_workers_may_come_from_the_environment() {
 
 #[test]
 fn values_that_make_no_sense_are_bad_usage() {
-    let options: [&[&str]; 8] = [
+    let options: [&[&str]; 9] = [
         &["--workers", "0"],
         &["--workers", "1025"],
         &["--workers", "many"],
         &["--workers", "-1"],
         &["--workers", "2", "--worker-max-requests", "0"],
         &["--worker-max-requests", "10"],
+        &["--bus-timeout", "1s"],
         &["--workers", "2", "--bus-timeout", "0s"],
         &["--workers", "2", "--bus-timeout", "soon"],
     ];
