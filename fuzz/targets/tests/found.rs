@@ -34,3 +34,9 @@ fn a_size_up_to_the_last_number_behind_another_chunk_is_refused() {
 fn a_topic_with_dot_segments_behind_the_hubs_path_is_the_hubs() {
     run("publications", b"topic=/hub/%2E%2E/x");
 }
+
+/// The server of this target had no room for so many short pieces before the query was sent.
+#[test]
+fn a_name_server_may_answer_in_many_pieces_before_it_reads_the_query() {
+    run("dns_tcp", &[&[b'@', 5][..], &[3; 400]].concat());
+}
