@@ -14,7 +14,7 @@ use crate::peers::{
     CONNECTED, CONNECTING, EOF, ERROR, NO_OPTIONS, Outcome, Seen, Wire, World, errors, handshake,
     noting, refused,
 };
-use test_support::run;
+use test_support::{poll, run};
 
 /// The events and errors of a side whose peer sends `bytes` and nothing more.
 fn events_for(
@@ -90,6 +90,63 @@ fn end_in_the_middle_of_a_handshake_is_an_error() {
             let (what, why) = events_for(state, bytes, true);
             assert_eq!(what, [ERROR], "{bytes:?} {why:?}");
         }
+    }
+}
+
+#[test]
+fn close_notify_in_the_handshake_is_an_error() {
+    let close_notify = b"\x15\x03\x03\0\x02\x01\0"; // in the clear: anybody can send it
+    let (what, why) = events_for(EventBufferEvent::SSL_CONNECTING, close_notify, false);
+    assert_eq!(what, [ERROR]);
+    assert!(why[0].contains("unexpected eof"), "{why:?}");
+}
+
+/// A forged record comes over an established connection, and later the end of the stream.
+#[test]
+fn failure_of_an_established_session_is_reported_once_and_writing_after_it_is_no_end() {
+    for wire in [Wire::Sockets, Wire::FiltersOnSockets] {
+        let (base, world) = (EventBase::new().unwrap(), World::new());
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let mut twin = theirs.try_clone().unwrap();
+        let (context, state) = (world.server(), EventBufferEvent::SSL_ACCEPTING);
+        let server = if wire == Wire::Sockets {
+            EventBufferEvent::ssl_socket(&base, ours, &context, state, NO_OPTIONS).unwrap()
+        } else {
+            let under = EventBufferEvent::new(&base, ours, NO_OPTIONS).unwrap();
+            EventBufferEvent::create_ssl_filter(&under, &context, state, NO_OPTIONS).unwrap()
+        };
+        let context = world.client();
+        let client =
+            EventBufferEvent::ssl_socket(&base, theirs, &context, CONNECTING, NO_OPTIONS).unwrap();
+        client.set_ssl_host("localhost").unwrap();
+        server.set_allow_ssl_dirty_shutdown(true).unwrap(); // which this is not
+        let seen = Seen::default();
+        let note = seen.clone();
+        let keeps = Callbacks::new().on_event(move |_bev, what| note.add("server", what));
+        server.set_callbacks(keeps).unwrap();
+        for side in [&server, &client] {
+            side.enable(Event::READ).unwrap();
+        }
+        while seen.of("server").is_empty() {
+            poll(&base);
+        }
+        client.disable(Event::READ).unwrap();
+        twin.write_all(b"\x17\x03\x03\x48\0").unwrap(); // longer than records may be
+        while seen.of("server").len() < 2 {
+            poll(&base);
+        }
+        for _ in 0..2 {
+            server.write("too late").unwrap();
+            poll(&base);
+            poll(&base); // the callbacks are deferred
+        }
+        twin.shutdown(std::net::Shutdown::Write).unwrap();
+        poll(&base);
+        poll(&base);
+        let seen = seen.of("server");
+        assert_eq!(seen[..2], [CONNECTED, ERROR], "{wire:?}");
+        let writing = EventBufferEvent::WRITING | EventBufferEvent::ERROR;
+        assert_eq!(seen[2..], [writing], "{wire:?}");
     }
 }
 

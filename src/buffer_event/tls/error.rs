@@ -40,8 +40,12 @@ impl Tls {
         false
     }
 
-    /// Notes that a filter's peer has ended without `close_notify`: OpenSSL has not seen it.
+    /// Notes that the peer has ended too early, unless there is a failure already: OpenSSL has not
+    /// seen it.
     pub(super) fn note_truncation(&self) {
+        if self.closing.get() == Closing::Failed {
+            return;
+        }
         let error = ffi::openssl::ERR_PACK(SSL_LIBRARY, 0, UNEXPECTED_EOF);
         self.fail(vec![error]);
     }

@@ -35,10 +35,10 @@ impl Inner {
         if what.contains(BufferEventFlags::ERROR) && tls.collect(view.tls()) {
             what = what.difference(BufferEventFlags::ERROR) | BufferEventFlags::EOF;
         }
+        if what.contains(BufferEventFlags::EOF) && !tls.ends_well() {
+            what = what.difference(BufferEventFlags::EOF) | BufferEventFlags::ERROR;
+        }
         if self.kind() == Kind::TlsFilter {
-            if what == BufferEventFlags::EOF && !tls.session.was_established() {
-                what = BufferEventFlags::ERROR; // however an end may be afterwards
-            }
             if what == BufferEventFlags::ERROR && !tls.session.received_close_notify() {
                 tls.note_truncation(); // the one below has ended
             }
@@ -94,6 +94,15 @@ impl Inner {
 }
 
 impl Tls {
+    /// Whether an end can be the peer's. During the handshake anybody can send a `close_notify`. After
+    /// a failure, libevent takes a write that fails for a dirty shutdown.
+    fn ends_well(&self) -> bool {
+        if !self.session.was_established() {
+            self.note_truncation();
+        }
+        self.closing.get() != Closing::Failed
+    }
+
     /// What a filter reports, without what comes of the end of the buffer event below once the
     /// session itself has ended.
     fn without_end_below(&self, what: BufferEventFlags) -> Option<BufferEventFlags> {
@@ -101,14 +110,11 @@ impl Tls {
         let end = BufferEventFlags::EOF | BufferEventFlags::ERROR;
         let left = match self.reported.get() {
             _ if !what.intersects(end) => what,
-            Reported::End | Reported::Failure if !what.intersects(of_session) => {
-                what.difference(end)
-            }
-            _ => match self.end_in(what) {
-                Reported::Failure => what.difference(BufferEventFlags::EOF),
-                Reported::End => what.difference(BufferEventFlags::ERROR),
-                Reported::Nothing => what,
-            },
+            // What still comes makes libevent fail again.
+            Reported::Failure if !what.contains(BufferEventFlags::WRITING) => return None,
+            Reported::End if !what.intersects(of_session) => what.difference(end),
+            _ if self.end_in(what) == Reported::End => what.difference(BufferEventFlags::ERROR),
+            _ => what,
         };
         (!left.is_empty()).then_some(left)
     }
