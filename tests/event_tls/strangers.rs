@@ -101,6 +101,37 @@ fn close_notify_in_the_handshake_is_an_error() {
     assert!(why[0].contains("unexpected eof"), "{why:?}");
 }
 
+#[test]
+fn failed_handshake_is_reported_once_to_a_side_that_reads_on() {
+    for state in [EventBufferEvent::SSL_ACCEPTING, CONNECTING] {
+        let (base, world) = (EventBase::new().unwrap(), World::new());
+        let (socket, mut peer) = UnixStream::pair().unwrap();
+        let context = match state == CONNECTING {
+            true => world.client(),
+            false => world.server(),
+        };
+        let tls = EventBufferEvent::ssl_socket(&base, socket, &context, state, NO_OPTIONS).unwrap();
+        let seen = Seen::default();
+        let note = seen.clone();
+        let keeps = Callbacks::new().on_event(move |bev, what| {
+            note.add("ours", what);
+            assert_eq!(bev.read(usize::MAX).unwrap(), None);
+            if note.of("ours").len() == 10 {
+                bev.free();
+            }
+        });
+        tls.set_callbacks(keeps).unwrap();
+        tls.enable(Event::READ | Event::WRITE).unwrap();
+        poll(&base);
+        let data = [b"\x17\x03\x03\0\x41", &[2; 0x41][..]].concat(); // before there are keys
+        peer.write_all(&data).unwrap();
+        for _ in 0..10 {
+            poll(&base);
+        }
+        assert_eq!(seen.of("ours"), [ERROR], "{state:?}");
+    }
+}
+
 /// A forged record comes over an established connection, and later the end of the stream.
 #[test]
 fn failure_of_an_established_session_is_reported_once_and_writing_after_it_is_no_end() {

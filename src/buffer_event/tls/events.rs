@@ -83,7 +83,8 @@ impl Inner {
     /// reaches its high watermark, and the socket does not become readable for them.
     #[inline(never)] // so that the others need no room for it
     pub(in super::super) fn take_pending(&self) {
-        let has_pending = |tls: &Tls| tls.session.as_ref().pending() > 0;
+        let has_pending =
+            |tls: &Tls| tls.closing.get() != Closing::Failed && tls.session.as_ref().pending() > 0;
         let waits = self.carrier.try_borrow().is_ok_and(|carrier| {
             carrier.kind() == Kind::Tls && carrier.tls().is_some_and(has_pending)
         });
