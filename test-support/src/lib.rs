@@ -22,6 +22,7 @@ mod signals;
 mod sources;
 pub mod tls;
 mod tls_relay;
+mod tls_requests;
 pub mod websocket;
 
 pub use alone::alone;

@@ -21,6 +21,8 @@ mod redis_replies;
 mod requests;
 mod responses;
 mod rfc;
+#[cfg(feature = "openssl")]
+mod tls;
 mod tokens;
 mod websockets;
 
@@ -103,9 +105,9 @@ pub struct Target {
 }
 
 macro_rules! targets {
-    ($($name:literal: $module:ident, $choices:literal, $words:expr;)*) => {
+    ($($(#[$condition:meta])? $name:literal: $module:ident, $choices:literal, $words:expr;)*) => {
         /// All of them.
-        pub const TARGETS: &[Target] = &[$(Target {
+        pub const TARGETS: &[Target] = &[$($(#[$condition])? Target {
             name: $name,
             run: $module::run,
             choices: $choices,
@@ -130,6 +132,8 @@ targets! {
     "redis": redis_replies, 1, redis_replies::WORDS;
     "request": requests, 0, requests::WORDS;
     "response": responses, 1, responses::WORDS;
+    #[cfg(feature = "openssl")]
+    "tls": tls, 0, &[];
     "tokens": tokens, 3, tokens::WORDS;
     "websocket": websockets, 1, websockets::WORDS;
 }
