@@ -395,6 +395,7 @@ impl Connection {
 /// The head that `input` begins with; empty when it has no end there.
 fn head_of(input: &[u8]) -> &[u8] {
     const END: &[u8] = b"\r\n\r\n";
+    let input = without_empty_lines(input);
     let end = input.windows(END.len()).position(|part| part == END);
     end.and_then(|end| input.get(..end + END.len()))
         .unwrap_or_default()
@@ -402,5 +403,14 @@ fn head_of(input: &[u8]) -> &[u8] {
 
 /// Whether a request that was refused in its head is a `HEAD`.
 fn asks_for_head(input: &[u8]) -> bool {
-    input.trim_ascii_start().starts_with(b"HEAD ")
+    without_empty_lines(input).starts_with(b"HEAD ")
+}
+
+/// What follows the empty lines that may stand before a request. Two of them look like the end of
+/// a head.
+fn without_empty_lines(mut input: &[u8]) -> &[u8] {
+    while let Some(rest) = input.strip_prefix(b"\r\n") {
+        input = rest;
+    }
+    input
 }
