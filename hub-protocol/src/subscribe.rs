@@ -36,7 +36,8 @@ pub struct Request {
 /// The field takes precedence over the query.
 ///
 /// # Errors
-/// 400 for a missing, malformed or unknown matcher, and for too many of them.
+/// 400 for a missing, malformed or unknown matcher, for too many of them, and for a last event id
+/// with a control or format character, whether it counts or not.
 ///
 /// # Examples
 /// ```
@@ -94,9 +95,10 @@ pub fn parse(
                 request.forms.add(form);
             }
             Parameter::LastEventId(form) => {
+                let id = from_text(&value)?;
                 // The standard form's parameter counts where both are there.
                 if in_query.is_none() || form == Form::Standard {
-                    in_query = from_text(&value)?.or(in_query);
+                    in_query = id.or(in_query);
                 }
             }
             Parameter::Authorization => {

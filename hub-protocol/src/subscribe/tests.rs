@@ -169,11 +169,15 @@ fn last_event_id_of_the_other_form_is_ignored() {
 
 #[test]
 fn last_event_id_that_would_break_a_field_is_refused() {
-    refused(
+    // Also one that does not count beside another, wherever it stands.
+    for query in [
         "match=a&last_event_id=1%0D%0Ax",
-        BOTH,
-        "the last event id has a control or format character",
-    );
+        "match=a&last_event_id=1&lastEventID=1%0D%0Ax",
+        "match=a&lastEventID=1%0D%0Ax&last_event_id=1",
+    ] {
+        let reason = "the last event id has a control or format character";
+        refused(query, BOTH, reason);
+    }
     let matchers = MatcherCache::new(HubUrl::default(), 100);
     for field in [b"\xff".as_slice(), b"a\tb"] {
         assert!(parse(b"match=a", Some(field), BOTH, 3, &matchers).is_err());
