@@ -112,7 +112,7 @@ impl Worker {
     }
 
     /// Takes over an accepted stream.
-    pub(super) fn open(self: &Rc<Self>, stream: Stream) -> Result<()> {
+    pub(crate) fn open(self: &Rc<Self>, stream: Stream) -> Result<()> {
         let connection = Connection::open(self, stream)?;
         self.admission
             .connections
