@@ -3,7 +3,7 @@
 use fastrand::Rng;
 use test_support::http_cases;
 
-use crate::Target;
+use crate::{Target, connection};
 
 /// Makes inputs of a target's words and of random bytes, and changes some.
 #[derive(Debug)]
@@ -75,8 +75,11 @@ impl Iterator for Generator {
 /// Inputs with which fuzzing of a target begins: what the generator makes, and for a reader of
 /// HTTP requests the table of `tests/http_cases`.
 pub fn seeds(target: &Target) -> impl Iterator<Item = Vec<u8>> {
-    let reads_requests = matches!(target.name, "request" | "gate" | "event_http");
-    let cases = reads_requests.then(http_cases::all).into_iter().flatten();
-    let generated = Generator::new(target, 1).take(200);
-    cases.map(|case| case.bytes).chain(generated)
+    let table = || http_cases::all().into_iter().map(|case| case.bytes);
+    let cases: Vec<Vec<u8>> = match target.name {
+        "request" | "gate" | "event_http" => table().collect(),
+        "connection" => table().map(|bytes| connection::input_of(&bytes)).collect(),
+        _ => Vec::new(),
+    };
+    cases.into_iter().chain(Generator::new(target, 1).take(200))
 }

@@ -6,6 +6,7 @@
 mod buffer;
 mod bus;
 mod chunks;
+mod connection;
 mod cuts;
 mod dns_answers;
 mod dns_conversations;
@@ -120,6 +121,7 @@ targets! {
     "buffer": buffer, 0, &[];
     "bus": bus, 1, bus::WORDS;
     "chunks": chunks, 0, chunks::WORDS;
+    "connection": connection, 2, connection::WORDS;
     "dns": dns_answers, 1, dns_answers::WORDS;
     "dns_tcp": dns_conversations, 0, &[];
     "event_http": event_http, 0, requests::WORDS;

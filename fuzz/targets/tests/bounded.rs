@@ -47,6 +47,11 @@ fn chunks_are_read_as_the_rfc_says() {
 }
 
 #[test]
+fn clients_get_the_answers_to_their_requests_and_nothing_else() {
+    bounded("connection");
+}
+
+#[test]
 fn the_addresses_in_an_answer_are_those_of_the_name_that_was_asked_for() {
     bounded("dns");
 }

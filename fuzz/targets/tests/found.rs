@@ -40,3 +40,21 @@ fn a_topic_with_dot_segments_behind_the_hubs_path_is_the_hubs() {
 fn a_name_server_may_answer_in_many_pieces_before_it_reads_the_query() {
     run("dns_tcp", &[&[b'@', 5][..], &[3; 400]].concat());
 }
+
+/// They passed for the head, so the app did not see whose page may read the refusal.
+#[test]
+fn a_request_that_is_refused_behind_empty_lines_has_a_head() {
+    run(
+        "connection",
+        b"\x02\0\x01\x28\0\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\nHost: x\r\n\r\n",
+    );
+}
+
+/// It had no text, as if it were for a `HEAD`.
+#[test]
+fn the_refusal_of_white_space_before_a_head_request_has_its_text() {
+    run(
+        "connection",
+        b"\0\0\x01\x1d\0 HEAD / HTTP/1.1\r\nHost: x\r\n\r\n",
+    );
+}

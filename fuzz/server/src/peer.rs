@@ -1,0 +1,60 @@
+//! The client's end of a connection.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::Shutdown;
+use std::os::unix::net::UnixStream;
+
+/// A client. It never blocks.
+#[derive(Debug)]
+pub struct Peer {
+    stream: UnixStream,
+    pub(crate) id: u64,
+}
+
+impl Peer {
+    pub(crate) fn new(stream: UnixStream, id: u64) -> Self {
+        Self { stream, id }
+    }
+
+    /// The number of its connection.
+    #[must_use]
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// Sends bytes. A server that has closed the connection takes none.
+    ///
+    /// # Panics
+    /// When the socket has no room for all of them.
+    pub fn send(&self, bytes: &[u8]) {
+        match (&self.stream).write(bytes) {
+            Ok(sent) => assert_eq!(sent, bytes.len(), "room for all bytes"),
+            Err(error) => assert!(is_end(error.kind()), "{error}"),
+        }
+    }
+
+    /// Sends no more.
+    pub fn end_writing(&self) {
+        self.stream.shutdown(Shutdown::Write).ok(); // the server may have closed it
+    }
+
+    /// Appends what has arrived, and returns whether that is the end.
+    ///
+    /// # Panics
+    /// When the socket fails.
+    pub fn receive(&self, bytes: &mut Vec<u8>) -> bool {
+        match (&self.stream).read_to_end(bytes) {
+            Ok(_) => true,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => false,
+            Err(error) => {
+                assert!(is_end(error.kind()), "{error}");
+                true
+            }
+        }
+    }
+}
+
+/// Whether the other end has gone.
+fn is_end(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::ConnectionReset | ErrorKind::BrokenPipe)
+}
