@@ -3,7 +3,7 @@
 use fastrand::Rng;
 use test_support::http_cases;
 
-use crate::{Target, connection};
+use crate::{Target, connection, hub_requests};
 
 /// Makes inputs of a target's words and of random bytes, and changes some.
 #[derive(Debug)]
@@ -72,13 +72,14 @@ impl Iterator for Generator {
     }
 }
 
-/// Inputs with which fuzzing of a target begins: what the generator makes, and for a reader of
-/// HTTP requests the table of `tests/http_cases`.
+/// Inputs with which fuzzing of a target begins: what the generator makes, for a reader of HTTP
+/// requests the table of `tests/http_cases`, and what a target has of its own.
 pub fn seeds(target: &Target) -> impl Iterator<Item = Vec<u8>> {
     let table = || http_cases::all().into_iter().map(|case| case.bytes);
     let cases: Vec<Vec<u8>> = match target.name {
         "request" | "gate" | "event_http" => table().collect(),
         "connection" => table().map(|bytes| connection::input_of(&bytes)).collect(),
+        "hub_requests" => hub_requests::cases(),
         _ => Vec::new(),
     };
     cases.into_iter().chain(Generator::new(target, 1).take(200))

@@ -87,6 +87,11 @@ fn handles_of_every_class_crash_nothing_and_every_closure_is_dropped() {
 }
 
 #[test]
+fn the_hub_answers_requests_as_a_second_reader_of_them_says() {
+    bounded("hub_requests");
+}
+
+#[test]
 fn the_index_finds_whom_asking_every_matcher_finds() {
     bounded("matchers");
 }

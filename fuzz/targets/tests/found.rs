@@ -58,3 +58,12 @@ fn the_refusal_of_white_space_before_a_head_request_has_its_text() {
         b"\0\0\x01\x1d\0 HEAD / HTTP/1.1\r\nHost: x\r\n\r\n",
     );
 }
+
+/// It was refused only where it stood before the one that counted.
+#[test]
+fn a_last_event_id_that_does_not_count_is_refused_like_one_that_does() {
+    run(
+        "hub_requests",
+        b"\0H\0\0\0\0\0\x05\x08\0\0\x04\x17\x01\x06\0",
+    );
+}
