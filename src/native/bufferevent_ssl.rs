@@ -101,6 +101,7 @@ pub(crate) unsafe fn on_socket(
     options: BufferEventOptions,
 ) -> Result<OwnedBufferEvent> {
     let options = (options | BufferEventOptions::DEFER_CALLBACKS).bits();
+    session.read_one_at_a_time();
     // SAFETY: the caller keeps `base`, `fd` and `session`; without BEV_OPT_CLOSE_ON_FREE
     // libevent frees neither descriptor nor session.
     let raw = unsafe {
@@ -148,6 +149,7 @@ pub(crate) unsafe fn owning(
 ) -> Result<OwnedBufferEvent> {
     let options = BufferEventOptions::CLOSE_ON_FREE | BufferEventOptions::DEFER_CALLBACKS;
     let options = options.bits();
+    session.read_one_at_a_time();
     let (session, state) = (session.into_raw(), state.to_c());
     // SAFETY: the caller keeps `base`. The session is libevent's from here on, which frees it
     // where it fails, too.

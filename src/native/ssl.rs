@@ -53,6 +53,18 @@ impl Session {
         ManuallyDrop::new(self).raw()
     }
 
+    /// Makes a read return after each message that is no data, instead of going on to the next
+    /// one: a peer that sends nothing else, such as new keys, would keep it from returning. What is
+    /// left must make somebody read again, as the bytes in a socket do.
+    pub(super) fn read_one_at_a_time(&self) {
+        const SSL_CTRL_CLEAR_MODE: c_int = 78; // `openssl-sys` lacks it
+        let mode = ffi::openssl::SSL_MODE_AUTO_RETRY;
+        // SAFETY: `self` owns the session, and no other call on it is under way.
+        unsafe {
+            ffi::openssl::SSL_ctrl(self.0.as_ptr(), SSL_CTRL_CLEAR_MODE, mode, ptr::null_mut())
+        };
+    }
+
     /// Whether the handshake is over.
     pub(crate) fn is_established(&self) -> bool {
         self.0.is_init_finished()

@@ -21,6 +21,7 @@ mod seen;
 mod signals;
 mod sources;
 pub mod tls;
+mod tls_flood;
 mod tls_relay;
 mod tls_requests;
 pub mod websocket;

@@ -16,6 +16,7 @@ use openssl::x509::extension::{BasicConstraints, SubjectAlternativeName};
 use openssl::x509::{X509, X509Name, X509NameRef};
 use tempfile::TempDir;
 
+pub use crate::tls_flood::Flooder;
 pub use crate::tls_relay::relayed;
 pub use crate::tls_requests::{renegotiate, update_keys};
 

@@ -15,7 +15,7 @@ use php_event::{
 
 use crate::transport::Transport;
 use crate::{Server, buffer, error, get, say};
-use test_support::tls::{Authority, Folder};
+use test_support::tls::{Authority, Flooder, Folder};
 use test_support::{dup, fill, poll, spawn, take_filling};
 
 /// A server on a free port whose certificate is for `127.0.0.1`, and its authority's file.
@@ -516,4 +516,20 @@ fn a_client_is_told_that_a_reply_without_a_length_is_whole() {
     server.until(|| !ends.borrow().is_empty());
     assert!(answer.borrow().ends_with(b"all of it"));
     assert_eq!(*ends.borrow(), [CLEAN]);
+}
+
+#[test]
+fn client_that_changes_its_keys_without_end_leaves_turns_to_others() {
+    let folder = Folder::new();
+    let (server, _) = https(&folder);
+    let asked = Rc::new(Cell::new(false));
+    let note = asked.clone();
+    let answer = move |request: &EventHttpRequest| {
+        note.set(true);
+        say(request, "hello");
+    };
+    server.http.set_default_callback(answer).unwrap();
+    let client = Flooder::client(TcpStream::connect(server.address).unwrap());
+    let request = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    client.flood(&server.base, request, || asked.get());
 }

@@ -3,6 +3,7 @@
 
 mod bytes;
 mod ending;
+mod floods;
 mod full_sockets;
 mod matrix;
 mod monkey;
