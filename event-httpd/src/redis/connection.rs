@@ -447,11 +447,12 @@ mod tests {
         let reason: Rc<RefCell<String>> = Rc::default();
         let this: Rc<OnceCell<Rc<Connection<()>>>> = Rc::default();
         let handler = {
-            let (reason, this, base) = (Rc::clone(&reason), Rc::clone(&this), base.clone());
+            let (reason, this, base) = (Rc::clone(&reason), Rc::downgrade(&this), base.clone());
             move |incoming| match incoming {
                 Incoming::Ready => {
                     let command = cmd("X").arg(vec![b'x'; 32 << 20]).take();
                     let patience = Duration::from_secs(30);
+                    let this = this.upgrade().unwrap();
                     let connection = this.get().unwrap();
                     connection.send((), &command, patience).unwrap();
                 }
