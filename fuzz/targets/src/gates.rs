@@ -59,13 +59,21 @@ fn gated(streams: bool, parts: &mut dyn Iterator<Item = &[u8]>) -> (Out, Option<
     (out, code)
 }
 
-/// The requests in the bytes that went on, without what stands for a refused one.
-fn requests(out: &[u8]) -> Vec<Got> {
-    let (mut got, refusal) = decode(LIMITS, &mut [out].into_iter());
-    assert!(refusal.is_none(), "{refusal:?}: {}", out.escape_ascii());
+/// The requests in the bytes that went on, without what stands for a refused one, if one was.
+fn requests(out: &[u8], was_refused: bool) -> Vec<Got> {
+    if !was_refused {
+        return decoded(out); // a peer may send the same bytes
+    }
+    let mut got = decoded(&with_host(out));
     if got.last().is_some_and(|got| got.body.ends_with(REFUSED)) {
         got.pop();
     }
+    got
+}
+
+fn decoded(bytes: &[u8]) -> Vec<Got> {
+    let (got, refusal) = decode(LIMITS, &mut [bytes].into_iter());
+    assert!(refusal.is_none(), "{refusal:?}: {}", bytes.escape_ascii());
     got
 }
 
@@ -82,12 +90,12 @@ pub(crate) fn run(input: &[u8]) {
     let stream = with_end(input);
     let (went_on, code) = same_however_cut(&stream, |parts| {
         let (out, code) = gated(false, parts);
-        (requests(&with_host(&out.evhttp)), code.is_some())
+        (requests(&out.evhttp, code.is_some()), code.is_some())
     });
     same_however_cut(&stream, |parts| {
         let (out, code) = gated(true, parts);
         (
-            requests(&with_host(&out.evhttp)),
+            requests(&out.evhttp, code.is_some()),
             out.body,
             out.bodies,
             code.is_some(),

@@ -11,6 +11,15 @@ fn a_body_that_evhttp_does_not_read_may_be_incomplete() {
     );
 }
 
+/// The target took it for what stands for a refused request.
+#[test]
+fn a_peer_may_send_the_text_that_stands_for_a_refused_request() {
+    run(
+        "gate",
+        b"GET / HTTP/1.0\r\nContent-Length:19\r\n\r\nrefused by the gate",
+    );
+}
+
 /// The redis crate's parser skips bytes that are no reply where they arrive one by one.
 #[test]
 fn bytes_that_are_no_reply_end_the_connection_to_redis_however_they_are_cut() {
