@@ -8,7 +8,9 @@ use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 use std::time::Duration;
 
-use php_event::{BufferEventFlags, Callbacks, Event, EventBase, EventBufferEvent};
+use php_event::{
+    BufferEventFlags, Callbacks, Event, EventBase, EventBufferEvent, EventSslContext, FlushMode,
+};
 
 use crate::peers::{
     CONNECTED, CONNECTING, EOF, ERROR, NO_OPTIONS, Outcome, Seen, Wire, World, errors, handshake,
@@ -575,5 +577,40 @@ fn end_in_the_middle_of_a_handshake_is_an_error_even_if_dirty_shutdown_is_allowe
                 "{wire:?} {state:?}: {reason}"
             );
         }
+    }
+}
+
+/// libevent reports the end below as another one of the filter.
+#[test]
+fn end_of_the_pair_below_a_filter_after_close_notify_is_not_reported() {
+    for dirty in [false, true] {
+        let (base, world) = (EventBase::new().unwrap(), World::new());
+        let (ours, theirs) = EventBufferEvent::create_pair(&base, NO_OPTIONS).unwrap();
+        let filter = |under: &EventBufferEvent, context: EventSslContext, state| {
+            EventBufferEvent::create_ssl_filter(under, &context, state, NO_OPTIONS).unwrap()
+        };
+        let server = filter(&ours, world.server(), EventBufferEvent::SSL_ACCEPTING);
+        let client = filter(&theirs, world.client(), CONNECTING);
+        client.set_ssl_host("localhost").unwrap();
+        server.set_allow_ssl_dirty_shutdown(dirty).unwrap();
+        let seen = Seen::default();
+        let note = seen.clone();
+        let keeps = Callbacks::new().on_event(move |_bev, what| note.add("server", what));
+        server.set_callbacks(keeps).unwrap();
+        for side in [&server, &client] {
+            side.enable(Event::READ).unwrap();
+        }
+        while seen.of("server").is_empty() {
+            poll(&base);
+        }
+        client.ssl_shutdown().unwrap();
+        while seen.of("server").len() < 2 {
+            poll(&base);
+        }
+        theirs.flush(Event::WRITE, FlushMode::Finished).unwrap();
+        for _ in 0..5 {
+            poll(&base);
+        }
+        assert_eq!(seen.of("server"), [CONNECTED, EOF], "{dirty}");
     }
 }
