@@ -13,8 +13,24 @@ pub(crate) use openssl_sys as openssl;
 unsafe extern "C" {
     pub(crate) fn RAND_poll() -> std::ffi::c_int;
     pub(crate) fn BIO_up_ref(bio: *mut openssl::BIO) -> std::ffi::c_int;
+    pub(crate) fn BIO_get_callback_arg(bio: *const openssl::BIO) -> *mut std::ffi::c_char;
+    pub(crate) fn BIO_set_callback_arg(bio: *mut openssl::BIO, arg: *mut std::ffi::c_char);
+    pub(crate) fn BIO_set_callback_ex(bio: *mut openssl::BIO, callback: Option<BioCallback>);
     pub(crate) fn SSL_set0_wbio(ssl: *mut openssl::SSL, bio: *mut openssl::BIO);
 }
+
+/// `BIO_callback_fn_ex`.
+#[cfg(feature = "openssl")]
+pub(crate) type BioCallback = unsafe extern "C" fn(
+    *mut openssl::BIO,
+    std::ffi::c_int,
+    *const std::ffi::c_char,
+    usize,
+    std::ffi::c_int,
+    std::ffi::c_long,
+    std::ffi::c_int,
+    *mut usize,
+) -> std::ffi::c_long;
 
 // Declared again, for a fatal error that unwinds.
 #[allow(

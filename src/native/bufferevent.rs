@@ -391,6 +391,8 @@ impl<'a> BufferEventView<'a> {
     pub(crate) fn expect_connected(&self, call: &'static str) -> Result<()> {
         // SAFETY: `new`'s caller keeps the bufferevent; null means no address.
         let rc = unsafe { ffi::bufferevent_socket_connect(self.raw(), ptr::null(), 0) };
+        #[cfg(feature = "openssl")]
+        self.tls().read_in_parts();
         cvt(call, rc)?;
         // It ignores that the kernel refuses to watch the descriptor for reading.
         let reading = self.enabled() & EventFlags::READ;

@@ -57,6 +57,17 @@ impl TlsBufferEvent<'_> {
         unsafe { ffi::bufferevent_openssl_set_allow_dirty_shutdown(self.raw, allow.into()) };
     }
 
+    /// Keeps OpenSSL from reading for as long as more comes, if it speaks TLS on a socket. To be
+    /// called whenever libevent has taken a socket, which it reads in a new way then.
+    pub(crate) fn read_in_parts(self) {
+        // SAFETY: the view that this comes from keeps the bufferevent; null without TLS.
+        let session = unsafe { ffi::bufferevent_openssl_get_ssl(self.raw) };
+        if !session.is_null() {
+            // SAFETY: the session lives as long as the bufferevent.
+            unsafe { ssl::read_in_parts(session) };
+        }
+    }
+
     /// Whether it speaks TLS, and its handshake is over.
     pub(crate) fn is_established(self) -> bool {
         // SAFETY: the view that this comes from keeps the bufferevent; null without TLS.
@@ -108,6 +119,10 @@ pub(crate) unsafe fn on_socket(
         ffi::bufferevent_openssl_socket_new(base.raw(), fd, session.raw(), state.to_c(), options)
     };
     let raw = cvt_owned(call, raw)?;
+    if fd >= 0 {
+        // SAFETY: `session` is borrowed, and was given `fd`.
+        unsafe { ssl::read_in_parts(session.raw()) };
+    }
     // SAFETY: made above, with one count.
     Ok(unsafe { OwnedBufferEvent::from_raw(raw) })
 }

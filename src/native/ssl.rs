@@ -2,11 +2,11 @@
 //!
 //! Owns: one `SSL`. Lent to C: the `SSL`, to the bufferevent that speaks through it, from its
 //! making until libevent has finished it; [`Session::free_later`] waits for that.
-//! Runs user code: none. The two callbacks that a context gives OpenSSL are ours, and what
-//! an `SSL` writes to and reads from has no closures of the user's.
+//! Runs user code: none. The two callbacks that a context gives OpenSSL are ours, as is the one of
+//! a socket's `BIO`, and what an `SSL` writes to and reads from has no closures of the user's.
 #![allow(unsafe_code)]
 
-use std::ffi::{CStr, c_char, c_int, c_short, c_ulong, c_void};
+use std::ffi::{CStr, c_char, c_int, c_long, c_short, c_ulong, c_void};
 use std::mem::ManuallyDrop;
 use std::ptr::{self, NonNull};
 
@@ -146,6 +146,57 @@ impl Session {
 unsafe extern "C" fn on_session_end(_fd: c_int, _what: c_short, session: *mut c_void) {
     // SAFETY: `free_later` gave this count away, and libevent calls once.
     drop(unsafe { Ssl::from_ptr(session.cast()) });
+}
+
+/// How many reads of a session's socket one call of OpenSSL's may make: a record takes two.
+const READS_MAX: usize = 64;
+
+/// Has a session's socket seem empty after each [`READS_MAX`] reads, so that OpenSSL returns, and
+/// libevent calls it again in the next turn. During a client's handshake OpenSSL skips requests to
+/// begin one, however many come.
+///
+/// # Safety
+/// `session` is not freed, and was given a socket by libevent.
+pub(super) unsafe fn read_in_parts(session: *mut ffi::ssl_st) {
+    // SAFETY: the caller keeps the session.
+    let bio = unsafe { ffi::openssl::SSL_get_rbio(session.cast()) };
+    if bio.is_null() {
+        return; // no memory for it
+    }
+    // SAFETY: the session has a count of it. The callback takes no argument but a number.
+    unsafe { ffi::BIO_set_callback_ex(bio, Some(on_bio_call)) };
+}
+
+/// # Safety
+/// Registered only by [`read_in_parts`]: `bio` is the one that OpenSSL works on.
+unsafe extern "C" fn on_bio_call(
+    bio: *mut ffi::openssl::BIO,
+    call: c_int,
+    _bytes: *const c_char,
+    _size: usize,
+    _number: c_int,
+    _other: c_long,
+    result: c_int,
+    _done: *mut usize,
+) -> c_long {
+    const BEFORE_READ: c_int = 2; // `BIO_CB_READ`
+    if call != BEFORE_READ {
+        return result.into();
+    }
+    // SAFETY: OpenSSL works on `bio`.
+    let reads = unsafe { ffi::BIO_get_callback_arg(bio) }.addr();
+    let may_read = reads < READS_MAX;
+    let reads = if may_read { reads + 1 } else { 0 };
+    // SAFETY: as above; the argument is a number.
+    unsafe { ffi::BIO_set_callback_arg(bio, ptr::without_provenance_mut(reads)) };
+    if may_read {
+        return result.into();
+    }
+    // SAFETY: as above.
+    unsafe { ffi::openssl::BIO_clear_retry_flags(bio) };
+    // SAFETY: as above.
+    unsafe { ffi::openssl::BIO_set_retry_read(bio) };
+    -1
 }
 
 /// Whether the handshake of a session that C owns is over.
