@@ -76,3 +76,12 @@ fn a_last_event_id_that_does_not_count_is_refused_like_one_that_does() {
         b"\0H\0\0\0\0\0\x05\x08\0\0\x04\x17\x01\x06\0",
     );
 }
+
+/// The target expected a server to come to its third request whose first answers fill the socket.
+#[test]
+fn a_server_stops_at_answers_that_are_not_read_until_the_app_has_replied_again() {
+    run(
+        "connection",
+        b"\xaa\xaa\xff\xff\xff\x05\0\0\x04\x01\x1e\x04\x1e\x02\x05EEEEEE",
+    );
+}
