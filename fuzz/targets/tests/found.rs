@@ -85,3 +85,12 @@ fn a_server_stops_at_answers_that_are_not_read_until_the_app_has_replied_again()
         b"\xaa\xaa\xff\xff\xff\x05\0\0\x04\x01\x1e\x04\x1e\x02\x05EEEEEE",
     );
 }
+
+/// The target let the app reply as often as the server had come to a request.
+#[test]
+fn how_often_the_app_replies_does_not_depend_on_the_server() {
+    run(
+        "connection",
+        b"\x0e\xa1\0T\"\x0e\xa1\0\x004\x04\0\x1e\x0566666666666666TT\xcf",
+    );
+}

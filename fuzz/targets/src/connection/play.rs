@@ -75,7 +75,6 @@ impl<'a> Play<'a> {
     }
 
     fn step(&mut self, step: &Step) {
-        let rules = self.rules;
         let client = &mut self.clients[self.current];
         match step {
             Step::Send(part) => client.send(part),
@@ -85,17 +84,7 @@ impl<'a> Play<'a> {
                 client.holds = *holds;
                 client.is_exact &= !holds;
             }
-            Step::Reply => {
-                let waits = client.model.waits_for_reply();
-                let has_replied = self.server.reply(&client.peer);
-                if client.is_level {
-                    assert_eq!(has_replied, waits);
-                }
-                if has_replied {
-                    client.model.reply(rules);
-                    client.is_level = false;
-                }
-            }
+            Step::Reply => self.reply(),
             Step::Deliver(length) => {
                 let message = vec![b'm'; length + 1];
                 if client.model.is_stream() && client.is_level {
@@ -110,6 +99,20 @@ impl<'a> Play<'a> {
             }
             Step::EndWriting => self.end_writing(),
             Step::Leave => self.leave(),
+        }
+    }
+
+    /// The app replies, if it is known whether a request waits for it.
+    fn reply(&mut self) {
+        if !self.clients[self.current].is_level {
+            self.turn();
+        }
+        let client = &mut self.clients[self.current];
+        if client.is_level {
+            let waits = client.model.waits_for_reply();
+            assert_eq!(self.server.reply(&client.peer), waits);
+            client.model.reply(self.rules);
+            client.is_level = false;
         }
     }
 
