@@ -94,3 +94,9 @@ fn how_often_the_app_replies_does_not_depend_on_the_server() {
         b"\x0e\xa1\0T\"\x0e\xa1\0\x004\x04\0\x1e\x0566666666666666TT\xcf",
     );
 }
+
+/// The target did not know that a head with so many fields is refused.
+#[test]
+fn a_request_to_a_hub_with_more_than_a_hundred_fields_is_left_out() {
+    run("hub_requests", &[&b"?"[..], &[0x82; 300]].concat());
+}
