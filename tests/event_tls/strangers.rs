@@ -134,6 +134,25 @@ fn failed_handshake_is_reported_once_to_a_side_that_reads_on() {
     }
 }
 
+/// Has both sides read until the server has its first event, and goes on noting those of the server.
+fn until_first_event(
+    base: &EventBase,
+    server: &EventBufferEvent,
+    client: &EventBufferEvent,
+) -> Seen {
+    let seen = Seen::default();
+    let note = seen.clone();
+    let keeps = Callbacks::new().on_event(move |_bev, what| note.add("server", what));
+    server.set_callbacks(keeps).unwrap();
+    for side in [server, client] {
+        side.enable(Event::READ).unwrap();
+    }
+    while seen.of("server").is_empty() {
+        poll(base);
+    }
+    seen
+}
+
 /// A forged record comes over an established connection, and later the end of the stream.
 #[test]
 fn failure_of_an_established_session_is_reported_once_and_writing_after_it_is_no_end() {
@@ -153,16 +172,7 @@ fn failure_of_an_established_session_is_reported_once_and_writing_after_it_is_no
             EventBufferEvent::ssl_socket(&base, theirs, &context, CONNECTING, NO_OPTIONS).unwrap();
         client.set_ssl_host("localhost").unwrap();
         server.set_allow_ssl_dirty_shutdown(true).unwrap(); // which this is not
-        let seen = Seen::default();
-        let note = seen.clone();
-        let keeps = Callbacks::new().on_event(move |_bev, what| note.add("server", what));
-        server.set_callbacks(keeps).unwrap();
-        for side in [&server, &client] {
-            side.enable(Event::READ).unwrap();
-        }
-        while seen.of("server").is_empty() {
-            poll(&base);
-        }
+        let seen = until_first_event(&base, &server, &client);
         client.disable(Event::READ).unwrap();
         twin.write_all(b"\x17\x03\x03\x48\0").unwrap(); // longer than records may be
         while seen.of("server").len() < 2 {
@@ -593,16 +603,7 @@ fn end_of_the_pair_below_a_filter_after_close_notify_is_not_reported() {
         let client = filter(&theirs, world.client(), CONNECTING);
         client.set_ssl_host("localhost").unwrap();
         server.set_allow_ssl_dirty_shutdown(dirty).unwrap();
-        let seen = Seen::default();
-        let note = seen.clone();
-        let keeps = Callbacks::new().on_event(move |_bev, what| note.add("server", what));
-        server.set_callbacks(keeps).unwrap();
-        for side in [&server, &client] {
-            side.enable(Event::READ).unwrap();
-        }
-        while seen.of("server").is_empty() {
-            poll(&base);
-        }
+        let seen = until_first_event(&base, &server, &client);
         client.ssl_shutdown().unwrap();
         while seen.of("server").len() < 2 {
             poll(&base);
