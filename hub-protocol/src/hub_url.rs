@@ -128,20 +128,18 @@ impl Topic<'_> {
 
     /// Whether the topic lies under the hub's path, where only the hub publishes.
     ///
-    /// Scheme and host do not matter, dot segments and escapes do not hide the path. Neither do dot
-    /// segments lead out of it: URI templates match a topic as it is written.
+    /// Scheme and host do not matter, and escapes do not hide the path. Dot segments neither hide it
+    /// nor lead out of it: URI templates match a topic as it is written.
     #[must_use]
     pub fn is_reserved(&self) -> bool {
-        let resolved = self.url().map(Url::path);
         let hub = decode_unreserved(self.hub.path());
-        [Some(written_path(self.text)), resolved]
-            .into_iter()
-            .flatten()
-            .map(decode_unreserved)
-            .any(|path| {
-                path.strip_prefix(hub.as_slice())
-                    .is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
-            })
+        let is_under_hub = |path: &str| {
+            decode_unreserved(path)
+                .strip_prefix(hub.as_slice())
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
+        };
+        is_under_hub(written_path(self.text))
+            || self.url().is_some_and(|url| is_under_hub(url.path()))
     }
 }
 
