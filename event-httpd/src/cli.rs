@@ -335,7 +335,7 @@ fn one_line(error: &str) -> String {
         .map(str::trim)
         .filter(|line| !line.is_empty())
         .collect::<Vec<_>>();
-    let text = parts.join("; ");
+    let text = parts.join("; ").replace(":;", ":"); // a list begins behind a colon
     format!(
         "{}; try --help",
         text.strip_prefix("error: ").unwrap_or(&text)

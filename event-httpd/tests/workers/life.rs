@@ -83,6 +83,7 @@ fn values_that_make_no_sense_are_bad_usage() {
             let stderr = String::from_utf8_lossy(&output.stderr);
             assert_eq!(output.status.code(), Some(2), "{options:?}: {stderr}");
             assert_eq!(stderr.lines().count(), 1, "{options:?}: {stderr}");
+            assert!(!stderr.contains(":;"), "{options:?}: {stderr}");
         }
     }
     for option in ["--framing", "--deliver", "--max-queue-total"] {
