@@ -113,7 +113,9 @@ impl Probe {
             Kind::Whole(length) => length.max(text.len()),
             _ => text.len(),
         };
-        text.bytes().cycle().take(length).collect()
+        let mut answer = text.repeat(length.div_ceil(text.len())).into_bytes();
+        answer.truncate(length);
+        answer
     }
 
     /// The fields of an answer that refuses a request with this head.

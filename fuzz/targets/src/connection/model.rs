@@ -48,7 +48,9 @@ pub(super) struct Model {
     request: Option<Request>,
     answered: usize,
     answer: Vec<u8>, // that the app has not given yet
+    /// What it has to send, without what was taken out before.
     pub(super) sent: Vec<Sent>,
+    /// What its app has to see, likewise.
     pub(super) seen: Vec<Seen>,
 }
 

@@ -15,9 +15,10 @@ struct Client {
     peer: Peer,
     model: Model,
     arriving: Vec<u8>, // sent since the server's last turn
-    got: Vec<u8>,
+    got: Vec<u8>,      // and not compared yet
     has_end: bool,
-    seen: Vec<Seen>,
+    seen: Vec<Seen>, // and not compared yet
+    outcome: Outcome,
     holds: bool,
     parts_held: usize,
     /// Whether it is known what the server has read at a time.
@@ -27,7 +28,7 @@ struct Client {
 }
 
 /// What came of one client's bytes, without what depends on how they were cut.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Outcome {
     answers: Vec<Sent>,
     has_ended: bool,
@@ -67,6 +68,7 @@ impl<'a> Play<'a> {
             got: Vec::new(),
             has_end: false,
             seen: Vec::new(),
+            outcome: Outcome::default(),
             holds: false,
             parts_held: 0,
             is_exact: true,
@@ -164,7 +166,7 @@ impl<'a> Play<'a> {
                 client.see(seen);
             }
         }
-        self.clients.iter().for_each(Client::check);
+        self.clients.iter_mut().for_each(Client::check);
     }
 
     /// Ends the play, and returns what came of each client's bytes.
@@ -188,7 +190,7 @@ impl<'a> Play<'a> {
         }
         self.turn();
         let (server, clients) = (self.server, self.clients);
-        let outcomes = clients.into_iter().map(Client::outcome).collect();
+        let outcomes = clients.into_iter().map(|client| client.outcome).collect();
         server.turn();
         assert_eq!(server.leftovers(), None);
         outcomes
@@ -205,15 +207,11 @@ impl Client {
     }
 
     fn see(&mut self, seen: Seen) {
-        match (seen, self.seen.last_mut()) {
-            (Seen::Passed { bytes, .. }, Some(Seen::Passed { bytes: before, .. })) => {
-                before.extend(bytes);
-            }
-            (seen, _) => self.seen.push(seen),
-        }
+        add(&mut self.seen, seen);
     }
 
-    fn check(&self) {
+    /// Compares what is new on both sides, which are level now, and keeps it as the outcome.
+    fn check(&mut self) {
         if self.holds {
             return;
         }
@@ -222,26 +220,32 @@ impl Client {
         assert!(is_sent(&self.got, wanted, self.is_exact), "{}", shown());
         assert_eq!(self.has_end, self.model.has_ended(), "{}", shown());
         assert_eq!(self.seen, self.model.seen);
-    }
-
-    fn outcome(self) -> Outcome {
-        let has_ended = self.model.has_ended();
-        let answers = self.model.sent.into_iter();
-        let answers = answers.filter_map(|sent| match sent {
-            Sent::Continue => None,
-            Sent::Refused(_) => Some(Sent::Refused(Vec::new())),
-            Sent::Bytes(_) => Some(sent),
-        });
-        let mut seen = self.model.seen;
-        for seen in &mut seen {
-            let (Seen::Request { from, .. } | Seen::Passed { from, .. }) = seen;
+        self.got.clear();
+        self.seen.clear();
+        let outcome = &mut self.outcome;
+        outcome.has_ended = self.has_end;
+        for sent in self.model.sent.drain(..) {
+            match sent {
+                Sent::Continue => {}
+                Sent::Refused(_) => outcome.answers.push(Sent::Refused(Vec::new())),
+                Sent::Bytes(_) => outcome.answers.push(sent),
+            }
+        }
+        for mut seen in self.model.seen.drain(..) {
+            let (Seen::Request { from, .. } | Seen::Passed { from, .. }) = &mut seen;
             *from = 0;
+            add(&mut outcome.seen, seen);
         }
-        Outcome {
-            answers: answers.collect(),
-            has_ended,
-            seen,
+    }
+}
+
+/// Adds what the app has seen to what it saw before. Reads may be joined.
+fn add(all: &mut Vec<Seen>, seen: Seen) {
+    match (seen, all.last_mut()) {
+        (Seen::Passed { bytes, .. }, Some(Seen::Passed { bytes: before, .. })) => {
+            before.extend(bytes);
         }
+        (seen, _) => all.push(seen),
     }
 }
 
