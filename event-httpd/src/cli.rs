@@ -1,6 +1,7 @@
 //! The command line: options, their environment variables, and the help.
 //!
-//! Turns text into values, and refuses text that is not a value.
+//! Turns text into values, and refuses text that is not a value. The structs of options have no doc
+//! comments: clap would print those in place of the description of the command.
 
 mod hub;
 mod values;
@@ -20,15 +21,16 @@ use nix::sys::stat::Mode;
 use nix::unistd::Gid;
 use values::{group, mode, positive_time, size, time, timeout, verbosity, workers};
 
-/// A server written on PHP's event extension in Rust.
+/// A server built on php-event, PHP's event extension in Rust.
 ///
 /// Each option has an environment variable: EVENT_HTTPD_ and the option's name, such as
-/// EVENT_HTTPD_LISTEN. The command line wins. Times are seconds, or have a unit: 10, 10s, 1500ms.
-/// SIGTERM and SIGINT stop the server within --grace,
-/// a second one at once. SIGQUIT waits until all connections have ended. SIGUSR1 logs the
-/// counters. SIGHUP and SIGUSR2 start new workers one at a time, and the old ones end within
-/// --grace. SIGHUP also reads the hub's key files again: without workers it does only that, or
-/// stops the server if there are no such files.
+/// EVENT_HTTPD_LISTEN. The command line wins. Times are in seconds or have a unit: 10, 10s, 1500ms.
+/// Sizes are in bytes or have a unit: 65536, 16KiB, 1MB.
+///
+/// SIGTERM and SIGINT stop the server within --grace, a second one at once. SIGQUIT stops it when
+/// all connections have ended. SIGUSR1 logs the counters. With --workers, SIGHUP and SIGUSR2 start
+/// new workers one at a time, and the old ones end within --grace. SIGHUP also makes a hub read its
+/// key files again. Without --workers and without such files, it stops the server.
 #[derive(Debug, Parser)]
 #[command(
     name = "event-httpd",
@@ -46,8 +48,8 @@ pub struct Cli {
 enum CommandLine {
     /// Answer every HTTP request with the JSON table of registered events
     ///
-    /// Every method but CONNECT and every path gets the table: an object from stream number to
-    /// event, the listener first, then an entry for each open connection.
+    /// The table is an object that has an event for each stream number: the listener's first, then
+    /// one for each open connection. Every path and every method but CONNECT get it.
     Serve(ServerArgs),
 
     /// Pass on what one connection sends to all the others
@@ -55,8 +57,8 @@ enum CommandLine {
     /// With --framing raw, what one read returns is a message, and each receiver gets it as the
     /// body of an HTTP response that answers no request. Use it only with peers that expect this:
     /// not behind a proxy, and not with browsers. With --framing http, the body of each request is
-    /// a message, and its sender gets 202. A message for many connections leaves in slices of at
-    /// most 192 of them, about a millisecond each; all other work is done between two slices.
+    /// a message, and its sender gets 202. A message for many connections is sent to at most 192 of
+    /// them at a time, which takes about a millisecond; all other work is done in between.
     Broadcast {
         #[command(flatten)]
         server: ServerArgs,
@@ -67,8 +69,8 @@ enum CommandLine {
     /// Push updates to browsers and other subscribers: a hub that speaks the Mercure protocol
     ///
     /// Subscribers get updates as Server-Sent Events (GET) or over WebSocket, publishers send them
-    /// by POST, tokens say who may do what. Updates are kept in memory, so a subscriber that
-    /// connects again gets what it has missed. docs/hub.md has the rest.
+    /// by POST, tokens say who may do what. Updates are kept in memory or in Redis, so a subscriber
+    /// that connects again gets what it has missed. docs/hub.md has the rest.
     Hub(Box<HubCommand>),
 
     /// Show that forked processes share no variables
@@ -98,7 +100,7 @@ struct BroadcastArgs {
     deliver: Deliver,
 }
 
-/// The options of `isolation`.
+// The options of `isolation`.
 #[derive(Args, Debug)]
 pub(crate) struct IsolationArgs {
     /// How many children to fork, 10000 at most
@@ -117,7 +119,7 @@ pub(crate) struct IsolationArgs {
     pub(crate) log: LogArgs,
 }
 
-/// The options that `serve`, `broadcast` and `hub` share.
+// The options that `serve`, `broadcast` and `hub` share.
 #[derive(Args, Debug)]
 pub(crate) struct ServerArgs {
     /// Where to listen: HOST:PORT, an IPv6 address in brackets, or unix:PATH; a name stands for all
@@ -170,8 +172,8 @@ pub(crate) struct ServerArgs {
     pub(crate) header_timeout: Duration,
 
     /// How long a connection may wait for its next request, a body may take to arrive, and a
-    /// peer may leave its answer unread; where bodies are kept, each --header-timeout must bring
-    /// 4KiB
+    /// peer may leave its answer unread; bodies that are kept (hub, broadcast --framing http) must
+    /// also bring 4KiB in each --header-timeout
     #[arg(long, value_name = "TIME", env = "EVENT_HTTPD_IDLE_TIMEOUT", default_value = "75s", value_parser = positive_time)]
     pub(crate) idle_timeout: Duration,
 
@@ -187,9 +189,10 @@ pub(crate) struct ServerArgs {
     #[arg(long, value_name = "SIZE", env = "EVENT_HTTPD_MAX_QUEUE", default_value = "4MiB", value_parser = size)]
     pub(crate) max_queue: usize,
 
-    /// How many bytes may wait in a worker for all its peers: shared ones count once, unfinished
-    /// requests and WebSocket messages too; above that, the peers for which most waits are cut off
-    /// [default: a quarter of the memory for all workers together, at most 1GiB for each]
+    /// How many bytes may wait in a worker for all its peers together, with unfinished requests and
+    /// WebSocket messages; bytes that several peers wait for count once; above that, the peers for
+    /// which most is waiting are disconnected [default: a quarter of the memory for all workers
+    /// together, at most 1GiB for each]
     #[arg(long, value_name = "SIZE", env = "EVENT_HTTPD_MAX_QUEUE_TOTAL", value_parser = size)]
     pub(crate) max_queue_total: Option<usize>,
 
@@ -197,29 +200,30 @@ pub(crate) struct ServerArgs {
     #[arg(long, value_name = "TIME", env = "EVENT_HTTPD_GRACE", default_value = "5s", value_parser = time)]
     pub(crate) grace: Duration,
 
-    /// Print received bytes to standard output, as the tutorial does; what nobody reads is dropped
-    /// beyond 1MiB
+    /// Print received bytes to standard output, as the tutorial does; when 1MiB is unread there,
+    /// more is dropped
     #[arg(long, env = "EVENT_HTTPD_ECHO", value_parser = BoolishValueParser::new())]
     pub(crate) echo: bool,
 
-    /// Run a master with N workers, or one for each core; without this there is one process
+    /// Run a master with N workers, or with one for each core (auto); without this there is one
+    /// process
     #[arg(long, value_name = "N|auto", env = "EVENT_HTTPD_WORKERS", value_parser = workers)]
     pub(crate) workers: Option<usize>,
 
     /// Replace a worker after this many requests or messages; only with --workers
-    #[arg(long, value_name = "N", env = "EVENT_HTTPD_WORKER_MAX_REQUESTS", requires = "workers", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", env = "EVENT_HTTPD_WORKER_MAX_REQUESTS", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) worker_max_requests: Option<u64>,
 
     /// Kill and replace a worker that leaves the master's heartbeats unanswered for this long;
-    /// only with --workers
-    #[arg(long, value_name = "TIME", env = "EVENT_HTTPD_BUS_TIMEOUT", requires = "workers", default_value = "5s", value_parser = timeout)]
-    pub(crate) bus_timeout: Duration,
+    /// only with --workers [default: 5s]
+    #[arg(long, value_name = "TIME", env = "EVENT_HTTPD_BUS_TIMEOUT", value_parser = timeout)]
+    pub(crate) bus_timeout: Option<Duration>,
 
     #[command(flatten)]
     pub(crate) log: LogArgs,
 }
 
-/// The options of the log.
+// The options of the log.
 #[derive(Args, Debug)]
 pub(crate) struct LogArgs {
     /// How the log on standard error is written

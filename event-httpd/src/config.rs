@@ -24,6 +24,9 @@ use php_event::{Address, AddressError};
 /// The most bytes that one read takes. All connections of a worker share the buffer.
 pub(crate) const READ_BUFFER: usize = 64 << 10;
 
+/// The default of `--bus-timeout`. `--help` names it.
+const BUS_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// What `event-httpd` runs.
 #[derive(Clone, Debug)]
 pub enum Command {
@@ -176,6 +179,11 @@ impl Config {
         if args.socket_group.is_some() && !has_file {
             return Err(ConfigError::NoSocketFile("--socket-group"));
         }
+        if args.workers.is_none()
+            && let Some(option) = option_for_workers(&args)
+        {
+            return Err(ConfigError::NoWorkers(option));
+        }
         Ok(Self {
             program,
             listen: args.listen,
@@ -202,7 +210,7 @@ impl Config {
             echo: args.echo,
             workers: args.workers,
             worker_max_requests: args.worker_max_requests,
-            bus_timeout: args.bus_timeout,
+            bus_timeout: args.bus_timeout.unwrap_or(BUS_TIMEOUT),
             log: args.log.into(),
         })
     }
@@ -352,9 +360,26 @@ pub enum ConfigError {
     /// The option is about the file of a unix socket, and there is none.
     #[error("{0} needs a unix socket with a path, as in --listen unix:/run/app.sock")]
     NoSocketFile(&'static str),
+    /// The option is about workers, and there are none.
+    #[error("{0} is for workers: give --workers too, or leave it out")]
+    NoWorkers(&'static str),
     /// The options of the hub do not make a hub.
     #[error(transparent)]
     Hub(#[from] HubConfigError),
+}
+
+/// The first given option that only a server with workers has.
+fn option_for_workers(args: &ServerArgs) -> Option<&'static str> {
+    first_given([
+        ("--worker-max-requests", args.worker_max_requests.is_some()),
+        ("--bus-timeout", args.bus_timeout.is_some()),
+    ])
+}
+
+/// The name of the first option that is given.
+fn first_given<const N: usize>(given: [(&'static str, bool); N]) -> Option<&'static str> {
+    let mut given = given.into_iter().filter(|(_, is_given)| *is_given);
+    given.next().map(|(name, _)| name)
 }
 
 /// The part of the memory there is that may wait for peers, in all workers together.

@@ -85,6 +85,8 @@ impl Settings {
                 "rediss: needs TLS, and this program was built without the feature tls".to_owned(),
             );
         }
-        self.tls().map(drop).map_err(|error| error.to_string())
+        self.tls()
+            .map(drop)
+            .map_err(|error| error.reason().into_owned())
     }
 }

@@ -288,6 +288,35 @@ fn the_help_names_the_commands() {
 }
 
 #[test]
+fn the_help_of_each_command_begins_with_what_it_does() {
+    for (command, does, warns) in [
+        (
+            "serve",
+            "Answer every HTTP request",
+            "every method but CONNECT",
+        ),
+        ("broadcast", "Pass on what one", "not behind a proxy"),
+        ("hub", "Push updates to browsers", "docs/hub.md"),
+        (
+            "isolation",
+            "Show that forked processes",
+            "never sees the change",
+        ),
+    ] {
+        for option in ["-h", "--help"] {
+            let output = output(event_httpd([command, option]));
+            let help = text(&output.stdout);
+            assert!(help.starts_with(does), "{help}");
+            if option == "--help" {
+                let (before, _) = help.split_once("Usage:").expect("a usage");
+                let before = before.split_whitespace().collect::<Vec<_>>().join(" ");
+                assert!(before.contains(warns), "{before}");
+            }
+        }
+    }
+}
+
+#[test]
 fn the_help_of_serve_names_every_option_its_variable_and_its_default() {
     for arguments in [&["serve", "--help"][..], &["help", "serve"]] {
         let output = output(event_httpd(arguments.iter().copied()));

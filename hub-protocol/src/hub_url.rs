@@ -27,7 +27,7 @@ pub struct HubUrl(Url);
 #[non_exhaustive]
 pub enum HubUrlError {
     /// It is not an absolute URL.
-    #[error("the hub's URL is not valid: {0}")]
+    #[error("the hub's URL is not valid: {0}; write it as https://example.com/.well-known/mercure")]
     Syntax(#[from] url::ParseError),
     /// Its scheme is neither `http` nor `https`.
     #[error("the hub's URL must begin with http: or https:")]
@@ -36,7 +36,9 @@ pub enum HubUrlError {
     #[error("the hub's URL must have no user, query or fragment")]
     Extra,
     /// The path is `/` or ends with a slash; the hub's own topics begin with the path and a slash.
-    #[error("the hub's URL must have a path that does not end with a slash")]
+    #[error(
+        "the hub's URL must have a path that does not end with a slash, such as https://example.com/.well-known/mercure"
+    )]
     Path,
 }
 

@@ -13,7 +13,7 @@ use super::values::{origin, size, time, timeout};
 use hub_protocol::HubUrl;
 use hub_protocol::token::Algorithm;
 
-/// The options of `hub` beside those that all servers have.
+// The options of `hub` beside those that all servers have.
 #[derive(Args, Debug)]
 pub(crate) struct HubArgs {
     /// The URL under which clients reach the hub; its path is where the hub answers, and
@@ -107,8 +107,8 @@ pub(crate) struct HubArgs {
     pub(crate) protocol: Protocol,
 
     #[allow(rustdoc::bare_urls, rustdoc::broken_intra_doc_links)] // --help prints this text as it is
-    /// Where updates are kept: in memory, so that they go with this server, or in Redis, which
-    /// any number of hubs share: redis://[[USER]:PASSWORD@]HOST[:PORT][/DATABASE], the same with
+    /// Where updates are kept: in memory, where they end with this server, or in Redis, which any
+    /// number of hubs can share: redis://[[USER]:PASSWORD@]HOST[:PORT][/DATABASE], the same with
     /// rediss: for TLS, or unix:/PATH[?db=0&user=USER&pass=PASSWORD], each with ?prefix=PREFIX
     /// for its keys [default: memory]
     #[arg(
@@ -125,16 +125,16 @@ pub(crate) struct HubArgs {
     pub(crate) store_timeout: Option<Duration>,
 
     /// How many updates may wait in each worker while Redis is unavailable; their publishers wait
-    /// for the answer. Further ones get 503 at once, and all of them with 0 [default: 0]
+    /// for the answer, and further ones get 503 at once. With 0 all get 503 [default: 0]
     #[arg(long, value_name = "N", env = "EVENT_HTTPD_STORE_QUEUE")]
     pub(crate) store_queue: Option<usize>,
 
     /// How much memory those updates may take [default: 16MiB]
-    #[arg(long, value_name = "SIZE", env = "EVENT_HTTPD_STORE_QUEUE_SIZE", value_parser = size, requires = "store_queue")]
+    #[arg(long, value_name = "SIZE", env = "EVENT_HTTPD_STORE_QUEUE_SIZE", value_parser = size)]
     pub(crate) store_queue_size: Option<usize>,
 
     /// How long each of them may wait before its publisher gets 503 [default: 30s]
-    #[arg(long, value_name = "TIME", env = "EVENT_HTTPD_STORE_QUEUE_TIME", value_parser = timeout, requires = "store_queue")]
+    #[arg(long, value_name = "TIME", env = "EVENT_HTTPD_STORE_QUEUE_TIME", value_parser = timeout)]
     pub(crate) store_queue_time: Option<Duration>,
 
     /// A PEM file with the certificate authorities to trust for rediss: [default: the
@@ -143,21 +143,11 @@ pub(crate) struct HubArgs {
     pub(crate) store_ca_file: Option<PathBuf>,
 
     /// A PEM file with the hub's client certificate for rediss:
-    #[arg(
-        long,
-        value_name = "PATH",
-        env = "EVENT_HTTPD_STORE_CERT_FILE",
-        requires = "store_key_file"
-    )]
+    #[arg(long, value_name = "PATH", env = "EVENT_HTTPD_STORE_CERT_FILE")]
     pub(crate) store_cert_file: Option<PathBuf>,
 
     /// A PEM file with the key of that certificate
-    #[arg(
-        long,
-        value_name = "PATH",
-        env = "EVENT_HTTPD_STORE_KEY_FILE",
-        requires = "store_cert_file"
-    )]
+    #[arg(long, value_name = "PATH", env = "EVENT_HTTPD_STORE_KEY_FILE")]
     pub(crate) store_key_file: Option<PathBuf>,
 
     /// How many updates are kept for subscribers that connect again; 0 keeps none, Redis keeps
@@ -174,7 +164,8 @@ pub(crate) struct HubArgs {
     #[arg(long, value_name = "SIZE", env = "EVENT_HTTPD_HISTORY_SIZE", default_value = "64MiB", value_parser = size)]
     pub(crate) history_size: usize,
 
-    /// How often a subscriber gets a sign of life; 0 turns it off
+    /// How often the hub sends each subscriber a comment (over WebSocket: a ping), so that proxies
+    /// keep the connection and broken ones are noticed; 0 turns it off
     #[arg(long, value_name = "TIME", env = "EVENT_HTTPD_HEARTBEAT", default_value = "15s", value_parser = time)]
     pub(crate) heartbeat: Duration,
 
@@ -191,7 +182,7 @@ pub(crate) struct HubArgs {
     #[arg(long, value_name = "N", env = "EVENT_HTTPD_PUBLISH_RATE", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) publish_rate: Option<u32>,
 
-    /// Tell of active subscriptions: list them under /subscriptions, and publish a private update
+    /// Report active subscriptions: list them under /subscriptions, and publish a private update
     /// whenever one begins or ends
     #[arg(long, env = "EVENT_HTTPD_SUBSCRIPTIONS", value_parser = BoolishValueParser::new())]
     pub(crate) subscriptions: bool,

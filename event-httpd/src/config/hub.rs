@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::first_given;
 use super::keys::{KeyOptions, KeySettings, TokenKeys};
 use crate::cli::{HubArgs, Protocol, Secret};
 use crate::redis::{Settings, Target, TargetError, TlsFiles};
@@ -93,8 +94,16 @@ pub enum HubConfigError {
     #[error("{0} is for a store in Redis: give --store redis://HOST too, or leave it out")]
     StoreOption(&'static str),
     /// An option is of no use to the form of the protocol that clients speak today.
-    #[error("{0} is for tokens of the standard form: leave it out, or --protocol deployed")]
+    #[error("{0} is for tokens of the standard form: leave out {0} or --protocol deployed")]
     TokenOption(&'static str),
+    /// An option needs another one.
+    #[error("{option} needs {needs}: give both, or leave {option} out")]
+    Needs {
+        /// The option that is given.
+        option: &'static str,
+        /// The one that is missing.
+        needs: &'static str,
+    },
     /// The store cannot be used like this.
     #[error("--store: {0}")]
     StoreUse(String),
@@ -255,6 +264,9 @@ fn store(args: &HubArgs) -> Result<StoreConfig, HubConfigError> {
             None => Ok(StoreConfig::Memory),
         };
     }
+    if let Some((option, needs)) = incomplete(args) {
+        return Err(HubConfigError::Needs { option, needs });
+    }
     let settings = Settings {
         target: Target::parse(url)?,
         tls: TlsFiles {
@@ -286,8 +298,36 @@ fn option_for_redis(args: &HubArgs) -> Option<&'static str> {
     ])
 }
 
-/// The name of the first option that is given.
-fn first_given<const N: usize>(given: [(&'static str, bool); N]) -> Option<&'static str> {
-    let mut given = given.into_iter().filter(|(_, is_given)| *is_given);
-    given.next().map(|(name, _)| name)
+/// The first given option whose other half is missing, and that.
+fn incomplete(args: &HubArgs) -> Option<(&'static str, &'static str)> {
+    const QUEUE: &str = "--store-queue";
+    const CERTIFICATE: &str = "--store-cert-file";
+    const KEY: &str = "--store-key-file";
+    let queue = args.store_queue.is_some();
+    let (certificate, key) = (
+        args.store_cert_file.is_some(),
+        args.store_key_file.is_some(),
+    );
+    let pairs = [
+        (
+            "--store-queue-size",
+            args.store_queue_size.is_some(),
+            QUEUE,
+            queue,
+        ),
+        (
+            "--store-queue-time",
+            args.store_queue_time.is_some(),
+            QUEUE,
+            queue,
+        ),
+        (CERTIFICATE, certificate, KEY, key),
+        (KEY, key, CERTIFICATE, certificate),
+    ];
+    let mut incomplete = pairs
+        .into_iter()
+        .filter(|(_, given, _, other)| *given && !other);
+    incomplete
+        .next()
+        .map(|(option, _, needs, _)| (option, needs))
 }

@@ -48,7 +48,7 @@ fn options_that_make_no_hub_are_bad_usage() {
         (&["--anonymous", "--audience", ""], "--audience"),
         (
             &["--anonymous", "--protocol", "deployed", "--issuer", "a"],
-            "--issuer is for tokens of the standard form",
+            "--issuer is for tokens of the standard form: leave out --issuer or --protocol deployed",
         ),
         (
             &["--anonymous", "--protocol", "deployed", "--audience", "a"],
@@ -103,7 +103,7 @@ fn options_that_make_no_hub_are_bad_usage() {
                 "--store-ca-file",
                 "/nonesuch",
             ],
-            "/nonesuch",
+            "--store: /nonesuch: No such file",
         ),
         (
             &[
@@ -143,6 +143,31 @@ fn options_for_redis_are_refused_for_the_store_in_memory() {
                 "{error}"
             );
         }
+    }
+}
+
+#[test]
+fn an_option_of_the_store_that_needs_another_names_it() {
+    let needs = [
+        (["--store-queue-size", "1MiB"], "--store-queue"),
+        (["--store-queue-time", "1s"], "--store-queue"),
+        (["--store-cert-file", "/nonesuch"], "--store-key-file"),
+        (["--store-key-file", "/nonesuch"], "--store-cert-file"),
+    ];
+    for (option, other) in needs {
+        let hub = [
+            "--anonymous",
+            "--publisher-key",
+            KEY,
+            "--store",
+            "rediss://x",
+        ];
+        let error = refused(&[&hub[..], &option].concat());
+        let [option, _] = option;
+        assert!(
+            error.contains(&format!("{option} needs {other}: give both")),
+            "{error}"
+        );
     }
 }
 

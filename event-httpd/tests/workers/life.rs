@@ -66,24 +66,38 @@ fn options_of_workers_may_come_from_the_environment() {
 
 #[test]
 fn values_that_make_no_sense_are_bad_usage() {
-    let options: [&[&str]; 9] = [
-        &["--workers", "0"],
-        &["--workers", "1025"],
-        &["--workers", "many"],
-        &["--workers", "-1"],
-        &["--workers", "2", "--worker-max-requests", "0"],
-        &["--worker-max-requests", "10"],
-        &["--bus-timeout", "1s"],
-        &["--workers", "2", "--bus-timeout", "0s"],
-        &["--workers", "2", "--bus-timeout", "soon"],
+    let without = "is for workers: give --workers too";
+    let options: [(&[&str], &str); 9] = [
+        (&["--workers", "0"], "--workers"),
+        (&["--workers", "1025"], "--workers"),
+        (&["--workers", "many"], "--workers"),
+        (&["--workers", "-1"], "-1"),
+        (
+            &["--workers", "2", "--worker-max-requests", "0"],
+            "--worker-max-requests",
+        ),
+        (
+            &["--worker-max-requests", "10"],
+            &format!("--worker-max-requests {without}"),
+        ),
+        (
+            &["--bus-timeout", "1s"],
+            &format!("--bus-timeout {without}"),
+        ),
+        (&["--workers", "2", "--bus-timeout", "0s"], "--bus-timeout"),
+        (
+            &["--workers", "2", "--bus-timeout", "soon"],
+            "--bus-timeout",
+        ),
     ];
     for command in ["serve", "broadcast"] {
-        for options in options {
+        for (options, says) in options {
             let output = output(event_httpd(arguments(command, options)));
             let stderr = String::from_utf8_lossy(&output.stderr);
             assert_eq!(output.status.code(), Some(2), "{options:?}: {stderr}");
             assert_eq!(stderr.lines().count(), 1, "{options:?}: {stderr}");
             assert!(!stderr.contains(":;"), "{options:?}: {stderr}");
+            assert!(stderr.contains(says), "{options:?}: {stderr}");
         }
     }
     for option in ["--framing", "--deliver", "--max-queue-total"] {

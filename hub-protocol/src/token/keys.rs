@@ -85,13 +85,13 @@ pub enum KeyError {
     #[error("the secret is empty")]
     Empty,
     /// A public key would serve as a secret that everybody knows.
-    #[error("the secret is a PEM file: give the algorithm of its key")]
+    #[error("the secret is a PEM file: give the algorithm of its key, such as RS256")]
     SecretIsPem,
     /// The algorithm needs another kind of key.
     #[error("{} needs a {}", .0.name(), if .0.secret_min().is_some() { "secret" } else { "public key" })]
     WrongKind(Algorithm),
     /// A PEM file with something else, a private key for example.
-    #[error("the PEM file must have one public key: RSA, EC on P-256, or Ed25519")]
+    #[error("give one public key in PEM: RSA, EC on P-256, or Ed25519")]
     Pem,
     /// A JWKS file that is not one.
     #[error("the JWKS is not valid: {0}")]
