@@ -308,7 +308,7 @@ impl<'a> Call<'a> {
     /// A count of an argument that is an object.
     pub(crate) fn hold(&self, n: usize) -> Option<HeldValue> {
         match self.argument(n) {
-            Argument::Object(_, lender) => Some(HeldValue::new(&lender, false)),
+            Argument::Object(_, lender) => Some(HeldValue::new(&lender)),
             _ => None,
         }
     }
@@ -383,11 +383,11 @@ impl<'a> Call<'a> {
     ///
     /// # Errors
     /// A warning, when it is a dead socket.
-    pub(crate) fn lent_socket(&self, n: usize, close: bool) -> Result<Option<LentSocket>, Failure> {
+    pub(crate) fn lent_socket(&self, n: usize) -> Result<Option<LentSocket>, Failure> {
         match self.argument(n) {
             Argument::Descriptor(descriptor, lender) => {
                 let dead = || Failure::Warning("The socket is closed, or has failed".to_owned());
-                let socket = LentSocket::new(descriptor, &lender, close);
+                let socket = LentSocket::new(descriptor, &lender);
                 socket.map(Some).ok_or_else(dead)
             }
             _ => Ok(None),

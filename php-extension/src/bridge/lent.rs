@@ -1,9 +1,11 @@
 //! Descriptors that PHP lends, and what keeps them open.
 #![allow(unsafe_code)]
 
+use std::cell::Cell;
 use std::ffi::c_void;
 use std::os::fd::{AsFd, BorrowedFd, RawFd};
 use std::ptr::NonNull;
+use std::rc::Rc;
 
 use php_event::{EventBase, EventFlags, EventWith, Handler};
 
@@ -53,20 +55,22 @@ pub(crate) struct Lender(pub(super) *mut c_void);
 pub(crate) struct HeldValue {
     held: *mut c_void,
     /// Whether a stream or Socket is closed when this goes.
-    close: bool,
+    close: Cell<bool>,
 }
 
 impl HeldValue {
-    pub(crate) fn new(lender: &Lender, close: bool) -> Self {
+    pub(crate) fn new(lender: &Lender) -> Self {
         // SAFETY: the value of an argument, which C keeps for the length of the call.
         let held = unsafe { bridge_hold(lender.0) };
+        let close = Cell::new(false);
         Self { held, close }
     }
 
     pub(crate) fn of_object(object: NonNull<RawObject>) -> Self {
         // SAFETY: an object that is there: a call and an identity have no address of any other.
         let held = unsafe { bridge_hold_object(object.as_ptr()) };
-        Self { held, close: false }
+        let close = Cell::new(false);
+        Self { held, close }
     }
 }
 
@@ -74,7 +78,7 @@ impl Drop for HeldValue {
     /// A destructor that throws ends the loop, as a callback does.
     fn drop(&mut self) {
         // SAFETY: what `new` got, given back once.
-        let base = unsafe { bridge_release(self.held, self.close) };
+        let base = unsafe { bridge_release(self.held, self.close.get()) };
         let stop = |half: &Half| half.value::<EventBase>()?.stop().ok();
         // SAFETY: null, or the handle of a base whose method is running: its frame holds the object.
         unsafe { on(base, (), stop) };
@@ -84,23 +88,32 @@ impl Drop for HeldValue {
 /// A descriptor of PHP's, held open by a count of the stream or socket that it belongs to.
 pub(crate) struct LentSocket {
     number: RawFd,
-    /// Whether it was a bare number that is owned.
-    owned: bool,
-    _held: HeldValue,
+    /// Whether it is a bare number, which no stream or Socket would close.
+    bare: bool,
+    held: HeldValue,
 }
 
 impl LentSocket {
-    /// None for a dead socket. With `close` the stream or Socket, or the bare number, is closed when
-    /// the last user of the descriptor goes.
-    pub(crate) fn new(descriptor: Descriptor, lender: &Lender, close: bool) -> Option<Self> {
-        let number = descriptor.number()?;
-        let owned = close && matches!(descriptor, Descriptor::Number(_));
-        let _held = HeldValue::new(lender, close);
+    /// None for a dead socket.
+    pub(crate) fn new(descriptor: Descriptor, lender: &Lender) -> Option<Self> {
         Some(Self {
-            number,
-            owned,
-            _held,
+            number: descriptor.number()?,
+            bare: matches!(descriptor, Descriptor::Number(_)),
+            held: HeldValue::new(lender),
         })
+    }
+
+    /// Makes something that uses the descriptor. With `close` the stream or Socket, or the bare
+    /// number, is closed when the last user goes. Where making it fails, it is left as it was.
+    pub(crate) fn lend_to<T>(
+        self,
+        close: bool,
+        make: impl FnOnce(Rc<Self>) -> php_event::Result<T>,
+    ) -> php_event::Result<T> {
+        let this = Rc::new(self);
+        let made = make(Rc::clone(&this))?;
+        this.held.close.set(close);
+        Ok(made)
     }
 }
 
@@ -114,7 +127,7 @@ impl AsFd for LentSocket {
 
 impl Drop for LentSocket {
     fn drop(&mut self) {
-        if self.owned {
+        if self.bare && self.held.close.get() {
             close(self.number);
         }
     }

@@ -56,8 +56,10 @@ pub(crate) fn construct(call: &mut Call) -> Result<Value, Failure> {
     let base = call.object::<EventBase>(0)?;
     let options = options(call.int(2));
     let close = options.contains(BufferEventOptions::CLOSE_ON_FREE);
-    let bev = match call.lent_socket(1, close)? {
-        Some(socket) => EventBufferEvent::new(&base, socket, options),
+    let bev = match call.lent_socket(1)? {
+        Some(socket) => socket.lend_to(close, |socket| {
+            EventBufferEvent::new(&base, socket, options)
+        }),
         None => EventBufferEvent::unconnected(&base, options),
     };
     let bev = bev.map_err(|error| Failure::EventException(error.reason().into_owned()))?;
@@ -349,8 +351,10 @@ pub(crate) fn ssl_socket(call: &mut Call) -> Result<Value, Failure> {
     let state = state(call.int(3))?;
     let options = options(call.int(4));
     let close = options.contains(BufferEventOptions::CLOSE_ON_FREE);
-    let bev = match call.lent_socket(1, close)? {
-        Some(socket) => EventBufferEvent::ssl_socket(&base, socket, &context, state, options)?,
+    let bev = match call.lent_socket(1)? {
+        Some(socket) => socket.lend_to(close, |socket| {
+            EventBufferEvent::ssl_socket(&base, socket, &context, state, options)
+        })?,
         None => EventBufferEvent::ssl_unconnected(&base, &context, state, options)?,
     };
     Ok(new_object(bev))

@@ -56,8 +56,8 @@ pub(crate) fn construct(call: &mut Call) -> Result<Value, Failure> {
 /// `accept(mixed $socket): bool`
 pub(crate) fn accept(call: &mut Call) -> Result<Value, Failure> {
     let this = call.this::<HttpValue>()?;
-    match call.lent_socket(0, true)? {
-        Some(socket) => call.done(this.http.accept(socket)),
+    match call.lent_socket(0)? {
+        Some(socket) => call.done(socket.lend_to(true, |socket| this.http.accept(socket))),
         None => Ok(Value::Bool(false)),
     }
 }
