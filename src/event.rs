@@ -430,11 +430,15 @@ fn check_signal(call: &'static str, signum: c_int) -> Result<u8> {
     {
         return Ok(number);
     }
-    let name = process::signal_name(signum);
-    Err(Error::argument(
-        call,
-        format!("signal {signum} ({name}) cannot be caught; give another number"),
-    ))
+    let reason = match signum {
+        libc::SIGKILL | libc::SIGSTOP => format!(
+            "signal {signum} ({}) cannot be caught; give another number",
+            process::signal_name(signum)
+        ),
+        1..=64 => format!("signal {signum} is the C library's own; give another number"),
+        _ => format!("there is no signal {signum}; give a number from 1 to 64"),
+    };
+    Err(Error::argument(call, reason))
 }
 
 /// Refuses flags that don't go with a descriptor, and what the backend cannot watch.

@@ -238,7 +238,7 @@ fn a_server_is_added_by_its_address_once() {
         "::1:x",
         "1.2.3.4 ",
     ] {
-        let error = refused(dns.add_nameserver_ip(bad), CALL, "is no address");
+        let error = refused(dns.add_nameserver_ip(bad), CALL, "not an address");
         assert!(matches!(error, Error::Argument { .. }));
     }
     refused(
@@ -246,7 +246,7 @@ fn a_server_is_added_by_its_address_once() {
         CALL,
         "interface",
     );
-    refused(dns.add_nameserver_ip("127.0.0.1\0"), CALL, "is no address");
+    refused(dns.add_nameserver_ip("127.0.0.1\0"), CALL, "not an address");
     assert_eq!(dns.count_nameservers(), 5);
 }
 

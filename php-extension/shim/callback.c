@@ -105,7 +105,7 @@ uint32_t bridge_call(bridge_object *object, uint32_t slot, int64_t item, uint32_
 			pass(&arguments[n], &argv[n]);
 		}
 		if (!find_function(&callable, &function)) {
-			php_error_docref(NULL, E_WARNING, "The callback of %s is not callable any more",
+			php_error_docref(NULL, E_WARNING, "The callback of %s is not callable",
 				ZSTR_VAL(object->std.ce->name));
 			result = BRIDGE_NOT_CALLABLE;
 		} else {

@@ -237,5 +237,5 @@ bool bridge_descriptor(zval *of, bridge_value *to)
 		}
 		default: break;
 	}
-	return no_descriptor("neither a stream, nor a Socket, nor a descriptor's number");
+	return no_descriptor("the argument is neither a stream, nor a Socket, nor a descriptor's number");
 }

@@ -334,7 +334,18 @@ impl<'a> Call<'a> {
         i32::try_from(number).map_err(|_| Failure::Warning(format!("Invalid {what} {number}")))
     }
 
-    /// The same where one that does not fit means as much as the nearest that does.
+    /// The number of a port, from `least` on.
+    ///
+    /// # Errors
+    /// The message for any other number.
+    pub(crate) fn port(&self, n: usize, least: u16) -> Result<u16, String> {
+        let number = self.int(n).unwrap_or(0);
+        let port = u16::try_from(number).ok().filter(|port| *port >= least);
+        port.ok_or_else(|| format!("Invalid port {number}: give a number from {least} to 65535"))
+    }
+
+    /// The same as [`c_int`](Self::c_int) where a number that does not fit means as much as the
+    /// nearest that does.
     pub(crate) fn nearest_c_int(&self, n: usize) -> Option<i32> {
         let number = self.int(n)?.clamp(i32::MIN.into(), i32::MAX.into());
         i32::try_from(number).ok()

@@ -22,7 +22,7 @@ const PORT: u16 = 53;
 /// `2001:db8::1`, `[2001:db8::1]:53`.
 pub(super) fn server_address(text: &str) -> Result<SocketAddr, AddressError> {
     const FORMS: &str =
-        "is no address; give 192.0.2.1, 192.0.2.1:53, 2001:db8::1 or [2001:db8::1]:53";
+        "not an address; give 192.0.2.1, 192.0.2.1:53, 2001:db8::1 or [2001:db8::1]:53";
     match Host::parse_ip(text) {
         Ok(Some(ip)) => return Ok(with_port(ip, PORT)),
         Err(error) if text.contains('%') && !text.contains("]:") => return Err(error),

@@ -274,8 +274,9 @@ impl EventHttp {
     /// waiting.
     ///
     /// # Errors
-    /// [`Error::State`] when the path has a closure already; [`Error::Argument`] for a NUL in
-    /// the path; [`Error::Freed`], [`Error::Forked`] for the base.
+    /// [`Error::State`] when the path has a closure already, which
+    /// [`remove_callback`](Self::remove_callback) takes away; [`Error::Argument`] for a NUL in the
+    /// path; [`Error::Freed`], [`Error::Forked`] for the base.
     ///
     /// # Examples
     /// ```

@@ -73,7 +73,7 @@ impl Routes {
             drop(paths); // `route` is dropped after this, and may be at work on the routes
             return Err(Error::State {
                 call,
-                reason: "the path has a closure already; remove that first",
+                reason: "the path has a callback already, and takes one",
             });
         }
         if route.streams().is_some() {

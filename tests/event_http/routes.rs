@@ -83,7 +83,7 @@ fn the_same_path_twice_is_an_error_and_the_first_closure_stays() {
     let text = error(server.http.set_callback("/a", move |_| token.hold()));
     assert_eq!(
         text,
-        "EventHttp::setCallback: the path has a closure already; remove that first"
+        "EventHttp::setCallback: the path has a callback already, and takes one"
     );
     assert_eq!(drops.count(), 1);
     assert_eq!(server.ask(get("/a")).body, "/a");

@@ -224,7 +224,8 @@ pub(crate) fn construct(call: &mut Call) -> Result<Value, Failure> {
 fn kind_of(call: &Call, what: i64) -> Result<(Kind, EventFlags), Failure> {
     let flags = i16::try_from(what).ok().filter(|_| what & !KNOWN == 0);
     let Some(flags) = flags.map(EventFlags::from_bits_retain) else {
-        return Err(Failure::Warning("Invalid mask".to_owned()));
+        let text = format!("Invalid mask {what}: give Event::* flags");
+        return Err(Failure::Warning(text));
     };
     if flags.contains(EventFlags::SIGNAL) {
         if flags.intersects(EventFlags::READ | EventFlags::WRITE) {

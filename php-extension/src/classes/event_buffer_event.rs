@@ -157,11 +157,7 @@ pub(crate) fn connect_host(call: &mut Call) -> Result<Value, Failure> {
     let bev = this(call)?;
     let dns = call.optional_object::<EventDnsBase>(0)?;
     let host = call.text(1)?.unwrap_or_default();
-    let Some(port) = call.int(2).and_then(|port| u16::try_from(port).ok()) else {
-        return Err(Failure::Warning(
-            "Invalid port: give a number from 1 to 65535".to_owned(),
-        ));
-    };
+    let port = call.port(2, 1).map_err(Failure::Warning)?;
     let family = AddressFamily::from(call.c_int(3, "address family")?);
     if dns.is_none() && host_name::is_name(host) {
         let address = look_up(host, family)?;

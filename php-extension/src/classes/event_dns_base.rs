@@ -22,12 +22,12 @@ pub(crate) fn construct(call: &mut Call) -> Result<Value, Failure> {
     let Some(flags) = flags else {
         return Err(Failure::Type(2, "must be of type int|bool".to_owned()));
     };
-    let flags = i32::try_from(flags).ok().and_then(DnsFlags::from_bits);
-    let Some(flags) = flags else {
-        return Err(Failure::EventException(
-            "Invalid initialization flags".to_owned(),
-        ));
-    };
+    let known = i32::try_from(flags).ok().and_then(DnsFlags::from_bits);
+    let flags = known.ok_or_else(|| {
+        Failure::EventException(format!(
+            "Invalid initialization flags {flags}: give EventDnsBase::* constants"
+        ))
+    })?;
     match EventDnsBase::new(&base, flags) {
         Ok(dns) => call.construct(dns),
         Err(error) => Err(Failure::EventException(error.reason().into_owned())),
@@ -49,7 +49,8 @@ pub(crate) fn parse_resolv_conf(call: &mut Call) -> Result<Value, Failure> {
         .as_ref()
         .is_err_and(|error| error.kind() == ErrorKind::NotFound)
     {
-        return Err(Failure::Warning("Failed to open file".to_owned()));
+        let path = path.to_string_lossy();
+        return Err(Failure::Warning(format!("Failed to open file {path}")));
     }
     call.done(parsed)
 }

@@ -66,11 +66,7 @@ pub(crate) fn accept(call: &mut Call) -> Result<Value, Failure> {
 pub(crate) fn bind(call: &mut Call) -> Result<Value, Failure> {
     let this = call.this::<HttpValue>()?;
     let address = call.text(0)?.unwrap_or_default();
-    let Some(port) = call.int(1).and_then(|port| u16::try_from(port).ok()) else {
-        return Err(Failure::Warning(
-            "Invalid port: give a number from 0 to 65535".to_owned(),
-        ));
-    };
+    let port = call.port(1, 0).map_err(Failure::Warning)?;
     if !host_name::is_name(address) {
         return call.done(this.http.bind(address, port));
     }

@@ -82,9 +82,7 @@ pub(crate) fn construct(call: &mut Call) -> Result<Value, Failure> {
     let base = call.object::<EventBase>(0)?;
     let dns = call.optional_object::<EventDnsBase>(1)?;
     let address = call.text(2)?.unwrap_or_default();
-    let number = call.int(3).unwrap_or(0);
-    let port = u16::try_from(number);
-    let port = port.map_err(|_| Failure::EventException(format!("Invalid port {number}")))?;
+    let port = call.port(3, 0).map_err(Failure::EventException)?;
     let context = call.optional_object::<EventSslContext>(4)?;
     let connection = if dns.is_none() && host_name::is_name(address) {
         let addresses = host_name::look_up(address).map_err(Failure::EventException)?;
@@ -138,11 +136,7 @@ pub(crate) fn set_local_address(call: &mut Call) -> Result<Value, Failure> {
 /// `setLocalPort(int $port): void`
 pub(crate) fn set_local_port(call: &mut Call) -> Result<Value, Failure> {
     let connection = this(call)?;
-    let Some(port) = call.int(0).and_then(|port| u16::try_from(port).ok()) else {
-        return Err(Failure::Warning(
-            "Invalid port: give a number from 0 to 65535".to_owned(),
-        ));
-    };
+    let port = call.port(0, 0).map_err(Failure::Warning)?;
     connection.set_local_port(port)?;
     Ok(Value::Void)
 }

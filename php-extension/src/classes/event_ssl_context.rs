@@ -55,7 +55,7 @@ pub(crate) fn construct(call: &mut Call) -> Result<Value, Failure> {
         .find(|method| i64::from(method.number()) == number)
     else {
         return Err(Failure::EventException(format!(
-            "{number} is no method of this OpenSSL"
+            "{number} is no TLS method: give EventSslContext::*_METHOD"
         )));
     };
     let mut options = Vec::new();

@@ -16,4 +16,4 @@ bool(true)
 bool(false)
 bool(false)
 int(1)
-Invalid initialization flags
+Invalid initialization flags 1099511627776: give EventDnsBase::* constants

@@ -7,5 +7,5 @@ var_dump($dns->parseResolvConf(EventDnsBase::OPTIONS_ALL, '/no/such/file'));
 ?>
 --EXPECTF--
 
-Warning: EventDnsBase::parseResolvConf(): Failed to open file in %s on line %d
+Warning: EventDnsBase::parseResolvConf(): Failed to open file /no/such/file in %s on line %d
 bool(false)

@@ -11,5 +11,5 @@ var_dump($t->pending);
 ?>
 --EXPECT--
 caught
-EventBase::loop(): The callback of Event is not callable any more
+EventBase::loop(): The callback of Event is not callable
 bool(false)

@@ -6,5 +6,5 @@ $base = new EventBase; $e = Event::timer($base, 'no_such_function'); $e->add(0);
 ?>
 --EXPECTF--
 
-Warning: EventBase::loop(): The callback of Event is not callable any more in %s on line %d
+Warning: EventBase::loop(): The callback of Event is not callable in %s on line %d
 bool(false)

@@ -11,5 +11,5 @@ $base->loop();
 var_dump($event->pending);
 ?>
 --EXPECTF--
-Warning: EventBase::loop(): The callback of Event is not callable any more in %s on line %d
+Warning: EventBase::loop(): The callback of Event is not callable in %s on line %d
 bool(false)

@@ -12,6 +12,6 @@ var_dump(fread($client, 1), feof($client));
 ?>
 --EXPECTF--
 
-Warning: EventBase::loop(): The callback of EventListener is not callable any more in %s on line %d
+Warning: EventBase::loop(): The callback of EventListener is not callable in %s on line %d
 string(0) ""
 bool(true)

@@ -64,10 +64,10 @@ bool(false)
 EventBufferEvent::connectHost(): Invalid address family 1099511627776
 bool(false)
 bool(false)
-Invalid port 1099511627776
-Invalid port -1099511627776
-Invalid port 65536
-Invalid port -1
+Invalid port 1099511627776: give a number from 0 to 65535
+Invalid port -1099511627776: give a number from 0 to 65535
+Invalid port 65536: give a number from 0 to 65535
+Invalid port -1: give a number from 0 to 65535
 EventUtil::setSocketOption(): Invalid level 1099511627776
 EventUtil::setSocketOption(): Invalid option -1099511627776
 EventUtil::setSocketOption(): Invalid value 1099511627776
