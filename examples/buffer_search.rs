@@ -1,4 +1,4 @@
-//! Finding things in a buffer: lines, words, parts of it, without taking more than is wanted.
+//! Searching a buffer for lines and words, and taking out no more than is wanted.
 //!
 //! `cargo run --example buffer_search`
 
@@ -18,7 +18,7 @@ fn main() -> Result<()> {
     println!("Accept is at {:?}", buffer.search("Accept", 0, None)?);
     println!("a cookie at {:?}", buffer.search("Cookie", 0, None)?);
 
-    // All places of something: each search begins behind the last.
+    // All places of something: each search begins after the last place.
     let mut from = 0;
     while let Some(at) = buffer.search("e", from, None)? {
         print!("e at {at}; ");
@@ -26,12 +26,12 @@ fn main() -> Result<()> {
     }
     println!();
 
-    // A part of it, copied: what stands between the colon and the end of the line.
+    // Copying a part: what is between the colon and the end of the line.
     if let (Some(colon), Some(end)) = (buffer.search(": ", 0, None)?, buffer.search_eol(0, EventBuffer::EOL_CRLF)?) {
         println!("host: {}", text(&buffer.substr(colon + 2, Some(end - colon - 2))?));
     }
 
-    // The front, copied: the buffer is as long as before.
+    // Copying the front: the buffer is as long as before.
     let mut front = Vec::new();
     let n = buffer.copyout(&mut front, 4)?;
     println!("{n} bytes in front: {}, of {}", text(&front), buffer.length());

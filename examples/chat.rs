@@ -10,7 +10,7 @@ use std::rc::Rc;
 use php_event::stream::Stream;
 use php_event::{Callbacks, Event, EventBase, EventBuffer, EventBufferEvent, EventListener, Result};
 
-/// A client whose line is longer than this, or that lets so much wait, is not kept.
+/// A client is disconnected when its line is longer than this, or when more waits to be sent to it.
 const MAX: usize = 64 * 1024;
 
 type Clients = Rc<RefCell<HashMap<SocketAddr, EventBufferEvent>>>;
@@ -53,6 +53,6 @@ fn join(base: &EventBase, clients: &Clients, stream: Stream, me: SocketAddr) -> 
     bev.set_callbacks(callbacks)?;
     bev.enable(Event::READ)?;
     bev.write(format!("you are {me}, with {} others\n", clients.borrow().len()))?;
-    clients.borrow_mut().insert(me, bev); // its last handle: who is removed is gone
+    clients.borrow_mut().insert(me, bev); // the only handle: removing it disconnects the client
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! Looks up the addresses of hosts, all at once, without blocking the loop.
 //!
-//! `cargo run --example dns example.com nowhere.invalid`; with `@127.0.0.1:5353` among the
-//! names that name server is asked, and not those of `/etc/resolv.conf`.
+//! `cargo run --example dns example.com nowhere.invalid`. With `@127.0.0.1:5353` among the names,
+//! it asks that name server instead of those in `/etc/resolv.conf`.
 
 use php_event::{EventBase, EventDnsBase, LookupOptions, Result};
 
@@ -18,7 +18,7 @@ fn main() -> Result<()> {
         dns.add_nameserver_ip(server.trim_start_matches('@'))?;
     }
 
-    let mut lookups = Vec::new(); // one that is dropped is cancelled
+    let mut lookups = Vec::new(); // dropping a lookup cancels it
     for host in hosts {
         let name = host.clone();
         let lookup = dns.resolve(&host, LookupOptions::default(), move |addresses| match addresses {

@@ -37,7 +37,7 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// Accepts nobody for a moment: without a descriptor for it, the next client would be tried without end.
+/// Stops accepting for a moment: while no descriptor is left, the waiting client would wake the loop without end.
 fn pause(base: &EventBase, accept: &Event) -> Result<()> {
     let again = accept.clone();
     let timer = Event::timer(base, move |_timer| drop(again.add(None)))?;
@@ -54,10 +54,10 @@ fn serve(base: &EventBase, client: Stream) -> Result<()> {
             if bev.write_buffer(&bev.input()).is_err() {
                 return bev.free(); // no memory
             }
-            bev.disable(Event::READ).ok(); // until it is out: a client that reads nothing fills no memory
+            bev.disable(Event::READ).ok(); // until that is sent: a client that does not read must not fill the memory
         })
         .on_write(|bev| drop(bev.enable(Event::READ)))
-        .on_event(|bev, _what| bev.free()); // the end, an error, or a minute
+        .on_event(|bev, _what| bev.free()); // the end, an error, or a minute without a byte
     bev.set_callbacks(callbacks)?;
     bev.set_timeouts(Some(Duration::from_secs(60)), Some(Duration::from_secs(60)))?;
     bev.enable(Event::READ)?;

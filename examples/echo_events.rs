@@ -37,7 +37,7 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// Accepts nobody for a moment: without a descriptor for it, the next client would be tried without end.
+/// Stops accepting for a moment: while no descriptor is left, the waiting client would wake the loop without end.
 fn pause(base: &EventBase, accept: &Event) -> Result<()> {
     let again = accept.clone();
     let timer = Event::timer(base, move |_timer| drop(again.add(None)))?;
@@ -53,7 +53,7 @@ fn serve(base: &EventBase, client: Stream) -> Result<()> {
         let bytes = if what.contains(Event::TIMEOUT) { Vec::new() } else { fread(client, 8192).unwrap_or_default() };
         let written = if bytes.is_empty() { 0 } else { fwrite(client, &bytes).unwrap_or(0) };
         if written < bytes.len() || bytes.is_empty() {
-            event.free(); // the end, or a reader too slow for a server that keeps nothing
+            event.free(); // the end, a timeout, or a client that reads too slowly: nothing is kept to send later
         }
     })?;
     event.add(Some(Duration::from_secs(60)))?;

@@ -36,7 +36,7 @@ fn serve(base: &EventBase, client: Stream) -> Result<()> {
     let callbacks = Callbacks::new()
         .on_read(|bev| {
             bev.write_buffer(&bev.input()).ok();
-            bev.disable(Event::READ).ok(); // until it is out
+            bev.disable(Event::READ).ok(); // until that is sent
         })
         .on_write(|bev| drop(bev.enable(Event::READ)))
         .on_event(|bev, _what| bev.free());

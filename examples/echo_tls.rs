@@ -1,4 +1,4 @@
-//! An echo server that speaks TLS: a context with certificate and key, and nothing else new.
+//! An echo server that speaks TLS: it has a context with certificate and key, and is otherwise like `echo_listener`.
 //!
 //! `cargo run --example echo_tls cert.pem key.pem [127.0.0.1:9999]`, then
 //! `openssl s_client -quiet -connect 127.0.0.1:9999`. To make the two files:
@@ -40,7 +40,7 @@ fn serve(base: &EventBase, context: &EventSslContext, client: Stream) -> Result<
             if bev.write_buffer(&bev.input()).is_err() {
                 return bev.free(); // no memory
             }
-            bev.disable(Event::READ).ok(); // until it is out
+            bev.disable(Event::READ).ok(); // until that is sent
         })
         .on_write(|bev| drop(bev.enable(Event::READ)))
         .on_event(|bev, what| {

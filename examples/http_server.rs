@@ -22,13 +22,13 @@ fn main() -> Result<()> {
     http.set_callback("/echo", |request| drop(request.send_reply(200, "OK", Some(&request.get_input_buffer()))))?;
     let timers = base.clone();
     http.set_callback("/late", move |request| {
-        let request = request.clone(); // kept, and answered when its time has come
+        let request = request.clone(); // kept by the timer's closure, and answered later
         after(&timers, 100, move |_event| answer(&request, "at last\n")).ok();
     })?;
     let timers = base.clone();
     http.set_callback("/count", move |request| drop(count(&timers, request.clone())))?;
 
-    eprintln!("{}", http.bind("127.0.0.1", port)?); // all other paths get a 404
+    eprintln!("{}", http.bind("127.0.0.1", port)?); // paths without a callback get a 404
     base.dispatch()?;
     Ok(())
 }

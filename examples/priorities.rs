@@ -1,4 +1,4 @@
-//! Priorities: of all that is ready, the urgent runs first.
+//! Priorities: of the events that are ready, the most urgent run first.
 //!
 //! `cargo run --example priorities`
 
@@ -11,7 +11,7 @@ const LAST: i32 = 2;
 
 fn main() -> Result<()> {
     let base = EventBase::new()?;
-    base.priority_init(3)?; // 0, 1 and 2; what sets none has 1
+    base.priority_init(3)?; // 0, 1 and 2; an event without one has 1
 
     let report = Event::timer(&base, |_event| println!("2: the report, when all else is done"))?;
     report.set_priority(LAST)?;

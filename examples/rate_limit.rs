@@ -9,7 +9,7 @@ use std::time::Duration;
 use php_event::stream::Stream;
 use php_event::{Callbacks, EventBase, EventBufferEvent, EventListener, RateLimit, Result};
 
-/// How often the allowance grows: the shorter, the smoother.
+/// How often each client's allowance is refilled: the shorter, the smoother.
 const TICK: Duration = Duration::from_millis(100);
 
 fn main() -> Result<()> {

@@ -36,10 +36,10 @@ fn send(base: &EventBase, client: Stream, path: &str) -> Result<(), Box<dyn Erro
     bev.output().add_file(file, 0, None)?; // from the first byte to the last
     bev.set_callbacks(
         Callbacks::new()
-            .on_write(|bev| bev.free()) // all is out: the client sees the end
+            .on_write(|bev| bev.free()) // all is sent: the client sees the end
             .on_event(|bev, _what| bev.free()),
     )?;
-    bev.enable(Event::WRITE)?; // an empty file is out at once
+    bev.enable(Event::WRITE)?; // for an empty file, too, the write callback runs
     bev.detach(); // the base keeps it until it is freed
     Ok(())
 }

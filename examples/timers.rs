@@ -1,4 +1,4 @@
-//! Timers: once, again and again, and one that a callback puts off.
+//! Timers: one that fires once, one that repeats, one that nobody keeps, and one that is put off.
 //!
 //! `cargo run --example timers`
 
@@ -23,7 +23,7 @@ fn main() -> Result<()> {
     })?;
     tick.add(Some(Duration::from_millis(50)))?;
 
-    // Nobody keeps this one: the base does, until it has fired.
+    // No variable keeps this one: the base does, until it has fired.
     let forgotten = Event::timer(&base, |_event| println!("fired and forgotten"))?;
     forgotten.add(Some(Duration::from_millis(75)))?;
     forgotten.detach();

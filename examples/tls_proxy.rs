@@ -34,24 +34,24 @@ fn connect(base: &EventBase, context: &EventSslContext, client: Stream, upstream
     let (accepting, close) = (EventBufferEvent::SSL_ACCEPTING, EventBufferEvent::OPT_CLOSE_ON_FREE);
     let client = EventBufferEvent::ssl_socket(base, client, context, accepting, close)?;
     let server = EventBufferEvent::unconnected(base, close)?;
-    server.connect(upstream)?; // what is written before it stands is sent then
+    server.connect(upstream)?; // what is written before it is connected is sent afterwards
     pass(&client, &server)?;
     pass(&server, &client)
 }
 
-/// Has what comes from one side go to the other. Each side's closures hold the other side,
+/// Passes on what one side sends to the other. The closures of each side hold the other side
 /// until both are freed.
 fn pass(from: &EventBufferEvent, to: &EventBufferEvent) -> Result<()> {
     let (reader, writer, end) = (to.clone(), to.clone(), to.clone());
     let callbacks = Callbacks::new()
         .on_read(move |from| {
             reader.write_buffer(&from.input()).ok(); // moved, not copied
-            from.disable(Event::READ).ok(); // until it is out
+            from.disable(Event::READ).ok(); // until that is sent
         })
         .on_write(move |_from| drop(writer.enable(Event::READ)))
         .on_event(move |from, what| {
             if !what.contains(EventBufferEvent::CONNECTED) {
-                from.free(); // the end, or an error: all that came before is out
+                from.free(); // the end, or an error
                 end.free();
             }
         });

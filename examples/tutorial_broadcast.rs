@@ -59,7 +59,7 @@ fn socket_write(socket: &Stream, _flag: EventFlags, event: &Event) {
     CONNECTION.with_borrow(|connection| {
         for &fd in connection.keys() {
             if fd != socket.id() {
-                // To the sender, as in PHP, where `$sock` was meant.
+                // `$socket`, as in PHP: the sender gets it. `$sock` was meant.
                 let head = format!("HTTP/1.1 200 OK\r\nAccept: application/json, text/plain, */*\r\nConnection: keep-alive\r\nContent-Length:{len}\r\n\r\n");
                 fwrite(socket, [head.as_bytes(), content].concat()).ok();
             }
@@ -79,6 +79,7 @@ fn main() -> Result<()> {
     let content = stream_context_create(context);
     let main_socket = stream_socket_server(address, &content)?;
     if address.ends_with(":0") {
+        // The system has chosen a port: say which.
         eprintln!("{}", stream_socket_get_name(&main_socket, false).unwrap_or_default());
     }
 

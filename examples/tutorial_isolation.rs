@@ -39,7 +39,8 @@ fn main() -> Result<()> {
         }
     }
 
-    // PHP's program never ends; this one ends when no child is left.
+    // PHP's program never ends; this one ends when no child is left. It needs no
+    // `pcntl_signal_dispatch()`: neither program handles a signal.
     while let Waited::Ended(pid, _status) = wait(Wait::Block)? {
         println!("child process exit~ pid = {pid} ");
 

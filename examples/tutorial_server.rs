@@ -24,6 +24,7 @@ fn main() -> Result<()> {
     let content = stream_context_create(context);
     let main_socket = stream_socket_server(address, &content)?;
     if address.ends_with(":0") {
+        // The system has chosen a port: say which.
         eprintln!("{}", stream_socket_get_name(&main_socket, false).unwrap_or_default());
     }
 

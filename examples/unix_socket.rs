@@ -1,12 +1,12 @@
 //! A server on a unix socket: it answers each line with its length.
 //!
 //! `cargo run --example unix_socket [/tmp/php-event.sock]`, then `nc -U /tmp/php-event.sock`.
-//! SIGTERM and SIGINT end it; it removes the socket's path.
+//! SIGTERM and SIGINT end it; it removes the socket's file.
 
 use php_event::stream::Stream;
 use php_event::{Callbacks, Event, EventBase, EventBuffer, EventBufferEvent, EventListener, Result};
 
-/// A client whose line is longer than this is not kept.
+/// A client whose line is longer than this is disconnected.
 const LONGEST: usize = 64 * 1024;
 
 fn main() -> Result<()> {
@@ -47,7 +47,7 @@ fn serve(base: &EventBase, client: Stream) -> Result<()> {
                 return bev.free();
             }
             if bev.output().length() > 0 {
-                bev.disable(Event::READ).ok(); // until it is out
+                bev.disable(Event::READ).ok(); // until that is sent
             }
         })
         .on_write(|bev| drop(bev.enable(Event::READ)))

@@ -1,7 +1,8 @@
-//! A proxy that turns what passes to upper case, with a buffer event for each side.
+//! A proxy that turns all text to upper case, with a buffer event for each side.
 //!
-//! `cargo run --example uppercase_proxy 127.0.0.1:8080 [127.0.0.1:9999]` passes on to the
-//! first of the two: `nc -l 127.0.0.1 8080` there, and `nc 127.0.0.1 9999` here.
+//! `cargo run --example uppercase_proxy 127.0.0.1:8080 [127.0.0.1:9999]` listens on the second
+//! address and connects each client to the first: run `nc -l 127.0.0.1 8080` before, and
+//! `nc 127.0.0.1 9999` afterwards.
 
 use php_event::stream::Stream;
 use php_event::{Callbacks, Event, EventBase, EventBufferEvent, EventListener, Result};
@@ -31,12 +32,12 @@ fn main() -> Result<()> {
 fn connect(base: &EventBase, client: Stream, upstream: &str) -> Result<()> {
     let client = EventBufferEvent::new(base, client, EventBufferEvent::OPT_CLOSE_ON_FREE)?;
     let server = EventBufferEvent::unconnected(base, EventBufferEvent::OPT_CLOSE_ON_FREE)?;
-    server.connect(upstream)?; // what is written before it stands is sent then
+    server.connect(upstream)?; // what is written before it is connected is sent afterwards
     pass(&client, &server)?;
     pass(&server, &client)
 }
 
-/// Has what comes from one side go to the other. Each side's closures hold the other side,
+/// Passes on what one side sends to the other. The closures of each side hold the other side
 /// until both are freed.
 fn pass(from: &EventBufferEvent, to: &EventBufferEvent) -> Result<()> {
     let (reader, writer, end) = (to.clone(), to.clone(), to.clone());
@@ -44,13 +45,13 @@ fn pass(from: &EventBufferEvent, to: &EventBufferEvent) -> Result<()> {
         .on_read(move |from| {
             if let Ok(Some(bytes)) = from.read(usize::MAX) {
                 reader.write(bytes.to_ascii_uppercase()).ok();
-                from.disable(Event::READ).ok(); // until it is out
+                from.disable(Event::READ).ok(); // until that is sent
             }
         })
         .on_write(move |_from| drop(writer.enable(Event::READ)))
         .on_event(move |from, what| {
             if !what.contains(EventBufferEvent::CONNECTED) {
-                from.free(); // the end, or an error: all that came before is out
+                from.free(); // the end, or an error
                 end.free();
             }
         });

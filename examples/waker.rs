@@ -1,4 +1,4 @@
-//! Threads that compute, and a loop that gets their results: a channel, and a waker.
+//! Threads compute, and the loop gets their results: a channel carries them, a waker wakes the loop.
 //!
 //! `cargo run --example waker`
 
