@@ -79,6 +79,7 @@ impl Session {
     /// Sends `close_notify`. To be called until it is [`Notify::Done`] and not again: OpenSSL
     /// takes the next call for a wish to read the peer's.
     pub(crate) fn send_close_notify(&self) -> Notify {
+        clear_errors(); // `SSL_get_error` would answer with an older one
         // SAFETY: `self` owns the session, and no other call on it is under way.
         let rc = unsafe { ffi::openssl::SSL_shutdown(self.0.as_ptr()) };
         // SAFETY: `self` owns the session; `rc` is the result of the last call on it.

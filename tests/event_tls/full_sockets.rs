@@ -7,6 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal};
+use openssl::pkey::PKey;
 use php_event::{Callbacks, Event, EventBase, EventBufferEvent, LoopEnd};
 use test_support::{alone, dup, fill, limited, ms, poll, run, set_disposition, take_filling};
 
@@ -126,6 +127,16 @@ fn close_notify_that_waits_is_sent_once() {
         full.server.free();
         assert_eq!(full.end(), [EOF], "{closes}");
     }
+}
+
+#[test]
+fn shutdown_that_waits_is_sent_though_the_thread_has_an_older_error_of_openssl() {
+    let full = Full::new(false);
+    let error = PKey::private_key_from_pem(b"no key").unwrap_err();
+    error.put(); // as a program may leave it that calls OpenSSL itself
+    full.server.ssl_shutdown().unwrap();
+    full.server.free();
+    assert_eq!(full.end(), [EOF]);
 }
 
 #[test]
