@@ -23,6 +23,21 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! # Where to begin
+//!
+//! An [`EventBase`] is a loop. An [`Event`] waits for a descriptor, a signal or a time, and calls a
+//! closure. An [`EventListener`] accepts connections, an [`EventBufferEvent`] reads and writes one, with
+//! or without TLS, and an [`EventBuffer`] has its bytes. [`EventHttp`] is an HTTP server,
+//! [`EventHttpConnection`] a client, and [`EventDnsBase`] looks names up. The modules [`stream`] and
+//! [`process`] have the functions that PHP programs use beside these classes. The repository's folder
+//! `examples` has a program for each, and `API.md` the PHP name of every item.
+//!
+//! # Build
+//!
+//! The build links the system's libevent, 2.1.12 or newer and below 2.2. It needs the headers of
+//! libevent and OpenSSL, pkg-config and a C compiler: on Debian and Ubuntu, `libevent-dev libssl-dev
+//! pkg-config gcc`. Where one is missing, the build names the packages to install.
+//!
 //! # Features
 //!
 //! - `openssl` (default): the TLS classes and methods, which need OpenSSL 1.1.1 or newer and
@@ -96,7 +111,7 @@ pub use waker::Waker;
 /// The namespace of the classes. PHP: `EVENT_NS`, empty as there.
 pub const EVENT_NS: &str = "";
 
-/// Has the compiler read the README's program.
+/// Compiles the README's programs.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
