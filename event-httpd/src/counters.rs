@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 
+use crate::app::Holdings;
 use crate::log;
 
 /// A number that only grows.
@@ -47,7 +48,7 @@ pub(crate) struct Counters {
 
 impl Counters {
     /// Logs all of them in one line.
-    pub(crate) fn log(&self, open: usize, accepting: bool, queue_bytes: usize) {
+    pub(crate) fn log(&self, open: usize, accepting: bool, queue_bytes: usize, held: Holdings) {
         tracing::info!(
             connections = self.connections.get(),
             open,
@@ -57,6 +58,9 @@ impl Counters {
             deliveries = self.deliveries.get(),
             evictions = self.evictions.get(),
             queue_bytes,
+            subscribers = held.subscribers,
+            subscriptions = held.subscriptions,
+            store_waits = held.store_waits,
             refusals = self.refusals.get(),
             timeouts = self.timeouts.get(),
             panics = self.panics.get(),

@@ -27,7 +27,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use super::{Answer, App, Due, Received, Request, Takes};
+use super::{Answer, App, Due, Holdings, Received, Request, Takes};
 use crate::answer::FieldLine;
 use crate::buffer::Buffer;
 use crate::config::{HubConfig, StoreConfig};
@@ -413,6 +413,14 @@ impl App for Hub {
             self.take(worker, &message);
         }
         worker.leave_if_done();
+    }
+
+    fn holdings(&self) -> Holdings {
+        Holdings {
+            subscribers: self.subscribers.len(),
+            subscriptions: self.subscribers.live_matchers(),
+            store_waits: self.pending.borrow().len(),
+        }
     }
 
     fn is_drained(&self) -> bool {

@@ -117,6 +117,17 @@ pub(crate) enum Due {
     End(Option<Rc<Buffer>>),
 }
 
+/// What an app holds for its peers, as the log line of counters shows it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Holdings {
+    /// Connections that receive updates.
+    pub(crate) subscribers: usize,
+    /// Matchers of those of them that have the history they asked for.
+    pub(crate) subscriptions: usize,
+    /// Requests and subscribers that wait for the store.
+    pub(crate) store_waits: usize,
+}
+
 /// A program on the server. All methods run on the worker's thread, inside event callbacks.
 pub(crate) trait App {
     /// What it takes, the same for all connections.
@@ -168,6 +179,11 @@ pub(crate) trait App {
 
     /// [`Worker::wake_app`] was called, and the callback that called it is done.
     fn woken(&self, _worker: &Rc<Worker>) {}
+
+    /// What it holds for its peers now.
+    fn holdings(&self) -> Holdings {
+        Holdings::default()
+    }
 
     /// Whether the app has finished its work for closed connections. A stopping
     /// worker waits for it, within the grace period.

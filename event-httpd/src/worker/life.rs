@@ -289,6 +289,7 @@ impl Worker {
             self.open_connections(),
             self.is_accepting(),
             self.delivery.waiting(),
+            self.app.holdings(),
         );
     }
 }

@@ -8,6 +8,8 @@ use serde_json::json;
 use super::support::{
     KEY, PATH, Publisher, Subscriber, ask, bearer, get, hub, now, open_hub, signed, token,
 };
+use super::support_broadcast::counter;
+use super::support_http::until;
 
 #[test]
 fn the_head_of_a_stream_keeps_proxies_and_caches_from_holding_it_back() {
@@ -199,6 +201,27 @@ fn other_paths_and_methods_have_answers_of_their_own() {
     let demo = open_hub(&["--demo"]);
     let page = ask(&demo, &get("/", ""));
     assert_eq!(page.field("Content-Type"), Some("text/html; charset=utf-8"));
+}
+
+#[test]
+fn the_counters_say_how_many_subscribers_there_are() {
+    let server = open_hub(&[]);
+    let one = Subscriber::to(&server, "topic=a&topic=b");
+    let other = Subscriber::to(&server, "topic=a&lastEventID=earliest");
+    let counted = || {
+        server.process().signal(Signal::SIGUSR1);
+        let log = server.log();
+        let line = log.iter().rfind(|line| line.contains("counters"))?;
+        let names = ["subscribers", "subscriptions", "store_waits"];
+        Some(names.map(|name| counter(line, name)))
+    };
+    until("both are counted", || {
+        counted().filter(|counted| *counted == [2, 3, 0])
+    });
+    drop((one, other));
+    until("none is left", || {
+        counted().filter(|counted| *counted == [0, 0, 0])
+    });
 }
 
 #[test]

@@ -134,6 +134,11 @@ impl Subscribers {
         self.all.borrow().len()
     }
 
+    /// The matchers of the live ones.
+    pub(super) fn live_matchers(&self) -> usize {
+        self.live.borrow().len()
+    }
+
     pub(super) fn get(&self, id: u64) -> Option<Rc<Subscriber>> {
         self.all.borrow().get(&id).cloned()
     }
