@@ -164,6 +164,12 @@ impl Server {
         }
     }
 
+    /// Whether the server has not closed the connection.
+    #[must_use]
+    pub fn is_open(&self, peer: &Peer) -> bool {
+        self.worker.connection(peer.id).is_some()
+    }
+
     /// How many connections are open.
     #[must_use]
     pub fn open_connections(&self) -> usize {
@@ -173,6 +179,7 @@ impl Server {
     /// What the server still holds after its last connection should have ended; `None` for nothing.
     #[must_use]
     pub fn leftovers(&self) -> Option<String> {
+        let held = self.worker.app().holdings();
         let found = [
             ("connections", self.worker.open_connections()),
             ("bytes", self.worker.account().total()),
@@ -182,6 +189,9 @@ impl Server {
                 "known to the app",
                 self.probe.as_ref().map_or(0, |probe| probe.connections()),
             ),
+            ("subscribers", held.subscribers),
+            ("subscriptions", held.subscriptions),
+            ("store waits", held.store_waits),
             ("panics", self.panics()),
         ];
         let left = found.into_iter().filter(|(_, count)| *count > 0);

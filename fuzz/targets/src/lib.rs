@@ -15,6 +15,7 @@ mod event_http_client;
 mod event_stream;
 mod gates;
 mod generator;
+mod hub;
 mod hub_requests;
 mod lifetimes;
 mod matchers;
@@ -129,6 +130,7 @@ targets! {
     "event_http_client": event_http_client, 1, responses::WORDS;
     "event_stream": event_stream, 0, event_stream::WORDS;
     "gate": gates, 0, requests::WORDS;
+    "hub": hub, 2, hub::WORDS;
     "hub_requests": hub_requests, 2, hub_requests::WORDS;
     "lifetimes": lifetimes, 0, &[];
     "matchers": matchers, 0, &[];

@@ -87,6 +87,11 @@ fn handles_of_every_class_crash_nothing_and_every_closure_is_dropped() {
 }
 
 #[test]
+fn clients_of_a_hub_get_each_update_that_they_may_read_once_and_in_order() {
+    bounded("hub");
+}
+
+#[test]
 fn the_hub_answers_requests_as_a_second_reader_of_them_says() {
     bounded("hub_requests");
 }
