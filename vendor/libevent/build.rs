@@ -21,6 +21,9 @@ const REMEDY: &str = "install libevent's headers and pkg-config (apt: libevent-d
                       pacman: libevent pkgconf; brew: libevent pkgconf), or build with the \
                       feature `bundled`";
 
+const NO_COMPILER: &str = "no C compiler works: install one (apt: gcc libc6-dev; dnf: gcc; apk: gcc \
+                           musl-dev; pacman: gcc; brew: gcc), or set CC to one";
+
 /// What to do where packages have only a libevent that is too new.
 const REMEDY_TOO_NEW: &str = "set PKG_CONFIG_PATH to the folder of an older libevent's .pc \
                               files, or build with the feature `bundled`";
@@ -160,9 +163,11 @@ impl Headers {
 }
 
 fn probe(include: Option<&Path>) -> Result<Headers, String> {
-    preprocess(include, PROBE)
-        .and_then(|text| parse(&text))
-        .ok_or_else(|| format!("the C compiler finds no headers of libevent 2.1: {REMEDY}"))
+    let headers = preprocess(include, PROBE).and_then(|text| parse(&text));
+    headers.ok_or_else(|| match preprocess(None, "") {
+        Some(_) => format!("the C compiler finds no headers of libevent 2.1: {REMEDY}"),
+        None => NO_COMPILER.to_owned(),
+    })
 }
 
 /// Returns what the preprocessor makes of `code`.
