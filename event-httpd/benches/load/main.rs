@@ -11,7 +11,7 @@
 //! cargo bench -p event-httpd --bench load -- fanout idle       # single parts
 //! cargo bench -p event-httpd --bench load -- --store           # writes what it measures
 //! cargo bench -p event-httpd --bench load -- --render          # writes RESULTS.md from stored figures
-//! cargo bench -p event-httpd --bench load -- --profile         # the dearest functions, by Callgrind
+//! cargo bench -p event-httpd --bench load -- --profile         # the most expensive functions, by Callgrind
 //! EVENT_HTTPD=target/release/event-httpd cargo bench …         # another binary
 //! ```
 //!

@@ -1,4 +1,4 @@
-//! Where `event-httpd` spends its instructions: the ten dearest functions of each kind of work, by
+//! Where `event-httpd` spends its instructions: the ten most expensive functions of each kind of work, by
 //! Callgrind, as the difference of two runs.
 
 use std::collections::{BTreeMap, HashMap};

@@ -59,8 +59,8 @@ library from [`micro.md`](micro.md).
 
 Each server is one process on one processor, and new for every figure; the client has another
 processor. Everything is on one machine, over the loopback device. A figure is the median of three runs of a
-second. \"C on libevent\" are [two small programs](../event-httpd/benches/load) that do no more than
-they must and check nothing: the bound, not a server to use. The line below each table says when
+second. \"C on libevent\" are [two small programs](../event-httpd/benches/load) that do only what
+they must and check nothing: a lower bound, not servers to use. The line below each table says when
 and where it was measured.
 
 ![Bars: event-httpd beside the others](load.svg)
