@@ -7,6 +7,7 @@ mod hub;
 mod values;
 
 use std::env;
+use std::ffi::OsString;
 use std::io::{self, Write as _};
 use std::time::Duration;
 
@@ -242,23 +243,27 @@ pub(crate) struct LogArgs {
 
 /// The arguments name nothing to run: they are wrong, or ask for the help or the version.
 #[derive(Debug, thiserror::Error)]
-#[error("{}", one_line(&.0.to_string()))]
-pub struct CliError(#[from] clap::Error);
+#[error("{}; try {help}", one_line(&error.to_string()))]
+pub struct CliError {
+    error: clap::Error,
+    /// What prints the help of the command that was meant.
+    help: String,
+}
 
 impl CliError {
     /// The exit code: 0 after `--help` and `--version`, 2 after bad usage.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
-        if self.0.use_stderr() { 2 } else { 0 }
+        if self.error.use_stderr() { 2 } else { 0 }
     }
 
     /// Prints the help or the version to standard output, or one line that names the mistake to
     /// standard error. An output that cannot be written is ignored.
     pub fn print(&self) {
-        if self.0.use_stderr() {
+        if self.error.use_stderr() {
             writeln!(io::stderr(), "event-httpd: {self}").ok();
         } else {
-            self.0.print().ok();
+            self.error.print().ok();
         }
     }
 }
@@ -269,8 +274,23 @@ impl Cli {
     /// # Errors
     /// [`CliError`] when they name nothing to run.
     pub fn from_process() -> Result<Command, CliError> {
-        let command = Self::try_parse()?.into_command();
-        Ok(command.map_err(|error| Self::command().error(ErrorKind::ArgumentConflict, error))?)
+        let conflict = |error| Self::command().error(ErrorKind::ArgumentConflict, error);
+        let command = Self::try_parse().and_then(|cli| cli.into_command().map_err(conflict));
+        command.map_err(|error| CliError {
+            error,
+            help: Self::help_of(env::args_os().nth(1)),
+        })
+    }
+
+    /// What prints the help of the command that the first argument names, or of the program.
+    fn help_of(first: Option<OsString>) -> String {
+        let program = Self::command();
+        let mut commands = program.get_subcommands().map(clap::Command::get_name);
+        let named = first.and_then(|first| commands.find(|name| first == *name));
+        match named {
+            Some(name) => format!("event-httpd {name} --help"),
+            None => "event-httpd --help".to_owned(),
+        }
     }
 
     #[cfg(test)]
@@ -330,7 +350,7 @@ fn server_command(program: Program, args: ServerArgs) -> Result<Command, ConfigE
     Ok(Command::Server(Box::new(Config::new(program, args)?)))
 }
 
-/// One line of clap's paragraph: with its tip, without the usage.
+/// clap's paragraph as one line: with its tip, without the usage.
 fn one_line(error: &str) -> String {
     let body = error.split("\nUsage:").next().unwrap_or(error);
     let body = body.split("\nFor more information").next().unwrap_or(body);
@@ -340,10 +360,7 @@ fn one_line(error: &str) -> String {
         .filter(|line| !line.is_empty())
         .collect::<Vec<_>>();
     let text = parts.join("; ").replace(":;", ":"); // a list begins behind a colon
-    format!(
-        "{}; try --help",
-        text.strip_prefix("error: ").unwrap_or(&text)
-    )
+    text.strip_prefix("error: ").unwrap_or(&text).to_owned()
 }
 
 #[cfg(test)]

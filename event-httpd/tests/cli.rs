@@ -162,11 +162,13 @@ fn a_port_or_path_that_is_not_permitted_is_a_failure_that_names_it() {
 
 #[test]
 fn an_unknown_option_or_command_is_bad_usage() {
-    let cases: [(&[&str], &str); 10] = [
+    let cases: [(&[&str], &str); 12] = [
         (&[], "serve"),
         (&["--nonsense"], "--nonsense"),
         (&["nonsense"], "nonsense"),
+        (&["nonsense"], "try event-httpd --help"),
         (&["serve", "--nonsense"], "--nonsense"),
+        (&["serve", "--grace", "x"], "try event-httpd serve --help"),
         (&["serve", "--max-header"], "--max-header"),
         (&["serve", "-x"], "-x"),
         (&["serve", "nonsense"], "nonsense"),
