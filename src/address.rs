@@ -306,8 +306,8 @@ fn split_port(text: &str) -> Result<(&str, u16), Reason> {
     }
     let digits = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
     let number = port.parse::<u16>().ok().filter(|_| digits);
-    let number =
-        number.ok_or_else(|| format!("the port {port:?} is no number from 0 to 65535; {FORMS}"))?;
+    let number = number
+        .ok_or_else(|| format!("the port {port:?} is not a number from 0 to 65535; {FORMS}"))?;
     if host.is_empty() || host == "*" {
         return Err(format!(
             "no host; to listen on every interface write 0.0.0.0:{number} or [::]:{number}"

@@ -125,7 +125,7 @@ impl EventDnsBase {
         let base = base.inner();
         base.usable(CALL)?;
         if !DnsFlags::all().contains(flags) {
-            let reason = format!("{:#x} has bits that are no flags", flags.bits());
+            let reason = format!("{:#x} has bits that are not flags", flags.bits());
             return Err(Error::argument(CALL, reason));
         }
         let keep_alive = if flags.contains(DnsFlags::DISABLE_WHEN_INACTIVE) {
@@ -356,7 +356,7 @@ fn check_family(call: &'static str, family: AddressFamily) -> Result<()> {
     ) {
         return Ok(());
     }
-    let reason = format!("hosts have no addresses of {family:?}; give UNSPEC, INET or INET6");
+    let reason = format!("host names have no addresses of {family:?}; give UNSPEC, INET or INET6");
     Err(Error::argument(call, reason))
 }
 

@@ -419,7 +419,7 @@ fn check_number(call: &'static str, fd: RawFd) -> Result<()> {
     }
     Err(Error::argument(
         call,
-        format!("{fd} is no descriptor; Event::timer makes an event without one"),
+        format!("{fd} is not a descriptor; Event::timer makes an event without one"),
     ))
 }
 
@@ -453,7 +453,7 @@ fn check_descriptor(
     } else if what.contains(EventFlags::SIGNAL) {
         "SIGNAL does not go with a source; use Event::signal".into()
     } else if !EventFlags::all().contains(what) {
-        format!("{:#x} has bits that are no flags of Event", what.bits()).into()
+        format!("{:#x} has bits that are not flags of Event", what.bits()).into()
     } else {
         return check_backend(call, base, fd, what);
     };

@@ -259,7 +259,7 @@ pub fn kill(pid: Pid, signum: c_int) -> Result<()> {
         ));
     }
     if !(0..=64).contains(&signum) || matches!(signum, 32 | 33) {
-        return Err(Error::argument(CALL, format!("{signum} is no signal")));
+        return Err(Error::argument(CALL, format!("{signum} is not a signal")));
     }
     // SAFETY: takes numbers only, and the signal goes to one process.
     let sent = unsafe { libc::kill(pid, signum) };

@@ -134,13 +134,13 @@ fn bits_that_are_no_flags_are_refused() {
     let base = EventBase::new().unwrap();
     for bits in [2, 1 << 14, -1, 65537 | 4] {
         let made = EventDnsBase::new(&base, DnsFlags::from_bits_retain(bits));
-        refused(made, "EventDnsBase::__construct: ", "no flags");
+        refused(made, "EventDnsBase::__construct: ", "not flags");
     }
     let dns = new_dns(&base);
     for bits in [16, -1, 31] {
         let options = DnsOptions::from_bits_retain(bits);
         let parsed = dns.parse_resolv_conf(options, "/etc/hosts");
-        refused(parsed, "EventDnsBase::parseResolvConf: ", "no options");
+        refused(parsed, "EventDnsBase::parseResolvConf: ", "not options");
     }
 }
 
@@ -296,7 +296,7 @@ fn an_option_is_known_and_its_value_fits_or_it_is_refused() {
         refused(
             dns.set_option(unknown, "1"),
             CALL,
-            "is no option; there are ndots, ",
+            "is not an option; there are ndots, ",
         );
     }
 }

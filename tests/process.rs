@@ -143,9 +143,9 @@ fn a_signal_to_a_group_or_with_an_invalid_number_is_refused() {
         (0, 0, "0 is not"),
         (-1, 15, "-1 is not"),
         (i32::MIN, 0, "-2147483648 is not"),
-        (getpid(), -1, "-1 is no signal"),
-        (getpid(), 32, "32 is no signal"),
-        (getpid(), 65, "65 is no signal"),
+        (getpid(), -1, "-1 is not a signal"),
+        (getpid(), 32, "32 is not a signal"),
+        (getpid(), 65, "65 is not a signal"),
     ] {
         let error = kill(pid, signum).unwrap_err();
         assert!(

@@ -55,7 +55,7 @@ pub(crate) fn run(settings: Isolation) -> Result<(), ServerError> {
         }
         Err(End::Failed(failure)) => {
             if let Err(error) = parent.end_children() {
-                tracing::error!("children are left over: {error}");
+                tracing::error!("children may still be running: {error}");
             }
             Err(failure)
         }

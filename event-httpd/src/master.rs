@@ -277,7 +277,7 @@ impl Master {
             self.counters.hung.add(1);
             let timeout = self.config.bus_timeout();
             tracing::warn!(
-                "process {pid} has not answered for {timeout:?}, so it hung: killing it"
+                "process {pid} has not answered for {timeout:?}, so it hangs: killing it"
             );
             self.send(pid, Signal::SIGKILL);
         }

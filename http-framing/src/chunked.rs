@@ -196,7 +196,7 @@ impl Decoder {
             Some(next) => Ok(Step::Extension(next)),
             None if byte == b'\n' => Err(syntax::BARE_LF),
             None => Err(Refusal::bad(
-                "a chunk size is followed by what is no chunk extension",
+                "a chunk size is followed by something that is not a chunk extension",
             )),
         }
     }
@@ -366,7 +366,7 @@ mod tests {
     #[test]
     fn a_size_is_plain_hexadecimal_digits() {
         let plain = "not plain hexadecimal";
-        let extension = "no chunk extension";
+        let extension = "not a chunk extension";
         for (body, reason) in [
             ("\r\n", "no size"),
             (";a\r\n", "no size"),
@@ -444,7 +444,7 @@ mod tests {
             " a",
         ] {
             let body = format!("1{extension}\r\nx\r\n0\r\n\r\n");
-            refused(body.as_bytes(), 400, "no chunk extension");
+            refused(body.as_bytes(), 400, "not a chunk extension");
         }
     }
 

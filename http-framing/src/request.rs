@@ -177,7 +177,7 @@ fn check_target(line: &RequestLine<'_>) -> Result<(), Refusal> {
     if line.method == Method::Connect {
         return Err(Refusal::new(
             Status::NotImplemented,
-            "this server is no proxy: it has no CONNECT",
+            "this server is not a proxy: it does not support CONNECT",
         ));
     }
     if line.has_fragment {

@@ -153,7 +153,7 @@ fn parameter(name: &str, forms: Forms) -> Result<Parameter, Refusal> {
         return match kind {
             Some(kind) => Ok(Parameter::Matcher(Form::Standard, kind)),
             None => Err(Refusal::bad(format!(
-                "{name:?} is no matcher type of this hub: it has match, match_exact and match_urlpattern"
+                "{name:?} is not a matcher type of this hub: it has match, match_exact and match_urlpattern"
             ))),
         };
     }

@@ -119,7 +119,7 @@ pub(crate) fn check_name(name: &str) -> Result<(), Reason> {
     }
     for label in name.split('.') {
         if label.is_empty() {
-            return Err("a host name has text before and between its dots".into());
+            return Err("a host name needs text before and between its dots".into());
         }
         if label.len() > LABEL_MAX {
             let length = label.len();

@@ -51,9 +51,9 @@ pub enum DnsError {
     #[doc(alias = "DNS_ERR_TRUNCATED")]
     #[error("the answer is too long for a datagram, and the name server does not answer over TCP")]
     Truncated,
-    /// The answer makes no sense.
+    /// The answer is malformed.
     #[doc(alias = "DNS_ERR_UNKNOWN")]
-    #[error("the answer makes no sense")]
+    #[error("the answer is malformed")]
     Malformed,
     /// Nothing listens at the address of any server, or no way leads there.
     #[error("no name server could be reached")]

@@ -133,7 +133,7 @@ impl Settings {
         let name = option.strip_suffix(':').unwrap_or(option);
         let Some((_, _, takes)) = KNOWN.iter().find(|(known, ..)| *known == name) else {
             let names = KNOWN.each_ref().map(|(name, ..)| *name).join(", ");
-            let reason = format!("{option:?} is no option; there are {names}");
+            let reason = format!("{option:?} is not an option; there are {names}");
             return Err(Error::argument(call, reason));
         };
         self.take(takes, value).map_err(|wanted| {
@@ -261,7 +261,7 @@ mod tests {
         ] {
             let error = check(name, "1").unwrap_err().to_string();
             assert!(
-                error.starts_with(&format!("f: {name:?} is no option")),
+                error.starts_with(&format!("f: {name:?} is not an option")),
                 "{error}"
             );
             assert!(

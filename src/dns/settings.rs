@@ -62,7 +62,7 @@ impl EventDnsBase {
     ) -> Result<()> {
         self.0.usable(call)?;
         if !DnsOptions::all().contains(flags) {
-            let reason = format!("{:#x} has bits that are no options", flags.bits());
+            let reason = format!("{:#x} has bits that are not options", flags.bits());
             return Err(Error::argument(call, reason));
         }
         let text = file::read(call, path)?;

@@ -321,7 +321,7 @@ impl Event {
         if !event.set_priority(priority) {
             return Err(Error::State {
                 call: CALL,
-                reason: "the event is active; set it before or after it ran",
+                reason: "the event is active; set the priority before or after its callback runs",
             });
         }
         base.note_priority(priority);

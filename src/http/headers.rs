@@ -30,7 +30,7 @@ pub(super) fn check_line(call: &'static str, what: &str, text: &[u8]) -> Result<
 /// A header's name for C: a token of RFC 9110 §5.6.2, so that nothing else can hide in it.
 pub(super) fn checked_name(call: &'static str, name: &str) -> Result<CString> {
     if !is_token(name.as_bytes()) {
-        let reason = format!("{name:?} is no header name: give letters, digits and dashes");
+        let reason = format!("{name:?} is not a header name: give letters, digits and dashes");
         return Err(Error::argument(call, reason));
     }
     c_text(call, "header name", name)

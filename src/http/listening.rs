@@ -53,7 +53,7 @@ pub(super) fn checked(call: &'static str, fd: BorrowedFd<'_>) -> Result<(RawFd, 
         .map_err(|error| Error::io(call, error))?;
     let Some(address) = address.as_socket() else {
         return refused(
-            "not a TCP socket: libevent ends the process over what else could call itself a client",
+            "not a TCP socket: libevent would end the process over a client without an IP address",
         );
     };
     socket

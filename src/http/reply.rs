@@ -335,7 +335,7 @@ impl Answer<'_> {
     /// The reason for C, if it may stand on a status line, and the status is a final one.
     fn checked_status(&self, code: u16, reason: &str) -> Result<CString> {
         if !(200..=599).contains(&code) {
-            let reason = format!("{code} is no status of a reply; give one from 200 to 599");
+            let reason = format!("{code} is not the status of a reply; give one from 200 to 599");
             return Err(Error::argument(self.call, reason));
         }
         headers::checked_line(self.call, "reason", reason)
@@ -358,7 +358,7 @@ impl Answer<'_> {
             match headers::text(value).parse::<u64>() {
                 Ok(length) if digits && announced.is_none() => announced = Some(length),
                 Ok(_) if digits => return refused("Content-Length was added twice"),
-                _ => return refused("the Content-Length that was added is no number"),
+                _ => return refused("the Content-Length that was added is not a number"),
             }
         }
         match announced {

@@ -204,7 +204,7 @@ impl<'a> BufferView<'a> {
                 "libevent adds the bytes at the end of this buffer; take from its front"
             }
             (End::Back, Access::Output | Access::TlsOutput) => {
-                "nothing can be written any more: ssl_shutdown has told the peer the end"
+                "nothing more can be written: ssl_shutdown has ended the output"
             }
             (End::Front, _) => "the front of the buffer is frozen; call unfreeze(true) first",
             (End::Back, _) => "the end of the buffer is frozen; call unfreeze(false) first",

@@ -36,7 +36,7 @@ impl<'a> Host<'a> {
             return Ok(Self::Name(name));
         }
         let reason = format!(
-            "{host:?} is no host name: letters, digits, '-' and '_' between dots, others as xn--"
+            "{host:?} is not a host name: give letters, digits, '-' and '_' between dots, others as xn--"
         );
         Err(Error::argument(call, reason))
     }

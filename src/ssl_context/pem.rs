@@ -128,7 +128,7 @@ pub(super) fn directory(call: &'static str, path: &Path) -> Result<String> {
         _ => Err(bad(
             call,
             path,
-            "OpenSSL takes no such path: not UTF-8, or with a colon",
+            "OpenSSL cannot use this path: it is not UTF-8, or contains a colon",
         )),
     }
 }

@@ -271,7 +271,7 @@ fn a_status_outside_of_200_to_599_is_refused_and_another_reply_can_be_sent() {
         errors.truncate(3);
         errors
     });
-    let why = "0 is no status of a reply; give one from 200 to 599";
+    let why = "0 is not the status of a reply; give one from 200 to 599";
     assert_eq!(
         errors,
         [
@@ -307,13 +307,13 @@ fn a_length_that_is_not_the_body_s_is_refused_and_a_right_one_can_be_sent() {
         for (length, wanted) in [
             ("4", "the Content-Length that was added is not the body's"),
             ("6", "the Content-Length that was added is not the body's"),
-            ("-5", "the Content-Length that was added is no number"),
-            ("+5", "the Content-Length that was added is no number"),
-            ("", "the Content-Length that was added is no number"),
-            ("5, 5", "the Content-Length that was added is no number"),
+            ("-5", "the Content-Length that was added is not a number"),
+            ("+5", "the Content-Length that was added is not a number"),
+            ("", "the Content-Length that was added is not a number"),
+            ("5, 5", "the Content-Length that was added is not a number"),
             (
                 "99999999999999999999",
-                "the Content-Length that was added is no number",
+                "the Content-Length that was added is not a number",
             ),
         ] {
             request

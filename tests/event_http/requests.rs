@@ -249,11 +249,11 @@ fn a_header_that_would_end_its_line_or_is_no_name_is_refused() {
     });
     assert!(errors.iter().all(|text| {
         text.starts_with("EventHttpRequest::addHeader: the header value ")
-            || text.contains("is no header name")
+            || text.contains("is not a header name")
     }));
     assert_eq!(
         errors[0],
-        "EventHttpRequest::addHeader: \"\" is no header name: give letters, digits and dashes"
+        "EventHttpRequest::addHeader: \"\" is not a header name: give letters, digits and dashes"
     );
     assert_eq!(
         errors[6],

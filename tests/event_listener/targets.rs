@@ -121,7 +121,7 @@ fn an_abstract_name_is_bound() {
 #[test]
 fn an_address_that_cannot_be_read_is_refused_and_the_error_says_what_is_wrong() {
     let base = EventBase::new().unwrap();
-    let port = |text: &str| format!("the port {text:?} is no number from 0 to 65535");
+    let port = |text: &str| format!("the port {text:?} is not a number from 0 to 65535");
     let cases = [
         ("127.0.0.1:99999", port("99999")),
         ("127.0.0.1:65536", port("65536")),

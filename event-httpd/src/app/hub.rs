@@ -200,11 +200,11 @@ impl Hub {
                     self.subscribers.deliver(worker, &update, &self.config.url);
                     worker.catch_up();
                 }
-                Err(error) => tracing::error!("the store told an unknown update: {error}"),
+                Err(error) => tracing::error!("the store sent an unknown update: {error}"),
             },
             Some(Tell::Active(bytes)) => match Active::decode(bytes) {
                 Some(active) => self.page_part(worker, Part::Active(active)),
-                None => tracing::error!("the store told an unknown subscription"),
+                None => tracing::error!("the store sent an unknown subscription"),
             },
             Some(Tell::Stored(ticket)) => self.stored(worker, ticket),
             Some(Tell::Refused(ticket, reason)) => self.refused(worker, ticket, reason),
@@ -214,7 +214,7 @@ impl Hub {
                 self.subscribers.end_live();
             }
             Some(Tell::Page(ticket, page)) => self.page_begins(worker, ticket, page),
-            None => tracing::error!("the store told something unknown"),
+            None => tracing::error!("the store sent a message of an unknown kind"),
         }
     }
 

@@ -65,7 +65,7 @@ impl Worker {
             Notice::Room => self.resume_senders(),
             Notice::Replaced => self.replaced(),
             Notice::Lost => {
-                tracing::warn!("the line to the master is closed: ending");
+                tracing::warn!("the connection to the master is closed: ending");
                 self.leave();
             }
         }

@@ -32,7 +32,9 @@ impl Timeouts {
             && let Err(error) = timer.add(after)
         {
             self.deadlines.disarm();
-            tracing::error!("deadlines wait for the next one: {error}");
+            tracing::error!(
+                "the timer of deadlines cannot be set, and is tried again with the next one: {error}"
+            );
         }
     }
 }

@@ -444,7 +444,7 @@ fn malformed_chunks_are_refused() {
         ("+2\r\nok\r\n", "plain hexadecimal"),
         ("0x2\r\nok\r\n", "plain hexadecimal"),
         ("2\0\r\nok\r\n", "plain hexadecimal"),
-        ("2 garbage\r\nok\r\n", "no chunk extension"),
+        ("2 garbage\r\nok\r\n", "not a chunk extension"),
         ("2\nok\r\n", "LF alone"),
         ("2\r\nokk\r\n", "where its size says"),
         (

@@ -84,7 +84,7 @@ fn parameter_in_the_reserved_namespace_is_refused() {
         "matchexact",
     ] {
         let reason = format!(
-            "{name:?} is no matcher type of this hub: it has match, match_exact and match_urlpattern"
+            "{name:?} is not a matcher type of this hub: it has match, match_exact and match_urlpattern"
         );
         refused(&format!("match=a&{name}=b"), BOTH, &reason);
         // The deployed form alone knows no such names.

@@ -88,7 +88,7 @@ pub(crate) fn set_search_ndots(call: &mut Call) -> Result<Value, Failure> {
     let ndots = call.int(0).unwrap_or(0);
     let Ok(ndots) = u32::try_from(ndots) else {
         return Err(Failure::WarningAnd(
-            format!("{ndots} is no number of dots"),
+            format!("{ndots} is not a number of dots"),
             Value::Null,
         ));
     };

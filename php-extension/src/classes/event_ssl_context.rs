@@ -55,7 +55,7 @@ pub(crate) fn construct(call: &mut Call) -> Result<Value, Failure> {
         .find(|method| i64::from(method.number()) == number)
     else {
         return Err(Failure::EventException(format!(
-            "{number} is no TLS method: give EventSslContext::*_METHOD"
+            "{number} is not a TLS method: give EventSslContext::*_METHOD"
         )));
     };
     let mut options = Vec::new();
@@ -79,7 +79,7 @@ fn option(number: i64) -> Result<SslOption, Failure> {
         .find(|option| i64::from(option.number()) == number);
     let unknown = || {
         Failure::EventException(format!(
-            "{number} is no option: give EventSslContext::OPT_*"
+            "{number} is not an option: give EventSslContext::OPT_*"
         ))
     };
     option.ok_or_else(unknown)

@@ -103,7 +103,9 @@ fn check_uri(call: &'static str, method: HttpMethods, uri: &str) -> Result<()> {
     }
     let asterisk = uri == "*" && method == HttpMethods::OPTIONS;
     if !(uri.starts_with('/') || asterisk || authority_of(uri).is_some()) {
-        return refused("is no path: it begins with a slash, or is a whole URI with a host");
+        return refused(
+            "is not a path: give one that begins with a slash, or a whole URI with a host",
+        );
     }
     Ok(())
 }

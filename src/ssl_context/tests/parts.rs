@@ -47,7 +47,7 @@ fn an_invalid_host_is_refused_before_openssl_sees_it() {
     let error = context.connecting(CALL, Some("a\0b")).err().unwrap();
     assert!(matches!(error, Error::Argument { .. }), "{error:?}");
     assert!(
-        error.to_string().contains(r#""a\0b" is no host name"#),
+        error.to_string().contains(r#""a\0b" is not a host name"#),
         "{error}"
     );
     assert!(ErrorStack::get().errors().is_empty());

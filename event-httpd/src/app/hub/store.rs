@@ -76,7 +76,7 @@ impl MemoryStore {
                 }
             }
             Some(Ask::List(ticket)) => self.list(ticket, send),
-            None => tracing::error!("a worker asked the store for something unknown"),
+            None => tracing::error!("a worker sent the store a request of an unknown kind"),
         }
     }
 
