@@ -238,6 +238,8 @@ impl Remains {
         let carried = match &self.carrier {
             Carrier::Pair(halves) => matches!(&*halves.0.borrow(), Left::Both),
             #[cfg(feature = "openssl")]
+            Carrier::Tls { tls, .. } | Carrier::TlsFilter { tls, .. } if tls.is_dead() => false,
+            #[cfg(feature = "openssl")]
             Carrier::TlsFilter { .. } => true,
             carrier => carrier.source().is_some(),
         };

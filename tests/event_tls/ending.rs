@@ -1,10 +1,14 @@
 //! TLS buffer events freed, dropped and closed at every stage.
 
 use std::cell::{Cell, RefCell};
+use std::io::{ErrorKind, Write};
 use std::os::unix::net::UnixStream;
 use std::rc::Rc;
+use std::time::Duration;
 
-use php_event::{BufferEventOptions, Callbacks, Event, EventBase, EventBufferEvent, EventFlags};
+use php_event::{
+    BufferEventOptions, Callbacks, Event, EventBase, EventBufferEvent, EventFlags, Filters, LoopEnd,
+};
 
 use crate::peers::{CLOSING, CONNECTED, CONNECTING, NO_OPTIONS, Seen, WIRES, Wire, World, noting};
 use test_support::alone;
@@ -317,4 +321,28 @@ fn panic_in_a_callback_leaves_the_loop_and_the_peer_continues() {
         run(&base);
         assert_eq!(seen.of("server").len(), 2, "{wire:?} {place:?}");
     }
+}
+
+#[test]
+fn tls_under_a_freed_filter_ends_at_once_after_a_failed_handshake() {
+    let (world, base) = (World::new(), EventBase::new().unwrap());
+    let (ours, mut peer) = UnixStream::pair().unwrap();
+    peer.write_all(b"220 speaks no TLS\r\n").unwrap();
+    let tls = EventBufferEvent::ssl_socket(&base, ours, &world.client(), CONNECTING, NO_OPTIONS);
+    let tls = tls.unwrap();
+    let closing = EventBufferEvent::OPT_CLOSE_ON_FREE;
+    let filter = EventBufferEvent::create_filter(&tls, Filters::new(), closing).unwrap();
+    let seen = Seen::default();
+    filter.set_callbacks(noting(&seen, "filter")).unwrap();
+    filter.enable(Event::READ | Event::WRITE).unwrap();
+    filter.write("nobody can read this").unwrap();
+    while seen.of("filter").is_empty() {
+        poll(&base);
+    }
+    filter.free();
+    assert_eq!(run(&base), LoopEnd::NoEvents);
+    peer.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    let end = std::io::copy(&mut peer, &mut std::io::sink()); // or a reset: not all was read
+    let is_open = end.is_err_and(|error| error.kind() == ErrorKind::WouldBlock);
+    assert!(!is_open, "its socket is kept");
 }

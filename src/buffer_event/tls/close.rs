@@ -35,6 +35,11 @@ impl Tls {
         self.allows_dirty_shutdown.get()
     }
 
+    /// Whether OpenSSL has failed, in the handshake or after it: it sends nothing more.
+    pub(in super::super) fn is_dead(&self) -> bool {
+        self.closing.get() == Closing::Failed && !self.session.is_established()
+    }
+
     /// Whether the handshake is over.
     pub(in super::super) fn is_established(&self) -> bool {
         self.session.is_established()
