@@ -11,7 +11,6 @@ use std::mem::ManuallyDrop;
 use std::ptr::{self, NonNull};
 
 use foreign_types::{ForeignType, ForeignTypeRef};
-use openssl::error::ErrorStack;
 use openssl::ssl::{Ssl, SslRef};
 use openssl::x509::verify::X509VerifyParamRef;
 
@@ -79,12 +78,13 @@ impl Session {
     /// Sends `close_notify`. To be called until it is [`Notify::Done`] and not again: OpenSSL
     /// takes the next call for a wish to read the peer's.
     pub(crate) fn send_close_notify(&self) -> Notify {
-        clear_errors(); // `SSL_get_error` would answer with an older one
-        // SAFETY: `self` owns the session, and no other call on it is under way.
-        let rc = unsafe { ffi::openssl::SSL_shutdown(self.0.as_ptr()) };
-        // SAFETY: `self` owns the session; `rc` is the result of the last call on it.
-        let result = unsafe { ffi::openssl::SSL_get_error(self.0.as_ptr(), rc) };
-        drop(ErrorStack::get()); // a peer that is gone already is no failure of ours
+        let (rc, result) = clean(|| {
+            // SAFETY: `self` owns the session, and no other call on it is under way.
+            let rc = unsafe { ffi::openssl::SSL_shutdown(self.0.as_ptr()) };
+            // SAFETY: `self` owns the session; `rc` is the result of the last call on it.
+            let result = unsafe { ffi::openssl::SSL_get_error(self.0.as_ptr(), rc) };
+            (rc, result) // a peer that is gone already is no failure of ours
+        });
         match rc < 0 && result == ffi::openssl::SSL_ERROR_WANT_WRITE {
             true => Notify::Waits,
             false => Notify::Done,
@@ -110,11 +110,11 @@ impl Session {
         let Ok(size) = c_int::try_from(bytes.len()) else {
             return false;
         };
+        let start = bytes.as_ptr().cast();
         // SAFETY: `self` owns the session, no other call on it is under way, and it reads
         // `size` bytes of `bytes`.
-        let rc = unsafe { ffi::openssl::SSL_write(self.0.as_ptr(), bytes.as_ptr().cast(), size) };
-        drop(ErrorStack::get()); // a peer that is gone already is no failure of ours
-        rc == size
+        let rc = clean(|| unsafe { ffi::openssl::SSL_write(self.0.as_ptr(), start, size) });
+        rc == size // a peer that is gone already is no failure of ours
     }
 
     /// Frees the session in a later turn of the loop, when libevent has finished the
@@ -240,8 +240,7 @@ unsafe fn close_notify(ssl: *mut ffi::openssl::SSL) -> Vec<u8> {
     // SAFETY: the caller keeps the session.
     unsafe { memory.set_wire(ssl) };
     // SAFETY: the caller keeps the session, and no other call on it is under way.
-    unsafe { ffi::openssl::SSL_shutdown(ssl) };
-    drop(ErrorStack::get()); // the handshake may have failed
+    clean(|| unsafe { ffi::openssl::SSL_shutdown(ssl) });
     // SAFETY: the caller keeps the session.
     unsafe { wire.set_wire(ssl) };
     memory.written()
@@ -328,8 +327,17 @@ unsafe fn constant(text: *const c_char) -> Option<&'static str> {
     unsafe { CStr::from_ptr(text) }.to_str().ok()
 }
 
-/// Empties this thread's queue of OpenSSL errors.
-pub(crate) fn clear_errors() {
+/// Runs `work` with an empty queue of OpenSSL errors, and leaves it empty. Other users of OpenSSL
+/// in this thread may leave errors there, which `SSL_get_error` takes for those of its call, and
+/// would take ours for theirs.
+pub(crate) fn clean<T>(work: impl FnOnce() -> T) -> T {
+    clear_errors();
+    let result = work();
+    clear_errors();
+    result
+}
+
+fn clear_errors() {
     // SAFETY: takes nothing, and touches this thread's queue only.
     unsafe { ffi::openssl::ERR_clear_error() };
 }

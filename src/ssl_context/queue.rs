@@ -6,15 +6,7 @@
 use openssl::error::ErrorStack;
 
 use crate::error::Error;
-use crate::native::ssl::clear_errors;
-
-/// Runs `work` with an empty queue, and leaves it empty.
-pub(super) fn clean<T>(work: impl FnOnce() -> T) -> T {
-    clear_errors();
-    let result = work();
-    clear_errors();
-    result
-}
+pub(super) use crate::native::ssl::clean;
 
 /// The error of a failed call, with OpenSSL's reasons as its cause.
 pub(super) fn refused(call: &'static str, stack: &ErrorStack) -> Error {

@@ -2,15 +2,19 @@
 
 use std::cell::{Cell, RefCell};
 use std::io::{ErrorKind, Write};
+use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 use std::time::Duration;
 
+use openssl::error::ErrorStack;
 use php_event::{
     BufferEventOptions, Callbacks, Event, EventBase, EventBufferEvent, EventFlags, Filters, LoopEnd,
 };
 
-use crate::peers::{CLOSING, CONNECTED, CONNECTING, NO_OPTIONS, Seen, WIRES, Wire, World, noting};
+use crate::peers::{
+    ACCEPTING, CLOSING, CONNECTED, CONNECTING, NO_OPTIONS, Seen, WIRES, Wire, World, noting,
+};
 use test_support::alone;
 use test_support::{Drops, panic_of, poll, run};
 
@@ -345,4 +349,71 @@ fn tls_under_a_freed_filter_ends_at_once_after_a_failed_handshake() {
     let end = std::io::copy(&mut peer, &mut std::io::sink()); // or a reset: not all was read
     let is_open = end.is_err_and(|error| error.kind() == ErrorKind::WouldBlock);
     assert!(!is_open, "its socket is kept");
+}
+
+/// A server whose peer has gone, which it does not know yet.
+fn deserted(base: &EventBase, wire: Wire) -> EventBufferEvent {
+    let world = World::new();
+    let (one, other) = UnixStream::pair().unwrap();
+    let end = other.try_clone().unwrap();
+    let socket = |socket, context, state| {
+        EventBufferEvent::ssl_socket(base, socket, context, state, NO_OPTIONS).unwrap()
+    };
+    let filter = |under: &_, context, state| {
+        EventBufferEvent::create_ssl_filter(under, context, state, NO_OPTIONS).unwrap()
+    };
+    let (ours, theirs) = (world.server(), world.client());
+    let (server, client) = match wire {
+        Wire::Sockets | Wire::FiltersOnPair => (
+            socket(one, &ours, ACCEPTING),
+            socket(other, &theirs, CONNECTING),
+        ),
+        Wire::FiltersOnSockets => {
+            let under = EventBufferEvent::new(base, one, NO_OPTIONS).unwrap();
+            let client = socket(other, &theirs, CONNECTING);
+            (filter(&under, &ours, ACCEPTING), client)
+        }
+        Wire::FiltersOnTls => {
+            let (under, client) = (
+                socket(one, &ours, ACCEPTING),
+                socket(other, &theirs, CONNECTING),
+            );
+            client.set_ssl_host("localhost").unwrap();
+            (
+                filter(&under, &ours, ACCEPTING),
+                filter(&client, &theirs, CONNECTING),
+            )
+        }
+    };
+    client.set_ssl_host("localhost").unwrap();
+    let seen = Seen::default();
+    for (name, side) in [("server", &server), ("client", &client)] {
+        side.set_callbacks(noting(&seen, name)).unwrap();
+        side.enable(Event::READ).unwrap();
+    }
+    while seen.of("server") != [CONNECTED] || seen.of("client") != [CONNECTED] {
+        poll(base);
+    }
+    end.shutdown(Shutdown::Both).unwrap();
+    server
+}
+
+/// Since OpenSSL 3.2, a socket that cannot be written to is an error in the queue.
+#[test]
+fn an_end_whose_peer_has_gone_leaves_no_error_to_other_users_of_openssl() {
+    type End = fn(&EventBufferEvent);
+    let ends: [(&str, End); 2] = [
+        ("ssl_shutdown", |server| server.ssl_shutdown().unwrap()),
+        ("free", EventBufferEvent::free),
+    ];
+    for (name, end) in ends {
+        for wire in WIRES {
+            let base = EventBase::new().unwrap();
+            let server = deserted(&base, wire);
+            drop(ErrorStack::get());
+            end(&server);
+            let left = ErrorStack::get();
+            assert!(left.errors().is_empty(), "{name}, {wire:?}: {left}");
+        }
+    }
 }
