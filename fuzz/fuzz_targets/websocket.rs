@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|input: &[u8]| fuzz_targets::run("websocket", input));
+libfuzzer_sys::fuzz_target!(|input: &[u8]| fuzz_targets::libfuzzer::websocket(input));

@@ -108,40 +108,51 @@ pub struct Target {
 }
 
 macro_rules! targets {
-    ($($(#[$condition:meta])? $name:literal: $module:ident, $choices:literal, $words:expr;)*) => {
+    ($($(#[$condition:meta])? $name:ident: $module:ident, $choices:literal, $words:expr;)*) => {
         /// All of them.
         pub const TARGETS: &[Target] = &[$($(#[$condition])? Target {
-            name: $name,
+            name: stringify!($name),
             run: $module::run,
             choices: $choices,
             words: $words,
         }),*];
+
+        /// What libFuzzer calls: a function for each, so that a program has the code of one
+        /// target only. libFuzzer walks through the counters of all the code after each input.
+        pub mod libfuzzer {$(
+            $(#[$condition])?
+            #[doc = concat!("Runs the target `", stringify!($name), "`.")]
+            pub fn $name(input: &[u8]) {
+                super::ignore_sigpipe();
+                super::$module::run(input);
+            }
+        )*}
     };
 }
 
 targets! {
-    "buffer": buffer, 0, &[];
-    "bus": bus, 1, bus::WORDS;
-    "chunks": chunks, 0, chunks::WORDS;
-    "connection": connection, 2, connection::WORDS;
-    "dns": dns_answers, 1, dns_answers::WORDS;
-    "dns_tcp": dns_conversations, 0, &[];
-    "event_http": event_http, 0, requests::WORDS;
-    "event_http_client": event_http_client, 1, responses::WORDS;
-    "event_stream": event_stream, 0, event_stream::WORDS;
-    "gate": gates, 0, requests::WORDS;
-    "hub": hub, 2, hub::WORDS;
-    "hub_requests": hub_requests, 2, hub_requests::WORDS;
-    "lifetimes": lifetimes, 0, &[];
-    "matchers": matchers, 0, &[];
-    "publications": publications, 0, publications::WORDS;
-    "redis": redis_replies, 1, redis_replies::WORDS;
-    "request": requests, 0, requests::WORDS;
-    "response": responses, 1, responses::WORDS;
+    buffer: buffer, 0, &[];
+    bus: bus, 1, bus::WORDS;
+    chunks: chunks, 0, chunks::WORDS;
+    connection: connection, 2, connection::WORDS;
+    dns: dns_answers, 1, dns_answers::WORDS;
+    dns_tcp: dns_conversations, 0, &[];
+    event_http: event_http, 0, requests::WORDS;
+    event_http_client: event_http_client, 1, responses::WORDS;
+    event_stream: event_stream, 0, event_stream::WORDS;
+    gate: gates, 0, requests::WORDS;
+    hub: hub, 2, hub::WORDS;
+    hub_requests: hub_requests, 2, hub_requests::WORDS;
+    lifetimes: lifetimes, 0, &[];
+    matchers: matchers, 0, &[];
+    publications: publications, 0, publications::WORDS;
+    redis: redis_replies, 1, redis_replies::WORDS;
+    request: requests, 0, requests::WORDS;
+    response: responses, 1, responses::WORDS;
     #[cfg(feature = "openssl")]
-    "tls": tls, 0, &[];
-    "tokens": tokens, 3, tokens::WORDS;
-    "websocket": websockets, 1, websockets::WORDS;
+    tls: tls, 0, &[];
+    tokens: tokens, 3, tokens::WORDS;
+    websocket: websockets, 1, websockets::WORDS;
 }
 
 /// The target of that name.
@@ -154,16 +165,11 @@ pub fn target(name: &str) -> &'static Target {
     found.expect("a target of this name")
 }
 
-/// Runs the target of that name, for libFuzzer. Its main function is C++'s, and does not ignore
-/// `SIGPIPE` as that of a Rust program does.
-///
-/// # Panics
-/// When there is none, and when something is wrong.
-pub fn run(name: &str, input: &[u8]) {
+/// libFuzzer's main function is C++'s, and does not ignore `SIGPIPE` as that of a Rust program does.
+fn ignore_sigpipe() {
     static IGNORE: Once = Once::new();
     IGNORE.call_once(|| {
         let ignore = SigAction::new(SigHandler::SigIgn, SaFlags::empty(), SigSet::empty());
         set_disposition(Signal::SIGPIPE, &ignore);
     });
-    (target(name).run)(input);
 }

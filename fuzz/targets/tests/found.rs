@@ -1,6 +1,10 @@
 //! Inputs that fuzzing found.
 
-use fuzz_targets::run;
+use fuzz_targets::target;
+
+fn run(name: &str, input: &[u8]) {
+    (target(name).run)(input);
+}
 
 /// evhttp gets its head alone, so it is complete behind the gate.
 #[test]
