@@ -1,5 +1,8 @@
 //! The gate in front of evhttp: what goes on is what came, however it is cut.
 
+use std::cell::RefCell;
+use std::rc::Rc;
+
 use http_framing::{BodyLength, Head, Limits, Method};
 
 use crate::REFUSED;
@@ -19,6 +22,8 @@ struct Out {
     body: Vec<u8>,
     bodies: usize,
     streams: bool,
+    /// How many heads have a body that may stream.
+    may_stream: usize,
 }
 
 impl Sink for Out {
@@ -27,7 +32,9 @@ impl Sink for Out {
     }
 
     fn streams(&mut self, head: &Head<'_>) -> Option<u64> {
-        (self.streams && head.target.len().is_multiple_of(2)).then_some(64)
+        let may_stream = head.target.len().is_multiple_of(2);
+        self.may_stream += usize::from(may_stream);
+        (self.streams && may_stream).then_some(64)
     }
 
     fn body(&mut self, part: &[u8]) {
@@ -86,21 +93,41 @@ fn essence(got: &Got) -> (Method, String, Vec<u8>, bool) {
     (got.head.method, target, got.body.clone(), got.complete)
 }
 
+/// Reads what went on, if it differs from what went on last.
+#[derive(Default)]
+struct LastRead {
+    out: Vec<u8>,
+    was_refused: bool,
+    requests: Rc<Vec<Got>>,
+}
+
+impl LastRead {
+    fn requests(&mut self, out: Vec<u8>, was_refused: bool) -> Rc<Vec<Got>> {
+        if (&out, was_refused) != (&self.out, self.was_refused) {
+            self.requests = Rc::new(requests(&out, was_refused));
+            (self.out, self.was_refused) = (out, was_refused);
+        }
+        Rc::clone(&self.requests)
+    }
+}
+
 pub(crate) fn run(input: &[u8]) {
     let stream = with_end(input);
-    let (went_on, code) = same_however_cut(&stream, |parts| {
+    let last = RefCell::new(LastRead::default());
+    let read = |out, was_refused| last.borrow_mut().requests(out, was_refused);
+    let (went_on, code, may_stream) = same_however_cut(&stream, |parts| {
         let (out, code) = gated(false, parts);
-        (requests(&out.evhttp, code.is_some()), code.is_some())
+        let went_on = read(out.evhttp, code.is_some());
+        (went_on, code.is_some(), out.may_stream)
     });
-    same_however_cut(&stream, |parts| {
-        let (out, code) = gated(true, parts);
-        (
-            requests(&out.evhttp, code.is_some()),
-            out.body,
-            out.bodies,
-            code.is_some(),
-        )
-    });
+    // Where no body may stream, the gate has heard the same answers.
+    if may_stream > 0 {
+        same_however_cut(&stream, |parts| {
+            let (out, code) = gated(true, parts);
+            let went_on = read(out.evhttp, code.is_some());
+            (went_on, out.body, out.bodies, code.is_some())
+        });
+    }
     let (came, refusal) = decode(LIMITS, &mut [stream.as_slice()].into_iter());
     // What evhttp does not read of a body is dropped, also if it is not complete.
     let mut wanted = came.iter().filter(|got| got.complete || !reads_body(got));

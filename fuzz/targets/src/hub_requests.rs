@@ -108,20 +108,26 @@ impl<'a> Publisher<'a> {
         }
     }
 
-    fn publish(&self, topic: &str, id: &str, is_private: bool) {
-        let private = if is_private { "&private=on" } else { "" };
+    /// Publishes updates one after the other, and reads the answers.
+    fn publish(&self, updates: &[(&str, String, bool)]) {
         let escape =
             |text: &str| -> String { text.bytes().map(|byte| format!("%{byte:02x}")).collect() };
-        let body = format!("topic={}&id={}&data=x{private}", escape(topic), escape(id));
-        self.peer.send(request::post(self.token, &body).as_bytes());
+        for (topic, id, is_private) in updates {
+            let private = if *is_private { "&private=on" } else { "" };
+            let body = format!("topic={}&id={}&data=x{private}", escape(topic), escape(id));
+            self.peer.send(request::post(self.token, &body).as_bytes());
+        }
         self.server.turn();
-        let mut answer = Vec::new();
-        assert!(!self.peer.receive(&mut answer), "the connection is kept");
-        let answer = String::from_utf8_lossy(&answer);
-        assert!(
-            answer.starts_with("HTTP/1.1 200 ") && answer.ends_with(id),
-            "{answer}"
-        );
+        let mut answers = Vec::new();
+        assert!(!self.peer.receive(&mut answers), "the connection is kept");
+        let answers = String::from_utf8_lossy(&answers);
+        let mut rest = answers.split("HTTP/1.1 ").skip(1);
+        for (_, id, _) in updates {
+            let answer = rest.next().unwrap_or_default();
+            let is_accepted = answer.starts_with("200 ") && answer.ends_with(id.as_str());
+            assert!(is_accepted, "{id}: {answers}");
+        }
+        assert_eq!(rest.next(), None);
     }
 }
 
@@ -131,9 +137,12 @@ fn event(id: &str) -> String {
 }
 
 fn ask(server: &Server, request: &Request, rules: &Rules) {
+    let wanted = reader::answer(request, rules);
+    let is_refused = wanted.as_ref().is_some_and(|wanted| wanted.status != 200);
     let publisher = Publisher::new(server, rules.forms);
-    for id in HISTORY {
-        publisher.publish("a", id, false);
+    if !is_refused {
+        // Nobody whom the hub refuses gets to see any of it.
+        publisher.publish(&HISTORY.map(|id| ("a", id.to_owned(), false)));
     }
     let peer = server.connect();
     let bytes = request.bytes();
@@ -142,27 +151,26 @@ fn ask(server: &Server, request: &Request, rules: &Rules) {
     let mut got = Vec::new();
     let has_end = peer.receive(&mut got);
     let shown = || format!("{} gave {}", bytes.escape_ascii(), got.escape_ascii());
-    let Some(wanted) = reader::answer(request, rules) else {
+    let Some(wanted) = wanted else {
         return; // whether it is accepted depends on what other targets look at
     };
     assert!(!has_end, "{}", shown());
     check_head(&got, &wanted, &shown);
     if let Some(subscription) = &wanted.subscription {
-        let mut events = String::new();
-        for id in &subscription.replayed {
-            if subscription.selects("a", false) {
-                events += &event(id);
-            }
-        }
+        let mut updates = Vec::new();
         for (number, topic) in TOPICS.iter().enumerate() {
             for is_private in [false, true] {
-                let id = format!("{number}-{is_private}");
-                publisher.publish(topic, &id, is_private);
-                if subscription.selects(topic, is_private) {
-                    events += &event(&id);
-                }
+                updates.push((*topic, format!("{number}-{is_private}"), is_private));
             }
         }
+        publisher.publish(&updates);
+        let replayed = subscription.replayed.iter();
+        let replayed = replayed.map(|id| ("a", (*id).to_owned(), false));
+        let events: String = replayed
+            .chain(updates)
+            .filter(|(topic, _, is_private)| subscription.selects(topic, *is_private))
+            .map(|(_, id, _)| event(&id))
+            .collect();
         let mut got = got.clone();
         assert!(!peer.receive(&mut got), "{}", shown());
         let end = got.windows(4).position(|part| part == b"\r\n\r\n");

@@ -10,6 +10,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::{Rc, Weak};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use fastrand::Rng;
@@ -24,6 +25,9 @@ use php_event::{
 use test_support::{pair, set_disposition};
 
 const ADDRESS: &str = "127.0.0.1";
+
+/// More than a socket holds. It is lent to buffers, because copies take longer than all else.
+static LARGE: LazyLock<Arc<[u8]>> = LazyLock::new(|| vec![b'q'; 3_000_000].into());
 
 #[derive(Clone)]
 enum Thing {
@@ -447,8 +451,12 @@ impl Cage {
         self.keep(Thing::Request(request.clone()));
         let method = match self.below(3) {
             0 => {
-                let size = [10, 100_000, 3_000_000][self.below(3)];
-                request.get_output_buffer().add(vec![b'q'; size])?;
+                let output = request.get_output_buffer();
+                match self.below(3) {
+                    0 => output.add([b'q'; 10])?,
+                    1 => output.add(vec![b'q'; 100_000])?,
+                    _ => output.add_reference(Arc::clone(&LARGE))?,
+                }
                 HttpMethods::POST
             }
             _ => HttpMethods::GET,

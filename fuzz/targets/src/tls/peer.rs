@@ -6,6 +6,8 @@ use std::io::{self, ErrorKind, Read, Write};
 use openssl::ssl::{ErrorCode, Ssl, SslStream};
 use test_support::tls::{renegotiate, update_keys};
 
+use super::sequences::{OURS, PEERS, count};
+
 /// The bytes to and from a peer.
 #[derive(Default)]
 struct Memory {
@@ -44,8 +46,9 @@ pub(super) enum State {
 pub(super) struct Peer {
     stream: SslStream<Memory>,
     pub(super) state: State,
-    pub(super) sent: Vec<u8>,
-    pub(super) received: Vec<u8>,
+    /// How many bytes it has sent and received.
+    pub(super) sent: usize,
+    pub(super) received: usize,
     /// It has sent `close_notify`, and sends nothing more.
     pub(super) is_shut: bool,
 }
@@ -56,8 +59,8 @@ impl Peer {
         Self {
             stream: SslStream::new(ssl, Memory::default()).expect("a session"),
             state: State::Handshake,
-            sent: Vec::new(),
-            received: Vec::new(),
+            sent: 0,
+            received: 0,
             is_shut: false,
         }
     }
@@ -82,7 +85,7 @@ impl Peer {
         while self.state == State::Open {
             let read = self.stream.ssl_read(&mut part);
             match self.succeeds(read) {
-                Some(n) => self.received.extend_from_slice(&part[..n]),
+                Some(n) => count(&mut self.received, &part[..n], &OURS),
                 None => break,
             }
         }
@@ -107,14 +110,10 @@ impl Peer {
     }
 
     pub(super) fn write(&mut self, length: usize) {
-        let start = self.sent.len();
-        let bytes: Vec<u8> = (start..start + length)
-            .map(|n| (n * 13 / 5) as u8)
-            .collect();
         if self.can_write() {
-            let written = self.stream.ssl_write(&bytes);
+            let written = self.stream.ssl_write(&PEERS[self.sent..][..length]);
             if let Some(n) = self.succeeds(written) {
-                self.sent.extend_from_slice(&bytes[..n]);
+                self.sent += n;
             }
         }
     }
