@@ -104,3 +104,14 @@ fn how_often_the_app_replies_does_not_depend_on_the_server() {
 fn a_request_to_a_hub_with_more_than_a_hundred_fields_is_left_out() {
     run("hub_requests", &[&b"?"[..], &[0x82; 300]].concat());
 }
+
+/// The target did not know that a publication with so many topics is refused.
+#[test]
+fn a_publication_with_more_than_a_hundred_topics_is_refused() {
+    for topics in [100, 101] {
+        run(
+            "hub_requests",
+            &[&b"\0I\x02\0\0"[..], &[8, 0].repeat(topics)].concat(),
+        );
+    }
+}

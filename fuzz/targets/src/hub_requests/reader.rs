@@ -10,6 +10,9 @@ use super::{HISTORY, ORIGINS};
 const MATCHERS_MAX: usize = 100;
 const MATCHER_MAX: usize = 2048;
 
+/// The most topics of one publication.
+const TOPICS_MAX: usize = 100;
+
 /// Whose pages may read answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Cors {
@@ -196,10 +199,11 @@ fn publish(request: &Request, rules: &Rules) -> Option<u16> {
         return Some(401);
     };
     let is_allowed = request.topics.iter().all(|topic| rights.allow(topic));
-    Some(match (request.topics.is_empty(), is_allowed) {
-        (true, _) => 400,
-        (false, true) => 200,
-        (false, false) => 403,
+    Some(match request.topics.len() {
+        0 => 400,
+        1..=TOPICS_MAX if is_allowed => 200,
+        1..=TOPICS_MAX => 403,
+        _ => 413,
     })
 }
 
