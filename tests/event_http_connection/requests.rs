@@ -138,7 +138,7 @@ fn what_would_not_be_one_request_is_refused() {
     }
     refused(GET, "/a#b", "fragment");
     for uri in ["", "a", "*", "?a", "://a", "http:///a"] {
-        refused(GET, uri, "no path");
+        refused(GET, uri, "not a path");
     }
     refused(HttpMethods::empty(), "/", "one method");
     refused(GET | POST, "/", "one method");
