@@ -115,3 +115,12 @@ fn a_publication_with_more_than_a_hundred_topics_is_refused() {
         );
     }
 }
+
+/// The model wanted the history first.
+#[test]
+fn a_websocket_may_get_an_answer_before_the_rest_of_a_long_history() {
+    run(
+        "hub",
+        b"\0A\x01\xf0\x0f\0\0\x0a\x04\x04\x01\x05\0\0\x10\x40\x01\xf0\0\0\x01\x05",
+    );
+}

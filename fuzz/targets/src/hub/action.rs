@@ -22,6 +22,8 @@ pub(super) struct Subscribe {
     pub(super) patterns: Vec<Pattern>,
     pub(super) token: Option<&'static Token>,
     pub(super) is_socket: bool,
+    /// Whether the client does not wait for the answer before it sends a message.
+    pub(super) has_early: bool,
     /// The last event id, and where it stands.
     pub(super) from: Option<(String, Place)>,
 }

@@ -93,6 +93,14 @@ fn frame(got: &[u8]) -> Option<(u8, &[u8], usize)> {
     Some((first, got.get(start..end)?, end))
 }
 
+/// Whether the next frame answers a frame: it may come before the rest of the history.
+fn is_reply(got: &[u8]) -> bool {
+    frame(got).is_some_and(|(first, payload, _)| {
+        let message = serde_json::from_slice::<Value>(payload);
+        first != 0x81 || message.is_ok_and(|message| message["id"].is_null())
+    })
+}
+
 impl Client {
     pub(super) fn new(peer: Peer) -> Self {
         Self {
@@ -118,14 +126,21 @@ impl Client {
                 conn.wanted.pop_front();
                 break;
             }
-            let Some(used) = self.take(rest, next) else {
+            let number = match conn.replays && is_reply(rest) {
+                true => conn.wanted.iter().position(|one| !one.is_event()),
+                false => Some(0),
+            };
+            let next = number.and_then(|number| conn.wanted.get(number));
+            let Some(used) = next.and_then(|next| self.take(rest, next)) else {
                 break;
             };
-            if let Wanted::Event(event) = next {
-                conn.next = event.place + 1;
-            }
             rest = &rest[used..];
-            conn.wanted.pop_front();
+            match number.and_then(|number| conn.wanted.remove(number)) {
+                Some(Wanted::Event(event)) => conn.next = event.place + 1,
+                // The rest of the history is not sent.
+                Some(Wanted::Close(_)) => conn.wanted.retain(|one| !one.is_event()),
+                _ => {}
+            }
         }
         self.got = rest.to_vec();
     }
@@ -139,6 +154,7 @@ impl Client {
                 let missing = conn.wanted.front();
                 assert!(missing.is_none(), "{missing:?} is missing at {}", shown());
                 assert!(self.got.is_empty(), "{} is too much", shown());
+                conn.replays = false;
                 return;
             }
             // It got the start of something.

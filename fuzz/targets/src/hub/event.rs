@@ -166,7 +166,9 @@ impl Event {
 
     /// Checks the message of a WebSocket.
     pub(super) fn check_message(&self, got: &Value) {
-        self.id.check(got["id"].as_str().expect("an id"));
+        let id = got["id"].as_str();
+        self.id
+            .check(id.unwrap_or_else(|| panic!("{got} instead of {self:?}")));
         let mut wanted = json!({ "id": self.id.known() });
         match &self.content {
             Content::Published(published) => {

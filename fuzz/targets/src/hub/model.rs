@@ -10,6 +10,9 @@ use super::event::{Active, Content, Event, Id, Published};
 use super::matching::Pattern;
 use super::rules::{Allowed, Rules};
 
+/// A page of the history that is followed by another is longer.
+const PAGE_MIN: usize = 200 << 10;
+
 /// What a client is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mode {
@@ -45,6 +48,10 @@ pub(super) enum Wanted {
 }
 
 impl Wanted {
+    pub(super) fn is_event(&self) -> bool {
+        matches!(self, Self::Event(_))
+    }
+
     /// At least, and at most, so many bytes bring it to a client.
     pub(super) fn sizes(&self) -> (usize, usize) {
         match self {
@@ -107,6 +114,8 @@ pub(super) struct Conn {
     is_live: bool,
     /// The place of the first update that may come.
     pub(super) next: usize,
+    /// Whether it is a WebSocket that may not have been sent all of a long history yet.
+    pub(super) replays: bool,
 }
 
 impl Conn {
@@ -120,6 +129,7 @@ impl Conn {
             subscriber: None,
             is_live: false,
             next: 0,
+            replays: false,
         }
     }
 
@@ -330,19 +340,24 @@ impl<'a> Model<'a> {
         }
     }
 
-    fn subscribe(&mut self, client: usize, asked: Subscribe) {
-        let patterns = self.rules.patterns(&asked);
-        let allowed = self.rules.allow(asked.token, asked.is_socket);
+    /// What a subscriber gets, or the status of the refusal.
+    pub(super) fn allow(&self, asked: &Subscribe) -> Result<(Vec<Pattern>, Allowed), u16> {
+        let patterns = self.rules.patterns(asked);
+        if patterns.is_empty() {
+            return Err(400);
+        }
+        let allowed = self.rules.allow(asked.token, asked.is_socket)?;
         let subscribers = self.conns.iter().filter(|conn| conn.subscriber.is_some());
-        let is_full = self
-            .rules
-            .max_subscribers
-            .is_some_and(|max| subscribers.count() >= max);
-        let conn = &mut self.conns[client];
-        let allowed = match allowed {
-            _ if patterns.is_empty() => return conn.answer(400, false),
-            Err(status) => return conn.answer(status, false),
-            Ok(_) if is_full => return conn.answer(429, false),
+        let max = self.rules.max_subscribers;
+        match max.is_some_and(|max| subscribers.count() >= max) {
+            true => Err(429),
+            false => Ok((patterns, allowed)),
+        }
+    }
+
+    fn subscribe(&mut self, client: usize, asked: Subscribe) {
+        let (patterns, allowed) = match self.allow(&asked) {
+            Err(status) => return self.conns[client].answer(status, false),
             Ok(allowed) => allowed,
         };
         let forms = Forms {
@@ -376,35 +391,49 @@ impl<'a> Model<'a> {
 
     fn begin(&mut self, client: usize, joining: Joining) {
         let conn = &mut self.conns[client];
-        (conn.mode, conn.is_live) = match joining.asked.is_socket {
-            true => (Mode::Socket, true),
-            false => (Mode::Stream, true),
-        };
-        conn.unread.clear();
+        conn.is_live = true;
         conn.next = joining.first;
-        conn.wanted.push_back(match joining.asked.is_socket {
-            true => Wanted::Switch,
-            false => Wanted::Stream(joining.anchor),
-        });
-        for event in joining.missed {
-            if joining.subscriber.wants(&event) {
-                conn.wanted.push_back(Wanted::Event(event));
-            }
+        let missed = joining.missed.iter().map(|event| event.sizes().1);
+        conn.replays = joining.asked.is_socket && missed.sum::<usize>() >= PAGE_MIN;
+        let mut early = std::mem::take(&mut conn.unread);
+        let is_socket = joining.asked.is_socket;
+        if is_socket {
+            conn.mode = Mode::Socket;
+            conn.wanted.push_back(Wanted::Switch);
+        } else {
+            conn.mode = Mode::Stream;
+            conn.wanted.push_back(Wanted::Stream(joining.anchor));
         }
-        if self.rules.has_subscriptions {
-            let id = Rc::<Id>::default();
-            for pattern in &joining.subscriber.patterns {
-                let reading = joining.subscriber.allowed.reading;
-                let active = Rc::new(Active {
-                    pattern: *pattern,
-                    subscriber: Rc::clone(&id),
-                    payload: reading.and_then(|token| token.payload(pattern)),
-                });
-                self.active.push((client, Rc::clone(&active)));
-                self.tell_of(active, true);
-            }
-        }
+        self.announce(client, &joining.subscriber);
+        let wants = |event: &Rc<Event>| joining.subscriber.wants(event);
+        let missed = joining.missed.into_iter().filter(wants);
+        let missed: Vec<_> = missed.map(Wanted::Event).collect();
         self.conns[client].subscriber = Some(joining.subscriber);
+        if is_socket {
+            self.take_frames(client, early.make_contiguous());
+        }
+        let conn = &mut self.conns[client];
+        if conn.is_live() {
+            conn.wanted.extend(missed);
+        }
+    }
+
+    /// The hub tells of a subscriber that has come.
+    fn announce(&mut self, client: usize, subscriber: &Subscriber) {
+        if !self.rules.has_subscriptions {
+            return;
+        }
+        let id = Rc::<Id>::default();
+        for pattern in &subscriber.patterns {
+            let reading = subscriber.allowed.reading;
+            let active = Rc::new(Active {
+                pattern: *pattern,
+                subscriber: Rc::clone(&id),
+                payload: reading.and_then(|token| token.payload(pattern)),
+            });
+            self.active.push((client, Rc::clone(&active)));
+            self.tell_of(active, true);
+        }
     }
 
     fn tell_of(&mut self, active: Rc<Active>, is_active: bool) {

@@ -2,7 +2,7 @@
 
 use fuzz_server::Server;
 
-use super::action::Action;
+use super::action::{Action, Subscribe};
 use super::client::Client;
 use super::model::{Mode, Model, Wanted};
 use super::rules::Rules;
@@ -87,6 +87,19 @@ impl<'a> Play<'a> {
         }
         let client = self.client();
         client.unsent.extend(action.bytes(mode == Mode::Socket));
+        client.ends.push_back((client.unsent.len(), action));
+    }
+
+    /// Whether it is known that the current client's next request opens a WebSocket.
+    pub(super) fn will_open(&mut self, asked: &Subscribe) -> bool {
+        let is_next = self.client().ends.is_empty() && !self.is_arriving;
+        is_next && asked.is_socket && self.model.allow(asked).is_ok()
+    }
+
+    /// The client will send this behind the request that opens its WebSocket.
+    pub(super) fn add_early(&mut self, action: Action) {
+        let client = self.client();
+        client.unsent.extend(action.bytes(true));
         client.ends.push_back((client.unsent.len(), action));
     }
 

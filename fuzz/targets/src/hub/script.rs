@@ -61,6 +61,7 @@ impl Script<'_> {
             patterns: patterns.to_vec(),
             token: Self::token(how & 15),
             is_socket: how & 16 != 0,
+            has_early: how & 32 != 0,
             from: place.map(|place| (Self::last_id(play, begin & 63), place)),
         }
     }
@@ -155,6 +156,21 @@ impl Script<'_> {
         (is_for_sockets == is_socket).then_some(action)
     }
 
+    /// What a client sends on its WebSocket before that is open.
+    fn early(&mut self, play: &mut Play<'_>, action: &Action) -> Option<Action> {
+        let Action::Subscribe(asked) = action else {
+            return None;
+        };
+        if !asked.has_early || !play.will_open(asked) {
+            return None;
+        }
+        let number = usize::from(self.number());
+        Some(match number % 2 {
+            0 => Action::Publish(self.publish()),
+            _ => Action::Frames(&FRAMES[number / 2 % FRAMES.len()]),
+        })
+    }
+
     fn step(&mut self, play: &mut Play<'_>, op: u8, waits: bool) {
         match op {
             op::CLIENT => play.current = usize::from(self.number()) % CLIENTS,
@@ -178,7 +194,11 @@ impl Script<'_> {
                 for _ in 0..=times {
                     if let Some(action) = self.action(play, op) {
                         self.last = Some(action.clone());
+                        let early = self.early(play, &action);
                         play.add(action);
+                        if let Some(early) = early {
+                            play.add_early(early);
+                        }
                     }
                 }
                 if !waits {
@@ -212,6 +232,7 @@ const DEPLOYED: u8 = 2 << 6;
 const STANDARD: u8 = 3 << 6;
 
 const SOCKET: u8 = 16;
+const EARLY: u8 = 32;
 const PRIVATE: u8 = 16;
 const CLOSES: u8 = 0xe0;
 
@@ -242,6 +263,20 @@ pub(super) const WORDS: &[&[u8]] = &[
     &[op::SUBSCRIBE, 0xfd, 13, FIELD | 5],
     &[op::SUBSCRIBE, 0x22, 2 | SOCKET, FIELD | 1],
     &[op::SUBSCRIBE, 0x33, 10 | SOCKET, FIELD],
+    &[op::SUBSCRIBE, 0x02, SOCKET | EARLY, 0, 0, ONE, 3, 0, 1],
+    &[
+        op::SUBSCRIBE,
+        0x42,
+        SOCKET | EARLY,
+        FIELD,
+        0,
+        ONE,
+        0,
+        PRIVATE,
+        2,
+    ],
+    &[op::SUBSCRIBE, 0x22, 2 | SOCKET | EARLY, FIELD, 3],
+    &[op::SUBSCRIBE, 0x20, SOCKET | EARLY, FIELD, 21],
     &[op::SUBSCRIBE, 0xba, 0, FIELD],
     &[op::LEAVE, op::SUBSCRIBE, 0x22, 0, FIELD | 2],
     &[op::PUBLISH, ONE, 0, 0, 0],
