@@ -14,6 +14,8 @@ use crate::rfc::{self, ChunkRules, End};
 pub(crate) const WORDS: &[&[u8]] = &[
     b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
     b"POST /p HTTP/1.1\r\nHost: x\r\n",
+    b"POST /p HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc",
+    b"POST /p HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
     b"HEAD //a HTTP/1.0\r\n",
     b"OPTIONS * HTTP/1.1\r\n",
     b"CONNECT x:1 HTTP/1.1\r\n",
