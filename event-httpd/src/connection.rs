@@ -21,11 +21,11 @@ use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
-use std::time::Instant;
 
 use crate::app::Takes;
 use crate::config::READ_BUFFER;
 use crate::outbox::Outbox;
+use crate::time;
 use crate::worker::Worker;
 use deadline::{Deadline, WaitsFor};
 use http_framing::{Phase, Refusal, Status};
@@ -117,7 +117,7 @@ enum Decoding {
 impl Connection {
     /// Takes over a stream, and reads it as soon as something arrives.
     pub(crate) fn open(worker: &Rc<Worker>, stream: Stream) -> Result<Rc<Self>> {
-        let now = Instant::now();
+        let now = time::now();
         let connection = Rc::new(Self {
             socket: Socket::of(stream)?,
             worker: Rc::clone(worker),
@@ -254,7 +254,7 @@ impl Connection {
     pub(crate) fn senders_held(self: &Rc<Self>, hold: bool) {
         self.update_reading();
         if !hold {
-            self.update_deadline(Instant::now(), true);
+            self.update_deadline(time::now(), true);
         }
     }
 
@@ -331,7 +331,7 @@ impl Connection {
             };
             match (idle, unsent) {
                 (true, true) => connection.state.borrow_mut().stage = Stage::Last,
-                (true, false) if new => connection.update_deadline(Instant::now(), true),
+                (true, false) if new => connection.update_deadline(time::now(), true),
                 (true, false) => connection.close(),
                 (false, _) => {}
             }

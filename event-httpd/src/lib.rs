@@ -33,6 +33,7 @@ mod port_lock;
 mod redis;
 mod signals;
 mod system;
+mod time;
 mod worker;
 
 pub use answer::{FieldLine, FieldLineError};

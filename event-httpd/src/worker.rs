@@ -19,13 +19,13 @@ mod turn;
 
 use std::cell::{RefCell, RefMut};
 use std::rc::Rc;
-use std::time::Instant;
 
 use crate::app::{self, Answer, App, Received, Request, Takes};
 use crate::config::{Config, READ_BUFFER};
 use crate::connection::SpareInput;
 use crate::counters::Counters;
 use crate::outbox::Outbox;
+use crate::time::{self, Alarm};
 use php_event::{Event, EventBase, Result};
 
 use admission::Admission;
@@ -93,7 +93,7 @@ impl Worker {
             admission: Admission::new(max_connections),
             delivery: Delivery::default(),
             rounds: Rounds::default(),
-            timeouts: Timeouts::new(Instant::now()),
+            timeouts: Timeouts::new(time::now()),
             clock: Clock::new(config.date()),
             echo: Echo::default(),
             heads: Heads::default(),
@@ -109,7 +109,7 @@ impl Worker {
         });
         worker
             .timeouts
-            .set_timer(worker.timer(Self::expire_deadlines)?);
+            .set_alarm(Alarm::new(worker.timer(Self::expire_deadlines)?));
         let wake: fn(&Rc<Self>) = |worker| worker.app.woken(worker);
         worker.delivery.set_app(worker.timer(wake)?);
         worker.delivery.set_sender(worker.timer(Self::end_turn)?);

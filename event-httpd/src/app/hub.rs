@@ -31,6 +31,7 @@ use super::{Answer, App, Due, Holdings, Received, Request, Takes};
 use crate::answer::FieldLine;
 use crate::buffer::Buffer;
 use crate::config::{HubConfig, StoreConfig};
+use crate::time;
 use crate::worker::Worker;
 use hub_protocol::{MatcherCache, Refusal, Update, event_stream};
 
@@ -434,7 +435,7 @@ impl App for Hub {
         let Some(subscriber) = self.subscribers.get(id) else {
             return Due::End(None);
         };
-        let now = Instant::now();
+        let now = time::now();
         if subscriber.ends.is_some_and(|ends| ends <= now) {
             tracing::debug!(id, "the subscriber's token expires");
             return Due::End(socket::expiry(&subscriber));
@@ -464,5 +465,5 @@ fn unix_time() -> Duration {
 /// The moment at which a connection with a token that expires then has to end.
 fn end_of(expires: Option<u64>) -> Option<Instant> {
     let left = Duration::from_secs(expires?).saturating_sub(unix_time());
-    Instant::now().checked_add(left.saturating_sub(BEFORE_EXPIRY))
+    time::now().checked_add(left.saturating_sub(BEFORE_EXPIRY))
 }

@@ -7,6 +7,7 @@ use std::mem;
 use std::time::{Duration, Instant};
 
 use super::requests::Pending;
+use crate::time;
 use http_framing::{Decoder, Limits, Phase};
 
 /// A body of which nothing has arrived for this long has stalled: it makes room for others first.
@@ -40,7 +41,7 @@ impl Partial {
     /// Appends to the body.
     pub(super) fn grow_body(&mut self, part: &[u8]) {
         self.body.extend_from_slice(part);
-        self.body_grown = Some(Instant::now());
+        self.body_grown = Some(time::now());
     }
 
     pub(super) fn body_length(&self) -> usize {
@@ -147,7 +148,7 @@ impl Input {
     /// Whether the body has stalled.
     pub(super) fn is_stalled(&self) -> bool {
         let grown = self.0.as_ref().and_then(|partial| partial.body_grown);
-        grown.is_some_and(|grown| grown.elapsed() >= STALLED)
+        grown.is_some_and(|grown| time::now() - grown >= STALLED)
     }
 
     /// Drops the body, and returns its length.

@@ -2,12 +2,12 @@
 
 use std::borrow::Cow;
 use std::rc::Rc;
-use std::time::Instant;
 
 use super::input::Partial;
 use super::{Connection, Decoding, Stage, State};
 use crate::app::{Answer, Request};
 use crate::outbox::Part;
+use crate::time;
 use crate::worker::{Budget, HeadHash, http_date};
 use http_framing::{Item, Method, Refusal, Status, response};
 
@@ -67,7 +67,7 @@ impl Connection {
             self.suspend();
         }
         self.take_unread();
-        self.update_deadline(Instant::now(), answered > 0);
+        self.update_deadline(time::now(), answered > 0);
     }
 
     /// Arranges when decoding resumes: in the next turn, or when the outbox is empty.
@@ -385,7 +385,7 @@ impl Connection {
             let part = self.refusal(&mut self.state.borrow_mut(), &refusal, b"");
             self.worker.batch().borrow_mut().push(part);
             self.flush();
-            self.update_deadline(Instant::now(), true);
+            self.update_deadline(time::now(), true);
         } else {
             self.close();
         }

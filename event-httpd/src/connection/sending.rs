@@ -3,12 +3,12 @@
 use std::io::{self, Write as _};
 use std::mem;
 use std::rc::Rc;
-use std::time::Instant;
 
 use super::{Connection, Decoding, Stage};
 use crate::app::Takes;
 use crate::buffer::Buffer;
 use crate::outbox::Part;
+use crate::time;
 use crate::worker::Messages;
 use php_event::Event;
 
@@ -212,7 +212,7 @@ impl Connection {
                     self.wait_for_room();
                 }
                 self.check_lag();
-                self.update_deadline(Instant::now(), written > 0);
+                self.update_deadline(time::now(), written > 0);
             }
             Err(error) => {
                 tracing::debug!(peer = self.peer(), "writing failed: {error}");
@@ -243,11 +243,11 @@ impl Connection {
             self.update_reading();
         }
         if !self.continue_or_end() {
-            self.update_deadline(Instant::now(), true);
+            self.update_deadline(time::now(), true);
         } else if was_full {
             self.serve(&[]);
         } else if waited {
-            self.update_deadline(Instant::now(), true);
+            self.update_deadline(time::now(), true);
         }
         if tell {
             self.worker.app().drained(&self.worker, self.id());

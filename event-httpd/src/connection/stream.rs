@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::{Connection, Decoding, Stage};
 use crate::app::{Answer, Due};
 use crate::buffer::Buffer;
+use crate::time;
 
 impl Connection {
     /// Puts what there is of an answer into the worker's batch, and returns its length; `None`
@@ -74,7 +75,7 @@ impl Connection {
                 return connection.retire();
             }
             connection.update_reading();
-            connection.update_deadline(Instant::now(), true);
+            connection.update_deadline(time::now(), true);
         });
     }
 
@@ -141,7 +142,7 @@ impl Connection {
         };
         if sent {
             self.continue_or_end();
-            return self.update_deadline(Instant::now(), true);
+            return self.update_deadline(time::now(), true);
         }
         let first = !std::mem::replace(&mut self.state.borrow_mut().queued, true);
         if first {

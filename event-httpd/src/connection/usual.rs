@@ -4,10 +4,10 @@
 
 use std::io::Write as _;
 use std::rc::Rc;
-use std::time::Instant;
 
 use super::{Connection, Decoding, Stage, State};
 use crate::app::{Answer, Takes};
+use crate::time;
 use crate::worker::HeadHash;
 use http_framing::{Decoded, Decoder, Item, Method};
 
@@ -45,7 +45,7 @@ impl Connection {
         let Some(request) = self.usual(bytes) else {
             return false;
         };
-        let now = Instant::now();
+        let now = time::now();
         if !request.keep_alive {
             self.state.borrow_mut().stage = Stage::Last;
         }

@@ -92,7 +92,7 @@ impl Worker {
     }
 
     /// Starts to accept connections.
-    pub(super) fn start_accepting(self: &Rc<Self>, listener: Stream) -> Result<()> {
+    pub(crate) fn start_accepting(self: &Rc<Self>, listener: Stream) -> Result<()> {
         let acceptor = Acceptor::start(self, listener)?;
         self.admission.acceptors.borrow_mut().push(acceptor);
         Ok(())

@@ -94,7 +94,7 @@ impl Worker {
         ended.map(drop)
     }
 
-    pub(super) fn take_apart(&self) {
+    pub(crate) fn take_apart(&self) {
         self.drop_acceptors();
         self.delivery.take_queued();
         self.rounds.take();
@@ -214,7 +214,7 @@ impl Worker {
 
     /// Stops accepting, and gives open requests the grace period. A second call ends the worker
     /// at once, unless a master counts the calls.
-    fn stop(self: &Rc<Self>) {
+    pub(crate) fn stop(self: &Rc<Self>) {
         if let Stage::Stopping { since } = self.life.0.get() {
             if !self.has_master() && signals::counts_again(since) {
                 tracing::info!("asked to stop again: ending at once");

@@ -1,4 +1,4 @@
-//! The deadlines of all connections, and the timer that they share.
+//! The deadlines of all connections, and the alarm that they share.
 
 use std::cell::OnceCell;
 use std::rc::Rc;
@@ -6,30 +6,30 @@ use std::time::{Duration, Instant};
 
 use super::Worker;
 use crate::deadlines::{Deadlines, Tick};
-use php_event::Event;
+use crate::time::{self, Alarm};
 
-/// The deadlines, and the timer set to the first of them.
+/// The deadlines, and the alarm set to the first of them.
 #[derive(Debug)]
 pub(super) struct Timeouts {
     deadlines: Deadlines,
-    timer: OnceCell<Event>,
+    alarm: OnceCell<Alarm>,
 }
 
 impl Timeouts {
     pub(super) fn new(began: Instant) -> Self {
         Self {
             deadlines: Deadlines::new(began),
-            timer: OnceCell::new(),
+            alarm: OnceCell::new(),
         }
     }
 
-    pub(super) fn set_timer(&self, timer: Event) {
-        self.timer.get_or_init(|| timer);
+    pub(super) fn set_alarm(&self, alarm: Alarm) {
+        self.alarm.get_or_init(|| alarm);
     }
 
     fn arm(&self, after: Option<Duration>) {
-        if let (Some(timer), Some(_)) = (self.timer.get(), after)
-            && let Err(error) = timer.add(after)
+        if let (Some(alarm), Some(after)) = (self.alarm.get(), after)
+            && let Err(error) = alarm.set(after)
         {
             self.deadlines.disarm();
             tracing::error!(
@@ -54,7 +54,7 @@ impl Worker {
     }
 
     pub(super) fn expire_deadlines(self: &Rc<Self>) {
-        let now = Instant::now();
+        let now = time::now();
         for (tick, id) in self.timeouts.deadlines.expired(now) {
             if let Some(connection) = self.admission.get(id) {
                 connection.expired(tick, now);

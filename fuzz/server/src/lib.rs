@@ -31,10 +31,11 @@ mod event_httpd {
     pub(crate) mod redis;
     pub(crate) mod signals;
     pub(crate) mod system;
+    pub(crate) mod time;
     pub(crate) mod worker;
 }
 #[allow(unused_imports, reason = "unit tests need the listener")]
 use event_httpd::{
     answer, app, buffer, bus, cli, config, connection, counters, deadlines, error, listener, log,
-    outbox, output, port_lock, redis, signals, system, worker,
+    outbox, output, port_lock, redis, signals, system, time, worker,
 };

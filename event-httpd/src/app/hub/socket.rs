@@ -2,7 +2,6 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
-use std::time::Instant;
 
 use super::rate::TokenKey;
 use super::reply::Asker;
@@ -11,6 +10,7 @@ use super::subscribers::Subscriber;
 use super::{Hub, Pending, publishing};
 use crate::app::{Answer, Due, Received};
 use crate::buffer::{Account, Buffer};
+use crate::time;
 use crate::worker::Worker;
 use http_framing::Version;
 use hub_protocol::token::Grants;
@@ -102,7 +102,7 @@ impl Hub {
             .field("Sec-WebSocket-Accept", accept);
         Answer::Upgrade {
             head: worker.buffer(reply.end()).into(),
-            due: self.next_due(Instant::now(), subscriber.ends),
+            due: self.next_due(time::now(), subscriber.ends),
         }
     }
 
@@ -205,7 +205,7 @@ impl Hub {
     /// What happens when a WebSocket is due: a ping, or the end if the last ones were not
     /// answered.
     pub(super) fn socket_due(&self, subscriber: &Subscriber, socket: &Socket) -> Due {
-        let now = Instant::now();
+        let now = time::now();
         let connection = subscriber.connection.upgrade();
         let is_behind = connection.is_some_and(|connection| connection.is_behind());
         let unanswered = socket.unanswered.get();

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::message::{Ask, From};
 use super::rate::TokenKey;
@@ -13,6 +13,7 @@ use super::socket::{Socket, opening};
 use super::subscribers::{Progress, Subscriber};
 use super::{Hub, Pending, Presence, end_of, unix_time};
 use crate::app::{Answer, Request};
+use crate::time;
 use crate::worker::Worker;
 use hub_protocol::subscribe::{self, LastEventId};
 use hub_protocol::token::{Grants, OriginCheck, Presented};
@@ -251,7 +252,7 @@ impl Hub {
         }
         Answer::Stream {
             head: worker.buffer(reply.until_close()).into(),
-            due: self.next_due(Instant::now(), subscriber.ends),
+            due: self.next_due(time::now(), subscriber.ends),
         }
     }
 }

@@ -1,0 +1,33 @@
+//! The clock of connections and their deadlines.
+//!
+//! It is reached through this module alone, so that fuzzing can put a clock in its place that is
+//! moved by hand.
+
+use std::time::{Duration, Instant};
+
+use php_event::{Event, Result};
+
+/// The current time.
+#[inline(always)]
+pub(crate) fn now() -> Instant {
+    Instant::now()
+}
+
+/// A timer.
+#[derive(Debug)]
+pub(crate) struct Alarm(Event);
+
+impl Alarm {
+    /// An alarm that fires a timer event.
+    pub(crate) fn new(timer: Event) -> Self {
+        Self(timer)
+    }
+
+    /// Has it fire after that time, and not when it was to before.
+    ///
+    /// # Errors
+    /// The library's, when the event cannot be added.
+    pub(crate) fn set(&self, after: Duration) -> Result<()> {
+        self.0.add(Some(after))
+    }
+}
