@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use super::{Connection, Stage, State};
+use super::{Connection, Decoding, Stage, State};
 use crate::app::Takes;
 use crate::deadlines::Tick;
 use http_framing::{Phase, Refusal, Status};
@@ -69,6 +69,7 @@ struct BodyPace {
 /// What a connection waits for. Each has its own deadline.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum WaitsFor {
+    /// A request, or the app's answer to one.
     #[default]
     Request,
     Head,
@@ -152,12 +153,13 @@ impl Connection {
             (_, Phase::Head) => WaitsFor::Head,
             (_, Phase::Body) => WaitsFor::Body,
         };
+        let unanswered = state.decoding == Decoding::Unanswered;
         let deadline = &mut state.deadline;
         if progress || waits_for != state.waits_for {
             state.waits_for = waits_for;
             let time = match waits_for {
                 WaitsFor::Request if self.worker.takes() == Takes::Reads => None, // may be silent for days
-                WaitsFor::Request if self.worker.is_ending() => Some(FIRST_REQUEST),
+                WaitsFor::Request if self.worker.is_ending() && !unanswered => Some(FIRST_REQUEST),
                 WaitsFor::Head => Some(config.header_timeout()),
                 WaitsFor::Request | WaitsFor::Body | WaitsFor::Room => Some(config.idle_timeout()),
                 WaitsFor::App => None,
