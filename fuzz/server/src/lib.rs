@@ -1,12 +1,13 @@
 //! event-httpd's connections, driven step by step: a [`Server`] has no listener and handles no
-//! signals, its peers come over socket pairs, and its loop turns when the caller says so.
+//! signals, its loop turns when the caller says so, and its clock stands still until it is moved.
 
 mod peer;
 mod probe;
 mod server;
+mod time;
 
 pub use peer::Peer;
-pub use probe::{Kind, Probe, Seen, Takes};
+pub use probe::{Answered, BEAT, Beat, Kind, LAST_BYTES, Probe, Seen, Takes};
 pub use server::{Options, Server};
 
 // event-httpd's modules, compiled from their files.
@@ -31,11 +32,10 @@ mod event_httpd {
     pub(crate) mod redis;
     pub(crate) mod signals;
     pub(crate) mod system;
-    pub(crate) mod time;
     pub(crate) mod worker;
 }
 #[allow(unused_imports, reason = "unit tests need the listener")]
 use event_httpd::{
     answer, app, buffer, bus, cli, config, connection, counters, deadlines, error, listener, log,
-    outbox, output, port_lock, redis, signals, system, time, worker,
+    outbox, output, port_lock, redis, signals, system, worker,
 };

@@ -1,25 +1,27 @@
 //! The client's end of a connection.
 
+use std::cell::Cell;
 use std::io::{ErrorKind, Read, Write};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
+use std::rc::Rc;
 
 /// A client. It never blocks.
 #[derive(Debug)]
 pub struct Peer {
     stream: UnixStream,
-    pub(crate) id: u64,
+    number: Rc<Cell<Option<u64>>>,
 }
 
 impl Peer {
-    pub(crate) fn new(stream: UnixStream, id: u64) -> Self {
-        Self { stream, id }
+    pub(crate) fn new(stream: UnixStream, number: Rc<Cell<Option<u64>>>) -> Self {
+        Self { stream, number }
     }
 
-    /// The number of its connection.
+    /// The number of its connection, which it has from the server.
     #[must_use]
-    pub fn id(&self) -> u64 {
-        self.id
+    pub fn id(&self) -> Option<u64> {
+        self.number.get()
     }
 
     /// Sends bytes. A server that has closed the connection takes none.

@@ -3,13 +3,50 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crate::app::{self, Answer, App, Received, Request};
+use crate::app::{self, Answer, App, Due, Received, Request};
+use crate::buffer::Buffer;
+use crate::time;
 use crate::worker::Worker;
 
-/// No stream is due before a run ends.
-const NEVER: Duration = Duration::from_secs(3600);
+/// The time between two messages that keep a stream open.
+pub const BEAT: Duration = Duration::from_secs(5);
+
+/// How many of them a stream gets. Then it ends.
+const BEATS: usize = 2;
+
+/// What a stream gets when the server stops.
+pub const LAST_BYTES: &[u8] = b"stops";
+
+/// What a stream gets when it is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Beat {
+    /// A message, and another one [`BEAT`] later.
+    Goes,
+    /// Its last bytes.
+    Ends,
+}
+
+impl Beat {
+    /// The beat number `number` of a stream.
+    #[must_use]
+    pub fn of(number: usize) -> Self {
+        match number < BEATS {
+            true => Self::Goes,
+            false => Self::Ends,
+        }
+    }
+
+    /// Its bytes.
+    #[must_use]
+    pub fn bytes(self) -> &'static [u8] {
+        match self {
+            Self::Goes => b"beat",
+            Self::Ends => b"silence",
+        }
+    }
+}
 
 /// What the app takes of its connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +57,8 @@ pub enum Takes {
     Bodies,
     /// Their heads and bodies, too.
     Whole,
+    /// Whatever each read returns.
+    Reads,
 }
 
 /// The kind of an answer.
@@ -76,12 +115,38 @@ pub(crate) struct Shared {
     pub(crate) seen: RefCell<Vec<Seen>>,
     answered: RefCell<BTreeMap<u64, usize>>,
     waiting: RefCell<BTreeMap<u64, Vec<u8>>>,
+    beats: RefCell<BTreeMap<u64, usize>>,
+    pub(crate) opened: RefCell<Vec<u64>>, // since they were looked at
+    pass: RefCell<BTreeMap<u64, Answered>>,
+}
+
+/// What was answered in one pass of the loop.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Answered {
+    /// Requests.
+    pub requests: usize,
+    /// The bytes of all answers but the last.
+    pub bytes: usize,
+    last: usize,
 }
 
 impl Shared {
     /// The answer for which a connection waits.
     pub(crate) fn take_waiting(&self, id: u64) -> Option<Vec<u8>> {
         self.waiting.borrow_mut().remove(&id)
+    }
+
+    /// What was answered since the last call, on each connection.
+    pub(crate) fn take_pass(&self) -> Vec<Answered> {
+        self.pass.take().into_values().collect()
+    }
+
+    fn count(&self, id: u64, length: usize) {
+        let pass = &mut *self.pass.borrow_mut();
+        let answered = pass.entry(id).or_default();
+        answered.requests += 1;
+        answered.bytes += answered.last;
+        answered.last = length;
     }
 
     /// How many connections it knows.
@@ -131,23 +196,23 @@ impl App for Probe {
             Takes::Requests => app::Takes::Requests,
             Takes::Bodies => app::Takes::Bodies,
             Takes::Whole => app::Takes::Whole,
+            Takes::Reads => app::Takes::Reads,
         }
     }
 
     fn opened(&self, id: u64, _event: &php_event::Event) {
         self.shared.answered.borrow_mut().insert(id, 0);
+        self.shared.opened.borrow_mut().push(id);
     }
 
     fn closed(&self, _worker: &Worker, id: u64) {
         self.shared.answered.borrow_mut().remove(&id);
         self.shared.waiting.borrow_mut().remove(&id);
+        self.shared.beats.borrow_mut().remove(&id);
     }
 
     fn answer(&self, worker: &Rc<Worker>, request: &Request<'_>) -> Answer {
-        let mut head = request.head;
-        while let Some(rest) = head.strip_prefix(b"\r\n") {
-            head = rest;
-        }
+        let head = without_empty_lines(request.head);
         self.shared.seen.borrow_mut().push(Seen::Request {
             from: request.from,
             head_only: request.head_only,
@@ -163,7 +228,8 @@ impl App for Probe {
         };
         let kind = self.plan[number % self.plan.len()];
         let bytes = Self::answer(kind, number, request.head_only, request.keep_alive);
-        let due = Instant::now() + NEVER;
+        self.shared.count(request.from, bytes.len());
+        let due = time::now() + BEAT;
         let part = |bytes: &[u8]| worker.buffer(bytes.to_vec()).into();
         match kind {
             Kind::Whole(_) => Answer::Whole(part(&bytes)),
@@ -186,7 +252,7 @@ impl App for Probe {
     }
 
     fn refusal_fields(&self, head: &[u8]) -> Vec<u8> {
-        Self::refusal_fields(head)
+        Self::refusal_fields(without_empty_lines(head))
     }
 
     fn received(&self, _worker: &Rc<Worker>, received: Received<'_>) {
@@ -195,4 +261,27 @@ impl App for Probe {
             bytes: received.bytes.to_vec(),
         });
     }
+
+    fn due(&self, worker: &Rc<Worker>, id: u64) -> Due {
+        let beats = &mut *self.shared.beats.borrow_mut();
+        let number = beats.entry(id).or_default();
+        let beat = Beat::of(*number);
+        *number += 1;
+        let bytes = worker.buffer(beat.bytes().to_vec());
+        match beat {
+            Beat::Goes => Due::Send(bytes, time::now() + BEAT),
+            Beat::Ends => Due::End(Some(bytes)),
+        }
+    }
+
+    fn last_bytes(&self, worker: &Rc<Worker>, _id: u64) -> Option<Rc<Buffer>> {
+        Some(worker.buffer(LAST_BYTES.to_vec()))
+    }
+}
+
+fn without_empty_lines(mut head: &[u8]) -> &[u8] {
+    while let Some(rest) = head.strip_prefix(b"\r\n") {
+        head = rest;
+    }
+    head
 }

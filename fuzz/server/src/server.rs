@@ -1,18 +1,25 @@
 //! A worker, and its loop.
 
-use std::cell::Cell;
-use std::os::unix::net::UnixStream;
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::io;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixStream};
 use std::rc::Rc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use clap::Parser;
-use php_event::LoopFlags;
-use php_event::stream::stream_socket_pair;
+use php_event::stream::{StreamContext, stream_socket_pair, stream_socket_server};
+use php_event::{Event, LoopEnd, LoopFlags};
 use socket2::SockRef;
 
 use crate::cli::{HubArgs, ServerArgs};
 use crate::config::{Config, Program};
+use crate::connection::Connection;
 use crate::peer::Peer;
-use crate::probe::{Probe, Seen, Shared};
+use crate::probe::{Answered, Probe, Seen, Shared};
+use crate::time;
 use crate::worker::Worker;
 
 /// More connections than any run has.
@@ -64,6 +71,38 @@ pub struct Server {
     worker: Rc<Worker>,
     probe: Option<Rc<Shared>>,
     send_buffer: Cell<Option<usize>>,
+    door: Option<Door>,
+    jobs: Rc<RefCell<VecDeque<Job>>>,
+    doing: Event, // runs them
+    has_left: Cell<bool>,
+    passes: RefCell<Vec<Vec<Answered>>>,
+}
+
+/// What is done in the loop, as in the callback of an event.
+type Job = Box<dyn FnOnce(&Rc<Worker>)>;
+
+/// Where a server listens.
+struct Door {
+    /// A name in Linux's abstract namespace.
+    name: String,
+    /// The numbers of peers whose connections are not accepted yet.
+    queue: RefCell<VecDeque<Rc<Cell<Option<u64>>>>>,
+}
+
+impl Door {
+    /// A name that no other server has.
+    fn new() -> Self {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        Self {
+            name: format!("fuzz-server-{}-{number}", std::process::id()),
+            queue: RefCell::default(),
+        }
+    }
+
+    fn connect(&self) -> io::Result<UnixStream> {
+        UnixStream::connect_addr(&SocketAddr::from_abstract_name(&self.name)?)
+    }
 }
 
 impl std::fmt::Debug for Server {
@@ -80,11 +119,7 @@ impl Server {
     #[must_use]
     pub fn new(options: &Options) -> Self {
         let worker = Worker::new(options.0.clone(), CONNECTIONS_MAX).expect("a worker");
-        Self {
-            worker,
-            probe: None,
-            send_buffer: Cell::default(),
-        }
+        Self::of(worker, None, None)
     }
 
     /// A server with another app.
@@ -95,10 +130,43 @@ impl Server {
     pub fn with_probe(options: &Options, probe: Probe) -> Self {
         let shared = probe.shared();
         let worker = Worker::with_app(options.0.clone(), Box::new(probe), CONNECTIONS_MAX);
+        Self::of(worker.expect("a worker"), Some(shared), None)
+    }
+
+    /// The same, with a listener and a limit for its connections.
+    ///
+    /// # Panics
+    /// When the system has no descriptors left.
+    #[must_use]
+    pub fn listening(options: &Options, probe: Probe, max_connections: usize) -> Self {
+        let shared = probe.shared();
+        let worker = Worker::with_app(options.0.clone(), Box::new(probe), max_connections);
+        let worker = worker.expect("a worker");
+        let door = Door::new();
+        let address = format!("unix:@{}", door.name);
+        let listener = stream_socket_server(&address, &StreamContext::default());
+        let started = worker.start_accepting(listener.expect("a listener"));
+        started.expect("an event");
+        Self::of(worker, Some(shared), Some(door))
+    }
+
+    fn of(worker: Rc<Worker>, probe: Option<Rc<Shared>>, door: Option<Door>) -> Self {
+        let jobs = Rc::<RefCell<VecDeque<Job>>>::default();
+        let (weak, waiting) = (Rc::downgrade(&worker), Rc::clone(&jobs));
+        let doing = Event::timer(worker.base(), move |_event| {
+            if let Some(worker) = weak.upgrade() {
+                waiting.take().into_iter().for_each(|job| job(&worker));
+            }
+        });
         Self {
-            worker: worker.expect("a worker"),
-            probe: Some(shared),
+            jobs,
+            doing: doing.expect("an event"),
+            worker,
+            probe,
             send_buffer: Cell::default(),
+            door,
+            has_left: Cell::new(false),
+            passes: RefCell::default(),
         }
     }
 
@@ -114,6 +182,13 @@ impl Server {
     /// When the system has no descriptors left.
     #[must_use]
     pub fn connect(&self) -> Peer {
+        if let Some(door) = &self.door {
+            let stream = door.connect().expect("a listener");
+            stream.set_nonblocking(true).expect("an option");
+            let number = Rc::<Cell<_>>::default();
+            door.queue.borrow_mut().push_back(Rc::clone(&number));
+            return Peer::new(stream, number);
+        }
         let (server, client) = stream_socket_pair().expect("a pair");
         if let Some(bytes) = self.send_buffer.get() {
             let socket = SockRef::from(&server);
@@ -122,16 +197,96 @@ impl Server {
         let client = UnixStream::from(client.into_fd().expect("the only handle"));
         let id = server.id();
         self.worker.open(server).expect("a connection");
-        Peer::new(client, id)
+        Peer::new(client, Rc::new(Cell::new(Some(id))))
     }
 
-    /// Runs the loop until nothing happens any more.
+    /// Whether it listens.
+    #[must_use]
+    pub fn is_listening(&self) -> bool {
+        let door = self.door.as_ref();
+        door.is_some_and(|door| door.connect().is_ok())
+    }
+
+    /// Runs the loop until nothing happens any more, or the server has left it.
     ///
     /// # Panics
     /// When the loop fails.
     pub fn turn(&self) {
-        let base = self.worker.base();
-        base.r#loop(LoopFlags::NONBLOCK).expect("the loop runs");
+        while !self.has_left.get() && self.pass() {}
+        self.run(LoopFlags::NONBLOCK);
+    }
+
+    /// Runs one pass of the loop. False if no request was answered.
+    fn pass(&self) -> bool {
+        let Some(probe) = &self.probe else {
+            return false;
+        };
+        drop(probe.take_pass());
+        self.run(LoopFlags::NONBLOCK | LoopFlags::ONCE);
+        let answered = probe.take_pass();
+        let goes_on = !answered.is_empty();
+        self.passes.borrow_mut().push(answered);
+        goes_on
+    }
+
+    fn run(&self, flags: LoopFlags) {
+        if self.has_left.get() {
+            return;
+        }
+        let end = self.worker.base().r#loop(flags).expect("the loop runs");
+        self.note_accepted();
+        if end == LoopEnd::Stop {
+            self.worker.take_apart();
+            self.has_left.set(true);
+        }
+    }
+
+    /// Gives the peers whose connections were accepted their numbers, in the order of both.
+    fn note_accepted(&self) {
+        let (Some(probe), Some(door)) = (&self.probe, &self.door) else {
+            return;
+        };
+        for id in probe.opened.take() {
+            let number = door.queue.borrow_mut().pop_front();
+            number.expect("a peer").set(Some(id));
+            if let (Some(bytes), Some(connection)) =
+                (self.send_buffer.get(), self.worker.connection(id))
+            {
+                let socket = SockRef::from(&*connection);
+                socket.set_send_buffer_size(bytes).expect("an option");
+            }
+        }
+    }
+
+    /// What was answered in each pass of the loop since the last call, on each connection.
+    #[must_use]
+    pub fn passes(&self) -> Vec<Vec<Answered>> {
+        self.passes.take()
+    }
+
+    /// Lets time pass. What is due then happens in the next turn.
+    pub fn wait(&self, time: Duration) {
+        time::pass(time);
+    }
+
+    /// Does something at the beginning of the next turn.
+    fn soon(&self, job: impl FnOnce(&Rc<Worker>) + 'static) {
+        self.jobs.borrow_mut().push_back(Box::new(job));
+        self.doing.active(Event::TIMEOUT).expect("an event");
+    }
+
+    /// Has the server stop as after SIGTERM, at the beginning of the next turn.
+    ///
+    /// # Panics
+    /// When the event fails.
+    pub fn stop(&self) {
+        self.soon(|worker| worker.stop());
+    }
+
+    /// Whether it has left its loop.
+    #[must_use]
+    pub fn has_left(&self) -> bool {
+        self.has_left.get()
     }
 
     /// What the app has seen since the last call.
@@ -141,33 +296,63 @@ impl Server {
         probe.map_or_else(Vec::new, |probe| probe.seen.take())
     }
 
-    /// Gives the request of a connection that waits for it its answer. False if none waits.
+    /// Gives the request of a connection that waits for it its answer, at the beginning of the next
+    /// turn. False if none waits.
+    ///
+    /// # Panics
+    /// When the event fails.
     pub fn reply(&self, peer: &Peer) -> bool {
         let probe = self.probe.as_ref();
-        let Some(bytes) = probe.and_then(|probe| probe.take_waiting(peer.id)) else {
+        let Some(id) = peer.id() else { return false };
+        let Some(bytes) = probe.and_then(|probe| probe.take_waiting(id)) else {
             return false;
         };
-        self.worker.reply(peer.id, self.worker.buffer(bytes).into());
+        self.soon(move |worker| worker.reply(id, worker.buffer(bytes).into()));
         true
     }
 
     /// Sends a connection a message.
     pub fn deliver(&self, peer: &Peer, message: &[u8]) {
         let message = self.worker.buffer(message.to_vec());
-        self.worker.deliver_to(peer.id, &message);
+        if let Some(id) = peer.id() {
+            self.worker.deliver_to(id, &message);
+        }
     }
 
     /// Ends an answer without an end, with these last bytes.
     pub fn end_stream(&self, peer: &Peer, last: &[u8]) {
-        if let Some(connection) = self.worker.connection(peer.id) {
+        if let Some(connection) = self.connection(peer) {
             connection.end_stream(Some(self.worker.buffer(last.to_vec())));
         }
     }
 
-    /// Whether the server has not closed the connection.
+    fn connection(&self, peer: &Peer) -> Option<Rc<Connection>> {
+        self.worker.connection(peer.id()?)
+    }
+
+    /// Whether the connection of a peer is open.
     #[must_use]
     pub fn is_open(&self, peer: &Peer) -> bool {
-        self.worker.connection(peer.id).is_some()
+        self.connection(peer).is_some()
+    }
+
+    /// How many bytes wait for a peer that has no room for them.
+    #[must_use]
+    pub fn waiting(&self, peer: &Peer) -> usize {
+        let connection = self.connection(peer);
+        connection.map_or(0, |connection| connection.waiting())
+    }
+
+    /// How many connections were cut off because their peers lagged too far behind.
+    #[must_use]
+    pub fn evictions(&self) -> usize {
+        usize::try_from(self.worker.counters().evictions.get()).unwrap_or(usize::MAX)
+    }
+
+    /// How many connections were ended by a deadline.
+    #[must_use]
+    pub fn timeouts(&self) -> usize {
+        usize::try_from(self.worker.counters().timeouts.get()).unwrap_or(usize::MAX)
     }
 
     /// How many connections are open.

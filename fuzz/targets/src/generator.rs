@@ -78,7 +78,11 @@ pub fn seeds(target: &Target) -> impl Iterator<Item = Vec<u8>> {
     let table = || http_cases::all().into_iter().map(|case| case.bytes);
     let cases: Vec<Vec<u8>> = match target.name {
         "request" | "gate" | "event_http" => table().collect(),
-        "connection" => table().map(|bytes| connection::input_of(&bytes)).collect(),
+        "connection" => {
+            let cases = connection::CASES.iter().map(|case| case.to_vec());
+            let requests = table().map(|bytes| connection::input_of(&bytes));
+            cases.chain(requests).collect()
+        }
         "hub_requests" => hub_requests::cases(),
         _ => Vec::new(),
     };

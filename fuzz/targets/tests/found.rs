@@ -124,3 +124,49 @@ fn a_websocket_may_get_an_answer_before_the_rest_of_a_long_history() {
         b"\0A\x01\xf0\x0f\0\0\x0a\x04\x04\x01\x05\0\0\x10\x40\x01\xf0\0\0\x01\x05",
     );
 }
+
+/// A server that stops gives a new connection a second to send its request. It gave the app no more
+/// for the answer.
+#[test]
+fn a_stopping_server_waits_for_the_answer_to_a_request_as_long_as_any_other() {
+    run("connection", b"\0\x05\xf1\0\x01\x05\xf0\x03");
+}
+
+/// Also where the deadline that the connection had before comes first.
+#[test]
+fn the_time_for_an_answer_begins_with_its_request() {
+    run(
+        "connection",
+        b"\0\x05\xf0\x03\0\x01\x05\xf0\x04\xf0\x04\xf0\x03",
+    );
+}
+
+/// The target expected messages for a client whose connection was not accepted.
+#[test]
+fn who_is_not_accepted_gets_no_messages() {
+    run("connection", b"\xe0\x40\x05\x07\x0a\x05");
+}
+
+/// The target expected the second client to be accepted however the first one's bytes are cut.
+#[test]
+fn whether_a_place_is_left_depends_on_how_bytes_are_cut() {
+    run(
+        "connection",
+        b"\x84I\0\x01\0\x02\xf7\x01\0\x12\x05\0\x01\x05\0\x01\x02\0\x02\0\x0e\x08\x01\x05\xf0\x06",
+    );
+}
+
+/// The head of the request may begin with empty lines, which the target did not know.
+#[test]
+fn a_body_is_refused_whose_head_stands_behind_empty_lines() {
+    run(
+        "connection",
+        b"\x02\0\x01\x3e\0\r\nHEAD /p HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nz\r\n\x05",
+    );
+}
+
+/// More clients waited to be accepted than the system lets wait.
+#[test]
+fn clients_come_and_go_while_another_has_the_only_place() {
+    run("connection", &[&b"\xe0\x40"[..], &[13; 100]].concat());
+}

@@ -1,10 +1,15 @@
 //! What the clients of a server and its app do, read from bytes.
 
+use std::time::Duration;
+
 /// Two clients are connected at a time.
 pub(super) const CLIENTS: usize = 2;
 
 /// Bytes that one client sends, so that the server reads all that waits at once.
 const SENT_MAX: usize = 40 << 10;
+
+/// How long time passes, in quarters of a second.
+const QUARTERS: [u32; 8] = [1, 2, 3, 4, 7, 8, 16, 20];
 
 /// One step. Parts, and what the app does, concern one of the clients.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +32,10 @@ pub(super) enum Step {
     EndWriting,
     /// The client leaves, and a new one comes.
     Leave,
+    /// Time passes.
+    Wait(Duration),
+    /// The server is told to stop.
+    Stop,
 }
 
 impl Step {
@@ -58,6 +67,9 @@ pub(super) mod op {
     /// A part is sent, and the server does nothing yet.
     pub(in super::super) const SEND: u8 = 14;
     pub(in super::super) const COUNT: u8 = 15;
+    // These stand for themselves alone.
+    pub(in super::super) const WAIT: u8 = 0xf0;
+    pub(in super::super) const STOP: u8 = 0xf1;
 }
 
 /// Requests as clients send them. Some are alike in their first 32 bytes, by which a worker finds
@@ -106,7 +118,11 @@ pub(super) fn read(input: &[u8]) -> Vec<Step> {
         current: 0,
     };
     while let Some(op) = reader.byte() {
-        reader.take(op % op::COUNT);
+        match op {
+            op::WAIT => reader.wait(),
+            op::STOP => reader.steps.push(Step::Stop),
+            _ => reader.take(op % op::COUNT),
+        }
     }
     for _ in 0..CLIENTS {
         reader.send(0);
@@ -187,6 +203,13 @@ impl Reader<'_> {
                 self.steps.push(Step::Leave);
             }
         }
+    }
+
+    fn wait(&mut self) {
+        let number = self.number();
+        let quarters = QUARTERS[number % QUARTERS.len()];
+        let time = quarters * Duration::from_millis(250);
+        self.steps.push(Step::Wait(time));
     }
 
     fn piece(&mut self) -> Vec<u8> {
