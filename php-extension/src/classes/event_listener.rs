@@ -1,15 +1,17 @@
 //! `EventListener`.
 
+use std::cell::RefCell;
 use std::net::SocketAddr;
-use std::os::fd::IntoRawFd as _;
+use std::os::fd::{AsFd as _, IntoRawFd as _};
+use std::rc::Rc;
 
 use php_event::stream::Stream;
 use php_event::{Address, EventBase, EventListener, ListenerFlags, ListenerTarget};
 
 use super::event_base::Runner;
 use super::event_util::name_values;
-use crate::bridge;
-use crate::call::{Argument, Call, Descriptor, Failure, Key, Value};
+use crate::bridge::{self, LentSocket};
+use crate::call::{Argument, Call, Failure, Key, Value};
 use crate::host_name;
 use crate::object::{Called, Held, Identity, Object};
 
@@ -22,6 +24,8 @@ const ERROR_CALLBACK: u32 = 2;
 pub(crate) struct ListenerValue {
     listener: EventListener,
     runner: Runner, // `getBase` gives the base
+    /// With `OPT_CLOSE_ON_FREE`, the stream, `Socket` or number that goes with the listener.
+    closes: RefCell<Option<Rc<LentSocket>>>,
 }
 
 impl Object for ListenerValue {
@@ -40,24 +44,35 @@ pub(crate) fn construct(call: &mut Call) -> Result<Value, Failure> {
     let flags = u32::try_from(flags).unwrap_or(0);
     let flags = ListenerFlags::from_bits_truncate(flags) & !ListenerFlags::THREADSAFE;
     let backlog = call.nearest_c_int(4).unwrap_or(-1);
-    let target = target(call)?;
+    let (target, socket) = target(call)?;
+    let close = flags.contains(ListenerFlags::CLOSE_ON_FREE);
     let identity = call.new_identity();
     let accepted = move |listener: &EventListener, stream, peer| {
         accept(&identity, listener, stream, peer);
     };
-    match EventListener::new(&base, accepted, flags, backlog, target) {
-        Ok(listener) => {
+    let listener = || EventListener::new(&base, accepted, flags, backlog, target);
+    let made = match socket {
+        Some(socket) => socket.lend_to(close, |socket| Ok((listener()?, close.then_some(socket)))),
+        None => listener().map(|listener| (listener, None)),
+    };
+    match made {
+        Ok((listener, closes)) => {
             call.keep(CALLBACK, 1);
             call.keep(DATA, 2);
             let runner = Runner::new(base);
-            call.construct(ListenerValue { listener, runner })
+            let closes = RefCell::new(closes);
+            call.construct(ListenerValue {
+                listener,
+                runner,
+                closes,
+            })
         }
         Err(error) => Err(Failure::Exception(error.reason().into_owned())),
     }
 }
 
 /// What the listener listens on: an address, or a socket, of which it gets a descriptor of its own.
-fn target(call: &Call) -> Result<ListenerTarget, Failure> {
+fn target(call: &Call) -> Result<(ListenerTarget, Option<LentSocket>), Failure> {
     match call.argument(5) {
         Argument::String(address) => {
             let address = String::from_utf8_lossy(address);
@@ -65,20 +80,18 @@ fn target(call: &Call) -> Result<ListenerTarget, Failure> {
             let unix = address
                 .get(..5)
                 .filter(|prefix| prefix.eq_ignore_ascii_case("unix:"));
-            Ok(match unix.and_then(|prefix| address.get(prefix.len()..)) {
+            let target = match unix.and_then(|prefix| address.get(prefix.len()..)) {
                 Some(path) => ListenerTarget::from(format!("unix:{path}")),
                 None => address_target(&address)?,
-            })
+            };
+            Ok((target, None))
         }
-        Argument::Descriptor(descriptor, _) => {
-            let number = descriptor
-                .number()
-                .filter(|_| descriptor != Descriptor::Dead);
+        Argument::Descriptor(descriptor, lender) => {
             let dead = || Failure::Exception("The socket is closed, or has failed".to_owned());
-            let number = number.ok_or_else(dead)?;
-            let own = bridge::lend(number, |fd| fd.try_clone_to_owned());
-            own.map(ListenerTarget::from)
-                .map_err(|error| Failure::Exception(error.to_string()))
+            let socket = LentSocket::new(descriptor, &lender).ok_or_else(dead)?;
+            let own = socket.as_fd().try_clone_to_owned();
+            let own = own.map_err(|error| Failure::Exception(error.to_string()))?;
+            Ok((ListenerTarget::from(own), Some(socket)))
         }
         _ => Err(Failure::Exception("Give an address or a socket".to_owned())),
     }
@@ -133,6 +146,8 @@ fn stop(listener: &EventListener) {
 pub(crate) fn free(call: &mut Call) -> Result<Value, Failure> {
     if let Some(this) = call.this_if_constructed::<ListenerValue>() {
         this.listener.free();
+        let closes = this.closes.take();
+        drop(closes); // may run code of PHP's
     }
     Ok(Value::Void)
 }
