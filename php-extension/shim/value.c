@@ -219,7 +219,9 @@ bool bridge_descriptor(zval *of, bridge_value *to)
 		case IS_RESOURCE: return stream_descriptor(of, to);
 		case IS_LONG:
 			if (Z_LVAL_P(of) < 0 || Z_LVAL_P(of) > INT_MAX) {
-				return no_descriptor("a descriptor is a number from 0 on");
+				zend_throw_exception_ex(zend_ce_exception, 0,
+					ZEND_LONG_FMT " is not a descriptor: give a number from 0 to %d", Z_LVAL_P(of), INT_MAX);
+				return false;
 			}
 			to->as.number = Z_LVAL_P(of);
 			to->n = BRIDGE_OF_INT;

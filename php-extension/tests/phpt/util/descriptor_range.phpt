@@ -39,7 +39,7 @@ foreach ([-1, PHP_INT_MIN, 1 << 31, (1 << 32) + 10, PHP_INT_MAX] as $number) {
             $take($number);
             echo "$n took $number\n";
         } catch (Exception $e) {
-            if ($e->getMessage() !== 'a descriptor is a number from 0 on') {
+            if ($e->getMessage() !== "$number is not a descriptor: give a number from 0 to 2147483647") {
                 echo $n, ' ', $e->getMessage(), "\n";
             }
         }
