@@ -10,7 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::{self, NonNull};
 use std::time::Duration;
 
-use php_event::{EventBase, EventBuffer, EventFlags, EventWith};
+use php_event::{EventBase, EventBuffer, EventBufferEvent, EventFlags, EventWith};
 
 use super::{RawObject, bytes};
 use crate::call::{Descriptor, seconds};
@@ -33,6 +33,31 @@ pub(super) unsafe fn on<T>(
     // SAFETY: null, or a handle that C keeps, as `# Safety` asks.
     let half = unsafe { handle.cast_const().cast::<Half>().as_ref() };
     let answer = catch_unwind(AssertUnwindSafe(|| half.and_then(work)));
+    answer.ok().flatten().unwrap_or(refused)
+}
+
+/// A handle of its own of what has bytes: it stays when a call frees the object.
+enum Bytes {
+    Of(EventBuffer),
+    OfEvent(EventBufferEvent),
+}
+
+/// Runs `work` on a buffer or buffer event behind a handle; `refused` without one, and after a
+/// panic. `work` may run code of PHP's that frees the object: no reference to it is left by then.
+///
+/// # Safety
+/// `handle` is null, or one that `Held::into_raw` gave and that is there when this begins.
+unsafe fn on_bytes<T>(handle: *mut c_void, refused: T, work: impl FnOnce(Bytes) -> Option<T>) -> T {
+    let own = |half: &Half| {
+        Some(Some(match half.any()? {
+            AnyObject::EventBuffer(buffer) => Bytes::Of(buffer.clone()),
+            AnyObject::EventBufferEvent(value) => Bytes::OfEvent(value.bev.clone()),
+            _ => return None,
+        }))
+    };
+    // SAFETY: null, or a handle that is there, as `# Safety` asks; a clone runs no code of PHP's.
+    let own = unsafe { on(handle, None, own) };
+    let answer = catch_unwind(AssertUnwindSafe(|| own.and_then(work)));
     answer.ok().flatten().unwrap_or(refused)
 }
 
@@ -227,18 +252,15 @@ unsafe fn room<'a>(first: *mut u8, length: usize) -> &'a mut [MaybeUninit<u8>] {
 unsafe extern "C" fn php_event_take(handle: *mut c_void, first: *mut u8, length: usize) -> i64 {
     // SAFETY: C's new string, which nobody else knows until this returns.
     let room = unsafe { room(first, length) };
-    let work = |half: &Half| {
-        // A handle of its own: what the call runs may free the object.
-        let taken = match half.any()? {
-            AnyObject::EventBuffer(buffer) => buffer.clone().read_into(room).ok()?.len(),
-            AnyObject::EventBufferEvent(value) => value.bev.clone().read_into(room).ok()?.len(),
-            _ => return None,
+    let work = |own| {
+        let taken = match own {
+            Bytes::Of(buffer) => buffer.read_into(room).ok()?.len(),
+            Bytes::OfEvent(bev) => bev.read_into(room).ok()?.len(),
         };
         i64::try_from(taken).ok()
     };
-    // SAFETY: null, or a handle that a PHP object owns: the caller's frame holds that object. When
-    // code of PHP's runs, `work` uses only its own handle of the buffer, no longer the half.
-    unsafe { on(handle, REFUSED, work) }
+    // SAFETY: null, or a handle that a PHP object owns: the caller's frame holds that object.
+    unsafe { on_bytes(handle, REFUSED, work) }
 }
 
 /// Copies the bytes of a buffer from `start` on to `first` and on; -1 when that fails.
@@ -276,15 +298,12 @@ unsafe extern "C" fn php_event_add(
 ) -> bool {
     // SAFETY: C keeps the string for the length of the call.
     let data = unsafe { bytes(text, length) };
-    // A handle of its own: what the call runs may free the object.
-    let work = |half: &Half| match half.any()? {
-        AnyObject::EventBuffer(buffer) => Some(buffer.clone().add(data).is_ok()),
-        AnyObject::EventBufferEvent(value) => Some(value.bev.clone().write(data).is_ok()),
-        _ => None,
+    let work = |own| match own {
+        Bytes::Of(buffer) => Some(buffer.add(data).is_ok()),
+        Bytes::OfEvent(bev) => Some(bev.write(data).is_ok()),
     };
-    // SAFETY: null, or a handle that a PHP object owns: the caller's frame holds that object. When
-    // code of PHP's runs, `work` uses only its own handle of the buffer, no longer the half.
-    unsafe { on(handle, false, work) }
+    // SAFETY: null, or a handle that a PHP object owns: the caller's frame holds that object.
+    unsafe { on_bytes(handle, false, work) }
 }
 
 /// Takes bytes from the front of a buffer away.
@@ -293,11 +312,10 @@ unsafe extern "C" fn php_event_add(
 /// Called by C with null or the handle of an object that is there.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn php_event_drain(handle: *mut c_void, length: usize) -> bool {
-    let work = |half: &Half| {
-        let buffer = half.value::<EventBuffer>()?.clone();
-        Some(buffer.drain(length).is_ok())
+    let work = |own| match own {
+        Bytes::Of(buffer) => Some(buffer.drain(length).is_ok()),
+        Bytes::OfEvent(_) => None,
     };
-    // SAFETY: null, or a handle that a PHP object owns: the caller's frame holds that object. When
-    // code of PHP's runs, `work` uses only its own handle of the buffer, no longer the half.
-    unsafe { on(handle, false, work) }
+    // SAFETY: null, or a handle that a PHP object owns: the caller's frame holds that object.
+    unsafe { on_bytes(handle, false, work) }
 }
