@@ -170,3 +170,14 @@ fn a_body_is_refused_whose_head_stands_behind_empty_lines() {
 fn clients_come_and_go_while_another_has_the_only_place() {
     run("connection", &[&b"\xe0\x40"[..], &[13; 100]].concat());
 }
+
+/// The model took one of two subscriptions that are alike for the other.
+#[test]
+fn a_list_of_subscriptions_may_not_say_whose_they_are() {
+    for _ in 0..16 {
+        run(
+            "hub",
+            b"\0\x09\x04\x01\0\0\x0e\0\x04\x02\0\x40\x0e\0\x04\0\x02\0\0",
+        );
+    }
+}

@@ -1,6 +1,7 @@
 //! A client: what it has got, read and compared with what it has to get.
 
 use std::collections::VecDeque;
+use std::rc::Rc;
 
 use fuzz_server::Peer;
 use memchr::memmem;
@@ -328,27 +329,27 @@ fn check_list(answer: &Answer<'_>, listed: &Listed) {
     check_all(got["subscriptions"].as_array().expect("a list"), listed);
 }
 
-/// Checks a list, which is in the order of ids that may not be known yet.
+/// Checks a list, which is in the order of ids. Whose subscription it is can't be told where the ids
+/// of several that are alike are not known yet.
 fn check_all(got: &[Value], listed: &Listed) {
-    let mut missing: Vec<_> = listed.active.iter().collect();
-    for one in got {
-        let is_known = |active: &Active| active.subscriber.known().is_some();
-        let known = missing
-            .iter()
-            .position(|active| is_known(active) && active.is_described(one));
-        let mut unknown = missing
-            .iter()
-            .enumerate()
-            .filter(|(_, active)| !is_known(active) && active.is_described(one))
-            .map(|(number, _)| number);
-        let found = known.or_else(|| unknown.next());
-        let found = found.unwrap_or_else(|| panic!("{one} is too much"));
-        // It may be either of two that are alike.
-        let is_sure = known.is_some() || unknown.next().is_none();
-        let active = missing.remove(found);
-        if is_sure {
-            active.check(one, true, false);
+    let is_known = |active: &&Rc<Active>| active.subscriber.known().is_some();
+    let (known, mut unknown): (Vec<_>, Vec<_>) = listed.active.iter().partition(is_known);
+    let mut rest: Vec<&Value> = got.iter().collect();
+    for active in known {
+        let found = rest.iter().position(|one| active.is_described(one));
+        let found = found.unwrap_or_else(|| panic!("{active:?} is missing"));
+        active.check(rest.remove(found), true, false);
+    }
+    let mut sure = Vec::new();
+    for one in rest {
+        let found = unknown.iter().position(|active| active.is_described(one));
+        let active = unknown.remove(found.unwrap_or_else(|| panic!("{one} is too much")));
+        if !listed.has_alike(active) {
+            sure.push((active, one));
         }
     }
-    assert!(missing.is_empty(), "{missing:?} is missing");
+    assert!(unknown.is_empty(), "{unknown:?} is missing");
+    for (active, one) in sure {
+        active.check(one, true, false);
+    }
 }

@@ -83,6 +83,15 @@ pub(super) struct Listed {
     pub(super) last: Option<Rc<Event>>,
 }
 
+impl Listed {
+    /// Whether another one differs by its subscriber alone.
+    pub(super) fn has_alike(&self, active: &Active) -> bool {
+        let is_alike =
+            |one: &&Rc<Active>| one.pattern == active.pattern && one.payload == active.payload;
+        self.active.iter().filter(is_alike).count() > 1
+    }
+}
+
 #[derive(Debug)]
 struct Subscriber {
     patterns: Vec<Pattern>,
