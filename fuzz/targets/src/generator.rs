@@ -3,7 +3,7 @@
 use fastrand::Rng;
 use test_support::http_cases;
 
-use crate::{Target, connection, hub_requests};
+use crate::{Target, connection, hub, hub_requests};
 
 /// Makes inputs of a target's words and of random bytes, and changes some.
 #[derive(Debug)]
@@ -83,6 +83,7 @@ pub fn seeds(target: &Target) -> impl Iterator<Item = Vec<u8>> {
             let requests = table().map(|bytes| connection::input_of(&bytes));
             cases.chain(requests).collect()
         }
+        "hub" => hub::cases(),
         "hub_requests" => hub_requests::cases(),
         _ => Vec::new(),
     };

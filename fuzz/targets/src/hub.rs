@@ -25,6 +25,10 @@ use rules::Rules;
 
 pub(crate) const WORDS: &[&[u8]] = script::WORDS;
 
+pub(crate) fn cases() -> Vec<Vec<u8>> {
+    script::cases()
+}
+
 /// The longest input.
 const INPUT_MAX: usize = 1024;
 
