@@ -181,3 +181,21 @@ fn a_list_of_subscriptions_may_not_say_whose_they_are() {
         );
     }
 }
+
+/// The target had the client of a WebSocket send another request before the history had come.
+#[test]
+fn who_opens_a_websocket_sends_no_more_requests() {
+    run(
+        "hub",
+        b"\x00\x15\xc2\x00;\xbd\x00\x00\x00\x00\xf3\x08\x00\x00",
+    );
+}
+
+/// The target took for granted that a WebSocket opens whose place another client takes first.
+#[test]
+fn another_client_takes_the_place_of_a_websocket_that_is_to_open() {
+    run(
+        "hub",
+        b"\x00\xf0\x02\x00\x00\x00\x00\x08\x00\x00\x00\xf3\x00\xd8\x00\xf0\x00\x03\x04\x02\x00\x00\x00\x00\x04\xff\x00\x00\x00\x00\x00\x00\x00",
+    );
+}

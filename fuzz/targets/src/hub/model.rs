@@ -252,6 +252,13 @@ impl<'a> Model<'a> {
         }
     }
 
+    /// Whether what a client has sent makes it a subscriber when the store has answered.
+    pub(super) fn is_subscribing(&self, client: usize) -> bool {
+        let is_page = |tell: &Tell| matches!(tell, Tell::Page(of, _) if *of == client);
+        let mut unread = self.conns[client].unread.iter();
+        unread.any(|action| matches!(action, Action::Subscribe(_))) || self.told.iter().any(is_page)
+    }
+
     /// The connection of a client has closed, and the client may come again.
     pub(super) fn leave(&mut self, client: usize) {
         self.retract(client);

@@ -33,6 +33,8 @@ pub(super) struct Play<'a> {
     published: usize,
     /// Sent since the last turn.
     is_arriving: bool,
+    /// Whether the current client takes for granted that its WebSocket will open.
+    is_opening: bool,
 }
 
 impl<'a> Play<'a> {
@@ -47,7 +49,17 @@ impl<'a> Play<'a> {
             socket_size,
             published: 0,
             is_arriving: false,
+            is_opening: false,
         }
+    }
+
+    /// Another client acts. It may take the place of one whose WebSocket is to open.
+    pub(super) fn switch(&mut self, number: usize) {
+        if std::mem::take(&mut self.is_opening) {
+            self.send(0);
+            self.turn();
+        }
+        self.current = number;
     }
 
     /// The current client, connected if it is not.
@@ -61,6 +73,8 @@ impl<'a> Play<'a> {
         let is_opening = |(_, action): &(usize, Action)| matches!(action, Action::Subscribe(_));
         if self.client().ends.iter().any(is_opening) {
             self.send(0);
+            self.turn();
+        } else if self.model.is_subscribing(self.current) {
             self.turn();
         }
         if self.model.conns[self.current].mode == Mode::Ended {
@@ -98,6 +112,7 @@ impl<'a> Play<'a> {
 
     /// The client will send this behind the request that opens its WebSocket.
     pub(super) fn add_early(&mut self, action: Action) {
+        self.is_opening = true;
         let client = self.client();
         client.unsent.extend(action.bytes(true));
         client.ends.push_back((client.unsent.len(), action));
@@ -256,7 +271,7 @@ impl<'a> Play<'a> {
     /// All clients read what there is for them, and leave.
     pub(super) fn finish(mut self) {
         for number in 0..CLIENTS {
-            self.current = number;
+            self.switch(number);
             if let Some(client) = &mut self.clients[number] {
                 client.holds = false;
                 self.send(0);

@@ -173,7 +173,7 @@ impl Script<'_> {
 
     fn step(&mut self, play: &mut Play<'_>, op: u8, waits: bool) {
         match op {
-            op::CLIENT => play.current = usize::from(self.number()) % CLIENTS,
+            op::CLIENT => play.switch(usize::from(self.number()) % CLIENTS),
             op::HOLD => play.hold(),
             op::LEAVE => play.leave(),
             op::END_WRITING => play.end_writing(),
