@@ -199,3 +199,12 @@ fn another_client_takes_the_place_of_a_websocket_that_is_to_open() {
         b"\x00\xf0\x02\x00\x00\x00\x00\x08\x00\x00\x00\xf3\x00\xd8\x00\xf0\x00\x03\x04\x02\x00\x00\x00\x00\x04\xff\x00\x00\x00\x00\x00\x00\x00",
     );
 }
+
+/// The target compared the date of a refusal with none, of which a client got the start.
+#[test]
+fn a_client_is_cut_off_whose_refusal_is_longer_than_the_queue() {
+    run(
+        "connection",
+        &[&b"\x01;\x01%"[..], &[0; 39], b"\x10\x04\x00\xc8\x00"].concat(),
+    );
+}

@@ -31,7 +31,7 @@ const BODY_LATE: Refusal = Refusal::new(
 );
 
 /// What stands for the date of a refusal.
-pub(super) const DATE: &str = "";
+pub(super) const DATE: &str = "Ddd, DD Mmm YYYY HH:MM:SS GMT";
 
 /// What a server is asked to do with its connections.
 #[derive(Debug)]
