@@ -7,7 +7,7 @@ use super::choices::{ALL_TOKENS, Data, IDS, PATTERNS, RETRIES, TOKENS, TOPICS, T
 use super::model::Mode;
 use super::play::{CLIENTS, Play};
 
-/// The steps. With [`WAIT`], what a client sends waits for the next step of that client.
+/// The steps. With `WAIT`, what a client sends waits for the next step of that client.
 mod op {
     pub(super) const SUBSCRIBE: u8 = 0;
     pub(super) const PUBLISH: u8 = 1;
