@@ -10,7 +10,8 @@ use super::support::{
     PATH, Publisher, Subscriber, ask, bearer, form, full_token, get, open_hub, post, token,
 };
 use super::support_http::{Client, Response, until};
-use super::websocket::{OPENING, Socket, TEXT};
+use super::websocket::{OPENING, Socket};
+use test_support::websocket::TEXT;
 
 #[test]
 fn patterns_that_cost_too_much_together_are_refused_and_ordinary_ones_are_not() {

@@ -12,8 +12,9 @@ use super::support::{
     post, publish, token,
 };
 use super::support_http::{Server, output, until};
-use super::websocket::{Socket, TEXT};
+use super::websocket::Socket;
 use super::workers::{expect_one_order, read, spread};
+use test_support::websocket::TEXT;
 
 /// A hub with that store, which it has reached.
 #[track_caller]

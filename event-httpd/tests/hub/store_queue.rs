@@ -10,8 +10,9 @@ use super::store::{hub_on, until_ready};
 use super::store_failures::{attempt, until_away};
 use super::support::{Publisher, Subscriber, bearer, expect, full_token, open_hub, publish};
 use super::support_http::{Client, Response, Server, until};
-use super::websocket::{Socket, TEXT};
+use super::websocket::Socket;
 use super::workers::read;
+use test_support::websocket::TEXT;
 
 /// Sends an update, and does not wait for the answer.
 fn send(hub: &Server, id: &str, data: &str) -> Client {

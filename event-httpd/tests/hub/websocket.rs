@@ -2,6 +2,7 @@
 
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
+use test_support::websocket::{BINARY, CLOSE, PING, PONG, TEXT, frame};
 
 use super::support::{
     KEY, PATH, Publisher, Subscriber, ask, bearer, full_token, get, hub, now, open_hub, signed,
@@ -9,12 +10,6 @@ use super::support::{
 };
 use super::support_broadcast::counter;
 use super::support_http::{Client, Server, until};
-
-pub(super) const TEXT: u8 = 1;
-const BINARY: u8 = 2;
-const CLOSE: u8 = 8;
-const PING: u8 = 9;
-const PONG: u8 = 10;
 
 pub(super) const OPENING: &str = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
                        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
@@ -39,23 +34,7 @@ impl Socket {
     }
 
     pub(super) fn send(&mut self, opcode: u8, payload: &[u8]) {
-        let mask = [1, 2, 3, 4];
-        let mut frame = vec![0x80 | opcode];
-        match u16::try_from(payload.len()) {
-            Ok(length @ 0..126) => frame.push(0x80 | length.to_be_bytes()[1]),
-            Ok(length) => {
-                frame.push(0x80 | 126);
-                frame.extend(length.to_be_bytes());
-            }
-            Err(_) => {
-                frame.push(0x80 | 127);
-                frame.extend((payload.len() as u64).to_be_bytes());
-            }
-        }
-        frame.extend(mask);
-        let masked = payload.iter().zip(mask.iter().cycle());
-        frame.extend(masked.map(|(byte, mask)| byte ^ mask));
-        self.0.send(frame);
+        self.0.send(frame(opcode, payload).bytes());
     }
 
     /// The next frame, which is whole and not masked.

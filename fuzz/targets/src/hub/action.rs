@@ -2,6 +2,8 @@
 
 use std::rc::Rc;
 
+use test_support::websocket::{TEXT, frame, last, part};
+
 use super::choices::{Data, HUB, Token};
 use super::event::Id;
 use super::matching::{Pattern, escaped};
@@ -13,7 +15,7 @@ pub(super) enum Action {
     Publish(Publish),
     List(List),
     Odd(&'static Odd),
-    /// Frames of a WebSocket that are no publication.
+    /// Frames of a WebSocket that publish nothing.
     Frames(&'static Frames),
 }
 
@@ -59,7 +61,7 @@ pub(super) struct List {
 pub(super) enum Resource {
     All,
     Matching(Pattern),
-    /// The one of a subscriber, who is none without an id.
+    /// The one of a subscriber. Without an id there is no such subscriber.
     One(Pattern, Option<Rc<Id>>),
 }
 
@@ -218,7 +220,7 @@ impl Action {
     pub(super) fn bytes(&self, is_socket: bool) -> Vec<u8> {
         match self {
             Self::Subscribe(subscribe) => subscribe.request().into_bytes(),
-            Self::Publish(publish) if is_socket => frame(&publish.message()),
+            Self::Publish(publish) if is_socket => message_bytes(&publish.message()),
             Self::Publish(publish) => publish.request().into_bytes(),
             Self::List(list) => {
                 let (path, token) = (list.of.path(), authorization(list.token));
@@ -317,30 +319,10 @@ impl Publish {
 }
 
 /// A text message in one frame, or in two if it is long.
-fn frame(text: &str) -> Vec<u8> {
-    const MASK: [u8; 4] = [1, 2, 3, 4];
-    let mut bytes = Vec::new();
-    let (first, rest) = text.as_bytes().split_at(text.len().min(200));
-    for (part, is_first) in [(first, true), (rest, false)] {
-        if !is_first && part.is_empty() {
-            break;
-        }
-        let is_last = !is_first || rest.is_empty();
-        bytes.push(u8::from(is_first) | if is_last { 0x80 } else { 0 });
-        match u16::try_from(part.len()) {
-            Ok(length @ 0..126) => bytes.push(0x80 | length.to_be_bytes()[1]),
-            Ok(length) => {
-                bytes.push(0x80 | 126);
-                bytes.extend(length.to_be_bytes());
-            }
-            Err(_) => {
-                bytes.push(0x80 | 127);
-                bytes.extend((part.len() as u64).to_be_bytes());
-            }
-        }
-        bytes.extend(MASK);
-        let masked = part.iter().zip(MASK.iter().cycle());
-        bytes.extend(masked.map(|(byte, mask)| byte ^ mask));
+fn message_bytes(text: &str) -> Vec<u8> {
+    const FIRST_MAX: usize = 200;
+    match text.as_bytes().split_at_checked(FIRST_MAX) {
+        Some((first, rest @ [_, ..])) => [part(TEXT, first).bytes(), last(rest).bytes()].concat(),
+        _ => frame(TEXT, text).bytes(),
     }
-    bytes
 }
