@@ -1,13 +1,6 @@
 # What the scripts beside this one share: the extension, built, and PHP with it.
 # Sourced, not run. BUILD=release builds it for speed; EXTENSION=FILE builds nothing.
 set -eu
-# The comment at the head of a script is its help.
-case ${1:-} in
-    -h | --help)
-        sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0"
-        exit
-        ;;
-esac
 here=$(cd "$(dirname "$0")/../.." && pwd)
 if [ -n "${EXTENSION:-}" ]; then
     extension=$(realpath "$EXTENSION")

@@ -4,6 +4,7 @@
 # Each program has a seed, from SEED on, which monkey.php repeats. A crash or an invalid access fails,
 # and shows the program's last calls. Leaks do not: PHP leaves cycles to its allocator when it ends.
 # Two programs run at a time. MONKEY_TOOL= runs without Valgrind.
+. "$(dirname "$0")/help.sh"
 . "$(dirname "$0")/common.sh"
 programs=${1:-20}
 calls=${2:-400}

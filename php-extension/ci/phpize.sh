@@ -3,7 +3,8 @@
 #
 # Runs phpize, configure, make and make install in php-extension/phpize, and removes what they
 # wrote. Nothing is installed on the system. BUILD=release builds it for speed.
-[ $# -eq 0 ] || { sed -n '2,5s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+. "$(dirname "$0")/help.sh"
+[ $# -eq 0 ] || refuse
 set -eu
 cd "$(dirname "$0")/../phpize"
 root=$(mktemp -d)

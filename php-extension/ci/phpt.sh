@@ -8,13 +8,13 @@
 #
 # With --valgrind, an invalid access or a definite leak fails a test. What PHP itself does,
 # with no extension of ours, is left out: valgrind.supp.
-usage() { sed -n '2,10s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+. "$(dirname "$0")/help.sh"
 memcheck=
 if [ "${1:-}" = --valgrind ]; then
     memcheck=-m
     shift
 fi
-[ $# -eq 1 ] || usage
+[ $# -eq 1 ] || refuse
 . "$(dirname "$0")/common.sh"
 cp -r "$1/tests" "$scratch/tests"
 runner=$(run_tests)

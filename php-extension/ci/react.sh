@@ -2,7 +2,8 @@
 # Runs the tests of ReactPHP's ExtEventLoop under our extension: react.sh CHECKOUT
 #
 # CHECKOUT is a checkout of reactphp/event-loop; phpunit comes from the system's packages.
-[ $# -eq 1 ] || { sed -n '2,4s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+. "$(dirname "$0")/help.sh"
+[ $# -eq 1 ] || refuse
 . "$(dirname "$0")/common.sh"
 checkout=$(cd "$1" && pwd)
 export CLASSES="React\\Tests\\EventLoop\\ $checkout/tests

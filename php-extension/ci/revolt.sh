@@ -3,7 +3,8 @@
 #
 # CHECKOUT is a checkout of revoltphp/event-loop; phpunit comes from the system's packages.
 # Some tests watch the standard streams, which epoll can only do with pipes or a terminal.
-[ $# -eq 1 ] || { sed -n '2,5s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+. "$(dirname "$0")/help.sh"
+[ $# -eq 1 ] || refuse
 . "$(dirname "$0")/common.sh"
 checkout=$(cd "$1" && pwd)
 export CLASSES="Revolt\\EventLoop\\ $checkout/src/EventLoop

@@ -9,7 +9,8 @@
 # servers. Each line has the requests per second, and the server's own time for one request; both
 # are medians of RUNS runs. Last in each line stands ours as a multiple of PECL's: below 1 is
 # faster. On a busy machine the times say more than the requests per second.
-[ $# -ge 1 ] && [ $# -le 3 ] || { sed -n '2,11s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+. "$(dirname "$0")/help.sh"
+[ $# -ge 1 ] && [ $# -le 3 ] || refuse
 BUILD=release
 . "$(dirname "$0")/common.sh"
 pecl=$(realpath "$1")

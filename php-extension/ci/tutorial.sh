@@ -5,7 +5,8 @@
 # the first two. With PECL=FILE they run on PECL's extension as well, and everything that the
 # client read and the programs printed must be the same, byte for byte. They listen on port 9999,
 # so they run in a network of their own where user namespaces are allowed.
-[ $# -eq 1 ] || { sed -n '2,7s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+. "$(dirname "$0")/help.sh"
+[ $# -eq 1 ] || refuse
 . "$(dirname "$0")/common.sh"
 awk -v to="$scratch/program" '
     /^```php/ { n++; inside = 1; print "<?php" >(to n ".php"); next }

@@ -5,6 +5,7 @@
 # definite leak fails a test, and so does wrong output. After a fatal error, and with cycles at the
 # end, PHP leaves memory to its allocator: such tests run with that allocator, and only invalid
 # accesses count. Those that measure memory are skipped.
+. "$(dirname "$0")/help.sh"
 . "$(dirname "$0")/common.sh"
 cp -r "$here/php-extension/tests/phpt" "$scratch/tests"
 cd "$scratch/tests"

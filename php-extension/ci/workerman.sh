@@ -5,7 +5,8 @@
 # everything that the stubs do, has the workers replaced, and asks again. The stubs have fixed
 # ports, so they run in a network of their own where user namespaces are allowed.
 # MODULE=FILE runs them on another event extension instead.
-[ $# -eq 1 ] || { sed -n '2,7s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+. "$(dirname "$0")/help.sh"
+[ $# -eq 1 ] || refuse
 . "$(dirname "$0")/common.sh"
 checkout=$(cd "$1" && pwd)
 mkdir "$scratch/vendor"
