@@ -41,6 +41,9 @@ pub(crate) enum Descriptor {
     Dead,
 }
 
+/// The message about [`Descriptor::Dead`].
+pub(crate) const DEAD_SOCKET: &str = "The socket is closed, or has failed";
+
 impl Descriptor {
     /// What C found, with the number of its origin; none where there is no descriptor.
     pub(crate) fn of(number: i32, origin: u32) -> Option<Self> {
@@ -389,17 +392,15 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// A descriptor that holds its stream or socket open; `close` closes that at the end. None for
-    /// null.
+    /// A descriptor that holds its stream or socket open. None for what has no descriptor.
     ///
     /// # Errors
-    /// A warning, when it is a dead socket.
-    pub(crate) fn lent_socket(&self, n: usize) -> Result<Option<LentSocket>, Failure> {
+    /// The message, when it is a dead socket.
+    pub(crate) fn lent_socket(&self, n: usize) -> Result<Option<LentSocket>, String> {
         match self.argument(n) {
             Argument::Descriptor(descriptor, lender) => {
-                let dead = || Failure::Warning("The socket is closed, or has failed".to_owned());
                 let socket = LentSocket::new(descriptor, &lender);
-                socket.map(Some).ok_or_else(dead)
+                socket.map(Some).ok_or_else(|| DEAD_SOCKET.to_owned())
             }
             _ => Ok(None),
         }

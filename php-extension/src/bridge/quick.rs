@@ -36,10 +36,10 @@ pub(super) unsafe fn on<T>(
     answer.ok().flatten().unwrap_or(refused)
 }
 
-/// A handle of its own of what has bytes: it stays when a call frees the object.
+/// A handle of a buffer or buffer event, beside that of its object: it stays when a call frees that.
 enum Bytes {
-    Of(EventBuffer),
-    OfEvent(EventBufferEvent),
+    Buffer(EventBuffer),
+    BufferEvent(EventBufferEvent),
 }
 
 /// Runs `work` on a buffer or buffer event behind a handle; `refused` without one, and after a
@@ -48,15 +48,13 @@ enum Bytes {
 /// # Safety
 /// `handle` is null, or one that `Held::into_raw` gave and that is there when this begins.
 unsafe fn on_bytes<T>(handle: *mut c_void, refused: T, work: impl FnOnce(Bytes) -> Option<T>) -> T {
-    let own = |half: &Half| {
-        Some(Some(match half.any()? {
-            AnyObject::EventBuffer(buffer) => Bytes::Of(buffer.clone()),
-            AnyObject::EventBufferEvent(value) => Bytes::OfEvent(value.bev.clone()),
-            _ => return None,
-        }))
+    let own = |half: &Half| match half.any()? {
+        AnyObject::EventBuffer(buffer) => Some(Bytes::Buffer(buffer.clone())),
+        AnyObject::EventBufferEvent(value) => Some(Bytes::BufferEvent(value.bev.clone())),
+        _ => None,
     };
     // SAFETY: null, or a handle that is there, as `# Safety` asks; a clone runs no code of PHP's.
-    let own = unsafe { on(handle, None, own) };
+    let own = unsafe { on(handle, None, |half| Some(own(half))) };
     let answer = catch_unwind(AssertUnwindSafe(|| own.and_then(work)));
     answer.ok().flatten().unwrap_or(refused)
 }
@@ -254,8 +252,8 @@ unsafe extern "C" fn php_event_take(handle: *mut c_void, first: *mut u8, length:
     let room = unsafe { room(first, length) };
     let work = |own| {
         let taken = match own {
-            Bytes::Of(buffer) => buffer.read_into(room).ok()?.len(),
-            Bytes::OfEvent(bev) => bev.read_into(room).ok()?.len(),
+            Bytes::Buffer(buffer) => buffer.read_into(room).ok()?.len(),
+            Bytes::BufferEvent(bev) => bev.read_into(room).ok()?.len(),
         };
         i64::try_from(taken).ok()
     };
@@ -299,8 +297,8 @@ unsafe extern "C" fn php_event_add(
     // SAFETY: C keeps the string for the length of the call.
     let data = unsafe { bytes(text, length) };
     let work = |own| match own {
-        Bytes::Of(buffer) => Some(buffer.add(data).is_ok()),
-        Bytes::OfEvent(bev) => Some(bev.write(data).is_ok()),
+        Bytes::Buffer(buffer) => Some(buffer.add(data).is_ok()),
+        Bytes::BufferEvent(bev) => Some(bev.write(data).is_ok()),
     };
     // SAFETY: null, or a handle that a PHP object owns: the caller's frame holds that object.
     unsafe { on_bytes(handle, false, work) }
@@ -313,8 +311,8 @@ unsafe extern "C" fn php_event_add(
 #[unsafe(no_mangle)]
 unsafe extern "C" fn php_event_drain(handle: *mut c_void, length: usize) -> bool {
     let work = |own| match own {
-        Bytes::Of(buffer) => Some(buffer.drain(length).is_ok()),
-        Bytes::OfEvent(_) => None,
+        Bytes::Buffer(buffer) => Some(buffer.drain(length).is_ok()),
+        Bytes::BufferEvent(_) => None,
     };
     // SAFETY: null, or a handle that a PHP object owns: the caller's frame holds that object.
     unsafe { on_bytes(handle, false, work) }

@@ -7,7 +7,7 @@ use php_event::{Event, EventBase, EventFlags, EventWith, Handler};
 
 use super::event_base::can_run;
 use crate::bridge;
-use crate::call::{Call, Descriptor, Failure, Keep, Part, Value, seconds};
+use crate::call::{Call, DEAD_SOCKET, Descriptor, Failure, Keep, Part, Value, seconds};
 use crate::object::{Called, Held, Link, Object};
 
 /// The slots of an event: its descriptor and its callable. Its data is the property `data`.
@@ -241,9 +241,7 @@ fn kind_of(call: &Call, what: i64) -> Result<(Kind, EventFlags), Failure> {
         return Ok((Kind::Timeout { periodic }, flags));
     }
     match call.descriptor(1) {
-        Some(Descriptor::Dead) | None => Err(Failure::Warning(
-            "The socket is closed, or has failed".to_owned(),
-        )),
+        Some(Descriptor::Dead) | None => Err(Failure::Warning(DEAD_SOCKET.to_owned())),
         Some(descriptor) => Ok((Kind::Descriptor(descriptor), flags)),
     }
 }

@@ -56,7 +56,7 @@ pub(crate) fn construct(call: &mut Call) -> Result<Value, Failure> {
     let base = call.object::<EventBase>(0)?;
     let options = options(call.int(2));
     let close = options.contains(BufferEventOptions::CLOSE_ON_FREE);
-    let bev = match call.lent_socket(1)? {
+    let bev = match call.lent_socket(1).map_err(Failure::Warning)? {
         Some(socket) => socket.lend_to(close, |socket| {
             EventBufferEvent::new(&base, socket, options)
         }),
@@ -347,7 +347,7 @@ pub(crate) fn ssl_socket(call: &mut Call) -> Result<Value, Failure> {
     let state = state(call.int(3))?;
     let options = options(call.int(4));
     let close = options.contains(BufferEventOptions::CLOSE_ON_FREE);
-    let bev = match call.lent_socket(1)? {
+    let bev = match call.lent_socket(1).map_err(Failure::Warning)? {
         Some(socket) => socket.lend_to(close, |socket| {
             EventBufferEvent::ssl_socket(&base, socket, &context, state, options)
         })?,

@@ -56,7 +56,7 @@ pub(crate) fn construct(call: &mut Call) -> Result<Value, Failure> {
 /// `accept(mixed $socket): bool`
 pub(crate) fn accept(call: &mut Call) -> Result<Value, Failure> {
     let this = call.this::<HttpValue>()?;
-    match call.lent_socket(0)? {
+    match call.lent_socket(0).map_err(Failure::Warning)? {
         Some(socket) => call.done(socket.lend_to(true, |socket| this.http.accept(socket))),
         None => Ok(Value::Bool(false)),
     }

@@ -86,14 +86,14 @@ fn target(call: &Call) -> Result<(ListenerTarget, Option<LentSocket>), Failure> 
             };
             Ok((target, None))
         }
-        Argument::Descriptor(descriptor, lender) => {
-            let dead = || Failure::Exception("The socket is closed, or has failed".to_owned());
-            let socket = LentSocket::new(descriptor, &lender).ok_or_else(dead)?;
+        _ => {
+            let socket = call.lent_socket(5).map_err(Failure::Exception)?;
+            let none = || Failure::Exception("Give an address or a socket".to_owned());
+            let socket = socket.ok_or_else(none)?;
             let own = socket.as_fd().try_clone_to_owned();
             let own = own.map_err(|error| Failure::Exception(error.to_string()))?;
             Ok((ListenerTarget::from(own), Some(socket)))
         }
-        _ => Err(Failure::Exception("Give an address or a socket".to_owned())),
     }
 }
 
@@ -146,8 +146,7 @@ fn stop(listener: &EventListener) {
 pub(crate) fn free(call: &mut Call) -> Result<Value, Failure> {
     if let Some(this) = call.this_if_constructed::<ListenerValue>() {
         this.listener.free();
-        let closes = this.closes.take();
-        drop(closes); // may run code of PHP's
+        drop(this.closes.take()); // may run code of PHP's
     }
     Ok(Value::Void)
 }
