@@ -18,12 +18,12 @@ pub(crate) fn now() -> Instant {
 pub(crate) struct Alarm(Event);
 
 impl Alarm {
-    /// An alarm that fires a timer event.
+    /// One that fires this timer event.
     pub(crate) fn new(timer: Event) -> Self {
         Self(timer)
     }
 
-    /// Has it fire after that time, and not when it was to before.
+    /// Sets it to fire after this time. What it was set to before is dropped.
     ///
     /// # Errors
     /// The library's, when the event cannot be added.

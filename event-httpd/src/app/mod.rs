@@ -122,7 +122,7 @@ pub(crate) enum Due {
 pub(crate) struct Holdings {
     /// Connections that receive updates.
     pub(crate) subscribers: usize,
-    /// Matchers of those of them that have the history they asked for.
+    /// Matchers of those subscribers that have received the history they asked for.
     pub(crate) subscriptions: usize,
     /// Requests and subscribers that wait for the store.
     pub(crate) store_waits: usize,

@@ -23,11 +23,7 @@ use choices::Signer;
 use play::Play;
 use rules::Rules;
 
-pub(crate) const WORDS: &[&[u8]] = script::WORDS;
-
-pub(crate) fn cases() -> Vec<Vec<u8>> {
-    script::cases()
-}
+pub(crate) use script::{WORDS, cases};
 
 /// The longest input.
 const INPUT_MAX: usize = 1024;

@@ -112,13 +112,13 @@ const DATA: [(&str, usize); 16] = [
     ("page ", 14_000),
 ];
 
-/// Ids of updates; the empty one is none. The last ones are refused.
+/// Ids of updates; an empty one is left out. The last ones are refused.
 pub(super) const IDS: [&str; 8] = ["", "1", "2", "10", "a b \u{e9}", "#x", "earliest", " 1"];
 
-/// Types of events; the empty one is none. The last one is refused.
+/// Types of events; an empty one is left out. The last one is refused.
 pub(super) const TYPES: [&str; 4] = ["", "message", "a type", "mercure"];
 
-/// Reconnection times; the empty one is none. The last one is refused in a form.
+/// Reconnection times; an empty one is left out. The last one is refused in a form.
 pub(super) const RETRIES: [&str; 4] = ["", "0", "18446744073709551615", "x"];
 
 /// Whose key has signed a token.

@@ -22,7 +22,7 @@ pub(super) struct Client {
     pub(super) ends: VecDeque<(usize, Action)>,
     /// Whether it does not read.
     pub(super) holds: bool,
-    /// Whether it will not when it has asked to subscribe.
+    /// Whether it stops reading when it has asked to subscribe.
     pub(super) will_hold: bool,
     pub(super) got: Vec<u8>,
     pub(super) has_end: bool,

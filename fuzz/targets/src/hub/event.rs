@@ -90,7 +90,7 @@ impl Active {
     }
 }
 
-/// An update of the hub's order.
+/// An update, at its place in the hub's order.
 #[derive(Debug)]
 pub(super) struct Event {
     /// Its place in the order of all.

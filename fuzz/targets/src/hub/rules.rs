@@ -137,11 +137,11 @@ impl Rules {
             {
                 of.clone()
             }
-            // It reads as a topic and a subscriber that are not there.
+            // It is read as a topic and a subscriber that are not there.
             (Resource::Matching(pattern), false, true) if pattern.kind.is_standard() => {
                 Resource::One(*pattern, None)
             }
-            // It reads as the name of a matcher type that is none.
+            // It is read as the name of a matcher type, and there is no such type.
             _ => return Err(404),
         };
         let token = self.allow(asked.token, false)?.reading.ok_or(401_u16)?;

@@ -249,14 +249,15 @@ const fn missed(how: u8) -> [u8; 28] {
 
 /// Inputs that the generator seldom makes: the same in a hub that keeps six updates and whose
 /// sockets take little, over an event stream and over a WebSocket.
-pub(super) fn cases() -> Vec<Vec<u8>> {
+pub(crate) fn cases() -> Vec<Vec<u8>> {
     let hub = [9, 64];
-    let cases = [0, SOCKET].map(|how| [&hub[..], &missed(how)].concat());
-    cases.to_vec()
+    [0, SOCKET]
+        .map(|how| [&hub[..], &missed(how)].concat())
+        .into()
 }
 
 /// Publications and subscriptions as in the tests of the hub.
-pub(super) const WORDS: &[&[u8]] = &[
+pub(crate) const WORDS: &[&[u8]] = &[
     &[op::CLIENT, 0],
     &[op::CLIENT, 1],
     &[op::CLIENT, 2],
