@@ -218,10 +218,10 @@ impl Remains {
         if let Some(under) = self.carrier.under() {
             under.bev.0.send_record(&record);
         } else if let Some(socket) = self.carrier.source()
-            && let Some(rest) = UnsentNotify::of(record, socket.as_fd())
+            && let Some(rest) = UnsentNotify::of(record, socket.as_fd(), self.wait())
             && let Some(base) = self.base.upgrade()
         {
-            outliving::keep_open(&base, Rc::clone(socket), rest, self.wait());
+            outliving::keep_open(&base, Rc::clone(socket), rest);
         }
     }
 

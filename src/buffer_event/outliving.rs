@@ -9,7 +9,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::rc::{Rc, Weak};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::source::Source;
 use crate::flags::EventFlags;
@@ -30,27 +30,21 @@ thread_local! {
 /// What a socket still does after its connection has ended.
 pub(crate) trait LastWork: Sized + 'static {
     /// What the socket has to be ready for.
-    const WAITS_FOR: EventFlags;
+    fn waits_for(&self) -> EventFlags;
+
+    /// When the socket is closed, whatever is left.
+    fn due(&self) -> Instant;
 
     /// Does what can be done without waiting. Returns what is left, if anything is.
     fn proceed(self, socket: BorrowedFd<'_>) -> Option<Self>;
 }
 
 /// Has the base do the rest of the work when the socket is ready for it. The socket is closed when
-/// that is done, or after `limit`.
-pub(crate) fn keep_open(
-    base: &Rc<base::Inner>,
-    socket: Rc<Source>,
-    work: impl LastWork,
-    limit: Duration,
-) {
-    let Some(due) = Instant::now().checked_add(limit) else {
-        return;
-    };
+/// that is done, or when it is due.
+pub(crate) fn keep_open(base: &Rc<base::Inner>, socket: Rc<Source>, work: impl LastWork) {
     close_oldest();
     let waiting = Waiting {
         work,
-        due,
         generation: generation(),
         place: Place::take(),
     };
@@ -75,7 +69,6 @@ fn close_oldest() {
 /// Work that waits for its socket.
 struct Waiting<W> {
     work: W,
-    due: Instant,
     /// The process that the socket belongs to: a forked child has a copy of it.
     generation: u32,
     place: Place,
@@ -84,21 +77,21 @@ struct Waiting<W> {
 impl<W: LastWork> Waiting<W> {
     /// Waits in an event. If none can be had, the socket is closed.
     fn wait(self, base: &Rc<base::Inner>, socket: Rc<Source>) {
-        let left = self.due.saturating_duration_since(Instant::now());
-        let place = self.place.0;
+        let left = self.work.due().saturating_duration_since(Instant::now());
+        let (waits_for, place) = (self.work.waits_for(), self.place.0);
         let (mut this, weak) = (Some(self), Rc::downgrade(base));
         let on_ready = move |socket: &Rc<Source>, what: EventFlags| {
             let Some(this) = this.take().filter(|this| this.generation == generation()) else {
                 return;
             };
-            if what.contains(W::WAITS_FOR)
+            if what.contains(waits_for)
                 && let Some(work) = this.work.proceed(socket.as_fd())
                 && let Some(base) = weak.upgrade()
             {
                 Self { work, ..this }.wait(&base, Rc::clone(socket));
             }
         };
-        let event = Event::source_on("a closed connection", base, socket, W::WAITS_FOR, on_ready);
+        let event = Event::source_on("a closed connection", base, socket, waits_for, on_ready);
         if let Ok(event) = event
             && event.add(Some(left)).is_ok()
         {

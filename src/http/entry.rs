@@ -172,13 +172,17 @@ unsafe extern "C" fn on_request(raw: *mut ffi::evhttp_request, arg: *mut c_void)
 
 /// # Safety
 /// Registered only by [`place`], with an `arg` lent for a `Connection`.
-unsafe extern "C" fn on_complete(_raw: *mut ffi::evhttp_request, arg: *mut c_void) {
+unsafe extern "C" fn on_complete(raw: *mut ffi::evhttp_request, arg: *mut c_void) {
+    let Some(raw) = NonNull::new(raw) else { return };
+    // SAFETY: libevent frees the request when this returns, and the place ends before.
+    let place = unsafe { RequestPlace::new(raw) };
     // SAFETY: `ConnectionPlace::end` takes `arg` back when the connection, and with it its
     // requests, has ended.
     if let Some(inner) = unsafe { upgrade::<Connection>(arg) }
         && let Some(conn) = inner.server()
+        && let Some(request) = place.view()
     {
-        conn.complete(&inner);
+        conn.complete(&inner, &request);
     }
 }
 

@@ -298,6 +298,11 @@ impl Gate {
         }
     }
 
+    /// Whether nothing more is passed on.
+    pub(crate) const fn is_over(&self) -> bool {
+        matches!(self.state, State::Over(_))
+    }
+
     /// The first thing that was refused, after which nothing is passed on, and the status to answer
     /// with: 413, 417, or 400 for all others.
     pub(crate) const fn refusal(&self) -> Option<(u16, &Refusal)> {

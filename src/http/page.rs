@@ -51,6 +51,13 @@ pub(super) fn announce_close(call: &'static str, request: &RequestView<'_>) -> R
     headers.add(call, c"Connection", c"close")
 }
 
+/// Whether the reply says that the connection closes.
+pub(super) fn announces_close(request: &RequestView<'_>) -> bool {
+    let headers = request.headers(HeaderSide::Output);
+    let connection = headers.find(c"Connection");
+    connection.is_some_and(|value| value.eq_ignore_ascii_case(b"close"))
+}
+
 /// Text for an HTML page.
 fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());

@@ -32,16 +32,17 @@ mod streaming;
 
 use std::cell::{Cell, RefCell};
 use std::mem;
+use std::os::fd::BorrowedFd;
 use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
 
-use self::lingering::{LINGERING_MAX, Lingering};
+use self::lingering::{Ending, LINGERING_MAX};
 use self::streaming::{Intake, Passing};
 use super::connection::{End, freed};
 use super::deadlines::Due;
 use super::gate::{Gate, Passed, REFUSED};
 use super::server_request::ServerRequest;
-use super::{connection, entry, headers, request, server};
+use super::{connection, entry, headers, page, request, server};
 #[cfg(feature = "openssl")]
 use crate::buffer_event::{LINGER_MAX, UnsentNotify};
 use crate::buffer_event::{Source, outliving};
@@ -91,6 +92,8 @@ enum Phase {
         may_be_silent: bool,
         intake: Intake,
     },
+    /// The last reply is written, and the connection ends.
+    Done,
     /// The connection ends in the middle of a reply.
     Cut,
 }
@@ -235,6 +238,7 @@ impl ServerConnection {
     /// evhttp is about to free the connection, and has not begun.
     pub(super) fn before_end(&self, base: &Rc<base::Inner>) {
         self.end_body();
+        let lingers = self.lingering();
         let mut is_cut = matches!(*self.phase.borrow(), Phase::Cut);
         if let Some(request) = self.take_request()
             && let Some(request) = request.server()
@@ -242,49 +246,42 @@ impl ServerConnection {
             is_cut |= !request.is_whole();
             request.connection_ends();
         }
-        if !is_cut && !self.is_inherited() && !self.send_close_notify(base) {
-            self.linger(base);
+        if !is_cut
+            && !self.is_inherited()
+            && let Some(ending) = self.begin_ending(lingers)
+            && let Some(socket) = self.place.take_socket()
+        {
+            outliving::keep_open(base, Source::new(socket), ending);
         }
         if let Some(view) = self.view.take().upgrade() {
             view.forget();
         }
     }
 
-    /// Tells a TLS peer that no more comes. Returns whether it took the socket, to tell it later.
-    #[cfg(feature = "openssl")]
-    fn send_close_notify(&self, base: &Rc<base::Inner>) -> bool {
-        let record = self.place.close_notify();
-        let rest = self
-            .place
-            .with_socket(|socket| UnsentNotify::of(record, socket));
-        let Some(rest) = rest.flatten() else {
-            return false;
+    /// For how long a peer that may still be sending has time to read its last answer.
+    fn lingering(&self) -> Option<Duration> {
+        let is_done = matches!(*self.phase.borrow(), Phase::Done);
+        let lingers = (is_done || self.gate.borrow().is_cut_short()) && self.place.is_written();
+        let limit = self.timeout.get().unwrap_or(LINGERING_MAX);
+        lingers.then(|| limit.min(LINGERING_MAX))
+    }
+
+    /// Tells a TLS peer that no more comes, and ends the writing side if the connection lingers.
+    /// Returns what the socket has left to do.
+    fn begin_ending(&self, lingers: Option<Duration>) -> Option<Ending> {
+        #[cfg(feature = "openssl")]
+        let (record, limit) = (
+            self.place.close_notify(),
+            self.timeout.get().unwrap_or(LINGER_MAX),
+        );
+        let begin = |socket: BorrowedFd<'_>| {
+            #[cfg(feature = "openssl")]
+            if let Some(notify) = UnsentNotify::of(record, socket, limit) {
+                return Some(Ending::Telling { notify, lingers });
+            }
+            Ending::lingering(socket, lingers?)
         };
-        if let Some(socket) = self.place.take_socket() {
-            let limit = self.timeout.get().unwrap_or(LINGER_MAX);
-            outliving::keep_open(base, Source::new(socket), rest, limit);
-        }
-        true
-    }
-
-    #[cfg(not(feature = "openssl"))]
-    fn send_close_notify(&self, _base: &Rc<base::Inner>) -> bool {
-        false
-    }
-
-    /// Lets a peer that may still be sending get its whole answer.
-    fn linger(&self, base: &Rc<base::Inner>) {
-        if self.gate.borrow().is_cut_short()
-            && self.place.is_written()
-            && let Some(lingering) = self.place.with_socket(Lingering::begin).flatten()
-            && let Some(socket) = self.place.take_socket()
-        {
-            let limit = self
-                .timeout
-                .get()
-                .map_or(LINGERING_MAX, |time| time.min(LINGERING_MAX));
-            outliving::keep_open(base, Source::new(socket), lingering, limit);
-        }
+        self.place.with_socket(begin).flatten()
     }
 
     /// Ends the connection in the middle of a reply: a TLS peer gets no `close_notify`, which
@@ -305,7 +302,7 @@ impl ServerConnection {
     fn take_request(&self) -> Option<Rc<request::Inner>> {
         match self.phase.replace(Phase::Collecting) {
             Phase::Replying { request, .. } => request.upgrade(),
-            Phase::Collecting | Phase::Cut => None,
+            Phase::Collecting | Phase::Done | Phase::Cut => None,
         }
     }
 }
@@ -397,14 +394,17 @@ impl ServerConnection {
         self.place.ignore_input(PeerEnd::Ignored);
     }
 
-    /// The reply is written: evhttp frees the request, and collects the next one, which may have
-    /// any length and has to come in time.
-    pub(super) fn complete(&self, conn: &Rc<connection::Inner>) {
+    /// The reply to `request` is written: evhttp frees the request, and ends the connection or
+    /// collects the next request, which may have any length and has to come in time.
+    pub(super) fn complete(&self, conn: &Rc<connection::Inner>, request: &RequestView<'_>) {
         self.drop_body();
         if let Some(request) = self.take_request()
             && let Some(request) = request.server()
         {
             request.place.clear();
+        }
+        if self.gate.borrow().is_over() || page::announces_close(request) {
+            self.phase.replace(Phase::Done);
         }
         if let Some(bev) = self.place.view() {
             if bev.input(Access::Input, CALL).length() > 0 {
@@ -431,6 +431,7 @@ impl ServerConnection {
         }
         if server.is_closing() {
             // Not here: evhttp goes on with the connection when this returns.
+            self.phase.replace(Phase::Done);
             server.defer(server::Deferred::Close(Rc::clone(conn)));
         }
     }

@@ -16,6 +16,7 @@ mod tcp {
     mod clients;
     mod ends;
     mod gate;
+    mod last_answer;
     mod limits;
     mod lingering;
     mod listening;
@@ -35,6 +36,7 @@ mod over_tls {
     mod clients;
     mod ends;
     mod gate;
+    mod last_answer;
     mod limits;
     mod listening;
     mod replies;

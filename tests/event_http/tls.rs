@@ -471,6 +471,48 @@ fn a_connection_that_ends_with_a_full_socket_sends_close_notify_when_the_client_
     assert_eq!(*ends.borrow(), [CLEAN]);
 }
 
+/// What the client still sends stays unread. A socket that is closed then is reset, and what it
+/// has not sent yet is lost.
+#[test]
+fn a_connection_that_ends_with_a_full_socket_reads_on_after_its_close_notify() {
+    let folder = Folder::new();
+    let (server, _) = https(&folder);
+    let filling = Rc::new(Cell::new(0));
+    let count = filling.clone();
+    let fills = move |request: &EventHttpRequest| {
+        let fd = request.get_buffer_event().unwrap().fd().unwrap();
+        count.set(fill(dup(fd)));
+        request.close_connection().unwrap();
+    };
+    server
+        .http
+        .set_default_callback(|request| {
+            say(request, "read with all that is sent behind the handshake")
+        })
+        .unwrap();
+    let stream = server.http.set_stream_callback("/fill", None, fills);
+    stream.unwrap();
+    let (client, answer, ends) = watching(&server, &get("/first"));
+    server.until(|| answer.borrow().ends_with(b"the handshake"));
+    client.disable(Event::READ).unwrap(); // what fills the socket is not TLS
+    let post = "POST /fill HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nbegun";
+    client.write(post).unwrap();
+    server.until(|| filling.get() > 0);
+    poll(&server.base);
+    client.write("more").unwrap();
+    let socket = client.fd().unwrap();
+    let mut left = filling.get();
+    while left > 0 {
+        poll(&server.base);
+        let part = left.min(1 << 16);
+        take_filling(dup(socket), part);
+        left -= part;
+    }
+    client.enable(Event::READ).unwrap();
+    server.until(|| !ends.borrow().is_empty());
+    assert_eq!(*ends.borrow(), [CLEAN]);
+}
+
 #[test]
 fn a_client_can_tell_a_reply_that_was_cut_short() {
     type Cut = fn(&EventHttpRequest);

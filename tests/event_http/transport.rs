@@ -1,8 +1,14 @@
 //! What the cases are run over.
 
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
 use php_event::{EventBase, EventHttp};
+
+/// Bytes in both directions.
+pub(crate) trait Stream: Read + Write + Send {}
+
+impl<T: Read + Write + Send> Stream for T {}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Transport {
@@ -36,6 +42,16 @@ impl Transport {
         }
     }
 
+    /// A client's own end of its connection to a server, which has to be served meanwhile.
+    #[allow(dead_code, reason = "not used by every test that has this file")]
+    pub(crate) fn direct(self, stream: TcpStream) -> Box<dyn Stream> {
+        match self {
+            Self::Tcp => Box::new(stream),
+            #[cfg(feature = "openssl")]
+            Self::Tls => Box::new(tls::client(stream)),
+        }
+    }
+
     /// The scheme of the server's URIs.
     #[allow(dead_code, reason = "not used by every test that has this file")]
     pub(crate) fn scheme(self) -> &'static str {
@@ -49,6 +65,9 @@ impl Transport {
 
 #[cfg(feature = "openssl")]
 mod tls {
+    use std::net::TcpStream;
+
+    use openssl::ssl::{SslConnector, SslMethod, SslStream, SslVerifyMode};
     use php_event::EventSslContext;
     use test_support::tls::server_file;
 
@@ -56,5 +75,11 @@ mod tls {
         let file = server_file().into();
         let options = [(EventSslContext::OPT_LOCAL_CERT, file)];
         EventSslContext::new(EventSslContext::TLS_SERVER_METHOD, &options).unwrap()
+    }
+
+    pub(super) fn client(stream: TcpStream) -> SslStream<TcpStream> {
+        let mut connector = SslConnector::builder(SslMethod::tls()).unwrap();
+        connector.set_verify(SslVerifyMode::NONE);
+        connector.build().connect("localhost", stream).unwrap()
     }
 }

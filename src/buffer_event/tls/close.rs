@@ -144,12 +144,11 @@ impl EventBufferEvent {
 
     /// Sends that over a socket that libevent has let go of.
     pub(in super::super) fn send_close_notify(&self, socket: Option<&Rc<Source>>, record: Vec<u8>) {
+        let limit = self.0.settings.write_timeout.get().unwrap_or(LINGER_MAX);
         if let Some(socket) = socket
-            && let Some(rest) = UnsentNotify::of(record, socket.as_fd())
+            && let Some(rest) = UnsentNotify::of(record, socket.as_fd(), limit)
         {
-            let limit = self.0.settings.write_timeout.get();
-            let (base, limit) = (self.0.base(), limit.unwrap_or(LINGER_MAX));
-            outliving::keep_open(&base, Rc::clone(socket), rest, limit);
+            outliving::keep_open(&self.0.base(), Rc::clone(socket), rest);
         }
     }
 

@@ -92,7 +92,7 @@ impl ServerConnection {
     fn intake(&self) -> Intake {
         match &*self.phase.borrow() {
             Phase::Replying { intake, .. } => *intake,
-            Phase::Collecting | Phase::Cut => Intake::Complete,
+            Phase::Collecting | Phase::Done | Phase::Cut => Intake::Complete,
         }
     }
 
