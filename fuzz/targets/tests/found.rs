@@ -208,3 +208,13 @@ fn a_client_is_cut_off_whose_refusal_is_longer_than_the_queue() {
         &[&b"\x01;\x01%"[..], &[0; 39], b"\x10\x04\x00\xc8\x00"].concat(),
     );
 }
+
+/// The target did not wait so long for it to arrive.
+#[cfg(feature = "openssl")]
+#[test]
+fn a_record_of_maximum_length_under_a_tls_filter_comes_in_five_turns() {
+    run(
+        "tls",
+        b"eS\x01\0\0\x17\0\0\0Wa22\0\0P\0\0\x80\0\x0022\0\x08\xc91\x0ftg",
+    );
+}
