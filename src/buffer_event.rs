@@ -232,12 +232,19 @@ impl EventBufferEvent {
         if self.0.pause.is_on() {
             events.remove(EventFlags::READ); // enabled, and C is told in the next turn
         }
-        self.with(CALL, |view| view.enable(CALL, events))??;
+        self.enable_in_c(CALL, events)?;
         self.0.ended.set(self.0.ended.get().difference(events));
         self.0.restart_write_timer();
         if self.0.kind() == Kind::Filter {
             self.push(CALL, events, FlushMode::Normal)?; // libevent waits for the next byte
         }
+        Ok(())
+    }
+
+    /// Enables, and reads what OpenSSL has already.
+    fn enable_in_c(&self, call: &'static str, events: EventFlags) -> Result<()> {
+        self.with(call, |view| view.enable(call, events))??;
+        self.0.touch();
         Ok(())
     }
 

@@ -88,8 +88,7 @@ impl EventBufferEvent {
         if !self.0.pause.is_on.replace(false) {
             return;
         }
-        self.with(CALL, |view| view.enable(CALL, EventFlags::READ).ok())
-            .ok();
+        self.enable_in_c(CALL, EventFlags::READ).ok();
         if self.0.kind() == Kind::Filter {
             self.push(CALL, EventFlags::READ, FlushMode::Normal).ok();
         }

@@ -8,6 +8,7 @@
 use std::ffi::c_ulong;
 use std::marker::PhantomData;
 use std::os::fd::RawFd;
+use std::ptr;
 
 use super::OwnedBase;
 use super::bufferevent::{BufferEventView, EV_READ_OFFSET, OwnedBufferEvent};
@@ -87,14 +88,19 @@ impl TlsBufferEvent<'_> {
         unsafe { ssl::close_notify_of(session) }
     }
 
-    /// Has libevent read in the next turn of the loop, as if its socket were readable. It
-    /// has no effect on a filter, which has no socket.
+    /// Has libevent read in the next turn of the loop, as if its socket were readable. It has a
+    /// socket, and `READ` is enabled, or will be before the loop goes on.
     pub(crate) fn read_soon(self) {
         // SAFETY: `raw` is a `bufferevent`, which has this event at the offset.
-        let readable = unsafe { self.raw.byte_add(EV_READ_OFFSET) };
+        let readable = unsafe { self.raw.byte_add(EV_READ_OFFSET) }.cast();
+        // It may not be watched, if the high mark is met. libevent watches no event that is added
+        // while it is active: reading would not go on after this one time.
+        // SAFETY: libevent initialized the event, and deletes it when `READ` is disabled, when it
+        // has read with the high mark met, and when the bufferevent ends; null asks for no time.
+        unsafe { ffi::event_add(readable, ptr::null()) };
         let read = EventFlags::READ.bits().into();
         // SAFETY: libevent initialized the event, and deletes it when the bufferevent ends.
-        unsafe { ffi::event_active(readable.cast(), read, 0) };
+        unsafe { ffi::event_active(readable, read, 0) };
     }
 }
 

@@ -255,6 +255,19 @@ fn a_time_of_zero_is_refused() {
 }
 
 #[test]
+fn without_a_limit_a_client_has_all_its_requests_answered() {
+    let server = echo();
+    server.http.set_timeout(None).unwrap();
+    server.serve(|address| {
+        let mut client = Client::new(OVER, address);
+        for length in [0, 1, 2] {
+            client.send(post(length));
+            assert_eq!(client.answer().body, length.to_string());
+        }
+    });
+}
+
+#[test]
 fn without_a_limit_a_silent_client_stays() {
     let server = echo();
     server.http.set_timeout(None).unwrap();

@@ -162,6 +162,47 @@ fn record_larger_than_the_high_mark_arrives_whole() {
     }
 }
 
+/// A client takes its high mark away when it has reached it, with READ disabled meanwhile or not.
+/// The server writes once more when all of the record has come.
+fn take_the_mark_away(wire: Wire, pauses: bool) {
+    let base = EventBase::new().unwrap();
+    let (server, client) = World::new().connect(&base, wire, NO_OPTIONS);
+    client.set_watermark(Event::READ, 0, 1000).unwrap();
+    let sends = Callbacks::new().on_event(|bev, what| match what {
+        CONNECTED => bev.write([7; 16_000]).unwrap(),
+        _ => bev.free(),
+    });
+    server.set_callbacks(sends).unwrap();
+    let (has_mark, has_record) = (Cell::new(true), Cell::new(false));
+    let takes = Callbacks::new().on_read(move |bev| {
+        if has_mark.replace(false) {
+            if pauses {
+                bev.disable(Event::READ).unwrap();
+            }
+            bev.set_watermark(Event::READ, 0, 0).unwrap();
+            if pauses {
+                bev.enable(Event::READ).unwrap();
+            }
+        }
+        match bev.input().length() {
+            16_000 if !has_record.replace(true) => server.write("more").unwrap(),
+            16_004 => bev.free(),
+            length => assert!(length <= 16_000, "{length}"),
+        }
+    });
+    client.set_callbacks(takes).unwrap();
+    run(&base);
+}
+
+#[test]
+fn reading_goes_on_when_the_high_mark_is_taken_away_in_the_middle_of_a_record() {
+    for wire in WIRES {
+        for pauses in [false, true] {
+            take_the_mark_away(wire, pauses);
+        }
+    }
+}
+
 #[test]
 fn bytes_written_before_the_handshake_arrive_after_it() {
     for wire in WIRES {

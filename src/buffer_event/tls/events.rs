@@ -88,7 +88,11 @@ impl Inner {
         let waits = self.carrier.try_borrow().is_ok_and(|carrier| {
             carrier.kind() == Kind::Tls && carrier.tls().is_some_and(has_pending)
         });
-        if waits && let Ok(view) = self.usable("") {
+        if waits
+            && let Ok(view) = self.usable("")
+            && view.fd().is_some()
+            && view.enabled().contains(EventFlags::READ)
+        {
             view.tls().read_soon();
         }
     }
