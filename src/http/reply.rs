@@ -195,8 +195,8 @@ impl EventHttpRequest {
             body: page::has_body(answer.method(), code),
             left: announced,
         });
-        answer.conn.allow_silence();
         answer.native.send_reply_start(code, &reason);
+        answer.conn.allow_silence(); // once evhttp reads, see there
         answer.conn.keep_paused();
         answer.chunk(&first, answer.room(first.length())?)
     }

@@ -348,11 +348,11 @@ impl ServerConnection {
         if !conn.wants_close.get() || self.is_streaming() || !self.waits_unwatched() {
             return;
         }
-        self.allow_silence();
         self.place.ignore_input(PeerEnd::Told);
         if let Some(bev) = self.place.view() {
             bev.enable(CALL, EventFlags::READ).ok();
         }
+        self.allow_silence();
     }
 
     fn waits_unwatched(&self) -> bool {
@@ -370,7 +370,8 @@ impl ServerConnection {
         request.is_some_and(ServerRequest::waits_for_reply)
     }
 
-    /// From now on, until the reply is written, the peer may be silent.
+    /// From now on, until the reply is written, the peer may be silent. It takes two system calls
+    /// less while libevent reads.
     pub(super) fn allow_silence(&self) {
         let Phase::Replying { may_be_silent, .. } = &mut *self.phase.borrow_mut() else {
             return;
@@ -449,11 +450,19 @@ impl ServerConnection {
 
     /// evhttp sets no times of its own, and each read or write that begins starts them anew.
     fn set_times(&self, read: Option<Duration>, write: Option<Duration>) {
+        let Some(bev) = self.place.view() else { return };
         let times = Some((read, write));
-        if let Some(bev) = self.place.view()
-            && self.times.replace(times) != times
-        {
-            bev.set_timeouts(CALL, read, write).ok();
+        let former = self.times.replace(times);
+        if former == times {
+            return;
+        }
+        bev.set_timeouts(CALL, read, write).ok();
+        let (former_read, former_write) = former.unwrap_or_default();
+        if former_read.is_some() && read.is_none() {
+            bev.forget_timeout(EventFlags::READ);
+        }
+        if former_write.is_some() && write.is_none() {
+            bev.forget_timeout(EventFlags::WRITE);
         }
     }
 }

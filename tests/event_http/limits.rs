@@ -218,6 +218,88 @@ fn a_chunked_reply_is_not_limited_by_the_silence_of_its_client() {
     assert_eq!((body.as_str(), closed), ("abc", true));
 }
 
+/// How long a client may be silent in the next three tests.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// A request that waits on a connection which has had the time from its first byte on.
+fn waiting(client: &mut Client, server: &Server, kept: &Kept) -> EventHttpRequest {
+    client.send(get("/"));
+    server.until(|| !kept.borrow().is_empty());
+    kept.borrow_mut().pop().unwrap()
+}
+
+/// Turns the loop for twice as long.
+fn try_patience(server: &Server) {
+    server.base.exit(Some(2 * PATIENCE)).unwrap();
+    server.base.dispatch().unwrap();
+}
+
+#[test]
+fn a_late_reply_has_no_time_limit_either_when_its_client_sends_ahead() {
+    for has_begun in [false, true] {
+        let (server, kept) = Server::keeping(OVER);
+        server.http.set_timeout(Some(PATIENCE)).unwrap();
+        let mut client = Client::new(OVER, server.address);
+        let request = waiting(&mut client, &server, &kept);
+        if has_begun {
+            request.send_reply_start(200, "OK").unwrap();
+        } else {
+            let connection = request.get_connection().unwrap();
+            connection.set_close_callback(|_| {}).unwrap();
+        }
+        client.send(get("/next"));
+        try_patience(&server);
+        if has_begun {
+            request.send_reply_chunk(&buffer("late")).unwrap();
+            request.send_reply_end().unwrap();
+        } else {
+            say(&request, "late");
+        }
+        let body = server.serve(move |_| client.answer()).body;
+        assert_eq!(body, "late", "{has_begun}");
+    }
+}
+
+#[test]
+fn a_client_may_be_silent_once_its_time_limit_is_taken_away() {
+    let (server, kept) = Server::keeping(OVER);
+    server.http.set_timeout(Some(PATIENCE)).unwrap();
+    let mut client = Client::new(OVER, server.address);
+    let request = waiting(&mut client, &server, &kept);
+    request.get_connection().unwrap().set_timeout(None).unwrap();
+    say(&request, "first");
+    let mut client = server.serve(move |_| {
+        assert_eq!(client.answer().body, "first");
+        client.send("GET / HT");
+        client
+    });
+    try_patience(&server);
+    client.send("TP/1.1\r\nHost: x\r\n\r\n");
+    server.until(|| !kept.borrow().is_empty());
+    say(&kept.borrow_mut().pop().unwrap(), "second");
+    assert_eq!(server.serve(move |_| client.answer()).body, "second");
+}
+
+#[test]
+fn a_client_may_read_late_once_its_time_limit_is_taken_away() {
+    const LONG: usize = 30_000_000;
+    let (server, kept) = Server::keeping(OVER);
+    server.http.set_timeout(Some(PATIENCE)).unwrap();
+    let mut client = Client::new(OVER, server.address);
+    let request = waiting(&mut client, &server, &kept);
+    say(&request, "first");
+    let mut client = server.serve(move |_| {
+        assert_eq!(client.answer().body, "first");
+        client
+    });
+    let request = waiting(&mut client, &server, &kept);
+    request.get_connection().unwrap().set_timeout(None).unwrap();
+    say(&request, "~".repeat(LONG));
+    try_patience(&server);
+    let body = server.serve(move |_| client.answer()).body;
+    assert_eq!(body.len(), LONG);
+}
+
 #[test]
 fn a_client_that_does_not_take_its_answer_is_closed() {
     let closed = Rc::new(Cell::new(false));
