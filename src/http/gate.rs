@@ -120,13 +120,15 @@ pub(crate) enum Part {
     Body,
 }
 
-/// What evhttp does not know of a head that it was given.
+/// What evhttp does not know of a head that it was given, or does not tell.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Passed {
     /// Its target began with `//`, which evhttp has as `/%2F`.
     pub(crate) slashed: bool,
     /// Its body goes past evhttp.
     pub(crate) streamed: Option<Streamed>,
+    /// It is of HTTP/1.0.
+    pub(crate) is_1_0: bool,
 }
 
 /// How a head announces a body that goes past evhttp.
@@ -361,6 +363,7 @@ impl Gate {
         self.passed.push_back(Passed {
             slashed: head.target.starts_with(b"//"),
             streamed: streams.map(|_| Streamed::from(&head)),
+            is_1_0: head.version == Version::Http10,
         });
         let without_body = |keep_alive| Head {
             body: BodyLength::None,

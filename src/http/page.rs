@@ -51,11 +51,22 @@ pub(super) fn announce_close(call: &'static str, request: &RequestView<'_>) -> R
     headers.add(call, c"Connection", c"close")
 }
 
-/// Whether the reply says that the connection closes.
-pub(super) fn announces_close(request: &RequestView<'_>) -> bool {
+/// Whether evhttp closes the connection behind the reply. To HTTP/1.0 it does so without a word.
+pub(super) fn closes(request: &RequestView<'_>, is_1_0: bool) -> bool {
     let headers = request.headers(HeaderSide::Output);
     let connection = headers.find(c"Connection");
-    connection.is_some_and(|value| value.eq_ignore_ascii_case(b"close"))
+    let announced = connection.is_some_and(|value| value.eq_ignore_ascii_case(b"close"));
+    announced || (is_1_0 && !asks_to_be_kept(request))
+}
+
+/// Whether evhttp takes the request for one that asks to keep the connection. It looks at that for
+/// HTTP/1.0 only.
+pub(super) fn asks_to_be_kept(request: &RequestView<'_>) -> bool {
+    const WORD: &[u8] = b"keep-alive";
+    let headers = request.headers(HeaderSide::Input);
+    let connection = headers.find(c"Connection");
+    let start = connection.and_then(|value| value.get(..WORD.len()));
+    start.is_some_and(|start| start.eq_ignore_ascii_case(WORD))
 }
 
 /// Text for an HTML page.

@@ -392,11 +392,10 @@ impl Answer<'_> {
 
     /// Has a body without a length end with the connection, to a client that knows no chunks:
     /// if such a one asks to keep the connection, evhttp announces a length of 0 and sends the
-    /// body behind it. What the peer asked is looked at for HTTP/1.0 only.
+    /// body behind it.
     fn close_behind_body(&self) {
-        let mut asked = self.native.headers(HeaderSide::Input);
-        let keeps = |value: &[u8]| value.eq_ignore_ascii_case(b"keep-alive");
-        if asked.find(c"Connection").is_some_and(keeps) {
+        if page::asks_to_be_kept(&self.native) {
+            let mut asked = self.native.headers(HeaderSide::Input);
             while asked.remove(c"Connection") {}
         }
     }

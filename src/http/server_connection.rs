@@ -90,6 +90,8 @@ enum Phase {
         request: Weak<request::Inner>,
         /// The peer may be silent for as long as it likes.
         may_be_silent: bool,
+        /// It is of HTTP/1.0.
+        is_1_0: bool,
         intake: Intake,
     },
     /// The last reply is written, and the connection ends.
@@ -317,6 +319,7 @@ impl ServerConnection {
         self.phase.replace(Phase::Replying {
             request: Weak::new(),
             may_be_silent: false,
+            is_1_0: passed.is_1_0,
             intake: Intake::of(passed.streamed),
         });
         if let Some(bev) = self.place.view() {
@@ -399,12 +402,13 @@ impl ServerConnection {
     /// collects the next request, which may have any length and has to come in time.
     pub(super) fn complete(&self, conn: &Rc<connection::Inner>, request: &RequestView<'_>) {
         self.drop_body();
+        let is_1_0 = matches!(*self.phase.borrow(), Phase::Replying { is_1_0: true, .. });
         if let Some(request) = self.take_request()
             && let Some(request) = request.server()
         {
             request.place.clear();
         }
-        if self.gate.borrow().is_over() || page::announces_close(request) {
+        if self.gate.borrow().is_over() || page::closes(request, is_1_0) {
             self.phase.replace(Phase::Done);
         }
         if let Some(bev) = self.place.view() {

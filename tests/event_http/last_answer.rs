@@ -8,7 +8,7 @@ use socket2::SockRef;
 
 use super::OVER;
 use crate::transport::Stream;
-use crate::{Server, get, say, serve};
+use crate::{Server, buffer, get, say, serve};
 use php_event::EventHttpRequest;
 use test_support::LIMIT;
 
@@ -24,11 +24,16 @@ fn roomy(server: &Server) -> SocketAddr {
     address
 }
 
-/// Answers at length, and tells when the server has ended the connection.
-fn answer(request: &EventHttpRequest, told: &Sender<()>) {
+/// Tells when the server has ended the connection.
+fn tell_end(request: &EventHttpRequest, told: &Sender<()>) {
     let (conn, told) = (request.get_connection().unwrap(), told.clone());
     conn.set_close_callback(move |_| told.send(()).unwrap())
         .unwrap();
+}
+
+/// Answers at length, and tells when the server has ended the connection.
+fn answer(request: &EventHttpRequest, told: &Sender<()>) {
+    tell_end(request, told);
     say(request, "~".repeat(LONG));
 }
 
@@ -78,6 +83,25 @@ fn the_last_answer_arrives_whatever_the_client_sends_behind_the_request() {
             let came = server.serve(move |_| read_late(client(address, request), more, &ended));
             assert_eq!(came, LONG, "{request:?}, then {more:?}");
         }
+    }
+}
+
+/// Without saying so: HTTP/1.0 knows no other end of such a body.
+#[test]
+fn an_answer_that_ends_with_the_connection_arrives_as_well() {
+    for more in MORE {
+        let (told, ended) = mpsc::channel();
+        let server = Server::with(OVER, move |request| {
+            tell_end(request, &told);
+            request.send_reply_start(200, "OK").unwrap();
+            let body = buffer("~".repeat(LONG));
+            request.send_reply_chunk(&body).unwrap();
+            request.send_reply_end().unwrap();
+        });
+        let address = roomy(&server);
+        let request = "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n";
+        let came = server.serve(move |_| read_late(client(address, request), more, &ended));
+        assert_eq!(came, LONG, "then {more:?}");
     }
 }
 
