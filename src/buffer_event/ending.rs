@@ -230,6 +230,15 @@ impl Remains {
         self.write_timeout.unwrap_or(LINGER_MAX)
     }
 
+    /// Has `native` send what waits.
+    fn send_all(&self, native: &OwnedBufferEvent) {
+        #[cfg(feature = "openssl")]
+        let shakes_hands = self.carrier.tls().is_some_and(|tls| !tls.is_established());
+        #[cfg(not(feature = "openssl"))]
+        let shakes_hands = false;
+        native.send_all(self.wait(), shakes_hands);
+    }
+
     /// Whether it has something to send, and may yet send it.
     fn can_send(&self) -> bool {
         let Some(native) = &self.native else {
@@ -291,7 +300,6 @@ impl Lingering {
         }
         let mut ending = Ending::default();
         std::mem::take(&mut remains.closures).end(&mut ending);
-        let wait = remains.wait();
         let this = Rc::new(Self {
             base: Rc::clone(base),
             remains: RefCell::new(Some(remains)),
@@ -315,7 +323,7 @@ impl Lingering {
                     .view()
                     .set_callbacks(None, Some(on_sent), Some(on_event), lent);
             }
-            base.calling_silent(|| native.send_all(wait));
+            base.calling_silent(|| remains.send_all(native));
         }
         base.keep(this.address(), Rc::clone(&this));
         ending.drop(this);
@@ -327,12 +335,12 @@ impl Lingering {
     }
 
     /// Bytes were sent, in its write callback: ends it if these were all, or waits for the rest.
-    fn sent(self: Rc<Self>) {
+    fn go_on(self: Rc<Self>) {
         if let Some(remains) = &*self.remains.borrow()
             && let Some(native) = &remains.native
             && native.output().length() > 0
         {
-            native.send_all(remains.wait()); // without a socket libevent does not restart the time
+            remains.send_all(native); // without a socket libevent does not restart the time
             return;
         }
         self.end();
@@ -390,7 +398,7 @@ impl Halves {
 unsafe extern "C" fn on_sent(_bev: *mut ffi::bufferevent, arg: *mut c_void) {
     // SAFETY: `Lingering` drops what `arg` lends after it has freed the buffer event.
     if let Some(lingering) = unsafe { upgrade::<Lingering>(arg) } {
-        lingering.sent();
+        lingering.go_on();
     }
 }
 
@@ -401,7 +409,8 @@ unsafe extern "C" fn on_event(_bev: *mut ffi::bufferevent, what: c_short, arg: *
     let Some(lingering) = (unsafe { upgrade::<Lingering>(arg) }) else {
         return;
     };
-    if BufferEventFlags::from_bits_retain(what) != BufferEventFlags::CONNECTED {
-        lingering.end();
+    match BufferEventFlags::from_bits_retain(what) {
+        BufferEventFlags::CONNECTED => lingering.go_on(),
+        _ => lingering.end(),
     }
 }

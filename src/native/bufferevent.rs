@@ -179,12 +179,16 @@ impl OwnedBufferEvent {
     }
 
     /// Has it send what waits, and do nothing else: the write callback runs when some is sent, the
-    /// event callback when nothing could be sent for `wait`.
-    pub(crate) fn send_all(&self, wait: Duration) {
+    /// event callback when nothing could be sent for `wait`. What still `shakes_hands` needs to
+    /// read for that; call this again when it is connected.
+    pub(crate) fn send_all(&self, wait: Duration, shakes_hands: bool) {
         self.view()
             .set_watermark(EventFlags::WRITE, isize::MAX as usize, 0);
-        self.view().disable("", EventFlags::READ).ok();
-        self.view().set_timeouts("", None, Some(wait)).ok();
+        if !shakes_hands {
+            self.view().disable("", EventFlags::READ).ok();
+        }
+        let read = shakes_hands.then_some(wait);
+        self.view().set_timeouts("", read, Some(wait)).ok();
     }
 
     /// Takes its descriptor away. While it connects, disabling leaves an event in the backend,

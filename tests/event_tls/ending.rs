@@ -351,6 +351,70 @@ fn tls_under_a_freed_filter_ends_at_once_after_a_failed_handshake() {
     assert!(!is_open, "its socket is kept");
 }
 
+#[test]
+fn tls_under_a_filter_that_is_freed_during_the_handshake_sends_what_waits() {
+    let world = World::new();
+    let (ours, theirs) = (world.server(), world.client());
+    for (wire, turns) in WIRES
+        .into_iter()
+        .flat_map(|wire| (0..8).map(move |turns| (wire, turns)))
+    {
+        let base = EventBase::new().unwrap();
+        let (server, client) = crate::peers::join(&base, wire, &ours, &theirs, NO_OPTIONS);
+        client.set_ssl_host("localhost").unwrap();
+        let got = Rc::new(RefCell::new(Vec::new()));
+        let all = got.clone();
+        let reads = Callbacks::new().on_read(move |bev| {
+            all.borrow_mut()
+                .extend(bev.read(99).unwrap().unwrap_or_default());
+        });
+        let reads = reads.on_event(|bev, what| {
+            if what != CONNECTED {
+                bev.free();
+            }
+        });
+        server.set_callbacks(reads).unwrap();
+        let closing = EventBufferEvent::OPT_CLOSE_ON_FREE;
+        let filter = EventBufferEvent::create_filter(&client, Filters::new(), closing).unwrap();
+        filter.enable(Event::READ | Event::WRITE).unwrap();
+        filter.write("hello").unwrap();
+        for _ in 0..turns {
+            poll(&base);
+        }
+        drop(client);
+        filter.free();
+        run(&base);
+        assert_eq!(*got.borrow(), b"hello", "{wire:?} {turns}");
+    }
+}
+
+#[test]
+fn tls_under_a_filter_that_is_freed_during_the_handshake_does_not_wait_for_ever() {
+    for turns in 0..4 {
+        let (world, base) = (World::new(), EventBase::new().unwrap());
+        let (ours, mut peer) = UnixStream::pair().unwrap();
+        let tls =
+            EventBufferEvent::ssl_socket(&base, ours, &world.client(), CONNECTING, NO_OPTIONS);
+        let tls = tls.unwrap();
+        tls.set_timeouts(None, Some(Duration::from_millis(100)))
+            .unwrap();
+        let closing = EventBufferEvent::OPT_CLOSE_ON_FREE;
+        let filter = EventBufferEvent::create_filter(&tls, Filters::new(), closing).unwrap();
+        filter.enable(Event::READ | Event::WRITE).unwrap();
+        filter.write("nobody answers").unwrap();
+        for _ in 0..turns {
+            poll(&base);
+        }
+        drop(tls);
+        filter.free();
+        assert_eq!(run(&base), LoopEnd::NoEvents);
+        peer.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        let end = std::io::copy(&mut peer, &mut std::io::sink()); // or a reset
+        let is_open = end.is_err_and(|error| error.kind() == ErrorKind::WouldBlock);
+        assert!(!is_open, "its socket is kept, {turns}");
+    }
+}
+
 /// A server whose peer has gone, which it does not know yet.
 fn deserted(base: &EventBase, wire: Wire) -> EventBufferEvent {
     let world = World::new();
