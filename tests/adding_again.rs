@@ -6,6 +6,7 @@ use std::io::Write as _;
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::rc::Rc;
+use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, raise};
@@ -282,5 +283,60 @@ fn timeouts_set_in_the_callback_of_a_buffer_event_count_from_then_on() {
         assert_eq!(told[0], "one");
         assert!(told[1].contains("TIMEOUT"), "{told:?}");
         assert!(start.elapsed() >= LONG.mul_f32(0.8)); // libevent's clock is a coarse one
+    }
+}
+
+/// Makes a timer whose callback runs in one turn with those of what times out after [`SHORT`], and
+/// before them.
+fn first_of_a_turn(base: &EventBase, work: impl FnOnce() + 'static) -> Event {
+    let mut work = Some(work);
+    let first = Event::timer(base, move |_| work.take().unwrap()()).unwrap();
+    first.add(Some(Duration::ZERO)).unwrap();
+    first
+}
+
+#[test]
+fn a_socket_event_added_again_when_its_time_is_just_over_sees_what_comes() {
+    for flags in [Event::READ, Event::READ | Event::PERSIST] {
+        let base = EventBase::new().unwrap();
+        let (ours, mut theirs) = pair();
+        let seen = Seen::new();
+        let note = seen.clone();
+        let call = move |_: &UnixStream, what: EventFlags, event: &Event| {
+            note.note(what);
+            event.del().unwrap();
+        };
+        let event = Event::new(&base, ours, flags, call).unwrap();
+        let again = event.clone();
+        let _first = first_of_a_turn(&base, move || {
+            again.add(Some(LONG)).unwrap();
+            theirs.write_all(b"a").unwrap();
+        });
+        event.add(Some(SHORT)).unwrap();
+        sleep(2 * SHORT); // both are due in the first turn
+        assert_eq!(run(&base), LoopEnd::NoEvents);
+        assert_eq!(seen.take(), [Event::READ], "{flags:?}");
+    }
+}
+
+#[test]
+fn a_buffer_event_enabled_again_when_its_time_is_just_over_reads_what_comes() {
+    for options in [
+        BufferEventOptions::empty(),
+        EventBufferEvent::OPT_DEFER_CALLBACKS,
+    ] {
+        let base = EventBase::new().unwrap();
+        let (bev, mut peer, seen) = reading(&base, options, |bev, _| {
+            bev.disable(Event::READ).unwrap();
+        });
+        let again = bev.clone();
+        let _first = first_of_a_turn(&base, move || {
+            again.enable(Event::READ).unwrap();
+            peer.write_all(b"a").unwrap();
+        });
+        bev.set_timeouts(Some(SHORT), None).unwrap();
+        sleep(2 * SHORT); // both are due in the first turn
+        assert_eq!(run(&base), LoopEnd::NoEvents);
+        assert_eq!(seen.take(), ["a"], "{options:?}");
     }
 }

@@ -341,6 +341,9 @@ impl<C: ?Sized + Closure> State<C> {
         if let Kind::Signal(signum) = self.kind.get() {
             return self.add_signal(call, signum.into(), weak(), &event, timeout);
         }
+        if timeout.is_some() && self.kind.get() == Kind::Descriptor && event.is_overdue() {
+            event.del(call)?;
+        }
         match event.add(call, timeout) {
             Ok(()) => Ok(()),
             Err(error) => Err(refused_by_backend(call, &event).unwrap_or(error)),

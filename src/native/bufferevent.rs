@@ -34,6 +34,7 @@ use std::time::Duration;
 use nix::errno::Errno;
 
 use super::evbuffer::{Access, BufferView, ChangeEntry, End};
+use super::event::is_overdue;
 use super::{OwnedBase, RateBucket, timeval};
 use crate::ffi;
 use crate::flags::{BufferEventFlags, BufferEventOptions, EventFlags, FlushMode};
@@ -419,11 +420,28 @@ impl<'a> BufferEventView<'a> {
 
     /// Runs callbacks: for a filter, those of what is under it that is a filter itself.
     pub(crate) fn enable(self, call: &'static str, events: EventFlags) -> Result<()> {
+        if self.fd().is_some() {
+            self.forget_overdue(events);
+        }
         // SAFETY: `new`'s caller keeps the bufferevent until a callback frees it.
         cvt(call, unsafe {
             ffi::bufferevent_enable(self.raw(), events.bits())
         })
         .map(drop)
+    }
+
+    /// Deletes the events that [`is_overdue`] says would not be watched. Their timeouts are not
+    /// reported: they begin anew.
+    fn forget_overdue(&self, events: EventFlags) {
+        for direction in [EventFlags::READ, EventFlags::WRITE] {
+            let event = self.event_of(direction);
+            // SAFETY: libevent has initialized the event, which lives as long as the bufferevent,
+            // and that has its base.
+            if events.contains(direction) && unsafe { is_overdue(event) } {
+                // SAFETY: the same.
+                unsafe { ffi::event_del(event) };
+            }
+        }
     }
 
     /// Runs no callback.

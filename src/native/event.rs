@@ -133,6 +133,12 @@ impl OwnedEvent {
         set != 0
     }
 
+    /// Whether the time of a descriptor's event is over, and its callback has not run since.
+    pub(crate) fn is_overdue(&self) -> bool {
+        // SAFETY: `self` owns the event.
+        unsafe { is_overdue(self.raw.as_ptr()) }
+    }
+
     /// The event's descriptor, or -1.
     pub(crate) fn descriptor(&self) -> RawFd {
         // SAFETY: `self` owns the event.
@@ -178,6 +184,20 @@ impl fmt::Debug for OwnedEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("OwnedEvent").field(&self.raw).finish()
     }
+}
+
+/// Whether the time of a descriptor's event is over, and its callback has not run since. libevent
+/// does not watch its descriptor then. If it is added, its time begins anew, and still nothing is
+/// watched: it has to be deleted first.
+///
+/// # Safety
+/// `event` is initialized, and its base is not freed.
+pub(super) unsafe fn is_overdue(event: *const ffi::event) -> bool {
+    let waits = EventFlags::READ | EventFlags::WRITE | EventFlags::CLOSED;
+    let all = (waits | EventFlags::TIMEOUT).bits();
+    // SAFETY: the caller keeps the event; null asks for no time.
+    let pending = unsafe { ffi::event_pending(event, all, ptr::null_mut()) };
+    pending == EventFlags::TIMEOUT.bits().into()
 }
 
 /// The names of the backends that this system has.
