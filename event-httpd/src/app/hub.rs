@@ -193,20 +193,25 @@ impl Hub {
     /// Takes what the store reports.
     fn take(&self, worker: &Rc<Worker>, message: &[u8]) {
         match Tell::decode(message) {
-            Some(Tell::Update(encoded)) => match Update::decode(encoded) {
-                Ok(update) if self.page.borrow().is_some() => {
-                    self.page_part(worker, Part::Update(update));
+            Some(Tell::Update(encoded)) => {
+                let update = Update::decode(encoded);
+                if let Err(error) = &update {
+                    tracing::error!("the store sent an unknown update: {error}");
                 }
-                Ok(update) => {
+                if self.page.borrow().is_some() {
+                    self.page_part(worker, update.ok().map(Part::Update));
+                } else if let Ok(update) = update {
                     self.subscribers.deliver(worker, &update, &self.config.url);
                     worker.catch_up();
                 }
-                Err(error) => tracing::error!("the store sent an unknown update: {error}"),
-            },
-            Some(Tell::Active(bytes)) => match Active::decode(bytes) {
-                Some(active) => self.page_part(worker, Part::Active(active)),
-                None => tracing::error!("the store sent an unknown subscription"),
-            },
+            }
+            Some(Tell::Active(bytes)) => {
+                let active = Active::decode(bytes);
+                if active.is_none() {
+                    tracing::error!("the store sent an unknown subscription");
+                }
+                self.page_part(worker, active.map(Part::Active));
+            }
             Some(Tell::Stored(ticket)) => self.stored(worker, ticket),
             Some(Tell::Refused(ticket, reason)) => self.refused(worker, ticket, reason),
             Some(Tell::Away) => self.store_is_away(worker),

@@ -198,6 +198,25 @@ fn a_hub_starts_where_hundreds_of_entries_of_the_stream_are_no_updates() {
 }
 
 #[test]
+fn an_entry_whose_update_cannot_be_read_costs_nobody_another_update() {
+    let redis = Redis::fleeting();
+    let hub = hub_on(&redis.url(), &[]);
+    let mut live = Subscriber::to(&hub, "topic=a");
+    publish(&hub, 0..1);
+    // As a later version of the hub might write it.
+    let added = redis.ask("XADD event-httpd:updates * id x update \"\\xff\"");
+    assert!(added.starts_with('$'), "{added}");
+    publish(&hub, 1..2);
+    let mut replayed = Subscriber::to(&hub, "topic=a&lastEventID=earliest");
+    publish(&hub, 2..4);
+    for subscriber in [&mut live, &mut replayed] {
+        expect(subscriber, 0..4);
+        subscriber.expect_silence();
+    }
+    hub.line("unknown update");
+}
+
+#[test]
 fn the_history_of_a_store_on_disk_outlives_hub_and_store() {
     let mut redis = Redis::start(&LASTING);
     let hub = hub_on(&redis.url(), &[]);

@@ -83,14 +83,15 @@ impl Hub {
         *self.page.borrow_mut() = Some(open);
     }
 
-    /// The next part of the page has arrived.
-    pub(super) fn page_part(&self, worker: &Rc<Worker>, part: Part) {
+    /// The next part of the page has arrived. One that cannot be read counts, but is left out.
+    pub(super) fn page_part(&self, worker: &Rc<Worker>, part: Option<Part>) {
         let complete = {
             let mut page = self.page.borrow_mut();
             let Some(open) = page.as_mut() else { return };
             match part {
-                Part::Update(update) => open.updates.push(update),
-                Part::Active(active) => open.active.push(active),
+                Some(Part::Update(update)) => open.updates.push(update),
+                Some(Part::Active(active)) => open.active.push(active),
+                None => {}
             }
             open.missing -= 1;
             if open.missing > 0 {
