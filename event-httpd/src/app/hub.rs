@@ -114,15 +114,21 @@ enum Pending {
 }
 
 impl Hub {
-    /// The hub of a process that has a master, or is alone.
-    pub(crate) fn new(config: Arc<HubConfig>, headers: Vec<FieldLine>, has_master: bool) -> Self {
+    /// The hub of a process that has a master, or is alone. `max_queue` is how much may wait for a
+    /// subscriber.
+    pub(crate) fn new(
+        config: Arc<HubConfig>,
+        headers: Vec<FieldLine>,
+        has_master: bool,
+        max_queue: usize,
+    ) -> Self {
         let store = match &config.store {
             StoreConfig::Redis(settings, queue) => {
-                Store::Redis(RedisStore::new(&config, settings, *queue))
+                Store::Redis(RedisStore::new(&config, settings, *queue, max_queue))
             }
             StoreConfig::Memory if has_master => Store::Master,
             StoreConfig::Memory => Store::Here {
-                store: Box::new(MemoryStore::new(Arc::clone(&config))),
+                store: Box::new(MemoryStore::new(Arc::clone(&config), max_queue)),
                 told: RefCell::default(),
             },
         };

@@ -209,7 +209,8 @@ pub(crate) trait App {
 pub(crate) fn exchange_of(config: &Config) -> Box<dyn Exchange> {
     match config.program() {
         Program::Hub(hub) if matches!(hub.settings().store, StoreConfig::Memory) => {
-            Box::new(MemoryStore::new(Arc::clone(hub.settings())))
+            let settings = Arc::clone(hub.settings());
+            Box::new(MemoryStore::new(settings, config.max_queue()))
         }
         // With a store in Redis the workers of a hub have no messages for each other.
         Program::Hub(_) | Program::Serve | Program::Broadcast { .. } => Box::new(PassOn),
@@ -226,7 +227,8 @@ pub(crate) fn of(config: &Config) -> Box<dyn App> {
         }
         Program::Hub(hub) => {
             let has_master = config.workers().is_some();
-            Box::new(Hub::new(Arc::clone(hub.settings()), headers, has_master))
+            let settings = Arc::clone(hub.settings());
+            Box::new(Hub::new(settings, headers, has_master, config.max_queue()))
         }
     }
 }

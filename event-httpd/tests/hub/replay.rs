@@ -1,8 +1,10 @@
 //! Replay: subscribers that name the last update they have.
 
 use super::support::{
-    PATH, Publisher, Subscriber, bearer, expect, expect_long_history, get, open_hub, publish, token,
+    PATH, Publisher, Subscriber, arguments, bearer, expect, expect_long_history, get, open_hub,
+    publish, token,
 };
+use super::support_http::{Server, event_httpd};
 
 #[test]
 fn a_subscriber_gets_what_was_published_behind_the_update_it_names() {
@@ -128,4 +130,30 @@ fn a_reader_that_stalls_is_cut_off_and_gets_the_rest_when_it_comes_back() {
         again.expect_update(&n.to_string(), &filler);
     }
     again.expect_silence();
+}
+
+#[test]
+fn a_slow_reader_of_a_long_history_is_not_cut_off_though_its_queue_is_short() {
+    const UPDATES: u32 = 400;
+    let directory = tempfile::tempdir().unwrap();
+    let address = format!("unix:{}", directory.path().join("hub.sock").display());
+    // The socket of a connection takes less than a page without a limit has.
+    let mut arguments = arguments(&["--anonymous", "--max-queue", "16KiB"]);
+    let listen = arguments
+        .iter()
+        .position(|one| *one == "127.0.0.1:0")
+        .unwrap();
+    arguments[listen] = &address;
+    let server = Server::run(event_httpd(arguments));
+    let filler = "x".repeat(4000);
+    let mut publisher = Publisher::connect(&server);
+    for n in 0..UPDATES {
+        publisher.publish(&[("topic", "a"), ("id", &n.to_string()), ("data", &filler)]);
+    }
+    let mut subscriber = Subscriber::to(&server, "topic=a&lastEventID=earliest");
+    publisher.publish(&[("topic", "b"), ("data", "behind the first pages")]);
+    for n in 0..UPDATES {
+        subscriber.expect_update(&n.to_string(), &filler);
+    }
+    subscriber.expect_silence();
 }

@@ -9,7 +9,35 @@ use crate::buffer::Buffer;
 use crate::config::HistoryLimits;
 
 /// A page ends with the update that makes it this long.
-pub(super) const PAGE_BYTES: usize = 256 << 10;
+const PAGE_BYTES: usize = 256 << 10;
+
+/// How long pages are: a reader that has not read its page must not be cut off for that.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PageSize {
+    most: usize,
+}
+
+impl PageSize {
+    /// Pages of which each fits into an empty queue, also where an update is longer as an event.
+    pub(super) fn for_queue(max_queue: usize) -> Self {
+        Self {
+            most: max_queue / 2,
+        }
+    }
+
+    /// How many of the updates with these sizes the next page has: at least one. `None` for all.
+    pub(super) fn count(self, sizes: impl IntoIterator<Item = usize>) -> Option<usize> {
+        let mut bytes = 0;
+        for (count, size) in sizes.into_iter().enumerate() {
+            let is_complete = bytes >= PAGE_BYTES || bytes + size > self.most;
+            if count > 0 && is_complete {
+                return Some(count);
+            }
+            bytes += size;
+        }
+        None
+    }
+}
 
 /// What an update takes beside its message and its id.
 const OVERHEAD: usize = 160;
@@ -18,6 +46,7 @@ const OVERHEAD: usize = 160;
 #[derive(Debug)]
 pub(super) struct History {
     limits: HistoryLimits,
+    page: PageSize,
     entries: VecDeque<Entry>,
     first: Position, // of the first entry, or of the next update when there is none
     bytes: usize,
@@ -37,9 +66,10 @@ impl Entry {
 }
 
 impl History {
-    pub(super) fn new(limits: HistoryLimits) -> Self {
+    pub(super) fn new(limits: HistoryLimits, page: PageSize) -> Self {
         Self {
             limits,
+            page,
             entries: VecDeque::new(),
             first: 1,
             bytes: 0,
@@ -95,16 +125,13 @@ impl History {
         let gap = after + 1 < self.first;
         let start = (after + 1).saturating_sub(self.first);
         let start = usize::try_from(start).unwrap_or(usize::MAX);
-        let (mut count, mut bytes) = (0, 0);
-        if !gap {
-            for entry in self.entries.iter().skip(start) {
-                count += 1;
-                bytes += entry.size();
-                if bytes >= PAGE_BYTES {
-                    break;
-                }
-            }
-        }
+        let count = if gap {
+            0
+        } else {
+            let sizes = self.entries.iter().skip(start).map(Entry::size);
+            let rest = self.entries.len().saturating_sub(start);
+            self.page.count(sizes).unwrap_or(rest)
+        };
         let position = after + position(count);
         let page = Page {
             count,
@@ -133,7 +160,8 @@ mod tests {
     use super::*;
 
     fn history(updates: usize, bytes: usize) -> History {
-        History::new(HistoryLimits { updates, bytes })
+        let page = PageSize::for_queue(4 << 20);
+        History::new(HistoryLimits { updates, bytes }, page)
     }
 
     fn push(history: &mut History, id: &str, length: usize) {
@@ -235,6 +263,16 @@ mod tests {
         push(&mut history, "huge", 2 << 20);
         assert_eq!(all(&history, From::Earliest).0, Vec::<String>::new());
         assert_eq!((history.bytes, history.ids.len()), (0, 0));
+    }
+
+    #[test]
+    fn a_page_is_no_longer_than_half_of_a_short_queue_but_has_an_update() {
+        let page = PageSize::for_queue(2000);
+        assert_eq!(page.count([500, 500, 1]), Some(2));
+        assert_eq!(page.count([500, 501]), Some(1));
+        assert_eq!(page.count([1500, 1]), Some(1));
+        assert_eq!(page.count([500, 500]), None);
+        assert_eq!(page.count([]), None);
     }
 
     #[test]

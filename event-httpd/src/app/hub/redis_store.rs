@@ -22,6 +22,7 @@ use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::history::PageSize;
 use super::message::{Ask, From, Position, Reason, Tell, Ticket};
 use crate::buffer::Buffer;
 use crate::config::{HubConfig, QueueLimits};
@@ -64,6 +65,7 @@ struct Inner {
     settings: Arc<Settings>,
     key: String,
     keep: usize,
+    page: PageSize,
     wake: OnceCell<Box<dyn Fn()>>,
     told: RefCell<VecDeque<Rc<Buffer>>>, // for the hub
     commands: OnceCell<Client<Command>>,
@@ -94,6 +96,7 @@ impl RedisStore {
         config: &Arc<HubConfig>,
         settings: &Arc<Settings>,
         queue: QueueLimits,
+        max_queue: usize,
     ) -> Self {
         let keep = config.history.updates.max(KEEP_MIN);
         Self(Rc::new(Inner {
@@ -102,6 +105,7 @@ impl RedisStore {
             key: settings.target.key("updates"),
             settings: Arc::clone(settings),
             keep,
+            page: PageSize::for_queue(max_queue),
             wake: OnceCell::new(),
             told: RefCell::default(),
             commands: OnceCell::new(),

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::history::History;
+use super::history::{History, PageSize};
 use super::listing::Active;
 use super::message::{Ask, Page, PageEnd, Tell};
 use crate::buffer::Buffer;
@@ -33,9 +33,11 @@ pub(crate) struct MemoryStore {
 }
 
 impl MemoryStore {
-    pub(crate) fn new(config: Arc<HubConfig>) -> Self {
+    /// `max_queue` is how much may wait for a subscriber.
+    pub(crate) fn new(config: Arc<HubConfig>, max_queue: usize) -> Self {
+        let page = PageSize::for_queue(max_queue);
         Self {
-            history: RefCell::new(History::new(config.history)),
+            history: RefCell::new(History::new(config.history, page)),
             active: RefCell::default(),
             config,
         }

@@ -10,7 +10,7 @@ use super::event::{Active, Content, Event, Id, Published};
 use super::matching::Pattern;
 use super::rules::{Allowed, Rules};
 
-/// A page of the history that is followed by another is longer.
+/// A page of the history that is followed by another is longer, or than half of a queue.
 const PAGE_MIN: usize = 200 << 10;
 
 /// What a client is.
@@ -410,7 +410,8 @@ impl<'a> Model<'a> {
         conn.is_live = true;
         conn.next = joining.first;
         let missed = joining.missed.iter().map(|event| event.sizes().1);
-        conn.replays = joining.asked.is_socket && missed.sum::<usize>() >= PAGE_MIN;
+        let page_min = PAGE_MIN.min(self.rules.max_queue / 2);
+        conn.replays = joining.asked.is_socket && missed.sum::<usize>() >= page_min;
         let mut early = std::mem::take(&mut conn.unread);
         let is_socket = joining.asked.is_socket;
         if is_socket {

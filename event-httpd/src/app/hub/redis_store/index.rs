@@ -72,19 +72,12 @@ impl Index {
         found.is_ok()
     }
 
-    /// How many of the entries behind a position have that many bytes together; `None` if all that
-    /// are known have less.
-    pub(super) fn count_of(&self, bytes: usize, behind: Position) -> Option<usize> {
+    /// The sizes of the updates behind a position.
+    pub(super) fn sizes(&self, behind: Position) -> impl Iterator<Item = usize> {
         let first = self
             .entries
             .partition_point(|entry| entry.position() <= behind);
-        let mut sum = 0;
-        let mut sizes = self.entries.range(first..).map(|entry| entry.size as usize);
-        let last = sizes.position(|size| {
-            sum += size;
-            sum >= bytes
-        });
-        last.map(|last| last + 1)
+        self.entries.range(first..).map(|entry| entry.size as usize)
     }
 
     /// The id of the last update; empty without one.
@@ -115,8 +108,8 @@ mod tests {
             [false, true, false, true]
         );
         assert_eq!(
-            [0, 20, 30, 40].map(|behind| index.count_of(15, behind)),
-            [Some(2), Some(2), None, None]
+            [0, 20, 30, 40].map(|behind| index.sizes(behind).sum::<usize>()),
+            [30, 20, 10, 0]
         );
         index.clear();
         assert_eq!(

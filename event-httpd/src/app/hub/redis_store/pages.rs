@@ -2,7 +2,7 @@
 
 use super::entries::{self, Entry, text_of};
 use super::{Command, Inner, Presence, reconnect};
-use crate::app::hub::history::PAGE_BYTES;
+use crate::app::hub::history::PageSize;
 use crate::app::hub::message::{From, Page, PageEnd, Position, Tell, Ticket};
 use crate::redis::Value;
 
@@ -85,7 +85,7 @@ impl Inner {
     fn send_page(&self, ticket: Ticket, begin: Begin) {
         // What does not fit into the page is not read: updates may be long.
         let behind = begin.position().unwrap_or_default();
-        let most = self.index.borrow().count_of(PAGE_BYTES, behind);
+        let most = self.page.count(self.index.borrow().sizes(behind));
         let most = most.map_or(PAGE_MAX, |most| most.min(PAGE_MAX));
         let command = match begin.position() {
             None => self.range("-", "+", most),
@@ -129,7 +129,8 @@ impl Inner {
             }
         };
         let told = self.told();
-        let (count, end, position) = cut(entries, after, asked.most, (asked.told, told));
+        let told = (asked.told, told);
+        let (count, end, position) = cut(self.page, entries, after, asked.most, told);
         let entries = entries.get(..count).unwrap_or_default();
         self.tell_page(ticket, entries, end, position, &anchor);
     }
@@ -156,26 +157,26 @@ impl Inner {
     }
 }
 
-/// How many of the entries behind `after` form the page, how it ends, and its last position. At
-/// `most` so many were requested. The reader had reported everything up to `before` then, and has
-/// reported everything up to `told` now. Later entries arrive as new updates.
+/// How many of the entries behind `after` form a page of that size, how it ends, and its last
+/// position. At `most` so many were requested. The reader had reported everything up to `before`
+/// then, and has reported everything up to `told` now. Later entries arrive as new updates.
 fn cut(
+    page: PageSize,
     entries: &[Entry],
     after: Position,
     most: usize,
     (before, told): (Position, Position),
 ) -> (usize, PageEnd, Position) {
-    let (mut count, mut bytes, mut position) = (0, 0, after);
-    for entry in entries.iter().take_while(|entry| entry.position <= told) {
-        if bytes >= PAGE_BYTES {
-            return (count, PageEnd::More, position);
-        }
-        count += 1;
-        bytes += entry
-            .content
-            .as_ref()
-            .map_or(0, |content| content.update.len());
-        position = entry.position;
+    let reported = entries.partition_point(|entry| entry.position <= told);
+    let sizes = entries.iter().take(reported).map(|entry| {
+        let content = entry.content.as_ref();
+        content.map_or(0, |content| content.update.len())
+    });
+    let count = page.count(sizes).unwrap_or(reported);
+    let last = entries.get(..count).and_then(<[Entry]>::last);
+    let position = last.map_or(after, |entry| entry.position);
+    if count < reported {
+        return (count, PageEnd::More, position);
     }
     let is_whole = entries.len() < most; // it reaches the end of the stream
     if count < entries.len() || position >= told || is_whole && before == told {
@@ -190,6 +191,9 @@ mod tests {
     use super::entries::Content;
     use super::*;
 
+    /// The size at which a page of an ordinary queue ends.
+    const LONG: usize = 256 << 10;
+
     fn entries(positions: impl IntoIterator<Item = Position>, size: usize) -> Vec<Entry> {
         let entry = |position| Entry {
             position,
@@ -201,61 +205,83 @@ mod tests {
         positions.into_iter().map(entry).collect()
     }
 
+    fn page() -> PageSize {
+        PageSize::for_queue(4 << 20)
+    }
+
     #[test]
     fn a_page_ends_where_the_reader_goes_on() {
         let complete = |count, position| (count, PageEnd::Complete, position);
         let more = |count, position| (count, PageEnd::More, position);
         let few = entries([11, 12, 13], 1);
         assert_eq!(
-            cut(&few, 10, PAGE_MAX, (13, 13)),
+            cut(page(), &few, 10, PAGE_MAX, (13, 13)),
             complete(3, 13),
             "all is told"
         );
         assert_eq!(
-            cut(&few, 10, PAGE_MAX, (11, 12)),
+            cut(page(), &few, 10, PAGE_MAX, (11, 12)),
             complete(2, 12),
             "13 follows by itself"
         );
         assert_eq!(
-            cut(&few, 10, PAGE_MAX, (10, 10)),
+            cut(page(), &few, 10, PAGE_MAX, (10, 10)),
             complete(0, 10),
             "all follow by themselves"
         );
         assert_eq!(
-            cut(&few, 10, PAGE_MAX, (13, 15)),
+            cut(page(), &few, 10, PAGE_MAX, (13, 15)),
             more(3, 13),
             "14 came behind the page"
         );
         assert_eq!(
-            cut(&few, 10, PAGE_MAX, (15, 15)),
+            cut(page(), &few, 10, PAGE_MAX, (15, 15)),
             complete(3, 15),
             "14 and 15 are gone"
         );
-        assert_eq!(cut(&[], 10, PAGE_MAX, (10, 10)), complete(0, 10));
-        assert_eq!(cut(&[], 10, PAGE_MAX, (10, 11)), more(0, 10));
+        assert_eq!(cut(page(), &[], 10, PAGE_MAX, (10, 10)), complete(0, 10));
+        assert_eq!(cut(page(), &[], 10, PAGE_MAX, (10, 11)), more(0, 10));
         let max = Position::try_from(PAGE_MAX).unwrap();
         let full = entries(1..=max, 1);
-        assert_eq!(cut(&full, 0, PAGE_MAX, (max, max)), complete(PAGE_MAX, max));
-        assert_eq!(cut(&full, 0, PAGE_MAX, (900, 900)), more(PAGE_MAX, max));
+        assert_eq!(
+            cut(page(), &full, 0, PAGE_MAX, (max, max)),
+            complete(PAGE_MAX, max)
+        );
+        assert_eq!(
+            cut(page(), &full, 0, PAGE_MAX, (900, 900)),
+            more(PAGE_MAX, max)
+        );
     }
 
     #[test]
     fn a_short_page_that_is_full_is_not_the_end() {
         let two = entries([11, 12], 1);
-        assert_eq!(cut(&two, 10, 2, (13, 13)), (2, PageEnd::More, 12));
-        assert_eq!(cut(&two, 10, 3, (13, 13)), (2, PageEnd::Complete, 13));
-        assert_eq!(cut(&two, 10, 2, (12, 12)), (2, PageEnd::Complete, 12));
+        assert_eq!(cut(page(), &two, 10, 2, (13, 13)), (2, PageEnd::More, 12));
+        assert_eq!(
+            cut(page(), &two, 10, 3, (13, 13)),
+            (2, PageEnd::Complete, 13)
+        );
+        assert_eq!(
+            cut(page(), &two, 10, 2, (12, 12)),
+            (2, PageEnd::Complete, 12)
+        );
     }
 
     #[test]
     fn long_updates_make_short_pages() {
-        let long = entries(1..=10, PAGE_BYTES / 2);
-        assert_eq!(cut(&long, 0, PAGE_MAX, (10, 10)), (2, PageEnd::More, 2));
+        let long = entries(1..=10, LONG / 2);
         assert_eq!(
-            cut(&long[8..], 8, PAGE_MAX, (10, 10)),
+            cut(page(), &long, 0, PAGE_MAX, (10, 10)),
+            (2, PageEnd::More, 2)
+        );
+        assert_eq!(
+            cut(page(), &long[8..], 8, PAGE_MAX, (10, 10)),
             (2, PageEnd::Complete, 10)
         );
-        let huge = entries([1], PAGE_BYTES * 2);
-        assert_eq!(cut(&huge, 0, PAGE_MAX, (1, 1)), (1, PageEnd::Complete, 1));
+        let huge = entries([1], LONG * 2);
+        assert_eq!(
+            cut(page(), &huge, 0, PAGE_MAX, (1, 1)),
+            (1, PageEnd::Complete, 1)
+        );
     }
 }
