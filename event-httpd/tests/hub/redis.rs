@@ -135,6 +135,8 @@ enum Direction {
 
 struct Shared {
     mode: AtomicU8,
+    /// Replies are held back on connections that have carried this command.
+    held: Mutex<Option<&'static str>>,
     ended: AtomicBool,
     socket: PathBuf,
     open: Mutex<Vec<TcpStream>>,
@@ -146,6 +148,7 @@ impl Link {
         let port = listener.local_addr().unwrap().port();
         let shared = Arc::new(Shared {
             mode: AtomicU8::new(OPEN),
+            held: Mutex::default(),
             ended: AtomicBool::new(false),
             socket: redis.socket(),
             open: Mutex::default(),
@@ -185,7 +188,14 @@ impl Link {
         self.shared.mode.store(DEAF, Ordering::SeqCst);
     }
 
+    /// Holds back the replies on each connection that carries this command from now on, beginning
+    /// with the reply to it.
+    pub(crate) fn hold_replies_to(&self, command: &'static str) {
+        *self.shared.held.lock().unwrap() = Some(command);
+    }
+
     pub(crate) fn mend(&self) {
+        *self.shared.held.lock().unwrap() = None;
         self.shared.mode.store(OPEN, Ordering::SeqCst);
     }
 }
@@ -209,18 +219,26 @@ impl Shared {
         self.open.lock().unwrap().push(client.try_clone().unwrap());
         let back = (server.try_clone().unwrap(), client.try_clone().unwrap());
         let (out, end) = (Arc::clone(self), client.try_clone().unwrap());
+        let is_held = Arc::new(AtomicBool::new(false));
+        let holds = Arc::clone(&is_held);
         thread::spawn(move || {
-            out.pass(client, &server, Direction::ToServer);
+            out.pass(client, &server, Direction::ToServer, &holds);
             server.shutdown(Shutdown::Both).ok();
         });
         let shared = Arc::clone(self);
         thread::spawn(move || {
-            shared.pass(back.0, back.1, Direction::ToClient);
+            shared.pass(back.0, back.1, Direction::ToClient, &is_held);
             end.shutdown(Shutdown::Both).ok();
         });
     }
 
-    fn pass(&self, mut from: impl Read, mut to: impl Write, direction: Direction) {
+    fn pass(
+        &self,
+        mut from: impl Read,
+        mut to: impl Write,
+        direction: Direction,
+        is_held: &AtomicBool,
+    ) {
         let mut bytes = vec![0; 64 << 10];
         loop {
             let count = match from.read(&mut bytes) {
@@ -229,7 +247,20 @@ impl Shared {
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 Err(_) => return,
             };
-            while self.mode.load(Ordering::SeqCst) == STALLED {
+            let held = *self.held.lock().unwrap();
+            if direction == Direction::ToServer
+                && held.is_some_and(|command| carries(&bytes[..count], command))
+            {
+                is_held.store(true, Ordering::SeqCst);
+            }
+            let waits = || match direction {
+                _ if self.mode.load(Ordering::SeqCst) == STALLED => true,
+                Direction::ToClient => {
+                    is_held.load(Ordering::SeqCst) && self.held.lock().unwrap().is_some()
+                }
+                Direction::ToServer => false,
+            };
+            while waits() {
                 thread::sleep(Duration::from_millis(2));
             }
             let mode = self.mode.load(Ordering::SeqCst);
@@ -241,4 +272,9 @@ impl Shared {
             }
         }
     }
+}
+
+fn carries(bytes: &[u8], command: &str) -> bool {
+    let mut windows = bytes.windows(command.len());
+    windows.any(|window| window == command.as_bytes())
 }

@@ -2,14 +2,15 @@
 
 use std::net::TcpListener;
 use std::process::Command;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use test_support::tls::{Authority, Folder};
 
-use super::redis::{FLEETING, LASTING, Redis};
+use super::redis::{FLEETING, LASTING, Link, Redis};
 use super::support::{
-    Publisher, Subscriber, ask, bearer, expect, expect_long_history, full_token, get, open_hub,
-    post, publish, token,
+    PATH, Publisher, Subscriber, ask, bearer, expect, expect_long_history, full_token, get,
+    open_hub, post, publish, token,
 };
 use super::support_http::{Server, output, until};
 use super::websocket::Socket;
@@ -395,4 +396,44 @@ fn the_script_that_starts_two_hubs_shows_a_message_crossing() {
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{output:?}");
     assert!(text.ends_with("data: hello from hub 1\n"), "{text}");
+}
+
+#[test]
+fn a_subscriber_that_is_ahead_of_its_hub_resumes_where_it_was() {
+    let redis = Redis::fleeting();
+    let link = Link::to(&redis);
+    let other = hub_on(&redis.url(), &[]);
+    // Its reader may be slow for longer than the test takes.
+    let hub = open_hub(&["--store", &link.url(), "--store-timeout", "60s"]);
+    until_ready(&hub);
+    publish(&hub, 0..2);
+    let mut live = Subscriber::to(&hub, "topic=a");
+    until("both readers wait for the next update", || {
+        let clients = redis.ask("CLIENT LIST");
+        (clients.matches("flags=b").count() == 2).then_some(())
+    });
+    link.hold_replies_to("XREAD");
+    publish(&other, 2..3); // answers the XREAD that was sent before
+    expect(&mut live, 2..3);
+    publish(&other, 3..6);
+    let ahead = |last: u32| {
+        let mut client = hub.connect();
+        let lines = format!("Last-Event-ID: {last}\r\n");
+        client.send(get(&format!("{PATH}?topic=a"), &lines));
+        client
+    };
+    let mut waiting = [3, 4, 5].map(ahead);
+    for client in &mut waiting {
+        client.expect_silence(Duration::from_millis(100));
+    }
+    link.mend();
+    publish(&other, 6..8);
+    for (mut client, last) in waiting.into_iter().zip(3..) {
+        let head = client.answer_to_head();
+        assert_eq!(head.field("Last-Event-ID"), Some(&*last.to_string()));
+        let mut subscriber = Subscriber { client, head };
+        expect(&mut subscriber, last + 1..8);
+        subscriber.expect_silence();
+    }
+    expect(&mut live, 3..8);
 }

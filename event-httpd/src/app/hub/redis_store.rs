@@ -30,7 +30,7 @@ use crate::redis::{Client, Cmd, Incoming, ServerError, Settings, Value, cmd};
 use hub_protocol::Update;
 use hub_protocol::update::new_id;
 use index::Index;
-use pages::PageAsked;
+use pages::{Ahead, PageAsked, Sought};
 use php_event::{Event, EventBase};
 use queue::{Publication, Queue};
 use reading::{Read, Reading};
@@ -82,12 +82,14 @@ struct Inner {
     queue: RefCell<Queue>,
     expiry: OnceCell<Event>, // when an update has waited in the queue for too long
     paging: RefCell<BTreeMap<Ticket, From>>, // until it is present, in the order of the requests
+    ahead: RefCell<Vec<Ahead>>,
 }
 
 /// What a command is for.
 enum Command {
     Publish(Ticket),
     Page(PageAsked),
+    Seek(Sought),
     Registry(Asked),
 }
 
@@ -121,6 +123,7 @@ impl RedisStore {
             queue: RefCell::new(Queue::new(queue)),
             expiry: OnceCell::new(),
             paging: RefCell::default(),
+            ahead: RefCell::default(),
         }))
     }
 
@@ -170,6 +173,7 @@ impl RedisStore {
     /// Nobody waits for that page any more.
     pub(super) fn forget_page(&self, ticket: Ticket) {
         self.0.paging.borrow_mut().remove(&ticket);
+        self.0.forget_ahead(ticket);
     }
 
     /// The next report.
@@ -332,6 +336,7 @@ impl Inner {
             }
             Incoming::Reply(Command::Publish(ticket), value) => self.published(ticket, value),
             Incoming::Reply(Command::Page(asked), value) => self.page_arrived(asked, value),
+            Incoming::Reply(Command::Seek(sought), value) => self.sought(sought, value),
             Incoming::Reply(Command::Registry(asked), value) => self.registry_arrived(asked, value),
             Incoming::Lost { reason, unanswered } => {
                 let refused = self.queue.borrow_mut().note_lost();
@@ -343,6 +348,7 @@ impl Inner {
                             self.tell(&Tell::Refused(ticket, Reason::Unconfirmed));
                         }
                         Command::Page(asked) => self.page_again(asked),
+                        Command::Seek(sought) => self.seek_again(sought),
                         Command::Registry(asked) => self.registry_unanswered(asked),
                     }
                 }
@@ -404,6 +410,7 @@ impl Inner {
             mut queue => queue.note_lost(),
         };
         self.refuse_all(refused);
+        self.all_ahead_again();
         if self.position.get().is_none() && self.lost_at.get().is_none() {
             self.lost_at.set(Some(Instant::now()));
         }

@@ -17,6 +17,20 @@ pub(super) struct PageAsked {
     told: Position, // the last reported position when it was requested
 }
 
+/// A look for an update among the entries that this worker has not reported yet.
+pub(super) struct Sought {
+    ticket: Ticket,
+    id: String,
+}
+
+/// A subscriber that has an update which this worker has not reported yet: it was connected to
+/// another worker before, which is faster. Its page waits until this one has reported it.
+pub(super) struct Ahead {
+    ticket: Ticket,
+    id: String,
+    position: Position,
+}
+
 /// Where a page begins.
 enum Begin {
     /// With the first entry.
@@ -67,12 +81,87 @@ impl Inner {
                 }
                 From::Earliest | From::Position(0) => Begin::Earliest,
                 From::Position(position) => Begin::Position(position),
-                From::After(id) => match self.index.borrow().find(&id) {
-                    Some(position) => Begin::After(position, id),
-                    None => Begin::Earliest,
-                },
+                From::After(id) => {
+                    let position = self.index.borrow().find(&id);
+                    match position {
+                        Some(position) => Begin::After(position, id),
+                        None => {
+                            self.seek(Sought { ticket, id }, self.told());
+                            continue;
+                        }
+                    }
+                }
             };
             self.send_page(ticket, begin);
+        }
+    }
+
+    /// Looks for an update among the entries behind a position.
+    fn seek(&self, sought: Sought, behind: Position) {
+        let next = text_of(behind.saturating_add(1));
+        let command = self.range(&next, "+", PAGE_MAX);
+        let sent = match self.commands.get() {
+            Some(commands) => commands.send(Command::Seek(sought), &command),
+            None => Err(Command::Seek(sought)),
+        };
+        if let Err(Command::Seek(sought)) = sent {
+            self.seek_again(sought);
+        }
+    }
+
+    /// Looks again when the store is present.
+    pub(super) fn seek_again(&self, Sought { ticket, id }: Sought) {
+        self.paging.borrow_mut().insert(ticket, From::After(id));
+    }
+
+    pub(super) fn sought(&self, sought: Sought, value: Value) {
+        let entries = match entries::of_range(value) {
+            Ok(entries) => entries,
+            Err(error) => {
+                self.seek_again(sought);
+                return reconnect(self.commands.get(), &error.to_string());
+            }
+        };
+        let is_sought = |entry: &&Entry| {
+            let content = entry.content.as_ref();
+            content.is_some_and(|content| content.id == sought.id)
+        };
+        match (entries.iter().find(is_sought), entries.get(PAGE_MAX - 1)) {
+            (Some(entry), _) => {
+                let position = entry.position;
+                let Sought { ticket, id } = sought;
+                self.ahead.borrow_mut().push(Ahead {
+                    ticket,
+                    id,
+                    position,
+                });
+                self.resume_ahead(); // it may have been reported meanwhile
+            }
+            (None, Some(last)) => self.seek(sought, last.position),
+            (None, None) => self.send_page(sought.ticket, Begin::Earliest),
+        }
+    }
+
+    /// Requests the pages of those who were ahead and are not any more.
+    pub(super) fn resume_ahead(&self) {
+        let told = self.told();
+        let mut ahead = self.ahead.borrow_mut();
+        let resumed: Vec<_> = ahead.extract_if(.., |one| one.position <= told).collect();
+        drop(ahead);
+        for Ahead { ticket, id, .. } in resumed {
+            self.ask_for_page(ticket, From::After(id));
+        }
+    }
+
+    /// Nobody waits for that page any more.
+    pub(super) fn forget_ahead(&self, ticket: Ticket) {
+        self.ahead.borrow_mut().retain(|one| one.ticket != ticket);
+    }
+
+    /// The store may lack what it had: looks for all of them again when it is present.
+    pub(super) fn all_ahead_again(&self) {
+        for Ahead { ticket, id, .. } in self.ahead.take() {
+            self.seek_again(Sought { ticket, id });
         }
     }
 

@@ -265,6 +265,7 @@ impl Inner {
                 self.tell(&Tell::Update(&content.update));
             }
         }
+        self.resume_ahead();
     }
 }
 
