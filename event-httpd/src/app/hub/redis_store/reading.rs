@@ -44,7 +44,7 @@ pub(super) enum Read {
     Time,
     /// The last entry that the stream had then.
     LastThen,
-    /// How long the stream is, which has none from before then.
+    /// How long the stream is, which had none before the store was away.
     Length,
     /// Whether the last reported entry is still there.
     Check,
@@ -63,7 +63,7 @@ impl Inner {
         match incoming {
             Incoming::Ready => match self.position.get() {
                 None => self.ask_for_end(),
-                Some(0) => self.load(),
+                Some(0) => self.ask_for_length(),
                 Some(_) => self.check(Read::Check),
             },
             Incoming::Reply(Read::Time, value) => self.time_arrived(&value),
@@ -94,11 +94,7 @@ impl Inner {
             Read::Last => self.begin_at(entries.first().map_or(0, |entry| entry.position)),
             Read::LastThen => match entries.first() {
                 Some(entry) => self.begin_at(entry.position),
-                None => {
-                    let mut command = cmd("XLEN");
-                    command.arg(&self.key);
-                    self.read(Read::Length, &command);
-                }
+                None => self.ask_for_length(),
             },
             Read::Check if entries.is_empty() => {
                 let before = self.last_entries(&text_of(self.told()), LOOK_BACK);
@@ -167,8 +163,14 @@ impl Inner {
         self.read(Read::LastThen, &self.last_entries(&text_of(then), 1));
     }
 
-    /// The stream has no entry from before the store was away. If it is as long as the shortest that
-    /// is ever cut, some from since then may be gone.
+    fn ask_for_length(&self) {
+        let mut command = cmd("XLEN");
+        command.arg(&self.key);
+        self.read(Read::Length, &command);
+    }
+
+    /// The stream had no entry before the store was away. If it is as long as the shortest that is
+    /// ever cut, some from since then may be gone.
     fn length_arrived(&self, value: Value) {
         let Value::Int(length) = value else {
             return reconnect(self.reader.get(), "its stream has no length");
