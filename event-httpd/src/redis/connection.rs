@@ -44,7 +44,7 @@ pub(super) struct Connection<T> {
     state: Cell<State>,
     replies: RefCell<Replies>,
     waiting: RefCell<VecDeque<Waiting<T>>>,
-    first_since: Cell<Instant>, // when the first of those that wait became the first
+    first_since: Cell<Instant>, // when the first became the first, or a part of its reply came
     patience: Duration,
     silence: OnceCell<Event>,
     handler: Box<dyn Fn(Incoming<T>)>,
@@ -265,6 +265,7 @@ impl<T: 'static> Connection<T> {
     }
 
     fn read(&self) {
+        self.first_since.set(Instant::now()); // a server that sends part of a reply is not silent
         while self.state.get() != State::Over {
             match self.socket.read(READ_MAX) {
                 Ok(Some(bytes)) if !bytes.is_empty() => self.replies.borrow_mut().extend(bytes),
@@ -477,6 +478,43 @@ mod tests {
     fn a_server_that_takes_no_bytes_is_not_reported_as_one_that_is_not_there() {
         let reason = reason_of_loss(b"+PONG\r\n:0\r\n");
         assert_eq!(reason, "the server has taken no bytes for 300ms");
+    }
+
+    #[test]
+    fn a_server_that_sends_a_long_reply_slowly_is_not_silent() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = thread::spawn(move || {
+            let (mut socket, _) = listener.accept().unwrap();
+            socket.set_nodelay(true).unwrap();
+            socket.read_exact(&mut [0; 4]).unwrap();
+            for part in [&b"$7\r\nlo"[..], b"n", b"g t", b"e\r\n", b":0\r\n"] {
+                thread::sleep(Duration::from_millis(300));
+                if socket.write_all(part).is_err() {
+                    return; // the connection was taken for lost
+                }
+            }
+        });
+        let base = EventBase::new().unwrap();
+        let target = Target::parse(&format!("redis://{address}")).unwrap();
+        let outcome: Rc<RefCell<String>> = Rc::default();
+        let handler = {
+            let (outcome, base) = (Rc::clone(&outcome), base.clone());
+            move |incoming: Incoming<()>| {
+                *outcome.borrow_mut() = match incoming {
+                    Incoming::Ready => "ready".to_owned(),
+                    Incoming::Reply(..) => "a reply".to_owned(),
+                    Incoming::Lost { reason, .. } => reason,
+                };
+                base.exit(None).unwrap();
+            }
+        };
+        let patience = Duration::from_secs(1);
+        let _connection =
+            Connection::open(&base, &target, &None, patience, Box::new(handler)).unwrap();
+        base.r#loop(php_event::LoopFlags::empty()).unwrap();
+        assert_eq!(*outcome.borrow(), "ready");
+        server.join().unwrap();
     }
 
     #[test]
