@@ -3,11 +3,11 @@
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
-use super::active::{LIST, event, listed, watch};
-use super::redis::Redis;
+use super::active::{LIST, event, list, listed, watch};
+use super::redis::{Link, Redis};
 use super::store::{hub_on, readiness, until_ready};
 use super::support::{Subscriber, ask, bearer, full_token, get, open_hub};
-use super::support_http::{Server, until};
+use super::support_http::{Response, Server, until};
 
 const OPTIONS: [&str; 1] = ["--subscriptions"];
 
@@ -123,4 +123,79 @@ fn a_list_is_refused_while_the_store_is_away_or_when_it_goes_away_meanwhile() {
         (readiness(&hub) == 503).then_some(())
     });
     refused();
+}
+
+#[test]
+fn a_change_that_the_store_has_refused_is_told_when_it_has_room() {
+    let redis = Redis::fleeting();
+    let hub = hub_on(&redis.url(), &OPTIONS);
+    let mut watcher = watch(&hub);
+    assert!(redis.ask("CONFIG SET maxmemory 1").starts_with("+OK"));
+    let _subscriber = Subscriber::to(&hub, "match=a");
+    hub.line("OOM");
+    assert!(redis.ask("CONFIG SET maxmemory 0").starts_with("+OK"));
+    assert_eq!(told(&mut watcher), (json!("a"), json!(true)));
+    assert_eq!(count(&hub, "a"), 1);
+    watcher.expect_silence();
+}
+
+#[test]
+fn a_list_names_no_update_that_is_newer_than_it_is() {
+    let redis = Redis::fleeting();
+    let link = Link::to(&redis);
+    let url = link.url();
+    let hub = open_hub(&[&OPTIONS[..], &["--store", &url, "--store-timeout", "60s"]].concat());
+    until_ready(&hub);
+    let other = hub_on(&redis.url(), &OPTIONS);
+    let mut watcher = watch(&hub);
+    until("both hubs are known", || {
+        (redis.ask("ZCARD event-httpd:workers") == ":2\r\n").then_some(())
+    });
+    let before = until("the hub has read everything", || {
+        let list = list(&hub, LIST);
+        let (_, id) = list.field("Link")?.split_once("last-event-id=\"")?;
+        let newest = redis.ask("XREVRANGE event-httpd:updates + - COUNT 1");
+        newest.contains(id.split('"').next()?).then_some(list)
+    });
+    let lists = || -> u32 {
+        let stats = redis.ask("INFO commandstats");
+        let (_, rest) = stats.split_once("cmdstat_hvals:calls=").unwrap();
+        rest.split(',').next().unwrap().parse().unwrap()
+    };
+    let lists_before = lists();
+    link.hold_replies_to("HVALS");
+    let mut asking = hub.connect();
+    asking.send(get(LIST, &bearer(&full_token())));
+    until("the store has told the subscriptions of both", || {
+        (lists() >= lists_before + 2).then_some(())
+    });
+    let _subscriber = Subscriber::to(&other, "match=a");
+    assert_eq!(told(&mut watcher), (json!("a"), json!(true)));
+    link.mend();
+    let answer = asking.answer();
+    // It is not in the list, so whoever subscribes with the id that the list names must get it.
+    assert_eq!(answer.field("Link"), before.field("Link"));
+    let text = |answer: Response| String::from_utf8(answer.body).unwrap();
+    assert_eq!(text(answer), text(before));
+}
+
+#[test]
+fn the_subscriptions_of_a_killed_hub_end_though_the_store_was_cut_off_in_the_middle_of_it() {
+    let redis = Redis::fleeting();
+    let link = Link::to(&redis);
+    let victim = hub_on(&redis.url(), &OPTIONS);
+    let hub = hub_on(&link.url(), &OPTIONS);
+    let mut watcher = watch(&hub);
+    let _subscriber = Subscriber::to(&victim, "match=a");
+    assert_eq!(told(&mut watcher), (json!("a"), json!(true)));
+    link.hold_replies_to("ZREM");
+    victim.process().signal(Signal::SIGKILL);
+    until("the victim is removed", || {
+        (redis.ask("ZCARD event-httpd:workers") == ":1\r\n").then_some(())
+    });
+    link.cut();
+    hub.line("is away");
+    link.mend();
+    assert_eq!(told(&mut watcher), (json!("a"), json!(false)));
+    watcher.expect_silence();
 }

@@ -30,6 +30,7 @@ pub(super) struct Registry {
     own: RefCell<BTreeSet<Active>>,
     changes: RefCell<BTreeMap<Active, Change>>, // not sent yet, or not confirmed
     unanswered: Cell<usize>,                    // changes without a reply
+    orphans: RefCell<BTreeSet<String>>,         // lost workers that may be half removed
     is_registered: Cell<bool>,
     present_since: Cell<Option<Instant>>,
     refresh: OnceCell<Event>,
@@ -59,8 +60,11 @@ pub(super) enum Asked {
     Removed(String),
     /// The subscriptions of a worker that was removed.
     Left(String),
-    /// The workers, for a list.
-    Workers(Ticket),
+    /// Whether a worker that was removed is entered again.
+    Returned(String),
+    /// The workers, for a list, and the id of the last update before it was asked for: whoever has
+    /// the list may follow what comes behind that.
+    Workers(Ticket, String),
     /// The subscriptions of one of them.
     List(Rc<List>),
 }
@@ -68,6 +72,7 @@ pub(super) enum Asked {
 /// A list that is being put together.
 pub(super) struct List {
     ticket: Ticket,
+    anchor: String,
     missing: Cell<usize>,
     found: RefCell<Vec<Vec<u8>>>,
 }
@@ -79,6 +84,7 @@ impl Registry {
             own: RefCell::default(),
             changes: RefCell::default(),
             unanswered: Cell::new(0),
+            orphans: RefCell::default(),
             is_registered: Cell::new(false),
             present_since: Cell::new(None),
             refresh: OnceCell::new(),
@@ -164,7 +170,6 @@ impl Inner {
         self.registry.present_since.set(Some(Instant::now()));
         if self.config.subscriptions {
             self.refresh();
-            self.send_changes();
         }
     }
 
@@ -220,17 +225,33 @@ impl Inner {
         Some(self.keep(&update.id, &encoded))
     }
 
-    /// Refreshes this worker's entry, and looks for lost workers.
+    /// Refreshes this worker's entry, looks for lost workers, and sends the changes again that the
+    /// store has refused.
     fn refresh(&self) {
         if self.presence.get() == Presence::Present {
             self.send_asked(Asked::Time, &cmd("TIME"));
+            self.send_changes();
+            self.return_orphans();
+        }
+    }
+
+    /// Enters workers again whose removal may have stopped halfway, so that one of those that look
+    /// for lost workers begins anew. One that was removed by another has no subscriptions left.
+    fn return_orphans(&self) {
+        for worker in self.registry.orphans.take() {
+            let mut command = cmd("ZADD");
+            command.arg(self.workers_key()).arg(0).arg(&worker);
+            if !self.send_asked(Asked::Returned(worker.clone()), &command) {
+                self.registry.orphans.borrow_mut().insert(worker);
+            }
         }
     }
 
     pub(super) fn list(&self, ticket: Ticket) {
         let mut command = cmd("ZRANGE");
         command.arg(self.workers_key()).arg(0).arg(-1);
-        if !self.send_asked(Asked::Workers(ticket), &command) {
+        let anchor = self.index.borrow().last_id().to_owned();
+        if !self.send_asked(Asked::Workers(ticket, anchor), &command) {
             self.tell(&Tell::Refused(ticket, Reason::Unavailable));
         }
     }
@@ -245,7 +266,7 @@ impl Inner {
             return;
         }
         match asked {
-            Asked::Step => {}
+            Asked::Step | Asked::Returned(_) => {}
             Asked::Change(..) => self.answered_change(),
             Asked::Time => self.show_and_look(&value),
             Asked::Seen => {
@@ -276,7 +297,7 @@ impl Inner {
                 let command = cmd("DEL").arg(self.subscriptions_key(&worker)).take();
                 self.send_asked(Asked::Step, &command);
             }
-            Asked::Workers(ticket) => self.list_workers(ticket, &texts(value)),
+            Asked::Workers(ticket, anchor) => self.list_workers(ticket, anchor, &texts(value)),
             Asked::List(list) => {
                 list.found.borrow_mut().extend(values(value));
                 list.missing.set(list.missing.get() - 1);
@@ -320,9 +341,10 @@ impl Inner {
         }
     }
 
-    fn list_workers(&self, ticket: Ticket, workers: &[String]) {
+    fn list_workers(&self, ticket: Ticket, anchor: String, workers: &[String]) {
         let list = Rc::new(List {
             ticket,
+            anchor,
             missing: Cell::new(workers.len()),
             found: RefCell::default(),
         });
@@ -339,12 +361,11 @@ impl Inner {
 
     fn tell_list(&self, list: &List) {
         let found = list.found.borrow();
-        let anchor = self.index.borrow().last_id().to_owned();
         let page = Page {
             count: found.len(),
             end: PageEnd::Complete,
             position: 0,
-            anchor: &anchor,
+            anchor: &list.anchor,
         };
         self.tell(&Tell::Page(list.ticket, page));
         for active in found.iter() {
@@ -359,9 +380,12 @@ impl Inner {
                 self.registry.change_again(active, is_active);
                 self.answered_change();
             }
-            Asked::Workers(ticket) => self.tell(&Tell::Refused(ticket, Reason::Unavailable)),
+            Asked::Workers(ticket, _) => self.tell(&Tell::Refused(ticket, Reason::Unavailable)),
             Asked::List(list) => self.tell(&Tell::Refused(list.ticket, Reason::Unavailable)),
-            _ => {}
+            Asked::Removed(worker) | Asked::Left(worker) | Asked::Returned(worker) => {
+                self.registry.orphans.borrow_mut().insert(worker);
+            }
+            Asked::Step | Asked::Time | Asked::Seen | Asked::Lost => {}
         }
     }
 }
