@@ -69,12 +69,13 @@ struct BodyPace {
 /// What a connection waits for. Each has its own deadline.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum WaitsFor {
-    /// A request, or the app's answer to one.
+    /// A request.
     #[default]
     Request,
     Head,
     Body,
     Room,
+    /// The app's answer to a request, or what it sends to a stream.
     App,
     Close,
 }
@@ -113,6 +114,7 @@ impl State {
             && self.deadline.entered != NOT_ENTERED
             && self.deadline.due.is_some()
             && self.deadline.beside.is_none()
+            && self.decoding != Decoding::Unanswered
             && !self.outbox.is_blocked()
             && self.input.phase() == Phase::Idle
     }
@@ -149,17 +151,17 @@ impl Connection {
             (Stage::Lingering, _) => WaitsFor::Close,
             _ if state.outbox.is_blocked() => WaitsFor::Room,
             (Stage::Stream | Stage::Upgraded, _) => WaitsFor::App,
+            _ if state.decoding == Decoding::Unanswered => WaitsFor::App,
             (_, Phase::Idle) => WaitsFor::Request,
             (_, Phase::Head) => WaitsFor::Head,
             (_, Phase::Body) => WaitsFor::Body,
         };
-        let unanswered = state.decoding == Decoding::Unanswered;
         let deadline = &mut state.deadline;
         if progress || waits_for != state.waits_for {
             state.waits_for = waits_for;
             let time = match waits_for {
                 WaitsFor::Request if self.worker.takes() == Takes::Reads => None, // may be silent for days
-                WaitsFor::Request if self.worker.is_ending() && !unanswered => Some(FIRST_REQUEST),
+                WaitsFor::Request if self.worker.is_ending() => Some(FIRST_REQUEST),
                 WaitsFor::Head => Some(config.header_timeout()),
                 WaitsFor::Request | WaitsFor::Body | WaitsFor::Room => Some(config.idle_timeout()),
                 WaitsFor::App => None,

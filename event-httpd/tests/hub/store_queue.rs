@@ -191,3 +191,17 @@ fn a_hub_whose_store_comes_after_it_keeps_what_was_published_meanwhile() {
     let mut subscriber = Subscriber::to(&hub, "topic=a&lastEventID=earliest");
     expect(&mut subscriber, 0..1);
 }
+
+#[test]
+fn a_publisher_may_wait_for_the_store_for_longer_than_a_connection_may_be_idle() {
+    let mut redis = Redis::start(&LASTING);
+    let options = ["--store-queue", "10", "--idle-timeout", "500ms"];
+    let hub = hub_on(&redis.url(), &options);
+    redis.kill();
+    until_away(&hub);
+    let mut client = send(&hub, "0", "0");
+    client.expect_silence(Duration::from_millis(1500));
+    redis.restart();
+    expect_kept(&mut client, "0");
+    client.expect_close(); // now it is idle
+}

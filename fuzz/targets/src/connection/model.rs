@@ -330,9 +330,9 @@ impl Model {
             self.waits_for = waits_for;
             let time = match waits_for {
                 WaitsFor::Request if self.stops => Some(FIRST_REQUEST),
-                WaitsFor::Request | WaitsFor::Answer | WaitsFor::Body => Some(IDLE_TIMEOUT),
+                WaitsFor::Request | WaitsFor::Body => Some(IDLE_TIMEOUT),
                 WaitsFor::Head => Some(HEADER_TIMEOUT),
-                WaitsFor::Message => None,
+                WaitsFor::Answer | WaitsFor::Message => None,
                 WaitsFor::Close => Some(LINGER),
             };
             self.due = time.map(|time| self.now + time);
