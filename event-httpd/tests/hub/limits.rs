@@ -9,6 +9,7 @@ use socket2::Socket as Socket2;
 use super::support::{
     PATH, Publisher, Subscriber, ask, bearer, form, full_token, get, open_hub, post, token,
 };
+use super::support_broadcast::stop;
 use super::support_http::{Client, Response, until};
 use super::websocket::{OPENING, Socket};
 use test_support::websocket::TEXT;
@@ -130,4 +131,31 @@ fn a_websocket_gets_429_where_a_stream_would_and_for_messages_that_come_too_fast
         answer["refused"] == json!(429) && reason.contains("--publish-rate")
     });
     assert!(refused.count() >= 1, "the socket stays");
+}
+
+#[test]
+fn a_subscriber_that_waits_for_the_history_counts_too() {
+    let server = open_hub(&[
+        "--workers",
+        "1",
+        "--max-subscribers",
+        "1",
+        "--bus-timeout",
+        "5m",
+    ]);
+    let mut client = server.connect();
+    client.send(get("/healthz", "")); // its next request is read before others connect
+    assert_eq!(client.answer().status, 200);
+    let master = stop(server.process().id());
+    let target = format!("{PATH}?topic=a&lastEventID=earliest");
+    client.send(get(&target, ""));
+    expect_429(&ask(&server, &get(&target, "")), "as many subscribers");
+    drop(master); // goes on
+    assert_eq!(client.answer_to_head().status, 200);
+    drop(client);
+    until("there is room", || {
+        let mut client = server.connect();
+        client.send(get(&target, ""));
+        (client.answer_to_head().status == 200).then_some(())
+    });
 }

@@ -27,6 +27,8 @@ pub(super) struct Subscriber {
     pub(super) progress: Cell<Progress>,
     /// Its id in the events that tell of subscriptions, if there are any.
     pub(super) id: Option<Box<str>>,
+    /// Counts it among all subscribers, also before its answer.
+    pub(super) _seat: Rc<()>,
     /// Its place among the subscribers of its address, if they are limited.
     pub(super) _place: Option<Place>,
     /// `None` for a stream of events.
@@ -125,6 +127,7 @@ impl<'a> Encoded<'a> {
 #[derive(Debug, Default)]
 pub(super) struct Subscribers {
     all: RefCell<HashMap<u64, Rc<Subscriber>>>,
+    seats: Rc<()>, // each subscriber has a handle
     live: RefCell<Subscriptions<u64>>,
     receivers: RefCell<Vec<u64>>, // of the current update
 }
@@ -132,6 +135,15 @@ pub(super) struct Subscribers {
 impl Subscribers {
     pub(super) fn len(&self) -> usize {
         self.all.borrow().len()
+    }
+
+    /// How many there are with those that wait for their answer.
+    pub(super) fn seats_taken(&self) -> usize {
+        Rc::strong_count(&self.seats) - 1
+    }
+
+    pub(super) fn take_seat(&self) -> Rc<()> {
+        Rc::clone(&self.seats)
     }
 
     /// The matchers of the live ones.

@@ -105,6 +105,7 @@ impl Hub {
                 None => Progress::Live,
                 Some(_) => Progress::Replaying(0),
             }),
+            _seat: self.subscribers.take_seat(),
             _place: place,
             socket,
         };
@@ -203,7 +204,7 @@ impl Hub {
     fn turn_away(&self, worker: &Worker, asker: &Asker) -> Option<Answer> {
         let (status, reason) = if worker.is_stopping() {
             (503, "the hub is stopping")
-        } else if self.subscribers.len() >= self.config.max_subscribers {
+        } else if self.subscribers.seats_taken() >= self.config.max_subscribers {
             (429, "the hub has as many subscribers as it takes")
         } else {
             return None;

@@ -364,8 +364,13 @@ impl<'a> Model<'a> {
         }
         let allowed = self.rules.allow(asked.token, asked.is_socket)?;
         let subscribers = self.conns.iter().filter(|conn| conn.subscriber.is_some());
+        let waiting = self
+            .told
+            .iter()
+            .filter(|tell| matches!(tell, Tell::Page(..)));
+        let taken = subscribers.count() + waiting.count();
         let max = self.rules.max_subscribers;
-        match max.is_some_and(|max| subscribers.count() >= max) {
+        match max.is_some_and(|max| taken >= max) {
             true => Err(429),
             false => Ok((patterns, allowed)),
         }
