@@ -118,6 +118,7 @@ impl Worker {
         worker.retry.set_timer(worker.timer(Self::retry_all)?);
         worker.turn.set_timer(worker.timer(Self::next_turn)?);
         worker.memory.set_timer(worker.timer(Self::trim_memory)?);
+        worker.life.set_timer(worker.timer(Self::grace_is_over)?);
         Ok(worker)
     }
 

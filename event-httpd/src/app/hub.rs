@@ -279,7 +279,7 @@ impl Hub {
             _ if !known => self.not_found(&asker),
             _ if !read_only => self.not_allowed(&asker, "GET, HEAD"),
             "/healthz" => self.reply(200, &asker).text("alive"),
-            "/readyz" if worker.is_stopping() => self.reply(503, &asker).text("stopping"),
+            "/readyz" if worker.is_ending() => self.reply(503, &asker).text("stopping"),
             "/readyz" if self.presence() != Presence::Present => {
                 self.reply(503, &asker).text("the store is away")
             }

@@ -1,6 +1,6 @@
 //! How a worker runs, reacts to signals, and ends.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -11,13 +11,21 @@ use crate::signals;
 use php_event::stream::Stream;
 use php_event::{Event, Result};
 
-/// How far a worker is in its life.
-#[derive(Debug)]
-pub(super) struct Life(Cell<Stage>);
+/// How long a replaced worker goes on behind the grace period, until its connections have their
+/// last bytes.
+const LAST_BYTES: Duration = Duration::from_secs(1);
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// How far a worker is in its life.
+#[derive(Debug, Default)]
+pub(super) struct Life {
+    stage: Cell<Stage>,
+    end_of_grace: OnceCell<Event>, // of a replaced worker
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 enum Stage {
     /// Accepts connections.
+    #[default]
     Serving,
     /// Accepts connections until the master has replaced it.
     Retiring,
@@ -32,9 +40,9 @@ enum Stage {
     },
 }
 
-impl Default for Life {
-    fn default() -> Self {
-        Self(Cell::new(Stage::Serving))
+impl Life {
+    pub(super) fn set_timer(&self, timer: Event) {
+        self.end_of_grace.get_or_init(|| timer);
     }
 }
 
@@ -106,12 +114,7 @@ impl Worker {
             .iter()
             .filter(|connection| connection.is_owed())
             .count();
-        if open > 0 && self.life.0.get() == Stage::Replaced {
-            tracing::info!(
-                open,
-                "the grace period is over: receivers have to connect again"
-            );
-        } else if open > 0 {
+        if open > 0 {
             tracing::warn!(
                 open,
                 "connections were cut off at the end of the grace period"
@@ -172,12 +175,12 @@ impl Worker {
 
     /// Whether the worker takes no more requests than those that have begun.
     pub(crate) fn is_stopping(&self) -> bool {
-        self.life.0.get() >= Stage::Replaced
+        self.life.stage.get() >= Stage::Replaced
     }
 
     /// Whether connections without an open request end.
     pub(crate) fn is_ending(&self) -> bool {
-        self.life.0.get() >= Stage::Draining
+        self.life.stage.get() >= Stage::Draining
     }
 
     /// Leaves the slot to the worker that has taken over. Requests end as in [`stop`](Self::stop);
@@ -189,7 +192,7 @@ impl Worker {
         if self.is_stopping() {
             return;
         }
-        self.life.0.set(Stage::Replaced);
+        self.life.stage.set(Stage::Replaced);
         let grace = self.config.grace();
         tracing::info!(
             open = self.open_connections(),
@@ -197,7 +200,28 @@ impl Worker {
         );
         self.stop_accepting();
         self.leave_if_done();
-        self.leave_after(grace);
+        if let Some(timer) = self.life.end_of_grace.get()
+            && let Err(error) = timer.add(Some(grace))
+        {
+            tracing::error!("{error}");
+            self.grace_is_over();
+        }
+    }
+
+    /// Ends the connections of a replaced worker, whose peers have to connect again.
+    pub(super) fn grace_is_over(self: &Rc<Self>) {
+        if self.life.stage.get() != Stage::Replaced {
+            return;
+        }
+        tracing::info!(
+            open = self.open_connections(),
+            "the grace period is over: receivers have to connect again"
+        );
+        self.life.stage.set(Stage::Stopping {
+            since: Instant::now(),
+        });
+        self.end_connections();
+        self.leave_after(LAST_BYTES);
     }
 
     /// Stops accepting, and ends when all connections have ended.
@@ -207,7 +231,7 @@ impl Worker {
                 open = self.open_connections(),
                 "stopping when all connections have ended"
             );
-            self.life.0.set(Stage::Draining);
+            self.life.stage.set(Stage::Draining);
             self.end_connections();
         }
     }
@@ -215,14 +239,14 @@ impl Worker {
     /// Stops accepting, and gives open requests the grace period. A second call ends the worker
     /// at once, unless a master counts the calls.
     pub(crate) fn stop(self: &Rc<Self>) {
-        if let Stage::Stopping { since } = self.life.0.get() {
+        if let Stage::Stopping { since } = self.life.stage.get() {
             if !self.has_master() && signals::counts_again(since) {
                 tracing::info!("asked to stop again: ending at once");
                 self.leave();
             }
             return;
         }
-        self.life.0.set(Stage::Stopping {
+        self.life.stage.set(Stage::Stopping {
             since: Instant::now(),
         });
         let grace = self.config.grace();
@@ -275,10 +299,10 @@ impl Worker {
     fn retire_after(&self, limit: u64) {
         let served = self.counters.requests.get() + self.counters.messages.get();
         if served >= limit
-            && self.life.0.get() == Stage::Serving
+            && self.life.stage.get() == Stage::Serving
             && let Some(uplink) = self.delivery.uplink()
         {
-            self.life.0.set(Stage::Retiring);
+            self.life.stage.set(Stage::Retiring);
             tracing::info!("asking to be replaced after {served} requests");
             uplink.request_replacement();
         }

@@ -62,7 +62,7 @@ impl Socket {
 
     /// Takes a close frame with that code, and answers it.
     #[track_caller]
-    fn expect_close(&mut self, code: u16) {
+    pub(super) fn expect_close(&mut self, code: u16) {
         let (opcode, payload) = self.frame();
         assert_eq!((opcode, &payload[..2]), (CLOSE, &code.to_be_bytes()[..]));
     }

@@ -5,9 +5,10 @@ use std::thread;
 
 use nix::sys::signal::Signal;
 
-use super::support::{Publisher, Subscriber, open_hub};
+use super::support::{PATH, Publisher, Subscriber, get, open_hub};
 use super::support_broadcast::{Family, every_worker, kill, owner_of, until_gone};
 use super::support_http::{Server, until};
+use super::websocket::Socket;
 
 /// Subscribers in each worker.
 pub(super) fn spread(server: &Server, workers: usize, query: &str) -> Vec<Subscriber> {
@@ -155,4 +156,37 @@ fn replaced_workers_keep_the_history_and_their_subscribers_come_back() {
     }
     let mut again = Subscriber::to(&server, "topic=a&lastEventID=1");
     again.expect_update("2", "2");
+}
+
+#[test]
+fn a_replaced_worker_takes_subscribers_that_come_over_an_open_connection() {
+    let server = open_hub(&["--workers", "1", "--grace", "1h"]);
+    let [mut probe, mut client] = [(); 2].map(|()| {
+        let mut client = server.connect();
+        client.send(get("/healthz", ""));
+        assert_eq!(client.answer().status, 200);
+        client
+    });
+    server.process().signal(Signal::SIGHUP);
+    server.line("replaced: stopping within");
+    probe.send(get("/readyz", ""));
+    let ready = probe.answer();
+    assert_eq!(ready.status, 200, "the hub goes on: {ready:?}");
+    probe.expect_close();
+    client.send(get(&format!("{PATH}?topic=a"), ""));
+    // `EventSource` gives up after an error.
+    let head = client.answer_to_head();
+    assert_eq!(head.status, 200, "{head:?}");
+    let mut subscriber = Subscriber { client, head };
+    Publisher::connect(&server).publish(&[("topic", "a"), ("id", "1"), ("data", "1")]);
+    subscriber.expect_update("1", "1");
+}
+
+#[test]
+fn a_websocket_of_a_replaced_worker_is_told_to_connect_again_when_the_grace_period_is_over() {
+    let server = open_hub(&["--workers", "1", "--grace", "300ms", "--bus-timeout", "5m"]);
+    let mut socket = Socket::open(&server, "topic=a", "");
+    server.process().signal(Signal::SIGHUP);
+    server.line("replaced: stopping within");
+    socket.expect_close(1001);
 }

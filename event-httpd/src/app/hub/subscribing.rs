@@ -202,7 +202,7 @@ impl Hub {
 
     /// The answer to a subscriber for whom there is no room.
     fn turn_away(&self, worker: &Worker, asker: &Asker) -> Option<Answer> {
-        let (status, reason) = if worker.is_stopping() {
+        let (status, reason) = if worker.is_ending() {
             (503, "the hub is stopping")
         } else if self.subscribers.seats_taken() >= self.config.max_subscribers {
             (429, "the hub has as many subscribers as it takes")
