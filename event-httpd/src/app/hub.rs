@@ -442,7 +442,7 @@ impl App for Hub {
         }
     }
 
-    fn due(&self, _worker: &Rc<Worker>, id: u64) -> Due {
+    fn due(&self, worker: &Rc<Worker>, id: u64) -> Due {
         let Some(subscriber) = self.subscribers.get(id) else {
             return Due::End(None);
         };
@@ -452,7 +452,7 @@ impl App for Hub {
             return Due::End(socket::expiry(&subscriber));
         }
         if let Some(socket) = &subscriber.socket {
-            return self.socket_due(&subscriber, socket);
+            return self.socket_due(worker, &subscriber, socket);
         }
         Due::Send(self.heartbeat(), self.next_due(now, subscriber.ends))
     }

@@ -5,6 +5,8 @@ use nix::sys::signal::Signal;
 use super::support::{Publisher, Subscriber, get, open_hub};
 use super::support_broadcast::{Family, kill, stop};
 use super::support_http::Server;
+use super::websocket::Socket;
+use test_support::websocket::{PING, PONG};
 
 /// A hub with one worker, whose grace period is longer than a test waits.
 fn patient_hub() -> Server {
@@ -45,4 +47,24 @@ fn a_subscriber_that_waits_for_the_history_is_let_go_when_the_worker_stops() {
     // `EventSource` connects again after that, and would not after an error.
     assert_eq!(client.answer_to_head().status, 200);
     client.expect_close();
+}
+
+#[test]
+fn a_websocket_whose_pongs_are_not_read_is_not_taken_for_dead() {
+    let long = ["--max-body-size", "8MiB", "--max-queue", "16MiB"];
+    let options = [&long[..], &["--workers", "1", "--bus-timeout", "5m"]].concat();
+    let server = open_hub(&[&options[..], &["--heartbeat", "200ms"]].concat());
+    let mut publisher = Publisher::connect(&server);
+    // More than the worker may send to its master: it reads no connection until that has room.
+    let data = "x".repeat(6 << 20);
+    let request = publisher.request(&[("topic", "b"), ("id", "1"), ("data", &data)]);
+    let mut socket = Socket::open(&server, "topic=a", "");
+    let master = stop(server.process().id());
+    publisher.client.send(request);
+    for _ in 0..10 {
+        assert_eq!(socket.frame().0, PING);
+        socket.send(PONG, b"");
+    }
+    drop(master);
+    assert_eq!(publisher.published(), "1");
 }

@@ -204,13 +204,18 @@ impl Hub {
 
     /// What happens when a WebSocket is due: a ping, or the end if the last ones were not
     /// answered.
-    pub(super) fn socket_due(&self, subscriber: &Subscriber, socket: &Socket) -> Due {
+    pub(super) fn socket_due(
+        &self,
+        worker: &Worker,
+        subscriber: &Subscriber,
+        socket: &Socket,
+    ) -> Due {
         let now = time::now();
         let connection = subscriber.connection.upgrade();
         let is_behind = connection.is_some_and(|connection| connection.is_behind());
         let unanswered = socket.unanswered.get();
-        if is_behind || self.config.heartbeat.is_none() {
-            // It is not pinged, so it has nothing to answer.
+        if is_behind || self.config.heartbeat.is_none() || worker.is_holding_senders() {
+            // It is not pinged, so it has nothing to answer, or its answers are not read.
         } else if unanswered >= UNANSWERED_MAX {
             let bytes = socket.close(GOING_AWAY, "pings were not answered");
             return Due::End(Some(Buffer::uncounted(bytes)));
