@@ -330,7 +330,8 @@ impl Connection {
                 (idle, !state.outbox.is_empty(), new)
             };
             match (idle, unsent) {
-                (true, true) => connection.state.borrow_mut().stage = Stage::Last,
+                // The peer may be sending its next request.
+                (true, true) => connection.state.borrow_mut().stage = Stage::LastThenLinger,
                 (true, false) if new => connection.update_deadline(time::now(), true),
                 (true, false) => connection.close(),
                 (false, _) => {}

@@ -265,11 +265,15 @@ impl Model {
         self.stage = Stage::Closed;
     }
 
-    /// The server stops. What the client has sent has been received.
-    pub(super) fn stop(&mut self, rules: &Rules) {
+    /// The server stops. What the client has sent has been received; `is_blocked` says that the
+    /// client has not read everything that it was sent.
+    pub(super) fn stop(&mut self, is_blocked: bool, rules: &Rules) {
         let is_idle = self.stage == Stage::Open && self.decoder.phase() == Phase::Idle;
         if self.is_stream() {
             self.end_stream(LAST_BYTES, rules);
+        } else if is_idle && is_blocked {
+            self.stage = Stage::Lingers;
+            self.set_due(true, rules);
         } else if is_idle && self.is_new && rules.takes != Takes::Reads {
             self.set_due(true, rules);
         } else if is_idle {

@@ -417,7 +417,7 @@ impl Client {
         let arriving = std::mem::take(&mut self.arriving);
         self.model.receive(&arriving, rules);
         if is_told_to_stop {
-            self.model.stop(rules);
+            self.model.stop(self.blocked.is_some(), rules);
         }
         if let Some(blocked) = &mut self.blocked
             && !arriving.is_empty()
