@@ -60,7 +60,7 @@ impl Socket {
         assert_eq!((opcode, &got), (TEXT, expected));
     }
 
-    /// Takes a close frame with that code, and answers it.
+    /// Takes a close frame with that code.
     #[track_caller]
     pub(super) fn expect_close(&mut self, code: u16) {
         let (opcode, payload) = self.frame();
@@ -115,6 +115,51 @@ fn a_message_that_may_not_be_published_is_refused_and_the_socket_stays() {
     other.expect_json(&json!({ "published": "1" }));
     stream.expect_update("1", "x");
     stream.expect_silence();
+}
+
+#[test]
+fn messages_that_arrive_with_the_request_that_opens_a_websocket_are_taken_behind_it() {
+    // The answer comes at once, when the store has told the history, and from the master.
+    for (query, options) in [
+        ("topic=a", &[][..]),
+        ("topic=a&lastEventID=earliest", &[]),
+        ("topic=a&lastEventID=earliest", &["--workers", "2"]),
+    ] {
+        let server = open_hub(options);
+        Publisher::connect(&server).publish(&[("topic", "a"), ("id", "1"), ("data", "1")]);
+        let request = get(
+            &format!("{PATH}?{query}"),
+            &format!("{OPENING}{}", bearer(&full_token())),
+        );
+        let message = frame(TEXT, br#"{"topics": ["a"], "data": "2", "id": "2"}"#).bytes();
+        let (begin, rest) = message.split_at(9);
+        let mut client = server.connect();
+        client.send([request.as_bytes(), begin].concat());
+        let head = client.answer_to_head();
+        assert_eq!(head.status, 101, "{head:?}");
+        let mut socket = Socket(client);
+        if query.contains("earliest") {
+            socket.expect_json(&json!({"id": "1", "topics": ["a"], "data": "1"}));
+        }
+        socket
+            .0
+            .send([rest, &frame(PING, b"behind").bytes()].concat());
+        let mut got: Vec<_> = (0..3).map(|_| socket.frame()).collect();
+        let pong = got.iter().position(|(opcode, _)| *opcode == PONG).unwrap();
+        assert_eq!(got.remove(pong).1, b"behind");
+        let texts = got
+            .iter()
+            .map(|(_, payload)| serde_json::from_slice(payload).unwrap());
+        let expected = [
+            json!({"id": "2", "topics": ["a"], "data": "2"}),
+            json!({ "published": "2" }),
+        ];
+        assert_eq!(
+            texts.collect::<Vec<Value>>(),
+            expected,
+            "{query} {options:?}"
+        );
+    }
 }
 
 #[test]
