@@ -248,7 +248,8 @@ impl EventBufferEvent {
         Ok(())
     }
 
-    /// Stops reading, writing, or both. What is in the buffers stays there.
+    /// Stops reading, writing, or both. What is in the buffers stays there. A TLS handshake that has
+    /// begun stops, too, until the direction that it waits for is enabled again.
     ///
     /// # Errors
     /// [`Error::Argument`] for other flags than `READ` and `WRITE`; [`Error::Freed`],
