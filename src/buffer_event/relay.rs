@@ -16,12 +16,19 @@ use nix::errno::Errno;
 use super::EventBufferEvent;
 use super::carrier::Kind;
 use super::inner::Inner;
+#[cfg(feature = "openssl")]
+use crate::buffer::{Lender as _, Side};
 use crate::ffi;
 use crate::flags::{BufferEventFlags, EventFlags};
 use crate::native::bufferevent::ForeignCallbacks;
 use crate::runtime::{Lent, upgrade};
 
 /// What the callbacks of the buffer event under a filter lead to.
+/// How much is read below a TLS filter that does not read. As long as it is less, the end of the
+/// connection is seen.
+#[cfg(feature = "openssl")]
+const UNREAD_MAX: usize = 64 * 1024;
+
 pub(super) struct Relay {
     callbacks: ForeignCallbacks, // those of libevent's filter
     top: Weak<Inner>,
@@ -82,10 +89,11 @@ impl Relay {
     }
 
     /// After the read callback. A filter that does not read stops what is under it; the end of a
-    /// filter that was freed before starts it again. (TLS reads for its handshake, too.)
+    /// filter that was freed before starts it again. TLS reads for its
+    /// handshake, too.
     fn settle(&self) {
         if let Some(top) = self.top.upgrade()
-            && top.kind() == Kind::Filter
+            && self.holds_back(&top)
             && let Ok(view) = top.usable("")
             && !view.enabled().contains(EventFlags::READ)
         {
@@ -94,6 +102,20 @@ impl Relay {
         if let Some(under) = self.under.upgrade() {
             EventBufferEvent(under).pause_if_full();
         }
+    }
+
+    /// Whether what is below is to read no more for a `top` that does not read.
+    fn holds_back(&self, top: &Inner) -> bool {
+        #[cfg(feature = "openssl")]
+        if top.kind() == Kind::TlsFilter {
+            let is_open = top.tls().is_some_and(|tls| tls.is_established());
+            let unread = self
+                .under
+                .upgrade()
+                .and_then(|under| under.length(Side::Input));
+            return is_open && unread >= Some(UNREAD_MAX);
+        }
+        top.kind() == Kind::Filter
     }
 }
 

@@ -2,15 +2,17 @@
 
 use std::cell::{Cell, RefCell};
 use std::io::Write as _;
+use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 
 use openssl::sha::{Sha256, sha256};
 use php_event::{Callbacks, Event, EventBase, EventBufferEvent};
 
 use crate::peers::{
-    CLOSING, CONNECTED, EOF, NO_OPTIONS, Seen, WIRES, Wire, World, errors, noting, refused,
+    ACCEPTING, CLOSING, CONNECTED, CONNECTING, EOF, NO_OPTIONS, Seen, WIRES, Wire, World, errors,
+    noting, refused,
 };
-use test_support::run;
+use test_support::{poll, run};
 
 /// Bytes sent each way: less under Valgrind, which is slow.
 fn total() -> usize {
@@ -201,6 +203,45 @@ fn reading_goes_on_when_the_high_mark_is_taken_away_in_the_middle_of_a_record() 
             take_the_mark_away(wire, pauses);
         }
     }
+}
+
+#[test]
+fn tls_filter_that_does_not_read_takes_in_no_flood_until_it_does() {
+    const FLOOD: usize = 10_000_000;
+    let (world, base) = (World::new(), EventBase::new().unwrap());
+    let (one, other) = UnixStream::pair().unwrap();
+    let under = EventBufferEvent::new(&base, one, NO_OPTIONS).unwrap();
+    let server = world.server();
+    let server = EventBufferEvent::create_ssl_filter(&under, &server, ACCEPTING, NO_OPTIONS);
+    let server = server.unwrap();
+    let context = world.client();
+    let client = EventBufferEvent::ssl_socket(&base, other, &context, CONNECTING, NO_OPTIONS);
+    let client = client.unwrap();
+    client.set_ssl_host("localhost").unwrap();
+    client.write(vec![7; FLOOD]).unwrap();
+    let seen = Seen::default();
+    server.set_callbacks(noting(&seen, "server")).unwrap();
+    while seen.of("server") != [CONNECTED] {
+        poll(&base);
+    }
+    base.exit(crate::peers::soon()).unwrap();
+    run(&base);
+    let (taken, left) = (under.input().length(), client.output().length());
+    assert!(taken < 1_000_000 && left > 0, "{taken} {left}");
+    let count = Cell::new(0);
+    let takes = Callbacks::new().on_read(move |bev| {
+        count.set(count.get() + bev.read(FLOOD).unwrap().unwrap_or_default().len());
+        if count.get() == FLOOD {
+            bev.free();
+            under.free();
+        }
+    });
+    server.set_callbacks(takes).unwrap();
+    server.enable(Event::READ).unwrap();
+    client
+        .set_callbacks(Callbacks::new().on_event(|bev, _| bev.free()))
+        .unwrap();
+    run(&base);
 }
 
 #[test]
