@@ -127,7 +127,8 @@ impl Client {
                 conn.wanted.pop_front();
                 break;
             }
-            let number = match conn.replays && is_reply(rest) {
+            let is_socket = self.reads == Mode::Socket;
+            let number = match is_socket && conn.replays && is_reply(rest) {
                 true => conn.wanted.iter().position(|one| !one.is_event()),
                 false => Some(0),
             };

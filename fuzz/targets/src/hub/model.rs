@@ -123,7 +123,7 @@ pub(super) struct Conn {
     is_live: bool,
     /// The place of the first update that may come.
     pub(super) next: usize,
-    /// Whether it is a WebSocket that may not have been sent all of a long history yet.
+    /// Whether it may not have been sent all of a long history yet.
     pub(super) replays: bool,
 }
 
@@ -416,7 +416,7 @@ impl<'a> Model<'a> {
         conn.next = joining.first;
         let missed = joining.missed.iter().map(|event| event.sizes().1);
         let page_min = PAGE_MIN.min(self.rules.max_queue / 2);
-        conn.replays = joining.asked.is_socket && missed.sum::<usize>() >= page_min;
+        conn.replays = missed.sum::<usize>() >= page_min;
         let mut early = std::mem::take(&mut conn.unread);
         let is_socket = joining.asked.is_socket;
         if is_socket {
