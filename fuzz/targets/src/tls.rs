@@ -8,10 +8,12 @@ mod wire;
 use std::cell::{Cell, RefCell};
 use std::io::{ErrorKind, Read, Write};
 use std::net::Shutdown;
+use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 
 use arbitrary::{Result, Unstructured};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use openssl::error::ErrorStack;
 use openssl::ssl::{Ssl, SslContext, SslMethod, SslSessionCacheMode, SslVersion};
 use php_event::{
@@ -19,6 +21,7 @@ use php_event::{
     EventSslContext, FilterResult, Filters,
 };
 use socket2::SockRef;
+use test_support::dup;
 use test_support::tls::{Authority, Folder, Identity};
 
 use peer::{Peer, State};
@@ -34,9 +37,9 @@ const STEPS_MAX: usize = 24;
 /// Rounds in which everything that was sent arrives, whatever the cuts.
 const ROUNDS: usize = 1_000;
 
-/// Turns in which nothing moves, after which nothing will. A TLS filter takes a record of maximum
-/// length from its socket in five turns, 4,096 bytes in each.
-const QUIET: usize = 8;
+/// Turns in which nothing moves, after which nothing will: at most four were seen before something
+/// moved.
+const QUIET: usize = 5;
 
 /// The smallest part of the bytes on their way that arrives in a turn. Where more are on their way
 /// than the cut allows for, their last ones come as it says.
@@ -209,6 +212,8 @@ struct Connection<'a> {
     world: &'a World,
     setup: Setup,
     bev: EventBufferEvent,
+    /// What has our side's socket: this one, or the one at the bottom.
+    bottom: EventBufferEvent,
     app: Rc<App>,
     wire: Wire,
     /// Our side's socket, seen from the network; it may be closed.
@@ -243,10 +248,12 @@ impl<'a> Connection<'a> {
         }
         let app = Rc::new(App::default());
         app.frees.set(setup.frees);
+        let (bev, bottom) = ours(world, setup, near, &app).expect("our side");
         Self {
             world,
             setup,
-            bev: ours(world, setup, near, &app).expect("our side"),
+            bev,
+            bottom,
             app,
             wire: Wire::new(faults),
             far: Some(far),
@@ -313,7 +320,10 @@ impl<'a> Connection<'a> {
     fn rest(&mut self) {
         let mut quiet = 0;
         for _ in 0..ROUNDS {
-            quiet = if self.turn() { 0 } else { quiet + 1 };
+            quiet = match self.turn() || self.has_unread() {
+                true => 0,
+                false => quiet + 1,
+            };
             self.check_bounds();
             if quiet == QUIET {
                 return self.check_rest();
@@ -326,6 +336,19 @@ impl<'a> Connection<'a> {
             self.peer.state,
             self.app.ends.borrow()
         );
+    }
+
+    /// Whether our side has something to read from its socket. What it reads may be a part of a
+    /// record, or one that the application sees nothing of.
+    fn has_unread(&self) -> bool {
+        if self.app.holds.get() || !self.app.ends.borrow().is_empty() {
+            return false; // it may read no more
+        }
+        let Some(socket) = self.bottom.fd().map(dup) else {
+            return false;
+        };
+        let mut socket = [PollFd::new(socket.as_fd(), PollFlags::POLLIN)];
+        poll(&mut socket, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
     }
 
     /// When nothing moves any more, all has arrived that was sent.
@@ -455,20 +478,22 @@ fn ours(
     setup: Setup,
     socket: UnixStream,
     app: &Rc<App>,
-) -> php_event::Result<EventBufferEvent> {
+) -> php_event::Result<(EventBufferEvent, EventBufferEvent)> {
     let (base, none) = (&world.base, BufferEventOptions::empty());
     let (context, state) = match setup.serves {
         true => (&world.server, EventBufferEvent::SSL_ACCEPTING),
         false => (&world.client, EventBufferEvent::SSL_CONNECTING),
     };
-    let tls = match setup.shape {
+    let (tls, bottom) = match setup.shape {
         Shape::Filter => {
             let under = EventBufferEvent::new(base, socket, none)?;
             let closes = EventBufferEvent::OPT_CLOSE_ON_FREE;
-            EventBufferEvent::create_ssl_filter(&under, context, state, closes)?
+            let tls = EventBufferEvent::create_ssl_filter(&under, context, state, closes)?;
+            (tls, under)
         }
         Shape::Socket | Shape::Filtered => {
-            EventBufferEvent::ssl_socket(base, socket, context, state, none)?
+            let tls = EventBufferEvent::ssl_socket(base, socket, context, state, none)?;
+            (tls.clone(), tls)
         }
     };
     if !setup.serves {
@@ -490,7 +515,7 @@ fn ours(
     }
     bev.set_callbacks(app.callbacks())?;
     bev.enable(Event::READ | Event::WRITE)?;
-    Ok(bev)
+    Ok((bev, bottom))
 }
 
 /// The script of one connection. Whether something was broken.
@@ -514,11 +539,12 @@ impl Connection<'_> {
         let Self {
             world,
             bev,
+            bottom,
             app,
             is_broken,
             ..
         } = self;
-        drop(bev);
+        drop((bev, bottom));
         for _ in 0..QUIET {
             world.turn(); // what is freed later goes now, or it looks like a leak to libFuzzer
         }

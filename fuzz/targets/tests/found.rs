@@ -218,3 +218,18 @@ fn a_record_of_maximum_length_under_a_tls_filter_comes_in_five_turns() {
         b"eS\x01\0\0\x17\0\0\0Wa22\0\0P\0\0\x80\0\x0022\0\x08\xc91\x0ftg",
     );
 }
+
+/// The target did not wait for records of which the application sees nothing.
+#[cfg(feature = "openssl")]
+#[test]
+fn a_server_may_ask_for_a_handshake_many_times_before_it_ends() {
+    run(
+        "tls",
+        &[
+            &b"\x96\xd9\xb4\x08Z,EtlsiviDsiviDK\x86\x87\xed\xe0GC\xf50"[..],
+            &[b')'; 114],
+            b"uy]\x07\x84\xfb\x02\xb0\xd8\xc4[\xc7\xe9\xb8",
+        ]
+        .concat(),
+    );
+}
