@@ -23,12 +23,12 @@ use crate::flags::{BufferEventFlags, EventFlags};
 use crate::native::bufferevent::ForeignCallbacks;
 use crate::runtime::{Lent, upgrade};
 
-/// What the callbacks of the buffer event under a filter lead to.
 /// How much is read below a TLS filter that does not read. As long as it is less, the end of the
 /// connection is seen.
 #[cfg(feature = "openssl")]
 const UNREAD_MAX: usize = 64 * 1024;
 
+/// What the callbacks of the buffer event under a filter lead to.
 pub(super) struct Relay {
     callbacks: ForeignCallbacks, // those of libevent's filter
     top: Weak<Inner>,
@@ -89,8 +89,7 @@ impl Relay {
     }
 
     /// After the read callback. A filter that does not read stops what is under it; the end of a
-    /// filter that was freed before starts it again. TLS reads for its
-    /// handshake, too.
+    /// filter that was freed before starts it again. TLS reads for its handshake, too.
     fn settle(&self) {
         if let Some(top) = self.top.upgrade()
             && self.holds_back(&top)
