@@ -12,6 +12,7 @@ mod dns_answers;
 mod dns_conversations;
 mod event_http;
 mod event_http_client;
+mod event_http_replies;
 mod event_stream;
 mod gates;
 mod generator;
@@ -139,6 +140,7 @@ targets! {
     dns_tcp: dns_conversations, 0, &[];
     event_http: event_http, 0, requests::WORDS;
     event_http_client: event_http_client, 1, responses::WORDS;
+    event_http_replies: event_http_replies, 0, &[];
     event_stream: event_stream, 0, event_stream::WORDS;
     gate: gates, 0, requests::WORDS;
     hub: hub, 2, hub::WORDS;

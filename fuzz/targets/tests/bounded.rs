@@ -72,6 +72,11 @@ fn event_http_connection_gives_its_closure_the_response_that_the_decoder_reads()
 }
 
 #[test]
+fn every_answer_of_a_server_arrives_whole_and_in_its_turn() {
+    bounded("event_http_replies");
+}
+
+#[test]
 fn a_client_dispatches_the_event_that_was_encoded_and_no_other() {
     bounded("event_stream");
 }
