@@ -200,6 +200,15 @@ fn another_client_takes_the_place_of_a_websocket_that_is_to_open() {
     );
 }
 
+/// The model wanted the pong only when the message had been sent whole.
+#[test]
+fn a_ping_inside_a_message_is_answered_before_the_message_is_complete() {
+    run("hub", b"\0\x01\0\0\x1e\0\x83\x05\x09\x01");
+    // Behind the request that opens the WebSocket, without the history and with it.
+    run("hub", b"\0\x01\x80\0\x3e\0\x0b\x09\x01");
+    run("hub", b"\0\x01\x80\0\x3e\x40\x0b\x08\x01\x05");
+}
+
 /// The target compared the date of a refusal with none, of which a client got the start.
 #[test]
 fn a_client_is_cut_off_whose_refusal_is_longer_than_the_queue() {

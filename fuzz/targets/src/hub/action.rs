@@ -16,7 +16,7 @@ pub(super) enum Action {
     List(List),
     Odd(&'static Odd),
     /// Frames of a WebSocket that publish nothing.
-    Frames(&'static Frames),
+    Frames(&'static [Frames]),
 }
 
 #[derive(Clone, Debug)]
@@ -174,11 +174,11 @@ pub(super) static ODD: [Odd; 16] = [
     ),
 ];
 
-/// Frames of a client, and the answer.
+/// Frames of a client, and the answer that the last of them gets.
 #[derive(Debug)]
 pub(super) struct Frames {
     bytes: &'static [u8],
-    pub(super) answers: &'static [FrameAnswer],
+    pub(super) answer: Option<FrameAnswer>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -189,30 +189,43 @@ pub(super) enum FrameAnswer {
     Close(Option<u16>),
 }
 
-const fn frames(bytes: &'static [u8], answers: &'static [FrameAnswer]) -> Frames {
-    Frames { bytes, answers }
+const fn frames(bytes: &'static [u8], answer: FrameAnswer) -> Frames {
+    Frames {
+        bytes,
+        answer: Some(answer),
+    }
 }
 
 /// Their masks are of zeros.
-pub(super) static FRAMES: [Frames; 12] = [
-    frames(b"\x89\x80\0\0\0\0", &[FrameAnswer::Pong(b"")]),
-    frames(b"\x89\x82\0\0\0\0hi", &[FrameAnswer::Pong(b"hi")]),
-    frames(b"\x8a\x81\0\0\0\0x", &[]),
-    frames(b"\x81\x82\0\0\0\0{}", &[FrameAnswer::Refused(400)]),
-    frames(b"\x81\x80\0\0\0\0", &[FrameAnswer::Refused(400)]),
-    frames(
-        b"\x01\x81\0\0\0\0{\x89\x81\0\0\0\0p\x80\x81\0\0\0\0}",
-        &[FrameAnswer::Pong(b"p"), FrameAnswer::Refused(400)],
-    ),
-    frames(b"\x82\x81\0\0\0\0x", &[FrameAnswer::Close(Some(1003))]),
-    frames(b"\x81\x02hi", &[FrameAnswer::Close(Some(1002))]),
-    frames(b"\xc1\x81\0\0\0\0x", &[FrameAnswer::Close(Some(1002))]),
-    frames(b"\x81\x81\0\0\0\0\xff", &[FrameAnswer::Close(Some(1007))]),
-    frames(
+pub(super) static FRAMES: [&[Frames]; 12] = [
+    &[frames(b"\x89\x80\0\0\0\0", FrameAnswer::Pong(b""))],
+    &[frames(b"\x89\x82\0\0\0\0hi", FrameAnswer::Pong(b"hi"))],
+    &[Frames {
+        bytes: b"\x8a\x81\0\0\0\0x",
+        answer: None,
+    }],
+    &[frames(b"\x81\x82\0\0\0\0{}", FrameAnswer::Refused(400))],
+    &[frames(b"\x81\x80\0\0\0\0", FrameAnswer::Refused(400))],
+    // A ping inside a message is answered before the message is complete.
+    &[
+        frames(
+            b"\x01\x81\0\0\0\0{\x89\x81\0\0\0\0p",
+            FrameAnswer::Pong(b"p"),
+        ),
+        frames(b"\x80\x81\0\0\0\0}", FrameAnswer::Refused(400)),
+    ],
+    &[frames(b"\x82\x81\0\0\0\0x", FrameAnswer::Close(Some(1003)))],
+    &[frames(b"\x81\x02hi", FrameAnswer::Close(Some(1002)))],
+    &[frames(b"\xc1\x81\0\0\0\0x", FrameAnswer::Close(Some(1002)))],
+    &[frames(
+        b"\x81\x81\0\0\0\0\xff",
+        FrameAnswer::Close(Some(1007)),
+    )],
+    &[frames(
         b"\x88\x82\0\0\0\0\x03\xe8",
-        &[FrameAnswer::Close(Some(1000))],
-    ),
-    frames(b"\x88\x80\0\0\0\0", &[FrameAnswer::Close(None)]),
+        FrameAnswer::Close(Some(1000)),
+    )],
+    &[frames(b"\x88\x80\0\0\0\0", FrameAnswer::Close(None))],
 ];
 
 impl Action {
@@ -227,7 +240,15 @@ impl Action {
                 format!("GET {path} HTTP/1.1\r\nHost: x\r\n{token}\r\n").into_bytes()
             }
             Self::Odd(odd) => odd.bytes.as_bytes().to_vec(),
-            Self::Frames(frames) => frames.bytes.to_vec(),
+            Self::Frames(frames) => frames.iter().flat_map(|one| one.bytes).copied().collect(),
+        }
+    }
+
+    /// It in parts of which each gets one answer at most.
+    pub(super) fn parts(self) -> Vec<Self> {
+        match self {
+            Self::Frames(frames) => frames.chunks(1).map(Self::Frames).collect(),
+            whole => vec![whole],
         }
     }
 }

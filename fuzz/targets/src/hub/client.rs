@@ -17,7 +17,7 @@ use crate::client::Client as EventSource;
 #[derive(Debug)]
 pub(super) struct Client {
     pub(super) peer: Peer,
-    /// Bytes that are not sent yet, and where in them each action ends.
+    /// Bytes that are not sent yet, and where in them each part of an action ends.
     pub(super) unsent: Vec<u8>,
     pub(super) ends: VecDeque<(usize, Action)>,
     /// Whether it does not read.
@@ -115,6 +115,14 @@ impl Client {
             reads: Mode::Http,
             end: None,
             last_id: None,
+        }
+    }
+
+    /// It will send this.
+    pub(super) fn will_send(&mut self, action: Action, is_socket: bool) {
+        for part in action.parts() {
+            self.unsent.extend(part.bytes(is_socket));
+            self.ends.push_back((self.unsent.len(), part));
         }
     }
 

@@ -522,19 +522,19 @@ impl<'a> Model<'a> {
         }
     }
 
-    fn take_odd_frames(&mut self, client: usize, frames: &Frames) {
+    fn take_odd_frames(&mut self, client: usize, frames: &[Frames]) {
         let conn = &mut self.conns[client];
         let may_publish = conn.subscriber.as_ref();
         let may_publish = may_publish.is_some_and(|one| one.allowed.publishing.is_some());
-        for answer in frames.answers {
+        for answer in frames.iter().filter_map(|one| one.answer) {
             match answer {
                 FrameAnswer::Refused(_) if !may_publish => {
                     conn.wanted.push_back(Wanted::Refused(403));
                 }
-                FrameAnswer::Refused(status) => conn.wanted.push_back(Wanted::Refused(*status)),
+                FrameAnswer::Refused(status) => conn.wanted.push_back(Wanted::Refused(status)),
                 FrameAnswer::Pong(payload) => conn.wanted.push_back(Wanted::Pong(payload)),
                 FrameAnswer::Close(code) => {
-                    conn.wanted.push_back(Wanted::Close(*code));
+                    conn.wanted.push_back(Wanted::Close(code));
                     conn.end();
                 }
             }

@@ -95,13 +95,11 @@ impl<'a> Play<'a> {
         // A list may be long.
         let is_list = |(_, action): &(usize, Action)| matches!(action, Action::List(_));
         let ends = &self.client().ends;
-        if ends.len() == ACTIONS_MAX || ends.iter().any(is_list) {
+        if ends.len() >= ACTIONS_MAX || ends.iter().any(is_list) {
             self.send(0);
             self.turn();
         }
-        let client = self.client();
-        client.unsent.extend(action.bytes(mode == Mode::Socket));
-        client.ends.push_back((client.unsent.len(), action));
+        self.client().will_send(action, mode == Mode::Socket);
     }
 
     /// Whether it is known that the current client's next request opens a WebSocket.
@@ -113,9 +111,7 @@ impl<'a> Play<'a> {
     /// The client will send this behind the request that opens its WebSocket.
     pub(super) fn add_early(&mut self, action: Action) {
         self.is_opening = true;
-        let client = self.client();
-        client.unsent.extend(action.bytes(true));
-        client.ends.push_back((client.unsent.len(), action));
+        self.client().will_send(action, true);
     }
 
     /// The client sends all but the last `kept` bytes.

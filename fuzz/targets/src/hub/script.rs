@@ -143,7 +143,7 @@ impl Script<'_> {
             _ => {
                 let number = usize::from(self.number());
                 match is_socket {
-                    true => Action::Frames(&FRAMES[number % FRAMES.len()]),
+                    true => Action::Frames(FRAMES[number % FRAMES.len()]),
                     false => Action::Odd(&ODD[number % ODD.len()]),
                 }
             }
@@ -167,7 +167,7 @@ impl Script<'_> {
         let number = usize::from(self.number());
         Some(match number % 2 {
             0 => Action::Publish(self.publish()),
-            _ => Action::Frames(&FRAMES[number / 2 % FRAMES.len()]),
+            _ => Action::Frames(FRAMES[number / 2 % FRAMES.len()]),
         })
     }
 
