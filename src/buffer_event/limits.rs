@@ -240,18 +240,16 @@ impl EventBufferEvent {
         let settings = &self.0.settings;
         let [read, write] = [read, write].map(|time| time.filter(|time| !time.is_zero()));
         let is_ours = self.0.kind().counts_output();
+        let in_c = |write: Option<Duration>| write.filter(|_| !is_ours);
+        let former = (
+            settings.read_timeout.get(),
+            in_c(settings.write_timeout.get()),
+        );
         self.with(CALL, |view| {
-            view.set_timeouts(CALL, read, write.filter(|_| !is_ours))?;
-            for (direction, old, new) in [
-                (EventFlags::READ, &settings.read_timeout, read),
-                (EventFlags::WRITE, &settings.write_timeout, write),
-            ] {
-                if old.replace(new).is_some() && new.is_none() {
-                    view.forget_timeout(direction);
-                }
-            }
-            Ok(())
+            view.replace_timeouts(CALL, former, (read, in_c(write)))
         })??;
+        settings.read_timeout.set(read);
+        settings.write_timeout.set(write);
         if is_ours {
             self.time_output(CALL)?;
         }

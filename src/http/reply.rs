@@ -196,7 +196,7 @@ impl EventHttpRequest {
             left: announced,
         });
         answer.native.send_reply_start(code, &reason);
-        answer.conn.allow_silence(); // once evhttp reads, see there
+        answer.conn.allow_silence(); // evhttp reads now, which makes it cheaper
         answer.conn.keep_paused();
         answer.chunk(&first, answer.room(first.length())?)
     }

@@ -373,8 +373,8 @@ impl ServerConnection {
         request.is_some_and(ServerRequest::waits_for_reply)
     }
 
-    /// From now on, until the reply is written, the peer may be silent. It takes two system calls
-    /// less while libevent reads.
+    /// From now on, until the reply is written, the peer may be silent. Called while libevent reads
+    /// it saves two system calls.
     pub(super) fn allow_silence(&self) {
         let Phase::Replying { may_be_silent, .. } = &mut *self.phase.borrow_mut() else {
             return;
@@ -455,18 +455,11 @@ impl ServerConnection {
     /// evhttp sets no times of its own, and each read or write that begins starts them anew.
     fn set_times(&self, read: Option<Duration>, write: Option<Duration>) {
         let Some(bev) = self.place.view() else { return };
-        let times = Some((read, write));
-        let former = self.times.replace(times);
-        if former == times {
-            return;
-        }
-        bev.set_timeouts(CALL, read, write).ok();
-        let (former_read, former_write) = former.unwrap_or_default();
-        if former_read.is_some() && read.is_none() {
-            bev.forget_timeout(EventFlags::READ);
-        }
-        if former_write.is_some() && write.is_none() {
-            bev.forget_timeout(EventFlags::WRITE);
+        let times = (read, write);
+        let former = self.times.replace(Some(times));
+        if former != Some(times) {
+            let former = former.unwrap_or_default();
+            bev.replace_timeouts(CALL, former, times).ok();
         }
     }
 }

@@ -482,12 +482,26 @@ impl<'a> BufferEventView<'a> {
         cvt(call, rc).map(drop)
     }
 
-    /// Makes the direction, `READ` or `WRITE`, forget a timeout that was taken away while it was
-    /// disabled or nothing waited.
-    pub(crate) fn forget_timeout(&self, direction: EventFlags) {
-        // SAFETY: libevent has initialized the event, which lives as long as the bufferevent, and
-        // that has its base.
-        unsafe { forget_timeout(self.event_of(direction)) };
+    /// Sets the timeouts for reading and for writing in the place of `former` ones. One that is
+    /// taken away does not come back, also if its direction is disabled or nothing waits.
+    pub(crate) fn replace_timeouts(
+        &self,
+        call: &'static str,
+        former: (Option<Duration>, Option<Duration>),
+        (read, write): (Option<Duration>, Option<Duration>),
+    ) -> Result<()> {
+        self.set_timeouts(call, read, write)?;
+        for (direction, former, new) in [
+            (EventFlags::READ, former.0, read),
+            (EventFlags::WRITE, former.1, write),
+        ] {
+            if former.is_some() && new.is_none() {
+                // SAFETY: libevent has initialized the event, which lives as long as the
+                // bufferevent, and that has its base.
+                unsafe { forget_timeout(self.event_of(direction)) };
+            }
+        }
+        Ok(())
     }
 
     /// Whether the loop waits for the descriptor, or for a time to pass: to read, to write, to be
