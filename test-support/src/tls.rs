@@ -17,7 +17,7 @@ use openssl::x509::{X509, X509Name, X509NameRef};
 use tempfile::TempDir;
 
 pub use crate::tls_flood::Flooder;
-pub use crate::tls_relay::relayed;
+pub use crate::tls_relay::{relayed, trusting};
 pub use crate::tls_requests::{renegotiate, update_keys};
 
 /// Certificate and key of a server on `127.0.0.1`, one for the whole process.

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use openssl::ssl::{SslConnector, SslMethod, SslStream, SslVerifyMode};
+use openssl::ssl::{ConnectConfiguration, SslConnector, SslMethod, SslStream, SslVerifyMode};
 use socket2::SockRef;
 
 /// A plain connection to a thread that passes everything on over TLS: bytes, and the ends
@@ -33,19 +33,20 @@ pub fn relayed(server: TcpStream) -> TcpStream {
     near
 }
 
-fn relay(client: TcpStream, server: TcpStream) {
+/// What a client connects with that takes any certificate.
+pub fn trusting() -> ConnectConfiguration {
     // Once for the process: it reads the system's certificates.
     static CONNECTOR: LazyLock<SslConnector> = LazyLock::new(|| {
         let mut connector = SslConnector::builder(SslMethod::tls()).unwrap();
         connector.set_verify(SslVerifyMode::NONE);
         connector.build()
     });
-    let handshake = CONNECTOR
-        .configure()
-        .unwrap()
-        .verify_hostname(false)
-        .connect("localhost", server);
-    let Ok(mut server) = handshake else {
+    let configuration = CONNECTOR.configure().unwrap();
+    configuration.verify_hostname(false)
+}
+
+fn relay(client: TcpStream, server: TcpStream) {
+    let Ok(mut server) = trusting().connect("localhost", server) else {
         return reset(&client);
     };
     client.set_nonblocking(true).unwrap();

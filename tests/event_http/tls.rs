@@ -441,21 +441,31 @@ type Ends = Rc<RefCell<Vec<BufferEventFlags>>>;
 const CLEAN: BufferEventFlags = EventBufferEvent::READING.union(EventBufferEvent::EOF);
 const CUT: BufferEventFlags = EventBufferEvent::READING.union(EventBufferEvent::ERROR);
 
+/// A server that answers the first request.
+fn answering(folder: &Folder) -> Server {
+    let (server, _) = https(folder);
+    let answer = "read with all that is sent behind the handshake";
+    let says = move |request: &EventHttpRequest| say(request, answer);
+    server.http.set_default_callback(says).unwrap();
+    server
+}
+
+/// Fills the socket of a request, and ends its connection. Gives the number of bytes.
+fn fill_and_close(request: &EventHttpRequest) -> usize {
+    let fd = request.get_buffer_event().unwrap().fd().unwrap();
+    let filling = fill(dup(fd));
+    request.close_connection().unwrap();
+    filling
+}
+
 #[test]
 fn a_connection_that_ends_with_a_full_socket_sends_close_notify_when_the_client_reads() {
     let folder = Folder::new();
-    let (server, _) = https(&folder);
+    let server = answering(&folder);
     let filling = Rc::new(Cell::new(0));
     let count = filling.clone();
-    let fills = move |request: &EventHttpRequest| {
-        if request.get_uri().unwrap().as_deref() == Some("/first") {
-            return say(request, "read with all that is sent behind the handshake");
-        }
-        let fd = request.get_buffer_event().unwrap().fd().unwrap();
-        count.set(fill(dup(fd)));
-        request.close_connection().unwrap();
-    };
-    server.http.set_default_callback(fills).unwrap();
+    let fills = move |request: &EventHttpRequest| count.set(fill_and_close(request));
+    server.http.set_callback("/fill", fills).unwrap();
     let (client, answer, ends) = watching(&server, &get("/first"));
     server.until(|| answer.borrow().ends_with(b"the handshake"));
     client.disable(Event::READ).unwrap(); // what fills the socket is not TLS
@@ -476,20 +486,10 @@ fn a_connection_that_ends_with_a_full_socket_sends_close_notify_when_the_client_
 #[test]
 fn a_connection_that_ends_with_a_full_socket_reads_on_after_its_close_notify() {
     let folder = Folder::new();
-    let (server, _) = https(&folder);
+    let server = answering(&folder);
     let filling = Rc::new(Cell::new(0));
     let count = filling.clone();
-    let fills = move |request: &EventHttpRequest| {
-        let fd = request.get_buffer_event().unwrap().fd().unwrap();
-        count.set(fill(dup(fd)));
-        request.close_connection().unwrap();
-    };
-    server
-        .http
-        .set_default_callback(|request| {
-            say(request, "read with all that is sent behind the handshake")
-        })
-        .unwrap();
+    let fills = move |request: &EventHttpRequest| count.set(fill_and_close(request));
     let stream = server.http.set_stream_callback("/fill", None, fills);
     stream.unwrap();
     let (client, answer, ends) = watching(&server, &get("/first"));

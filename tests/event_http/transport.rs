@@ -48,7 +48,10 @@ impl Transport {
         match self {
             Self::Tcp => Box::new(stream),
             #[cfg(feature = "openssl")]
-            Self::Tls => Box::new(tls::client(stream)),
+            Self::Tls => {
+                let client = test_support::tls::trusting().connect("localhost", stream);
+                Box::new(client.unwrap())
+            }
         }
     }
 
@@ -65,9 +68,6 @@ impl Transport {
 
 #[cfg(feature = "openssl")]
 mod tls {
-    use std::net::TcpStream;
-
-    use openssl::ssl::{SslConnector, SslMethod, SslStream, SslVerifyMode};
     use php_event::EventSslContext;
     use test_support::tls::server_file;
 
@@ -75,11 +75,5 @@ mod tls {
         let file = server_file().into();
         let options = [(EventSslContext::OPT_LOCAL_CERT, file)];
         EventSslContext::new(EventSslContext::TLS_SERVER_METHOD, &options).unwrap()
-    }
-
-    pub(super) fn client(stream: TcpStream) -> SslStream<TcpStream> {
-        let mut connector = SslConnector::builder(SslMethod::tls()).unwrap();
-        connector.set_verify(SslVerifyMode::NONE);
-        connector.build().connect("localhost", stream).unwrap()
     }
 }

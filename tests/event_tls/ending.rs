@@ -351,6 +351,19 @@ fn tls_under_a_freed_filter_ends_at_once_after_a_failed_handshake() {
     assert!(!is_open, "its socket is kept");
 }
 
+/// Writes to a filter on top of `tls`, and frees both after some turns.
+fn write_and_free(base: &EventBase, tls: EventBufferEvent, text: &str, turns: usize) {
+    let closing = EventBufferEvent::OPT_CLOSE_ON_FREE;
+    let filter = EventBufferEvent::create_filter(&tls, Filters::new(), closing).unwrap();
+    filter.enable(Event::READ | Event::WRITE).unwrap();
+    filter.write(text).unwrap();
+    for _ in 0..turns {
+        poll(base);
+    }
+    drop(tls);
+    filter.free();
+}
+
 #[test]
 fn tls_under_a_filter_that_is_freed_during_the_handshake_sends_what_waits() {
     let world = World::new();
@@ -374,15 +387,7 @@ fn tls_under_a_filter_that_is_freed_during_the_handshake_sends_what_waits() {
             }
         });
         server.set_callbacks(reads).unwrap();
-        let closing = EventBufferEvent::OPT_CLOSE_ON_FREE;
-        let filter = EventBufferEvent::create_filter(&client, Filters::new(), closing).unwrap();
-        filter.enable(Event::READ | Event::WRITE).unwrap();
-        filter.write("hello").unwrap();
-        for _ in 0..turns {
-            poll(&base);
-        }
-        drop(client);
-        filter.free();
+        write_and_free(&base, client, "hello", turns);
         run(&base);
         assert_eq!(*got.borrow(), b"hello", "{wire:?} {turns}");
     }
@@ -398,15 +403,7 @@ fn tls_under_a_filter_that_is_freed_during_the_handshake_does_not_wait_for_ever(
         let tls = tls.unwrap();
         tls.set_timeouts(None, Some(Duration::from_millis(100)))
             .unwrap();
-        let closing = EventBufferEvent::OPT_CLOSE_ON_FREE;
-        let filter = EventBufferEvent::create_filter(&tls, Filters::new(), closing).unwrap();
-        filter.enable(Event::READ | Event::WRITE).unwrap();
-        filter.write("nobody answers").unwrap();
-        for _ in 0..turns {
-            poll(&base);
-        }
-        drop(tls);
-        filter.free();
+        write_and_free(&base, tls, "nobody answers", turns);
         assert_eq!(run(&base), LoopEnd::NoEvents);
         peer.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
         let end = std::io::copy(&mut peer, &mut std::io::sink()); // or a reset

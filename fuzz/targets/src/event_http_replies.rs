@@ -8,6 +8,8 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
+use std::thread::sleep;
+use std::time::Duration;
 
 use arbitrary::Unstructured;
 use php_event::{EventBase, EventBuffer, EventHttp, EventHttpRequest, LoopFlags};
@@ -19,9 +21,10 @@ use plan::{Exchange, Plan, Reply};
 /// Turns in which nothing moves, after which a client that reads late begins to read.
 const QUIET: usize = 8;
 
-/// Turns with a pause of a millisecond in which nothing moves, after which nothing will. Only a
-/// failure waits for so long.
+/// Turns in which nothing moves, each with a pause, after which nothing will. Only a failure waits
+/// for so long.
 const PATIENCE: usize = 5_000;
+const PAUSE: Duration = Duration::from_millis(1);
 
 /// How much a socket takes at once: any answer.
 const ROOM: usize = 1 << 20;
@@ -104,7 +107,7 @@ impl World {
             let moved = self.turn() | client.turn();
             quiet = if moved { 0 } else { quiet + 1 };
             if quiet > QUIET && !client.goes_on() {
-                client.wait();
+                sleep(PAUSE);
                 assert!(quiet < PATIENCE, "it stands still: {client:?}, {plan:?}");
             }
         }

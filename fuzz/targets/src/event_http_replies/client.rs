@@ -7,7 +7,6 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use http_framing::{Limits, ResponseDecoder, ResponseItem};
-use nix::poll::{PollTimeout, poll};
 use socket2::SockRef;
 
 use super::plan::{Exchange, Method, Plan};
@@ -86,11 +85,6 @@ impl Client {
             return true;
         }
         !std::mem::replace(&mut self.reads, true)
-    }
-
-    /// Waits for a while, for nothing in particular.
-    pub(super) fn wait(&self) {
-        poll(&mut [], PollTimeout::from(1_u8)).ok(); // a signal may end it
     }
 
     /// Makes the next requests.
@@ -226,15 +220,9 @@ pub(super) use tls::serving;
 mod tls {
     use std::net::TcpStream;
 
-    use openssl::ssl::{Ssl, SslContext, SslMethod, SslStream};
+    use openssl::ssl::SslStream;
     use php_event::EventSslContext;
-    use test_support::tls::server_file;
-
-    thread_local! {
-        static CONTEXT: SslContext = SslContext::builder(SslMethod::tls_client())
-            .expect("a context")
-            .build();
-    }
+    use test_support::tls::{server_file, trusting};
 
     pub(in super::super) fn serving() -> EventSslContext {
         let options = [(EventSslContext::OPT_LOCAL_CERT, server_file().into())];
@@ -242,9 +230,7 @@ mod tls {
     }
 
     pub(super) fn client(stream: TcpStream) -> SslStream<TcpStream> {
-        let mut ssl = CONTEXT
-            .with(|context| Ssl::new(context))
-            .expect("a session");
+        let mut ssl = trusting().into_ssl("localhost").expect("a session");
         ssl.set_connect_state();
         SslStream::new(ssl, stream).expect("a session")
     }
