@@ -199,3 +199,28 @@ fn the_subscriptions_of_a_killed_hub_end_though_the_store_was_cut_off_in_the_mid
     assert_eq!(told(&mut watcher), (json!("a"), json!(false)));
     watcher.expect_silence();
 }
+
+#[test]
+fn the_subscriptions_of_a_killed_hub_end_though_the_store_had_no_room_to_keep_that() {
+    let redis = Redis::fleeting();
+    let victim = hub_on(&redis.url(), &OPTIONS);
+    let hub = hub_on(&redis.url(), &OPTIONS);
+    let mut watcher = watch(&hub);
+    let _subscriber = Subscriber::to(&victim, "match=a");
+    assert_eq!(told(&mut watcher), (json!("a"), json!(true)));
+    victim.process().signal(Signal::SIGKILL);
+    assert!(redis.ask("CONFIG SET maxmemory 1").starts_with("+OK"));
+    until("the end of the subscription is refused", || {
+        let stats = redis.ask("INFO commandstats");
+        let (_, xadd) = stats.split_once("cmdstat_xadd:")?;
+        let (_, refused) = xadd.lines().next()?.split_once("rejected_calls=")?;
+        (!refused.starts_with("0,")).then_some(())
+    });
+    assert!(redis.ask("CONFIG SET maxmemory 0").starts_with("+OK"));
+    assert_eq!(told(&mut watcher), (json!("a"), json!(false)));
+    watcher.expect_silence();
+    assert_eq!(listed(&hub, LIST).len(), 2, "the watcher's own");
+    let log = hub.log();
+    let refusals = log.iter().filter(|line| line.contains("OOM"));
+    assert_eq!(refusals.count(), 1, "{log:?}");
+}

@@ -13,7 +13,7 @@ use super::values::{milliseconds_of, texts, values};
 use super::{Command, Inner, Presence, is_for_another_server, milliseconds, reconnect};
 use crate::app::hub::listing::Active;
 use crate::app::hub::message::{Page, PageEnd, Reason, Tell, Ticket};
-use crate::redis::{Cmd, Value, cmd};
+use crate::redis::{Cmd, ServerError, Value, cmd};
 use hub_protocol::update::new_id;
 use php_event::{Event, EventBase};
 
@@ -31,6 +31,7 @@ pub(super) struct Registry {
     changes: RefCell<BTreeMap<Active, Change>>, // not sent yet, or not confirmed
     unanswered: Cell<usize>,                    // changes without a reply
     orphans: RefCell<BTreeSet<String>>,         // lost workers that may be half removed
+    refusal: RefCell<String>,                   // the store's last error, until it takes a refresh
     is_registered: Cell<bool>,
     present_since: Cell<Option<Instant>>,
     refresh: OnceCell<Event>,
@@ -60,6 +61,8 @@ pub(super) enum Asked {
     Removed(String),
     /// The subscriptions of a worker that was removed.
     Left(String),
+    /// An event that tells of the end of one of them, whose reply means that it is kept.
+    End(Rc<Removal>),
     /// Whether a worker that was removed is entered again.
     Returned(String),
     /// The workers, for a list, and the id of the last update before it was asked for: whoever has
@@ -67,6 +70,12 @@ pub(super) enum Asked {
     Workers(Ticket, String),
     /// The subscriptions of one of them.
     List(Rc<List>),
+}
+
+/// A removed worker, the ends of whose subscriptions are being told.
+pub(super) struct Removal {
+    worker: String,
+    missing: Cell<usize>, // events that are not kept yet
 }
 
 /// A list that is being put together.
@@ -85,6 +94,7 @@ impl Registry {
             changes: RefCell::default(),
             unanswered: Cell::new(0),
             orphans: RefCell::default(),
+            refusal: RefCell::default(),
             is_registered: Cell::new(false),
             present_since: Cell::new(None),
             refresh: OnceCell::new(),
@@ -236,15 +246,53 @@ impl Inner {
     }
 
     /// Enters workers again whose removal may have stopped halfway, so that one of those that look
-    /// for lost workers begins anew. One that was removed by another has no subscriptions left.
+    /// for lost workers begins anew. One that was removed by another has no subscriptions left, and
+    /// one that has entered itself again is not lost.
     fn return_orphans(&self) {
         for worker in self.registry.orphans.take() {
             let mut command = cmd("ZADD");
-            command.arg(self.workers_key()).arg(0).arg(&worker);
-            if !self.send_asked(Asked::Returned(worker.clone()), &command) {
-                self.registry.orphans.borrow_mut().insert(worker);
-            }
+            command.arg(self.workers_key()).arg("NX").arg(0);
+            command.arg(&worker);
+            self.remove_by(Asked::Returned(worker.clone()), &worker, &command);
         }
+    }
+
+    /// Sends a command without which a removal stops halfway.
+    fn remove_by(&self, asked: Asked, worker: &str, command: &Cmd) {
+        if !self.send_asked(asked, command) {
+            let mut orphans = self.registry.orphans.borrow_mut();
+            orphans.insert(worker.to_owned());
+        }
+    }
+
+    /// Tells that the subscriptions of a removed worker have ended. They are deleted when all of
+    /// that is kept.
+    fn tell_ends(&self, worker: String, left: &[Active]) {
+        let events = left.iter().filter_map(|active| self.event(active, false));
+        let events: Vec<Cmd> = events.collect();
+        let removal = Rc::new(Removal {
+            worker,
+            missing: Cell::new(events.len()),
+        });
+        if events.is_empty() {
+            return self.delete_subscriptions(&removal.worker);
+        }
+        for event in &events {
+            self.remove_by(Asked::End(Rc::clone(&removal)), &removal.worker, event);
+        }
+    }
+
+    fn end_told(&self, removal: &Removal) {
+        let missing = removal.missing.get() - 1;
+        removal.missing.set(missing);
+        if missing == 0 {
+            self.delete_subscriptions(&removal.worker);
+        }
+    }
+
+    fn delete_subscriptions(&self, worker: &str) {
+        let command = cmd("DEL").arg(self.subscriptions_key(worker)).take();
+        self.send_asked(Asked::Step, &command);
     }
 
     pub(super) fn list(&self, ticket: Ticket) {
@@ -258,45 +306,41 @@ impl Inner {
 
     pub(super) fn registry_arrived(&self, asked: Asked, value: Value) {
         if let Value::ServerError(error) = &value {
-            tracing::warn!("the store at {}: {error}", self.settings.target);
             self.registry_unanswered(asked);
-            if is_for_another_server(error) {
-                reconnect(self.commands.get(), &error.to_string());
-            }
-            return;
+            return self.registry_refused(error);
         }
         match asked {
             Asked::Step | Asked::Returned(_) => {}
             Asked::Change(..) => self.answered_change(),
             Asked::Time => self.show_and_look(&value),
             Asked::Seen => {
+                self.registry.refusal.take();
                 let was_unknown = value == Value::Int(1);
                 if self.registry.is_registered.replace(true) && was_unknown {
                     self.tell_all_again(); // the store has lost it, or others took it for lost
                 }
             }
-            Asked::Lost => texts(value).into_iter().for_each(|worker| {
-                let mut command = cmd("ZREM");
-                command.arg(self.workers_key()).arg(&worker);
-                self.send_asked(Asked::Removed(worker), &command);
-            }),
+            Asked::Lost => {
+                // This one is among them when the store has refused to refresh it.
+                let mut lost = texts(value);
+                lost.retain(|worker| *worker != self.registry.name);
+                for worker in lost {
+                    let mut command = cmd("ZREM");
+                    command.arg(self.workers_key()).arg(&worker);
+                    self.send_asked(Asked::Removed(worker), &command);
+                }
+            }
             Asked::Removed(worker) if value == Value::Int(1) => {
                 let command = cmd("HVALS").arg(self.subscriptions_key(&worker)).take();
-                self.send_asked(Asked::Left(worker), &command);
+                self.remove_by(Asked::Left(worker.clone()), &worker, &command);
             }
             Asked::Removed(_) => {} // another worker does it
             Asked::Left(worker) => {
-                for active in values(value)
-                    .iter()
-                    .filter_map(|value| Active::decode(value))
-                {
-                    if let Some(event) = self.event(&active, false) {
-                        self.send_asked(Asked::Step, &event);
-                    }
-                }
-                let command = cmd("DEL").arg(self.subscriptions_key(&worker)).take();
-                self.send_asked(Asked::Step, &command);
+                let left = values(value);
+                let left = left.iter().filter_map(|value| Active::decode(value));
+                self.tell_ends(worker, &left.collect::<Vec<_>>());
             }
+            Asked::End(removal) => self.end_told(&removal),
             Asked::Workers(ticket, anchor) => self.list_workers(ticket, anchor, &texts(value)),
             Asked::List(list) => {
                 list.found.borrow_mut().extend(values(value));
@@ -305,6 +349,19 @@ impl Inner {
                     self.tell_list(&list);
                 }
             }
+        }
+    }
+
+    /// The store has refused a command. What it refuses is sent again with each refresh, so the
+    /// same error is logged once.
+    fn registry_refused(&self, error: &ServerError) {
+        let text = error.to_string();
+        if *self.registry.refusal.borrow() != text {
+            tracing::warn!("the store at {}: {text}", self.settings.target);
+            *self.registry.refusal.borrow_mut() = text.clone();
+        }
+        if is_for_another_server(error) {
+            reconnect(self.commands.get(), &text);
         }
     }
 
@@ -384,6 +441,10 @@ impl Inner {
             Asked::List(list) => self.tell(&Tell::Refused(list.ticket, Reason::Unavailable)),
             Asked::Removed(worker) | Asked::Left(worker) | Asked::Returned(worker) => {
                 self.registry.orphans.borrow_mut().insert(worker);
+            }
+            Asked::End(removal) => {
+                let mut orphans = self.registry.orphans.borrow_mut();
+                orphans.insert(removal.worker.clone());
             }
             Asked::Step | Asked::Time | Asked::Seen | Asked::Lost => {}
         }
