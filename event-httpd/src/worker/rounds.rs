@@ -133,7 +133,7 @@ impl<'a> Messages<'a> {
 pub(super) struct Rounds {
     queue: RefCell<Queue>,
     next_slice: OnceCell<Event>, // a timer that is due at once: it fires in the next turn
-    under_way: Cell<bool>,       // it is pending
+    under_way: Cell<bool>,       // a slice follows by it
     behind: Cell<bool>,          // so much waits for the next round that nothing is read
     held: RefCell<Vec<Weak<Connection>>>, // connections that are not read until it begins
 }
@@ -440,9 +440,10 @@ impl Worker {
         }
     }
 
-    /// Sends everything at once.
+    /// Sends everything at once. No round is under way then, whose end would release senders.
     pub(super) fn finish_rounds(&self) {
         while self.send_slice() {}
+        self.rounds.under_way.set(false);
     }
 
     /// Sends a slice. True when another is left, of this round or the next.

@@ -339,6 +339,24 @@ fn when_too_much_comes_from_a_store_it_is_sent_at_once() {
 }
 
 #[test]
+fn a_sender_that_comes_when_everything_was_sent_at_once_is_read_again() {
+    let mut clients = Clients::new(2 * SLICE, &["--max-queue-total", "128KiB"]);
+    let ids = clients.ids();
+    clients.deliver_only("first;", &ids);
+    clients.turn();
+    while !clients.worker.is_behind() {
+        clients.deliver_only("another;", &ids);
+    }
+    clients.worker.catch_up();
+    clients.worker.pace_sender(ids[0]); // what it has published, nobody receives
+    clients.send(ids[0], ASK);
+    for _ in 0..3 {
+        clients.turn();
+    }
+    assert!(clients.read(ids[0]).ends_with("answer;"));
+}
+
+#[test]
 fn a_worker_that_stops_during_a_round_delivers_it_first() {
     let mut clients = Clients::new(3 * SLICE, &[]);
     let ids = clients.ids();
