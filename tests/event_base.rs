@@ -482,6 +482,79 @@ fn stop_in_a_callback_leaves_the_others_active_to_run_first_next_time() {
     );
 }
 
+/// A buffer event whose read and write callbacks are due in the same turn.
+fn two_at_once(base: &EventBase, callbacks: Callbacks) -> (EventBufferEvent, EventBufferEvent) {
+    let pair = EventBufferEvent::create_pair(base, BufferEventOptions::empty()).unwrap();
+    pair.0.set_callbacks(callbacks).unwrap();
+    pair.0.enable(Event::READ).unwrap();
+    pair.1.enable(Event::READ).unwrap();
+    pair.1.write("to be read").unwrap();
+    pair.0.write("to be written").unwrap();
+    pair
+}
+
+#[test]
+fn what_is_due_in_the_turn_that_interrupt_ends_is_called_in_the_next_loop() {
+    let (base, seen) = (new_base(), Seen::new());
+    let (reads, writes) = (seen.clone(), seen.clone());
+    let read = move |bev: &EventBufferEvent| {
+        reads.note("read");
+        bev.base().interrupt();
+    };
+    let callbacks = Callbacks::new().on_read(read);
+    let _pair = two_at_once(&base, callbacks.on_write(move |_bev| writes.note("write")));
+    assert_eq!(run_as(&base, EventBase::LOOP_NONBLOCK), LoopEnd::Stop);
+    assert_eq!(seen.take(), ["read"]);
+    run_as(&base, EventBase::LOOP_NONBLOCK);
+    assert_eq!(seen.take(), ["write"]);
+}
+
+#[test]
+fn interrupt_ends_the_inner_loop_alone() {
+    let (base, inner, seen) = (new_base(), new_base(), Seen::new());
+    let noted = seen.clone();
+    let _outer = soon(&base, move |_event| {
+        let same = inner.clone();
+        let _interrupts = soon(&inner, move |_event| same.interrupt());
+        assert_eq!(run(&inner), LoopEnd::Stop);
+        noted.note("outer");
+    });
+    let _later = later(&base, &seen, "later", 1);
+    assert_eq!(run(&base), LoopEnd::NoEvents);
+    assert_eq!(seen.take(), ["outer", "later"]);
+}
+
+#[test]
+fn interrupt_outside_of_a_callback_of_the_base_does_nothing() {
+    let (base, other, seen) = (new_base(), new_base(), Seen::new());
+    let (first, second) = (seen.clone(), seen.clone());
+    base.interrupt();
+    assert!(!base.got_stop());
+    let read = move |_bev: &EventBufferEvent| {
+        first.note("read");
+        other.interrupt();
+    };
+    let callbacks = Callbacks::new().on_read(read);
+    let _pair = two_at_once(&base, callbacks.on_write(move |_bev| second.note("write")));
+    run_as(&base, EventBase::LOOP_NONBLOCK);
+    assert_eq!(seen.take(), ["read", "write"]);
+}
+
+#[test]
+fn a_panic_after_interrupt_comes_out_of_the_loop() {
+    let base = new_base();
+    let same = base.clone();
+    let _timer = soon(&base, move |_event| {
+        same.interrupt();
+        panic!("after interrupt");
+    });
+    let ended = catch_unwind(AssertUnwindSafe(|| run(&base)));
+    assert_eq!(
+        ended.unwrap_err().downcast_ref::<&str>(),
+        Some(&"after interrupt")
+    );
+}
+
 #[test]
 fn exit_before_the_loop_makes_one_short_pass() {
     let (base, seen) = (new_base(), Seen::new());

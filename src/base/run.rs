@@ -9,7 +9,7 @@ use php_event_macros::php;
 use super::EventBase;
 use crate::error::{Error, Result, cvt};
 use crate::flags::LoopFlags;
-use crate::log;
+use crate::{log, runtime};
 
 /// Why a loop ended; see [`EventBase::loop`].
 ///
@@ -159,6 +159,43 @@ impl EventBase {
         self.inner().usable(CALL)?;
         self.inner().stop();
         Ok(())
+    }
+
+    /// Ends the loop as a panic in the running callback does, but without one: right after it, and
+    /// what else is due in the same turn is called in the next loop. Only for a callback of this
+    /// base's own loop; elsewhere it does nothing.
+    ///
+    /// Not in PHP. For embedders: so a callback ends that runs code of another language, where that
+    /// code fails and the caller of the loop gets the error from the embedder. After
+    /// [`stop`](Self::stop) other closures of the same object may still be called, such as the one
+    /// for its end after the one for its last bytes.
+    ///
+    /// # Examples
+    /// ```
+    /// use php_event::{BufferEventOptions, Callbacks, Event, EventBase, EventBufferEvent};
+    ///
+    /// let base = EventBase::new()?;
+    /// let (bev, peer) = EventBufferEvent::create_pair(&base, BufferEventOptions::empty())?;
+    /// bev.set_callbacks(
+    ///     Callbacks::new()
+    ///         .on_read(|bev| bev.base().interrupt())
+    ///         .on_write(|_bev| println!("in the second loop")),
+    /// )?;
+    /// bev.enable(Event::READ)?;
+    /// peer.enable(Event::READ)?;
+    /// peer.write("to be read")?;
+    /// bev.write("to be written")?;
+    /// base.r#loop(EventBase::LOOP_NONBLOCK)?;
+    /// assert!(base.got_stop());
+    /// base.r#loop(EventBase::LOOP_NONBLOCK)?;
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
+    pub fn interrupt(&self) {
+        let inner = self.inner();
+        if inner.at_rest("", "").is_err() {
+            inner.stop();
+            runtime::fail_elsewhere();
+        }
     }
 
     /// Makes the running loop look for new events before it runs less urgent ones.

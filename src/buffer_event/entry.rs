@@ -10,7 +10,7 @@ use nix::errno::Errno;
 use super::{EventBufferEvent, Inner};
 use crate::ffi;
 use crate::flags::{BufferEventFlags, EventFlags};
-use crate::runtime::{Called, guard, panic_waits, release, upgrade};
+use crate::runtime::{Called, failure_waits, guard, release, upgrade};
 
 /// # Safety
 /// Registered only by [`Inner::arm`], with an `arg` lent for `Inner`.
@@ -62,7 +62,7 @@ pub(super) unsafe extern "C" fn on_event(
     );
 }
 
-/// Runs a callback now; or later, when a panic waits for its caller, or the closure is running
+/// Runs a callback now; or later, when a failure waits for its caller, or the closure is running
 /// and has itself caused the call. libevent would not call again for what has happened.
 fn run(
     inner: Rc<Inner>,
@@ -71,7 +71,7 @@ fn run(
 ) {
     let this = EventBufferEvent(inner);
     let called = Cell::new(Called::Ran);
-    if panic_waits() {
+    if failure_waits() {
         called.set(Called::Busy);
     } else {
         guard(&this.0.base, || called.set(now(&this)));

@@ -10,7 +10,7 @@ use super::request;
 use super::{EventHttpRequest, entry, server_request::ServerRequest};
 use crate::base;
 use crate::error::{Error, Result};
-use crate::runtime::{Lent, Slot, guard, panic_waits, release};
+use crate::runtime::{Lent, Slot, failure_waits, guard, release};
 
 /// What the closure of [`EventHttpRequest::set_body_callback`] learns.
 ///
@@ -182,7 +182,7 @@ impl Body {
     }
 }
 
-/// Calls the closure of a request until it knows all that there is, panics or forks.
+/// Calls the closure of a request until it knows all that there is, fails or forks.
 pub(super) fn tell(base: &Rc<base::Inner>, request: Rc<request::Inner>) {
     tell_all(base, &request);
     release(base, request);
@@ -218,7 +218,7 @@ fn tell_all(base: &Rc<base::Inner>, request: &Rc<request::Inner>) {
         if base.is_foreign() {
             return; // the closure forked, and this is the child
         }
-        if panic_waits() {
+        if failure_waits() {
             server.tell_body(request);
             return;
         }

@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use super::{EventHttpConnection, body, connection, request, server};
 use crate::base;
-use crate::runtime::{guard, panic_waits, release};
+use crate::runtime::{failure_waits, guard, release};
 
 pub(crate) enum Deferred {
     /// libevent has made its connection around this bufferevent.
@@ -33,7 +33,8 @@ impl Deferred {
     }
 }
 
-/// Does everything that was deferred; what a panic leaves is for the next turn.
+/// Does everything that was deferred; what a panic or another failure leaves is for
+/// the next turn.
 pub(super) fn run(base: &Rc<base::Inner>, server: &Rc<server::Inner>) {
     while let Some(deferred) = server.next_deferred() {
         match deferred {
@@ -49,7 +50,7 @@ pub(super) fn run(base: &Rc<base::Inner>, server: &Rc<server::Inner>) {
         if base.is_foreign() {
             return; // a closure forked, and this is the child
         }
-        if panic_waits() {
+        if failure_waits() {
             server.wake();
             break;
         }

@@ -1,6 +1,7 @@
-//! User code above C frames, and the panic that waits for its Rust caller.
+//! User code above C frames, and the failure that waits for its caller: a panic, or an error of
+//! another language.
 //!
-//! Owns: that panic. Lends C nothing. Runs user code: closures in [`guard()`], destructors in
+//! Owns: that failure. Lends C nothing. Runs user code: closures in [`guard()`], destructors in
 //! [`release`].
 
 use std::any::Any;
@@ -14,22 +15,37 @@ use super::{discard, log};
 
 type Payload = Box<dyn Any + Send>;
 
+/// Why no closure runs until the caller of the C code has control again.
+enum Failure {
+    /// [`resume`] raises it.
+    Panic(ManuallyDrop<Payload>),
+    /// An embedder keeps it, and raises it.
+    Foreign,
+}
+
 thread_local! {
     // Not dropped with its thread: the destructor of another of its variables may run a loop.
-    static PANIC: Cell<Option<ManuallyDrop<Payload>>> = const { Cell::new(None) };
+    static FAILURE: Cell<Option<Failure>> = const { Cell::new(None) };
 }
 
-fn keep_panic(payload: ManuallyDrop<Payload>) {
-    Waiting::Panic.begin();
-    PANIC.set(Some(payload));
+fn keep_failure(failure: Failure) {
+    Waiting::Failure.begin();
+    FAILURE.set(Some(failure));
 }
 
-fn take_panic() -> Option<ManuallyDrop<Payload>> {
-    if !Waiting::Panic.is() {
+fn take_failure() -> Option<Failure> {
+    if !Waiting::Failure.is() {
         return None;
     }
-    Waiting::Panic.end();
-    PANIC.take()
+    Waiting::Failure.end();
+    FAILURE.take()
+}
+
+/// Has no other closure run until [`resume`], as after a panic. Called in a callback.
+pub(crate) fn fail_elsewhere() {
+    if !failure_waits() {
+        keep_failure(Failure::Foreign);
+    }
 }
 
 /// The loop that callbacks run in.
@@ -50,10 +66,10 @@ impl<L: Loop + ?Sized> Loop for Rc<L> {
     }
 }
 
-/// Whether a panic waits for [`resume`]. No user closure runs until then.
+/// Whether a failure waits for [`resume`]. No user closure runs until then.
 #[inline]
-pub(crate) fn panic_waits() -> bool {
-    Waiting::Panic.is()
+pub(crate) fn failure_waits() -> bool {
+    Waiting::Failure.is()
 }
 
 /// Runs user code above C frames: no panic passes, the loop stops on the first. Tells
@@ -75,7 +91,7 @@ pub(crate) fn guard(base: &impl Loop, f: impl FnOnce()) -> bool {
 /// Does what must be done before user code runs; the answer of [`guard()`] if none may.
 #[cold]
 fn see_to_waiting(base: &impl Loop) -> Option<bool> {
-    if panic_waits() {
+    if failure_waits() {
         return Some(false);
     }
     if base.is_foreign() {
@@ -84,16 +100,16 @@ fn see_to_waiting(base: &impl Loop) -> Option<bool> {
     catch(base, log::flush).then_some(true)
 }
 
-/// Drops a value whose destructor may run user code. It runs even while a panic waits, since
+/// Drops a value whose destructor may run user code. It runs even while a failure waits, since
 /// the memory must be freed; a second panic is dropped, not passed on.
 pub(crate) fn release<T>(base: &impl Loop, last: T) {
-    let waiting = take_panic(); // a loop that the destructor turns must run its callbacks, or spins
+    let waiting = take_failure(); // a loop that the destructor turns must run its callbacks, or spins
     catch(base, || drop(last));
     if let Some(first) = waiting {
-        if let Some(second) = take_panic() {
+        if let Some(Failure::Panic(second)) = take_failure() {
             discard(ManuallyDrop::into_inner(second));
         }
-        keep_panic(first);
+        keep_failure(first);
     }
 }
 
@@ -105,7 +121,7 @@ fn catch(base: &impl Loop, f: impl FnOnce()) -> bool {
     if let Err(payload) = caught {
         base.stop();
         // No panic waits: `guard` and `release` have seen to that.
-        keep_panic(ManuallyDrop::new(payload));
+        keep_failure(Failure::Panic(ManuallyDrop::new(payload)));
     }
     if base.is_foreign() {
         base.stop(); // the code forked: this child must not serve the parent's loop
@@ -117,7 +133,7 @@ fn catch(base: &impl Loop, f: impl FnOnce()) -> bool {
 /// ended in, in the frame of the Rust caller.
 #[inline]
 pub(crate) fn resume() {
-    if let Some(payload) = take_panic() {
+    if let Some(Failure::Panic(payload)) = take_failure() {
         resume_unwind(ManuallyDrop::into_inner(payload));
     }
 }

@@ -1,5 +1,5 @@
 //! What waits on this thread for a frame that has no C frame in the middle of its work above it: a
-//! panic, or texts of libevent's. One look tells a callback that neither does.
+//! failure, or texts of libevent's. One look tells a callback that neither does.
 //!
 //! Owns: a flag for each. Lends C nothing, runs no user code.
 
@@ -18,8 +18,8 @@ pub(super) fn any() -> bool {
 /// What may wait.
 #[derive(Clone, Copy)]
 pub(super) enum Waiting {
-    /// A panic, for `guard::resume`.
-    Panic = 1,
+    /// A panic or another failure, for `guard::resume`.
+    Failure = 1,
     /// Texts, for `log::flush`.
     Texts = 2,
 }

@@ -79,9 +79,9 @@ impl Drop for HeldValue {
     fn drop(&mut self) {
         // SAFETY: what `new` got, given back once.
         let base = unsafe { bridge_release(self.held, self.close.get()) };
-        let stop = |half: &Half| half.value::<EventBase>()?.stop().ok();
+        let interrupt = |half: &Half| half.value::<EventBase>().map(EventBase::interrupt);
         // SAFETY: null, or the handle of a base whose method is running: its frame holds the object.
-        unsafe { on(base, (), stop) };
+        unsafe { on(base, (), interrupt) };
     }
 }
 

@@ -195,7 +195,7 @@ fn finish(called: Called, event: &Event) {
         Called::NotCallable => drop(event.del()),
         Called::Ended => {
             event.del().ok();
-            event.base().stop().ok();
+            event.base().interrupt();
         }
     }
 }

@@ -106,7 +106,7 @@ fn happened(identity: &Identity, bev: &EventBufferEvent, events: BufferEventFlag
 /// The loop ends when a callback threw; the buffer event stays as it is.
 fn finish(called: Called, bev: &EventBufferEvent) {
     if called == Called::Ended {
-        bev.base().stop().ok();
+        bev.base().interrupt();
     }
 }
 

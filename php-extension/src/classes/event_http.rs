@@ -102,7 +102,7 @@ impl HttpValue {
             let request = event_http_request::new_object(request.clone());
             let arguments = [request, Value::Item(DATA, n)];
             if identity.call_item(CALLBACKS, n, arguments) == Called::Ended {
-                base.stop().ok();
+                base.interrupt();
             }
         }
     }

@@ -201,7 +201,7 @@ pub(crate) fn set_close_callback(call: &mut Call) -> Result<Value, Failure> {
         let _object = &object;
         let arguments = [Value::This, Value::Slot(DATA)];
         if identity.call(CALLBACK, arguments) == Called::Ended {
-            connection.get_base().stop().ok();
+            connection.get_base().interrupt();
         }
     })?;
     call.keep(CALLBACK, 0);

@@ -86,7 +86,7 @@ pub(crate) fn construct(call: &mut Call) -> Result<Value, Failure> {
         };
         let called = identity.call(CALLBACK, [request, Value::Slot(DATA)]);
         if let (Called::Ended, Some(InFlight { base, .. })) = (called, &completed) {
-            base.stop().ok();
+            base.interrupt();
         }
     });
     let request = request.map_err(|error| Failure::EventException(error.reason().into_owned()))?;

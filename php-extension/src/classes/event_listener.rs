@@ -131,14 +131,8 @@ fn accept(identity: &Identity, listener: &EventListener, stream: Stream, peer: O
         Called::Ended => {
             bridge::close(number);
             listener.disable().ok();
-            stop(listener);
+            listener.base().interrupt();
         }
-    }
-}
-
-fn stop(listener: &EventListener) {
-    if let Ok(base) = listener.get_base() {
-        base.stop().ok();
     }
 }
 
@@ -183,7 +177,7 @@ pub(crate) fn set_error_callback(call: &mut Call) -> Result<Value, Failure> {
         let arguments = [Value::This, Value::Slot(DATA)];
         if identity.call(ERROR_CALLBACK, arguments) == Called::Ended {
             listener.disable().ok();
-            stop(listener);
+            listener.base().interrupt();
         }
     })?;
     call.keep(ERROR_CALLBACK, 0);

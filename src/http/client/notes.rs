@@ -13,7 +13,7 @@ use super::error::HttpError;
 use super::request::Answer;
 use crate::error::Result;
 use crate::http::{EventHttpConnection, EventHttpRequest, connection, request};
-use crate::runtime::{guard, panic_waits, release};
+use crate::runtime::{failure_waits, guard, release};
 use crate::{Event, base};
 
 pub(super) enum Note {
@@ -92,7 +92,7 @@ fn take_turn(mut conn: Rc<connection::Inner>) {
         if base.is_foreign() {
             break; // a closure forked, and this is the child
         }
-        if panic_waits() {
+        if failure_waits() {
             client.notes.wake(); // the rest is for the next turn
             break;
         }

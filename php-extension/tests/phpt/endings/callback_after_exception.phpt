@@ -1,5 +1,5 @@
 --TEST--
-A callback that was due together with one that threw is not called
+A callback that was due together with one that threw is called in the next loop
 --FILE--
 <?php
 $base = new EventBase;
@@ -14,6 +14,7 @@ $run = function ($read) use ($base) {
         $base->loop(EventBase::LOOP_NONBLOCK);
     } catch (Exception $e) {
         echo $e->getMessage(), "\n";
+        $base->loop(EventBase::LOOP_NONBLOCK);
     }
 };
 $run(function () { echo "read\n"; });
@@ -25,3 +26,4 @@ write
 
 Warning: EventBase::loop(): Breaking the loop due to exception Exception in %s on line %d
 thrown
+write
