@@ -8,4 +8,5 @@ mod bridge;
 mod call;
 mod classes;
 mod host_name;
+mod kept;
 mod object;

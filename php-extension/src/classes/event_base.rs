@@ -5,8 +5,9 @@ use std::time::UNIX_EPOCH;
 use php_event::{EventBase, EventConfig, LoopFlags};
 
 use super::event::EventValue;
-use super::{AnyObject, HalfVariant, Variant, event_http_request};
+use super::{AnyObject, HalfVariant, Variant};
 use crate::call::{Call, Failure, Value, seconds};
+use crate::kept;
 use crate::object::{Held, Object};
 
 /// What stands behind an `EventBase`.
@@ -33,6 +34,9 @@ impl Drop for Runner {
     fn drop(&mut self) {
         let count = self.0.embedder_number();
         count.set(count.get() - 1);
+        if count.get() == 0 {
+            kept::let_go_in_vain(); // may run code of PHP's
+        }
     }
 }
 
@@ -152,7 +156,7 @@ pub(crate) fn re_init(call: &mut Call) -> Result<Value, Failure> {
 /// `free(): void`
 pub(crate) fn free(call: &mut Call) -> Result<Value, Failure> {
     this(call)?.free()?;
-    event_http_request::forget_on_freed_bases();
+    kept::let_go_in_vain();
     Ok(Value::Void)
 }
 

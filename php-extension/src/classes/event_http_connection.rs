@@ -6,9 +6,10 @@ use std::rc::{Rc, Weak};
 use php_event::{EventBase, EventDnsBase, EventHttpConnection, EventSslContext, HttpError};
 
 use super::event_http::{limit, methods, whole_seconds};
-use super::event_http_request::{InFlight, MaybeInFlight, RequestValue, note_under_way};
+use super::event_http_request::{InFlight, MaybeInFlight, RequestValue};
 use crate::call::{Call, Failure, Value};
 use crate::host_name;
+use crate::kept::{self, Count, Kept};
 use crate::object::{Called, Held, Object};
 
 /// The slots: the event base, the close callback and its data.
@@ -178,13 +179,15 @@ pub(crate) fn make_request(call: &mut Call) -> Result<Value, Failure> {
         .make_request(&request, methods(call.int(1)), uri)?;
     let base = this.connection.get_base();
     let made = call.hold(0).map(|object| InFlight {
-        _object: object,
+        count: Count {
+            _object: object,
+            base,
+        },
         request,
-        base,
     });
     drop(in_flight.replace(made));
     this.requests.add(&in_flight);
-    note_under_way(&in_flight);
+    kept::note(&in_flight);
     Ok(Value::Bool(true))
 }
 
@@ -194,11 +197,20 @@ pub(crate) fn make_request(call: &mut Call) -> Result<Value, Failure> {
 pub(crate) fn set_close_callback(call: &mut Call) -> Result<Value, Failure> {
     let this: &ConnectionValue = call.this()?;
     let identity = call.identity();
+    let connection = this.connection.clone();
     // A server's connection needs no variable until it has ended, as under PECL.
     let object = this.is_view.then(|| call.hold_this()).flatten();
-    let connection = this.connection.clone();
+    let count = object.map(|object| {
+        let base = connection.get_base();
+        let count = Rc::new(Kept::new(Some(Count {
+            _object: object,
+            base,
+        })));
+        kept::note(&count);
+        count
+    });
     connection.set_close_callback(move |connection| {
-        let _object = &object;
+        let _count = &count;
         let arguments = [Value::This, Value::Slot(DATA)];
         if identity.call(CALLBACK, arguments) == Called::Ended {
             connection.get_base().interrupt();

@@ -1,13 +1,12 @@
 //! `EventHttpRequest`, of a server and of a client.
 
-use std::cell::RefCell;
-use std::rc::{Rc, Weak};
+use std::rc::Rc;
 
 use php_event::{EventBase, EventBuffer, EventHttpRequest, HeaderSide};
 
 use super::{event_buffer_event, event_http_connection};
-use crate::bridge::HeldValue;
 use crate::call::{Call, Failure, Key, Value};
+use crate::kept::{Count, Keeper, Kept};
 use crate::object::{Called, Held, Object};
 
 /// The slots of a client's request.
@@ -22,43 +21,19 @@ pub(crate) struct RequestValue {
 
 /// A request that a connection has.
 pub(crate) struct InFlight {
-    /// Its PHP object, which needs no variable until the request has completed.
-    pub(crate) _object: HeldValue,
+    /// Its PHP object, and the base whose loop completes it.
+    pub(crate) count: Count,
     pub(crate) request: EventHttpRequest,
-    /// The base whose loop completes it.
-    pub(crate) base: EventBase,
+}
+
+impl Keeper for InFlight {
+    fn base(&self) -> &EventBase {
+        &self.count.base
+    }
 }
 
 /// None before a connection has the request, and after it has completed.
-pub(crate) type MaybeInFlight = RefCell<Option<InFlight>>;
-
-thread_local! {
-    /// The requests that connections have, and some that have completed.
-    static UNDER_WAY: RefCell<Vec<Weak<MaybeInFlight>>> = const { RefCell::new(Vec::new()) };
-}
-
-/// Notes that a connection has a request.
-pub(crate) fn note_under_way(request: &Rc<MaybeInFlight>) {
-    UNDER_WAY.with_borrow_mut(|all| {
-        if all.len() == all.capacity() {
-            all.retain(|one| one.upgrade().is_some_and(|one| one.borrow().is_some()));
-            all.reserve(all.len().max(16)); // so that few calls look at all of them
-        }
-        all.push(Rc::downgrade(request));
-    });
-}
-
-/// Lets go of the requests whose base was freed: nothing completes them any more.
-pub(crate) fn forget_on_freed_bases() {
-    let on_freed = |one: &Rc<MaybeInFlight>| {
-        let in_flight = one.borrow();
-        in_flight.as_ref().is_some_and(|made| made.base.is_freed())
-    };
-    let all = UNDER_WAY.with_borrow(|all| all.iter().filter_map(Weak::upgrade).collect::<Vec<_>>());
-    for one in all.iter().filter(|one| on_freed(one)) {
-        drop(one.take()); // nothing is borrowed: a destructor may run
-    }
-}
+pub(crate) type MaybeInFlight = Kept<InFlight>;
 
 impl Object for RequestValue {
     const SLOTS: u32 = DATA + 1;
@@ -85,8 +60,8 @@ pub(crate) fn construct(call: &mut Call) -> Result<Value, Failure> {
             None => Value::Null,
         };
         let called = identity.call(CALLBACK, [request, Value::Slot(DATA)]);
-        if let (Called::Ended, Some(InFlight { base, .. })) = (called, &completed) {
-            base.interrupt();
+        if let (Called::Ended, Some(in_flight)) = (called, &completed) {
+            in_flight.base().interrupt();
         }
     });
     let request = request.map_err(|error| Failure::EventException(error.reason().into_owned()))?;

@@ -14,6 +14,20 @@ $pair = function () use (&$pairs) {
 $silent = stream_socket_server('tcp://127.0.0.1:0'); // accepts nothing
 $port = (int) substr(strrchr(stream_socket_get_name($silent, false), ':'), 1);
 $made = [
+    'connection of a server' => function ($name) use ($base) {
+        $http = new EventHttp($base);
+        for ($port = 20000 + getmypid() % 20000; !@$http->bind('127.0.0.1', $port); $port++);
+        $witness = hold($name, $http);
+        $http->setDefaultCallback(function ($request) use (&$http, &$witness, $base) {
+            $request->getConnection()->setCloseCallback(function () use (&$http, &$witness) {});
+            $request->sendReply(200, 'OK');
+            $base->exit();
+        });
+        static $clients = [];
+        $clients[] = $client = stream_socket_client("tcp://127.0.0.1:$port");
+        fwrite($client, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        $base->loop();
+    },
     'timer' => function ($name) use ($base) {
         $event = Event::timer($base, function () use (&$event, &$witness) {});
         $event->add(100);
@@ -80,6 +94,7 @@ $base->free();
 collect_all();
 ?>
 --EXPECT--
+connection of a server: collected
 timer: collected
 descriptor: collected
 signal: collected

@@ -21,6 +21,21 @@ $made = [
         $http->bind('127.0.0.1', 0);
         $witness = hold($name, $http);
     },
+    'connection of a server' => function ($name, $base) {
+        $http = new EventHttp($base);
+        for ($port = 20000 + getmypid() % 20000; !@$http->bind('127.0.0.1', $port); $port++);
+        $witness = hold($name, $http);
+        $exit = WeakReference::create($base);
+        $http->setDefaultCallback(function ($request) use (&$http, &$witness, $exit) {
+            $request->getConnection()->setCloseCallback(function () use (&$http, &$witness) {});
+            $request->sendReply(200, 'OK');
+            $exit->get()->exit();
+        });
+        static $clients = [];
+        $clients[] = $client = stream_socket_client("tcp://127.0.0.1:$port");
+        fwrite($client, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        $base->loop();
+    },
 ];
 foreach ($made as $name => $make) {
     $bases[$name] = new EventBase;
@@ -46,4 +61,5 @@ timer: collected
 buffer event: collected
 listener: collected
 server: collected
+connection of a server: collected
 timer
