@@ -39,6 +39,9 @@ const QUICK: [(&str, &str); 16] = [
 /// The parameters of type `mixed` that take whatever has a descriptor.
 const DESCRIPTORS: [&str; 2] = ["fd", "socket"];
 
+/// Of these, the ones that take null for none although they must be given.
+const NO_DESCRIPTOR: [(&str, &str); 1] = [("EventBufferEvent", "sslSocket")];
+
 /// The classes that PECL lets be serialized: their properties alone are.
 const SERIALIZABLE: [&str; 5] = [
     "Event",
@@ -264,7 +267,11 @@ fn param_entry(api: &Api, class: &Class, method: &Method, param: &Param) -> Resu
             "PARAM_OBJECT"
         }
     };
-    Ok(format!("{{ {kind}, {}, {id} }}", param.nullable))
+    let nullable = match kind {
+        "PARAM_DESCRIPTOR" => param.optional || NO_DESCRIPTOR.contains(&at),
+        _ => param.nullable,
+    };
+    Ok(format!("{{ {kind}, {nullable}, {id} }}"))
 }
 
 fn entries(class: &Class) -> String {

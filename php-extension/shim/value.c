@@ -207,6 +207,16 @@ void *bridge_hold_object(bridge_object *object)
 	return bridge_hold(&value);
 }
 
+/* Whether a Socket has failed for good. It also stores what only asks to try again, which a call
+ * without blocking ends in. */
+static bool has_failed(const php_socket *socket)
+{
+	switch (socket->error) {
+		case 0: case EINPROGRESS: case EALREADY: case EAGAIN: case EINTR: return false;
+		default: return true;
+	}
+}
+
 /* Reads what has a descriptor; false after an exception. The zval goes along, as a
  * number in `length`, for bridge_hold. */
 bool bridge_descriptor(zval *of, bridge_value *to)
@@ -230,7 +240,7 @@ bool bridge_descriptor(zval *of, bridge_value *to)
 			zend_class_entry *entry = socket_class();
 			if (entry && Z_OBJCE_P(of) == entry) {
 				const php_socket *socket = socket_of(Z_OBJ_P(of));
-				bool dead = socket->bsd_socket < 0 || (socket->error && socket->error != EINPROGRESS);
+				bool dead = socket->bsd_socket < 0 || has_failed(socket);
 				to->as.number = dead ? -1 : socket->bsd_socket;
 				to->n = dead ? BRIDGE_OF_DEAD_SOCKET : BRIDGE_OF_SOCKET;
 				return true;

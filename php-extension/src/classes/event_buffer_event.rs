@@ -9,6 +9,7 @@ use php_event::{
 };
 
 use super::event_base::can_run;
+use super::event_util::integer;
 use crate::call::{Argument, Call, Failure, Keep, Key, Part, Value, seconds};
 use crate::host_name;
 use crate::object::{Called, Held, Identity, Object};
@@ -138,11 +139,10 @@ pub(crate) fn free(call: &mut Call) -> Result<Value, Failure> {
 
 /// `close(): void`
 ///
-/// True, or false without a descriptor; PECL declares void, and returns it, too.
+/// True, or false without a descriptor: PECL returns that although it declares void.
 pub(crate) fn close(call: &mut Call) -> Result<Value, Failure> {
     let this = call.this::<BufferEventValue>()?;
-    this.bev.close().ok();
-    Ok(Value::Void)
+    Ok(Value::Bool(this.bev.close().is_ok()))
 }
 
 /// `connect(string $addr): bool`
@@ -434,16 +434,19 @@ pub(crate) fn set_property(call: &mut Call, name: &str) -> Result<Value, Failure
         return Ok(Value::Void);
     };
     match (name, call.argument(0)) {
-        ("priority", Argument::Int(priority)) => {
-            // PECL says nothing of a wrong one.
-            this.bev
-                .set_priority(i32::try_from(priority).unwrap_or(-1))
-                .ok();
+        // PECL says nothing of a wrong priority, or of a buffer event without TLS.
+        ("priority", value) => {
+            let priority = integer(&value).and_then(|number| i32::try_from(number).ok());
+            this.bev.set_priority(priority.unwrap_or(-1)).ok();
         }
         ("allow_ssl_dirty_shutdown", value) => {
-            let allow = matches!(value, Argument::Bool(true))
-                || matches!(value, Argument::Int(number) if number != 0);
-            this.bev.set_allow_ssl_dirty_shutdown(allow)?;
+            let allow = match value {
+                Argument::Bool(truth) => truth,
+                Argument::Int(number) => number != 0,
+                Argument::String(text) => !matches!(text, b"" | b"0"),
+                _ => false,
+            };
+            this.bev.set_allow_ssl_dirty_shutdown(allow).ok();
         }
         _ => {}
     }

@@ -11,7 +11,7 @@ use php_event::{Address, EventBase, EventListener, ListenerFlags, ListenerTarget
 use super::event_base::Runner;
 use super::event_util::name_values;
 use crate::bridge::{self, LentSocket};
-use crate::call::{Argument, Call, Failure, Key, Value};
+use crate::call::{Argument, Call, Failure, Keep, Key, Value};
 use crate::host_name;
 use crate::object::{Called, Held, Identity, Object};
 
@@ -140,6 +140,9 @@ fn accept(identity: &Identity, listener: &EventListener, stream: Stream, peer: O
 pub(crate) fn free(call: &mut Call) -> Result<Value, Failure> {
     if let Some(this) = call.this_if_constructed::<ListenerValue>() {
         this.listener.free();
+        for slot in [CALLBACK, DATA, ERROR_CALLBACK] {
+            call.answer.keep.push(Keep::Clear { slot });
+        }
         drop(this.closes.take()); // may run code of PHP's
     }
     Ok(Value::Void)
@@ -161,7 +164,7 @@ pub(crate) fn disable(call: &mut Call) -> Result<Value, Failure> {
 ///
 /// Without `$arg` the data stays.
 pub(crate) fn set_callback(call: &mut Call) -> Result<Value, Failure> {
-    this(call)?;
+    this(call)?.get_base()?; // of one that was freed there is none
     call.keep(CALLBACK, 0);
     if !call.argument(1).is_null() {
         call.keep(DATA, 1);

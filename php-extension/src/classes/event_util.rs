@@ -113,7 +113,7 @@ fn value(given: &Argument<'_>, option: SocketOption) -> Result<SocketOptionValue
 }
 
 /// A value as PHP makes an int of it.
-fn integer(value: &Argument<'_>) -> Option<i64> {
+pub(super) fn integer(value: &Argument<'_>) -> Option<i64> {
     match value {
         Argument::Int(number) => Some(*number),
         Argument::Bool(truth) => Some((*truth).into()),

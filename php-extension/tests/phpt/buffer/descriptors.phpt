@@ -18,3 +18,4 @@ int(0)
 Exception
 Exception
 Exception
+Exception
