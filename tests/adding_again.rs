@@ -2,7 +2,7 @@
 //! with none, and with another priority.
 
 use std::cell::{Cell, RefCell};
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::rc::Rc;
@@ -338,5 +338,42 @@ fn a_buffer_event_enabled_again_when_its_time_is_just_over_reads_what_comes() {
         sleep(2 * SHORT); // both are due in the first turn
         assert_eq!(run(&base), LoopEnd::NoEvents);
         assert_eq!(seen.take(), ["a"], "{options:?}");
+    }
+}
+
+#[test]
+fn a_buffer_event_written_to_when_its_time_is_just_over_writes_on() {
+    for options in [
+        BufferEventOptions::empty(),
+        EventBufferEvent::OPT_DEFER_CALLBACKS,
+    ] {
+        let base = EventBase::new().unwrap();
+        let (ours, mut peer) = UnixStream::pair().unwrap();
+        let bev = EventBufferEvent::new(&base, ours, options).unwrap();
+        let mut length = 0;
+        while bev.output().length() == 0 {
+            bev.write([0; 4096]).unwrap(); // until the socket is full
+            length += 4096;
+            poll(&base);
+        }
+        let sent = length - bev.output().length();
+        let timed_out = Rc::new(Cell::new(false));
+        let note = timed_out.clone();
+        let callbacks = Callbacks::new().on_write(|bev| bev.free());
+        let callbacks = callbacks.on_event(move |bev, _what| {
+            note.set(true);
+            bev.free();
+        });
+        bev.set_callbacks(callbacks).unwrap();
+        let again = bev.clone();
+        let _first = first_of_a_turn(&base, move || {
+            again.write("a").unwrap();
+            peer.read_exact(&mut vec![0; sent]).unwrap();
+            std::mem::forget(peer); // stays open
+        });
+        bev.set_timeouts(None, Some(LONG)).unwrap();
+        sleep(2 * LONG); // both are due in the first turn
+        assert_eq!(run(&base), LoopEnd::NoEvents);
+        assert!(!timed_out.get(), "{options:?}");
     }
 }

@@ -170,6 +170,16 @@ impl Inner {
         }
     }
 
+    /// Before a socket's output is changed: if the time to write is just over, it begins anew.
+    #[inline]
+    fn renew_write_time(&self) {
+        if self.settings.write_timeout.get().is_some()
+            && let Some(view) = self.place.view()
+        {
+            view.renew_overdue_write();
+        }
+    }
+
     #[inline]
     fn view_as(&self, kind: Kind, call: &'static str, side: Side) -> Result<BufferView<'_>> {
         let view = self.usable(call)?;
@@ -295,6 +305,9 @@ impl Lender for Inner {
         let kind = self.kind();
         let view = self.view_as(kind, call, side)?;
         self.touch_as(kind);
+        if side == Side::Output && kind == Kind::Socket {
+            self.renew_write_time();
+        }
         Ok((view, kind.calls_back().then_some(&*self.base)))
     }
 

@@ -444,6 +444,16 @@ impl<'a> BufferEventView<'a> {
         }
     }
 
+    /// Watches a socket for room anew if the time for that is just over. libevent would begin the
+    /// time anew when it is written to, and not watch it. Runs no callback.
+    pub(crate) fn renew_overdue_write(self) {
+        // SAFETY: libevent has initialized the event, which lives as long as the bufferevent, and
+        // that has its base.
+        if unsafe { is_overdue(self.event_of(EventFlags::WRITE)) } {
+            self.enable("", EventFlags::WRITE).ok();
+        }
+    }
+
     /// Runs no callback.
     pub(crate) fn disable(&self, call: &'static str, events: EventFlags) -> Result<()> {
         // SAFETY: `new`'s caller keeps the bufferevent.
