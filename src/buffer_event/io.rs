@@ -2,13 +2,15 @@
 //!
 //! Owns, lends to C: nothing. Runs user code: the callbacks and closures of filters, which
 //! libevent calls as soon as their buffers change.
+use std::io;
 use std::mem::MaybeUninit;
 use std::rc::Rc;
 
 use php_event_macros::php;
+use socket2::SockRef;
 
 use super::EventBufferEvent;
-use crate::buffer::{EventBuffer, Side, in_memory};
+use crate::buffer::{EventBuffer, Lender as _, Side, in_memory};
 use crate::error::Result;
 
 impl EventBufferEvent {
@@ -59,6 +61,24 @@ impl EventBufferEvent {
     pub fn write_buffer(&self, buffer: &EventBuffer) -> Result<()> {
         self.0.usable(CALL)?;
         self.output().add_buffer_as(CALL, buffer)
+    }
+
+    /// Whether the peer has sent something that was not read, or has ended, which no callback may
+    /// have told yet. To be asked about a socket whose output is empty.
+    pub(crate) fn has_news(&self) -> bool {
+        if self.0.length(Side::Input) != Some(0) {
+            return true;
+        }
+        #[cfg(feature = "openssl")]
+        if let Some(tls) = self.0.tls() {
+            return tls.has_news();
+        }
+        let byte = &mut [MaybeUninit::uninit()];
+        let peeked = self
+            .0
+            .source()
+            .map(|socket| SockRef::from(&*socket).peek(byte));
+        !matches!(peeked, Some(Err(error)) if error.kind() == io::ErrorKind::WouldBlock)
     }
 
     /// Takes up to `size` bytes from the input; `None` when there are none, or for 0. More

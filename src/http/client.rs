@@ -197,14 +197,20 @@ impl ClientConnection {
             return Ok(());
         }
         match self.state.take() {
-            State::Closed => {
-                let begun = self.connect(call, conn);
-                return begun.inspect_err(|_| self.forget_attempts());
+            State::Closed => {}
+            // What came would be taken for the answer, and a server that has ended gives none.
+            State::Ready(bev) if bev.has_news() => self.close(conn, &bev),
+            State::Ready(bev) => {
+                self.send(conn, bev, Connection::Kept);
+                return Ok(());
             }
-            State::Ready(bev) => self.send(conn, bev, Connection::Kept),
-            busy => drop(self.state.replace(busy)),
+            busy => {
+                drop(self.state.replace(busy));
+                return Ok(());
+            }
         }
-        Ok(())
+        let begun = self.connect(call, conn);
+        begun.inspect_err(|_| self.forget_attempts())
     }
 
     /// Sends the first request in the queue.

@@ -105,6 +105,22 @@ impl Session {
         shutdown & ffi::openssl::SSL_RECEIVED_SHUTDOWN != 0
     }
 
+    /// Whether the peer has sent data that nobody has read, or the session is over. It may read
+    /// from the socket; data stays. To be asked while no write waits.
+    pub(crate) fn has_news(&self) -> bool {
+        let mut byte = 0_u8;
+        let (rc, result) = clean(|| {
+            let start = ptr::from_mut(&mut byte).cast();
+            // SAFETY: `self` owns the session, no other call on it is under way, and it writes at
+            // most one byte to `start`.
+            let rc = unsafe { ffi::openssl::SSL_peek(self.0.as_ptr(), start, 1) };
+            // SAFETY: `self` owns the session; `rc` is the result of the last call on it.
+            let result = unsafe { ffi::openssl::SSL_get_error(self.0.as_ptr(), rc) };
+            (rc, result) // the caller gives up a session that fails
+        });
+        rc > 0 || result != ffi::openssl::SSL_ERROR_WANT_READ
+    }
+
     /// Writes all of the bytes, or tells that they could not be written at once.
     pub(crate) fn write(&self, bytes: &[u8]) -> bool {
         let Ok(size) = c_int::try_from(bytes.len()) else {

@@ -1,6 +1,6 @@
 //! The close callback: when it runs, and in which order.
 
-use php_event::{EventBase, EventHttpConnection, EventHttpRequest};
+use php_event::{EventBase, EventHttpConnection, EventHttpRequest, HttpMethods};
 
 use super::over::{answering, connect, serve};
 use crate::server::{Peer, cue, refusing};
@@ -310,6 +310,53 @@ fn unrequested_bytes_end_the_connection() {
     assert_eq!(told.take(), [answer(""), answer("own")]);
     drop(connection);
     server.done();
+}
+
+/// Makes a request over a kept connection at whose other end something has happened that the loop
+/// has not seen yet. It is answered over a new connection.
+fn goes_over_a_new_connection(method: HttpMethods, happens: fn(&mut Peer)) {
+    let base = EventBase::new().unwrap();
+    let ((go, wait), (tell, has_happened)) = (cue(), cue());
+    let server = serve(move |listener| {
+        let mut peer = Peer::accept(&listener);
+        peer.read_request();
+        peer.reply("first");
+        wait.recv().unwrap();
+        happens(&mut peer);
+        tell.send(()).unwrap();
+        let mut next = Peer::accept(&listener);
+        next.read_request();
+        next.reply("own");
+        next.end();
+    });
+    let (connection, log) = (connect(&base, server.port()), Log::default());
+    watch(&connection, &log);
+    let (request, told) = request(&base);
+    connection.make_request(&request, GET, "/").unwrap();
+    until_stopped(&base);
+    go.send(()).unwrap();
+    has_happened.recv().unwrap();
+    connection.make_request(&request, method, "/").unwrap();
+    until_stopped(&base);
+    let answer = |body: &str| Told::Answer(200, body.to_owned());
+    assert_eq!(told.take(), [answer("first"), answer("own")], "{method:?}");
+    assert_eq!(log.take(), ["closed"]);
+    drop(connection);
+    server.done();
+}
+
+#[test]
+fn bytes_from_before_a_request_are_not_its_answer() {
+    goes_over_a_new_connection(GET, |peer| {
+        peer.write("HTTP/1.1 408 Late\r\nContent-Length: 0\r\n\r\n");
+    });
+}
+
+#[test]
+fn request_does_not_go_over_a_kept_connection_that_has_ended() {
+    for method in [GET, POST] {
+        goes_over_a_new_connection(method, |peer| peer.stream.end_writing());
+    }
 }
 
 #[test]

@@ -45,6 +45,12 @@ impl Tls {
         self.session.is_established()
     }
 
+    /// Whether the peer has sent data that nobody has read, or the session ends. To be asked while
+    /// no write waits.
+    pub(in super::super) fn has_news(&self) -> bool {
+        self.closing.get() != Closing::No || self.session.has_news()
+    }
+
     /// Whether `close_notify` can be sent: the handshake is over, and nothing has failed.
     fn is_open(&self) -> bool {
         let is_open = matches!(self.closing.get(), Closing::No | Closing::Waiting);

@@ -174,8 +174,10 @@ impl EventHttpConnection {
     /// ask for it, but at most a second. Redirects are not followed. A request that is over may be
     /// made again, over this or another connection: it keeps its headers, and loses its answer
     /// and its body, which has gone out.
-    /// A request without a body whose method is idempotent is retried once, over a new
-    /// connection, when the server has closed a kept one before it answered anything.
+    /// A kept connection that the server has closed, or over which something has come since the last
+    /// answer, is not used for the next request. One without a body whose method is idempotent is
+    /// retried once, over a new connection, when the server has closed a kept one before it answered
+    /// anything.
     ///
     /// The closure is never called before this returns. The answer is read as strictly as
     /// [`EventHttp`](crate::EventHttp) reads requests: one whose length is not certain (two
