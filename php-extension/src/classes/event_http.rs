@@ -9,12 +9,14 @@ use super::event_base::can_run;
 use super::event_http_request;
 use crate::call::{Call, Failure, Keep, Value};
 use crate::host_name;
-use crate::object::{Called, Identity, Object};
+use crate::object::{Called, Object};
 
-/// The slots: the callables of all paths and their data, as lists, so that a path's are found by
-/// a number; the default's are elements of the same lists.
-const CALLBACKS: u32 = 1;
-const DATA: u32 = 2;
+/// The slots: the default callable and its data, and those of all paths as lists, in which a path's
+/// are found by a number.
+const DEFAULT: u32 = 0;
+const DEFAULT_DATA: u32 = 1;
+const CALLBACKS: u32 = 2;
+const DATA: u32 = 3;
 
 /// The most bytes of a request's head, where PECL has no limit: no real client sends as many, and
 /// an endless head must not fill the memory.
@@ -24,8 +26,8 @@ const HEADERS_MAX: usize = 1 << 20;
 pub(crate) struct HttpValue {
     http: EventHttp,
     base: EventBase,
-    /// How many elements the lists of callables and data have.
-    callbacks: Cell<usize>,
+    /// How many paths have callables: elements of the lists.
+    paths: Cell<usize>,
 }
 
 impl Object for HttpValue {
@@ -49,7 +51,7 @@ pub(crate) fn construct(call: &mut Call) -> Result<Value, Failure> {
     call.construct(HttpValue {
         http,
         base,
-        callbacks: Cell::new(0),
+        paths: Cell::new(0),
     })
 }
 
@@ -80,44 +82,40 @@ pub(crate) fn bind(call: &mut Call) -> Result<Value, Failure> {
 pub(crate) fn set_callback(call: &mut Call) -> Result<Value, Failure> {
     let this = call.this::<HttpValue>()?;
     let path = call.text(0)?.unwrap_or_default();
-    this.http.set_callback(path, this.route(call.identity()))?;
-    this.keep(call, 1);
+    let (identity, n) = (call.identity(), this.paths.get());
+    let run = move |request| identity.call_item(CALLBACKS, n, [request, Value::Item(DATA, n)]);
+    this.http.set_callback(path, this.route(run))?;
+    for (slot, argument) in [(CALLBACKS, 1), (DATA, 2)] {
+        call.answer.keep.push(Keep::Append { slot, argument });
+    }
+    this.paths.set(n + 1);
     Ok(Value::Bool(true))
 }
 
 /// `setDefaultCallback(callable $cb, mixed $arg = null): void`
 pub(crate) fn set_default_callback(call: &mut Call) -> Result<Value, Failure> {
     let this = call.this::<HttpValue>()?;
-    this.http
-        .set_default_callback(this.route(call.identity()))?;
-    this.keep(call, 0);
+    let identity = call.identity();
+    let run = move |request| identity.call(DEFAULT, [request, Value::Slot(DEFAULT_DATA)]);
+    this.http.set_default_callback(this.route(run))?;
+    call.keep(DEFAULT, 0);
+    call.keep(DEFAULT_DATA, 1);
     Ok(Value::Void)
 }
 
 impl HttpValue {
-    /// A closure that calls the callable which is the next in the list.
-    fn route(&self, identity: Identity) -> impl FnMut(&EventHttpRequest) + 'static {
-        let (base, n) = (self.base.clone(), self.callbacks.get());
+    /// A closure that has `run` call a callable with the request.
+    fn route<F>(&self, run: F) -> impl FnMut(&EventHttpRequest) + use<F>
+    where
+        F: Fn(Value) -> Called + 'static,
+    {
+        let base = self.base.clone();
         move |request| {
             let request = event_http_request::new_object(request.clone());
-            let arguments = [request, Value::Item(DATA, n)];
-            if identity.call_item(CALLBACKS, n, arguments) == Called::Ended {
+            if run(request) == Called::Ended {
                 base.interrupt();
             }
         }
-    }
-
-    /// Appends the arguments from this one on, a callable and its data, to the lists.
-    fn keep(&self, call: &mut Call, first: u32) {
-        call.answer.keep.push(Keep::Append {
-            slot: CALLBACKS,
-            argument: first,
-        });
-        call.answer.keep.push(Keep::Append {
-            slot: DATA,
-            argument: first + 1,
-        });
-        self.callbacks.set(self.callbacks.get() + 1);
     }
 }
 
