@@ -497,9 +497,9 @@ fn two_at_once(base: &EventBase, callbacks: Callbacks) -> (EventBufferEvent, Eve
 fn what_is_due_in_the_turn_that_interrupt_ends_is_called_in_the_next_loop() {
     let (base, seen) = (new_base(), Seen::new());
     let (reads, writes) = (seen.clone(), seen.clone());
-    let read = move |bev: &EventBufferEvent| {
+    let read = move |_bev: &EventBufferEvent| {
         reads.note("read");
-        bev.base().interrupt();
+        EventBase::interrupt();
     };
     let callbacks = Callbacks::new().on_read(read);
     let _pair = two_at_once(&base, callbacks.on_write(move |_bev| writes.note("write")));
@@ -514,8 +514,7 @@ fn interrupt_ends_the_inner_loop_alone() {
     let (base, inner, seen) = (new_base(), new_base(), Seen::new());
     let noted = seen.clone();
     let _outer = soon(&base, move |_event| {
-        let same = inner.clone();
-        let _interrupts = soon(&inner, move |_event| same.interrupt());
+        let _interrupts = soon(&inner, |_event| EventBase::interrupt());
         assert_eq!(run(&inner), LoopEnd::Stop);
         noted.note("outer");
     });
@@ -525,27 +524,36 @@ fn interrupt_ends_the_inner_loop_alone() {
 }
 
 #[test]
-fn interrupt_outside_of_a_callback_of_the_base_does_nothing() {
-    let (base, other, seen) = (new_base(), new_base(), Seen::new());
+fn interrupt_outside_of_callbacks_does_nothing() {
+    let (base, seen) = (new_base(), Seen::new());
     let (first, second) = (seen.clone(), seen.clone());
-    base.interrupt();
-    assert!(!base.got_stop());
-    let read = move |_bev: &EventBufferEvent| {
-        first.note("read");
-        other.interrupt();
-    };
-    let callbacks = Callbacks::new().on_read(read);
+    let callbacks = Callbacks::new().on_read(move |_bev| first.note("read"));
     let _pair = two_at_once(&base, callbacks.on_write(move |_bev| second.note("write")));
+    EventBase::interrupt();
     run_as(&base, EventBase::LOOP_NONBLOCK);
     assert_eq!(seen.take(), ["read", "write"]);
+    assert!(!base.got_stop());
+}
+
+#[test]
+fn interrupt_ends_the_loop_that_runs_when_the_event_has_moved_to_another_base() {
+    let (base, other, seen) = (new_base(), new_base(), Seen::new());
+    let _moves = soon(&base, move |event| {
+        other.set(event).unwrap();
+        EventBase::interrupt();
+    });
+    let later = later(&base, &seen, "later", 1);
+    assert_eq!(run(&base), LoopEnd::Stop);
+    assert!(later.is_pending());
+    assert_eq!(run(&base), LoopEnd::NoEvents);
+    assert_eq!(seen.take(), ["later"]);
 }
 
 #[test]
 fn a_panic_after_interrupt_comes_out_of_the_loop() {
     let base = new_base();
-    let same = base.clone();
-    let _timer = soon(&base, move |_event| {
-        same.interrupt();
+    let _timer = soon(&base, |_event| {
+        EventBase::interrupt();
         panic!("after interrupt");
     });
     let ended = catch_unwind(AssertUnwindSafe(|| run(&base)));

@@ -246,9 +246,8 @@ void *bridge_hold(zval *value);
 void *bridge_hold_object(bridge_object *object);
 
 /* Lets go of it, and closes it if it is a stream or Socket. What that runs cannot jump over Rust
- * frames. If it throws or ends the script, the handle of the base whose loop it interrupts is
- * returned. */
-void *bridge_release(void *held, bool close);
+ * frames. Whether it threw or ends the script, and a loop ends by that. */
+bool bridge_release(void *held, bool close);
 
 uint32_t bridge_call(bridge_object *object, uint32_t slot, int64_t item, uint32_t argc,
                      const bridge_value *argv);

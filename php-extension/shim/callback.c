@@ -137,23 +137,20 @@ uint32_t bridge_call(bridge_object *object, uint32_t slot, int64_t item, uint32_
 	return result;
 }
 
-/* The handle of the base whose loop called no code of PHP's that still runs; null without one. */
-static void *base_in_loop(void)
+/* Whether a loop runs that has called no code of PHP's, or none that still runs. */
+static bool is_in_loop(void)
 {
 	zend_execute_data *frame = EG(current_execute_data);
 
-	if (!frame || Z_TYPE(frame->This) != IS_OBJECT
-			|| Z_OBJCE(frame->This) != bridge_entries[CLASS_EventBase]) {
-		return NULL;
-	}
-	return bridge_object_of(Z_OBJ(frame->This))->handle;
+	return frame && Z_TYPE(frame->This) == IS_OBJECT
+		&& Z_OBJCE(frame->This) == bridge_entries[CLASS_EventBase];
 }
 
-void *bridge_release(void *held, bool close)
+bool bridge_release(void *held, bool close)
 {
 	zend_execute_data *volatile frame = EG(current_execute_data);
 	zend_object *former = EG(exception);
-	void *volatile base = NULL;
+	volatile bool ends_loop = false;
 	zval *value = held;
 
 	zend_try {
@@ -161,16 +158,17 @@ void *bridge_release(void *held, bool close)
 			bridge_close(value);
 		}
 		zval_ptr_dtor(value);
-		if (EG(exception) && EG(exception) != former && (base = base_in_loop())) {
+		if (EG(exception) && EG(exception) != former && is_in_loop()) {
+			ends_loop = true;
 			warn_of_exception();
 		}
 	} zend_catch {
 		EG(current_execute_data) = frame;
 		bailed_out = true;
-		base = base_in_loop();
+		ends_loop = is_in_loop();
 	} zend_end_try();
 	free(value);
-	return base;
+	return ends_loop;
 }
 
 void php_event_end_request(void)

@@ -20,6 +20,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::{self, NonNull};
 use std::sync::LazyLock;
 
+use php_event::EventBase;
+
 use crate::call::{Answer, Argument, Call, Failure, Keep, Part, Value};
 use crate::classes;
 use crate::object::{Called, Held, Identity, Link};
@@ -182,7 +184,7 @@ unsafe extern "C" {
     fn bridge_module() -> *mut ModuleEntry;
     fn bridge_hold(value: *mut c_void) -> *mut c_void;
     fn bridge_hold_object(object: *mut RawObject) -> *mut c_void;
-    fn bridge_release(held: *mut c_void, close: bool) -> *mut c_void;
+    fn bridge_release(held: *mut c_void, close: bool) -> bool;
     fn bridge_call(
         object: *mut RawObject,
         slot: u32,
@@ -340,12 +342,15 @@ pub(crate) fn call_with_parts<const N: usize>(of: &Link, slot: u32, parts: [Part
     called(unsafe { bridge_call(object.as_ptr(), slot, -1, argc, values.as_ptr()) })
 }
 
-/// What C's answer means.
+/// What C's answer means. A call that threw, or ends the script, ends the loop at once.
 fn called(answer: u32) -> Called {
     match answer {
         0 => Called::Returned,
         3 => Called::NotCallable,
-        _ => Called::Ended,
+        _ => {
+            EventBase::interrupt();
+            Called::Ended
+        }
     }
 }
 

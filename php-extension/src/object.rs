@@ -132,7 +132,7 @@ pub(crate) struct Identity(Weak<Half>);
 pub(crate) enum Called {
     /// It returned.
     Returned,
-    /// It threw, or the script ends: the loop must stop.
+    /// It threw, or the script ends, and so does the loop.
     Ended,
     /// There was nothing to call any more.
     NotCallable,

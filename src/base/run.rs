@@ -161,14 +161,15 @@ impl EventBase {
         Ok(())
     }
 
-    /// Ends the loop as a panic in the running callback does, but without one: right after it, and
-    /// what else is due in the same turn is called in the next loop. Only for a callback of this
-    /// base's own loop; elsewhere it does nothing.
+    /// Ends the innermost loop that is running as a panic in its callback does, but without one:
+    /// right after the callback, and what else is due in the same turn is called in the next loop.
+    /// Outside of callbacks it does nothing.
     ///
     /// Not in PHP. For embedders: so a callback ends that runs code of another language, where that
     /// code fails and the caller of the loop gets the error from the embedder. After
     /// [`stop`](Self::stop) other closures of the same object may still be called, such as the one
-    /// for its end after the one for its last bytes.
+    /// for its end after the one for its last bytes. The callback may have moved its event to another
+    /// base, so it needs none here.
     ///
     /// # Examples
     /// ```
@@ -178,7 +179,7 @@ impl EventBase {
     /// let (bev, peer) = EventBufferEvent::create_pair(&base, BufferEventOptions::empty())?;
     /// bev.set_callbacks(
     ///     Callbacks::new()
-    ///         .on_read(|bev| bev.base().interrupt())
+    ///         .on_read(|_bev| EventBase::interrupt())
     ///         .on_write(|_bev| println!("in the second loop")),
     /// )?;
     /// bev.enable(Event::READ)?;
@@ -190,12 +191,8 @@ impl EventBase {
     /// base.r#loop(EventBase::LOOP_NONBLOCK)?;
     /// # Ok::<(), php_event::EventException>(())
     /// ```
-    pub fn interrupt(&self) {
-        let inner = self.inner();
-        if inner.at_rest("", "").is_err() {
-            inner.stop();
-            runtime::fail_elsewhere();
-        }
+    pub fn interrupt() {
+        runtime::interrupt();
     }
 
     /// Makes the running loop look for new events before it runs less urgent ones.

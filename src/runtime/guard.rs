@@ -11,7 +11,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 
 use super::waiting::{self, Waiting};
-use super::{discard, log};
+use super::{discard, in_loop, log};
 
 type Payload = Box<dyn Any + Send>;
 
@@ -41,9 +41,10 @@ fn take_failure() -> Option<Failure> {
     FAILURE.take()
 }
 
-/// Has no other closure run until [`resume`], as after a panic. Called in a callback.
-pub(crate) fn fail_elsewhere() {
-    if !failure_waits() {
+/// Has [`guard()`] stop the loop of the running callback, and no other closure run until
+/// [`resume`], as after a panic. Does nothing outside of callbacks.
+pub(crate) fn interrupt() {
+    if in_loop() && !failure_waits() {
         keep_failure(Failure::Foreign);
     }
 }
@@ -113,18 +114,18 @@ pub(crate) fn release<T>(base: &impl Loop, last: T) {
     }
 }
 
-/// Keeps a panic for [`resume`] and stops the loop; tells whether there was one.
+/// Keeps a panic for [`resume`]; tells whether there was one. Stops the loop on any failure.
 #[inline]
 fn catch(base: &impl Loop, f: impl FnOnce()) -> bool {
     let caught = catch_unwind(AssertUnwindSafe(f));
     let panicked = caught.is_err();
     if let Err(payload) = caught {
-        base.stop();
         // No panic waits: `guard` and `release` have seen to that.
         keep_failure(Failure::Panic(ManuallyDrop::new(payload)));
     }
-    if base.is_foreign() {
-        base.stop(); // the code forked: this child must not serve the parent's loop
+    // If the code forked, this child must not serve the parent's loop.
+    if failure_waits() || base.is_foreign() {
+        base.stop();
     }
     panicked
 }

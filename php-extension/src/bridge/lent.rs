@@ -9,10 +9,8 @@ use std::rc::Rc;
 
 use php_event::{EventBase, EventFlags, EventWith, Handler};
 
-use super::quick::on;
 use super::{RawObject, bridge_hold, bridge_hold_object, bridge_release};
 use crate::call::Descriptor;
-use crate::object::Half;
 
 /// An event on a descriptor that PHP lends.
 ///
@@ -78,10 +76,10 @@ impl Drop for HeldValue {
     /// A destructor that throws ends the loop, as a callback does.
     fn drop(&mut self) {
         // SAFETY: what `new` got, given back once.
-        let base = unsafe { bridge_release(self.held, self.close.get()) };
-        let interrupt = |half: &Half| half.value::<EventBase>().map(EventBase::interrupt);
-        // SAFETY: null, or the handle of a base whose method is running: its frame holds the object.
-        unsafe { on(base, (), interrupt) };
+        let ends_loop = unsafe { bridge_release(self.held, self.close.get()) };
+        if ends_loop {
+            EventBase::interrupt();
+        }
     }
 }
 

@@ -188,15 +188,10 @@ impl Caller {
     }
 }
 
-/// An event whose callback threw is deleted, and the loop ends.
+/// An event whose callback threw is deleted, as is one that has nothing to call.
 fn finish(called: Called, event: &Event) {
-    match called {
-        Called::Returned => {}
-        Called::NotCallable => drop(event.del()),
-        Called::Ended => {
-            event.del().ok();
-            event.base().interrupt();
-        }
+    if called != Called::Returned {
+        event.del().ok();
     }
 }
 

@@ -12,7 +12,7 @@ use super::event_base::can_run;
 use super::event_util::integer;
 use crate::call::{Argument, Call, Failure, Keep, Key, Part, Value, seconds};
 use crate::host_name;
-use crate::object::{Called, Held, Identity, Object};
+use crate::object::{Held, Identity, Object};
 
 /// The slots: the callables and their argument, and the objects that the properties `input` and
 /// `output` give.
@@ -80,35 +80,27 @@ fn callbacks(call: &Call, first: usize, identity: &Identity) -> Callbacks {
     let mut callbacks = Callbacks::new();
     if !call.argument(first).is_null() {
         let identity = identity.clone();
-        callbacks = callbacks.on_read(move |bev| data(&identity, READ, bev));
+        callbacks = callbacks.on_read(move |_bev| data(&identity, READ));
     }
     if !call.argument(first + 1).is_null() {
         let identity = identity.clone();
-        callbacks = callbacks.on_write(move |bev| data(&identity, WRITE, bev));
+        callbacks = callbacks.on_write(move |_bev| data(&identity, WRITE));
     }
     if !call.argument(first + 2).is_null() {
         let identity = identity.clone();
-        callbacks = callbacks.on_event(move |bev, events| happened(&identity, bev, events));
+        callbacks = callbacks.on_event(move |_bev, events| happened(&identity, events));
     }
     callbacks
 }
 
-fn data(identity: &Identity, slot: u32, bev: &EventBufferEvent) {
-    let arguments = [Part::This, Part::Slot(ARGUMENT)];
-    finish(identity.call_with_parts(slot, arguments), bev);
+fn data(identity: &Identity, slot: u32) {
+    identity.call_with_parts(slot, [Part::This, Part::Slot(ARGUMENT)]);
 }
 
-fn happened(identity: &Identity, bev: &EventBufferEvent, events: BufferEventFlags) {
+fn happened(identity: &Identity, events: BufferEventFlags) {
     let events = Part::Int(events.bits().into());
     let arguments = [Part::This, events, Part::Slot(ARGUMENT)];
-    finish(identity.call_with_parts(EVENT, arguments), bev);
-}
-
-/// The loop ends when a callback threw; the buffer event stays as it is.
-fn finish(called: Called, bev: &EventBufferEvent) {
-    if called == Called::Ended {
-        bev.base().interrupt();
-    }
+    identity.call_with_parts(EVENT, arguments);
 }
 
 /// Puts the callables and their argument where the collector sees them. Without an argument the

@@ -3,13 +3,13 @@
 use std::cell::Cell;
 use std::time::Duration;
 
-use php_event::{EventBase, EventHttp, EventHttpRequest, EventSslContext, HttpMethods};
+use php_event::{EventBase, EventHttp, EventSslContext, HttpMethods};
 
 use super::event_base::can_run;
 use super::event_http_request;
 use crate::call::{Call, Failure, Keep, Value};
 use crate::host_name;
-use crate::object::{Called, Object};
+use crate::object::Object;
 
 /// The slots: the default callable and its data, and those of all paths as lists, in which a path's
 /// are found by a number.
@@ -83,8 +83,10 @@ pub(crate) fn set_callback(call: &mut Call) -> Result<Value, Failure> {
     let this = call.this::<HttpValue>()?;
     let path = call.text(0)?.unwrap_or_default();
     let (identity, n) = (call.identity(), this.paths.get());
-    let run = move |request| identity.call_item(CALLBACKS, n, [request, Value::Item(DATA, n)]);
-    this.http.set_callback(path, this.route(run))?;
+    this.http.set_callback(path, move |request| {
+        let request = event_http_request::new_object(request.clone());
+        identity.call_item(CALLBACKS, n, [request, Value::Item(DATA, n)]);
+    })?;
     for (slot, argument) in [(CALLBACKS, 1), (DATA, 2)] {
         call.answer.keep.push(Keep::Append { slot, argument });
     }
@@ -96,27 +98,13 @@ pub(crate) fn set_callback(call: &mut Call) -> Result<Value, Failure> {
 pub(crate) fn set_default_callback(call: &mut Call) -> Result<Value, Failure> {
     let this = call.this::<HttpValue>()?;
     let identity = call.identity();
-    let run = move |request| identity.call(DEFAULT, [request, Value::Slot(DEFAULT_DATA)]);
-    this.http.set_default_callback(this.route(run))?;
+    this.http.set_default_callback(move |request| {
+        let request = event_http_request::new_object(request.clone());
+        identity.call(DEFAULT, [request, Value::Slot(DEFAULT_DATA)]);
+    })?;
     call.keep(DEFAULT, 0);
     call.keep(DEFAULT_DATA, 1);
     Ok(Value::Void)
-}
-
-impl HttpValue {
-    /// A closure that has `run` call a callable with the request.
-    fn route<F>(&self, run: F) -> impl FnMut(&EventHttpRequest) + use<F>
-    where
-        F: Fn(Value) -> Called + 'static,
-    {
-        let base = self.base.clone();
-        move |request| {
-            let request = event_http_request::new_object(request.clone());
-            if run(request) == Called::Ended {
-                base.interrupt();
-            }
-        }
-    }
 }
 
 /// `setAllowedMethods(int $methods): void`

@@ -10,7 +10,7 @@ use super::event_http_request::{InFlight, MaybeInFlight, RequestValue};
 use crate::call::{Call, Failure, Value};
 use crate::host_name;
 use crate::kept::{self, Count, Kept};
-use crate::object::{Called, Held, Object};
+use crate::object::{Held, Object};
 
 /// The slots: the event base, the close callback and its data.
 const BASE: u32 = 0;
@@ -209,12 +209,10 @@ pub(crate) fn set_close_callback(call: &mut Call) -> Result<Value, Failure> {
         kept::note(&count);
         count
     });
-    connection.set_close_callback(move |connection| {
+    connection.set_close_callback(move |_connection| {
         let _count = &count;
         let arguments = [Value::This, Value::Slot(DATA)];
-        if identity.call(CALLBACK, arguments) == Called::Ended {
-            connection.get_base().interrupt();
-        }
+        identity.call(CALLBACK, arguments);
     })?;
     call.keep(CALLBACK, 0);
     if !call.argument(1).is_null() {

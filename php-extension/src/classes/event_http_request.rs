@@ -7,7 +7,7 @@ use php_event::{EventBase, EventBuffer, EventHttpRequest, HeaderSide};
 use super::{event_buffer_event, event_http_connection};
 use crate::call::{Call, Failure, Key, Value};
 use crate::kept::{Count, Keeper, Kept};
-use crate::object::{Called, Held, Object};
+use crate::object::{Held, Object};
 
 /// The slots of a client's request.
 const CALLBACK: u32 = 1;
@@ -54,15 +54,13 @@ pub(crate) fn construct(call: &mut Call) -> Result<Value, Failure> {
     let in_flight = Rc::<MaybeInFlight>::default();
     let (identity, completed) = (call.new_identity(), Rc::clone(&in_flight));
     let request = EventHttpRequest::new(move |answer| {
-        let completed = completed.take(); // dropped when the callback has returned
+        let completed = completed.take();
         let request = match answer {
             Some(_) => Value::This,
             None => Value::Null,
         };
-        let called = identity.call(CALLBACK, [request, Value::Slot(DATA)]);
-        if let (Called::Ended, Some(in_flight)) = (called, &completed) {
-            in_flight.base().interrupt();
-        }
+        identity.call(CALLBACK, [request, Value::Slot(DATA)]);
+        drop(completed);
     });
     let request = request.map_err(|error| Failure::EventException(error.reason().into_owned()))?;
     call.keep(CALLBACK, 0);

@@ -131,7 +131,6 @@ fn accept(identity: &Identity, listener: &EventListener, stream: Stream, peer: O
         Called::Ended => {
             bridge::close(number);
             listener.disable().ok();
-            listener.base().interrupt();
         }
     }
 }
@@ -180,7 +179,6 @@ pub(crate) fn set_error_callback(call: &mut Call) -> Result<Value, Failure> {
         let arguments = [Value::This, Value::Slot(DATA)];
         if identity.call(ERROR_CALLBACK, arguments) == Called::Ended {
             listener.disable().ok();
-            listener.base().interrupt();
         }
     })?;
     call.keep(ERROR_CALLBACK, 0);
