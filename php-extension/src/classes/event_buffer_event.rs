@@ -1,7 +1,8 @@
 //! `EventBufferEvent`.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::net::IpAddr;
+use std::rc::{Rc, Weak};
 
 use php_event::{
     AddressFamily, BufferEventFlags, BufferEventOptions, Callbacks, EventBase, EventBuffer,
@@ -30,6 +31,10 @@ pub(crate) struct BufferEventValue {
     is_view: bool,
     has_input: Cell<bool>,
     has_output: Cell<bool>,
+    /// The `is_filter` of the filter on top.
+    filter: RefCell<Weak<()>>,
+    /// Held as long as the object of a filter is there.
+    is_filter: Option<Rc<()>>,
 }
 
 impl BufferEventValue {
@@ -39,6 +44,18 @@ impl BufferEventValue {
             is_view: false,
             has_input: Cell::new(false),
             has_output: Cell::new(false),
+            filter: RefCell::default(),
+            is_filter: None,
+        }
+    }
+}
+
+impl Drop for BufferEventValue {
+    /// Buffers of it that PHP still has do not keep it, under PECL neither. A filter on top does.
+    fn drop(&mut self) {
+        let is_covered = self.filter.borrow().strong_count() > 0;
+        if !self.is_view && !is_covered {
+            self.bev.free();
         }
     }
 }
@@ -289,10 +306,8 @@ fn new_object(bev: EventBufferEvent) -> Value {
 
 /// A new object for the buffer event of a server's request.
 pub(crate) fn new_view(bev: EventBufferEvent) -> Value {
-    let value = BufferEventValue {
-        is_view: true,
-        ..BufferEventValue::new(bev)
-    };
+    let mut value = BufferEventValue::new(bev);
+    value.is_view = true;
     Value::New(Held::new(value))
 }
 
@@ -328,7 +343,13 @@ pub(crate) fn create_ssl_filter(call: &mut Call) -> Result<Value, Failure> {
     let state = state(call.int(2))?;
     let options = options(call.int(3));
     let bev = EventBufferEvent::create_ssl_filter(&under, &context, state, options)?;
-    Ok(new_object(bev))
+    let is_filter = Rc::new(());
+    call.object_with(0, |under: &BufferEventValue| {
+        under.filter.replace(Rc::downgrade(&is_filter));
+    })?;
+    let mut value = BufferEventValue::new(bev);
+    value.is_filter = Some(is_filter);
+    Ok(Value::New(Held::new(value)))
 }
 
 /// `static sslSocket(EventBase $base, mixed $socket, EventSslContext $ctx, int $state,
