@@ -5,7 +5,7 @@ use ::redis::parse_redis_value;
 use arbitrary::{Result, Unstructured};
 
 use crate::app::hub::redis_store::entries::{self, Entry, ID, UPDATE, text_of};
-use crate::app::hub::redis_store::values::{milliseconds_of, texts, values};
+use crate::app::hub::redis_store::values::{milliseconds_of, number_in, texts, values};
 use crate::cuts::same_however_cut;
 use crate::redis::Value;
 use crate::redis::replies::Replies;
@@ -197,6 +197,7 @@ fn convert(value: &Value) {
     }
     assert!(texts(value.clone()).len() <= values(value.clone()).len());
     milliseconds_of(value);
+    number_in(value, "length");
 }
 
 /// The values in bytes that are all there: RESP 2 by its description, read from the front again

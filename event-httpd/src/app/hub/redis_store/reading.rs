@@ -10,7 +10,7 @@
 //! to be away.
 
 use super::entries::{self, Entry, text_of};
-use super::values::milliseconds_of;
+use super::values::{milliseconds_of, number_in};
 use super::{Incoming, Inner, KEEP_MIN, Tell, milliseconds, reconnect};
 use crate::app::hub::message::Position;
 use crate::redis::{Cmd, Value, cmd};
@@ -44,7 +44,9 @@ pub(super) enum Read {
     Time,
     /// The last entry that the stream had then.
     LastThen,
-    /// How long the stream is, which had none before the store was away.
+    /// How many entries the stream has had and has, which had none before the store was away.
+    Counts,
+    /// How long it is, from a server that does not tell how many it has had.
     Length,
     /// Whether the last reported entry is still there.
     Check,
@@ -63,10 +65,11 @@ impl Inner {
         match incoming {
             Incoming::Ready => match self.position.get() {
                 None => self.ask_for_end(),
-                Some(0) => self.ask_for_length(),
+                Some(0) => self.ask_for_counts(),
                 Some(_) => self.check(Read::Check),
             },
             Incoming::Reply(Read::Time, value) => self.time_arrived(&value),
+            Incoming::Reply(Read::Counts, value) => self.counts_arrived(value),
             Incoming::Reply(Read::Length, value) => self.length_arrived(value),
             Incoming::Reply(read, value) => {
                 let entries = match read {
@@ -94,7 +97,7 @@ impl Inner {
             Read::Last => self.begin_at(entries.first().map_or(0, |entry| entry.position)),
             Read::LastThen => match entries.first() {
                 Some(entry) => self.begin_at(entry.position),
-                None => self.ask_for_length(),
+                None => self.ask_for_counts(),
             },
             Read::Check if entries.is_empty() => {
                 let before = self.last_entries(&text_of(self.told()), LOOK_BACK);
@@ -110,7 +113,7 @@ impl Inner {
                 self.gap("the store has lost updates, or was replaced");
                 self.load();
             }
-            Read::Time | Read::Length => {} // their replies are not entries
+            Read::Time | Read::Counts | Read::Length => {} // their replies are not entries
             Read::Load => {
                 let next = next_to_load(&entries);
                 self.take_entries(entries);
@@ -163,19 +166,41 @@ impl Inner {
         self.read(Read::LastThen, &self.last_entries(&text_of(then), 1));
     }
 
+    fn ask_for_counts(&self) {
+        let mut command = cmd("XINFO");
+        command.arg("STREAM").arg(&self.key);
+        self.read(Read::Counts, &command);
+    }
+
+    /// The stream had no entry before the store was away. Some from since then are gone if it has
+    /// fewer than it has had.
+    fn counts_arrived(&self, value: Value) {
+        match (
+            number_in(&value, "entries-added"),
+            number_in(&value, "length"),
+        ) {
+            (Some(added), Some(length)) => self.begin_at_start(length < added),
+            _ => self.ask_for_length(), // there is no stream, or Redis is older than 7
+        }
+    }
+
     fn ask_for_length(&self) {
         let mut command = cmd("XLEN");
         command.arg(&self.key);
         self.read(Read::Length, &command);
     }
 
-    /// The stream had no entry before the store was away. If it is as long as the shortest that is
-    /// ever cut, some from since then may be gone.
+    /// If the stream is as long as the shortest that is ever cut, some entries may be gone.
     fn length_arrived(&self, value: Value) {
         let Value::Int(length) = value else {
             return reconnect(self.reader.get(), "its stream has no length");
         };
-        if usize::try_from(length).is_ok_and(|length| length >= KEEP_MIN) {
+        self.begin_at_start(usize::try_from(length).is_ok_and(|length| length >= KEEP_MIN));
+    }
+
+    /// All entries are new, and others may be gone.
+    fn begin_at_start(&self, is_cut: bool) {
+        if is_cut {
             self.gap("updates were dropped from the stream before they could be read");
         }
         self.begin_at(0);

@@ -1,4 +1,4 @@
-//! Replies that are lists: bulk strings, texts, and the server's time.
+//! Replies that are lists: bulk strings, texts, named numbers, and the server's time.
 
 use crate::redis::Value;
 
@@ -20,6 +20,18 @@ pub(crate) fn texts(value: Value) -> Vec<String> {
     texts
         .filter_map(|bytes| String::from_utf8(bytes).ok())
         .collect()
+}
+
+/// The number with that name in a list of names, each with a value behind it.
+pub(crate) fn number_in(value: &Value, name: &str) -> Option<i64> {
+    let Value::Array(values) = value else {
+        return None;
+    };
+    let is_named = |text: &Value| *text == Value::BulkString(name.into());
+    values.chunks_exact(2).find_map(|pair| match pair {
+        [text, Value::Int(number)] if is_named(text) => Some(*number),
+        _ => None,
+    })
 }
 
 /// The milliseconds in a reply to `TIME`.
@@ -44,5 +56,15 @@ mod tests {
         assert_eq!(time(&["1"]), None);
         assert_eq!(time(&["a", "0"]), None);
         assert_eq!(milliseconds_of(&Value::Nil), None);
+    }
+
+    #[test]
+    fn a_number_is_found_by_the_name_before_it() {
+        let text = |text: &str| Value::BulkString(text.into());
+        let list = [text("a"), text("b"), text("b"), Value::Int(7)];
+        let list = Value::Array(list.into());
+        let found = ["a", "b", "c"].map(|name| number_in(&list, name));
+        assert_eq!(found, [None, Some(7), None]);
+        assert_eq!(number_in(&Value::Nil, "b"), None);
     }
 }
