@@ -4,10 +4,14 @@ use std::cell::{Cell, RefCell};
 use std::io::Write as _;
 use std::os::fd::{AsRawFd as _, RawFd};
 use std::os::unix::net::UnixStream;
+use std::thread;
+use std::time::Duration;
 
 use nix::sys::signal::{Signal, raise};
 use php_event::{Error, Event, EventBase, EventFlags, EventWith, Handler, LoopEnd, Result};
-use test_support::{Drops, NOW, Seen, Token, event_calls, new_base, panic_of, run, signals_turn};
+use test_support::{
+    Drops, NOW, Seen, Token, event_calls, ms, new_base, panic_of, run, signals_turn,
+};
 
 /// Notes each call, and does something in it.
 struct Noting<F> {
@@ -40,6 +44,38 @@ fn watch_number<H: Handler>(
 ) -> Result<EventWith<H>> {
     // SAFETY: a number that is refused, or of a socket that its test closes after the event.
     unsafe { EventWith::descriptor(base, fd, what, handler) }
+}
+
+#[test]
+fn a_periodic_one_that_is_called_late_is_due_in_time_again() {
+    let (base, seen) = (new_base(), Seen::new());
+    let timer = |name: &'static str, after: u64, work: fn(&Event)| {
+        let seen = seen.clone();
+        let event = Event::timer(&base, move |event| {
+            seen.note(name);
+            work(event);
+        });
+        let event = event.unwrap();
+        event.add(ms(after)).unwrap();
+        event
+    };
+    let _slow = timer("slow", 390, |_| thread::sleep(Duration::from_millis(160)));
+    let _between = timer("between", 875, |event| event.base().stop().unwrap());
+    let periodic = EventWith::periodic(&base, Ticking(seen.clone())).unwrap();
+    periodic.add(ms(400)).unwrap();
+    assert_eq!(run(&base), LoopEnd::Stop);
+    assert_eq!(seen.take(), ["slow", "tick", "tick", "between"]); // due at 400 and 800
+    assert!(periodic.is_pending());
+}
+
+/// Notes each call.
+struct Ticking(Seen<&'static str>);
+
+impl Handler for Ticking {
+    fn fire(&self, _event: &Event, what: EventFlags) {
+        assert_eq!(what, Event::TIMEOUT);
+        self.0.note("tick");
+    }
 }
 
 /// Has a handle of its own event, which its callback drops.

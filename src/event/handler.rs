@@ -68,6 +68,19 @@ impl<H: Handler> EventWith<H> {
         Self::make("Event::timer", base, Kind::Timer, -1, no_flags, handler)
     }
 
+    /// A timer that fires again and again, each time so long after it was last due: if a callback is
+    /// called late, the next one comes the sooner. [`add`](Self::add) with another time changes the
+    /// interval.
+    ///
+    /// PHP: `Event::__construct` with `TIMEOUT | PERSIST`. libevent: `event_new` with `EV_PERSIST`.
+    ///
+    /// # Errors
+    /// As [`Event::timer`].
+    pub fn periodic(base: &EventBase, handler: H) -> Result<Self> {
+        let what = EventFlags::PERSIST;
+        Self::make("Event::__construct", base, Kind::Timer, -1, what, handler)
+    }
+
     /// As [`Event::signal`].
     ///
     /// # Errors

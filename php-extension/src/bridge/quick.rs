@@ -88,7 +88,7 @@ unsafe extern "C" fn php_event_quick_add(handle: *mut c_void, time: f64) -> bool
     let timeout = (time != -1.0).then(|| seconds(time));
     // SAFETY: null, or the handle of an event that a PHP object owns: the caller's frame holds that
     // object, and what follows runs no code of PHP's that could free the handle.
-    unsafe { on_event(handle, false, |event| Some(event.add(timeout).is_ok())) }
+    unsafe { on_event(handle, false, |event| Some(event.0.add(timeout).is_ok())) }
 }
 
 /// The same with whole seconds, which is quicker.
@@ -101,7 +101,7 @@ unsafe extern "C" fn php_event_quick_add_whole(handle: *mut c_void, seconds: i64
     let time = || Duration::from_secs(u64::try_from(seconds).unwrap_or(0));
     let timeout = (seconds != -1).then(time);
     // SAFETY: as in `php_event_quick_add`.
-    unsafe { on_event(handle, false, |event| Some(event.add(timeout).is_ok())) }
+    unsafe { on_event(handle, false, |event| Some(event.0.add(timeout).is_ok())) }
 }
 
 /// `Event::del`

@@ -1,8 +1,5 @@
 //! `Event`.
 
-use std::cell::Cell;
-use std::time::Duration;
-
 use php_event::{Event, EventBase, EventFlags, EventWith, Handler};
 
 use super::event_base::can_run;
@@ -44,8 +41,6 @@ pub(crate) struct Caller {
     /// None when construction failed.
     kind: Option<Kind>,
     what: EventFlags,
-    /// The time between two calls of a periodic timer, once it is added with one.
-    interval: Cell<Option<Duration>>,
 }
 
 impl Object for EventValue {
@@ -108,14 +103,6 @@ impl EventValue {
         Ok(())
     }
 
-    /// A periodic timer fires again after the time that it was last added with.
-    pub(crate) fn add(&self, timeout: Option<Duration>) -> php_event::Result<()> {
-        if timeout.is_some() {
-            self.0.handler().interval.set(timeout);
-        }
-        self.0.add(timeout)
-    }
-
     fn dead(base: &EventBase, link: Link) -> Self {
         Self(EventWith::freed(
             base,
@@ -129,7 +116,8 @@ impl EventValue {
         let event = match kind {
             Kind::Timer => return Self::timer(base, link),
             Kind::Descriptor(descriptor) => return Self::watching(base, descriptor, what, link),
-            Kind::Timeout { .. } => EventWith::timer(base, caller(link)),
+            Kind::Timeout { periodic: true } => EventWith::periodic(base, caller(link)),
+            Kind::Timeout { periodic: false } => EventWith::timer(base, caller(link)),
             Kind::Signal(number) | Kind::SignalMask { number, .. } => {
                 EventWith::signal(base, number, caller(link))
             }
@@ -149,12 +137,7 @@ impl Handler for Caller {
                 self.call_with(Part::Int(number.into()), what)
             }
             Some(Kind::Timer) => self.link.call(CALLBACK, [Part::Data(DATA)]),
-            Some(Kind::Timeout { periodic }) => {
-                if periodic {
-                    event.add(self.interval.get()).ok(); // first, as PHP's: the callback may delete it
-                }
-                self.call_with(Part::Int(-1), EventFlags::TIMEOUT)
-            }
+            Some(Kind::Timeout { .. }) => self.call_with(Part::Int(-1), EventFlags::TIMEOUT),
             Some(Kind::Signal(number)) => {
                 let number = Part::Int(number.into());
                 self.link.call(CALLBACK, [number, Part::Data(DATA)])
@@ -173,12 +156,7 @@ impl Handler for Caller {
 
 impl Caller {
     fn new(link: Link, kind: Option<Kind>, what: EventFlags) -> Self {
-        Self {
-            link,
-            kind,
-            what,
-            interval: Cell::new(None),
-        }
+        Self { link, kind, what }
     }
 
     /// `cb($source, $what, $arg)`
@@ -304,7 +282,7 @@ pub(crate) fn add(call: &mut Call) -> Result<Value, Failure> {
         .filter(|timeout| *timeout != -1.0)
         .map(seconds);
     this.not_freed()?;
-    call.done(this.add(timeout))
+    call.done(this.0.add(timeout))
 }
 
 /// `del(): bool`

@@ -4,8 +4,8 @@ An exception after the event was moved to another base in its callback ends the 
 <?php
 $base = new EventBase;
 $other = new EventBase;
-$event = Event::timer($base, function () use (&$event, $other) {
-    $other->set($event);
+$event = Event::timer($base, function () use ($other) {
+    $other->set($GLOBALS['event']);
     throw new Exception('thrown');
 });
 $event->add(0);
