@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::active::{LIST, event, list, listed, watch};
 use super::redis::{Link, Redis};
 use super::store::{hub_on, readiness, until_ready};
-use super::support::{Subscriber, ask, bearer, full_token, get, open_hub};
+use super::support::{Publisher, Subscriber, ask, bearer, full_token, get, open_hub};
 use super::support_http::{Response, Server, until};
 
 const OPTIONS: [&str; 1] = ["--subscriptions"];
@@ -66,6 +66,10 @@ fn another_hub_ends_the_subscriptions_of_a_hub_that_was_killed() {
     victim.process().signal(Signal::SIGKILL);
     assert_eq!(told(&mut watcher), (json!("a"), json!(false)));
     until("it is not listed", || (count(&hub, "a") == 0).then_some(()));
+    until("Redis has forgotten it", || {
+        let keys = redis.ask("KEYS event-httpd:subscriptions:*");
+        keys.starts_with("*1\r\n").then_some(())
+    });
     watcher.expect_silence();
     assert_eq!(listed(&hub, LIST).len(), 2, "the watcher's own");
 }
@@ -223,4 +227,27 @@ fn the_subscriptions_of_a_killed_hub_end_though_the_store_had_no_room_to_keep_th
     let log = hub.log();
     let refusals = log.iter().filter(|line| line.contains("OOM"));
     assert_eq!(refusals.count(), 1, "{log:?}");
+}
+
+#[test]
+fn a_hub_that_comes_back_while_another_removes_it_stays_listed() {
+    let redis = Redis::fleeting();
+    let link = Link::to(&redis);
+    let late = hub_on(&redis.url(), &OPTIONS);
+    let url = link.url();
+    let hub = open_hub(&[&OPTIONS[..], &["--store", &url, "--store-timeout", "1s"]].concat());
+    until_ready(&hub);
+    let mut watcher = watch(&hub);
+    let _subscriber = Subscriber::to(&late, "match=a");
+    assert_eq!(told(&mut watcher), (json!("a"), json!(true)));
+    link.hold_replies_to("XADD"); // the hub does not learn that the end is stored
+    late.process().signal(Signal::SIGSTOP);
+    assert_eq!(told(&mut watcher), (json!("a"), json!(false)));
+    late.process().signal(Signal::SIGCONT);
+    assert_eq!(told(&mut watcher), (json!("a"), json!(true)));
+    link.mend();
+    for id in ["1", "2"] {
+        Publisher::connect(&hub).publish(&[("topic", "b"), ("id", id), ("data", id)]);
+    }
+    assert_eq!(count(&hub, "a"), 1);
 }

@@ -246,8 +246,8 @@ impl Inner {
     }
 
     /// Enters workers again whose removal may have stopped halfway, so that one of those that look
-    /// for lost workers begins anew. One that was removed by another has no subscriptions left, and
-    /// one that has entered itself again is not lost.
+    /// for lost workers begins anew: an end may be told twice then. One that has entered itself
+    /// again is not lost.
     fn return_orphans(&self) {
         for worker in self.registry.orphans.take() {
             let mut command = cmd("ZADD");
@@ -265,7 +265,7 @@ impl Inner {
         }
     }
 
-    /// Tells that the subscriptions of a removed worker have ended. They are deleted when all of
+    /// Tells that the subscriptions of a removed worker have ended. They are forgotten when all of
     /// that is kept.
     fn tell_ends(&self, worker: String, left: &[Active]) {
         let events = left.iter().filter_map(|active| self.event(active, false));
@@ -275,7 +275,7 @@ impl Inner {
             missing: Cell::new(events.len()),
         });
         if events.is_empty() {
-            return self.delete_subscriptions(&removal.worker);
+            return self.forget_subscriptions(&removal.worker);
         }
         for event in &events {
             self.remove_by(Asked::End(Rc::clone(&removal)), &removal.worker, event);
@@ -286,12 +286,16 @@ impl Inner {
         let missing = removal.missing.get() - 1;
         removal.missing.set(missing);
         if missing == 0 {
-            self.delete_subscriptions(&removal.worker);
+            self.forget_subscriptions(&removal.worker);
         }
     }
 
-    fn delete_subscriptions(&self, worker: &str) {
-        let command = cmd("DEL").arg(self.subscriptions_key(worker)).take();
+    /// Has Redis forget the subscriptions of a removed worker. Not at once: it may be back by now,
+    /// and keeps them then with its next refresh.
+    fn forget_subscriptions(&self, worker: &str) {
+        let seconds = (self.settings.patience * LOST_AFTER).as_secs() + 1;
+        let mut command = cmd("EXPIRE");
+        command.arg(self.subscriptions_key(worker)).arg(seconds);
         self.send_asked(Asked::Step, &command);
     }
 
