@@ -122,9 +122,9 @@ impl Query {
         let socket = dns.socket(&settings, to, Type::DGRAM)?;
         socket.send(message.bytes())?;
         let me = Weak::clone(&self.me);
-        let arrived = move |socket: &Socket, what| {
+        let arrived = move |socket: &Socket, _what| {
             if let Some(query) = me.upgrade() {
-                query.datagrams(socket, what);
+                query.datagrams(socket);
             }
         };
         let event = Event::source_on(CALL, &dns.base, socket, EventFlags::READ, arrived)?;
@@ -137,14 +137,12 @@ impl Query {
         })
     }
 
-    /// Reads what has come; the time may be over instead.
-    fn datagrams(&self, socket: &Socket, what: EventFlags) {
+    /// Reads what has come. The time may be over; if the loop was held up, the answer is there even
+    /// so.
+    fn datagrams(&self, socket: &Socket) {
         let Some((message, until, event)) = self.present() else {
             return;
         };
-        if !what.contains(EventFlags::READ) {
-            return self.silent();
-        }
         let mut packet = [0; DATAGRAM_MAX];
         for _ in 0..DATAGRAMS_PER_CALL {
             match io::Read::read(&mut &*socket, &mut packet) {
@@ -203,9 +201,9 @@ impl Query {
     ) -> crate::Result<Event> {
         let (me, wants) = (Weak::clone(&self.me), conversation.wants());
         let mut conversation = Some(conversation);
-        let ready = move |socket: &Rc<Socket>, what: EventFlags| {
+        let ready = move |socket: &Rc<Socket>, _what| {
             if let (Some(query), Some(conversation)) = (me.upgrade(), conversation.take()) {
-                query.go_on(socket, conversation, what);
+                query.go_on(socket, conversation);
             }
         };
         let event = Event::source_on(CALL, &dns.base, socket, wants, ready)?;
@@ -213,20 +211,21 @@ impl Query {
         Ok(event)
     }
 
-    /// Writes or reads a part of a conversation over TCP; the time may be over instead.
-    fn go_on(&self, socket: &Rc<Socket>, mut conversation: Conversation, what: EventFlags) {
+    /// Writes or reads a part of a conversation over TCP. The time may be over, as in
+    /// [`datagrams`](Self::datagrams).
+    fn go_on(&self, socket: &Rc<Socket>, mut conversation: Conversation) {
         let Some((message, until, _event)) = self.present() else {
             return;
         };
         let Some(dns) = self.dns.upgrade() else {
             return;
         };
-        let left = until.saturating_duration_since(Instant::now());
-        if left.is_zero() || !what.intersects(EventFlags::READ | EventFlags::WRITE) {
-            return self.silent();
-        }
         match conversation.advance(socket) {
             Ok(Progress::Blocked) => {
+                let left = until.saturating_duration_since(Instant::now());
+                if left.is_zero() {
+                    return self.silent();
+                }
                 let again = self.wait(&dns, Rc::clone(socket), conversation, left);
                 let Ok(again) = again else {
                     return self.broken();

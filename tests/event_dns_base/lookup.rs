@@ -6,6 +6,7 @@ use std::time::Instant;
 use php_event::Event;
 
 use super::*;
+use test_support::dns::TcpReply;
 
 const BOTH: [&str; 3] = ["2001:db8::1", "192.0.2.1", "192.0.2.2"];
 
@@ -383,4 +384,43 @@ fn handles_are_the_same_lookup_and_say_whether_it_is_pending() {
     assert!(format!("{clone:?}").contains("pending: true"), "{clone:?}");
     run(&base);
     assert!(!clone.is_pending() && !other.is_pending());
+}
+
+/// A loop that is held up for longer than a server has time finds the answer beside the end of that
+/// time.
+#[test]
+fn an_answer_counts_that_came_while_nobody_looked() {
+    const TIME: Duration = Duration::from_millis(300);
+    let addresses = ips(&["192.0.2.1"]);
+    for is_cut in [false, true] {
+        let reply = Reply::Addresses(addresses.clone());
+        let tcp = reply.clone();
+        let server = Server::with_tcp(
+            move |_query| match is_cut {
+                false => reply.clone(),
+                true => Reply::Truncated,
+            },
+            move |_query| TcpReply::Whole(tcp.clone()),
+        );
+        let base = EventBase::new().unwrap();
+        let dns = dns_with(&base, &server);
+        let seconds = TIME.as_secs_f64().to_string();
+        dns.set_option("timeout", &seconds).unwrap();
+        dns.set_option("attempts", "1").unwrap();
+        let told = Told::default();
+        let _lookup = dns.resolve("a.test", ipv4(), told.note()).unwrap();
+        limited(|| {
+            let asked = || match is_cut {
+                false => server.asked(),
+                true => server.asked_over_tcp(),
+            };
+            while asked().is_empty() {
+                if is_cut {
+                    poll(&base);
+                }
+            }
+        });
+        std::thread::sleep(2 * TIME); // it is over, and the answer is there
+        assert_eq!(until(&base, &told, 1), [Ok(addresses.clone())], "{is_cut}");
+    }
 }
