@@ -146,7 +146,7 @@ impl Handler for Caller {
                 if once {
                     event.del().ok();
                 }
-                self.call_with(Part::Int(number.into()), EventFlags::SIGNAL)
+                self.call_with(Part::Int(number.into()), what) // a timeout, too
             }
             None => Called::NotCallable,
         };
