@@ -141,9 +141,14 @@ uint32_t bridge_call(bridge_object *object, uint32_t slot, int64_t item, uint32_
 static bool is_in_loop(void)
 {
 	zend_execute_data *frame = EG(current_execute_data);
+	zend_string *method;
 
-	return frame && Z_TYPE(frame->This) == IS_OBJECT
-		&& Z_OBJCE(frame->This) == bridge_entries[CLASS_EventBase];
+	if (!frame || !frame->func || Z_TYPE(frame->This) != IS_OBJECT
+			|| Z_OBJCE(frame->This) != bridge_entries[CLASS_EventBase]) {
+		return false;
+	}
+	method = frame->func->common.function_name;
+	return zend_string_equals_literal(method, "loop") || zend_string_equals_literal(method, "dispatch");
 }
 
 bool bridge_release(void *held, bool close)

@@ -59,8 +59,7 @@ pub(crate) fn construct(call: &mut Call) -> Result<Value, Failure> {
             Some(_) => Value::This,
             None => Value::Null,
         };
-        identity.call(CALLBACK, [request, Value::Slot(DATA)]);
-        drop(completed);
+        identity.call_last(CALLBACK, [request, Value::Slot(DATA)], completed);
     });
     let request = request.map_err(|error| Failure::EventException(error.reason().into_owned()))?;
     call.keep(CALLBACK, 0);
