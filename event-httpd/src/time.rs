@@ -1,4 +1,4 @@
-//! The clock of connections and their deadlines.
+//! The clock of connections, of their deadlines, and of the store in Redis.
 //!
 //! It is reached through this module alone, so that fuzzing can put a clock in its place that is
 //! moved by hand.
@@ -29,5 +29,15 @@ impl Alarm {
     /// The library's, when the event cannot be added.
     pub(crate) fn set(&self, after: Duration) -> Result<()> {
         self.0.add(Some(after))
+    }
+
+    /// Whether it is set and has not fired.
+    pub(crate) fn is_set(&self) -> bool {
+        self.0.is_pending()
+    }
+
+    /// Lets go of its event. It never fires again.
+    pub(crate) fn free(&self) {
+        self.0.free();
     }
 }

@@ -10,6 +10,7 @@ use redis::Cmd;
 use super::backoff::Backoff;
 use super::connection::{Connection, Incoming};
 use super::{Settings, Tls};
+use crate::time::{self, Alarm};
 use php_event::{Event, EventBase};
 
 /// The most bytes that may wait for a server that is slow.
@@ -28,7 +29,7 @@ struct Inner<T> {
     settings: Arc<Settings>,
     tls: Tls,
     connection: RefCell<Option<Rc<Connection<T>>>>,
-    retry: OnceCell<Event>,
+    retry: OnceCell<Alarm>,
     backoff: Cell<Backoff>,
     ready_since: Cell<Option<Instant>>,
     handler: Box<dyn Fn(Incoming<T>)>,
@@ -60,7 +61,8 @@ impl<T: 'static> Client<T> {
                 inner.connect();
             }
         })?;
-        retry.add(Some(Duration::ZERO))?;
+        let retry = Alarm::new(retry);
+        retry.set(Duration::ZERO)?;
         inner.retry.get_or_init(|| retry);
         Ok(Self(inner))
     }
@@ -137,7 +139,7 @@ impl<T: 'static> Inner<T> {
     fn take(&self, incoming: Incoming<T>) {
         match incoming {
             Incoming::Ready => {
-                self.ready_since.set(Some(Instant::now()));
+                self.ready_since.set(Some(time::now()));
                 (self.handler)(Incoming::Ready);
             }
             Incoming::Reply(..) => (self.handler)(incoming),
@@ -147,7 +149,7 @@ impl<T: 'static> Inner<T> {
 
     fn lost(&self, reason: String, unanswered: Vec<T>) {
         drop(self.connection.take());
-        let was_steady = |since: Instant| since.elapsed() >= STEADY_AFTER;
+        let was_steady = |since: Instant| time::now() - since >= STEADY_AFTER;
         let mut backoff = match self.ready_since.take() {
             Some(since) if was_steady(since) => Backoff::default(),
             _ => self.backoff.get(),
@@ -155,7 +157,7 @@ impl<T: 'static> Inner<T> {
         let delay = backoff.next(fastrand::f64());
         self.backoff.set(backoff);
         if let Some(retry) = self.retry.get()
-            && let Err(error) = retry.add(Some(delay))
+            && let Err(error) = retry.set(delay)
         {
             tracing::error!("{error}");
         }

@@ -14,6 +14,7 @@ use redis::{Cmd, Value, cmd};
 use super::Tls;
 use super::replies::Replies;
 use super::target::{Endpoint, Target};
+use crate::time::{self, Alarm};
 use php_event::{
     AddressFamily, BufferEventFlags, Callbacks, Event, EventBase, EventBufferEvent, EventDnsBase,
     EventUtil,
@@ -46,7 +47,7 @@ pub(super) struct Connection<T> {
     waiting: RefCell<VecDeque<Waiting<T>>>,
     first_since: Cell<Instant>, // when the first became the first, or a part of its reply came
     patience: Duration,
-    silence: OnceCell<Event>,
+    silence: OnceCell<Alarm>,
     handler: Box<dyn Fn(Incoming<T>)>,
 }
 
@@ -103,7 +104,7 @@ impl<T: 'static> Connection<T> {
             state: Cell::new(State::Connecting),
             replies: RefCell::default(),
             waiting: RefCell::default(),
-            first_since: Cell::new(Instant::now()),
+            first_since: Cell::new(time::now()),
             patience,
             silence: OnceCell::new(),
             handler,
@@ -135,7 +136,8 @@ impl<T: 'static> Connection<T> {
                 connection.was_silent();
             }
         })?;
-        silence.add(Some(self.patience))?;
+        let silence = Alarm::new(silence);
+        silence.set(self.patience)?;
         self.silence.get_or_init(|| silence);
         Ok(())
     }
@@ -184,7 +186,7 @@ impl<T: 'static> Connection<T> {
     fn break_off(&self) {
         self.state.set(State::Broken);
         if let Some(silence) = self.silence.get()
-            && let Err(error) = silence.add(Some(Duration::ZERO))
+            && let Err(error) = silence.set(Duration::ZERO)
         {
             tracing::error!("{error}"); // then it fires when it would have fired anyway
         }
@@ -225,10 +227,10 @@ impl<T: 'static> Connection<T> {
         if self.state.get() == State::Broken {
             return; // it fires at once
         }
-        self.first_since.set(Instant::now());
+        self.first_since.set(time::now());
         let patience = self.patience_now();
         if let Some(silence) = self.silence.get()
-            && let Err(error) = silence.add(Some(patience))
+            && let Err(error) = silence.set(patience)
         {
             tracing::error!("{error}"); // the next command tries again
         }
@@ -248,10 +250,10 @@ impl<T: 'static> Connection<T> {
             return self.lose("a command could not be written".to_owned());
         }
         let patience = self.patience_now();
-        let left = patience.saturating_sub(self.first_since.get().elapsed());
+        let left = patience.saturating_sub(time::now() - self.first_since.get());
         if !left.is_zero() {
             if let Some(silence) = self.silence.get()
-                && let Err(error) = silence.add(Some(left))
+                && let Err(error) = silence.set(left)
             {
                 tracing::error!("{error}");
             }
@@ -265,7 +267,7 @@ impl<T: 'static> Connection<T> {
     }
 
     fn read(&self) {
-        self.first_since.set(Instant::now()); // a server that sends part of a reply is not silent
+        self.first_since.set(time::now()); // a server that sends part of a reply is not silent
         while self.state.get() != State::Over {
             match self.socket.read(READ_MAX) {
                 Ok(Some(bytes)) if !bytes.is_empty() => self.replies.borrow_mut().extend(bytes),

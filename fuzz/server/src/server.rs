@@ -119,6 +119,7 @@ impl Server {
     #[must_use]
     pub fn new(options: &Options) -> Self {
         let worker = Worker::new(options.0.clone(), CONNECTIONS_MAX).expect("a worker");
+        worker.app().started(&worker).expect("a store");
         Self::of(worker, None, None)
     }
 
@@ -281,6 +282,12 @@ impl Server {
     /// When the event fails.
     pub fn stop(&self) {
         self.soon(|worker| worker.stop());
+    }
+
+    /// Ends it at once, with all that it has.
+    pub fn kill(&self) {
+        self.worker.take_apart();
+        self.has_left.set(true);
     }
 
     /// Whether it has left its loop.

@@ -47,8 +47,21 @@ impl Alarm {
     }
 
     pub(crate) fn set(&self, after: Duration) -> Result<()> {
-        self.0.due.set(Some(now() + after));
+        if after.is_zero() {
+            self.0.due.set(None);
+            return self.0.timer.active(Event::TIMEOUT);
+        }
+        self.0.due.set(now().checked_add(after));
         Ok(())
+    }
+
+    pub(crate) fn is_set(&self) -> bool {
+        self.0.due.get().is_some()
+    }
+
+    pub(crate) fn free(&self) {
+        self.0.due.set(None);
+        self.0.timer.free();
     }
 }
 
