@@ -114,6 +114,29 @@ fn an_update_that_the_store_gets_on_two_connections_is_kept_once() {
 }
 
 #[test]
+fn an_update_that_a_replica_refused_is_kept_though_the_master_has_kept_the_next() {
+    let redis = Redis::fleeting();
+    let link = Link::to(&redis);
+    let hub = hub_on(&link.url(), &["--store-queue", "100"]);
+    link.hold_replies_to("EVAL");
+    redis.ask("REPLICAOF 127.0.0.1 1");
+    let mut first = send(&hub, "first", "first");
+    until("the replica has refused it", || {
+        let commands = redis.ask("INFO commandstats");
+        commands.contains("cmdstat_eval").then_some(())
+    });
+    redis.ask("REPLICAOF NO ONE");
+    let mut second = send(&hub, "second", "second");
+    until("the next is kept", || {
+        (stored(&redis) == ":1\r\n").then_some(())
+    });
+    link.mend();
+    expect_kept(&mut first, "first");
+    expect_kept(&mut second, "second");
+    assert_eq!(stored(&redis), ":2\r\n");
+}
+
+#[test]
 fn a_queue_that_is_full_refuses_at_once_by_count_and_by_size() {
     for (limits, fits) in [
         (&["--store-queue", "2"][..], 2),

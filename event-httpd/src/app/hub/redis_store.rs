@@ -27,6 +27,7 @@ use super::message::{Ask, From, Position, Reason, Tell, Ticket};
 use crate::buffer::Buffer;
 use crate::config::{HubConfig, QueueLimits};
 use crate::redis::{Client, Cmd, Incoming, ServerError, Settings, Value, cmd};
+use crate::time::{self, Alarm};
 use hub_protocol::Update;
 use hub_protocol::update::new_id;
 use index::Index;
@@ -78,9 +79,9 @@ struct Inner {
     reading: Cell<Reading>,
     position: Cell<Option<Position>>, // of the last entry that was reported
     publish_error: RefCell<String>,   // the last one, until an update is kept
-    publish_number_key: String, // of the number of the last update that this worker has published
+    publish_numbers_key: String, // of the numbers of the updates that this worker has published
     queue: RefCell<Queue>,
-    expiry: OnceCell<Event>, // when an update has waited in the queue for too long
+    expiry: OnceCell<Alarm>, // when an update has waited in the queue for too long
     paging: RefCell<BTreeMap<Ticket, From>>, // until it is present, in the order of the requests
     ahead: RefCell<Vec<Ahead>>,
 }
@@ -119,7 +120,7 @@ impl RedisStore {
             reading: Cell::new(Reading::Loading),
             publish_error: RefCell::default(),
             position: Cell::new(None),
-            publish_number_key: settings.target.key(&format!("published:{}", new_id())),
+            publish_numbers_key: settings.target.key(&format!("published:{}", new_id())),
             queue: RefCell::new(Queue::new(queue)),
             expiry: OnceCell::new(),
             paging: RefCell::default(),
@@ -152,7 +153,7 @@ impl RedisStore {
                 inner.expire();
             }
         })?;
-        inner.expiry.get_or_init(|| expiry);
+        inner.expiry.get_or_init(|| Alarm::new(expiry));
         match inner.config.subscriptions {
             true => inner.start_registry(base),
             false => Ok(()),
@@ -230,18 +231,14 @@ impl Inner {
         };
         let mut queue = self.queue.borrow_mut();
         let command = if queue.is_on() {
+            let numbers = (ticket, queue.first_number(ticket));
             let content = (&*update.id, encoded);
-            queue::keep_once(
-                &self.key,
-                &self.publish_number_key,
-                ticket,
-                self.keep,
-                content,
-            )
+            let key = &self.publish_numbers_key;
+            queue::keep_once(&self.key, key, numbers, self.keep, content)
         } else {
             self.keep(&update.id, encoded)
         };
-        let publication = Publication::new(ticket, command, Instant::now());
+        let publication = Publication::new(ticket, command, time::now());
         let may_wait = queue.is_on() || self.presence.get() == Presence::Starting;
         if !self.takes_updates() {
             let reason = match (may_wait, queue.has_room_for(&publication)) {
@@ -289,8 +286,8 @@ impl Inner {
     fn watch_expiry(&self) {
         let next = self.queue.borrow().next_expiry();
         if let (Some(next), Some(expiry)) = (next, self.expiry.get())
-            && !expiry.is_pending()
-            && let Err(error) = expiry.add(Some(next.saturating_duration_since(Instant::now())))
+            && !expiry.is_set()
+            && let Err(error) = expiry.set(next.saturating_duration_since(time::now()))
         {
             tracing::error!("{error}"); // the next update tries again
         }
@@ -298,7 +295,7 @@ impl Inner {
 
     /// Refuses the updates that have waited for too long.
     fn expire(&self) {
-        let expired = self.queue.borrow_mut().take_expired(Instant::now());
+        let expired = self.queue.borrow_mut().take_expired(time::now());
         self.refuse_all(expired);
         self.watch_expiry();
     }
@@ -412,7 +409,7 @@ impl Inner {
         self.refuse_all(refused);
         self.all_ahead_again();
         if self.position.get().is_none() && self.lost_at.get().is_none() {
-            self.lost_at.set(Some(Instant::now()));
+            self.lost_at.set(Some(time::now()));
         }
         let target = &self.settings.target;
         if self.presence.replace(Presence::Away) != Presence::Away {

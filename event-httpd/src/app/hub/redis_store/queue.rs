@@ -3,7 +3,9 @@
 //! With `--store-queue`, an update stays here until the store has confirmed it. When the
 //! connection is lost, the updates without a confirmation are sent again, in the same order. The
 //! store may have kept some of them already, so each goes with a number, and a script keeps an
-//! update only if its number is greater than that of the last one it has kept for this worker.
+//! update only if it has not kept that number for this worker. It may have refused one and kept the
+//! next, so the last number alone would not say enough: it knows the kept numbers from the first on
+//! that this worker may send again.
 //!
 //! Without the option, updates wait here only until the first connection is made.
 
@@ -24,14 +26,20 @@ const STARTING: QueueLimits = QueueLimits {
 
 /// Keeps an update unless its number says that it is kept already. Redis runs it as a whole.
 const KEEP_ONCE: &str = "\
-if tonumber(redis.call('GET', KEYS[2]) or '-1') >= tonumber(ARGV[1]) then return 0 end
-local id = redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[2], '*', ARGV[3], ARGV[4], ARGV[5], ARGV[6])
-redis.call('SET', KEYS[2], ARGV[1], 'EX', ARGV[7])
+local first = tonumber(redis.call('ZSCORE', KEYS[2], 'first') or '0')
+if tonumber(ARGV[1]) < first or redis.call('ZSCORE', KEYS[2], ARGV[1]) then return 0 end
+local id = redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[3], '*', ARGV[4], ARGV[5], ARGV[6], ARGV[7])
+if tonumber(ARGV[2]) > first then
+  redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', '(' .. ARGV[2])
+  redis.call('ZADD', KEYS[2], ARGV[2], 'first')
+end
+redis.call('ZADD', KEYS[2], ARGV[1], ARGV[1])
+redis.call('EXPIRE', KEYS[2], ARGV[8])
 return id";
 
-/// Seconds for which the store keeps the number of a worker's last update: longer than any
-/// connection is stuck before the system gives it up.
-const NUMBER_LASTS: u32 = 24 * 3600;
+/// Seconds for which the store keeps the numbers of a worker's updates: longer than any connection
+/// is stuck before the system gives it up.
+const NUMBERS_LAST: u32 = 24 * 3600;
 
 /// An update for the store.
 pub(super) struct Publication {
@@ -107,6 +115,11 @@ impl Queue {
         self.all.len() < self.limits().updates && bytes <= self.limits().bytes
     }
 
+    /// The first number that may be sent, or sent again, when the next update has this number.
+    pub(super) fn first_number(&self, next: Ticket) -> Ticket {
+        self.all.front().map_or(next, |first| first.ticket)
+    }
+
     /// Adds an update behind all others.
     pub(super) fn push(&mut self, publication: Publication) {
         self.bytes += publication.bytes;
@@ -179,21 +192,21 @@ impl Queue {
     }
 }
 
-/// The command that keeps an update once, however often it is sent. Updates have to be sent in the
-/// order of their numbers.
+/// The command that keeps an update once, however often it is sent. No number before `first` is sent
+/// again.
 pub(super) fn keep_once(
     stream: &str,
-    last_number: &str,
-    number: Ticket,
+    numbers: &str,
+    (number, first): (Ticket, Ticket),
     keep: usize,
     (id, encoded): (&str, &[u8]),
 ) -> Cmd {
     let mut command = cmd("EVAL");
-    command.arg(KEEP_ONCE).arg(2).arg(stream).arg(last_number);
-    command.arg(number).arg(keep);
+    command.arg(KEEP_ONCE).arg(2).arg(stream).arg(numbers);
+    command.arg(number).arg(first).arg(keep);
     command.arg(entries::ID).arg(id);
     command.arg(entries::UPDATE).arg(encoded);
-    command.arg(NUMBER_LASTS);
+    command.arg(NUMBERS_LAST);
     command
 }
 
