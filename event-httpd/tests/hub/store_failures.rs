@@ -309,6 +309,18 @@ fn a_hub_that_was_cut_off_from_an_empty_stream_delivers_all_if_nothing_is_gone()
 }
 
 #[test]
+fn a_hub_at_an_empty_stream_that_gets_more_at_once_than_is_kept_ends_streams() {
+    let redis = Redis::fleeting();
+    let hub = hub_on(&redis.url(), &[]);
+    let mut subscriber = Subscriber::to(&hub, "topic=a");
+    let one = "redis.call('XADD', 'event-httpd:updates', 'MAXLEN', '~', 1000, '*', 'by', 'hand')";
+    redis.ask(&format!("EVAL \"for i = 1, 1500 do {one} end\" 0"));
+    let rest = subscriber.client.rest();
+    assert_eq!(String::from_utf8_lossy(&rest), "", "nothing behind the gap");
+    hub.line("updates were dropped");
+}
+
+#[test]
 fn a_hub_that_was_stopped_while_the_stream_moved_on_ends_streams_and_repeats_nothing() {
     let redis = Redis::fleeting();
     // It does not take the store for lost when it runs again.

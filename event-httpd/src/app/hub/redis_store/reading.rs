@@ -14,6 +14,7 @@ use super::values::{milliseconds_of, number_in};
 use super::{Incoming, Inner, KEEP_MIN, Tell, milliseconds, reconnect};
 use crate::app::hub::message::Position;
 use crate::redis::{Cmd, Value, cmd};
+use crate::time;
 
 /// Entries in one reply. The stream keeps more than this, so a reply that is not full has
 /// skipped nothing.
@@ -44,10 +45,11 @@ pub(super) enum Read {
     Time,
     /// The last entry that the stream had then.
     LastThen,
-    /// How many entries the stream has had and has, which had none before the store was away.
-    Counts,
+    /// How many entries the stream has had and has, of which none was reported yet. These were read
+    /// before.
+    Counts(Vec<Entry>),
     /// How long it is, from a server that does not tell how many it has had.
-    Length,
+    Length(Vec<Entry>),
     /// Whether the last reported entry is still there.
     Check,
     /// The entries before the last reported one, which is gone.
@@ -65,12 +67,12 @@ impl Inner {
         match incoming {
             Incoming::Ready => match self.position.get() {
                 None => self.ask_for_end(),
-                Some(0) => self.ask_for_counts(),
+                Some(0) => self.ask_for_counts(Vec::new()),
                 Some(_) => self.check(Read::Check),
             },
             Incoming::Reply(Read::Time, value) => self.time_arrived(&value),
-            Incoming::Reply(Read::Counts, value) => self.counts_arrived(value),
-            Incoming::Reply(Read::Length, value) => self.length_arrived(value),
+            Incoming::Reply(Read::Counts(next), value) => self.counts_arrived(&value, next),
+            Incoming::Reply(Read::Length(next), value) => self.length_arrived(&value, next),
             Incoming::Reply(read, value) => {
                 let entries = match read {
                     Read::Next => entries::of_read(value),
@@ -97,7 +99,7 @@ impl Inner {
             Read::Last => self.begin_at(entries.first().map_or(0, |entry| entry.position)),
             Read::LastThen => match entries.first() {
                 Some(entry) => self.begin_at(entry.position),
-                None => self.ask_for_counts(),
+                None => self.ask_for_counts(Vec::new()),
             },
             Read::Check if entries.is_empty() => {
                 let before = self.last_entries(&text_of(self.told()), LOOK_BACK);
@@ -113,7 +115,7 @@ impl Inner {
                 self.gap("the store has lost updates, or was replaced");
                 self.load();
             }
-            Read::Time | Read::Counts | Read::Length => {} // their replies are not entries
+            Read::Time | Read::Counts(_) | Read::Length(_) => {} // their replies are not entries
             Read::Load => {
                 let next = next_to_load(&entries);
                 self.take_entries(entries);
@@ -122,9 +124,10 @@ impl Inner {
                     None => self.follow(),
                 }
             }
-            Read::Next if entries.len() >= READ_MAX && self.told() > 0 => {
-                self.check(Read::Verify(entries))
-            }
+            Read::Next if entries.len() >= READ_MAX => match self.told() {
+                0 => self.ask_for_counts(entries),
+                _ => self.check(Read::Verify(entries)),
+            },
             Read::Next => {
                 self.take_entries(entries);
                 self.read_next();
@@ -161,49 +164,55 @@ impl Inner {
             return self.ask_for_end();
         };
         // Both times are rounded down, and the millisecond of the loss does not count as before it.
-        let passed = milliseconds(lost_at.elapsed()).saturating_add(2);
+        let passed = milliseconds(time::now() - lost_at).saturating_add(2);
         let then = last_of(now.saturating_sub(passed));
         self.read(Read::LastThen, &self.last_entries(&text_of(then), 1));
     }
 
-    fn ask_for_counts(&self) {
+    fn ask_for_counts(&self, next: Vec<Entry>) {
         let mut command = cmd("XINFO");
         command.arg("STREAM").arg(&self.key);
-        self.read(Read::Counts, &command);
+        self.read(Read::Counts(next), &command);
     }
 
-    /// The stream had no entry before the store was away. Some from since then are gone if it has
-    /// fewer than it has had.
-    fn counts_arrived(&self, value: Value) {
+    /// The stream had no entry when it was read last. Some from since then are gone if it has fewer
+    /// than it has had.
+    fn counts_arrived(&self, value: &Value, next: Vec<Entry>) {
         match (
-            number_in(&value, "entries-added"),
-            number_in(&value, "length"),
+            number_in(value, "entries-added"),
+            number_in(value, "length"),
         ) {
-            (Some(added), Some(length)) => self.begin_at_start(length < added),
-            _ => self.ask_for_length(), // there is no stream, or Redis is older than 7
+            (Some(added), Some(length)) => self.begin_at_start(length < added, next),
+            _ => self.ask_for_length(next), // there is no stream, or Redis is older than 7
         }
     }
 
-    fn ask_for_length(&self) {
+    fn ask_for_length(&self, next: Vec<Entry>) {
         let mut command = cmd("XLEN");
         command.arg(&self.key);
-        self.read(Read::Length, &command);
+        self.read(Read::Length(next), &command);
     }
 
     /// If the stream is as long as the shortest that is ever cut, some entries may be gone.
-    fn length_arrived(&self, value: Value) {
+    fn length_arrived(&self, value: &Value, next: Vec<Entry>) {
         let Value::Int(length) = value else {
             return reconnect(self.reader.get(), "its stream has no length");
         };
-        self.begin_at_start(usize::try_from(length).is_ok_and(|length| length >= KEEP_MIN));
+        let is_cut = usize::try_from(*length).is_ok_and(|length| length >= KEEP_MIN);
+        self.begin_at_start(is_cut, next);
     }
 
     /// All entries are new, and others may be gone.
-    fn begin_at_start(&self, is_cut: bool) {
+    fn begin_at_start(&self, is_cut: bool, next: Vec<Entry>) {
         if is_cut {
             self.gap("updates were dropped from the stream before they could be read");
         }
-        self.begin_at(0);
+        if self.reading.get() == Reading::Following {
+            self.take_entries(next);
+            self.read_next();
+        } else {
+            self.begin_at(0);
+        }
     }
 
     /// Everything behind this position is new.
