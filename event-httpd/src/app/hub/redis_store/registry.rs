@@ -10,16 +10,26 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use super::values::{milliseconds_of, texts, values};
-use super::{Command, Inner, Presence, is_for_another_server, milliseconds, reconnect};
+use super::{Command, Inner, Presence, entries, is_for_another_server, milliseconds, reconnect};
 use crate::app::hub::listing::Active;
 use crate::app::hub::message::{Page, PageEnd, Reason, Tell, Ticket};
 use crate::redis::{Cmd, ServerError, Value, cmd};
+use crate::time::{self, Alarm};
 use hub_protocol::update::new_id;
 use php_event::{Event, EventBase};
 
 /// A worker refreshes its entry every `--store-timeout`. After this many such times without a
 /// refresh it is lost.
 const LOST_AFTER: u32 = 6;
+
+/// Changes the list of a worker, and stores the event that tells of it. Redis runs it as a whole: whoever
+/// was told of a subscription learns of its end too, if the worker is lost. The end of one of another
+/// worker is not told when that worker is entered again: it tells of its subscriptions anew.
+const CHANGE: &str = "\
+if KEYS[3] and redis.call('ZSCORE', KEYS[3], ARGV[8]) then return 0 end
+if ARGV[2] == '' then redis.call('HDEL', KEYS[2], ARGV[1])
+else redis.call('HSET', KEYS[2], ARGV[1], ARGV[2]) end
+return redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[3], '*', ARGV[4], ARGV[5], ARGV[6], ARGV[7])";
 
 /// Seconds after which Redis forgets the subscriptions of a worker that nobody removed.
 const FORGET_AFTER: u32 = 24 * 3600;
@@ -32,9 +42,9 @@ pub(super) struct Registry {
     unanswered: Cell<usize>,                    // changes without a reply
     orphans: RefCell<BTreeSet<String>>,         // lost workers that may be half removed
     refusal: RefCell<String>,                   // the store's last error, until it takes a refresh
-    is_registered: Cell<bool>,
+    is_entered: Cell<bool>,                     // or may be: the command was sent
     present_since: Cell<Option<Instant>>,
-    refresh: OnceCell<Event>,
+    refresh: OnceCell<Alarm>,
 }
 
 /// A subscription has begun or ended.
@@ -53,16 +63,16 @@ pub(super) enum Asked {
     Step,
     /// The time.
     Time,
-    /// Whether this worker was unknown.
-    Seen,
+    /// Whether this worker was unknown. It may have been entered before, or not.
+    Seen(bool),
     /// The workers that are lost.
     Lost,
     /// Whether this worker has removed that one.
     Removed(String),
     /// The subscriptions of a worker that was removed.
     Left(String),
-    /// An event that tells of the end of one of them, whose reply means that it is kept.
-    End(Rc<Removal>),
+    /// The end of one of them.
+    End(String),
     /// Whether a worker that was removed is entered again.
     Returned(String),
     /// The workers, for a list, and the id of the last update before it was asked for: whoever has
@@ -70,12 +80,6 @@ pub(super) enum Asked {
     Workers(Ticket, String),
     /// The subscriptions of one of them.
     List(Rc<List>),
-}
-
-/// A removed worker, the ends of whose subscriptions are being told.
-pub(super) struct Removal {
-    worker: String,
-    missing: Cell<usize>, // events that are not kept yet
 }
 
 /// A list that is being put together.
@@ -95,7 +99,7 @@ impl Registry {
             unanswered: Cell::new(0),
             orphans: RefCell::default(),
             refusal: RefCell::default(),
-            is_registered: Cell::new(false),
+            is_entered: Cell::new(false),
             present_since: Cell::new(None),
             refresh: OnceCell::new(),
         }
@@ -140,15 +144,17 @@ impl Inner {
     pub(super) fn start_registry(self: &Rc<Self>, base: &EventBase) -> php_event::Result<()> {
         let weak = Rc::downgrade(self);
         let interval = self.settings.patience;
-        let refresh = Event::timer(base, move |event| {
-            if let Some(inner) = weak.upgrade() {
-                inner.refresh();
-            }
-            if let Err(error) = event.add(Some(interval)) {
+        let refresh = Event::timer(base, move |_event| {
+            let Some(inner) = weak.upgrade() else { return };
+            inner.refresh();
+            if let Some(refresh) = inner.registry.refresh.get()
+                && let Err(error) = refresh.set(interval)
+            {
                 tracing::error!("{error}");
             }
         })?;
-        refresh.add(Some(interval))?;
+        let refresh = Alarm::new(refresh);
+        refresh.set(interval)?;
         self.registry.refresh.get_or_init(|| refresh);
         Ok(())
     }
@@ -177,7 +183,7 @@ impl Inner {
 
     /// The store is present, perhaps again.
     pub(super) fn registry_is_present(&self) {
-        self.registry.present_since.set(Some(Instant::now()));
+        self.registry.present_since.set(Some(time::now()));
         if self.config.subscriptions {
             self.refresh();
         }
@@ -206,16 +212,9 @@ impl Inner {
             return;
         }
         for (active, Change { is_active, .. }) in self.registry.changes.take() {
-            let key = self.subscriptions_key(&self.registry.name);
-            let mut command = cmd(if is_active { "HSET" } else { "HDEL" });
-            command.arg(key).arg(active.field());
-            if is_active {
-                command.arg(active.encode());
-            }
-            self.send_asked(Asked::Step, &command);
-            let event = self.event(&active, is_active);
-            let is_sent = event.is_some_and(|event| {
-                self.send_asked(Asked::Change(active.clone(), is_active), &event)
+            let own = &self.registry.name;
+            let is_sent = self.change(own, &active, is_active).is_some_and(|command| {
+                self.send_asked(Asked::Change(active.clone(), is_active), &command)
             });
             let unanswered = &self.registry.unanswered;
             if is_sent {
@@ -226,13 +225,36 @@ impl Inner {
         }
     }
 
-    /// The command that stores the event of a subscription that begins or ends.
-    fn event(&self, active: &Active, is_active: bool) -> Option<Cmd> {
+    /// The command for a subscription of a worker that begins or ends.
+    fn change(&self, worker: &str, active: &Active, is_active: bool) -> Option<Cmd> {
+        let (id, encoded) = self.event(active, is_active)?;
+        let is_own = worker == self.registry.name;
+        let value = match is_active {
+            true => active.encode(),
+            false => Vec::new(),
+        };
+        let mut command = cmd("EVAL");
+        command.arg(CHANGE).arg(if is_own { 2 } else { 3 });
+        command.arg(&self.key).arg(self.subscriptions_key(worker));
+        if !is_own {
+            command.arg(self.workers_key());
+        }
+        command.arg(active.field()).arg(value).arg(self.keep);
+        command.arg(entries::ID).arg(id);
+        command.arg(entries::UPDATE).arg(encoded);
+        if !is_own {
+            command.arg(worker);
+        }
+        Some(command)
+    }
+
+    /// The id and the encoding of the update that tells of a subscription that begins or ends.
+    fn event(&self, active: &Active, is_active: bool) -> Option<(String, Vec<u8>)> {
         let url = &self.config.url;
         let update = active.describe(is_active, url, |one| one.event(url))?;
         let mut encoded = Vec::new();
         update.encode(&mut encoded);
-        Some(self.keep(&update.id, &encoded))
+        Some((update.id, encoded))
     }
 
     /// Refreshes this worker's entry, looks for lost workers, and sends the changes again that the
@@ -246,8 +268,7 @@ impl Inner {
     }
 
     /// Enters workers again whose removal may have stopped halfway, so that one of those that look
-    /// for lost workers begins anew: an end may be told twice then. One that has entered itself
-    /// again is not lost.
+    /// for lost workers begins anew. One that has entered itself again is not lost.
     fn return_orphans(&self) {
         for worker in self.registry.orphans.take() {
             let mut command = cmd("ZADD");
@@ -265,38 +286,12 @@ impl Inner {
         }
     }
 
-    /// Tells that the subscriptions of a removed worker have ended. They are forgotten when all of
-    /// that is kept.
-    fn tell_ends(&self, worker: String, left: &[Active]) {
-        let events = left.iter().filter_map(|active| self.event(active, false));
-        let events: Vec<Cmd> = events.collect();
-        let removal = Rc::new(Removal {
-            worker,
-            missing: Cell::new(events.len()),
-        });
-        if events.is_empty() {
-            return self.forget_subscriptions(&removal.worker);
+    /// Ends these subscriptions of a worker that was removed.
+    fn end_all(&self, worker: &str, left: &[Vec<u8>]) {
+        let left = left.iter().filter_map(|value| Active::decode(value));
+        for command in left.filter_map(|active| self.change(worker, &active, false)) {
+            self.remove_by(Asked::End(worker.to_owned()), worker, &command);
         }
-        for event in &events {
-            self.remove_by(Asked::End(Rc::clone(&removal)), &removal.worker, event);
-        }
-    }
-
-    fn end_told(&self, removal: &Removal) {
-        let missing = removal.missing.get() - 1;
-        removal.missing.set(missing);
-        if missing == 0 {
-            self.forget_subscriptions(&removal.worker);
-        }
-    }
-
-    /// Has Redis forget the subscriptions of a removed worker. Not at once: it may be back by now,
-    /// and keeps them then with its next refresh.
-    fn forget_subscriptions(&self, worker: &str) {
-        let seconds = (self.settings.patience * LOST_AFTER).as_secs() + 1;
-        let mut command = cmd("EXPIRE");
-        command.arg(self.subscriptions_key(worker)).arg(seconds);
-        self.send_asked(Asked::Step, &command);
     }
 
     pub(super) fn list(&self, ticket: Ticket) {
@@ -314,13 +309,13 @@ impl Inner {
             return self.registry_refused(error);
         }
         match asked {
-            Asked::Step | Asked::Returned(_) => {}
+            Asked::Step | Asked::End(_) | Asked::Returned(_) => {}
             Asked::Change(..) => self.answered_change(),
             Asked::Time => self.show_and_look(&value),
-            Asked::Seen => {
+            Asked::Seen(was_entered) => {
                 self.registry.refusal.take();
                 let was_unknown = value == Value::Int(1);
-                if self.registry.is_registered.replace(true) && was_unknown {
+                if was_entered && was_unknown {
                     self.tell_all_again(); // the store has lost it, or others took it for lost
                 }
             }
@@ -339,12 +334,7 @@ impl Inner {
                 self.remove_by(Asked::Left(worker.clone()), &worker, &command);
             }
             Asked::Removed(_) => {} // another worker does it
-            Asked::Left(worker) => {
-                let left = values(value);
-                let left = left.iter().filter_map(|value| Active::decode(value));
-                self.tell_ends(worker, &left.collect::<Vec<_>>());
-            }
-            Asked::End(removal) => self.end_told(&removal),
+            Asked::Left(worker) => self.end_all(&worker, &values(value)),
             Asked::Workers(ticket, anchor) => self.list_workers(ticket, anchor, &texts(value)),
             Asked::List(list) => {
                 list.found.borrow_mut().extend(values(value));
@@ -385,7 +375,10 @@ impl Inner {
         seen.arg(self.workers_key())
             .arg(now)
             .arg(&self.registry.name);
-        self.send_asked(Asked::Seen, &seen);
+        let asked = Asked::Seen(self.registry.is_entered.get());
+        if self.send_asked(asked, &seen) {
+            self.registry.is_entered.set(true);
+        }
         let mut keep = cmd("EXPIRE");
         keep.arg(self.subscriptions_key(&self.registry.name))
             .arg(FORGET_AFTER);
@@ -393,7 +386,7 @@ impl Inner {
         // After an outage, other workers may reconnect later than this one.
         let patience = self.settings.patience * LOST_AFTER;
         let since = self.registry.present_since.get();
-        if since.is_some_and(|since| since.elapsed() >= patience) {
+        if since.is_some_and(|since| time::now() - since >= patience) {
             let mut lost = cmd("ZRANGEBYSCORE");
             lost.arg(self.workers_key())
                 .arg("-inf")
@@ -443,14 +436,13 @@ impl Inner {
             }
             Asked::Workers(ticket, _) => self.tell(&Tell::Refused(ticket, Reason::Unavailable)),
             Asked::List(list) => self.tell(&Tell::Refused(list.ticket, Reason::Unavailable)),
-            Asked::Removed(worker) | Asked::Left(worker) | Asked::Returned(worker) => {
+            Asked::Removed(worker)
+            | Asked::Left(worker)
+            | Asked::End(worker)
+            | Asked::Returned(worker) => {
                 self.registry.orphans.borrow_mut().insert(worker);
             }
-            Asked::End(removal) => {
-                let mut orphans = self.registry.orphans.borrow_mut();
-                orphans.insert(removal.worker.clone());
-            }
-            Asked::Step | Asked::Time | Asked::Seen | Asked::Lost => {}
+            Asked::Step | Asked::Time | Asked::Seen(_) | Asked::Lost => {}
         }
     }
 }
