@@ -18,6 +18,7 @@ mod gates;
 mod generator;
 mod hub;
 mod hub_requests;
+mod hub_store;
 mod lifetimes;
 mod matchers;
 mod publications;
@@ -145,6 +146,7 @@ targets! {
     gate: gates, 0, requests::WORDS;
     hub: hub, 2, hub::WORDS;
     hub_requests: hub_requests, 2, hub_requests::WORDS;
+    hub_store: hub_store, 1, hub_store::WORDS;
     lifetimes: lifetimes, 0, &[];
     matchers: matchers, 0, &[];
     publications: publications, 0, publications::WORDS;

@@ -102,6 +102,11 @@ fn the_hub_answers_requests_as_a_second_reader_of_them_says() {
 }
 
 #[test]
+fn hubs_lose_and_repeat_nothing_whatever_becomes_of_their_store() {
+    bounded("hub_store");
+}
+
+#[test]
 fn the_index_finds_whom_asking_every_matcher_finds() {
     bounded("matchers");
 }

@@ -242,3 +242,13 @@ fn a_server_may_ask_for_a_handshake_many_times_before_it_ends() {
         .concat(),
     );
 }
+
+/// A hub whose registration had no answer was removed by another one, and did not notice.
+#[test]
+fn a_hub_that_does_not_know_whether_it_was_entered_lists_its_subscriptions_again() {
+    let comes = [1, 0, 0, 0, 6, 2, 13, 0, 4, 0x22];
+    let is_cut_off = [0x85, 2, 255, 5, 3, 255, 6, 1];
+    let (is_removed, is_back) = ([2, 5].repeat(10), [6, 0, 2, 5]);
+    let steps = [&comes[..], &is_cut_off, &is_removed, &is_back].concat();
+    run("hub_store", &steps);
+}

@@ -1,0 +1,274 @@
+//! Two hubs, their store, and their clients.
+
+use std::time::Duration;
+
+use fuzz_server::{Options, Peer, Server};
+use memchr::memmem;
+use serde_json::Value;
+
+use super::publisher::Publisher;
+use super::redis::{Loss, Redis};
+use super::subscriber::Subscriber;
+use super::truth::Topics;
+
+pub(super) const HUBS: usize = 2;
+pub(super) const SUBSCRIBERS: usize = 4;
+
+/// Updates that wait for their answers.
+const PUBLISHERS_MAX: usize = 24;
+
+/// Updates of hubs, and of others, in one run.
+const PUBLISHED_MAX: usize = 300;
+const ADDED_MAX: usize = 4000;
+
+/// The least that a stream keeps, by the rules of hubs.
+const KEEP: usize = 1000;
+
+/// Seconds after which everything has to be as it should, once the store is well.
+const HEALING: usize = 60;
+
+/// A hub.
+struct Hub {
+    server: Server,
+    /// Whether it does nothing for now: it is slower than the other.
+    is_frozen: bool,
+    turns: usize,
+}
+
+/// Everything.
+pub(super) struct Play<'a> {
+    options: &'a Options,
+    token: &'a str,
+    is_listing: bool,
+    pub(super) redis: Redis,
+    hubs: Vec<Hub>,
+    pub(super) subscribers: Vec<Option<Subscriber>>,
+    publishers: Vec<Publisher>,
+    published: usize,
+    added: usize,
+}
+
+impl<'a> Play<'a> {
+    pub(super) fn new(
+        options: &'a Options,
+        token: &'a str,
+        is_listing: bool,
+        redis: Redis,
+    ) -> Self {
+        let hub = || Hub {
+            server: Server::new(options),
+            is_frozen: false,
+            turns: 0,
+        };
+        Self {
+            options,
+            token,
+            is_listing,
+            redis,
+            hubs: (0..HUBS).map(|_| hub()).collect(),
+            subscribers: (0..SUBSCRIBERS).map(|_| None).collect(),
+            publishers: Vec::new(),
+            published: 0,
+            added: 0,
+        }
+    }
+
+    /// Lets hubs, store and clients do what there is to do.
+    pub(super) fn settle(&mut self) {
+        let mut idle = 0;
+        while idle < 2 {
+            idle = if self.round() { 0 } else { idle + 1 };
+        }
+    }
+
+    /// False if nothing has happened.
+    fn round(&mut self) -> bool {
+        let mut is_news = false;
+        for hub in self.hubs.iter_mut().filter(|hub| !hub.is_frozen) {
+            hub.server.turn();
+            hub.turns += 1;
+        }
+        is_news |= self.redis.turn();
+        for publisher in &mut self.publishers {
+            is_news |= publisher.read(&self.redis.truth);
+        }
+        for subscriber in self.subscribers.iter_mut().flatten() {
+            is_news |= subscriber.read(&self.redis);
+        }
+        is_news
+    }
+
+    /// Lets time pass.
+    pub(super) fn wait(&mut self, milliseconds: u64) {
+        self.redis.wait(milliseconds);
+        // One clock for both.
+        self.hubs[0]
+            .server
+            .wait(Duration::from_millis(milliseconds));
+        self.settle();
+    }
+
+    /// Whoever has lost its stream connects again.
+    pub(super) fn connect_all(&mut self) {
+        for subscriber in self.subscribers.iter_mut().flatten() {
+            if !subscriber.is_connected() {
+                let server = &self.hubs[subscriber.hub].server;
+                subscriber.connect(server.connect(), self.token);
+            }
+        }
+        self.settle();
+    }
+
+    pub(super) fn subscribe(&mut self, number: usize, subscriber: Subscriber) {
+        self.subscribers[number] = Some(subscriber);
+        self.connect_all();
+    }
+
+    /// A subscriber goes on at the other hub.
+    pub(super) fn move_on(&mut self, number: usize) {
+        if let Some(subscriber) = &mut self.subscribers[number] {
+            subscriber.leave();
+            subscriber.hub = (subscriber.hub + 1) % HUBS;
+        }
+        self.connect_all();
+    }
+
+    pub(super) fn publish(&mut self, hub: usize, topic: &str, data: &str) {
+        let waiting = self.publishers.iter().filter(|one| one.waits()).count();
+        if self.published == PUBLISHED_MAX || waiting == PUBLISHERS_MAX {
+            return;
+        }
+        self.published += 1;
+        let id = format!("p{}", self.published);
+        let Hub { server, turns, .. } = &self.hubs[hub];
+        let by = (server.connect(), self.token);
+        let publisher = Publisher::new(hub, *turns, (id, topic, data), by);
+        self.publishers.push(publisher);
+    }
+
+    /// Other programs add updates.
+    pub(super) fn add(&mut self, count: usize, topic: &str) {
+        for _ in 0..count.min(ADDED_MAX - self.added) {
+            self.added += 1;
+            let update = hub_protocol::Update {
+                id: format!("o{}", self.added),
+                topics: vec![topic.to_owned()],
+                data: String::new(),
+                private: false,
+                event_type: None,
+                retry: None,
+            };
+            let mut encoded = Vec::new();
+            update.encode(&mut encoded);
+            let id = update.id.into_bytes();
+            self.redis
+                .add(KEEP, vec![b"id".to_vec(), id, b"update".to_vec(), encoded]);
+        }
+    }
+
+    pub(super) fn freeze(&mut self, hub: usize) {
+        self.hubs[hub].is_frozen ^= true;
+    }
+
+    /// A hub is killed, and another takes its place.
+    pub(super) fn replace(&mut self, hub: usize) {
+        self.hubs[hub].server.kill();
+        self.hubs[hub] = Hub {
+            server: Server::new(self.options),
+            is_frozen: false,
+            turns: 0,
+        };
+        for publisher in self
+            .publishers
+            .iter_mut()
+            .filter(|one| one.hub == Some(hub))
+        {
+            publisher.hub = None;
+        }
+    }
+
+    /// Everything is well, and stays so until all is done. Then everything has to be right.
+    pub(super) fn finish(mut self) {
+        self.redis.heal();
+        self.hubs.iter_mut().for_each(|hub| hub.is_frozen = false);
+        for subscriber in self.subscribers.iter_mut().flatten() {
+            subscriber.holds = false;
+        }
+        for _ in 0..HEALING {
+            self.wait(1000);
+            self.connect_all();
+        }
+        self.check_publishers();
+        for subscriber in self.subscribers.iter().flatten() {
+            subscriber.check_complete(&self.redis);
+        }
+        for hub in 0..HUBS {
+            let ready = self.get(hub, "/readyz");
+            assert!(ready.starts_with("HTTP/1.1 200 "), "{ready}");
+            if self.is_listing && self.redis.loss < Loss::Newest {
+                self.check_list(hub);
+            }
+        }
+        self.subscribers.clear();
+        self.settle();
+        for hub in &self.hubs {
+            assert_eq!(hub.server.leftovers(), None);
+        }
+    }
+
+    fn check_publishers(&self) {
+        let truth = &self.redis.truth;
+        for publisher in &self.publishers {
+            assert!(!publisher.waits(), "no answer: {publisher:?}");
+            publisher.check(truth);
+        }
+        if self.redis.has_refused {
+            return; // it may have taken the next
+        }
+        for hub in 0..HUBS {
+            let own = self.publishers.iter().filter(|one| one.hub == Some(hub));
+            let mut places: Vec<_> = own.filter_map(|one| one.place(truth)).collect();
+            places.sort_unstable_by_key(|(_, serial)| *serial);
+            let is_ordered = places.is_sorted_by_key(|(turn, _)| turn);
+            assert!(is_ordered, "turns and places: {places:?}");
+        }
+    }
+
+    /// What a hub answers to a request.
+    fn get(&mut self, hub: usize, path: &str) -> String {
+        let peer: Peer = self.hubs[hub].server.connect();
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\nConnection: close\r\n\r\n",
+            self.token
+        );
+        peer.send(request.as_bytes());
+        self.settle();
+        let mut got = Vec::new();
+        assert!(peer.receive(&mut got), "an answer to {path}, and the end");
+        String::from_utf8(got).expect("text")
+    }
+
+    /// Checks the list of subscriptions: those of the subscribers, as the events say, too.
+    fn check_list(&mut self, hub: usize) {
+        let answer = self.get(hub, "/.well-known/mercure/subscriptions");
+        let start = memmem::find(answer.as_bytes(), b"\r\n\r\n").expect("a body") + 4;
+        let list: Value = serde_json::from_str(&answer[start..]).expect("JSON");
+        let list = list["subscriptions"].as_array().expect("a list");
+        let text = |one: &Value, name: &str| one[name].as_str().expect("a text").to_owned();
+        let mut paths: Vec<_> = list.iter().map(|one| text(one, "id")).collect();
+        let mut topics: Vec<_> = list.iter().map(|one| text(one, "topic")).collect();
+        paths.sort();
+        topics.sort();
+        let present = self.subscribers.iter().flatten();
+        let mut wanted: Vec<_> = present.map(|one| one.topics.matcher().to_owned()).collect();
+        wanted.sort();
+        assert_eq!(topics, wanted, "the list of hub {hub}");
+        if self.redis.loss == Loss::Nothing {
+            let told = self.redis.truth.active();
+            assert_eq!(told, paths, "the events, and the list of hub {hub}");
+        }
+    }
+}
+
+/// Topics that subscribers ask for.
+pub(super) const TOPICS: [Topics; 3] = [Topics::Only("a"), Topics::Only("b"), Topics::All];
