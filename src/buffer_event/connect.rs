@@ -144,9 +144,16 @@ impl EventBufferEvent {
         self.0.base().watchable(call, fd)?;
         let before = self.0.carrier.borrow_mut().set_source(Some(socket));
         drop(before); // none, or another hold on the same
-        // SAFETY: the carrier holds the socket; libevent lets go of it before `close` and
-        // `release` drop it.
-        self.with(call, |view| unsafe { view.set_fd(call, Some(fd)) })?
+        let settings = &self.0.settings;
+        let (read, write) = (settings.read_timeout.get(), settings.write_timeout.get());
+        self.with(call, |view| {
+            if write.is_some() {
+                view.set_timeouts(call, read, write)?;
+            }
+            // SAFETY: the carrier holds the socket; libevent lets go of it before `close` and
+            // `release` drop it.
+            unsafe { view.set_fd(call, Some(fd)) }
+        })?
     }
 }
 

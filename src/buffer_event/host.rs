@@ -140,6 +140,7 @@ impl EventBufferEvent {
                 ));
             }
         };
+        self.stop_write_time()?;
         let dial = Dial {
             given: self.take_back()?,
             rest: Vec::new().into_iter(),
@@ -147,6 +148,15 @@ impl EventBufferEvent {
         };
         self.0.link.replace(Link::Dialing(dial)); // it was fresh
         Ok(())
+    }
+
+    /// Takes the write timeout from libevent, which would count it before there is a socket.
+    fn stop_write_time(&self) -> Result<()> {
+        let settings = &self.0.settings;
+        let (read, write) = (settings.read_timeout.get(), settings.write_timeout.get());
+        self.with(CALL, |view| {
+            view.replace_timeouts(CALL, (read, write), (read, None))
+        })?
     }
 
     /// Takes the descriptor from libevent, if it has one.

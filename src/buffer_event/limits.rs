@@ -7,6 +7,7 @@ use std::time::Duration;
 use php_event_macros::php;
 
 use super::carrier::Kind;
+use super::inner::Link;
 use super::{EventBufferEvent, check_direction};
 use crate::error::{Error, Result};
 use crate::flags::EventFlags;
@@ -210,7 +211,8 @@ impl EventBufferEvent {
     ///
     /// If nothing arrives for that long while `READ` is enabled, the event callback gets
     /// `READING | TIMEOUT`, and `READ` is disabled. If output waits and none could be sent, it gets
-    /// `WRITING | TIMEOUT`, and `WRITE` is disabled. Every byte restarts the time. Times above
+    /// `WRITING | TIMEOUT`, and `WRITE` is disabled. Every byte restarts the time. After
+    /// [`connect_host`](Self::connect_host), output has its time from the connection on. Times above
     /// [`MAX_TIMEOUT`](crate::MAX_TIMEOUT) are shortened to it, and to whole microseconds.
     ///
     /// # Errors
@@ -240,7 +242,8 @@ impl EventBufferEvent {
         let settings = &self.0.settings;
         let [read, write] = [read, write].map(|time| time.filter(|time| !time.is_zero()));
         let is_ours = self.0.kind().counts_output();
-        let in_c = |write: Option<Duration>| write.filter(|_| !is_ours);
+        let dials = matches!(&*self.0.link.borrow(), Link::Dialing(_)); // then the socket gets it
+        let in_c = |write: Option<Duration>| write.filter(|_| !is_ours && !dials);
         let former = (
             settings.read_timeout.get(),
             in_c(settings.write_timeout.get()),

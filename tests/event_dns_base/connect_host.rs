@@ -384,6 +384,48 @@ fn an_address_that_does_not_answer_gets_the_time_of_writing() {
 }
 
 #[test]
+fn what_waits_for_the_connection_has_its_time_when_that_stands() {
+    let base = EventBase::new().unwrap();
+    let (_listener, port) = listener();
+    let _stuck = Stuck::new(Ipv4Addr::new(127, 0, 0, 2), port);
+    let dns = knowing(&base, "127.0.0.2 server.test\n127.0.0.1 server.test\n");
+    for is_given in [false, true] {
+        for is_early in [false, true] {
+            let happened: Rc<RefCell<Vec<BufferEventFlags>>> = Rc::default();
+            let bev = match is_given {
+                false => EventBufferEvent::unconnected(&base, BufferEventOptions::empty()),
+                true => {
+                    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+                    EventBufferEvent::new(&base, socket, BufferEventOptions::empty())
+                }
+            };
+            let bev = bev.unwrap();
+            let note = happened.clone();
+            let callbacks = Callbacks::new().on_event(move |bev, what| {
+                note.borrow_mut().push(what);
+                if what == CONNECTED {
+                    bev.free();
+                }
+            });
+            bev.set_callbacks(callbacks).unwrap();
+            bev.set_timeouts(None, Some(Duration::from_millis(50)))
+                .unwrap();
+            let write = || bev.write("hello").unwrap();
+            if is_early && !is_given {
+                write();
+            }
+            bev.connect_host(Some(&dns), "server.test", port, ANY)
+                .unwrap();
+            if !is_early || is_given {
+                write();
+            }
+            assert_eq!(run(&base), LoopEnd::NoEvents);
+            assert_eq!(*happened.borrow(), [CONNECTED], "{is_given} {is_early}");
+        }
+    }
+}
+
+#[test]
 fn a_second_connect_is_refused_while_the_first_looks_up_or_connects() {
     let base = EventBase::new().unwrap();
     let (_listener, port) = listener();
