@@ -83,8 +83,8 @@ enum Purpose<T> {
 }
 
 impl<T: 'static> Connection<T> {
-    /// Begins to connect. The server has `patience` to accept, and the same for each reply.
-    /// `handler` is called from the loop.
+    /// Begins to connect. The server has `patience` to accept at each of its addresses, and the same
+    /// for each reply. `handler` is called from the loop.
     ///
     /// # Errors
     /// The library's, when the system refuses at once.
@@ -95,9 +95,21 @@ impl<T: 'static> Connection<T> {
         patience: Duration,
         handler: Box<dyn Fn(Incoming<T>)>,
     ) -> php_event::Result<Rc<Self>> {
+        Self::open_with(base, target, tls, patience, handler, system_names)
+    }
+
+    /// As [`open`](Self::open), with what looks names up.
+    fn open_with(
+        base: &EventBase,
+        target: &Target,
+        tls: &Tls,
+        patience: Duration,
+        handler: Box<dyn Fn(Incoming<T>)>,
+        names: impl FnOnce(&EventBase) -> php_event::Result<EventDnsBase>,
+    ) -> php_event::Result<Rc<Self>> {
         let socket = socket(base, tls)?;
         socket.set_timeouts(None, Some(patience))?;
-        let dns = connect(&socket, &target.endpoint, base)?;
+        let dns = connect(&socket, &target.endpoint, base, names)?;
         let connection = Rc::new(Self {
             socket,
             _dns: dns,
@@ -249,6 +261,10 @@ impl<T: 'static> Connection<T> {
         if self.state.get() == State::Broken {
             return self.lose("a command could not be written".to_owned());
         }
+        if self.state.get() == State::Connecting && self.socket.fd().is_none() {
+            // The name is looked up, or its addresses are tried: each in a time of its own.
+            return self.restart_silence();
+        }
         let patience = self.patience_now();
         let left = patience.saturating_sub(time::now() - self.first_since.get());
         if !left.is_zero() {
@@ -319,7 +335,8 @@ impl<T: 'static> Connection<T> {
 
     fn happened(&self, what: BufferEventFlags) {
         if what.contains(EventBufferEvent::CONNECTED) {
-            return self.state.set(State::LoggingIn); // the login is on its way
+            self.state.set(State::LoggingIn); // the login is on its way
+            return self.restart_silence();
         }
         let reason = if what.contains(EventBufferEvent::TIMEOUT) {
             match self.state.get() {
@@ -403,6 +420,7 @@ fn connect(
     socket: &EventBufferEvent,
     endpoint: &Endpoint,
     base: &EventBase,
+    names: impl FnOnce(&EventBase) -> php_event::Result<EventDnsBase>,
 ) -> php_event::Result<Option<EventDnsBase>> {
     let (host, port) = match endpoint {
         Endpoint::Tcp { host, port } | Endpoint::Tls { host, port } => (host, *port),
@@ -412,24 +430,29 @@ fn connect(
         }
     };
     let is_numeric = host.contains(':') || host.parse::<Ipv4Addr>().is_ok();
-    let dns = if is_numeric {
-        None
-    } else {
-        // Made anew for each attempt: it reads the system's files once.
-        let flags = EventDnsBase::INITIALIZE_NAMESERVERS
-            | EventDnsBase::NAMESERVERS_NO_DEFAULT
-            | EventDnsBase::DISABLE_WHEN_INACTIVE;
-        Some(EventDnsBase::new(base, flags)?)
-    };
+    let dns = (!is_numeric).then(|| names(base)).transpose()?;
     socket.connect_host(dns.as_ref(), host, port, AddressFamily::UNSPEC)?;
     Ok(dns)
+}
+
+/// What looks names up by the system's files, which it reads once: it is made anew for each attempt.
+fn system_names(base: &EventBase) -> php_event::Result<EventDnsBase> {
+    let flags = EventDnsBase::INITIALIZE_NAMESERVERS
+        | EventDnsBase::NAMESERVERS_NO_DEFAULT
+        | EventDnsBase::DISABLE_WHEN_INACTIVE;
+    EventDnsBase::new(base, flags)
 }
 
 #[cfg(test)]
 mod tests {
     use std::io::{Read as _, Write as _};
-    use std::net::TcpListener;
+    use std::net::{TcpListener, TcpStream};
     use std::thread;
+
+    use php_event::stream::{
+        ContextOptions, stream_context_create, stream_socket_get_name, stream_socket_server,
+    };
+    use test_support::dns::{Reply, Server, ips};
 
     use super::*;
 
@@ -476,6 +499,23 @@ mod tests {
         reason.take()
     }
 
+    type Handler = Box<dyn Fn(Incoming<()>)>;
+
+    /// A handler that ends the loop, and where it notes what has happened.
+    fn noting(base: &EventBase) -> (Rc<RefCell<String>>, Handler) {
+        let outcome: Rc<RefCell<String>> = Rc::default();
+        let (noted, base) = (Rc::clone(&outcome), base.clone());
+        let handler = move |incoming: Incoming<()>| {
+            *noted.borrow_mut() = match incoming {
+                Incoming::Ready => "ready".to_owned(),
+                Incoming::Reply(..) => "a reply".to_owned(),
+                Incoming::Lost { reason, .. } => reason,
+            };
+            base.exit(None).unwrap();
+        };
+        (outcome, Box::new(handler))
+    }
+
     #[test]
     fn a_server_that_takes_no_bytes_is_not_reported_as_one_that_is_not_there() {
         let reason = reason_of_loss(b"+PONG\r\n:0\r\n");
@@ -499,23 +539,45 @@ mod tests {
         });
         let base = EventBase::new().unwrap();
         let target = Target::parse(&format!("redis://{address}")).unwrap();
-        let outcome: Rc<RefCell<String>> = Rc::default();
-        let handler = {
-            let (outcome, base) = (Rc::clone(&outcome), base.clone());
-            move |incoming: Incoming<()>| {
-                *outcome.borrow_mut() = match incoming {
-                    Incoming::Ready => "ready".to_owned(),
-                    Incoming::Reply(..) => "a reply".to_owned(),
-                    Incoming::Lost { reason, .. } => reason,
-                };
-                base.exit(None).unwrap();
-            }
-        };
+        let (outcome, handler) = noting(&base);
         let patience = Duration::from_secs(1);
-        let _connection =
-            Connection::open(&base, &target, &None, patience, Box::new(handler)).unwrap();
+        let _connection = Connection::open(&base, &target, &None, patience, handler).unwrap();
         base.r#loop(php_event::LoopFlags::empty()).unwrap();
         assert_eq!(*outcome.borrow(), "ready");
+        server.join().unwrap();
+    }
+
+    #[test]
+    fn the_next_address_of_a_name_is_tried_when_nothing_answers_at_the_first() {
+        // A full backlog drops what comes.
+        let full = ContextOptions::default().backlog(0);
+        let deaf = stream_socket_server("tcp://127.0.0.1:0", &stream_context_create(full)).unwrap();
+        let address = stream_socket_get_name(&deaf, false).unwrap();
+        let deaf_address = address.parse().unwrap();
+        let soon = Duration::from_millis(100);
+        let waiting = std::iter::from_fn(|| TcpStream::connect_timeout(&deaf_address, soon).ok());
+        let waiting: Vec<_> = waiting.collect();
+        let listener = TcpListener::bind(("127.0.0.2", deaf_address.port())).unwrap();
+        let server = thread::spawn(move || {
+            let (mut socket, _) = listener.accept().unwrap();
+            socket.write_all(b"+PONG\r\n:0\r\n").unwrap();
+            socket.read_to_end(&mut Vec::new()).ok();
+        });
+        let names = Server::always(Reply::Addresses(ips(&["127.0.0.1", "127.0.0.2"])));
+        let base = EventBase::new().unwrap();
+        let target = format!("redis://two.test:{}", deaf_address.port());
+        let target = Target::parse(&target).unwrap();
+        let (outcome, handler) = noting(&base);
+        let ask = |base: &EventBase| {
+            let dns = EventDnsBase::new(base, EventDnsBase::DISABLE_WHEN_INACTIVE)?;
+            dns.add_nameserver_ip(&names.address()).map(|()| dns)
+        };
+        let patience = Duration::from_secs(1);
+        let connection =
+            Connection::open_with(&base, &target, &None, patience, handler, ask).unwrap();
+        base.r#loop(php_event::LoopFlags::empty()).unwrap();
+        assert_eq!(*outcome.borrow(), "ready");
+        drop((connection, waiting));
         server.join().unwrap();
     }
 
