@@ -1,9 +1,8 @@
 --TEST--
 A destructor that runs when the callback of a request has thrown may run a loop
---INI--
-zend.exception_ignore_args=1
 --FILE--
 <?php
+ini_set('zend.exception_ignore_args', '1'); // or the exception holds the data
 class Data {
     function __destruct() {
         $base = new EventBase;
