@@ -252,3 +252,9 @@ fn a_hub_that_does_not_know_whether_it_was_entered_lists_its_subscriptions_again
     let steps = [&comes[..], &is_cut_off, &is_removed, &is_back].concat();
     run("hub_store", &steps);
 }
+
+/// It was kept on a connection that was lost, and refused on the next one.
+#[test]
+fn an_update_that_may_have_been_kept_is_not_called_refused() {
+    run("hub_store", &[2, 4, 0, 1, 0, 7, 0x20, 2, 3]);
+}

@@ -372,8 +372,11 @@ impl Inner {
             }
             return reconnect(self.commands.get(), &text);
         }
-        self.queue.borrow_mut().note_answered(ticket);
-        self.tell(&Tell::Refused(ticket, Reason::Unavailable));
+        let reason = match self.queue.borrow_mut().note_refused(ticket) {
+            true => Reason::Unconfirmed,
+            false => Reason::Unavailable,
+        };
+        self.tell(&Tell::Refused(ticket, reason));
         if *self.publish_error.borrow() != text {
             let target = &self.settings.target;
             tracing::error!("the store at {target} refuses updates: {text}");

@@ -47,8 +47,18 @@ pub(super) struct Publication {
     command: Cmd,
     bytes: usize,
     since: Instant,
-    /// It was sent on some connection: the store may have it.
-    tried: bool,
+    attempt: Attempt,
+}
+
+/// Whether the store may have an update that it has not confirmed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Attempt {
+    /// It was not sent.
+    None,
+    /// It was sent on this connection, whose answer says whether it is kept.
+    First,
+    /// It was sent on a connection that is lost: the answer to another attempt does not say so.
+    Lost,
 }
 
 impl Publication {
@@ -63,15 +73,14 @@ impl Publication {
             bytes: sizes.sum(),
             command,
             since: now,
-            tried: false,
+            attempt: Attempt::None,
         }
     }
 
     fn refused(&self, otherwise: Reason) -> (Ticket, Reason) {
-        let reason = if self.tried {
-            Reason::Unconfirmed
-        } else {
-            otherwise
+        let reason = match self.attempt {
+            Attempt::None => otherwise,
+            Attempt::First | Attempt::Lost => Reason::Unconfirmed,
         };
         (self.ticket, reason)
     }
@@ -136,7 +145,9 @@ impl Queue {
     pub(super) fn note_sent(&mut self) {
         if self.is_on() {
             if let Some(next) = self.all.get_mut(self.sent) {
-                next.tried = true;
+                if next.attempt == Attempt::None {
+                    next.attempt = Attempt::First;
+                }
                 self.sent += 1;
             }
         } else {
@@ -151,6 +162,16 @@ impl Queue {
         }
     }
 
+    /// The store has refused the update with that ticket. Returns whether it may have kept it on a
+    /// connection before.
+    pub(super) fn note_refused(&mut self, ticket: Ticket) -> bool {
+        let first = self.all.front();
+        let is_lost =
+            first.is_some_and(|first| first.ticket == ticket && first.attempt == Attempt::Lost);
+        self.note_answered(ticket);
+        is_lost
+    }
+
     fn pop_first(&mut self) -> Option<Publication> {
         let first = self.all.pop_front()?;
         self.bytes -= first.bytes;
@@ -161,7 +182,9 @@ impl Queue {
     /// The connection is lost: all that are here wait for the next one. Returns those that may
     /// not, and why.
     pub(super) fn note_lost(&mut self) -> Vec<(Ticket, Reason)> {
-        self.sent = 0;
+        for sent in self.all.iter_mut().take(std::mem::take(&mut self.sent)) {
+            sent.attempt = Attempt::Lost;
+        }
         let mut refused = Vec::new();
         let limits = self.limits;
         while self.all.len() > limits.updates || self.bytes > limits.bytes {
@@ -253,6 +276,19 @@ mod tests {
         assert_eq!(send(&mut queue), [2, 3, 4, 5]);
         (2..=5).for_each(|ticket| queue.note_answered(ticket));
         assert_eq!((queue.all.len(), queue.sent, queue.bytes), (0, 0, 0));
+    }
+
+    #[test]
+    fn an_update_that_is_refused_may_have_been_kept_on_a_connection_before() {
+        let mut queue = queue(10, 1000);
+        push(&mut queue, 1);
+        assert_eq!(send(&mut queue), [1]);
+        assert_eq!(queue.note_lost(), []);
+        push(&mut queue, 2);
+        assert_eq!(send(&mut queue), [1, 2]);
+        assert!(queue.note_refused(1));
+        assert!(!queue.note_refused(2));
+        assert_eq!((queue.all.len(), queue.sent), (0, 0));
     }
 
     #[test]
