@@ -32,7 +32,20 @@ struct Hub {
     server: Server,
     /// Whether it does nothing for now: it is slower than the other.
     is_frozen: bool,
+    /// Whether it was told to stop. Nobody reaches it any more.
+    is_stopping: bool,
     turns: usize,
+}
+
+impl Hub {
+    fn new(options: &Options) -> Self {
+        Self {
+            server: Server::new(options),
+            is_frozen: false,
+            is_stopping: false,
+            turns: 0,
+        }
+    }
 }
 
 /// Everything.
@@ -55,17 +68,12 @@ impl<'a> Play<'a> {
         is_listing: bool,
         redis: Redis,
     ) -> Self {
-        let hub = || Hub {
-            server: Server::new(options),
-            is_frozen: false,
-            turns: 0,
-        };
         Self {
             options,
             token,
             is_listing,
             redis,
-            hubs: (0..HUBS).map(|_| hub()).collect(),
+            hubs: (0..HUBS).map(|_| Hub::new(options)).collect(),
             subscribers: (0..SUBSCRIBERS).map(|_| None).collect(),
             publishers: Vec::new(),
             published: 0,
@@ -95,6 +103,11 @@ impl<'a> Play<'a> {
         for subscriber in self.subscribers.iter_mut().flatten() {
             is_news |= subscriber.read(&self.redis);
         }
+        let mut hubs = self.hubs.iter();
+        if let Some(gone) = hubs.position(|hub| hub.is_stopping && hub.server.has_left()) {
+            self.replace(gone);
+            is_news = true;
+        }
         is_news
     }
 
@@ -111,9 +124,9 @@ impl<'a> Play<'a> {
     /// Whoever has lost its stream connects again.
     pub(super) fn connect_all(&mut self) {
         for subscriber in self.subscribers.iter_mut().flatten() {
-            if !subscriber.is_connected() {
-                let server = &self.hubs[subscriber.hub].server;
-                subscriber.connect(server.connect(), self.token);
+            let hub = &self.hubs[subscriber.hub];
+            if !subscriber.is_connected() && !hub.is_stopping {
+                subscriber.connect(hub.server.connect(), self.token);
             }
         }
         self.settle();
@@ -135,7 +148,8 @@ impl<'a> Play<'a> {
 
     pub(super) fn publish(&mut self, hub: usize, topic: &str, data: &str) {
         let waiting = self.publishers.iter().filter(|one| one.waits()).count();
-        if self.published == PUBLISHED_MAX || waiting == PUBLISHERS_MAX {
+        let is_full = self.published == PUBLISHED_MAX || waiting == PUBLISHERS_MAX;
+        if is_full || self.hubs[hub].is_stopping {
             return;
         }
         self.published += 1;
@@ -170,14 +184,16 @@ impl<'a> Play<'a> {
         self.hubs[hub].is_frozen ^= true;
     }
 
+    /// A hub stops, and another takes its place when it has.
+    pub(super) fn stop(&mut self, hub: usize) {
+        self.hubs[hub].is_stopping = true;
+        self.hubs[hub].server.stop();
+    }
+
     /// A hub is killed, and another takes its place.
     pub(super) fn replace(&mut self, hub: usize) {
         self.hubs[hub].server.kill();
-        self.hubs[hub] = Hub {
-            server: Server::new(self.options),
-            is_frozen: false,
-            turns: 0,
-        };
+        self.hubs[hub] = Hub::new(self.options);
         for publisher in self
             .publishers
             .iter_mut()
@@ -198,6 +214,10 @@ impl<'a> Play<'a> {
             self.wait(1000);
             self.connect_all();
         }
+        assert!(
+            self.hubs.iter().all(|hub| !hub.is_stopping),
+            "a hub does not end"
+        );
         self.check_publishers();
         for subscriber in self.subscribers.iter().flatten() {
             subscriber.check_complete(&self.redis);

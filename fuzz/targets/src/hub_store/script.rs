@@ -23,7 +23,8 @@ mod op {
     pub(super) const MOVE: u8 = 14;
     pub(super) const HOLD: u8 = 15;
     pub(super) const LEAVE: u8 = 16;
-    pub(super) const COUNT: u8 = 17;
+    pub(super) const STOP: u8 = 17;
+    pub(super) const COUNT: u8 = 18;
     pub(super) const LATER: u8 = 0x80;
 }
 
@@ -107,6 +108,7 @@ impl Script<'_> {
             op::FREEZE => play.freeze(low % HUBS),
             op::REPLACE => play.replace(low % HUBS),
             op::MOVE => play.move_on(low % SUBSCRIBERS),
+            op::STOP => play.stop(low % HUBS),
             op::HOLD => {
                 if let Some(one) = &mut play.subscribers[low % SUBSCRIBERS] {
                     one.holds ^= true;
@@ -208,4 +210,6 @@ pub(crate) const WORDS: &[&[u8]] = &[
     &[op::HOLD, 0],
     &[op::HOLD, 1],
     &[op::LEAVE, 1],
+    &[op::STOP, 0],
+    &[op::STOP | op::LATER, 1],
 ];
