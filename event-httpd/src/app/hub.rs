@@ -4,6 +4,7 @@
 //! is no master, or in Redis. The store reports in the same order to every worker: an update
 //! reaches the subscribers only from there, and its publisher gets 200 once it is kept.
 
+mod framed;
 mod history;
 mod ids;
 mod listing;

@@ -245,6 +245,7 @@ fn a_malformed_update_is_refused_with_the_reason() {
     let lines = bearer(&full_token());
     let long = "x".repeat(5000);
     let breaks = "\n".repeat(20_000);
+    let controls = "\u{1}".repeat(20_000); // as long as an event, six times as long in JSON
     let topics = "topic=a&".repeat(101);
     for (body, status, reason) in [
         (form(&[("data", "x")]), 400, "topic"),
@@ -275,6 +276,11 @@ fn a_malformed_update_is_refused_with_the_reason() {
         (topics, 413, "topics"),
         (
             form(&[("topic", "a"), ("data", &breaks)]),
+            413,
+            "--max-queue",
+        ),
+        (
+            form(&[("topic", "a"), ("data", &controls)]),
             413,
             "--max-queue",
         ),

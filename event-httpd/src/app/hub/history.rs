@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::rc::Rc;
 
+use super::framed;
 use super::ids::Ids;
 use super::message::{From, Page, PageEnd, Position};
 use crate::buffer::Buffer;
@@ -18,14 +19,15 @@ pub(super) struct PageSize {
 }
 
 impl PageSize {
-    /// Pages of which each fits into an empty queue, also where an update is longer as an event.
+    /// Pages of which each fits into an empty queue, and leaves room for what comes beside it.
     pub(super) fn for_queue(max_queue: usize) -> Self {
         Self {
             most: max_queue / 2,
         }
     }
 
-    /// How many of the updates with these sizes the next page has: at least one. `None` for all.
+    /// How many updates the next page has: at least one. `None` for all. The sizes are what they
+    /// take of a queue.
     pub(super) fn count(self, sizes: impl IntoIterator<Item = usize>) -> Option<usize> {
         let mut bytes = 0;
         for (count, size) in sizes.into_iter().enumerate() {
@@ -57,6 +59,7 @@ pub(super) struct History {
 struct Entry {
     id: Rc<str>,
     message: Rc<Buffer>,
+    framed: usize, // what it takes of a subscriber's queue
 }
 
 impl Entry {
@@ -92,6 +95,7 @@ impl History {
         let id: Rc<str> = id.into();
         let entry = Entry {
             id: Rc::clone(&id),
+            framed: framed::length(&message),
             message,
         };
         self.bytes += entry.size();
@@ -128,7 +132,7 @@ impl History {
         let count = if gap {
             0
         } else {
-            let sizes = self.entries.iter().skip(start).map(Entry::size);
+            let sizes = self.entries.iter().skip(start).map(|entry| entry.framed);
             let rest = self.entries.len().saturating_sub(start);
             self.page.count(sizes).unwrap_or(rest)
         };
@@ -263,6 +267,22 @@ mod tests {
         push(&mut history, "huge", 2 << 20);
         assert_eq!(all(&history, From::Earliest).0, Vec::<String>::new());
         assert_eq!((history.bytes, history.ids.len()), (0, 0));
+    }
+
+    #[test]
+    fn a_page_has_fewer_updates_where_they_are_longer_in_the_queue() {
+        let limits = HistoryLimits {
+            updates: 100,
+            bytes: 1 << 20,
+        };
+        let mut history = History::new(limits, PageSize::for_queue(40_000));
+        for text in ["x", "\n", "\u{1}"] {
+            for _ in 0..10 {
+                history.push("1", Buffer::uncounted(text.repeat(1000).into()));
+            }
+        }
+        let counts = [0, 10, 20].map(|after| history.page(&From::Position(after)).0.count);
+        assert_eq!(counts, [11, 2, 3]);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use super::framed;
 use super::message::{Ask, Reason, Ticket};
 use super::reply::Asker;
 use super::request::Head;
@@ -132,16 +133,11 @@ fn why(reason: Reason) -> &'static str {
 pub(super) const TOO_FAST: &str = "the token exceeds --publish-rate";
 
 /// Why [`is_too_long`] refuses.
-pub(super) const TOO_LONG: &str =
-    "the event would be longer than --max-queue, which no subscriber could read";
+pub(super) const TOO_LONG: &str = "the update would be longer than --max-queue as an event or as \
+                                   a message of a WebSocket, so not every subscriber could read it";
 
-/// Whether an update makes an event that is longer than the queue of a subscriber.
+/// Whether an update is longer than the queue of a subscriber.
 pub(super) fn is_too_long(draft: &Draft, worker: &Worker) -> bool {
-    let longest = draft.data.len().saturating_mul("data: \n".len());
-    longest > worker.config().max_queue() && has_too_many_lines(&draft.data, worker)
-}
-
-fn has_too_many_lines(data: &str, worker: &Worker) -> bool {
-    let breaks = data.bytes().filter(|byte| matches!(byte, b'\r' | b'\n'));
-    data.len() + (breaks.count() + 1) * "data: ".len() > worker.config().max_queue()
+    let most = worker.config().max_queue();
+    framed::longest(draft.data.len()) > most && framed::data_length(draft.data.as_bytes()) > most
 }

@@ -18,7 +18,7 @@ pub(super) struct Index {
 #[derive(Debug)]
 struct Entry {
     at: (u64, u64), // its position, in words: aligned like a `Position`, it would take more memory
-    size: u32,      // bytes of its update
+    size: u32,      // what its update takes of a subscriber's queue
     id: Rc<str>,
 }
 
@@ -39,7 +39,7 @@ impl Index {
         }
     }
 
-    /// Adds an entry behind all others, whose update has that many bytes.
+    /// Adds an entry behind all others, whose update takes so much of a subscriber's queue.
     pub(super) fn push(&mut self, position: Position, id: String, size: usize) {
         let id: Rc<str> = id.into();
         self.ids.add(Rc::clone(&id), position);

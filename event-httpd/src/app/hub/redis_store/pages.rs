@@ -2,6 +2,7 @@
 
 use super::entries::{self, Entry, text_of};
 use super::{Command, Inner, Presence, reconnect};
+use crate::app::hub::framed;
 use crate::app::hub::history::PageSize;
 use crate::app::hub::message::{From, Page, PageEnd, Position, Tell, Ticket};
 use crate::redis::Value;
@@ -259,7 +260,7 @@ fn cut(
     let reported = entries.partition_point(|entry| entry.position <= told);
     let sizes = entries.iter().take(reported).map(|entry| {
         let content = entry.content.as_ref();
-        content.map_or(0, |content| content.update.len())
+        content.map_or(0, |content| framed::length(&content.update))
     });
     let count = page.count(sizes).unwrap_or(reported);
     let last = entries.get(..count).and_then(<[Entry]>::last);
@@ -288,7 +289,7 @@ mod tests {
             position,
             content: Some(Content {
                 id: String::new(),
-                update: vec![0; size],
+                update: vec![b'x'; size],
             }),
         };
         positions.into_iter().map(entry).collect()

@@ -12,6 +12,7 @@
 use super::entries::{self, Entry, text_of};
 use super::values::{milliseconds_of, number_in};
 use super::{Incoming, Inner, KEEP_MIN, Tell, milliseconds, reconnect};
+use crate::app::hub::framed;
 use crate::app::hub::message::Position;
 use crate::redis::{Cmd, Value, cmd};
 use crate::time;
@@ -293,7 +294,7 @@ impl Inner {
                 );
                 continue;
             };
-            let size = content.update.len();
+            let size = framed::length(&content.update);
             self.index
                 .borrow_mut()
                 .push(entry.position, content.id, size);
