@@ -11,6 +11,9 @@
 //! `--share-port` fail; a server without it goes on, with a warning. On other systems than Linux
 //! there is no lock.
 
+use std::io;
+#[cfg(target_os = "linux")]
+use std::os::unix::net::SocketAddr;
 use std::os::unix::net::UnixDatagram;
 
 /// A locked address, until this is dropped.
@@ -34,25 +37,44 @@ impl PortLock {
 
     /// Whether a server that does not share its port holds the lock.
     pub(crate) fn is_taken(address: &str) -> bool {
-        bind(address).is_err_and(|error| error.kind() == std::io::ErrorKind::AddrInUse)
+        connect(address).is_ok_and(|connected| connected.is_some())
     }
 }
 
 #[cfg(target_os = "linux")]
-fn bind(address: &str) -> std::io::Result<Option<UnixDatagram>> {
+fn name(address: &str) -> io::Result<SocketAddr> {
     use std::os::linux::net::SocketAddrExt as _;
-    use std::os::unix::net::SocketAddr;
-    let name = SocketAddr::from_abstract_name(format!("event-httpd {address}"))?;
-    UnixDatagram::bind_addr(&name).map(Some)
+    SocketAddr::from_abstract_name(format!("event-httpd {address}"))
+}
+
+#[cfg(target_os = "linux")]
+fn bind(address: &str) -> io::Result<Option<UnixDatagram>> {
+    UnixDatagram::bind_addr(&name(address)?).map(Some)
+}
+
+/// A socket connected to the one that is bound. It binds nothing itself: for the moment that it
+/// takes, others would find the address locked.
+#[cfg(target_os = "linux")]
+fn connect(address: &str) -> io::Result<Option<UnixDatagram>> {
+    let socket = UnixDatagram::unbound()?;
+    socket.connect_addr(&name(address)?)?;
+    Ok(Some(socket))
 }
 
 #[cfg(not(target_os = "linux"))]
-fn bind(_address: &str) -> std::io::Result<Option<UnixDatagram>> {
+fn bind(_address: &str) -> io::Result<Option<UnixDatagram>> {
+    Ok(None)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn connect(_address: &str) -> io::Result<Option<UnixDatagram>> {
     Ok(None)
 }
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
+    use std::thread;
+
     use super::*;
 
     #[test]
@@ -64,5 +86,16 @@ mod tests {
         assert!(PortLock::take(&address).is_none());
         drop(lock);
         assert!(!PortLock::is_taken(&address));
+    }
+
+    #[test]
+    fn servers_that_look_at_the_same_time_do_not_find_each_other() {
+        let address = format!("looked at {}", std::process::id());
+        let look = || (0..10_000).any(|_| PortLock::is_taken(&address));
+        let found = thread::scope(|scope| {
+            let other = scope.spawn(look);
+            look() | other.join().unwrap()
+        });
+        assert!(!found);
     }
 }
