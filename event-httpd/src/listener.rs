@@ -32,7 +32,7 @@ pub(crate) struct Listening {
 /// has replaced it meanwhile.
 struct SocketFile {
     path: PathBuf,
-    identity: Option<(u64, u64)>, // device and inode
+    identity: Option<Identity>,
     owner: Pid,
 }
 
@@ -57,10 +57,15 @@ impl Drop for SocketFile {
     }
 }
 
-fn identity(path: &Path) -> Option<(u64, u64)> {
-    fs::symlink_metadata(path)
-        .ok()
-        .map(|file| (file.dev(), file.ino()))
+/// Tells a socket file from one that another server has made in its place: device, inode, and the
+/// time at which it was made, since a file system gives the inode of a removed file to the next.
+type Identity = (u64, u64, (i64, i64));
+
+fn identity(path: &Path) -> Option<Identity> {
+    let file = fs::symlink_metadata(path).ok()?;
+    // Nothing changes it later: not connections, nor another owner or mode.
+    let made = (file.mtime(), file.mtime_nsec());
+    Some((file.dev(), file.ino(), made))
 }
 
 impl Listening {
@@ -251,5 +256,29 @@ fn listen_error(listen: &Listen, error: &Error) -> ServerError {
             }
             _ => "",
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::Cli;
+    use crate::config::Command;
+
+    /// A file system may give the new file the inode of the old one.
+    #[test]
+    fn a_server_that_ends_leaves_the_socket_file_of_its_successor() {
+        let path = std::env::temp_dir().join(format!("event-httpd test {}", getpid()));
+        let listen = format!("unix:{}", path.display());
+        let Command::Server(config) = Cli::parsed_from(&["serve", "--listen", &listen]) else {
+            panic!("serve is a server");
+        };
+        let first = Listening::on(&config, 1).unwrap();
+        first.close();
+        let second = Listening::on(&config, 1).unwrap();
+        drop(first);
+        assert!(path.exists());
+        drop(second);
+        assert!(!path.exists());
     }
 }
