@@ -114,6 +114,11 @@ impl Link {
         self.state.get() == State::Open
     }
 
+    /// Whether nothing passes any more, in either direction.
+    pub(super) fn is_closed(&self) -> bool {
+        self.state.get() == State::Closed
+    }
+
     pub(super) fn is_full(&self) -> bool {
         self.queue.borrow().len() >= FULL
     }
@@ -269,7 +274,7 @@ impl Link {
             if let Some(read) = self.read.get() {
                 read.free();
             }
-            drop(self.write.take());
+            drop((self.write.take(), self.queue.take())); // a full queue would hold the senders back
             // The other end learns of it, where it has not ended. A worker ends and is replaced.
             stream_socket_shutdown(&self.stream, Shutdown::Both).ok();
             (self.handler)(self, Incoming::Closed);

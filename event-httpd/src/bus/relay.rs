@@ -179,7 +179,8 @@ impl Relay {
         let overslept = since > 2 * self.interval(); // this process or the machine was stopped
         for (pid, link) in self.links() {
             link.set_reading(!self.paused.get()); // the system may have refused it before
-            let cannot_show = !link.is_reading() && link.is_empty();
+            // A worker whose line has broken ends by itself, or hangs: it is not heard of again.
+            let cannot_show = !link.is_closed() && !link.is_reading() && link.is_empty();
             if overslept || cannot_show {
                 link.note_sign();
             }
@@ -194,5 +195,34 @@ impl Relay {
                 link.await_sign(); // it is not read, but reading its queue shows that it lives
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use php_event::stream::{fwrite, stream_socket_pair};
+
+    use super::*;
+    use crate::bus::PassOn;
+
+    #[test]
+    fn a_worker_that_does_not_end_when_its_line_breaks_hangs() {
+        let base = EventBase::new().unwrap();
+        let told = Rc::new(RefCell::new(Vec::new()));
+        let (tell, leave) = (Rc::clone(&told), base.clone());
+        let notify = move |pid, message| {
+            tell.borrow_mut().push((pid, message));
+            leave.stop().unwrap();
+        };
+        let timeout = Duration::from_millis(100);
+        let relay = Relay::new(&base, timeout, 64, Box::new(PassOn), notify).unwrap();
+        let (ours, theirs) = stream_socket_pair().unwrap();
+        relay.connect(7, ours).unwrap();
+        fwrite(&theirs, [0xff; 17]).unwrap(); // no header
+        base.exit(Some(Duration::from_secs(20))).unwrap();
+        base.dispatch().unwrap();
+        assert_eq!(*told.borrow(), [(7, WorkerMessage::Hung)]);
     }
 }
