@@ -24,6 +24,7 @@ use nix::sys::signal::Signal;
 
 use crate::config::Isolation;
 use crate::error::ServerError;
+use crate::signals;
 use php_event::process::{Exit, Fork, Pid, Wait, Waited, fork, getpid, kill, signal_name, wait};
 use php_event::{Event, EventBase};
 
@@ -46,12 +47,12 @@ mod m {
 /// Forks the children, reaps each, and prints the parent's variable, which stays empty.
 pub(crate) fn run(settings: Isolation) -> Result<(), ServerError> {
     let mut parent = Parent::new()?;
-    match parent.run(settings) {
+    let ended = match parent.run(settings) {
         Ok(()) => Ok(()),
         Err(End::Signal(signum)) => {
             let (name, children) = (signal_name(signum), parent.children.len());
             tracing::info!(children, "{name}: ending the children");
-            Ok(parent.end_children()?)
+            parent.end_children().map_err(ServerError::from)
         }
         Err(End::Failed(failure)) => {
             if let Err(error) = parent.end_children() {
@@ -59,7 +60,9 @@ pub(crate) fn run(settings: Isolation) -> Result<(), ServerError> {
             }
             Err(failure)
         }
-    }
+    };
+    signals::block(); // one that comes now would end the process before its log is written
+    ended
 }
 
 /// Why the parent ends before its children have.

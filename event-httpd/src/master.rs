@@ -241,6 +241,7 @@ impl Master {
                 None => drop(self.base.dispatch()?),
             }
         }
+        signals::block(); // one that comes now would end the process before its log is written
         self.log_counters();
         match self.failure.take() {
             Some(failure) => Err(failure),
@@ -491,6 +492,9 @@ impl Master {
 
     /// Replaces all workers, one at a time. Their successors have the files as they are now.
     fn replace_all(self: &Rc<Self>) {
+        if self.is_stopping() {
+            return tracing::warn!("the workers are stopping, and are not replaced");
+        }
         self.config.reload();
         tracing::info!("replacing the workers one at a time");
         self.replace(self.processes.pids());

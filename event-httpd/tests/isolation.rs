@@ -584,24 +584,29 @@ fn output_closed_before_the_start_goes_nowhere_and_is_no_failure() {
     assert_eq!(ended.stderr, "");
 }
 
+/// Fills a pipe, and returns how many bytes are in it.
+fn fill(pipe: &OwnedFd) -> usize {
+    let mut filled = 0;
+    loop {
+        match SockRef::from(pipe).send_with_flags(&[b'.'; 4096], libc::MSG_DONTWAIT) {
+            Ok(n) => filled += n,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return filled,
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
 /// A parent that wants to print that its only child has ended, and has no room to; how many
 /// bytes are in the way.
 fn without_room_for_output() -> (Run, Pid, usize) {
     let (ours, theirs) = pipe();
-    let filler = UnixStream::from(theirs.try_clone().unwrap());
+    let filler = theirs.try_clone().unwrap();
     let mut command = Command::new(BINARY);
     command.args(["isolation", "--children", "1", "--interval", "0"]);
     command.args(LONG).stdout(theirs);
     let mut run = Run::spawn_with_stdout(command, ours);
     let child = run.children(1).pop_first().unwrap();
-    let mut filled = 0;
-    loop {
-        match SockRef::from(&filler).send_with_flags(&[b'.'; 4096], libc::MSG_DONTWAIT) {
-            Ok(n) => filled += n,
-            Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-            Err(error) => panic!("{error}"),
-        }
-    }
+    let filled = fill(&filler);
     kill(child, libc::SIGKILL).unwrap();
     let group = run.group();
     wait_until(LIMIT, "it wants to print", || {
@@ -621,6 +626,29 @@ fn sigterm_while_its_output_is_blocked_ends_it_at_once() {
     assert!(sent.elapsed() < AT_ONCE);
     assert_eq!(run.process.wait().unwrap().code(), Some(0));
     assert_eq!(run.end().stdout.len(), filled);
+}
+
+/// Its end waits half a second for room for the log.
+#[test]
+fn sigterm_again_before_its_log_is_written_changes_nothing() {
+    let ((stdout, output), (stderr, log)) = (pipe(), pipe());
+    fill(&log);
+    let mut command = Command::new(BINARY);
+    command.args(["isolation", "--children", "1"]).args(LONG);
+    command.process_group(0).stdin(Stdio::null());
+    command.stdout(output).stderr(log);
+    let mut run = Run {
+        process: spawn(&mut command).unwrap(),
+        stdout: BufReader::new(stdout),
+        stderr,
+    };
+    run.children(1);
+    let ended = || process(run.group()).is_none_or(|process| process.state == 'Z');
+    wait_until(AT_ONCE, "it ends", || {
+        kill(run.group(), libc::SIGTERM).unwrap();
+        ended()
+    });
+    assert_eq!(run.process.wait().unwrap().code(), Some(0));
 }
 
 #[test]

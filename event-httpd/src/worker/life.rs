@@ -85,7 +85,7 @@ impl Worker {
     /// # Errors
     /// The library's, when an event cannot be made or the loop fails.
     pub(crate) fn run(self: &Rc<Self>, listeners: Vec<Stream>, ready: impl FnOnce()) -> Result<()> {
-        let signals = self.handle_signals()?;
+        let events = self.handle_signals()?;
         self.start_echo()?;
         self.app.started(self)?;
         for listener in listeners {
@@ -96,7 +96,8 @@ impl Worker {
         }
         ready();
         let ended = self.base.dispatch();
-        drop(signals);
+        signals::block(); // one that comes now would end the process before its work is done
+        drop(events);
         self.take_apart();
         self.log_counters();
         ended.map(drop)

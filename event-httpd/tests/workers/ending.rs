@@ -1,14 +1,16 @@
 //! How a server with workers ends.
 
+use std::io;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::Signal;
+use nix::sys::signal::{self, Signal};
 
 use super::support_broadcast::{
-    Peer, children, every_worker, gone, kill, kill_if_there, message, spread, start, steady, stop,
+    Family, Peer, arguments, children, every_worker, gone, kill, kill_if_there, message, spread,
+    start, steady, stop,
 };
-use super::support_http::{GET, Server, until};
+use super::support_http::{GET, Server, event_httpd, until};
 
 /// Waits for the end of a server and of all its workers: good, and within so long.
 #[track_caller]
@@ -186,4 +188,59 @@ fn many_signals_at_once_harm_nothing() {
     groups[1][0].expect(&message("well?"));
     server.process().signal(Signal::SIGTERM);
     assert_ends(server, Duration::from_secs(5));
+}
+
+#[test]
+fn a_reload_of_a_server_that_stops_says_that_nothing_is_replaced() {
+    let (server, mut peers) = with_half_requests(&[]);
+    server.process().signal(Signal::SIGQUIT);
+    server.lines("stopping when all connections have ended", 2);
+    for signal in [Signal::SIGHUP, Signal::SIGUSR2] {
+        server.process().signal(signal);
+    }
+    server.lines("are not replaced", 2);
+    for peer in &mut peers {
+        peer.send(&GET[20..]);
+        peer.rest();
+    }
+    let log = assert_ends(server, Duration::from_secs(5));
+    assert!(!log.iter().any(|line| line.contains("one at a time")));
+}
+
+/// The end takes a second: so long it waits for the reader of the echo.
+#[test]
+fn signals_that_come_behind_the_last_connection_do_not_end_it_before_its_work_is_done() {
+    for workers in [&[][..], &["--workers", "1"]] {
+        let options = [&["--echo"], workers].concat();
+        let mut command = event_httpd(arguments("serve", &options));
+        let (reader, writer) = io::pipe().unwrap();
+        command.stdout(writer);
+        let mut server = Server::run(command);
+        let mut peer = Peer::connect(&server);
+        let body = vec![b'x'; 1 << 20]; // more than a pipe takes
+        let head =
+            "POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 1048576\r\n\r\n";
+        peer.send([head.as_bytes(), &body].concat());
+        peer.rest();
+        let serving = match workers {
+            [] => server.process().id(),
+            _ => Family::of(&server).pid(1),
+        };
+        server.process().signal(Signal::SIGTERM);
+        server.line("stopping within");
+        while !server.has_ended() {
+            for signal in [Signal::SIGTERM, Signal::SIGUSR1, Signal::SIGHUP] {
+                if !gone(serving) {
+                    signal::kill(serving, signal).ok();
+                }
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        let (status, log) = server.end();
+        assert_eq!(status.code(), Some(0), "{log:?}");
+        drop(reader);
+        let said = |part: &str| log.iter().any(|line| line.contains(part));
+        assert!(said("--echo has dropped"), "{log:?}");
+        assert!(workers.is_empty() || said("ended: exit code 0"), "{log:?}");
+    }
 }
