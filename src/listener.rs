@@ -346,6 +346,19 @@ impl EventListener {
         if !self.0.failing.replace(true) {
             tracing::warn!("accepting fails, next try in {PAUSE:?}: {cause}");
         }
+        self.rest(PAUSE);
+    }
+
+    /// After [`EventBase::interrupt`]: libevent would accept all that wait, and no closure would get
+    /// them.
+    fn end_burst(&self) {
+        if self.0.enabled.get() {
+            self.rest(Duration::ZERO);
+        }
+    }
+
+    /// Disables the listener for a time.
+    fn rest(&self, time: Duration) {
         if self.disable().is_err() {
             return; // the tracing subscriber freed it
         }
@@ -357,7 +370,7 @@ impl EventListener {
                 timer.add(Some(PAUSE)).ok(); // the backend refused: try again
             }
         });
-        let added = again.and_then(|timer| timer.add(Some(PAUSE)).map(|()| timer));
+        let added = again.and_then(|timer| timer.add(Some(time)).map(|()| timer));
         drop(self.0.pause.replace(added.ok()));
     }
 

@@ -550,6 +550,24 @@ fn interrupt_ends_the_loop_that_runs_when_the_event_has_moved_to_another_base() 
 }
 
 #[test]
+fn interrupt_stands_while_the_callback_writes_and_runs_other_loops() {
+    let (base, other, seen) = (new_base(), new_base(), Seen::new());
+    let noted = seen.clone();
+    let (bev, _peer) = EventBufferEvent::create_pair(&base, BufferEventOptions::empty()).unwrap();
+    let _interrupts = soon(&base, move |_event| {
+        EventBase::interrupt();
+        bev.write("ends nothing").unwrap();
+        let _inner = later(&other, &noted, "inner", 0);
+        assert_eq!(run(&other), LoopEnd::NoEvents);
+    });
+    let _later = later(&base, &seen, "later", 1);
+    assert_eq!(run(&base), LoopEnd::Stop);
+    assert_eq!(seen.take(), ["inner"]);
+    assert_eq!(run(&base), LoopEnd::NoEvents);
+    assert_eq!(seen.take(), ["later"]);
+}
+
+#[test]
 fn a_panic_after_interrupt_comes_out_of_the_loop() {
     let base = new_base();
     let _timer = soon(&base, |_event| {

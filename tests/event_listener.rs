@@ -394,6 +394,37 @@ fn a_panic_in_the_closure_breaks_the_loop_and_disables_the_listener() {
     assert_eq!(accepted.borrow().len(), 1);
 }
 
+#[test]
+fn interrupt_in_the_closure_leaves_the_other_connections_to_the_next_loop() {
+    let base = EventBase::new().unwrap();
+    let (listener, address, accepted) = keeping(&base, NO_FLAGS);
+    let kept = accepted.clone();
+    let callback = move |_: &EventListener, stream, peer| {
+        kept.borrow_mut().push((stream, peer));
+        EventBase::interrupt();
+    };
+    listener.set_callback(callback).unwrap();
+    let _clients = [0; 3].map(|_| connect(address));
+    for loops in 1..=3 {
+        assert_eq!(run(&base), LoopEnd::Stop);
+        assert_eq!(accepted.borrow().len(), loops);
+        assert!(listener.is_pending());
+    }
+}
+
+#[test]
+fn a_listener_that_its_closure_disables_before_interrupt_stays_disabled() {
+    let base = EventBase::new().unwrap();
+    let (listener, address) = listen(&base, NO_FLAGS, |listener, _stream, _peer| {
+        listener.disable().unwrap();
+        EventBase::interrupt();
+    });
+    let _client = connect(address);
+    assert_eq!(run(&base), LoopEnd::Stop);
+    assert!(!listener.is_pending());
+    assert_eq!(run(&base), LoopEnd::NoEvents);
+}
+
 /// A listener whose socket can accept nothing: it is readable, and each accept fails.
 fn failing(base: &EventBase) -> EventListener {
     let socket = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -302,14 +302,12 @@ impl<'a> Arguments<'a> {
     }
 }
 
-/// Runs the callable in a slot of a PHP object, or in the list there. `kept` goes before the loop is
-/// interrupted: a destructor may run a loop of its own.
+/// Runs the callable in a slot of a PHP object, or in the list there.
 pub(crate) fn call<const N: usize>(
     of: &Identity,
     slot: u32,
     item: Option<usize>,
     values: [Value; N],
-    kept: impl Sized,
 ) -> Called {
     let Some(object) = of.raw() else {
         return Called::NotCallable;
@@ -320,9 +318,7 @@ pub(crate) fn call<const N: usize>(
     let argc = u32::try_from(N).unwrap_or(0);
     // SAFETY: an identity gives the address only while the object is there, and C holds it
     // during the call; the values, and `storage`, which they point into, live until it returns.
-    let answer = unsafe { bridge_call(object.as_ptr(), slot, item, argc, values.as_ptr()) };
-    drop(kept);
-    called(answer)
+    called(unsafe { bridge_call(object.as_ptr(), slot, item, argc, values.as_ptr()) })
 }
 
 /// Runs the callable in a slot of a PHP object, with arguments that are made without memory.

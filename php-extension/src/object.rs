@@ -145,17 +145,7 @@ impl Identity {
 
     /// Calls the callable in a slot.
     pub(crate) fn call<const N: usize>(&self, slot: u32, arguments: [Value; N]) -> Called {
-        bridge::call(self, slot, None, arguments, ())
-    }
-
-    /// The same, and drops what keeps the object.
-    pub(crate) fn call_last<const N: usize>(
-        &self,
-        slot: u32,
-        arguments: [Value; N],
-        kept: impl Sized,
-    ) -> Called {
-        bridge::call(self, slot, None, arguments, kept)
+        bridge::call(self, slot, None, arguments)
     }
 
     /// The same with arguments that need no memory, which is quicker.
@@ -177,6 +167,6 @@ impl Identity {
         item: usize,
         arguments: [Value; N],
     ) -> Called {
-        bridge::call(self, slot, Some(item), arguments, ())
+        bridge::call(self, slot, Some(item), arguments)
     }
 }

@@ -169,6 +169,7 @@ impl Inner {
     /// callback ended in. No loop of this base starts meanwhile: it could free the object that C
     /// works on.
     pub(crate) fn calling<T>(&self, call: impl FnOnce() -> T) -> T {
+        let _aside = runtime::set_aside();
         let result = self.calling_silent(call);
         runtime::resume();
         result

@@ -169,8 +169,8 @@ impl EventBase {
     /// code fails and the caller of the loop gets the error from the embedder. After
     /// [`stop`](Self::stop) other closures of the same object may still be called, such as the one
     /// for its end after the one for its last bytes. The callback may have moved its event to another
-    /// base, so it needs none here. Call it last: a call of the library that runs callbacks takes the
-    /// interruption back when it returns.
+    /// base, so it needs none here. Unlike after a panic, no event is deleted and no listener disabled.
+    /// What the callback still does works as always, loops of other bases included.
     ///
     /// # Examples
     /// ```

@@ -9,7 +9,7 @@ use nix::errno::Errno;
 use super::{EventListener, Inner};
 use crate::ffi;
 use crate::native::evconnlistener;
-use crate::runtime::{guard, release, upgrade};
+use crate::runtime::{failure_waits, guard, release, upgrade};
 use crate::stream::Stream;
 
 /// # Safety
@@ -40,6 +40,8 @@ pub(super) unsafe extern "C" fn on_accept(
     });
     if panicked {
         this.disable().ok(); // as PHP, and the burst ends; freed is silent already
+    } else if failure_waits() {
+        this.end_burst();
     }
     let (number, enabled) = (this.0.fd, Rc::clone(&this.0.enabled));
     release(&base, this);

@@ -49,6 +49,26 @@ pub(crate) fn interrupt() {
     }
 }
 
+/// A failure that waits for a frame further up. It waits again when this is dropped.
+pub(crate) struct Aside(Option<Failure>);
+
+/// To be called before C code that may call back: its closures run although a failure waits. A loop
+/// that calls none would lose its events, or spin.
+#[inline]
+pub(crate) fn set_aside() -> Aside {
+    let is_for_others = failure_waits() && in_loop();
+    Aside(is_for_others.then(take_failure).flatten())
+}
+
+impl Drop for Aside {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(failure) = self.0.take() {
+            keep_failure(failure);
+        }
+    }
+}
+
 /// The loop that callbacks run in.
 pub(crate) trait Loop {
     /// Ends the loop after the running callback. Touches this process's memory only.
@@ -104,7 +124,7 @@ fn see_to_waiting(base: &impl Loop) -> Option<bool> {
 /// Drops a value whose destructor may run user code. It runs even while a failure waits, since
 /// the memory must be freed; a second panic is dropped, not passed on.
 pub(crate) fn release<T>(base: &impl Loop, last: T) {
-    let waiting = take_failure(); // a loop that the destructor turns must run its callbacks, or spins
+    let waiting = take_failure(); // or a failure of the destructor could not be told from it
     catch(base, || drop(last));
     if let Some(first) = waiting {
         if let Some(Failure::Panic(second)) = take_failure() {

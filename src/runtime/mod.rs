@@ -23,7 +23,7 @@ mod waiting;
 pub(crate) use ending::{Ending, discard};
 pub(crate) use fork::watch_forks;
 pub(crate) use generation::generation;
-pub(crate) use guard::{Loop, failure_waits, guard, interrupt, release, resume};
+pub(crate) use guard::{Loop, failure_waits, guard, interrupt, release, resume, set_aside};
 pub(crate) use lend::{AnyLent, Lent, reclaim, upgrade};
 pub(crate) use loops::{LoopScope, in_loop};
 pub(crate) use slot::{Called, Slot};

@@ -54,12 +54,12 @@ pub(crate) fn construct(call: &mut Call) -> Result<Value, Failure> {
     let in_flight = Rc::<MaybeInFlight>::default();
     let (identity, completed) = (call.new_identity(), Rc::clone(&in_flight));
     let request = EventHttpRequest::new(move |answer| {
-        let completed = completed.take();
+        let _completed = completed.take(); // until the callback has returned
         let request = match answer {
             Some(_) => Value::This,
             None => Value::Null,
         };
-        identity.call_last(CALLBACK, [request, Value::Slot(DATA)], completed);
+        identity.call(CALLBACK, [request, Value::Slot(DATA)]);
     });
     let request = request.map_err(|error| Failure::EventException(error.reason().into_owned()))?;
     call.keep(CALLBACK, 0);
