@@ -480,6 +480,33 @@ impl EventBufferEvent {
     pub fn free(&self) {
         self.0.release();
     }
+
+    /// Frees the object; or, if a filter is on top of it, has it end with that, as under
+    /// [`OPT_CLOSE_ON_FREE`](Self::OPT_CLOSE_ON_FREE), whoever has a handle or a buffer of it.
+    ///
+    /// Not in PHP. For embedders: so a buffer event ends whose object in another language goes, though
+    /// the program has its buffers.
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{BufferEventOptions, EventBase, EventBufferEvent, Filters};
+    /// # let base = EventBase::new()?;
+    /// let options = BufferEventOptions::empty();
+    /// let (under, _peer) = EventBufferEvent::create_pair(&base, options)?;
+    /// let filter = EventBufferEvent::create_filter(&under, Filters::new(), options)?;
+    /// under.free_with_filter();
+    /// assert!(under.get_enabled().is_ok());
+    /// filter.free();
+    /// assert!(under.get_enabled().is_err());
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
+    pub fn free_with_filter(&self) {
+        if self.0.covered.get() {
+            self.0.ends_with_filter.set(true);
+        } else {
+            self.0.release();
+        }
+    }
 }
 
 /// The options for C. The descriptor is never C's to close.

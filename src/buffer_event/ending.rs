@@ -167,7 +167,9 @@ impl base::Remains for Remains {
         let (under, rest) = carrier.end(base);
         if let Some(under) = under {
             let is_last = Rc::strong_count(&under.bev.0) == 1;
-            let ends = is_last || options.contains(BufferEventOptions::CLOSE_ON_FREE);
+            let ends = is_last
+                || options.contains(BufferEventOptions::CLOSE_ON_FREE)
+                || under.bev.0.ends_with_filter.get();
             under.bev.0.uncover(!ends);
             drop(under.relay); // its callbacks are gone
             if ends {

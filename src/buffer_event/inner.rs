@@ -43,6 +43,7 @@ pub(crate) struct Inner {
     pub(super) write_timer: WriteTimer,
     pub(super) ended: Cell<EventFlags>, // the directions of a half whose end was reported
     pub(super) covered: Cell<bool>,     // a filter on top has the callbacks
+    pub(super) ends_with_filter: Cell<bool>, // whatever else has a handle
 }
 
 /// How far a buffer event is on the way from its peer's address to its end.
@@ -121,6 +122,7 @@ impl EventBufferEvent {
             write_timer: WriteTimer::default(),
             ended: Cell::new(EventFlags::empty()),
             covered: Cell::new(false),
+            ends_with_filter: Cell::new(false),
         });
         inner.place.lend(Lent::new(&inner));
         if let Some(under) = inner.under() {

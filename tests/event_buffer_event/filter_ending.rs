@@ -1,6 +1,7 @@
 //! Filters that end: what takes their place, and what is under them.
 
 use std::cell::{Cell, RefCell};
+use std::io::Read as _;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -339,4 +340,32 @@ fn closed_buffer_event_takes_no_filter() {
     bev.close().unwrap();
     let error = EventBufferEvent::create_filter(&bev, Filters::new(), PLAIN).unwrap_err();
     assert!(error.to_string().contains("it was closed"), "{error}");
+}
+
+#[test]
+fn what_ends_with_its_filter_does_so_though_others_have_handles_and_buffers() {
+    let base = new_base();
+    let (under, peer) = connected(&base);
+    let filter = plain_filter(&under, PLAIN);
+    let (handle, input) = (under.clone(), under.get_input().unwrap());
+    under.free_with_filter();
+    filter.enable(Event::READ).unwrap();
+    filter.write("hello").unwrap();
+    poll(&base);
+    assert_eq!(super::got(&peer), "hello");
+
+    drop(filter);
+    assert_eq!(run(&base), LoopEnd::NoEvents);
+    assert!(handle.get_enabled().is_err() && input.add("too late").is_err());
+    assert_eq!((&peer).read(&mut [0]).unwrap(), 0);
+}
+
+#[test]
+fn without_a_filter_free_with_filter_frees_at_once() {
+    let base = new_base();
+    let (bev, _peer) = connected(&base);
+    drop(plain_filter(&bev, PLAIN));
+    let handle = bev.clone();
+    bev.free_with_filter();
+    assert!(handle.get_enabled().is_err());
 }

@@ -1,8 +1,7 @@
 //! `EventBufferEvent`.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::net::IpAddr;
-use std::rc::{Rc, Weak};
 
 use php_event::{
     AddressFamily, BufferEventFlags, BufferEventOptions, Callbacks, EventBase, EventBuffer,
@@ -31,10 +30,6 @@ pub(crate) struct BufferEventValue {
     is_view: bool,
     has_input: Cell<bool>,
     has_output: Cell<bool>,
-    /// The `is_filter` of the filter on top.
-    filter: RefCell<Weak<()>>,
-    /// Held as long as the object of a filter is there.
-    is_filter: Option<Rc<()>>,
 }
 
 impl BufferEventValue {
@@ -44,18 +39,15 @@ impl BufferEventValue {
             is_view: false,
             has_input: Cell::new(false),
             has_output: Cell::new(false),
-            filter: RefCell::default(),
-            is_filter: None,
         }
     }
 }
 
 impl Drop for BufferEventValue {
-    /// Buffers of it that PHP still has do not keep it, under PECL neither. A filter on top does.
+    /// Buffers of it that PHP still has do not keep it, under PECL neither.
     fn drop(&mut self) {
-        let is_covered = self.filter.borrow().strong_count() > 0;
-        if !self.is_view && !is_covered {
-            self.bev.free();
+        if !self.is_view {
+            self.bev.free_with_filter();
         }
     }
 }
@@ -343,13 +335,7 @@ pub(crate) fn create_ssl_filter(call: &mut Call) -> Result<Value, Failure> {
     let state = state(call.int(2))?;
     let options = options(call.int(3));
     let bev = EventBufferEvent::create_ssl_filter(&under, &context, state, options)?;
-    let is_filter = Rc::new(());
-    call.object_with(0, |under: &BufferEventValue| {
-        under.filter.replace(Rc::downgrade(&is_filter));
-    })?;
-    let mut value = BufferEventValue::new(bev);
-    value.is_filter = Some(is_filter);
-    Ok(Value::New(Held::new(value)))
+    Ok(new_object(bev))
 }
 
 /// `static sslSocket(EventBase $base, mixed $socket, EventSslContext $ctx, int $state,

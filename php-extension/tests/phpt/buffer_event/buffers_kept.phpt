@@ -32,7 +32,7 @@ unset($under, $near);
 $filter->enable(Event::READ);
 $base->loop(EventBase::LOOP_NONBLOCK);
 var_dump(ord(fread($far, 1000)), feof($far)); // the client's first record
-unset($filter, $buffer);
+unset($filter); // with which it ends, though its buffer is kept
 $base->loop(EventBase::LOOP_NONBLOCK);
 fread($far, 1000);
 var_dump(feof($far));
