@@ -231,6 +231,36 @@ fn a_signal_calls_it_until_it_is_deleted() {
 }
 
 #[test]
+fn a_signal_that_came_three_times_calls_one_that_is_deleted_when_it_fires_three_times() {
+    let _turn = signals_turn();
+    let (base, seen) = (new_base(), Seen::new());
+    let handler = noting(&seen, |event| assert!(!event.is_pending()));
+    let event = EventWith::signal_once(&base, libc::SIGUSR1, handler).unwrap();
+    for _ in 0..2 {
+        event.add(None).unwrap();
+        for _ in 0..3 {
+            raise(Signal::SIGUSR1).unwrap();
+        }
+        assert_eq!(run(&base), LoopEnd::NoEvents);
+        assert_eq!(seen.take(), [Event::SIGNAL; 3]);
+    }
+}
+
+#[test]
+fn freed_in_the_first_of_three_calls_for_a_signal_it_is_not_called_again() {
+    let _turn = signals_turn();
+    let (base, seen) = (new_base(), Seen::new());
+    let handler = noting(&seen, Event::free);
+    let event = EventWith::signal_once(&base, libc::SIGUSR1, handler).unwrap();
+    event.add(None).unwrap();
+    for _ in 0..3 {
+        raise(Signal::SIGUSR1).unwrap();
+    }
+    assert_eq!(run(&base), LoopEnd::NoEvents);
+    assert_eq!(seen.take(), [Event::SIGNAL]);
+}
+
+#[test]
 fn what_no_event_can_wait_for_is_refused() {
     let (base, seen) = (new_base(), Seen::new());
     let (near, _far) = UnixStream::pair().unwrap();
@@ -239,6 +269,7 @@ fn what_no_event_can_wait_for_is_refused() {
         watch_number(&base, near.as_raw_fd(), Event::TIMEOUT, idle()).err(),
         watch_number(&base, -1, Event::READ, idle()).err(),
         EventWith::signal(&base, libc::SIGKILL, idle()).err(),
+        EventWith::signal_once(&base, libc::SIGKILL, idle()).err(),
     ];
     for error in refused {
         assert!(matches!(error, Some(Error::Argument { .. })), "{error:?}");

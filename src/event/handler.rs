@@ -70,7 +70,7 @@ impl<H: Handler> EventWith<H> {
 
     /// A timer that fires again and again, each time so long after it was last due: if a callback is
     /// called late, the next one comes the sooner. [`add`](Self::add) with another time changes the
-    /// interval.
+    /// interval. With a time of zero it fires once.
     ///
     /// PHP: `Event::__construct` with `TIMEOUT | PERSIST`. libevent: `event_new` with `EV_PERSIST`.
     ///
@@ -89,6 +89,20 @@ impl<H: Handler> EventWith<H> {
         const CALL: &str = "Event::signal";
         let number = check_signal(CALL, signum)?;
         let what = EventFlags::SIGNAL | EventFlags::PERSIST;
+        Self::make(CALL, base, Kind::Signal(number), signum, what, handler)
+    }
+
+    /// An event of a signal that is deleted when it fires. If the signal has come more than once by
+    /// then, the callback is still called for each time, unless it deletes the event.
+    ///
+    /// PHP: `Event::__construct` with `SIGNAL`. libevent: `event_new` with `EV_SIGNAL`.
+    ///
+    /// # Errors
+    /// As [`Event::signal`].
+    pub fn signal_once(base: &EventBase, signum: c_int, handler: H) -> Result<Self> {
+        const CALL: &str = "Event::__construct";
+        let number = check_signal(CALL, signum)?;
+        let what = EventFlags::SIGNAL;
         Self::make(CALL, base, Kind::Signal(number), signum, what, handler)
     }
 

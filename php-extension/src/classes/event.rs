@@ -118,6 +118,9 @@ impl EventValue {
             Kind::Descriptor(descriptor) => return Self::watching(base, descriptor, what, link),
             Kind::Timeout { periodic: true } => EventWith::periodic(base, caller(link)),
             Kind::Timeout { periodic: false } => EventWith::timer(base, caller(link)),
+            Kind::SignalMask { number, once: true } => {
+                EventWith::signal_once(base, number, caller(link))
+            }
             Kind::Signal(number) | Kind::SignalMask { number, .. } => {
                 EventWith::signal(base, number, caller(link))
             }
@@ -142,10 +145,7 @@ impl Handler for Caller {
                 let number = Part::Int(number.into());
                 self.link.call(CALLBACK, [number, Part::Data(DATA)])
             }
-            Some(Kind::SignalMask { number, once }) => {
-                if once {
-                    event.del().ok();
-                }
+            Some(Kind::SignalMask { number, .. }) => {
                 self.call_with(Part::Int(number.into()), what) // a timeout, too
             }
             None => Called::NotCallable,
