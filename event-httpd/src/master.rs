@@ -133,6 +133,7 @@ fn work(config: Config, start: Start, max_connections: usize) -> Result<(), Serv
     if !die_with(start.master) {
         return Ok(()); // the master ended before this process could watch it
     }
+    process::gc_mem_caches(); // the copy of what the master keeps has been dropped
     let worker = Worker::new(config, max_connections)?;
     worker.join(start.line)?;
     worker.run(start.listeners, || {

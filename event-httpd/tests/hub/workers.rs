@@ -6,7 +6,7 @@ use std::thread;
 use nix::sys::signal::Signal;
 
 use super::support::{PATH, Publisher, Subscriber, get, open_hub};
-use super::support_broadcast::{Family, every_worker, kill, owner_of, until_gone};
+use super::support_broadcast::{Family, every_worker, kill, owner_of, resident, until_gone};
 use super::support_http::{Server, until};
 use super::websocket::Socket;
 
@@ -156,6 +156,23 @@ fn replaced_workers_keep_the_history_and_their_subscribers_come_back() {
     }
     let mut again = Subscriber::to(&server, "topic=a&lastEventID=1");
     again.expect_update("2", "2");
+}
+
+#[test]
+fn a_new_worker_does_not_keep_the_memory_of_its_masters_history() {
+    const UPDATES: usize = 100;
+    const LENGTH: usize = 80_000;
+    let server = open_hub(&["--workers", "1"]);
+    let former = Family::of(&server);
+    let mut publisher = Publisher::connect(&server);
+    for _ in 0..UPDATES {
+        publisher.publish(&[("topic", "a"), ("data", &"x".repeat(LENGTH))]);
+    }
+    let before = resident(former.pid(1));
+    server.process().signal(Signal::SIGHUP);
+    let next = every_worker(&server, 1, Some(&former));
+    let more = resident(next.pid(1)).saturating_sub(before);
+    assert!(more < UPDATES * LENGTH / 4, "{more} bytes");
 }
 
 #[test]

@@ -258,11 +258,19 @@ pub(crate) fn listeners(server: &Server, pid: Pid) -> BTreeSet<u64> {
 /// The peak of resident bytes of a process.
 #[track_caller]
 pub(crate) fn high_water(pid: Pid) -> usize {
+    bytes_in_status(pid, "VmHWM:")
+}
+
+/// The resident bytes of a process.
+#[track_caller]
+pub(crate) fn resident(pid: Pid) -> usize {
+    bytes_in_status(pid, "VmRSS:")
+}
+
+#[track_caller]
+fn bytes_in_status(pid: Pid, field: &str) -> usize {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status
-        .lines()
-        .find(|line| line.starts_with("VmHWM:"))
-        .unwrap();
+    let line = status.lines().find(|line| line.starts_with(field)).unwrap();
     let kilobytes: usize = line.split_whitespace().nth(1).unwrap().parse().unwrap();
     kilobytes * 1024
 }

@@ -14,7 +14,7 @@ mod trace;
 
 pub(crate) use family::{
     Family, Sighting, children, every_worker, gone, high_water, kill, kill_if_there, listeners,
-    owner, owner_of, sockets, sockets_of, state, steady, stop, until_gone, worker_of,
+    owner, owner_of, resident, sockets, sockets_of, state, steady, stop, until_gone, worker_of,
 };
 pub(crate) use peer::{ACCEPTED, HEAD, Peer, message, post};
 pub(crate) use trace::{Trace, in_each_turn, traced};
