@@ -374,6 +374,9 @@ impl Master {
         };
         self.failed_starts.set(0);
         self.last_served.set(Some(Instant::now()));
+        if self.is_stopping() {
+            return; // each ends as it was told to
+        }
         for former in former {
             if let Some(process) = self.processes.get(former) {
                 let number = process.slot() + 1;

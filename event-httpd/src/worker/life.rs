@@ -187,11 +187,11 @@ impl Worker {
     /// Leaves the slot to the worker that has taken over. Requests end as in [`stop`](Self::stop);
     /// connections that receive messages stay, and receive them, until the grace period is over.
     pub(super) fn replaced(self: &Rc<Self>) {
-        if self.takes() == Takes::Requests {
-            return self.stop();
-        }
         if self.is_stopping() {
             return;
+        }
+        if self.takes() == Takes::Requests {
+            return self.stop();
         }
         self.life.stage.set(Stage::Replaced);
         let grace = self.config.grace();

@@ -168,6 +168,7 @@ fn a_new_worker_does_not_keep_the_memory_of_its_masters_history() {
     for _ in 0..UPDATES {
         publisher.publish(&[("topic", "a"), ("data", &"x".repeat(LENGTH))]);
     }
+    drop(publisher);
     let before = resident(former.pid(1));
     server.process().signal(Signal::SIGHUP);
     let next = every_worker(&server, 1, Some(&former));

@@ -1,10 +1,12 @@
 //! How a server with workers ends.
 
+use std::fs;
 use std::io;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{self, Signal};
+use nix::unistd::Pid;
 
 use super::support_broadcast::{
     Family, Peer, arguments, children, every_worker, gone, kill, kill_if_there, message, spread,
@@ -205,6 +207,42 @@ fn a_reload_of_a_server_that_stops_says_that_nothing_is_replaced() {
     }
     let log = assert_ends(server, Duration::from_secs(5));
     assert!(!log.iter().any(|line| line.contains("one at a time")));
+}
+
+#[test]
+fn a_worker_that_starts_while_the_server_drains_takes_no_requests_from_the_one_before() {
+    let options = ["--workers", "1", "--grace", "100ms", "--bus-timeout", "60s"];
+    let server = start("serve", &options);
+    let master = server.process().id();
+    let starting = until("a worker is stopped before it is ready", || {
+        let former = every_worker(&server, 1, None).pid(1);
+        server.process().signal(Signal::SIGHUP);
+        let new = until("another worker", || {
+            let all = fs::read_to_string(format!("/proc/{master}/task/{master}/children"));
+            let all = all.unwrap();
+            let mut all = all.split_whitespace().map(|pid| pid.parse().unwrap());
+            all.find(|pid| *pid != former.as_raw())
+        });
+        let stopped = stop(Pid::from_raw(new));
+        let told = server.lines("counters of the master", 0).len();
+        server.process().signal(Signal::SIGUSR1);
+        server.lines("counters of the master", told + 1);
+        let ready = format!("process {new} takes over");
+        server.lines(&ready, 0).is_empty().then_some(stopped)
+    });
+    let mut peer = Peer::connect(&server);
+    peer.send(GET);
+    peer.message();
+    peer.send(&GET[..20]);
+    server.process().signal(Signal::SIGQUIT);
+    server.line("stopping when all connections have ended open=1");
+    drop(starting); // goes on
+    server.line("ended: exit code 0");
+    peer.expect_silence(Duration::from_secs(1));
+    peer.send(&GET[20..]);
+    let answer = String::from_utf8(peer.rest()).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    assert_ends(server, Duration::from_secs(5));
 }
 
 /// The end takes a second: so long it waits for the reader of the echo.
