@@ -341,15 +341,12 @@ impl Connection {
 
     /// The memory that would be free without this connection, if it shares none.
     pub(crate) fn held(&self) -> usize {
-        let (own, stage) = {
+        let own = {
             let state = self.state.borrow();
             let input = state.input.unread().len() + state.input.body_length();
-            (state.outbox.len() + input, state.stage)
+            state.outbox.len() + input
         };
-        match stage {
-            Stage::Upgraded => own + self.worker.app().held(self.id()),
-            _ => own,
-        }
+        own + self.worker.app().held(self.id())
     }
 
     /// Whether the peer has not read everything that was queued for it.

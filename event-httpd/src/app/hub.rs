@@ -371,7 +371,7 @@ impl App for Hub {
                 self.forget_page(ticket);
             }
             if let Some(socket) = &subscriber.socket {
-                socket.count_memory(worker.account(), true);
+                socket.end(worker.account());
             }
             self.retract(worker, &subscriber);
         }

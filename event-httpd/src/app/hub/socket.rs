@@ -31,7 +31,7 @@ const AGAIN: u16 = 1012;
 /// What a WebSocket has beside other subscribers.
 #[derive(Debug)]
 pub(super) struct Socket {
-    frames: RefCell<websocket::Connection>,
+    frames: RefCell<Option<websocket::Connection>>, // none when nothing more is read
     /// What its token allows to publish.
     publish: Option<Grants>,
     token: TokenKey,
@@ -42,7 +42,7 @@ pub(super) struct Socket {
 impl Socket {
     pub(super) fn new(message_max: usize, publish: Option<Grants>, token: TokenKey) -> Self {
         Self {
-            frames: RefCell::new(websocket::Connection::new(message_max)),
+            frames: RefCell::new(Some(websocket::Connection::new(message_max))),
             publish,
             token,
             unanswered: Cell::new(0),
@@ -55,20 +55,26 @@ impl Socket {
         self.memory.get()
     }
 
-    /// Counts that memory; nothing once the connection has closed.
-    pub(super) fn count_memory(&self, account: &Account, is_closed: bool) {
-        let memory = match is_closed {
-            true => 0,
-            false => self.frames.borrow().memory(),
-        };
+    /// Counts that memory.
+    fn count_memory(&self, account: &Account) {
+        let frames = self.frames.borrow();
+        let memory = frames.as_ref().map_or(0, websocket::Connection::memory);
         account.subtract(self.memory.replace(memory));
         account.add(memory);
+    }
+
+    /// Drops a message that is not complete: nothing more is read.
+    pub(super) fn end(&self, account: &Account) {
+        drop(self.frames.take());
+        self.count_memory(account);
     }
 
     /// A close frame, unless one was sent.
     fn close(&self, code: u16, reason: &str) -> Vec<u8> {
         let mut output = Vec::new();
-        self.frames.borrow_mut().close(code, reason, &mut output);
+        if let Some(frames) = &mut *self.frames.borrow_mut() {
+            frames.close(code, reason, &mut output);
+        }
         output
     }
 }
@@ -119,7 +125,10 @@ impl Hub {
         socket.unanswered.set(0);
         let (mut input, mut output) = (received.bytes, Vec::new());
         let ends = loop {
-            let event = socket.frames.borrow_mut().receive(&mut input, &mut output);
+            let event = match &mut *socket.frames.borrow_mut() {
+                Some(frames) => frames.receive(&mut input, &mut output),
+                None => Ok(None), // it has closed
+            };
             match event {
                 Ok(None) => break false,
                 Ok(Some(Event::Ping | Event::Pong)) => {}
@@ -144,11 +153,14 @@ impl Hub {
             }
         };
         let output = (!output.is_empty()).then(|| worker.buffer(output));
-        socket.count_memory(worker.account(), ends);
         if ends {
+            socket.end(worker.account());
             connection.end_stream(output);
-        } else if let Some(output) = output {
-            connection.queue(&output);
+        } else {
+            socket.count_memory(worker.account());
+            if let Some(output) = output {
+                connection.queue(&output);
+            }
         }
         worker.limit_memory();
     }
@@ -259,4 +271,25 @@ pub(super) fn last_bytes(subscriber: &Subscriber) -> Option<Rc<Buffer>> {
     let socket = subscriber.socket.as_ref()?;
     let bytes = socket.close(GOING_AWAY, "the hub is stopping");
     Some(Buffer::uncounted(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_websocket_that_ends_keeps_no_part_of_a_message() {
+        let account = Account::default();
+        let socket = Socket::new(1 << 20, None, TokenKey::default());
+        let mut part: &[u8] = &[&[0x81, 0xfe, 0xff, 0xff, 0, 0, 0, 0][..], &[b'x'; 1000]].concat();
+        let mut frames = socket.frames.borrow_mut();
+        let event = frames.as_mut().unwrap().receive(&mut part, &mut Vec::new());
+        drop(frames);
+        assert_eq!(event, Ok(None));
+        socket.count_memory(&account);
+        assert!(account.total() >= 1000 && account.total() == socket.memory());
+        socket.end(&account);
+        assert!(socket.frames.borrow().is_none());
+        assert_eq!((account.total(), socket.memory()), (0, 0));
+    }
 }
