@@ -298,7 +298,7 @@ impl Lender for Inner {
         Some(buffer.length())
     }
 
-    #[inline]
+    #[inline(always)] // the callers know the side
     fn view_to_change(
         &self,
         call: &'static str,
