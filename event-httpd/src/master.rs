@@ -455,6 +455,11 @@ impl Master {
         let Some(process) = process else { return };
         if process.served() {
             self.last_served.set(Some(Instant::now()));
+            if !process.is_quick()
+                && let Some(slot) = self.slots.get(process.slot())
+            {
+                slot.forget_failures();
+            }
         }
         let number = process.slot() + 1;
         if self.is_stopping() || process.state() == State::Leaving {
@@ -487,9 +492,6 @@ impl Master {
         if quick {
             self.failed_quickly(number, StartFailure::Ended(exit));
         } else {
-            if let Some(slot) = self.slots.get(number) {
-                slot.forget_failures();
-            }
             self.start_soon(number);
         }
     }

@@ -212,6 +212,24 @@ fn a_worker_that_keeps_dying_comes_back_at_once_and_then_later_and_later() {
 }
 
 #[test]
+fn a_worker_that_was_replaced_after_a_second_ends_a_row_of_quick_deaths() {
+    let server = start("serve", &["--workers", "1"]);
+    let mut family = every_worker(&server, 1, None);
+    for _ in 0..3 {
+        end(family.pid(1), Signal::SIGKILL);
+        family = every_worker(&server, 1, Some(&family));
+    }
+    server.line("worker 1 starts again in 200ms");
+    Peer::connect(&server).expect_silence(SECOND + SECOND / 5); // it has lived long enough then
+    server.process().signal(Signal::SIGHUP);
+    let next = every_worker(&server, 1, Some(&family));
+    server.line(&format!("(process {}) ended: exit code 0", family.pid(1)));
+    end(next.pid(1), Signal::SIGKILL);
+    every_worker(&server, 1, Some(&next));
+    assert_eq!(server.lines("starts again in", 0).len(), 2);
+}
+
+#[test]
 fn workers_that_die_at_start_end_the_master_which_says_why() {
     for (workers, fault, how) in [
         ("1", "signal=SIGABRT", "SIGABRT"),
