@@ -258,3 +258,12 @@ fn a_hub_that_does_not_know_whether_it_was_entered_lists_its_subscriptions_again
 fn an_update_that_may_have_been_kept_is_not_called_refused() {
     run("hub_store", &[2, 4, 0, 1, 0, 7, 0x20, 2, 3]);
 }
+
+/// The first of the next subscriptions entered it again, and it took that for its old entry.
+#[test]
+fn a_hub_lists_its_subscriptions_again_when_it_is_entered_again_with_another() {
+    run(
+        "hub_store",
+        &[7, 5, 1, 0, 0, 0, 0, 5, 1, 0, 0x8a, 4, 0, 12, 1],
+    );
+}

@@ -6,7 +6,7 @@
 //! [`RedisStore::take`], in order.
 //!
 //! [`queue`] keeps what waits for the store, [`reading`] follows the stream, [`pages`] reads the
-//! history, [`registry`] knows the active subscriptions.
+//! history, [`registry`] knows the active subscriptions, [`removal`] ends those of lost workers.
 
 mod entries;
 mod index;
@@ -14,6 +14,7 @@ mod pages;
 mod queue;
 mod reading;
 mod registry;
+mod removal;
 mod values;
 
 use std::cell::{Cell, OnceCell, RefCell};

@@ -86,6 +86,13 @@ fn number(text: &[u8]) -> usize {
         .unwrap_or_else(|_| panic!("{text} is no number"))
 }
 
+/// A time in the sorted set.
+fn score(text: &[u8]) -> f64 {
+    let text = str::from_utf8(text).expect("a number");
+    text.parse()
+        .unwrap_or_else(|_| panic!("{text} is no number"))
+}
+
 /// The read that waits for entries.
 #[derive(Clone, Debug)]
 pub(super) struct Wait {
@@ -115,7 +122,8 @@ pub(super) struct Data {
     /// For each worker the numbers of its updates, and the first that it may send again.
     numbers: BTreeMap<Bytes, (BTreeSet<usize>, usize)>,
     hashes: BTreeMap<Bytes, BTreeMap<Bytes, Bytes>>,
-    workers: BTreeMap<Bytes, usize>,
+    /// By their names, the times as texts.
+    workers: BTreeMap<Bytes, Bytes>,
 }
 
 impl Data {
@@ -168,10 +176,7 @@ impl Data {
             ]),
             "EXPIRE" => Reply::Int(1),
             "XADD" => self.add_update(now, arguments, truth),
-            "EVAL" if arguments[0].starts_with(b"local first") => {
-                self.add_once(now, arguments, truth)
-            }
-            "EVAL" => self.change(now, arguments, truth),
+            "EVAL" => self.evaluate(now, arguments, truth),
             "XLEN" => Reply::Int(self.stream.len()),
             "XINFO" => self.describe(),
             "XRANGE" | "XREVRANGE" => self.range(name == "XREVRANGE", arguments),
@@ -199,74 +204,86 @@ impl Data {
         self.add(now, number(most), fields.to_vec(), truth)
     }
 
-    /// The script that keeps an update unless its number says that it is kept already.
-    fn add_once(&mut self, now: u64, arguments: &[Bytes], truth: &mut Truth) -> Reply {
-        let [
-            _script,
-            _keys,
-            _stream,
-            key,
-            own,
-            first,
-            most,
-            fields @ ..,
-            _time,
-        ] = arguments
-        else {
+    /// `EVAL script count key … argument …`, where the first line of the script names it.
+    fn evaluate(&mut self, now: u64, command: &[Bytes], truth: &mut Truth) -> Reply {
+        let [script, count, rest @ ..] = command else {
             panic!("another form of EVAL");
         };
-        let (own, first) = (number(own), number(first));
-        let (kept, least) = self.numbers.entry(key.clone()).or_default();
+        let (keys, arguments) = rest.split_at(number(count));
+        let script = str::from_utf8(script).expect("text");
+        let name = script
+            .lines()
+            .next()
+            .and_then(|line| line.strip_prefix("-- "));
+        match (name.expect("a name"), keys, arguments) {
+            ("keep an update once", [_, numbers], [own, first, most, fields @ .., _time]) => {
+                match self.is_new(numbers, number(own), number(first)) {
+                    true => self.add(now, number(most), fields.to_vec(), truth),
+                    false => Reply::Int(0),
+                }
+            }
+            (
+                "begin or end a subscription",
+                [list, _, _],
+                [worker, field, value, most, fields @ ..],
+            ) => {
+                let list = self.hashes.entry(list.clone()).or_default();
+                match value.is_empty() {
+                    true => list.remove(field),
+                    false => list.insert(field.clone(), value.clone()),
+                };
+                self.add(now, number(most), fields.to_vec(), truth);
+                let time = self.last.0.to_string().into_bytes();
+                let is_new = !self.workers.contains_key(worker);
+                self.workers.entry(worker.clone()).or_insert(time);
+                Reply::Int(is_new.into())
+            }
+            ("refresh a worker", [_], [worker, time]) => {
+                let seen = self.workers.insert(worker.clone(), time.clone());
+                seen.map_or(Reply::Nil, Reply::Bulk)
+            }
+            ("claim a lost worker", [_], [worker, before, lease]) => {
+                let seen = self.workers.get_mut(worker);
+                let Some(seen) = seen.filter(|seen| score(seen) <= score(before)) else {
+                    return Reply::Int(0);
+                };
+                seen.clone_from(lease);
+                Reply::Int(1)
+            }
+            (
+                "end a subscription of a lost worker",
+                [_, list, _],
+                [worker, lease, field, most, fields @ ..],
+            ) => {
+                let is_listed = |data: &mut Self| data.hashes.get_mut(list)?.remove(field);
+                if self.workers.get(worker) != Some(lease) || is_listed(self).is_none() {
+                    return Reply::Int(0);
+                }
+                self.add(now, number(most), fields.to_vec(), truth)
+            }
+            ("forget a lost worker", [_, list], [worker, lease]) => {
+                if self.workers.get(worker) != Some(lease) {
+                    return Reply::Int(0);
+                }
+                self.hashes.remove(list);
+                Reply::Int(self.workers.remove(worker).iter().count())
+            }
+            (name, ..) => panic!("{name} with other keys or arguments"),
+        }
+    }
+
+    /// Whether a worker's update with this number is not kept yet. None before `first` is sent
+    /// again.
+    fn is_new(&mut self, worker: &Bytes, own: usize, first: usize) -> bool {
+        let (kept, least) = self.numbers.entry(worker.clone()).or_default();
         if own < *least || kept.contains(&own) {
-            return Reply::Int(0);
+            return false;
         }
         if first > *least {
             kept.retain(|one| *one >= first);
             *least = first;
         }
-        kept.insert(own);
-        self.add(now, number(most), fields.to_vec(), truth)
-    }
-
-    /// The script that changes the list of a worker, and adds the event; of another worker only if
-    /// that is not entered.
-    fn change(&mut self, now: u64, arguments: &[Bytes], truth: &mut Truth) -> Reply {
-        let (list, field, value, most, fields) = match arguments {
-            [
-                _script,
-                keys,
-                _stream,
-                list,
-                field,
-                value,
-                most,
-                fields @ ..,
-            ] if **keys == *b"2" => (list, field, value, most, fields),
-            [
-                _script,
-                _keys,
-                _stream,
-                list,
-                _workers,
-                field,
-                value,
-                most,
-                fields @ ..,
-                other,
-            ] => {
-                if self.workers.contains_key(other) {
-                    return Reply::Int(0);
-                }
-                (list, field, value, most, fields)
-            }
-            _ => panic!("another form of EVAL"),
-        };
-        let list = self.hashes.entry(list.clone()).or_default();
-        match value.is_empty() {
-            true => list.remove(field),
-            false => list.insert(field.clone(), value.clone()),
-        };
-        self.add(now, number(most), fields.to_vec(), truth)
+        kept.insert(own)
     }
 
     pub(super) fn add(
@@ -339,21 +356,12 @@ impl Data {
                 let hash = self.hashes.get(key);
                 Reply::texts(hash.iter().flat_map(|hash| hash.values().cloned()))
             }
-            ("ZADD", [_key, score, member]) => {
-                let before = self.workers.insert(member.clone(), number(score));
-                Reply::Int(before.is_none().into())
-            }
-            ("ZADD", [_key, nx, score, member]) => {
-                assert_eq!(nx, b"NX");
-                let is_new = !self.workers.contains_key(member);
-                self.workers.entry(member.clone()).or_insert(number(score));
-                Reply::Int(is_new.into())
-            }
-            ("ZREM", [_key, member]) => Reply::Int(self.workers.remove(member).iter().count()),
             ("ZRANGE", [_key, _first, _last]) => Reply::texts(self.workers.keys().cloned()),
             ("ZRANGEBYSCORE", [_key, _least, most]) => {
-                let most = number(most);
-                let found = self.workers.iter().filter(|(_, score)| **score <= most);
+                let found = self
+                    .workers
+                    .iter()
+                    .filter(|(_, seen)| score(seen) <= score(most));
                 Reply::texts(found.map(|(member, _)| member.clone()))
             }
             _ => panic!("{name} with {} arguments", arguments.len()),

@@ -100,7 +100,7 @@ pub(super) struct Redis {
 const BEGIN: u64 = 1_700_000_000_000;
 
 /// The commands that write.
-const WRITES: [&str; 5] = ["XADD", "EVAL", "ZADD", "ZREM", "DEL"];
+const WRITES: [&str; 3] = ["XADD", "EVAL", "DEL"];
 
 impl Redis {
     /// One that tells how many entries its stream has had, or not.

@@ -26,6 +26,7 @@ const STARTING: QueueLimits = QueueLimits {
 
 /// Keeps an update unless its number says that it is kept already. Redis runs it as a whole.
 const KEEP_ONCE: &str = "\
+-- keep an update once
 local first = tonumber(redis.call('ZSCORE', KEYS[2], 'first') or '0')
 if tonumber(ARGV[1]) < first or redis.call('ZSCORE', KEYS[2], ARGV[1]) then return 0 end
 local id = redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[3], '*', ARGV[4], ARGV[5], ARGV[6], ARGV[7])

@@ -1,16 +1,17 @@
 //! The active subscriptions of all workers of all hubs.
 //!
 //! A sorted set lists the workers by the time when they were last seen, and a hash for each worker
-//! holds its subscriptions. A worker that was not seen for a while is lost: another one removes its
-//! subscriptions, and publishes that they have ended. Times are those of Redis's clock.
+//! holds its subscriptions. A worker that was not seen for a while is lost, and another one removes
+//! it: see [`removal`](super::removal). Times are those of Redis's clock, in milliseconds.
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::Instant;
 
+use super::removal::{Removing, is_lease};
 use super::values::{milliseconds_of, texts, values};
-use super::{Command, Inner, Presence, entries, is_for_another_server, milliseconds, reconnect};
+use super::{Command, Inner, Presence, entries, is_for_another_server, reconnect};
 use crate::app::hub::listing::Active;
 use crate::app::hub::message::{Page, PageEnd, Reason, Tell, Ticket};
 use crate::redis::{Cmd, ServerError, Value, cmd};
@@ -20,27 +21,34 @@ use php_event::{Event, EventBase};
 
 /// A worker refreshes its entry every `--store-timeout`. After this many such times without a
 /// refresh it is lost.
-const LOST_AFTER: u32 = 6;
+pub(super) const LOST_AFTER: u32 = 6;
 
-/// Changes the list of a worker, and stores the event that tells of it. Redis runs it as a whole: whoever
-/// was told of a subscription learns of its end too, if the worker is lost. The end of one of another
-/// worker is not told when that worker is entered again: it tells of its subscriptions anew.
+/// Changes the list of this worker, and stores the event that tells of it. Redis runs it as a whole:
+/// whoever was told of a subscription learns of its end too, if the worker is lost, for which it has
+/// to be entered. Returns 1 if it was not.
 const CHANGE: &str = "\
-if KEYS[3] and redis.call('ZSCORE', KEYS[3], ARGV[8]) then return 0 end
-if ARGV[2] == '' then redis.call('HDEL', KEYS[2], ARGV[1])
-else redis.call('HSET', KEYS[2], ARGV[1], ARGV[2]) end
-return redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[3], '*', ARGV[4], ARGV[5], ARGV[6], ARGV[7])";
+-- begin or end a subscription
+if ARGV[3] == '' then redis.call('HDEL', KEYS[1], ARGV[2])
+else redis.call('HSET', KEYS[1], ARGV[2], ARGV[3]) end
+local id = redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[4], '*', ARGV[5], ARGV[6], ARGV[7], ARGV[8])
+return redis.call('ZADD', KEYS[3], 'NX', string.match(id, '%d+'), ARGV[1])";
+
+/// Refreshes the entry of this worker, and returns the time that it had.
+const REFRESH: &str = "\
+-- refresh a worker
+local seen = redis.call('ZSCORE', KEYS[1], ARGV[1])
+redis.call('ZADD', KEYS[1], ARGV[2], ARGV[1])
+return seen";
 
 /// Seconds after which Redis forgets the subscriptions of a worker that nobody removed.
 const FORGET_AFTER: u32 = 24 * 3600;
 
 /// What a worker knows of its own subscriptions.
 pub(super) struct Registry {
-    name: String,
+    pub(super) name: String,
     own: RefCell<BTreeSet<Active>>,
     changes: RefCell<BTreeMap<Active, Change>>, // not sent yet, or not confirmed
     unanswered: Cell<usize>,                    // changes without a reply
-    orphans: RefCell<BTreeSet<String>>,         // lost workers that may be half removed
     refusal: RefCell<String>,                   // the store's last error, until it takes a refresh
     is_entered: Cell<bool>,                     // or may be: the command was sent
     present_since: Cell<Option<Instant>>,
@@ -55,26 +63,22 @@ struct Change {
     may_be_known: bool,
 }
 
+/// Whether this worker may have been entered before a command.
+type WasEntered = bool;
+
 /// What a command of the registry is for.
 pub(super) enum Asked {
-    /// A change, whose reply means that it is kept.
-    Change(Active, bool),
+    /// A change, whose reply means that it is kept, and says whether this worker was unknown. It may
+    /// have been entered before, or not.
+    Change(Active, bool, WasEntered),
     /// A command whose reply is ignored.
     Step,
     /// The time.
     Time,
-    /// Whether this worker was unknown. It may have been entered before, or not.
-    Seen(bool),
-    /// The workers that are lost.
-    Lost,
-    /// Whether this worker has removed that one.
-    Removed(String),
-    /// The subscriptions of a worker that was removed.
-    Left(String),
-    /// The end of one of them.
-    End(String),
-    /// Whether a worker that was removed is entered again.
-    Returned(String),
+    /// The time that this worker had, if it was known.
+    Seen(WasEntered),
+    /// A part of the removal of another worker.
+    Removal(Removing),
     /// The workers, for a list, and the id of the last update before it was asked for: whoever has
     /// the list may follow what comes behind that.
     Workers(Ticket, String),
@@ -97,7 +101,6 @@ impl Registry {
             own: RefCell::default(),
             changes: RefCell::default(),
             unanswered: Cell::new(0),
-            orphans: RefCell::default(),
             refusal: RefCell::default(),
             is_entered: Cell::new(false),
             present_since: Cell::new(None),
@@ -159,11 +162,11 @@ impl Inner {
         Ok(())
     }
 
-    fn workers_key(&self) -> String {
+    pub(super) fn workers_key(&self) -> String {
         self.settings.target.key("workers")
     }
 
-    fn subscriptions_key(&self, worker: &str) -> String {
+    pub(super) fn subscriptions_key(&self, worker: &str) -> String {
         self.settings.target.key(&format!("subscriptions:{worker}"))
     }
 
@@ -198,7 +201,7 @@ impl Inner {
         self.send_changes();
     }
 
-    fn send_asked(&self, asked: Asked, command: &Cmd) -> bool {
+    pub(super) fn send_asked(&self, asked: Asked, command: &Cmd) -> bool {
         let sent = self
             .commands
             .get()
@@ -212,12 +215,13 @@ impl Inner {
             return;
         }
         for (active, Change { is_active, .. }) in self.registry.changes.take() {
-            let own = &self.registry.name;
-            let is_sent = self.change(own, &active, is_active).is_some_and(|command| {
-                self.send_asked(Asked::Change(active.clone(), is_active), &command)
-            });
+            let was_entered = self.registry.is_entered.get();
+            let asked = Asked::Change(active.clone(), is_active, was_entered);
+            let command = self.change(&active, is_active);
+            let is_sent = command.is_some_and(|command| self.send_asked(asked, &command));
             let unanswered = &self.registry.unanswered;
             if is_sent {
+                self.registry.is_entered.set(true);
                 unanswered.set(unanswered.get() + 1);
             } else {
                 self.registry.change_again(active, is_active);
@@ -225,31 +229,25 @@ impl Inner {
         }
     }
 
-    /// The command for a subscription of a worker that begins or ends.
-    fn change(&self, worker: &str, active: &Active, is_active: bool) -> Option<Cmd> {
+    /// The command for a subscription that begins or ends.
+    fn change(&self, active: &Active, is_active: bool) -> Option<Cmd> {
         let (id, encoded) = self.event(active, is_active)?;
-        let is_own = worker == self.registry.name;
         let value = match is_active {
             true => active.encode(),
             false => Vec::new(),
         };
+        let name = &self.registry.name;
         let mut command = cmd("EVAL");
-        command.arg(CHANGE).arg(if is_own { 2 } else { 3 });
-        command.arg(&self.key).arg(self.subscriptions_key(worker));
-        if !is_own {
-            command.arg(self.workers_key());
-        }
+        command.arg(CHANGE).arg(3).arg(self.subscriptions_key(name));
+        command.arg(&self.key).arg(self.workers_key()).arg(name);
         command.arg(active.field()).arg(value).arg(self.keep);
         command.arg(entries::ID).arg(id);
         command.arg(entries::UPDATE).arg(encoded);
-        if !is_own {
-            command.arg(worker);
-        }
         Some(command)
     }
 
     /// The id and the encoding of the update that tells of a subscription that begins or ends.
-    fn event(&self, active: &Active, is_active: bool) -> Option<(String, Vec<u8>)> {
+    pub(super) fn event(&self, active: &Active, is_active: bool) -> Option<(String, Vec<u8>)> {
         let url = &self.config.url;
         let update = active.describe(is_active, url, |one| one.event(url))?;
         let mut encoded = Vec::new();
@@ -263,34 +261,6 @@ impl Inner {
         if self.presence.get() == Presence::Present {
             self.send_asked(Asked::Time, &cmd("TIME"));
             self.send_changes();
-            self.return_orphans();
-        }
-    }
-
-    /// Enters workers again whose removal may have stopped halfway, so that one of those that look
-    /// for lost workers begins anew. One that has entered itself again is not lost.
-    fn return_orphans(&self) {
-        for worker in self.registry.orphans.take() {
-            let mut command = cmd("ZADD");
-            command.arg(self.workers_key()).arg("NX").arg(0);
-            command.arg(&worker);
-            self.remove_by(Asked::Returned(worker.clone()), &worker, &command);
-        }
-    }
-
-    /// Sends a command without which a removal stops halfway.
-    fn remove_by(&self, asked: Asked, worker: &str, command: &Cmd) {
-        if !self.send_asked(asked, command) {
-            let mut orphans = self.registry.orphans.borrow_mut();
-            orphans.insert(worker.to_owned());
-        }
-    }
-
-    /// Ends these subscriptions of a worker that was removed.
-    fn end_all(&self, worker: &str, left: &[Vec<u8>]) {
-        let left = left.iter().filter_map(|value| Active::decode(value));
-        for command in left.filter_map(|active| self.change(worker, &active, false)) {
-            self.remove_by(Asked::End(worker.to_owned()), worker, &command);
         }
     }
 
@@ -309,32 +279,25 @@ impl Inner {
             return self.registry_refused(error);
         }
         match asked {
-            Asked::Step | Asked::End(_) | Asked::Returned(_) => {}
-            Asked::Change(..) => self.answered_change(),
+            Asked::Step => {}
+            Asked::Change(_, _, was_entered) => {
+                if was_entered && value == Value::Int(1) {
+                    self.tell_all_again(); // the store has lost it
+                }
+                self.answered_change();
+            }
             Asked::Time => self.show_and_look(&value),
             Asked::Seen(was_entered) => {
                 self.registry.refusal.take();
-                let was_unknown = value == Value::Int(1);
-                if was_entered && was_unknown {
+                let was_known = match value {
+                    Value::BulkString(seen) => !is_lease(&seen),
+                    _ => false,
+                };
+                if was_entered && !was_known {
                     self.tell_all_again(); // the store has lost it, or others took it for lost
                 }
             }
-            Asked::Lost => {
-                // This one is among them when the store has refused to refresh it.
-                let mut lost = texts(value);
-                lost.retain(|worker| *worker != self.registry.name);
-                for worker in lost {
-                    let mut command = cmd("ZREM");
-                    command.arg(self.workers_key()).arg(&worker);
-                    self.send_asked(Asked::Removed(worker), &command);
-                }
-            }
-            Asked::Removed(worker) if value == Value::Int(1) => {
-                let command = cmd("HVALS").arg(self.subscriptions_key(&worker)).take();
-                self.remove_by(Asked::Left(worker.clone()), &worker, &command);
-            }
-            Asked::Removed(_) => {} // another worker does it
-            Asked::Left(worker) => self.end_all(&worker, &values(value)),
+            Asked::Removal(removing) => self.removal_arrived(removing, value),
             Asked::Workers(ticket, anchor) => self.list_workers(ticket, anchor, &texts(value)),
             Asked::List(list) => {
                 list.found.borrow_mut().extend(values(value));
@@ -371,10 +334,9 @@ impl Inner {
         let Some(now) = milliseconds_of(time) else {
             return;
         };
-        let mut seen = cmd("ZADD");
-        seen.arg(self.workers_key())
-            .arg(now)
-            .arg(&self.registry.name);
+        let mut seen = cmd("EVAL");
+        seen.arg(REFRESH).arg(1).arg(self.workers_key());
+        seen.arg(&self.registry.name).arg(now);
         let asked = Asked::Seen(self.registry.is_entered.get());
         if self.send_asked(asked, &seen) {
             self.registry.is_entered.set(true);
@@ -387,11 +349,7 @@ impl Inner {
         let patience = self.settings.patience * LOST_AFTER;
         let since = self.registry.present_since.get();
         if since.is_some_and(|since| time::now() - since >= patience) {
-            let mut lost = cmd("ZRANGEBYSCORE");
-            lost.arg(self.workers_key())
-                .arg("-inf")
-                .arg(now.saturating_sub(milliseconds(patience)));
-            self.send_asked(Asked::Lost, &lost);
+            self.look_for_lost(now);
         }
     }
 
@@ -430,19 +388,14 @@ impl Inner {
     /// A command of the registry has failed, or got no reply.
     pub(super) fn registry_unanswered(&self, asked: Asked) {
         match asked {
-            Asked::Change(active, is_active) => {
+            Asked::Change(active, is_active, _) => {
                 self.registry.change_again(active, is_active);
                 self.answered_change();
             }
             Asked::Workers(ticket, _) => self.tell(&Tell::Refused(ticket, Reason::Unavailable)),
             Asked::List(list) => self.tell(&Tell::Refused(list.ticket, Reason::Unavailable)),
-            Asked::Removed(worker)
-            | Asked::Left(worker)
-            | Asked::End(worker)
-            | Asked::Returned(worker) => {
-                self.registry.orphans.borrow_mut().insert(worker);
-            }
-            Asked::Step | Asked::Time | Asked::Seen(_) | Asked::Lost => {}
+            // Who is lost stays so, and is found again.
+            Asked::Step | Asked::Time | Asked::Seen(_) | Asked::Removal(_) => {}
         }
     }
 }
