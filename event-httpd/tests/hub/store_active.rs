@@ -246,6 +246,24 @@ fn the_subscriptions_of_a_killed_hub_end_though_the_store_was_cut_off_in_the_mid
 }
 
 #[test]
+fn the_subscriptions_of_a_hub_that_is_killed_before_its_first_refresh_end() {
+    let redis = Redis::fleeting();
+    let link = Link::to(&redis);
+    let hub = hub_on(&redis.url(), &OPTIONS);
+    let mut watcher = watch(&hub);
+    link.hold_replies_to("TIME");
+    let url = link.url();
+    let options = ["--subscriptions", "--store", &url, "--store-timeout", "60s"];
+    let victim = open_hub(&options);
+    until_ready(&victim);
+    let _subscriber = Subscriber::to(&victim, "match=a");
+    assert_eq!(told(&mut watcher), (json!("a"), json!(true)));
+    victim.process().signal(Signal::SIGKILL);
+    assert_eq!(told(&mut watcher), (json!("a"), json!(false)));
+    assert_eq!(count(&hub, "a"), 0);
+}
+
+#[test]
 fn the_subscriptions_of_a_killed_hub_end_though_the_hub_that_removes_it_is_killed_too() {
     let redis = Redis::fleeting();
     let link = Link::to(&redis);

@@ -21,7 +21,7 @@ use fuzz_server::Options;
 use jsonwebtoken::{EncodingKey, Header, encode};
 use serde_json::json;
 
-use play::Play;
+use play::{Choices, Play, QUEUE_MAX};
 use redis::Redis;
 
 pub(crate) use script::WORDS;
@@ -65,7 +65,7 @@ fn options(choice: u8) -> Options {
         arguments.push("--subscriptions".to_owned());
     }
     if choice & QUEUE != 0 {
-        arguments.push("--store-queue=5".to_owned());
+        arguments.push(format!("--store-queue={QUEUE_MAX}"));
         arguments.push("--store-queue-time=10s".to_owned());
     }
     if choice & SMALL_PAGES != 0 {
@@ -88,8 +88,12 @@ pub(crate) fn run(input: &[u8]) {
         let options = known.entry(choice).or_insert_with(|| options(choice));
         options.clone()
     });
+    let choices = Choices {
+        is_listing: choice & LISTING != 0,
+        is_queueing: choice & QUEUE != 0,
+    };
     let redis = Redis::new(first & OLD == 0);
-    let mut play = Play::new(&options, &TOKEN, choice & LISTING != 0, redis);
+    let mut play = Play::new(&options, &TOKEN, choices, redis);
     script::play(&mut play, steps);
     play.finish();
 }

@@ -24,8 +24,23 @@ const ADDED_MAX: usize = 4000;
 /// The least that a stream keeps, by the rules of hubs.
 const KEEP: usize = 1000;
 
+/// What waits in a hub's queue.
+pub(super) const QUEUE_MAX: usize = 5;
+
+/// Milliseconds after which an update in a queue has time left, when a hub finds its store again.
+const FRESH: u64 = 2000;
+
 /// Seconds after which everything has to be as it should, once the store is well.
 const HEALING: usize = 60;
+
+/// What the options say.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Choices {
+    /// Whether subscriptions are told and listed.
+    pub(super) is_listing: bool,
+    /// Whether updates wait for the store.
+    pub(super) is_queueing: bool,
+}
 
 /// A hub.
 struct Hub {
@@ -52,7 +67,7 @@ impl Hub {
 pub(super) struct Play<'a> {
     options: &'a Options,
     token: &'a str,
-    is_listing: bool,
+    choices: Choices,
     pub(super) redis: Redis,
     hubs: Vec<Hub>,
     pub(super) subscribers: Vec<Option<Subscriber>>,
@@ -65,13 +80,13 @@ impl<'a> Play<'a> {
     pub(super) fn new(
         options: &'a Options,
         token: &'a str,
-        is_listing: bool,
+        choices: Choices,
         redis: Redis,
     ) -> Self {
         Self {
             options,
             token,
-            is_listing,
+            choices,
             redis,
             hubs: (0..HUBS).map(|_| Hub::new(options)).collect(),
             subscribers: (0..SUBSCRIBERS).map(|_| None).collect(),
@@ -156,7 +171,8 @@ impl<'a> Play<'a> {
         let id = format!("p{}", self.published);
         let Hub { server, turns, .. } = &self.hubs[hub];
         let by = (server.connect(), self.token);
-        let publisher = Publisher::new(hub, *turns, (id, topic, data), by);
+        let when = (*turns, self.redis.now());
+        let publisher = Publisher::new(hub, when, (id, topic, data), by);
         self.publishers.push(publisher);
     }
 
@@ -206,6 +222,7 @@ impl<'a> Play<'a> {
     /// Everything is well, and stays so until all is done. Then everything has to be right.
     pub(super) fn finish(mut self) {
         self.redis.heal();
+        self.note_queued();
         self.hubs.iter_mut().for_each(|hub| hub.is_frozen = false);
         for subscriber in self.subscribers.iter_mut().flatten() {
             subscriber.holds = false;
@@ -225,7 +242,7 @@ impl<'a> Play<'a> {
         for hub in 0..HUBS {
             let ready = self.get(hub, "/readyz");
             assert!(ready.starts_with("HTTP/1.1 200 "), "{ready}");
-            if self.is_listing && self.redis.loss < Loss::Newest {
+            if self.choices.is_listing && self.redis.loss < Loss::Newest {
                 self.check_list(hub);
             }
         }
@@ -233,6 +250,21 @@ impl<'a> Play<'a> {
         self.settle();
         for hub in &self.hubs {
             assert_eq!(hub.server.leftovers(), None);
+        }
+    }
+
+    /// Notes the updates that wait in a hub's queue, and may do so until it has its store.
+    fn note_queued(&mut self) {
+        let now = self.redis.now();
+        // A refusal may be on its way.
+        let is_queueing = self.choices.is_queueing && !self.redis.has_refused;
+        let waiting = |hub| self.publishers.iter().filter(move |one| one.waits_at(hub));
+        let has_room = |hub: &usize| waiting(*hub).count() <= QUEUE_MAX;
+        let is_here = |hub: &usize| !self.hubs[*hub].is_stopping;
+        let hubs: Vec<_> = (0..HUBS).filter(has_room).filter(is_here).collect();
+        for one in &mut self.publishers {
+            let waits = hubs.iter().any(|hub| one.waits_at(*hub));
+            one.has_to_be_kept = is_queueing && waits && one.since + FRESH >= now;
         }
     }
 

@@ -13,6 +13,10 @@ pub(super) struct Publisher {
     id: String,
     /// How often the hub had turned when it was sent.
     turn: usize,
+    /// When it was sent, in milliseconds.
+    pub(super) since: u64,
+    /// Whether the hub has no reason left not to keep it.
+    pub(super) has_to_be_kept: bool,
     peer: Option<Peer>,
     got: Vec<u8>,
     answer: Option<Answer>,
@@ -30,7 +34,7 @@ enum Answer {
 impl Publisher {
     pub(super) fn new(
         hub: usize,
-        turn: usize,
+        (turn, since): (usize, u64),
         (id, topic, data): (String, &str, &str),
         (peer, token): (Peer, &str),
     ) -> Self {
@@ -45,6 +49,8 @@ impl Publisher {
             hub: Some(hub),
             id,
             turn,
+            since,
+            has_to_be_kept: false,
             peer: Some(peer),
             got: Vec::new(),
             answer: None,
@@ -53,6 +59,10 @@ impl Publisher {
 
     pub(super) fn waits(&self) -> bool {
         self.peer.is_some()
+    }
+
+    pub(super) fn waits_at(&self, hub: usize) -> bool {
+        self.waits() && self.hub == Some(hub)
     }
 
     /// Reads the answer, and checks it. False if nothing has come.
@@ -103,6 +113,10 @@ impl Publisher {
         let all = truth.with_id(&self.id).count();
         let kept = truth.with_id(&self.id).filter(|(_, kept)| !kept.is_lost);
         assert!(kept.count() <= 1, "it is kept twice: {self:?}");
+        assert!(
+            !self.has_to_be_kept || self.answer == Some(Answer::Kept),
+            "{self:?}"
+        );
         match self.answer {
             Some(Answer::Kept) => assert!(all > 0, "it is not kept: {self:?}"),
             Some(Answer::NotKept) => assert_eq!(all, 0, "it is kept: {self:?}"),

@@ -121,6 +121,11 @@ impl Redis {
         }
     }
 
+    /// The time in milliseconds.
+    pub(super) fn now(&self) -> u64 {
+        self.now
+    }
+
     pub(super) fn data(&self) -> &Data {
         &self.data
     }
