@@ -33,6 +33,7 @@ try {
     echo $e->getMessage(), "\n";
 }
 var_dump($base->gotStop());
+$timer = null; // no cycle at the end
 ?>
 --EXPECTF--
 first

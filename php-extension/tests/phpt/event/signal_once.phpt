@@ -26,6 +26,7 @@ $event->add();
 posix_kill(posix_getpid(), SIGUSR1);
 posix_kill(posix_getpid(), SIGUSR1);
 $base->loop();
+$event = null; // no cycle at the end
 ?>
 --EXPECT--
 called, pending: false
