@@ -305,8 +305,7 @@ impl Inner {
     fn keep(&self, id: &str, encoded: &[u8]) -> Cmd {
         let mut command = cmd("XADD");
         command.arg(&self.key).arg(&["MAXLEN", "~"]).arg(self.keep);
-        command.arg("*").arg(entries::ID).arg(id);
-        command.arg(entries::UPDATE).arg(encoded);
+        command.arg("*").arg(&entries::fields(id, encoded));
         command
     }
 

@@ -10,6 +10,7 @@ use super::publisher::Publisher;
 use super::redis::{Loss, Redis};
 use super::subscriber::Subscriber;
 use super::truth::Topics;
+use crate::app::hub::redis_store::entries;
 
 pub(super) const HUBS: usize = 2;
 pub(super) const SUBSCRIBERS: usize = 4;
@@ -190,9 +191,8 @@ impl<'a> Play<'a> {
             };
             let mut encoded = Vec::new();
             update.encode(&mut encoded);
-            let id = update.id.into_bytes();
-            self.redis
-                .add(KEEP, vec![b"id".to_vec(), id, b"update".to_vec(), encoded]);
+            let fields = entries::fields(&update.id, &encoded).map(<[u8]>::to_vec);
+            self.redis.add(KEEP, fields.to_vec());
         }
     }
 

@@ -9,6 +9,11 @@ pub(crate) const ID: &str = "id";
 /// The field with the encoded update.
 pub(crate) const UPDATE: &str = "update";
 
+/// The fields of an entry that has an update, as a command takes them.
+pub(crate) fn fields<'a>(id: &'a str, encoded: &'a [u8]) -> [&'a [u8]; 4] {
+    [ID.as_bytes(), id.as_bytes(), UPDATE.as_bytes(), encoded]
+}
+
 /// An entry of the stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Entry {

@@ -228,8 +228,7 @@ pub(super) fn keep_once(
     let mut command = cmd("EVAL");
     command.arg(KEEP_ONCE).arg(2).arg(stream).arg(numbers);
     command.arg(number).arg(first).arg(keep);
-    command.arg(entries::ID).arg(id);
-    command.arg(entries::UPDATE).arg(encoded);
+    command.arg(&entries::fields(id, encoded));
     command.arg(NUMBERS_LAST);
     command
 }

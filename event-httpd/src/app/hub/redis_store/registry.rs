@@ -63,19 +63,18 @@ struct Change {
     may_be_known: bool,
 }
 
-/// Whether this worker may have been entered before a command.
+/// Whether this worker may have been in the set before a command was sent.
 type WasEntered = bool;
 
 /// What a command of the registry is for.
 pub(super) enum Asked {
-    /// A change, whose reply means that it is kept, and says whether this worker was unknown. It may
-    /// have been entered before, or not.
+    /// A change, whose reply means that it is kept. It is 1 if this worker was not in the set.
     Change(Active, bool, WasEntered),
     /// A command whose reply is ignored.
     Step,
     /// The time.
     Time,
-    /// The time that this worker had, if it was known.
+    /// The time that this worker had, if it was in the set.
     Seen(WasEntered),
     /// A part of the removal of another worker.
     Removal(Removing),
@@ -241,8 +240,7 @@ impl Inner {
         command.arg(CHANGE).arg(3).arg(self.subscriptions_key(name));
         command.arg(&self.key).arg(self.workers_key()).arg(name);
         command.arg(active.field()).arg(value).arg(self.keep);
-        command.arg(entries::ID).arg(id);
-        command.arg(entries::UPDATE).arg(encoded);
+        command.arg(&entries::fields(&id, &encoded));
         Some(command)
     }
 

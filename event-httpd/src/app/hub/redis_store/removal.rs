@@ -136,8 +136,7 @@ impl Inner {
         command.arg(self.subscriptions_key(&removal.worker));
         command.arg(&self.key).arg(&removal.worker);
         command.arg(&removal.lease).arg(active.field());
-        command.arg(self.keep).arg(entries::ID).arg(id);
-        command.arg(entries::UPDATE).arg(encoded);
+        command.arg(self.keep).arg(&entries::fields(&id, &encoded));
         Some(command)
     }
 
