@@ -26,6 +26,7 @@ mod redis_replies;
 mod requests;
 mod responses;
 mod rfc;
+mod steps;
 #[cfg(feature = "openssl")]
 mod tls;
 mod tokens;

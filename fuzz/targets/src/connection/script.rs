@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::steps::Steps;
+
 /// Two clients are connected at a time.
 pub(super) const CLIENTS: usize = 2;
 
@@ -99,7 +101,7 @@ pub(super) const REQUESTS: &[&[u8]] = &[
 
 /// Reads an input.
 struct Reader<'a> {
-    rest: &'a [u8],
+    input: Steps<'a>,
     steps: Vec<Step>,
     pieces: Vec<Vec<u8>>,       // what stands for a request, to come again
     unsent: [Vec<u8>; CLIENTS], // the next part
@@ -110,14 +112,14 @@ struct Reader<'a> {
 /// What an input says.
 pub(super) fn read(input: &[u8]) -> Vec<Step> {
     let mut reader = Reader {
-        rest: input,
+        input: Steps(input),
         steps: Vec::new(),
         pieces: Vec::new(),
         unsent: Default::default(),
         sent: [0; CLIENTS],
         current: 0,
     };
-    while let Some(op) = reader.byte() {
+    while let Some(op) = reader.input.step() {
         match op {
             op::WAIT => reader.wait(),
             op::STOP => reader.steps.push(Step::Stop),
@@ -133,15 +135,8 @@ pub(super) fn read(input: &[u8]) -> Vec<Step> {
 }
 
 impl Reader<'_> {
-    fn byte(&mut self) -> Option<u8> {
-        let (byte, rest) = self.rest.split_first()?;
-        self.rest = rest;
-        Some(*byte)
-    }
-
-    /// The byte that says how much or which; 0 at the end of the input.
     fn number(&mut self) -> usize {
-        self.byte().unwrap_or_default().into()
+        self.input.number().into()
     }
 
     fn take(&mut self, op: u8) {
@@ -152,9 +147,8 @@ impl Reader<'_> {
             }
             op::BYTES => {
                 let length = self.number() | self.number() << 8;
-                let (bytes, rest) = self.rest.split_at(length.min(self.rest.len()));
-                self.rest = rest;
-                self.add(bytes.to_vec());
+                let bytes = self.input.bytes(length);
+                self.add(bytes);
             }
             op::AGAIN => {
                 let piece = self.piece();
@@ -162,7 +156,7 @@ impl Reader<'_> {
             }
             op::CHANGED => {
                 let mut piece = self.piece();
-                let (at, byte) = (self.number(), self.byte().unwrap_or_default());
+                let (at, byte) = (self.number(), self.input.number());
                 if !piece.is_empty() {
                     let at = at % piece.len();
                     piece[at] ^= byte.max(1);

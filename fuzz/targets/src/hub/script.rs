@@ -6,6 +6,7 @@ use super::action::{Action, FRAMES, List, ODD, Place, Publish, Resource, Subscri
 use super::choices::{ALL_TOKENS, Data, IDS, PATTERNS, RETRIES, TOKENS, TOPICS, TYPES, Token};
 use super::model::Mode;
 use super::play::{CLIENTS, Play};
+use crate::steps::Steps;
 
 /// The steps. With `WAIT`, what a client sends waits for the next step of that client.
 mod op {
@@ -26,22 +27,11 @@ mod op {
 
 /// Reads an input.
 struct Script<'a> {
-    rest: &'a [u8],
+    steps: Steps<'a>,
     last: Option<Action>,
 }
 
 impl Script<'_> {
-    fn byte(&mut self) -> Option<u8> {
-        let (byte, rest) = self.rest.split_first()?;
-        self.rest = rest;
-        Some(*byte)
-    }
-
-    /// The byte that says how much or which; 0 at the end of the input.
-    fn number(&mut self) -> u8 {
-        self.byte().unwrap_or_default()
-    }
-
     /// A token, or none.
     fn token(number: u8) -> Option<&'static Token> {
         let number = usize::from(number) % (TOKENS + 1);
@@ -49,7 +39,11 @@ impl Script<'_> {
     }
 
     fn subscribe(&mut self, play: &mut Play<'_>) -> Subscribe {
-        let (which, how, begin) = (self.number(), self.number(), self.number());
+        let (which, how, begin) = (
+            self.steps.number(),
+            self.steps.number(),
+            self.steps.number(),
+        );
         let patterns = [which & 15, which >> 4].map(|number| PATTERNS[usize::from(number)]);
         let place = match begin >> 6 {
             0 => None,
@@ -96,7 +90,12 @@ impl Script<'_> {
     }
 
     fn publish(&mut self) -> Publish {
-        let (which, data, how, more) = (self.number(), self.number(), self.number(), self.number());
+        let (which, data, how, more) = (
+            self.steps.number(),
+            self.steps.number(),
+            self.steps.number(),
+            self.steps.number(),
+        );
         let mut topics = vec![TOPICS[usize::from(which & 15)]];
         if which >> 4 != 15 {
             topics.push(TOPICS[usize::from(which >> 4)]);
@@ -114,7 +113,7 @@ impl Script<'_> {
     }
 
     fn list(&mut self, play: &Play<'_>) -> List {
-        let (which, token) = (self.number(), self.number());
+        let (which, token) = (self.steps.number(), self.steps.number());
         let number = usize::from(which >> 2);
         let pattern = PATTERNS[number % PATTERNS.len()];
         let of = match which & 3 {
@@ -141,7 +140,7 @@ impl Script<'_> {
             op::LIST => Action::List(self.list(play)),
             op::AGAIN => self.last.clone()?,
             _ => {
-                let number = usize::from(self.number());
+                let number = usize::from(self.steps.number());
                 match is_socket {
                     true => Action::Frames(FRAMES[number % FRAMES.len()]),
                     false => Action::Odd(&ODD[number % ODD.len()]),
@@ -164,7 +163,7 @@ impl Script<'_> {
         if !asked.has_early || !play.will_open(asked) {
             return None;
         }
-        let number = usize::from(self.number());
+        let number = usize::from(self.steps.number());
         Some(match number % 2 {
             0 => Action::Publish(self.publish()),
             _ => Action::Frames(FRAMES[number / 2 % FRAMES.len()]),
@@ -173,21 +172,21 @@ impl Script<'_> {
 
     fn step(&mut self, play: &mut Play<'_>, op: u8, waits: bool) {
         match op {
-            op::CLIENT => play.switch(usize::from(self.number()) % CLIENTS),
+            op::CLIENT => play.switch(usize::from(self.steps.number()) % CLIENTS),
             op::HOLD => play.hold(),
             op::LEAVE => play.leave(),
             op::END_WRITING => play.end_writing(),
             op::SEND => {
-                let kept = self.number();
+                let kept = self.steps.number();
                 play.send(kept.into());
             }
             op::CUT => {
-                let part = self.number();
+                let part = self.steps.number();
                 play.send_cut(part.into());
             }
             _ => {
                 let times = if op == op::AGAIN {
-                    self.number() % 8
+                    self.steps.number() % 8
                 } else {
                     0
                 };
@@ -213,10 +212,10 @@ impl Script<'_> {
 /// Has the clients of a hub do what the bytes say.
 pub(super) fn play(play: &mut Play<'_>, steps: &[u8]) {
     let mut script = Script {
-        rest: steps,
+        steps: Steps(steps),
         last: None,
     };
-    while let Some(byte) = script.byte() {
+    while let Some(byte) = script.steps.step() {
         let waits = byte & op::WAIT != 0;
         script.step(play, (byte & !op::WAIT) % op::COUNT, waits);
     }

@@ -3,6 +3,7 @@
 use super::play::{HUBS, Play, SUBSCRIBERS, TOPICS};
 use super::redis::Mood;
 use super::subscriber::Subscriber;
+use crate::steps::Steps;
 
 /// The steps. With `LATER`, nothing happens until the next step.
 mod op {
@@ -42,80 +43,63 @@ const ERRORS: [&str; 4] = [
 /// How often a text is repeated.
 const SIZES: [usize; 4] = [1, 100, 3000, 30_000];
 
-struct Script<'a> {
-    rest: &'a [u8],
-}
-
-impl Script<'_> {
-    fn byte(&mut self) -> Option<u8> {
-        let (byte, rest) = self.rest.split_first()?;
-        self.rest = rest;
-        Some(*byte)
-    }
-
-    /// The byte that says how much or which; 0 at the end of the input.
-    fn number(&mut self) -> u8 {
-        self.byte().unwrap_or_default()
-    }
-
-    fn step(&mut self, play: &mut Play<'_>, op: u8) {
-        let number = self.number();
-        let (low, high) = (usize::from(number & 15), usize::from(number >> 4));
-        match op {
-            op::SUBSCRIBE => {
-                let how = self.number();
-                let last = last_id(play, how);
-                let topics = TOPICS[high % TOPICS.len()];
-                let subscriber = Subscriber::new(low % HUBS, topics, last);
-                play.subscribe(low / HUBS % SUBSCRIBERS, subscriber);
-            }
-            op::PUBLISH => {
-                let topic = ["a", "b"][high & 1];
-                let data = "x".repeat(SIZES[high >> 1 & 3]);
-                for _ in 0..=low / HUBS {
-                    play.publish(low % HUBS, topic, &data);
-                }
-            }
-            op::WAIT => play.wait(TIMES[usize::from(number) % TIMES.len()]),
-            op::CUT => play.redis.cut(number, None),
-            op::CUT_AFTER => play.redis.cut(number & 15, Some(number >> 4)),
-            op::STALL => {
-                let credit = self.number();
-                let credit = (credit != 255).then_some(usize::from(credit));
-                play.redis.stall(number, credit);
-            }
-            op::MOOD => {
-                play.redis.mood = match number & 3 {
-                    0 => Mood::Well,
-                    1 => Mood::Refusing,
-                    2 => Mood::Silent,
-                    _ => Mood::Brief(number >> 2),
-                };
-            }
-            op::REFUSE => play.redis.refusal = (ERRORS[low % ERRORS.len()], number >> 4),
-            op::COPY => play.redis.copy(),
-            op::FAIL_OVER => play.redis.fail_over(),
-            op::EMPTY => play.redis.empty(),
-            op::ADD => {
-                let count = usize::from(number >> 1);
-                let count = if count > 100 {
-                    (count - 100) * 60
-                } else {
-                    count
-                };
-                play.add(count, ["a", "b"][usize::from(number & 1)]);
-            }
-            op::FREEZE => play.freeze(low % HUBS),
-            op::REPLACE => play.replace(low % HUBS),
-            op::MOVE => play.move_on(low % SUBSCRIBERS),
-            op::STOP => play.stop(low % HUBS),
-            op::HOLD => {
-                if let Some(one) = &mut play.subscribers[low % SUBSCRIBERS] {
-                    one.holds ^= true;
-                }
-            }
-            _ => play.subscribers[low % SUBSCRIBERS] = None,
+fn step(steps: &mut Steps<'_>, play: &mut Play<'_>, op: u8) {
+    let number = steps.number();
+    let (low, high) = (usize::from(number & 15), usize::from(number >> 4));
+    match op {
+        op::SUBSCRIBE => {
+            let how = steps.number();
+            let last = last_id(play, how);
+            let topics = TOPICS[high % TOPICS.len()];
+            let subscriber = Subscriber::new(low % HUBS, topics, last);
+            play.subscribe(low / HUBS % SUBSCRIBERS, subscriber);
         }
+        op::PUBLISH => {
+            let topic = ["a", "b"][high & 1];
+            let data = "x".repeat(SIZES[high >> 1 & 3]);
+            for _ in 0..=low / HUBS {
+                play.publish(low % HUBS, topic, &data);
+            }
+        }
+        op::WAIT => play.wait(TIMES[usize::from(number) % TIMES.len()]),
+        op::CUT => play.redis.cut(number, None),
+        op::CUT_AFTER => play.redis.cut(number & 15, Some(number >> 4)),
+        op::STALL => {
+            let credit = steps.number();
+            let credit = (credit != 255).then_some(usize::from(credit));
+            play.redis.stall(number, credit);
+        }
+        op::MOOD => {
+            play.redis.mood = match number & 3 {
+                0 => Mood::Well,
+                1 => Mood::Refusing,
+                2 => Mood::Silent,
+                _ => Mood::Brief(number >> 2),
+            };
+        }
+        op::REFUSE => play.redis.refusal = (ERRORS[low % ERRORS.len()], number >> 4),
+        op::COPY => play.redis.copy(),
+        op::FAIL_OVER => play.redis.fail_over(),
+        op::EMPTY => play.redis.empty(),
+        op::ADD => {
+            let count = usize::from(number >> 1);
+            let count = if count > 100 {
+                (count - 100) * 60
+            } else {
+                count
+            };
+            play.add(count, ["a", "b"][usize::from(number & 1)]);
+        }
+        op::FREEZE => play.freeze(low % HUBS),
+        op::REPLACE => play.replace(low % HUBS),
+        op::MOVE => play.move_on(low % SUBSCRIBERS),
+        op::STOP => play.stop(low % HUBS),
+        op::HOLD => {
+            if let Some(one) = &mut play.subscribers[low % SUBSCRIBERS] {
+                one.holds ^= true;
+            }
+        }
+        _ => play.subscribers[low % SUBSCRIBERS] = None,
     }
 }
 
@@ -136,10 +120,10 @@ fn last_id(play: &Play<'_>, how: u8) -> Option<String> {
 
 /// Has everybody do what the bytes say.
 pub(super) fn play(play: &mut Play<'_>, steps: &[u8]) {
-    let mut script = Script { rest: steps };
+    let mut steps = Steps(steps);
     play.settle();
-    while let Some(byte) = script.byte() {
-        script.step(play, (byte & !op::LATER) % op::COUNT);
+    while let Some(byte) = steps.step() {
+        step(&mut steps, play, (byte & !op::LATER) % op::COUNT);
         if byte & op::LATER == 0 {
             play.settle();
             play.connect_all();
