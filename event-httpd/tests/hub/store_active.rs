@@ -25,6 +25,37 @@ fn count(hub: &Server, topic: &str) -> usize {
     listed(hub, &format!("{LIST}/exact/{topic}")).len()
 }
 
+/// A store, a hub on it, and another one over a link.
+#[track_caller]
+fn two_hubs() -> (Redis, Link, Server, Server) {
+    let redis = Redis::fleeting();
+    let link = Link::to(&redis);
+    let hubs = [redis.url(), link.url()].map(|url| hub_on(&url, &OPTIONS));
+    let [first, over_link] = hubs;
+    (redis, link, first, over_link)
+}
+
+/// A hub that has reached its store over a link, and is patient with it.
+#[track_caller]
+fn patient_hub(link: &Link) -> Server {
+    let url = link.url();
+    let hub = open_hub(&[&OPTIONS[..], &["--store", &url, "--store-timeout", "60s"]].concat());
+    until_ready(&hub);
+    hub
+}
+
+#[track_caller]
+fn until_listed(hub: &Server) {
+    until("it is listed", || (count(hub, "a") == 1).then_some(()));
+}
+
+#[track_caller]
+fn until_claimed(redis: &Redis) {
+    until("a hub removes the lost one", || {
+        is_claimed(redis).then_some(())
+    });
+}
+
 /// Whether a hub removes a lost one.
 fn is_claimed(redis: &Redis) -> bool {
     redis
@@ -167,15 +198,12 @@ fn a_subscription_is_told_and_listed_or_neither() {
 
 #[test]
 fn the_subscriptions_of_a_hub_that_comes_back_while_another_removes_it_stay() {
-    let redis = Redis::fleeting();
-    let link = Link::to(&redis);
-    let sleeper = hub_on(&redis.url(), &OPTIONS);
-    let hub = hub_on(&link.url(), &OPTIONS);
+    let (redis, link, sleeper, hub) = two_hubs();
     let _subscriber = Subscriber::to(&sleeper, "match=a");
-    until("it is listed", || (count(&sleeper, "a") == 1).then_some(()));
+    until_listed(&sleeper);
     link.hold_replies_to("HVALS");
     let stopped = stop(sleeper.process().id());
-    until("it is claimed", || is_claimed(&redis).then_some(()));
+    until_claimed(&redis);
     drop(stopped);
     until("it is back", || (!is_claimed(&redis)).then_some(()));
     until_ready(&sleeper);
@@ -190,9 +218,7 @@ fn the_subscriptions_of_a_hub_that_comes_back_while_another_removes_it_stay() {
 fn a_list_names_no_update_that_is_newer_than_it_is() {
     let redis = Redis::fleeting();
     let link = Link::to(&redis);
-    let url = link.url();
-    let hub = open_hub(&[&OPTIONS[..], &["--store", &url, "--store-timeout", "60s"]].concat());
-    until_ready(&hub);
+    let hub = patient_hub(&link);
     let other = hub_on(&redis.url(), &OPTIONS);
     let mut watcher = watch(&hub);
     until("both hubs are known", || {
@@ -228,16 +254,13 @@ fn a_list_names_no_update_that_is_newer_than_it_is() {
 
 #[test]
 fn the_subscriptions_of_a_killed_hub_end_though_the_store_was_cut_off_in_the_middle_of_it() {
-    let redis = Redis::fleeting();
-    let link = Link::to(&redis);
-    let victim = hub_on(&redis.url(), &OPTIONS);
-    let hub = hub_on(&link.url(), &OPTIONS);
+    let (redis, link, victim, hub) = two_hubs();
     let mut watcher = watch(&hub);
     let _subscriber = Subscriber::to(&victim, "match=a");
     assert_eq!(told(&mut watcher), (json!("a"), json!(true)));
     link.hold_replies_to("claim a lost worker");
     victim.process().signal(Signal::SIGKILL);
-    until("the victim is claimed", || is_claimed(&redis).then_some(()));
+    until_claimed(&redis);
     link.cut();
     hub.line("is away");
     link.mend();
@@ -252,10 +275,7 @@ fn the_subscriptions_of_a_hub_that_is_killed_before_its_first_refresh_end() {
     let hub = hub_on(&redis.url(), &OPTIONS);
     let mut watcher = watch(&hub);
     link.hold_replies_to("TIME");
-    let url = link.url();
-    let options = ["--subscriptions", "--store", &url, "--store-timeout", "60s"];
-    let victim = open_hub(&options);
-    until_ready(&victim);
+    let victim = patient_hub(&link);
     let _subscriber = Subscriber::to(&victim, "match=a");
     assert_eq!(told(&mut watcher), (json!("a"), json!(true)));
     victim.process().signal(Signal::SIGKILL);
@@ -265,15 +285,12 @@ fn the_subscriptions_of_a_hub_that_is_killed_before_its_first_refresh_end() {
 
 #[test]
 fn the_subscriptions_of_a_killed_hub_end_though_the_hub_that_removes_it_is_killed_too() {
-    let redis = Redis::fleeting();
-    let link = Link::to(&redis);
-    let victim = hub_on(&redis.url(), &OPTIONS);
-    let remover = hub_on(&link.url(), &OPTIONS);
+    let (redis, link, victim, remover) = two_hubs();
     let _subscriber = Subscriber::to(&victim, "match=a");
-    until("it is listed", || (count(&victim, "a") == 1).then_some(()));
+    until_listed(&victim);
     link.hold_replies_to("claim a lost worker");
     victim.process().signal(Signal::SIGKILL);
-    until("the victim is claimed", || is_claimed(&redis).then_some(()));
+    until_claimed(&redis);
     remover.process().signal(Signal::SIGKILL);
     let hub = hub_on(&redis.url(), &OPTIONS);
     let mut watcher = watch(&hub);
