@@ -22,7 +22,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
-use crate::app::Takes;
+use crate::app::{Parting, Takes};
 use crate::config::READ_BUFFER;
 use crate::outbox::Outbox;
 use crate::time;
@@ -315,11 +315,11 @@ impl Connection {
     pub(crate) fn retire(self: &Rc<Self>) {
         self.guarded(|connection| {
             if connection.state.borrow().stage.is_stream() {
-                let last = connection
-                    .worker
-                    .app()
-                    .last_bytes(&connection.worker, connection.id());
-                return connection.end_stream(last);
+                let (worker, id) = (&connection.worker, connection.id());
+                if let Parting::Now(last) = worker.app().stops(worker, id) {
+                    connection.end_stream(last);
+                }
+                return;
             }
             let (idle, unsent, new) = {
                 let state = connection.state.borrow();

@@ -28,7 +28,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use super::{Answer, App, Due, Holdings, Received, Request, Takes};
+use super::{Answer, App, Due, Holdings, Parting, Received, Request, Takes};
 use crate::answer::FieldLine;
 use crate::buffer::Buffer;
 use crate::config::{HubConfig, StoreConfig};
@@ -395,8 +395,10 @@ impl App for Hub {
         socket.map_or(0, |socket| socket.memory())
     }
 
-    fn last_bytes(&self, _worker: &Rc<Worker>, id: u64) -> Option<Rc<Buffer>> {
-        socket::last_bytes(&*self.subscribers.get(id)?)
+    fn stops(&self, _worker: &Rc<Worker>, id: u64) -> Parting {
+        let subscriber = self.subscribers.get(id);
+        let socket = subscriber.as_ref().and_then(|one| one.socket.as_ref());
+        socket.map_or(Parting::Now(None), |socket| socket.stops())
     }
 
     fn started(&self, worker: &Rc<Worker>) -> php_event::Result<()> {

@@ -117,6 +117,15 @@ pub(crate) enum Due {
     End(Option<Rc<Buffer>>),
 }
 
+/// When a stream of a stopping worker ends.
+#[derive(Debug)]
+pub(crate) enum Parting {
+    /// At once, after these last bytes.
+    Now(Option<Rc<Buffer>>),
+    /// When the app ends it, or the grace period is over.
+    Later,
+}
+
 /// What an app holds for its peers, as the log line of counters shows it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Holdings {
@@ -199,9 +208,9 @@ pub(crate) trait App {
     /// The peer of a stream has everything that was queued for it, and the app wanted to know.
     fn drained(&self, _worker: &Rc<Worker>, _id: u64) {}
 
-    /// The last bytes of a stream that ends because the worker stops.
-    fn last_bytes(&self, _worker: &Rc<Worker>, _id: u64) -> Option<Rc<Buffer>> {
-        None
+    /// The worker stops, and so the stream with that number ends.
+    fn stops(&self, _worker: &Rc<Worker>, _id: u64) -> Parting {
+        Parting::Now(None)
     }
 }
 

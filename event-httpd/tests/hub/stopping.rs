@@ -1,12 +1,13 @@
 //! What a stopping hub still answers.
 
 use nix::sys::signal::Signal;
+use serde_json::json;
 
-use super::support::{Publisher, Subscriber, get, open_hub};
+use super::support::{Publisher, Subscriber, bearer, full_token, get, open_hub};
 use super::support_broadcast::{Family, kill, stop};
 use super::support_http::Server;
 use super::websocket::Socket;
-use test_support::websocket::{PING, PONG};
+use test_support::websocket::{PING, PONG, TEXT};
 
 /// A hub with one worker, whose grace period is longer than a test waits.
 fn patient_hub() -> Server {
@@ -47,6 +48,30 @@ fn a_subscriber_that_waits_for_the_history_is_let_go_when_the_worker_stops() {
     // `EventSource` connects again after that, and would not after an error.
     assert_eq!(client.answer_to_head().status, 200);
     client.expect_close();
+}
+
+#[test]
+fn a_websocket_learns_what_became_of_its_updates_before_the_worker_ends_it() {
+    let server = patient_hub();
+    let mut socket = Socket::open(&server, "topic=a", &bearer(&full_token()));
+    let worker = Family::of(&server).pid(1);
+    let master = stop(server.process().id());
+    let update = |id: &str| json!({ "topics": ["a"], "id": id, "data": "x" });
+    for id in ["1", "2"] {
+        socket.send(TEXT, update(id).to_string().as_bytes());
+    }
+    let mut idle = Socket::open(&server, "topic=b", ""); // read behind those two
+    kill(worker, Signal::SIGTERM);
+    idle.expect_close(1001);
+    socket.send(TEXT, update("3").to_string().as_bytes());
+    let refused = json!({ "refused": 503, "reason": "the hub is stopping" });
+    socket.expect_json(&refused);
+    drop(master); // goes on
+    for id in ["1", "2"] {
+        socket.expect_json(&update(id));
+        socket.expect_json(&json!({ "published": id }));
+    }
+    socket.expect_close(1001);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::app::{self, Answer, App, Due, Received, Request};
+use crate::app::{self, Answer, App, Due, Parting, Received, Request};
 use crate::buffer::Buffer;
 use crate::time;
 use crate::worker::Worker;
@@ -274,8 +274,8 @@ impl App for Probe {
         }
     }
 
-    fn last_bytes(&self, worker: &Rc<Worker>, _id: u64) -> Option<Rc<Buffer>> {
-        Some(worker.buffer(LAST_BYTES.to_vec()))
+    fn stops(&self, worker: &Rc<Worker>, _id: u64) -> Parting {
+        Parting::Now(Some(worker.buffer(LAST_BYTES.to_vec())))
     }
 }
 

@@ -8,7 +8,7 @@ use super::reply::Asker;
 use super::request::Head;
 use super::subscribers::Subscriber;
 use super::{Hub, Pending, publishing};
-use crate::app::{Answer, Due, Received};
+use crate::app::{Answer, Due, Parting, Received};
 use crate::buffer::{Account, Buffer};
 use crate::time;
 use crate::worker::Worker;
@@ -28,6 +28,9 @@ const POLICY: u16 = 1008;
 /// Registered with IANA as "Service Restart".
 const AGAIN: u16 = 1012;
 
+/// Why a stopping worker ends a WebSocket, and takes no more of its updates.
+const STOPPING: &str = "the hub is stopping";
+
 /// What a WebSocket has beside other subscribers.
 #[derive(Debug)]
 pub(super) struct Socket {
@@ -36,6 +39,8 @@ pub(super) struct Socket {
     publish: Option<Grants>,
     token: TokenKey,
     unanswered: Cell<u8>, // pings since something was received
+    asked: Cell<usize>,   // updates that the store has not answered
+    stops: Cell<bool>,    // ends when the store has answered them
     memory: Cell<usize>,  // of a message that is not complete, as the worker counts it
 }
 
@@ -46,6 +51,8 @@ impl Socket {
             publish,
             token,
             unanswered: Cell::new(0),
+            asked: Cell::new(0),
+            stops: Cell::new(false),
             memory: Cell::new(0),
         }
     }
@@ -76,6 +83,24 @@ impl Socket {
             frames.close(code, reason, &mut output);
         }
         output
+    }
+
+    /// The worker stops. The updates that the store has are answered before the end.
+    pub(super) fn stops(&self) -> Parting {
+        if self.asked.get() > 0 {
+            self.stops.set(true);
+            return Parting::Later;
+        }
+        let bytes = self.close(GOING_AWAY, STOPPING);
+        Parting::Now(Some(Buffer::uncounted(bytes)))
+    }
+
+    /// The store has answered one of its updates. Returns the last bytes if a stopping worker
+    /// waited for that.
+    fn answered(&self) -> Option<Rc<Buffer>> {
+        self.asked.set(self.asked.get().saturating_sub(1));
+        let ends = self.stops.get() && self.asked.get() == 0;
+        ends.then(|| Buffer::uncounted(self.close(GOING_AWAY, STOPPING)))
     }
 }
 
@@ -176,6 +201,10 @@ impl Hub {
             worker.counters().refusals.add(1);
             (refusal.status().code(), refusal.reason().to_owned())
         };
+        if socket.stops.get() {
+            worker.counters().refusals.add(1);
+            return Err((503, STOPPING.to_owned()));
+        }
         let grants = socket.publish.as_ref();
         let grants = grants.ok_or_else(|| {
             let reason = "the WebSocket was opened without a token that allows publishing";
@@ -191,6 +220,7 @@ impl Hub {
         if publishing::is_too_long(&draft, worker) {
             return Err((413, publishing::TOO_LONG.to_owned()));
         }
+        socket.asked.set(socket.asked.get() + 1);
         self.keep(worker, draft, |update| Pending::Sender {
             connection: id,
             id: update,
@@ -204,14 +234,25 @@ impl Hub {
         let published = serde_json::json!({ "published": id });
         let mut bytes = Vec::new();
         websocket::text_frame(&published.to_string(), &mut bytes);
-        worker.deliver_to(connection, &worker.buffer(bytes));
+        self.socket_answered(worker, connection, bytes);
     }
 
     /// The store does not confirm an update that came over a WebSocket.
     pub(super) fn socket_refused(&self, worker: &Worker, connection: u64, reason: &str) {
         let mut bytes = Vec::new();
         refusal(503, reason, &mut bytes);
-        worker.deliver_to(connection, &worker.buffer(bytes));
+        self.socket_answered(worker, connection, bytes);
+    }
+
+    fn socket_answered(&self, worker: &Worker, id: u64, answer: Vec<u8>) {
+        worker.deliver_to(id, &worker.buffer(answer));
+        let Some(subscriber) = self.subscribers.get(id) else {
+            return;
+        };
+        let last = subscriber.socket.as_ref().and_then(|one| one.answered());
+        if let (Some(last), Some(connection)) = (last, subscriber.connection.upgrade()) {
+            connection.end_stream(Some(last));
+        }
     }
 
     /// What happens when a WebSocket is due: a ping, or the end if the last ones were not
@@ -264,13 +305,6 @@ pub(super) fn again(subscriber: &Subscriber) -> Option<Rc<Buffer>> {
 pub(super) fn expiry(subscriber: &Subscriber) -> Option<Rc<Buffer>> {
     let socket = subscriber.socket.as_ref()?;
     Some(Buffer::uncounted(socket.close(POLICY, "the token expires")))
-}
-
-/// The last bytes of a subscriber of a worker that stops.
-pub(super) fn last_bytes(subscriber: &Subscriber) -> Option<Rc<Buffer>> {
-    let socket = subscriber.socket.as_ref()?;
-    let bytes = socket.close(GOING_AWAY, "the hub is stopping");
-    Some(Buffer::uncounted(bytes))
 }
 
 #[cfg(test)]
