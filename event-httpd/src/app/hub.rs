@@ -8,6 +8,7 @@ mod framed;
 mod history;
 mod ids;
 mod listing;
+mod local_store;
 mod message;
 mod metadata;
 mod publishing;
@@ -23,7 +24,7 @@ mod subscribers;
 mod subscribing;
 
 use std::cell::{Cell, OnceCell, RefCell};
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -37,8 +38,8 @@ use crate::worker::Worker;
 use hub_protocol::{MatcherCache, Refusal, Update, event_stream};
 
 use listing::Active;
+use local_store::LocalStore;
 use message::{Ask, Tell, Ticket};
-use php_event::process::Pid;
 use rate::PublishRate;
 use redis_store::{Presence, RedisStore};
 use replay::{OpenPage, Part};
@@ -57,9 +58,6 @@ const SELDOM: Duration = Duration::from_secs(24 * 3600);
 /// How long before its token expires a subscriber's connection ends at the latest: deadlines are
 /// kept to this.
 const BEFORE_EXPIRY: Duration = Duration::from_millis(100);
-
-/// In place of a worker's pid, in a process without workers.
-const ALONE: Pid = 0;
 
 const PAGE: &str = include_str!("hub/page.html");
 
@@ -81,12 +79,8 @@ pub(crate) struct Hub {
 
 /// Where the store is.
 enum Store {
-    /// In this process. What it reports is taken when the current callback is done, as if it came
-    /// from the master.
-    Here {
-        store: Box<MemoryStore>,
-        told: RefCell<VecDeque<Rc<Buffer>>>,
-    },
+    /// In this process.
+    Here(Box<LocalStore>),
     /// In the master.
     Master,
     /// In Redis, to which this process has connections.
@@ -128,10 +122,9 @@ impl Hub {
                 Store::Redis(RedisStore::new(&config, settings, *queue, max_queue))
             }
             StoreConfig::Memory if has_master => Store::Master,
-            StoreConfig::Memory => Store::Here {
-                store: Box::new(MemoryStore::new(Arc::clone(&config), max_queue)),
-                told: RefCell::default(),
-            },
+            StoreConfig::Memory => {
+                Store::Here(Box::new(LocalStore::new(Arc::clone(&config), max_queue)))
+            }
         };
         Self {
             headers,
@@ -178,12 +171,8 @@ impl Hub {
     /// Passes the store a message.
     fn tell_store(&self, worker: &Worker, ask: Ask<'_>) {
         match &self.store {
-            Store::Here { store, told } => {
-                let mut told = told.borrow_mut();
-                let send = |_to, message: &Rc<Buffer>| told.push_back(Rc::clone(message));
-                store.ask(ALONE, &ask.encode(), send);
-                worker.wake_app();
-            }
+            Store::Here(store) if store.ask(&ask) => worker.wake_app(),
+            Store::Here(_) => worker.wake_app_next_turn(),
             Store::Master => worker.publish(worker.buffer(ask.encode())),
             Store::Redis(store) => store.ask(ask),
         }
@@ -192,7 +181,7 @@ impl Hub {
     /// Whether the store can be used. One in memory always can.
     fn presence(&self) -> Presence {
         match &self.store {
-            Store::Here { .. } | Store::Master => Presence::Present,
+            Store::Here(_) | Store::Master => Presence::Present,
             Store::Redis(store) => store.presence(),
         }
     }
@@ -418,14 +407,22 @@ impl App for Hub {
     }
 
     fn woken(&self, worker: &Rc<Worker>) {
+        if let Store::Here(store) = &self.store {
+            store.answer_pages();
+        }
         loop {
             let next = match &self.store {
-                Store::Here { told, .. } => told.borrow_mut().pop_front(),
+                Store::Here(store) => store.take(),
                 Store::Redis(store) => store.take(),
                 Store::Master => None,
             };
             let Some(message) = next else { break };
             self.take(worker, &message);
+        }
+        if let Store::Here(store) = &self.store
+            && store.has_pages()
+        {
+            worker.wake_app_next_turn();
         }
         worker.leave_if_done();
     }
@@ -441,7 +438,7 @@ impl App for Hub {
     fn is_drained(&self) -> bool {
         match &self.store {
             Store::Redis(store) => store.is_drained(),
-            Store::Here { .. } | Store::Master => true,
+            Store::Here(_) | Store::Master => true,
         }
     }
 

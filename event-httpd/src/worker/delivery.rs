@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
+use std::time::Duration;
 
 use super::Worker;
 use super::rounds::{Message, Receiver};
@@ -91,6 +92,15 @@ impl Worker {
     pub(crate) fn wake_app(&self) {
         if let Some(app) = self.delivery.app.get()
             && let Err(error) = app.active(Event::TIMEOUT)
+        {
+            tracing::error!("{error}"); // the next call tries again
+        }
+    }
+
+    /// Calls [`App::woken`](crate::app::App::woken) in the next turn of the loop.
+    pub(crate) fn wake_app_next_turn(&self) {
+        if let Some(app) = self.delivery.app.get()
+            && let Err(error) = app.add(Some(Duration::ZERO))
         {
             tracing::error!("{error}"); // the next call tries again
         }

@@ -46,6 +46,27 @@ fn between_two_looks_at_what_is_ready_only_a_slice_of_the_subscribers_is_served(
 }
 
 #[test]
+fn a_subscriber_who_wants_nothing_of_a_long_history_keeps_nobody_waiting() {
+    const UPDATES: usize = 40; // each is a page of its own
+    const PAGES: usize = 4; // of a turn
+    let trace = Trace::new();
+    let server = traced_hub(&trace);
+    let mut publisher = Publisher::connect(&server);
+    let data = "x".repeat(260 << 10);
+    for _ in 0..UPDATES {
+        publisher.publish(&[("topic", "a"), ("data", &data)]);
+    }
+    let mut subscriber = Subscriber::to(&server, "topic=other&lastEventID=earliest");
+    publisher.publish(&[("topic", "other"), ("id", "1"), ("data", "live")]);
+    subscriber.expect_update("1", "live");
+    publisher.publish(&[("topic", "c"), ("data", "the end")]);
+    let calls = trace.between("topic=other&lastEventID", "data=the");
+    let before = calls.iter().take_while(|call| !call.contains("data: live"));
+    let looks = before.filter(|call| call.starts_with("epoll_")).count();
+    assert!(looks >= UPDATES / PAGES, "{looks} in {calls:#?}");
+}
+
+#[test]
 fn a_publisher_gets_no_further_ahead_than_one_update_of_a_round() {
     const UPDATES: usize = 8;
     let trace = Trace::new();
