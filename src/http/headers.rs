@@ -17,6 +17,14 @@ pub(super) fn text(bytes: &[u8]) -> String {
     }
 }
 
+/// Headers with their values as [`text`].
+pub(super) fn texts(headers: Vec<(String, Vec<u8>)>) -> Vec<(String, String)> {
+    let texts = headers
+        .into_iter()
+        .map(|(name, value)| (name, text(&value)));
+    texts.collect()
+}
+
 /// Refuses what is no token of RFC 9110 §5.6.2, so that nothing else can hide in a name.
 pub(super) fn check_name(call: &'static str, name: &str) -> Result<()> {
     checked_name(call, name).map(drop)
@@ -50,4 +58,15 @@ pub(crate) fn checked_line(
         return Err(Error::argument(call, reason));
     }
     c_text(call, what, text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn value_that_is_not_utf8_is_read_as_latin1() {
+        assert_eq!(text(b"J\xfcrgen"), "J\u{fc}rgen");
+        assert_eq!(text("J\u{fc}rgen".as_bytes()), "J\u{fc}rgen");
+    }
 }

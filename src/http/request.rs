@@ -87,10 +87,23 @@ impl Inner {
         }
     }
 
-    fn headers(&self, call: &'static str, side: HeaderSide) -> Result<Vec<(String, String)>> {
+    fn headers(&self, call: &'static str, side: HeaderSide) -> Result<Vec<(String, Vec<u8>)>> {
         match &self.role {
             Role::Server(request) => request.headers(call, side),
             Role::Client(request) => request.headers(call, side),
+        }
+    }
+
+    fn find_header(
+        &self,
+        call: &'static str,
+        name: &str,
+        side: HeaderSide,
+    ) -> Result<Option<Vec<u8>>> {
+        headers::check_name(call, name)?;
+        match &self.role {
+            Role::Server(request) => request.find_header(call, name, side),
+            Role::Client(request) => request.find_header(call, name, side),
         }
     }
 }
@@ -248,7 +261,7 @@ impl EventHttpRequest {
         c = "evhttp_request_get_input_headers"
     )]
     pub fn get_input_headers(&self) -> Result<Vec<(String, String)>> {
-        self.0.headers(CALL, HeaderSide::Input)
+        self.0.headers(CALL, HeaderSide::Input).map(headers::texts)
     }
 
     /// The headers that go to the peer, in the order in which they were added.
@@ -272,7 +285,28 @@ impl EventHttpRequest {
         c = "evhttp_request_get_output_headers"
     )]
     pub fn get_output_headers(&self) -> Result<Vec<(String, String)>> {
-        self.0.headers(CALL, HeaderSide::Output)
+        self.0.headers(CALL, HeaderSide::Output).map(headers::texts)
+    }
+
+    /// The headers of one side as bytes: names as they were written, and values as they are on
+    /// the wire, whatever their encoding. For embedders.
+    ///
+    /// # Errors
+    /// As [`get_command`](Self::get_command).
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{EventBase, EventHttp};
+    /// # let http = EventHttp::new(&EventBase::new()?)?;
+    /// http.set_default_callback(|request| {
+    ///     request.add_header("X-Name", b"J\xfcrgen", php_event::HeaderSide::Output).unwrap();
+    ///     let headers = request.header_bytes(php_event::HeaderSide::Output).unwrap();
+    ///     assert_eq!(headers, [("X-Name".to_owned(), b"J\xfcrgen".to_vec())]);
+    /// })?;
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
+    pub fn header_bytes(&self, side: HeaderSide) -> Result<Vec<(String, Vec<u8>)>> {
+        self.0.headers("EventHttpRequest::header_bytes", side)
     }
 
     /// The value of the first header of that name, whatever its case.
@@ -293,11 +327,29 @@ impl EventHttpRequest {
     /// ```
     #[php("EventHttpRequest::findHeader", c = "evhttp_find_header")]
     pub fn find_header(&self, key: &str, side: HeaderSide) -> Result<Option<String>> {
-        headers::check_name(CALL, key)?;
-        match &self.0.role {
-            Role::Server(request) => request.find_header(CALL, key, side),
-            Role::Client(request) => request.find_header(CALL, key, side),
-        }
+        let value = self.0.find_header(CALL, key, side)?;
+        Ok(value.as_deref().map(headers::text))
+    }
+
+    /// The bytes of the value of the first header of that name, as they are on the wire. For
+    /// embedders.
+    ///
+    /// # Errors
+    /// As [`find_header`](Self::find_header).
+    ///
+    /// # Examples
+    /// ```
+    /// # use php_event::{EventBase, EventHttp};
+    /// # let http = EventHttp::new(&EventBase::new()?)?;
+    /// http.set_default_callback(|request| {
+    ///     let name = request.find_header_bytes("x-name", php_event::HeaderSide::Input).unwrap();
+    ///     println!("{} bytes", name.unwrap_or_default().len());
+    /// })?;
+    /// # Ok::<(), php_event::EventException>(())
+    /// ```
+    pub fn find_header_bytes(&self, key: &str, side: HeaderSide) -> Result<Option<Vec<u8>>> {
+        let call = "EventHttpRequest::find_header_bytes";
+        self.0.find_header(call, key, side)
     }
 
     /// Appends a header; another one of the same name stays.

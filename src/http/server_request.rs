@@ -142,11 +142,11 @@ impl ServerRequest {
         &self,
         call: &'static str,
         side: HeaderSide,
-    ) -> Result<Vec<(String, String)>> {
+    ) -> Result<Vec<(String, Vec<u8>)>> {
         let list = self.usable(call)?.headers(side);
         let pairs = list.iter();
         Ok(pairs
-            .map(|(name, value)| (headers::text(name), headers::text(value)))
+            .map(|(name, value)| (headers::text(name), value.to_vec()))
             .collect())
     }
 
@@ -155,10 +155,10 @@ impl ServerRequest {
         call: &'static str,
         name: &str,
         side: HeaderSide,
-    ) -> Result<Option<String>> {
+    ) -> Result<Option<Vec<u8>>> {
         let name = headers::checked_name(call, name)?;
         let list = self.usable(call)?.headers(side);
-        Ok(list.find(&name).map(headers::text))
+        Ok(list.find(&name).map(<[u8]>::to_vec))
     }
 
     pub(super) fn add_header(

@@ -160,6 +160,31 @@ fn bytes_that_are_not_utf_8_are_read_as_latin_1() {
 }
 
 #[test]
+fn header_bytes_are_what_came_whatever_their_encoding() {
+    let found = Rc::new(RefCell::new(Vec::new()));
+    let result = found.clone();
+    let server = Server::with(OVER, move |request| {
+        result.replace(request.header_bytes(INPUT).unwrap());
+        let value = request.find_header_bytes("latin", INPUT).unwrap();
+        assert_eq!(value.as_deref(), Some(&b"\xe9"[..]));
+        assert_eq!(request.find_header_bytes("none", INPUT).unwrap(), None);
+        assert!(request.find_header_bytes("no name", INPUT).is_err());
+        say(request, "");
+    });
+    let request = b"GET / HTTP/1.1\r\nHost: x\r\nLatin: \xe9\r\nUtf: \xc3\xa9\r\n\r\n";
+    assert_eq!(server.ask(request).status, 200);
+    let expected = [
+        ("Host", &b"x"[..]),
+        ("Latin", b"\xe9"),
+        ("Utf", b"\xc3\xa9"),
+    ];
+    assert_eq!(
+        found.take(),
+        expected.map(|(name, value)| (name.to_owned(), value.to_vec()))
+    );
+}
+
+#[test]
 fn find_header_gives_the_first_whatever_its_case() {
     let request = "GET / HTTP/1.1\r\nHost: x\r\nA: 1\r\na: 2\r\n\r\n";
     let found = seen(request, |request| {

@@ -101,21 +101,18 @@ pub(crate) fn get_response_code(call: &mut Call) -> Result<Value, Failure> {
 
 /// `getInputHeaders(): array`
 pub(crate) fn get_input_headers(call: &mut Call) -> Result<Value, Failure> {
-    Ok(headers(this(call)?.get_input_headers()?))
+    Ok(headers(this(call)?.header_bytes(HeaderSide::Input)?))
 }
 
 /// `getOutputHeaders(): array`
 pub(crate) fn get_output_headers(call: &mut Call) -> Result<Value, Failure> {
-    Ok(headers(this(call)?.get_output_headers()?))
+    Ok(headers(this(call)?.header_bytes(HeaderSide::Output)?))
 }
 
-fn headers(headers: Vec<(String, String)>) -> Value {
-    let entries = headers.into_iter().map(|(name, value)| {
-        (
-            Key::String(name.into_bytes()),
-            Value::String(value.into_bytes()),
-        )
-    });
+fn headers(headers: Vec<(String, Vec<u8>)>) -> Value {
+    let entries = headers
+        .into_iter()
+        .map(|(name, value)| (Key::String(name.into_bytes()), Value::String(value)));
     Value::Array(entries.collect())
 }
 
@@ -227,8 +224,9 @@ pub(crate) fn find_header(call: &mut Call) -> Result<Value, Failure> {
             "Invalid type: give INPUT_HEADER or OUTPUT_HEADER".to_owned(),
         ));
     }
-    let found = request.find_header(call.text(0)?.unwrap_or_default(), side(call.int(1)))?;
-    Ok(found.map_or(Value::Null, Value::text))
+    let name = call.text(0)?.unwrap_or_default();
+    let found = request.find_header_bytes(name, side(call.int(1)))?;
+    Ok(found.map_or(Value::Null, Value::String))
 }
 
 /// 2 is output, all else input.

@@ -19,19 +19,15 @@ impl Headers {
         Self(RefCell::new(fields.collect()))
     }
 
-    pub(super) fn all(&self) -> Vec<(String, String)> {
-        let headers = self.0.borrow();
-        headers
-            .iter()
-            .map(|(name, value)| (name.clone(), text(value)))
-            .collect()
+    pub(super) fn all(&self) -> Vec<(String, Vec<u8>)> {
+        self.0.borrow().clone()
     }
 
     /// The value of the first header of that name, whatever its case.
-    pub(super) fn find(&self, name: &str) -> Option<String> {
+    pub(super) fn find(&self, name: &str) -> Option<Vec<u8>> {
         let headers = self.0.borrow();
         let mut values = headers.iter().filter(|(other, _)| is(other, name));
-        values.next().map(|(_, value)| text(value))
+        values.next().map(|(_, value)| value.clone())
     }
 
     /// Appends a header whose name and value were checked.
@@ -92,15 +88,6 @@ fn is(name: &str, other: &str) -> bool {
     name.eq_ignore_ascii_case(other)
 }
 
-/// Text from the wire: UTF-8 if it is that, otherwise ISO-8859-1, where every byte is a
-/// character.
-fn text(bytes: &[u8]) -> String {
-    match str::from_utf8(bytes) {
-        Ok(text) => text.to_owned(),
-        Err(_) => bytes.iter().copied().map(char::from).collect(),
-    }
-}
-
 /// The name of one method; [`line::checked`](super::line::checked) refuses all others.
 const fn name_of(method: HttpMethods) -> &'static str {
     match method {
@@ -146,11 +133,11 @@ mod tests {
     #[test]
     fn first_header_of_a_name_is_found_and_removed_whatever_its_case() {
         let headers = headers(&[("A", "1"), ("B", "2"), ("a", "3")]);
-        assert_eq!(headers.find("a").as_deref(), Some("1"));
+        assert_eq!(headers.find("a").as_deref(), Some(&b"1"[..]));
         assert!(headers.remove("a"));
-        assert_eq!(headers.find("A").as_deref(), Some("3"));
+        assert_eq!(headers.find("A").as_deref(), Some(&b"3"[..]));
         assert!(headers.remove("A") && !headers.remove("A"));
-        assert_eq!(headers.all(), [("B".to_owned(), "2".to_owned())]);
+        assert_eq!(headers.all(), [("B".to_owned(), b"2".to_vec())]);
     }
 
     #[test]
@@ -160,14 +147,5 @@ mod tests {
         assert!(headers.lists("Connection", "upgrade"));
         assert!(!headers.lists("Connection", "clo"));
         assert!(!headers.lists("Upgrade", "close"));
-    }
-
-    #[test]
-    fn value_that_is_not_utf8_is_read_as_latin1() {
-        let headers = Headers::default();
-        headers.append("A", b"J\xfcrgen");
-        headers.append("B", "J\u{fc}rgen".as_bytes());
-        let named = headers.all();
-        assert_eq!((&*named[0].1, &*named[1].1), ("J\u{fc}rgen", "J\u{fc}rgen"));
     }
 }

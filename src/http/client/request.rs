@@ -17,7 +17,7 @@ use crate::buffer::{EventBuffer, Lender, Side};
 use crate::error::{Error, Result};
 use crate::flags::{HeaderSide, HttpMethods};
 use crate::http::request::{self, Role};
-use crate::http::{EventHttpConnection, connection};
+use crate::http::{EventHttpConnection, connection, headers};
 use crate::native::evbuffer::BufferView;
 use crate::runtime::Slot;
 use crate::{EventHttpRequest, base};
@@ -182,7 +182,7 @@ impl ClientRequest {
         &self,
         call: &'static str,
         side: HeaderSide,
-    ) -> Result<Vec<(String, String)>> {
+    ) -> Result<Vec<(String, Vec<u8>)>> {
         self.usable(call).map(|()| self.half(side).headers.all())
     }
 
@@ -191,7 +191,7 @@ impl ClientRequest {
         call: &'static str,
         name: &str,
         side: HeaderSide,
-    ) -> Result<Option<String>> {
+    ) -> Result<Option<Vec<u8>>> {
         self.usable(call)?;
         Ok(self.half(side).headers.find(name))
     }
@@ -265,7 +265,7 @@ impl ClientRequest {
     ) -> Result<()> {
         self.not_freed(call)?; // its former base may have been freed
         self.not_under_way(call)?;
-        let headers = self.output.headers.all();
+        let headers = headers::texts(self.output.headers.all());
         let length = self.output.body.length();
         let (line, framing) = line::checked(call, method, uri, &headers, length, authority)?;
         self.line.replace(Some(line));
