@@ -1,8 +1,9 @@
 //! `EventHttpRequest`, of a server and of a client.
 
+use std::borrow::Cow;
 use std::rc::Rc;
 
-use php_event::{EventBase, EventBuffer, EventHttpRequest, HeaderSide};
+use php_event::{Error, EventBase, EventBuffer, EventHttpRequest, HeaderSide};
 
 use super::{event_buffer_event, event_http_connection};
 use crate::call::{Call, Failure, Key, Value};
@@ -212,8 +213,8 @@ pub(crate) fn clear_headers(call: &mut Call) -> Result<Value, Failure> {
 /// `removeHeader(string $key, int $type): bool`
 pub(crate) fn remove_header(call: &mut Call) -> Result<Value, Failure> {
     let request = this(call)?;
-    let name = call.text(0)?.unwrap_or_default();
-    Ok(Value::Bool(request.remove_header(name, side(call.int(1)))?))
+    let removed = request.remove_header(&name(call), side(call.int(1)));
+    Ok(Value::Bool(or_none(removed)?))
 }
 
 /// `findHeader(string $key, int $type): ?string`
@@ -224,9 +225,21 @@ pub(crate) fn find_header(call: &mut Call) -> Result<Value, Failure> {
             "Invalid type: give INPUT_HEADER or OUTPUT_HEADER".to_owned(),
         ));
     }
-    let name = call.text(0)?.unwrap_or_default();
-    let found = request.find_header_bytes(name, side(call.int(1)))?;
+    let found = or_none(request.find_header_bytes(&name(call), side(call.int(1))))?;
     Ok(found.map_or(Value::Null, Value::String))
+}
+
+/// The name of a header that is looked for.
+fn name<'a>(call: &Call<'a>) -> Cow<'a, str> {
+    String::from_utf8_lossy(call.bytes(0).unwrap_or_default())
+}
+
+/// There is no header of a name that none can have, of which PECL does not warn.
+fn or_none<T: Default>(looked_for: php_event::Result<T>) -> Result<T, Failure> {
+    match looked_for {
+        Err(Error::Argument { .. }) => Ok(T::default()),
+        found => Ok(found?),
+    }
 }
 
 /// 2 is output, all else input.
