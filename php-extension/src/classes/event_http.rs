@@ -18,9 +18,9 @@ const DEFAULT_DATA: u32 = 1;
 const CALLBACKS: u32 = 2;
 const DATA: u32 = 3;
 
-/// The most bytes of a request's head, where PECL has no limit: no real client sends as many, and
-/// an endless head must not fill the memory.
-const HEADERS_MAX: usize = 1 << 20;
+/// The most bytes of the head of a request, and of an answer, where PECL has no limit: no real peer
+/// sends as many, and an endless head must not fill the memory.
+pub(crate) const HEADERS_MAX: usize = 1 << 20;
 
 /// What stands behind an `EventHttp`.
 pub(crate) struct HttpValue {

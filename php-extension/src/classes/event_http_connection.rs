@@ -5,7 +5,7 @@ use std::rc::{Rc, Weak};
 
 use php_event::{EventBase, EventDnsBase, EventHttpConnection, EventSslContext, HttpError};
 
-use super::event_http::{limit, methods, whole_seconds};
+use super::event_http::{HEADERS_MAX, limit, methods, whole_seconds};
 use super::event_http_request::{InFlight, MaybeInFlight, RequestValue};
 use crate::call::{Call, Failure, Value};
 use crate::host_name;
@@ -102,6 +102,8 @@ pub(crate) fn construct(call: &mut Call) -> Result<Value, Failure> {
     };
     let connection =
         connection.map_err(|error| Failure::EventException(error.reason().into_owned()))?;
+    connection.set_max_headers_size(Some(HEADERS_MAX))?;
+    connection.set_max_body_size(None)?;
     call.keep(BASE, 0);
     call.construct(ConnectionValue {
         connection,
