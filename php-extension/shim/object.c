@@ -242,6 +242,9 @@ static void unset_property(zend_object *std, zend_string *name, void **cache)
 		zend_throw_error(NULL, "Cannot unset property %s::$%s", ZSTR_VAL(std->ce->name), property->name);
 		return;
 	}
+	if (bridge_object_of(std)->class_id == CLASS_Event && zend_string_equals_literal(name, "data")) {
+		return; /* it keeps its value, as under PECL */
+	}
 	zend_std_unset_property(std, name, cache);
 }
 
