@@ -102,7 +102,7 @@ fn method_table(
         false => format!("params_{id}"),
     };
     let total = method.params.len();
-    let required = if takes_less(&id) { 0 } else { required };
+    let required = needed(&id).unwrap_or(required);
     let quick = match QUICK.iter().find(|(name, _)| *name == id) {
         Some((_, quick)) => {
             format!("\tif ({quick}(execute_data, return_value)) {{\n\t\treturn;\n\t}}\n")
@@ -119,15 +119,19 @@ fn method_table(
     Ok(text)
 }
 
-/// Whether PECL declares a parameter of this method, but does not take it.
-fn takes_less(id: &str) -> bool {
-    ["EventBuffer_lock", "EventBuffer_unlock"].contains(&id)
+/// How many arguments a method needs where PECL declares more to be required.
+fn needed(id: &str) -> Option<usize> {
+    match id {
+        "EventBuffer_lock" | "EventBuffer_unlock" => Some(0),
+        "EventListener_getSocketName" => Some(1),
+        _ => None,
+    }
 }
 
 /// A debug build of PHP ends the script where a method takes or returns what it does not declare.
 /// Several of PECL's do: there, the methods declare no types.
 fn arginfo(method: &Method, id: &str, required: usize) -> Result<String, String> {
-    let taken = if takes_less(id) { 0 } else { required };
+    let taken = needed(id).unwrap_or(required);
     let mut text = format!("#if ZEND_DEBUG\nZEND_BEGIN_ARG_INFO_EX(arginfo_{id}, 0, 0, {taken})\n");
     for param in &method.params {
         let (by_ref, name) = (u8::from(param.by_ref), &param.name);

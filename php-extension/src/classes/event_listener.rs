@@ -192,6 +192,8 @@ pub(crate) fn get_base(call: &mut Call) -> Result<Value, Failure> {
 }
 
 /// `getSocketName(mixed &$address, mixed &$port): bool`
+///
+/// `$port` may be left out, though PECL declares it as required.
 pub(crate) fn get_socket_name(call: &mut Call) -> Result<Value, Failure> {
     let name = this(call)?.get_socket_name()?;
     call.answer

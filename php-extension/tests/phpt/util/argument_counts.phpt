@@ -15,8 +15,9 @@ foreach ($objects as $object) {
     $class = new ReflectionClass($object);
     foreach ($class->getMethods(ReflectionMethod::IS_PUBLIC) as $method) {
         $counts = [$method->getNumberOfParameters() + 1];
-        if ($method->getNumberOfRequiredParameters() > 0 && !in_array($method->name, ['lock', 'unlock'])) {
-            $counts[] = $method->getNumberOfRequiredParameters() - 1; // those two need none
+        $needs_less = ['EventBuffer::lock', 'EventBuffer::unlock', 'EventListener::getSocketName'];
+        if ($method->getNumberOfRequiredParameters() > 0 && !in_array("$class->name::$method->name", $needs_less)) {
+            $counts[] = $method->getNumberOfRequiredParameters() - 1;
         }
         foreach ($counts as $count) {
             $arguments = array_fill(0, $count, null);
