@@ -405,7 +405,10 @@ pub(crate) fn property(call: &mut Call, name: &str) -> Value {
             .map_or(Value::Null, |fd| Value::Int(fd.into())),
         "input" => same_buffer(call, &this.has_input, INPUT, || this.bev.get_input()),
         "output" => same_buffer(call, &this.has_output, OUTPUT, || this.bev.get_output()),
-        "allow_ssl_dirty_shutdown" => Value::Bool(this.bev.allow_ssl_dirty_shutdown()),
+        "allow_ssl_dirty_shutdown" => {
+            let without_tls = matches!(this.bev.ssl_get_protocol(), Ok(None)); // PECL's is true then
+            Value::Bool(without_tls || this.bev.allow_ssl_dirty_shutdown())
+        }
         _ => Value::Null, // `priority` reads null under PECL
     }
 }

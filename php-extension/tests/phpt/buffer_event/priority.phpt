@@ -8,7 +8,7 @@ $base = new EventBase; $base->priorityInit(4); $b = new EventBufferEvent($base);
 NULL
 bool(true)
 bool(false)
-bool(false)
+bool(true)
 bool(false)
 bool(false)
 string(0) ""

@@ -1,5 +1,5 @@
 --TEST--
-allow_ssl_dirty_shutdown takes what PHP takes for true, and says nothing of a buffer event without TLS
+allow_ssl_dirty_shutdown takes what PHP takes for true, and is true without TLS
 --FILE--
 <?php
 $base = new EventBase;
@@ -10,8 +10,12 @@ foreach ([true, false, 1, 0, '1', '0', 'on', ''] as $value) {
     echo var_export($value, true), ': ', var_export($tls->allow_ssl_dirty_shutdown, true), "\n";
 }
 $plain = new EventBufferEvent($base);
-$plain->allow_ssl_dirty_shutdown = true;
-echo "end\n";
+foreach ([true, false] as $value) {
+    $plain->allow_ssl_dirty_shutdown = $value;
+    var_dump($plain->allow_ssl_dirty_shutdown);
+}
+$plain->free();
+var_dump($plain->allow_ssl_dirty_shutdown);
 ?>
 --EXPECT--
 true: true
@@ -22,4 +26,6 @@ false: false
 '0': false
 'on': true
 '': false
-end
+bool(true)
+bool(true)
+bool(false)
