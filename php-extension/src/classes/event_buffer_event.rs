@@ -371,7 +371,8 @@ pub(crate) fn ssl_renegotiate(call: &mut Call) -> Result<Value, Failure> {
 
 /// `sslGetCipherInfo(): string`
 pub(crate) fn ssl_get_cipher_info(call: &mut Call) -> Result<Value, Failure> {
-    text_or_false(this(call)?.ssl_get_cipher_info()?)
+    let info = this(call)?.ssl_get_cipher_info()?;
+    text_or_false(info.map(|info| info + "\n")) // as OpenSSL writes it
 }
 
 /// `sslGetCipherName(): string`

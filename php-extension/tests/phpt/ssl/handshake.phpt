@@ -9,11 +9,11 @@ $base = new EventBase; $server = new EventSslContext(EventSslContext::TLS_SERVER
 [$x, $y] = stream_socket_pair(STREAM_PF_UNIX, STREAM_SOCK_STREAM, 0); foreach ([$x, $y] as $s) stream_set_blocking($s, false);
 $a = EventBufferEvent::sslSocket($base, $x, $server, EventBufferEvent::SSL_ACCEPTING); $b = EventBufferEvent::sslSocket($base, $y, $client, EventBufferEvent::SSL_CONNECTING);
 $a->setCallbacks(function ($a) { $a->write(strtoupper($a->read(100))); }, null, null); $b->setCallbacks(function ($b) use ($base) { echo $b->read(100), "\n"; $base->exit(); }, null, function ($b, $what) { if ($what == EventBufferEvent::CONNECTED) { echo "connected ", $b->sslGetProtocol(), "\n"; $b->write('secret'); } });
-$a->enable(Event::READ); $b->enable(Event::READ); $base->exit(30); $base->loop(); var_dump($server->local_cert === $file, is_string($b->sslGetCipherName()), is_string($b->sslGetCipherInfo()));
+$a->enable(Event::READ); $b->enable(Event::READ); $base->exit(30); $base->loop(); var_dump($server->local_cert === $file, is_string($b->sslGetCipherName()), substr_count($b->sslGetCipherInfo(), "\n"));
 ?>
 --EXPECT--
 connected TLSv1.3
 SECRET
 bool(true)
 bool(true)
-bool(true)
+int(1)
