@@ -43,6 +43,7 @@ pub(super) fn send(request: RequestView<'_>, code: u16, reason: Option<&str>, te
 pub(super) fn announce_close(call: &'static str, request: &RequestView<'_>) -> Result<()> {
     // evhttp removes `Connection` from the reply to a proxy's request, unless that asked for
     // `keep-alive`; it closes all the same.
+    say_nothing_of_keeping(request);
     let mut asked = request.headers(HeaderSide::Input);
     while asked.remove(c"Proxy-Connection") {}
     asked.add(call, c"Proxy-Connection", c"keep-alive")?;
@@ -51,12 +52,22 @@ pub(super) fn announce_close(call: &'static str, request: &RequestView<'_>) -> R
     headers.add(call, c"Connection", c"close")
 }
 
-/// Whether evhttp closes the connection behind the reply. To HTTP/1.0 it does so without a word.
-pub(super) fn closes(request: &RequestView<'_>, is_1_0: bool) -> bool {
+/// evhttp tells HTTP/1.0 that asks to be kept that it is, whatever the reply says.
+pub(super) fn say_nothing_of_keeping(request: &RequestView<'_>) {
+    let mut asked = request.headers(HeaderSide::Input);
+    while asked.remove(c"Connection") {}
+}
+
+/// Whether the reply says that the connection closes.
+pub(super) fn says_close(request: &RequestView<'_>) -> bool {
     let headers = request.headers(HeaderSide::Output);
     let connection = headers.find(c"Connection");
-    let announced = connection.is_some_and(|value| value.eq_ignore_ascii_case(b"close"));
-    announced || (is_1_0 && !asks_to_be_kept(request))
+    connection.is_some_and(|value| value.eq_ignore_ascii_case(b"close"))
+}
+
+/// Whether evhttp closes the connection behind the reply. To HTTP/1.0 it does so without a word.
+pub(super) fn closes(request: &RequestView<'_>, is_1_0: bool) -> bool {
+    says_close(request) || (is_1_0 && !asks_to_be_kept(request))
 }
 
 /// Whether evhttp takes the request for one that asks to keep the connection. It looks at that for

@@ -395,17 +395,19 @@ impl Answer<'_> {
     /// body behind it.
     fn close_behind_body(&self) {
         if page::asks_to_be_kept(&self.native) {
-            let mut asked = self.native.headers(HeaderSide::Input);
-            while asked.remove(c"Connection") {}
+            page::say_nothing_of_keeping(&self.native);
         }
     }
 
-    /// Says that the connection closes after the reply, where evhttp does not.
+    /// Says that the connection closes after the reply, where evhttp does not, and nothing else.
     fn announce_close(&self) -> Result<()> {
-        if !self.request.closes {
-            return Ok(());
+        if self.request.closes {
+            return page::announce_close(self.call, &self.native);
         }
-        page::announce_close(self.call, &self.native)
+        if page::says_close(&self.native) {
+            page::say_nothing_of_keeping(&self.native);
+        }
+        Ok(())
     }
 
     fn streaming(&self) -> Result<(bool, Option<u64>)> {

@@ -105,6 +105,22 @@ fn an_http_1_0_client_is_closed_unless_it_asks_to_be_kept() {
 }
 
 #[test]
+fn an_http_1_0_client_that_asks_to_be_kept_is_told_alone_that_the_connection_closes() {
+    let server = Server::with(OVER, |request| {
+        if request.get_uri().unwrap().as_deref() == Some("/error") {
+            return request.send_error(404, None).unwrap();
+        }
+        request.add_header("Connection", "close", OUTPUT).unwrap();
+        say(request, "hello");
+    });
+    for line in ["GET /close", "GET /error", "BREW /"] {
+        let rest = server.ask_all(format!("{line} HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"));
+        assert!(rest.contains("\r\nConnection: close\r\n"), "{rest}");
+        assert!(!rest.contains("keep-alive"), "{rest}");
+    }
+}
+
+#[test]
 fn close_is_answered_with_close_whoever_says_it() {
     let server = Server::with(OVER, |request| {
         if request.get_uri().unwrap().as_deref() == Some("/close") {
