@@ -45,6 +45,7 @@ use redis_store::{Presence, RedisStore};
 use replay::{OpenPage, Part};
 use reply::{Asker, Reply};
 use request::Head;
+use socket::Farewell;
 use sources::Sources;
 pub(crate) use store::MemoryStore;
 use subscribers::{Progress, Subscribers};
@@ -387,7 +388,7 @@ impl App for Hub {
     fn stops(&self, _worker: &Rc<Worker>, id: u64) -> Parting {
         let subscriber = self.subscribers.get(id);
         let socket = subscriber.as_ref().and_then(|one| one.socket.as_ref());
-        socket.map_or(Parting::Now(None), |socket| socket.stops())
+        socket.map_or(Parting::Now(None), |one| one.part(Farewell::Stopping))
     }
 
     fn started(&self, worker: &Rc<Worker>) -> php_event::Result<()> {

@@ -6,7 +6,6 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::app::{self, Answer, App, Due, Parting, Received, Request};
-use crate::buffer::Buffer;
 use crate::time;
 use crate::worker::Worker;
 

@@ -65,6 +65,21 @@ fn read(parts: &mut dyn Iterator<Item = &[u8]>) -> Read {
     (events, None, output)
 }
 
+/// Reads a server's frame off the front of `got`: its first byte, its payload, and how long it is.
+pub(crate) fn server_frame(got: &[u8]) -> Option<(u8, &[u8], usize)> {
+    let (&[first, second], rest) = got.split_first_chunk()?;
+    let (length, start) = match second {
+        126 => (u64::from(u16::from_be_bytes(*rest.first_chunk()?)), 4),
+        127 => (u64::from_be_bytes(*rest.first_chunk()?), 10),
+        length => {
+            assert!(length < 126, "a frame of a server is not masked");
+            (u64::from(length), 2)
+        }
+    };
+    let end = start + usize::try_from(length).expect("a length");
+    Some((first, got.get(start..end)?, end))
+}
+
 /// A client's frame; `fin` says that it ends its message.
 fn frame(
     u: &mut Unstructured<'_>,

@@ -267,3 +267,11 @@ fn a_hub_lists_its_subscriptions_again_when_it_is_entered_again_with_another() {
         &[7, 5, 1, 0, 0, 0, 0, 5, 1, 0, 0x8a, 4, 0, 12, 1],
     );
 }
+
+/// It was closed with 1012, and the hub kept its update afterwards.
+#[test]
+fn a_websocket_that_missed_updates_learns_what_became_of_its_own() {
+    let (fails_over, publishes, others_publish) = ([9, 0], [1, 0xff], [0x8b, 240]);
+    let steps = [&[2][..], &fails_over, &publishes, &others_publish];
+    run("hub_store", &steps.concat());
+}

@@ -28,8 +28,29 @@ const POLICY: u16 = 1008;
 /// Registered with IANA as "Service Restart".
 const AGAIN: u16 = 1012;
 
-/// Why a stopping worker ends a WebSocket, and takes no more of its updates.
-const STOPPING: &str = "the hub is stopping";
+/// Why a hub ends a WebSocket that did nothing wrong, and takes no more of its updates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Farewell {
+    Stopping,
+    /// It has missed updates.
+    Gap,
+}
+
+impl Farewell {
+    fn code(self) -> u16 {
+        match self {
+            Self::Stopping => GOING_AWAY,
+            Self::Gap => AGAIN,
+        }
+    }
+
+    fn reason(self) -> &'static str {
+        match self {
+            Self::Stopping => "the hub is stopping",
+            Self::Gap => "updates are missing: connect again",
+        }
+    }
+}
 
 /// What a WebSocket has beside other subscribers.
 #[derive(Debug)]
@@ -38,10 +59,10 @@ pub(super) struct Socket {
     /// What its token allows to publish.
     publish: Option<Grants>,
     token: TokenKey,
-    unanswered: Cell<u8>, // pings since something was received
-    asked: Cell<usize>,   // updates that the store has not answered
-    stops: Cell<bool>,    // ends when the store has answered them
-    memory: Cell<usize>,  // of a message that is not complete, as the worker counts it
+    unanswered: Cell<u8>,         // pings since something was received
+    asked: Cell<usize>,           // updates that the store has not answered
+    ends: Cell<Option<Farewell>>, // when the store has answered them
+    memory: Cell<usize>,          // of a message that is not complete, as the worker counts it
 }
 
 impl Socket {
@@ -52,7 +73,7 @@ impl Socket {
             token,
             unanswered: Cell::new(0),
             asked: Cell::new(0),
-            stops: Cell::new(false),
+            ends: Cell::default(),
             memory: Cell::new(0),
         }
     }
@@ -85,22 +106,25 @@ impl Socket {
         output
     }
 
-    /// The worker stops. The updates that the store has are answered before the end.
-    pub(super) fn stops(&self) -> Parting {
+    /// Ends the WebSocket when the updates that the store has are answered.
+    pub(super) fn part(&self, why: Farewell) -> Parting {
         if self.asked.get() > 0 {
-            self.stops.set(true);
+            self.ends.set(Some(why));
             return Parting::Later;
         }
-        let bytes = self.close(GOING_AWAY, STOPPING);
-        Parting::Now(Some(Buffer::uncounted(bytes)))
+        Parting::Now(Some(self.farewell(why)))
     }
 
-    /// The store has answered one of its updates. Returns the last bytes if a stopping worker
-    /// waited for that.
+    fn farewell(&self, why: Farewell) -> Rc<Buffer> {
+        Buffer::uncounted(self.close(why.code(), why.reason()))
+    }
+
+    /// The store has answered one of its updates. Returns the last bytes if the end waited for
+    /// that.
     fn answered(&self) -> Option<Rc<Buffer>> {
         self.asked.set(self.asked.get().saturating_sub(1));
-        let ends = self.stops.get() && self.asked.get() == 0;
-        ends.then(|| Buffer::uncounted(self.close(GOING_AWAY, STOPPING)))
+        let why = self.ends.get().filter(|_| self.asked.get() == 0)?;
+        Some(self.farewell(why))
     }
 }
 
@@ -201,9 +225,9 @@ impl Hub {
             worker.counters().refusals.add(1);
             (refusal.status().code(), refusal.reason().to_owned())
         };
-        if socket.stops.get() {
+        if let Some(why) = socket.ends.get() {
             worker.counters().refusals.add(1);
-            return Err((503, STOPPING.to_owned()));
+            return Err((503, why.reason().to_owned()));
         }
         let grants = socket.publish.as_ref();
         let grants = grants.ok_or_else(|| {
@@ -292,13 +316,6 @@ impl Hub {
 fn refusal(status: u16, reason: &str, output: &mut Vec<u8>) {
     let refused = serde_json::json!({ "refused": status, "reason": reason });
     websocket::text_frame(&refused.to_string(), output);
-}
-
-/// The last bytes of a subscriber that has to connect again.
-pub(super) fn again(subscriber: &Subscriber) -> Option<Rc<Buffer>> {
-    let socket = subscriber.socket.as_ref()?;
-    let bytes = socket.close(AGAIN, "updates are missing: connect again");
-    Some(Buffer::uncounted(bytes))
 }
 
 /// The last bytes of a subscriber whose token expires.

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::message::{Position, Ticket};
-use super::socket::{self, Socket};
+use super::socket::{Farewell, Socket};
 use super::sources::Place;
+use crate::app::Parting;
 use crate::buffer::Buffer;
 use crate::connection::Connection;
 use crate::worker::{Receiver, Worker};
@@ -44,6 +45,8 @@ pub(super) enum Progress {
     Replaying(Position),
     /// It gets each update as it arrives.
     Live,
+    /// It has missed updates, and gets no more.
+    Ended,
 }
 
 impl Subscriber {
@@ -63,8 +66,11 @@ impl Subscriber {
 impl Subscriber {
     /// Ends the stream, so that the client connects again and learns what is missing.
     pub(super) fn end(&self) {
-        if let Some(connection) = self.connection.upgrade() {
-            connection.end_stream(socket::again(self));
+        self.progress.set(Progress::Ended);
+        let socket = self.socket.as_ref();
+        let parting = socket.map_or(Parting::Now(None), |one| one.part(Farewell::Gap));
+        if let (Parting::Now(last), Some(connection)) = (parting, self.connection.upgrade()) {
+            connection.end_stream(last);
         }
     }
 }
@@ -190,6 +196,7 @@ impl Subscribers {
 
     /// Ends the streams of all live subscribers, who have missed something.
     pub(super) fn end_live(&self) {
+        self.live.take();
         let all: Vec<_> = self.all.borrow().values().cloned().collect();
         for subscriber in all {
             if subscriber.progress.get() == Progress::Live {

@@ -12,6 +12,7 @@ use super::choices::HUB;
 use super::event::Active;
 use super::model::{Anchor, Conn, Listed, Mode, Wanted};
 use crate::client::Client as EventSource;
+use crate::websockets::server_frame;
 
 /// A client, and what it has not sent yet.
 #[derive(Debug)]
@@ -79,24 +80,9 @@ fn answer(got: &[u8], is_head: bool) -> Option<(Answer<'_>, usize)> {
     Some((answer, end + 4 + length))
 }
 
-/// Reads a frame off the front of `got`: its first byte, its payload, and how long it is.
-fn frame(got: &[u8]) -> Option<(u8, &[u8], usize)> {
-    let (&[first, second], rest) = got.split_first_chunk()?;
-    let (length, start) = match second {
-        126 => (u64::from(u16::from_be_bytes(*rest.first_chunk()?)), 4),
-        127 => (u64::from_be_bytes(*rest.first_chunk()?), 10),
-        length => {
-            assert!(length < 126, "a frame of a server is not masked");
-            (u64::from(length), 2)
-        }
-    };
-    let end = start + usize::try_from(length).expect("a length");
-    Some((first, got.get(start..end)?, end))
-}
-
 /// Whether the next frame answers a frame: it may come before the rest of the history.
 fn is_reply(got: &[u8]) -> bool {
-    frame(got).is_some_and(|(first, payload, _)| {
+    server_frame(got).is_some_and(|(first, payload, _)| {
         let message = serde_json::from_slice::<Value>(payload);
         first != 0x81 || message.is_ok_and(|message| message["id"].is_null())
     })
@@ -180,7 +166,7 @@ impl Client {
     /// A stream whose next update is no longer kept ends, and a WebSocket is told why.
     fn check_gap(&self) {
         let code = 1012_u16.to_be_bytes();
-        match frame(&self.got) {
+        match server_frame(&self.got) {
             Some((0x88, payload, length)) if self.reads == Mode::Socket => {
                 assert_eq!(payload.first_chunk(), Some(&code));
                 assert_eq!(length, self.got.len());
@@ -258,7 +244,7 @@ impl Client {
             "{} instead of {wanted:?}",
             got.escape_ascii()
         );
-        let (first, payload, used) = frame(got)?;
+        let (first, payload, used) = server_frame(got)?;
         if first == 0x88 && !matches!(wanted, Wanted::Close(_)) {
             return None; // whoever looks at the end says whether it may come
         }

@@ -6,7 +6,7 @@ use fuzz_server::{Options, Peer, Server};
 use memchr::memmem;
 use serde_json::Value;
 
-use super::publisher::Publisher;
+use super::publisher::{Publisher, Way};
 use super::redis::{Loss, Redis};
 use super::subscriber::Subscriber;
 use super::truth::Topics;
@@ -162,7 +162,7 @@ impl<'a> Play<'a> {
         self.connect_all();
     }
 
-    pub(super) fn publish(&mut self, hub: usize, topic: &str, data: &str) {
+    pub(super) fn publish(&mut self, hub: usize, way: Way, topic: &str, data: &str) {
         let waiting = self.publishers.iter().filter(|one| one.waits()).count();
         let is_full = self.published == PUBLISHED_MAX || waiting == PUBLISHERS_MAX;
         if is_full || self.hubs[hub].is_stopping {
@@ -171,7 +171,7 @@ impl<'a> Play<'a> {
         self.published += 1;
         let id = format!("p{}", self.published);
         let Hub { server, turns, .. } = &self.hubs[hub];
-        let by = (server.connect(), self.token);
+        let by = (way, server.connect(), self.token);
         let when = (*turns, self.redis.now());
         let publisher = Publisher::new(hub, when, (id, topic, data), by);
         self.publishers.push(publisher);

@@ -2,8 +2,11 @@
 
 use fuzz_server::Peer;
 use memchr::memmem;
+use serde_json::{Value, json};
+use test_support::websocket::{TEXT, frame};
 
 use super::truth::Truth;
+use crate::websockets::server_frame;
 
 /// An update on its way.
 #[derive(Debug)]
@@ -17,9 +20,18 @@ pub(super) struct Publisher {
     pub(super) since: u64,
     /// Whether the hub has no reason left not to keep it.
     pub(super) has_to_be_kept: bool,
+    way: Way,
     peer: Option<Peer>,
     got: Vec<u8>,
     answer: Option<Answer>,
+}
+
+/// How an update reaches the hub.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    Post,
+    /// Over a WebSocket of its own, which subscribes to something else.
+    Socket,
 }
 
 /// What a hub says of an update.
@@ -36,16 +48,15 @@ impl Publisher {
         hub: usize,
         (turn, since): (usize, u64),
         (id, topic, data): (String, &str, &str),
-        (peer, token): (Peer, &str),
+        (way, peer, token): (Way, Peer, &str),
     ) -> Self {
-        let form = format!("topic={topic}&id={id}&data={data}");
-        let request = format!(
-            "POST /.well-known/mercure HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\
-             Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{form}",
-            form.len()
-        );
-        peer.send(request.as_bytes());
+        let request = match way {
+            Way::Post => post(token, &format!("topic={topic}&id={id}&data={data}")),
+            Way::Socket => message(token, &json!({ "topics": [topic], "id": id, "data": data })),
+        };
+        peer.send(&request);
         Self {
+            way,
             hub: Some(hub),
             id,
             turn,
@@ -70,42 +81,64 @@ impl Publisher {
         let Some(peer) = &self.peer else { return false };
         let before = self.got.len();
         let has_end = peer.receive(&mut self.got);
-        if let Some(end) = memmem::find(&self.got, b"\r\n\r\n") {
-            let head = str::from_utf8(&self.got[..end]).expect("text");
-            let fields = head.lines().filter_map(|line| line.split_once(": "));
-            let length = fields.filter(|(name, _)| *name == "Content-Length");
-            let length: usize = length
-                .map(|(_, value)| value.parse::<usize>().expect("a length"))
-                .sum();
-            if let Some(body) = self.got.get(end + 4..end + 4 + length) {
-                let body = str::from_utf8(body).expect("text").to_owned();
-                let head = head.to_owned();
-                self.answer = Some(self.answered(&head, &body));
-                self.peer = None;
-                self.check(truth);
-                return true;
-            }
+        self.answer = match self.way {
+            Way::Post => self.reply(),
+            Way::Socket => self.reply_to_message(),
+        };
+        if self.answer.is_some() {
+            self.peer = None;
+            self.check(truth);
+            return true;
         }
         if has_end {
-            assert!(self.got.is_empty(), "half an answer");
+            // What a WebSocket gets before its answer is the opening.
+            assert!(
+                self.got.is_empty() || self.way == Way::Socket,
+                "half an answer"
+            );
             self.answer = Some(Answer::Unsure);
             self.peer = None;
         }
         has_end || self.got.len() > before
     }
 
-    fn answered(&self, head: &str, body: &str) -> Answer {
-        match body {
-            _ if head.starts_with("HTTP/1.1 200 ") => {
-                assert_eq!(body, self.id);
-                Answer::Kept
-            }
-            "the store is unavailable\n"
-            | "the store is unavailable, and --store-queue has no room\n"
-            | "the store was unavailable for --store-queue-time\n" => Answer::NotKept,
-            "the store is unavailable, and may have stored the update before\n" => Answer::Unsure,
-            _ => panic!("{head} {body}"),
+    /// The answer to a request, if it is complete.
+    fn reply(&self) -> Option<Answer> {
+        let end = memmem::find(&self.got, b"\r\n\r\n")?;
+        let head = str::from_utf8(&self.got[..end]).expect("text");
+        let fields = head.lines().filter_map(|line| line.split_once(": "));
+        let length = fields.filter(|(name, _)| *name == "Content-Length");
+        let length: usize = length
+            .map(|(_, value)| value.parse::<usize>().expect("a length"))
+            .sum();
+        let body = self.got.get(end + 4..end + 4 + length)?;
+        let body = str::from_utf8(body).expect("text");
+        Some(match head.starts_with("HTTP/1.1 200 ") {
+            true => self.published(body),
+            false => refused(body.trim_end_matches('\n')),
+        })
+    }
+
+    /// The answer to a message, if it is complete.
+    fn reply_to_message(&self) -> Option<Answer> {
+        let end = memmem::find(&self.got, b"\r\n\r\n")?;
+        let head = str::from_utf8(&self.got[..end]).expect("text");
+        if !head.starts_with("HTTP/1.1 101 ") {
+            assert!(head.starts_with("HTTP/1.1 503 "), "{head}");
+            return Some(Answer::NotKept);
         }
+        let (first, payload, _) = server_frame(&self.got[end + 4..])?;
+        assert_eq!(first, 0x81, "a message, not the end: {self:?}");
+        let message: Value = serde_json::from_slice(payload).expect("JSON");
+        Some(match message["published"].as_str() {
+            Some(id) => self.published(id),
+            None => refused(message["reason"].as_str().expect("a reason")),
+        })
+    }
+
+    fn published(&self, id: &str) -> Answer {
+        assert_eq!(id, self.id);
+        Answer::Kept
     }
 
     /// Checks that the store has what the answer says.
@@ -128,5 +161,37 @@ impl Publisher {
     pub(super) fn place(&self, truth: &Truth) -> Option<(usize, usize)> {
         let mut kept = truth.with_id(&self.id).filter(|(_, kept)| !kept.is_lost);
         Some((self.turn, kept.next()?.0))
+    }
+}
+
+fn post(token: &str, form: &str) -> Vec<u8> {
+    let length = form.len();
+    let request = format!(
+        "POST /.well-known/mercure HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\
+         Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {length}\r\n\r\n{form}",
+    );
+    request.into_bytes()
+}
+
+/// What opens a WebSocket, and a message.
+fn message(token: &str, update: &Value) -> Vec<u8> {
+    let opening = format!(
+        "GET /.well-known/mercure?topic=nothing HTTP/1.1\r\nHost: x\r\n\
+         Authorization: Bearer {token}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+    );
+    let mut bytes = opening.into_bytes();
+    bytes.extend(frame(TEXT, update.to_string()).bytes());
+    bytes
+}
+
+fn refused(reason: &str) -> Answer {
+    match reason {
+        "the store is unavailable"
+        | "the store is unavailable, and --store-queue has no room"
+        | "the store was unavailable for --store-queue-time"
+        | "the hub is stopping" => Answer::NotKept,
+        "the store is unavailable, and may have stored the update before" => Answer::Unsure,
+        _ => panic!("{reason}"),
     }
 }

@@ -1,6 +1,7 @@
 //! What the bytes of an input stand for.
 
 use super::play::{HUBS, Play, SUBSCRIBERS, TOPICS};
+use super::publisher::Way;
 use super::redis::Mood;
 use super::subscriber::Subscriber;
 use crate::steps::Steps;
@@ -57,8 +58,9 @@ fn step(steps: &mut Steps<'_>, play: &mut Play<'_>, op: u8) {
         op::PUBLISH => {
             let topic = ["a", "b"][high & 1];
             let data = "x".repeat(SIZES[high >> 1 & 3]);
+            let way = if high < 8 { Way::Post } else { Way::Socket };
             for _ in 0..=low / HUBS {
-                play.publish(low % HUBS, topic, &data);
+                play.publish(low % HUBS, way, topic, &data);
             }
         }
         op::WAIT => play.wait(TIMES[usize::from(number) % TIMES.len()]),
@@ -144,6 +146,10 @@ pub(crate) const WORDS: &[&[u8]] = &[
     &[op::PUBLISH, 0x06],
     &[op::PUBLISH, 0x27],
     &[op::PUBLISH, 0x61],
+    &[op::PUBLISH, 0x80],
+    &[op::PUBLISH, 0x93],
+    &[op::PUBLISH | op::LATER, 0xe1],
+    &[op::PUBLISH | op::LATER, 0x80, op::STOP, 0],
     &[op::PUBLISH | op::LATER, 0x02],
     &[op::PUBLISH | op::LATER, 0x03],
     &[op::WAIT, 3],
