@@ -249,15 +249,17 @@ impl Hub {
                 "GET" => self.subscribe(worker, request, &head, &asker),
                 "HEAD" => self.describe(worker, &head, &asker),
                 "POST" => self.publish(worker, request, &head, &asker),
-                "OPTIONS" => Ok(whole(self.preflight(&asker))),
+                "OPTIONS" => Ok(whole(self.preflight(&asker, "GET, HEAD, POST"))),
                 _ => Ok(whole(self.not_allowed(&asker, "GET, HEAD, POST, OPTIONS"))),
             };
             return answer.unwrap_or_else(|refusal| self.refuse(worker, &refusal, &asker));
         }
-        let below = path.strip_prefix(self.config.url.path());
-        let is_listing = below.is_some_and(|rest| rest.starts_with("/subscriptions"));
-        if is_listing && self.config.subscriptions && read_only {
-            let answer = self.list(worker, request, &head, &asker);
+        if let Some(resource) = self.listing(path) {
+            let answer = match head.method() {
+                "GET" | "HEAD" => self.list(worker, request, &head, resource, &asker),
+                "OPTIONS" => Ok(whole(self.preflight(&asker, "GET, HEAD"))),
+                _ => Ok(whole(self.not_allowed(&asker, "GET, HEAD, OPTIONS"))),
+            };
             return answer.unwrap_or_else(|refusal| self.refuse(worker, &refusal, &asker));
         }
         let known = match path {
@@ -321,14 +323,15 @@ impl Hub {
             .text(&format!("only {methods} are answered here"))
     }
 
-    /// The answer to `OPTIONS`, which browsers ask before requests to another origin.
-    fn preflight(&self, asker: &Asker) -> Vec<u8> {
+    /// The answer to `OPTIONS`, which browsers ask before requests to another origin. `methods` are
+    /// the others that the resource has.
+    fn preflight(&self, asker: &Asker, methods: &str) -> Vec<u8> {
         let mut reply = self
             .reply(204, asker)
-            .field("Allow", "GET, HEAD, POST, OPTIONS");
+            .field("Allow", &format!("{methods}, OPTIONS"));
         if asker.may_read() {
             reply = reply
-                .field("Access-Control-Allow-Methods", "GET, HEAD, POST")
+                .field("Access-Control-Allow-Methods", methods)
                 .field(
                     "Access-Control-Allow-Headers",
                     "Authorization, Cache-Control, Content-Type, Last-Event-ID",

@@ -183,3 +183,25 @@ fn only_a_token_that_covers_them_shows_subscriptions_and_only_if_the_hub_tells()
     let _subscriber = Subscriber::to(&silent, "match=a");
     watcher.expect_silence();
 }
+
+#[test]
+fn a_page_of_an_allowed_origin_is_told_before_it_asks_that_it_may_list_subscriptions() {
+    let server = open_hub(&["--subscriptions", "--cors-origin", "https://app.example"]);
+    let lines = "Origin: https://app.example\r\nAccess-Control-Request-Method: GET\r\n\
+                 Access-Control-Request-Headers: authorization\r\n";
+    for path in [LIST, &format!("{LIST}/exact/a")] {
+        let mut client = server.connect();
+        client.send(get(path, lines).replace("GET /", "OPTIONS /"));
+        let preflight = client.answer_to_head();
+        assert_eq!(preflight.status, 204, "{path}: {preflight:?}");
+        assert_eq!(preflight.field("Allow"), Some("GET, HEAD, OPTIONS"));
+        let methods = preflight.field("Access-Control-Allow-Methods");
+        assert_eq!(methods, Some("GET, HEAD"));
+        let headers = preflight.field("Access-Control-Allow-Headers").unwrap();
+        assert!(headers.contains("Authorization"), "{headers}");
+        let refused = ask(&server, &get(path, "").replace("GET", "DELETE"));
+        assert_eq!(refused.status, 405, "{path}: {refused:?}");
+    }
+    let nothing = get(&format!("{LIST}ed"), lines).replace("GET /", "OPTIONS /");
+    assert_eq!(ask(&server, &nothing).status, 404);
+}

@@ -11,6 +11,7 @@ use super::request::Head;
 use super::subscribers::Subscriber;
 use super::{Hub, Pending};
 use crate::app::{Answer, Request};
+use crate::config::HubConfig;
 use crate::worker::Worker;
 use hub_protocol::active::{self, Resource, Subscription};
 use hub_protocol::token::{Grants, OriginCheck};
@@ -134,18 +135,26 @@ impl Hub {
         }
     }
 
+    /// Which subscriptions a path names, if the hub tells of them.
+    pub(super) fn listing(&self, path: &str) -> Option<Resource> {
+        let HubConfig { forms, url, .. } = &*self.config;
+        let resource = self
+            .config
+            .subscriptions
+            .then(|| active::resource(path, *forms, url));
+        resource.flatten()
+    }
+
     /// Answers a request for the list of active subscriptions, or a part of it.
     pub(super) fn list(
         &self,
         worker: &Rc<Worker>,
         request: &Request<'_>,
         head: &Head<'_>,
+        resource: Resource,
         asker: &Asker,
     ) -> Result<Answer, Refusal> {
-        let (forms, url) = (self.config.forms, &self.config.url);
-        let Some(resource) = active::resource(head.path, forms, url) else {
-            return Ok(worker.buffer(self.not_found(asker)).into());
-        };
+        let url = &self.config.url;
         let allowed = self.allowed(&head.presented(), OriginCheck::NotNeeded)?;
         let grants: Grants = allowed.reading.ok_or_else(Refusal::token_missing)?;
         grants.check_read(&url.topic(head.path))?;
