@@ -25,19 +25,30 @@ pub(crate) fn answer_head(
     decimal(out, length);
     out.extend_from_slice(b"\r\n");
     date_line(out, date);
-    for line in extra {
-        out.extend_from_slice(line.as_bytes());
-    }
+    field_lines(out, extra);
     out.extend_from_slice(b"\r\n");
 }
 
 /// Appends a 202 without a body: the message was accepted (RFC 9110 §15.3.3).
-pub(crate) fn accepted(out: &mut Vec<u8>, keep_alive: bool, date: Option<&str>) {
+pub(crate) fn accepted(
+    out: &mut Vec<u8>,
+    keep_alive: bool,
+    date: Option<&str>,
+    extra: &[FieldLine],
+) {
     out.extend_from_slice(b"HTTP/1.1 202 Accepted\r\nConnection: ");
     out.extend_from_slice(connection(keep_alive));
     out.extend_from_slice(b"\r\nContent-Length: 0\r\n");
     date_line(out, date);
+    field_lines(out, extra);
     out.extend_from_slice(b"\r\n");
+}
+
+/// Appends the operator's lines.
+pub(crate) fn field_lines(out: &mut Vec<u8>, lines: &[FieldLine]) {
+    for line in lines {
+        out.extend_from_slice(line.as_bytes());
+    }
 }
 
 /// Appends a number. `write!` takes ten times as many instructions.
@@ -189,7 +200,7 @@ mod tests {
     #[test]
     fn an_accepted_message_is_answered_without_a_body() {
         assert_eq!(
-            written(|out| accepted(out, false, Some(DATE))),
+            written(|out| accepted(out, false, Some(DATE), &[])),
             format!(
                 "HTTP/1.1 202 Accepted\r\nConnection: close\r\nContent-Length: 0\r\n\
                  Date: {DATE}\r\n\r\n"

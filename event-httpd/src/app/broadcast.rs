@@ -23,7 +23,7 @@ pub(crate) struct Broadcast {
 impl Broadcast {
     pub(crate) fn new(headers: Vec<FieldLine>, framing: Framing, deliver: Deliver) -> Self {
         let mut usual = Vec::new();
-        accepted(&mut usual, true, None);
+        accepted(&mut usual, true, None, &headers);
         Self {
             headers,
             framing,
@@ -79,7 +79,7 @@ impl App for Broadcast {
             return Rc::clone(&self.accepted).into();
         }
         let mut answer = Vec::new();
-        accepted(&mut answer, request.keep_alive, request.date);
+        accepted(&mut answer, request.keep_alive, request.date, &self.headers);
         worker.buffer(answer).into()
     }
 

@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use super::input::Partial;
 use super::{Connection, Decoding, Stage, State};
+use crate::answer::field_lines;
 use crate::app::{Answer, Request};
 use crate::outbox::Part;
 use crate::time;
@@ -359,7 +360,8 @@ impl Connection {
             Some(request) => (&*request.head, request.head_only),
             None => (head_of(input), asks_for_head(input)),
         };
-        let fields = self.worker.app().refusal_fields(head);
+        let mut fields = self.worker.app().refusal_fields(head);
+        field_lines(&mut fields, self.worker.config().headers());
         let mut bytes = Vec::new();
         response::refusal(&mut bytes, refusal, &http_date(), &fields, head_only);
         self.worker.buffer(bytes).into()

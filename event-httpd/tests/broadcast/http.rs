@@ -110,6 +110,20 @@ fn a_client_that_waits_for_100_continue_gets_it_and_then_202() {
 }
 
 #[test]
+fn the_answer_to_a_sender_has_the_header_lines_too() {
+    let server = http(&["--header", "A: 1"]);
+    for last in ["", "Connection: close\r\n"] {
+        let mut sender = server.connect();
+        sender.send(format!(
+            "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n{last}\r\ngo"
+        ));
+        let answer = sender.answer_to_head();
+        assert_eq!(answer.status, 202, "{answer:?}");
+        assert_eq!(answer.field("A"), Some("1"), "{answer:?}");
+    }
+}
+
+#[test]
 fn a_bad_request_gets_4xx_and_a_close_and_reaches_no_one() {
     let server = http(&["--max-body-size", "1KiB", "--max-header-size", "1KiB"]);
     let [sender, mut receiver] = joined(&server);

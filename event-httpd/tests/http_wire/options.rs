@@ -46,6 +46,26 @@ fn header_lines_follow_the_tutorials_in_their_order() {
 }
 
 #[test]
+fn refusals_have_the_header_lines_too() {
+    let server = Server::start(&["--header", "A: 1", "--header", "B: 2"]);
+    for (request, status) in [
+        ("GET / HTTP/1.1\r\n\r\n", 400),
+        ("HEAD / HTTP/3.0\r\nHost: x\r\n\r\n", 505),
+        (
+            "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\n\r\n",
+            413,
+        ),
+    ] {
+        let mut client = server.connect();
+        client.send(request);
+        let refusal = client.answer_to_head();
+        assert_eq!(refusal.status, status, "{refusal:?}");
+        assert_eq!(refusal.field("A"), Some("1"), "{refusal:?}");
+        assert_eq!(refusal.field("B"), Some("2"), "{refusal:?}");
+    }
+}
+
+#[test]
 fn answers_have_a_date_where_asked() {
     let server = Server::start(&["--date", "--header", "A: b"]);
     let answer = first_answer(&server);

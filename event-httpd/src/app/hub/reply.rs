@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use crate::answer::FieldLine;
+use crate::answer::{FieldLine, field_lines};
 use crate::app::Request;
 use crate::config::{Cors, HubConfig};
 use crate::worker::{Worker, http_date};
@@ -70,9 +70,7 @@ impl<'a> Reply<'a> {
         push_cors(&mut bytes, asker.origin.as_deref(), cors);
         let mut reply = Self { bytes, asker };
         reply = reply.field("X-Content-Type-Options", "nosniff");
-        for line in headers {
-            reply.bytes.extend_from_slice(line.as_bytes());
-        }
+        field_lines(&mut reply.bytes, headers);
         reply
     }
 
