@@ -193,14 +193,30 @@ fn other_paths_and_methods_have_answers_of_their_own() {
         assert_eq!(answer.status, status, "{method} {path}: {answer:?}");
         assert_eq!(answer.field("Allow").is_some(), status == 405);
     }
-    let mut client = server.connect();
-    client.send(get(&format!("{PATH}?topic=a"), "").replace("GET", "HEAD"));
-    assert_eq!(client.answer_to_head().status, 200);
-    client.send(get("/healthz", ""));
-    assert_eq!(client.answer().status, 200, "the connection is kept");
     let demo = open_hub(&["--demo"]);
     let page = ask(&demo, &get("/", ""));
     assert_eq!(page.field("Content-Type"), Some("text/html; charset=utf-8"));
+}
+
+#[test]
+fn head_gets_the_fields_of_the_stream_and_keeps_the_connection() {
+    let server = open_hub(&[]);
+    let stream = Subscriber::to(&server, "topic=a").head;
+    let mut client = server.connect();
+    client.send(get(&format!("{PATH}?topic=a"), "").replace("GET", "HEAD"));
+    let head = client.answer_to_head();
+    assert_eq!(head.status, 200);
+    for name in [
+        "Content-Type",
+        "Cache-Control",
+        "X-Accel-Buffering",
+        "Link",
+        "Content-Length",
+    ] {
+        assert_eq!(head.field(name), stream.field(name), "{name}");
+    }
+    client.send(get("/healthz", ""));
+    assert_eq!(client.answer().status, 200, "the connection is kept");
 }
 
 #[test]

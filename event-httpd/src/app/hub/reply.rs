@@ -104,7 +104,7 @@ impl<'a> Reply<'a> {
         self.body("text/plain; charset=utf-8", format!("{text}\n").as_bytes())
     }
 
-    /// Ends without a body, as 204 does.
+    /// Ends without a body, as 204 and an answer to `HEAD` do.
     pub(super) fn empty(self) -> Vec<u8> {
         if self.asker.keep_alive {
             self.end()

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::message::{Ask, From};
 use super::rate::TokenKey;
 use super::replay::Joining;
-use super::reply::Asker;
+use super::reply::{Asker, Reply};
 use super::request::Head;
 use super::socket::{Socket, opening};
 use super::subscribers::{Progress, Subscriber};
@@ -140,9 +140,7 @@ impl Hub {
         asker: &Asker,
     ) -> Result<Answer, Refusal> {
         self.read_subscription(head, OriginCheck::NotNeeded)?;
-        let reply = self.reply(200, asker).field("Link", &self.link());
-        let bytes = reply.body(event_stream::MEDIA_TYPE, b"");
-        Ok(worker.buffer(bytes).into())
+        Ok(worker.buffer(self.stream_head(asker).empty()).into())
     }
 
     /// What a request asks for, and what its token allows.
@@ -227,6 +225,15 @@ impl Hub {
         worker.buffer(reply.text(reason)).into()
     }
 
+    /// The fields that every stream has.
+    fn stream_head<'a>(&self, asker: &'a Asker) -> Reply<'a> {
+        self.reply(200, asker)
+            .field("Content-Type", event_stream::MEDIA_TYPE)
+            .field("Cache-Control", "private, no-cache, no-store")
+            .field("X-Accel-Buffering", "no") // nginx would wait for more
+            .field("Link", &self.link())
+    }
+
     /// The answer that begins a stream. `begin` is there if the request named an update: the id
     /// of the one before the first that is sent, if any, and the forms of the request.
     pub(super) fn stream(
@@ -236,12 +243,7 @@ impl Hub {
         asker: &Asker,
         begin: Option<(&str, Forms)>,
     ) -> Answer {
-        let mut reply = self
-            .reply(200, asker)
-            .field("Content-Type", event_stream::MEDIA_TYPE)
-            .field("Cache-Control", "private, no-cache, no-store")
-            .field("X-Accel-Buffering", "no") // nginx would wait for more
-            .field("Link", &self.link());
+        let mut reply = self.stream_head(asker);
         if let Some((anchor, forms)) = begin {
             let anchor = if anchor.is_empty() { EARLIEST } else { anchor };
             if forms.deployed {
