@@ -179,6 +179,11 @@ impl Config {
         if args.socket_group.is_some() && !has_file {
             return Err(ConfigError::NoSocketFile("--socket-group"));
         }
+        if args.listen.is_unix()
+            && let Some(option) = option_for_port(&program, &args)
+        {
+            return Err(ConfigError::NoPort(option));
+        }
         if args.workers.is_none()
             && let Some(option) = option_for_workers(&args)
         {
@@ -360,12 +365,27 @@ pub enum ConfigError {
     /// The option is about the file of a unix socket, and there is none.
     #[error("{0} needs a unix socket with a path, as in --listen unix:/run/app.sock")]
     NoSocketFile(&'static str),
+    /// The option is about a port or the addresses of peers, and a unix socket has none.
+    #[error("{0} is for a port: give --listen HOST:PORT, or leave it out")]
+    NoPort(&'static str),
     /// The option is about workers, and there are none.
     #[error("{0} is for workers: give --workers too, or leave it out")]
     NoWorkers(&'static str),
     /// The options of the hub do not make a hub.
     #[error(transparent)]
     Hub(#[from] HubConfigError),
+}
+
+/// The first given option that has no effect on a unix socket.
+fn option_for_port(program: &Program, args: &ServerArgs) -> Option<&'static str> {
+    let limits_addresses = match program {
+        Program::Hub(hub) => hub.settings().subscribers_per_address.is_some(),
+        Program::Serve | Program::Broadcast { .. } => false,
+    };
+    first_given([
+        ("--share-port", args.share_port),
+        ("--subscribers-per-address", limits_addresses),
+    ])
 }
 
 /// The first given option that only a server with workers has.

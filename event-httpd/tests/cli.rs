@@ -604,3 +604,12 @@ fn options_of_a_socket_file_without_one_are_bad_usage() {
         assert_bad_usage(&output, &[option, "unix:"]);
     }
 }
+
+#[test]
+fn an_option_of_a_port_without_one_is_bad_usage() {
+    let output = serve(&["--listen", "unix:nonesuch/socket", "--share-port"]);
+    assert_bad_usage(
+        &output,
+        &["--share-port is for a port", "--listen HOST:PORT"],
+    );
+}

@@ -213,3 +213,23 @@ fn the_hub_answers_at_the_path_of_its_public_url_alone() {
     let long = format!("topic=a&data={}", "x".repeat(1100));
     assert_eq!(ask(&server, &request(&long)).status, 413);
 }
+
+#[test]
+fn a_limit_for_each_address_is_refused_where_peers_have_none() {
+    let options = ["--subscribers-per-address", "1"];
+    let hub = [
+        "hub",
+        "--listen",
+        "unix:nonesuch/socket",
+        "--anonymous",
+        "--publisher-key",
+        KEY,
+    ];
+    let output = output(event_httpd([&hub[..], &options].concat()));
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        error.contains("--subscribers-per-address is for a port"),
+        "{error}"
+    );
+}
