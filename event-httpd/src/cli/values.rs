@@ -40,7 +40,7 @@ pub(super) enum ValueError {
     Mode,
     #[error("this system has no such group; write its name or number")]
     Group,
-    #[error("write an origin, such as https://example.com, without a path, or *")]
+    #[error("write an origin, such as https://example.com, without a path, or * alone")]
     Origin,
     #[error(transparent)]
     Cores(#[from] io::Error),
@@ -124,7 +124,7 @@ pub(super) fn origin(text: &str) -> Result<String, ValueError> {
         return Ok(text.to_owned());
     }
     match HubUrl::parse(&format!("{text}/x")) {
-        Ok(url) if url.path() == "/x" => Ok(url.origin()),
+        Ok(url) if url.path() == "/x" && !text.contains('*') => Ok(url.origin()),
         _ => Err(ValueError::Origin),
     }
 }

@@ -88,6 +88,16 @@ fn options_that_make_no_hub_are_bad_usage() {
                 "--anonymous",
                 "--publisher-key",
                 KEY,
+                "--cors-origin",
+                "https://*.example.com",
+            ],
+            "without a path, or * alone",
+        ),
+        (
+            &[
+                "--anonymous",
+                "--publisher-key",
+                KEY,
                 "--store",
                 "redis://:hidden@/1",
             ],
