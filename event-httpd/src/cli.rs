@@ -20,7 +20,7 @@ use crate::config::{Command, Config, ConfigError, Deliver, Framing, Listen, LogF
 pub(crate) use hub::{HubArgs, Protocol, Secret};
 use nix::sys::stat::Mode;
 use nix::unistd::Gid;
-use values::{group, mode, positive_time, size, time, timeout, verbosity, workers};
+use values::{group, mode, number, positive_time, size, time, timeout, verbosity, workers};
 
 /// A server built on php-event, PHP's event extension in Rust.
 ///
@@ -105,7 +105,7 @@ struct BroadcastArgs {
 #[derive(Args, Debug)]
 pub(crate) struct IsolationArgs {
     /// How many children to fork, 10000 at most
-    #[arg(long, value_name = "N", env = "EVENT_HTTPD_CHILDREN", default_value_t = 5, value_parser = clap::value_parser!(u32).range(..=10_000))]
+    #[arg(long, value_name = "N", env = "EVENT_HTTPD_CHILDREN", default_value_t = 5, value_parser = number::<u32, 0, 10_000>)]
     pub(crate) children: u32,
 
     /// The longest time that a child sleeps, such as 10 (seconds) or 1500ms; the shortest is a second
@@ -142,7 +142,7 @@ pub(crate) struct ServerArgs {
     pub(crate) socket_group: Option<Gid>,
 
     /// How many connections may wait to be accepted; the system may allow fewer
-    #[arg(long, value_name = "N", env = "EVENT_HTTPD_BACKLOG", default_value_t = 102_400, value_parser = clap::value_parser!(i32).range(1..))]
+    #[arg(long, value_name = "N", env = "EVENT_HTTPD_BACKLOG", default_value_t = 102_400, value_parser = number::<i32, 1, { i32::MAX as u64 }>)]
     pub(crate) backlog: i32,
 
     /// Share the port and its connections with other instances that have this option
@@ -165,7 +165,7 @@ pub(crate) struct ServerArgs {
 
     /// Stop accepting while a worker has this many open connections [default: what the
     /// descriptor limit allows]
-    #[arg(long, value_name = "N", env = "EVENT_HTTPD_MAX_CONNECTIONS", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", env = "EVENT_HTTPD_MAX_CONNECTIONS", value_parser = number::<u32, 1, { u32::MAX as u64 }>)]
     pub(crate) max_connections: Option<u32>,
 
     /// How long the head of a request may take, from its first byte to its last
@@ -212,7 +212,7 @@ pub(crate) struct ServerArgs {
     pub(crate) workers: Option<usize>,
 
     /// Replace a worker after this many requests or messages; only with --workers
-    #[arg(long, value_name = "N", env = "EVENT_HTTPD_WORKER_MAX_REQUESTS", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", env = "EVENT_HTTPD_WORKER_MAX_REQUESTS", value_parser = number::<u64, 1, { u64::MAX }>)]
     pub(crate) worker_max_requests: Option<u64>,
 
     /// Kill and replace a worker that leaves the master's heartbeats unanswered for this long;

@@ -613,3 +613,25 @@ fn an_option_of_a_port_without_one_is_bad_usage() {
         &["--share-port is for a port", "--listen HOST:PORT"],
     );
 }
+
+#[test]
+fn a_time_that_is_too_long_is_bad_usage_with_or_without_a_unit() {
+    for time in ["31536001", "99999999999", "99999999999999999999", "366days"] {
+        let output = serve(&["--grace", time]);
+        assert_bad_usage(&output, &[time, "must not be more than a year"]);
+    }
+}
+
+#[test]
+fn what_is_no_number_in_its_range_is_bad_usage_that_says_the_range() {
+    for number in ["", "x", "-1", "0", "1.5", "99999999999999999999"] {
+        for (option, range) in [
+            ("--backlog", "from 1 to 2147483647"),
+            ("--max-connections", "from 1 to 4294967295"),
+            ("--worker-max-requests", "from 1 to 18446744073709551615"),
+        ] {
+            let output = serve(&[&format!("{option}={number}")]);
+            assert_bad_usage(&output, &[option, "write a whole number", range]);
+        }
+    }
+}

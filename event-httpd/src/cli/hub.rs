@@ -9,7 +9,7 @@ use std::time::Duration;
 use clap::builder::{BoolishValueParser, NonEmptyStringValueParser};
 use clap::{Args, ValueEnum};
 
-use super::values::{origin, size, time, timeout};
+use super::values::{number, origin, size, time, timeout};
 use hub_protocol::HubUrl;
 use hub_protocol::token::Algorithm;
 
@@ -126,7 +126,7 @@ pub(crate) struct HubArgs {
 
     /// How many updates may wait in each worker while Redis is unavailable; their publishers wait
     /// for the answer, and further ones get 503 at once. With 0 all get 503 [default: 0]
-    #[arg(long, value_name = "N", env = "EVENT_HTTPD_STORE_QUEUE")]
+    #[arg(long, value_name = "N", env = "EVENT_HTTPD_STORE_QUEUE", value_parser = number::<usize, 0, { usize::MAX as u64 }>)]
     pub(crate) store_queue: Option<usize>,
 
     /// How much memory those updates may take [default: 16MiB]
@@ -156,7 +156,8 @@ pub(crate) struct HubArgs {
         long,
         value_name = "N",
         env = "EVENT_HTTPD_HISTORY",
-        default_value_t = 10_000
+        default_value_t = 10_000,
+        value_parser = number::<usize, 0, { usize::MAX as u64 }>
     )]
     pub(crate) history: usize,
 
@@ -170,16 +171,16 @@ pub(crate) struct HubArgs {
     pub(crate) heartbeat: Duration,
 
     /// Answer 429 to further subscribers while a worker has this many
-    #[arg(long, value_name = "N", env = "EVENT_HTTPD_MAX_SUBSCRIBERS", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", env = "EVENT_HTTPD_MAX_SUBSCRIBERS", value_parser = number::<u32, 1, { u32::MAX as u64 }>)]
     pub(crate) max_subscribers: Option<u32>,
 
     /// Answer 429 to further subscribers of an address while it has this many in a worker; an IPv6
     /// address counts as its /64 network. Behind a proxy, all have the proxy's address
-    #[arg(long, value_name = "N", env = "EVENT_HTTPD_SUBSCRIBERS_PER_ADDRESS", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", env = "EVENT_HTTPD_SUBSCRIBERS_PER_ADDRESS", value_parser = number::<u32, 1, { u32::MAX as u64 }>)]
     pub(crate) subscribers_per_address: Option<u32>,
 
     /// Answer 429 to a token that publishes more updates per second than this, in one worker
-    #[arg(long, value_name = "N", env = "EVENT_HTTPD_PUBLISH_RATE", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", env = "EVENT_HTTPD_PUBLISH_RATE", value_parser = number::<u32, 1, { u32::MAX as u64 }>)]
     pub(crate) publish_rate: Option<u32>,
 
     /// Report active subscriptions: list them under /subscriptions, and publish a private update

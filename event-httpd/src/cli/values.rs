@@ -32,6 +32,8 @@ pub(super) enum ValueError {
     Size(String),
     #[error("must be from 64 bytes to 1 TiB")]
     SizeRange,
+    #[error("write a whole number from {0} to {1}")]
+    Number(u64, u64),
     #[error("write a number from 1 to 1024, or auto")]
     Workers,
     #[error("write 0, 1 or 2, or true or false")]
@@ -49,11 +51,10 @@ pub(super) enum ValueError {
 /// A time of at most a year: seconds, as PHP's `sleep` takes them, or with units, such as `1500ms`
 /// or `2m 30s`.
 pub(super) fn time(text: &str) -> Result<Duration, ValueError> {
-    let time = match text.parse::<u32>() {
-        Ok(seconds) if text.bytes().all(|byte| byte.is_ascii_digit()) => {
-            Duration::from_secs(seconds.into())
-        }
-        _ => humantime::parse_duration(text)?,
+    let time = if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        Duration::from_secs(text.parse().map_err(|_| ValueError::TooLong)?)
+    } else {
+        humantime::parse_duration(text)?
     };
     if time > YEAR {
         return Err(ValueError::TooLong);
@@ -77,6 +78,16 @@ pub(super) fn timeout(text: &str) -> Result<Duration, ValueError> {
         return Err(ValueError::TooShort);
     }
     Ok(time)
+}
+
+/// A whole number from `MIN` to `MAX`.
+pub(super) fn number<T: TryFrom<u64>, const MIN: u64, const MAX: u64>(
+    text: &str,
+) -> Result<T, ValueError> {
+    let number = text.parse().ok();
+    let number = number.filter(|number| (MIN..=MAX).contains(number));
+    let number = number.and_then(|number| T::try_from(number).ok());
+    number.ok_or(ValueError::Number(MIN, MAX))
 }
 
 /// A number of workers, or `auto` for as many as there are cores.

@@ -94,6 +94,10 @@ fn options_that_make_no_hub_are_bad_usage() {
             "without a path, or * alone",
         ),
         (
+            &["--anonymous", "--publisher-key", KEY, "--history=-1"],
+            "write a whole number",
+        ),
+        (
             &[
                 "--anonymous",
                 "--publisher-key",
