@@ -108,7 +108,7 @@ pub(crate) struct HubArgs {
 
     #[allow(rustdoc::bare_urls, rustdoc::broken_intra_doc_links)] // --help prints this text as it is
     /// Where updates are kept: in memory, where they end with this server, or in Redis, which any
-    /// number of hubs can share: redis://[[USER]:PASSWORD@]HOST[:PORT][/DATABASE], the same with
+    /// number of hubs can share: redis://[[USER][:PASSWORD]@]HOST[:PORT][/DATABASE], the same with
     /// rediss: for TLS, or unix:/PATH[?db=0&user=USER&pass=PASSWORD], each with ?prefix=PREFIX
     /// for its keys [default: memory]
     #[arg(

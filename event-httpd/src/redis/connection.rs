@@ -157,11 +157,12 @@ impl<T: 'static> Connection<T> {
     /// Queues the commands that log in; they are sent once connected.
     fn log_in(&self, target: &Target) -> php_event::Result<()> {
         let mut login = Vec::new();
-        if let Some(password) = &target.password {
+        if target.user.is_some() || target.password.is_some() {
             let mut auth = cmd("AUTH");
             if let Some(user) = &target.user {
                 auth.arg(user);
             }
+            let password = target.password.as_deref().unwrap_or_default(); // any will do for `nopass`
             login.push(auth.arg(password).take());
         }
         if target.database != 0 {

@@ -44,6 +44,9 @@ pub enum TargetError {
     /// It has no host, or no path of a socket.
     #[error("the URL names no server; write redis://host:6379/0 or unix:/path/of/the/socket")]
     Server,
+    /// No server listens on port 0.
+    #[error("the port must be from 1 to 65535, as in redis://host:6379/0")]
+    Port,
     /// The database is not a number.
     #[error("the database must be a number, as in redis://host:6379/0")]
     Database,
@@ -58,7 +61,7 @@ pub enum TargetError {
 }
 
 impl Target {
-    /// Reads `redis://[[user]:password@]host[:port][/database]`, the same with `rediss:` for TLS,
+    /// Reads `redis://[[user][:password]@]host[:port][/database]`, the same with `rediss:` for TLS,
     /// or `unix:/path[?db=0&user=…&pass=…]`. All take `?prefix=…`. A link-local address has its zone
     /// behind `%25`, as in `redis://[fe80::1%25eth0]`.
     ///
@@ -99,6 +102,9 @@ impl Target {
             },
         };
         let port = url.port().unwrap_or(PORT);
+        if port == 0 {
+            return Err(TargetError::Port);
+        }
         let user = Some(url.username()).filter(|user| !user.is_empty());
         Ok(Self {
             endpoint: match url.scheme() {

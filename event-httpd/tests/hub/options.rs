@@ -103,6 +103,16 @@ fn options_that_make_no_hub_are_bad_usage() {
                 "--publisher-key",
                 KEY,
                 "--store",
+                "redis://x:0",
+            ],
+            "--store: the port must be from 1 to 65535",
+        ),
+        (
+            &[
+                "--anonymous",
+                "--publisher-key",
+                KEY,
+                "--store",
                 "redis://:hidden@/1",
             ],
             "--store: the URL",

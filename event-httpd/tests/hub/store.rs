@@ -314,6 +314,21 @@ fn a_wrong_password_or_database_is_logged_without_the_password_and_the_hub_is_no
 }
 
 #[test]
+fn a_user_without_a_password_is_logged_in() {
+    let redis = Redis::fleeting();
+    let rights = "~* +@all";
+    redis.ask(&format!("ACL SETUSER open on nopass {rights}"));
+    redis.ask(&format!("ACL SETUSER closed on >secret {rights}"));
+    let as_user = |user: &str| format!("{}?user={user}", redis.url());
+    let hub = hub_on(&as_user("open"), &[]);
+    publish(&hub, 0..1);
+    let clients = redis.ask("CLIENT LIST");
+    assert!(clients.contains("user=open"), "{clients}");
+    let refused = open_hub(&["--store", &as_user("closed")]);
+    assert!(refused.line("is away: ").contains("WRONGPASS"));
+}
+
+#[test]
 fn a_websocket_receives_from_and_publishes_to_other_hubs() {
     let redis = Redis::fleeting();
     let hubs = [(); 2].map(|()| hub_on(&redis.url(), &[]));
