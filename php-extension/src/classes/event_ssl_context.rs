@@ -1,10 +1,11 @@
 //! `EventSslContext`, with PHP's defaults: nothing is verified unless asked.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
 
 use php_event::{EventSslContext, SslMethod, SslOption, SslValue, SslVersion};
 
+use super::event_util::integer;
 use crate::call::{Argument, Call, Failure, Value};
 use crate::object::Object;
 
@@ -63,7 +64,8 @@ pub(crate) fn construct(call: &mut Call) -> Result<Value, Failure> {
         for (key, value) in entries {
             // PECL ignores keys that are names.
             if let Argument::Int(number) = key {
-                options.push((option(number)?, value_of(&value)));
+                let option = option(number)?;
+                options.push((option, value_of(option, &value)));
             }
         }
     }
@@ -85,12 +87,54 @@ fn option(number: i64) -> Result<SslOption, Failure> {
     option.ok_or_else(unknown)
 }
 
-fn value_of(value: &Argument<'_>) -> SslValue {
+/// The value, converted as PHP converts it to what the option wants. What is no number or no text
+/// stays, and is refused.
+fn value_of(option: SslOption, value: &Argument<'_>) -> SslValue {
+    match (option, value) {
+        (SslOption::Passphrase, Argument::Null) => SslValue::Text(OsString::new()),
+        (
+            SslOption::LocalCert
+            | SslOption::LocalPk
+            | SslOption::Passphrase
+            | SslOption::CaFile
+            | SslOption::CaPath
+            | SslOption::Ciphers,
+            value,
+        ) => as_given(value),
+        (SslOption::VerifyDepth, value) => match whole(value) {
+            Some(number) => SslValue::Int(number),
+            None => as_given(value),
+        },
+        (_, value) => SslValue::Bool(truth(value)),
+    }
+}
+
+fn as_given(value: &Argument<'_>) -> SslValue {
     match value {
         Argument::Int(number) => SslValue::Int(*number),
         Argument::String(text) => SslValue::Text(OsStr::from_bytes(text).to_owned()),
-        Argument::Bool(truth) => SslValue::Bool(*truth),
-        _ => SslValue::Bool(false),
+        value => SslValue::Bool(truth(value)),
+    }
+}
+
+/// The whole number that a value stands for, if it does.
+fn whole(value: &Argument<'_>) -> Option<i64> {
+    match value {
+        Argument::String(text) => std::str::from_utf8(text).ok()?.trim().parse().ok(),
+        value => integer(value),
+    }
+}
+
+/// Whether PHP takes the value for true.
+fn truth(value: &Argument<'_>) -> bool {
+    match value {
+        Argument::Unset | Argument::Null => false,
+        Argument::Bool(truth) => *truth,
+        Argument::Int(number) => *number != 0,
+        Argument::Float(number) => *number != 0.0,
+        Argument::String(text) => !matches!(*text, b"" | b"0"),
+        Argument::Array(entries) => !entries.is_empty(),
+        Argument::Object(..) | Argument::Descriptor(..) | Argument::Other => true,
     }
 }
 
