@@ -113,6 +113,11 @@ impl LentSocket {
         this.held.close.set(close);
         Ok(made)
     }
+
+    /// Has the stream, Socket or bare number closed when the last user goes.
+    pub(crate) fn close_at_end(&self) {
+        self.held.close.set(true);
+    }
 }
 
 impl AsFd for LentSocket {

@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::net::IpAddr;
+use std::rc::{Rc, Weak};
 
 use php_event::{
     AddressFamily, BufferEventFlags, BufferEventOptions, Callbacks, EventBase, EventBuffer,
@@ -10,6 +11,7 @@ use php_event::{
 
 use super::event_base::can_run;
 use super::event_util::integer;
+use crate::bridge::LentSocket;
 use crate::call::{Argument, Call, Failure, Keep, Key, Part, Value, seconds};
 use crate::host_name;
 use crate::object::{Held, Identity, Object};
@@ -30,12 +32,15 @@ pub(crate) struct BufferEventValue {
     is_view: bool,
     has_input: Cell<bool>,
     has_output: Cell<bool>,
+    /// The descriptor that it was given, if any.
+    socket: Weak<LentSocket>,
 }
 
 impl BufferEventValue {
-    pub(crate) fn new(bev: EventBufferEvent) -> Self {
+    fn new(bev: EventBufferEvent, socket: Weak<LentSocket>) -> Self {
         Self {
             bev,
+            socket,
             is_view: false,
             has_input: Cell::new(false),
             has_output: Cell::new(false),
@@ -66,8 +71,10 @@ pub(crate) fn construct(call: &mut Call) -> Result<Value, Failure> {
     let base = call.object::<EventBase>(0)?;
     let options = options(call.int(2));
     let close = options.contains(BufferEventOptions::CLOSE_ON_FREE);
+    let mut lent = Weak::new();
     let bev = match call.lent_socket(1).map_err(Failure::Warning)? {
         Some(socket) => socket.lend_to(close, |socket| {
+            lent = Rc::downgrade(&socket);
             EventBufferEvent::new(&base, socket, options)
         }),
         None => EventBufferEvent::unconnected(&base, options),
@@ -75,7 +82,7 @@ pub(crate) fn construct(call: &mut Call) -> Result<Value, Failure> {
     let bev = bev.map_err(|error| Failure::EventException(error.reason().into_owned()))?;
     bev.set_callbacks(callbacks(call, 3, &call.new_identity()))?;
     keep_callbacks(call, 3);
-    call.construct(BufferEventValue::new(bev))
+    call.construct(BufferEventValue::new(bev, lent))
 }
 
 /// The options that mean something here: locks do not.
@@ -140,9 +147,15 @@ pub(crate) fn free(call: &mut Call) -> Result<Value, Failure> {
 
 /// `close(): void`
 ///
-/// True, or false without a descriptor: PECL returns that although it declares void.
+/// True, or false without a descriptor: PECL returns that although it declares void. Closes what it
+/// was given also without `OPT_CLOSE_ON_FREE`.
 pub(crate) fn close(call: &mut Call) -> Result<Value, Failure> {
     let this = call.this::<BufferEventValue>()?;
+    if this.bev.fd().is_some()
+        && let Some(socket) = this.socket.upgrade()
+    {
+        socket.close_at_end();
+    }
     Ok(Value::Bool(this.bev.close().is_ok()))
 }
 
@@ -293,12 +306,12 @@ pub(crate) fn create_pair(call: &mut Call) -> Result<Value, Failure> {
 
 /// A new object for a buffer event.
 fn new_object(bev: EventBufferEvent) -> Value {
-    Value::New(Held::new(BufferEventValue::new(bev)))
+    Value::New(Held::new(BufferEventValue::new(bev, Weak::new())))
 }
 
 /// A new object for the buffer event of a server's request.
 pub(crate) fn new_view(bev: EventBufferEvent) -> Value {
-    let mut value = BufferEventValue::new(bev);
+    let mut value = BufferEventValue::new(bev, Weak::new());
     value.is_view = true;
     Value::New(Held::new(value))
 }
@@ -346,13 +359,15 @@ pub(crate) fn ssl_socket(call: &mut Call) -> Result<Value, Failure> {
     let state = state(call.int(3))?;
     let options = options(call.int(4));
     let close = options.contains(BufferEventOptions::CLOSE_ON_FREE);
+    let mut lent = Weak::new();
     let bev = match call.lent_socket(1).map_err(Failure::Warning)? {
         Some(socket) => socket.lend_to(close, |socket| {
+            lent = Rc::downgrade(&socket);
             EventBufferEvent::ssl_socket(&base, socket, &context, state, options)
         })?,
         None => EventBufferEvent::ssl_unconnected(&base, &context, state, options)?,
     };
-    Ok(new_object(bev))
+    Ok(Value::New(Held::new(BufferEventValue::new(bev, lent))))
 }
 
 /// `sslError(): string`
