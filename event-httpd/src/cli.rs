@@ -178,7 +178,7 @@ pub(crate) struct ServerArgs {
     #[arg(long, value_name = "TIME", env = "EVENT_HTTPD_IDLE_TIMEOUT", default_value = "75s", value_parser = positive_time)]
     pub(crate) idle_timeout: Duration,
 
-    /// The longest head of a request
+    /// The longest head of a request; its first line may have at most 8KiB
     #[arg(long, value_name = "SIZE", env = "EVENT_HTTPD_MAX_HEADER_SIZE", default_value = "16KiB", value_parser = size)]
     pub(crate) max_header_size: usize,
 
