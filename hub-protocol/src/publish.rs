@@ -256,6 +256,10 @@ pub fn parse_json(text: &str, limits: &Limits, hub: &HubUrl) -> Result<Draft, Re
             limits.body
         )));
     }
+    // serde would also take an array of the members' values.
+    if !text.trim_start().starts_with('{') {
+        return Err(Refusal::bad("the message is not a JSON object"));
+    }
     let message: Message = serde_json::from_str(text)
         .map_err(|error| Refusal::bad(format!("the message is not an update in JSON: {error}")))?;
     let draft = Draft {

@@ -286,6 +286,8 @@ fn json_message_passes_the_same_checks() {
         r#"{"topics":"a"}"#,
         r#"{"topics":["a"],"data":"\ud800"}"#,
         "[]",
+        r#"[["a"],"x",false,null,null,null]"#,
+        "null",
         "",
     ];
     for text in wrong {
