@@ -18,6 +18,9 @@ pub enum ServerError {
         /// What to do about it, where that is known.
         remedy: &'static str,
     },
+    /// This process is a worker that failed. The log says why.
+    #[error("the worker failed")]
+    Worker,
     /// No worker could start.
     #[error(
         "the workers cannot start: {failed} in a row failed before they accepted, the last with {last}"
@@ -46,6 +49,14 @@ pub enum ServerError {
     /// The event loop or an event failed.
     #[error(transparent)]
     Event(#[from] php_event::Error),
+}
+
+impl ServerError {
+    /// Whether the log has the reason already.
+    #[must_use]
+    pub fn is_logged(&self) -> bool {
+        matches!(self, Self::Worker)
+    }
 }
 
 /// Why a worker did not start.

@@ -16,7 +16,8 @@ fn main() -> ExitCode {
     event_httpd::start_log(command.log());
     Cli::warn_of_unknown_variables();
     let result = event_httpd::run(command);
-    event_httpd::finish_log(result.as_ref().err().map(|error| error as _));
+    let error = result.as_ref().err().filter(|error| !error.is_logged());
+    event_httpd::finish_log(error.map(|error| error as _));
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => ExitCode::FAILURE,

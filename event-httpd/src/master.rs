@@ -124,12 +124,24 @@ pub(crate) fn serve(
     }
 }
 
-/// Runs a worker in its own process.
+/// Runs a worker in its own process. Why it fails is a line of the log: the master goes on, and so
+/// does its log.
 fn work(config: Config, start: Start, max_connections: usize) -> Result<(), ServerError> {
     let number = start.slot + 1;
     log::forked();
     name_thread(&format!("httpd worker {number}"));
     let _span = tracing::info_span!("worker", number).entered();
+    serve_as_worker(config, start, max_connections).map_err(|error| {
+        tracing::error!("{error}");
+        ServerError::Worker
+    })
+}
+
+fn serve_as_worker(
+    config: Config,
+    start: Start,
+    max_connections: usize,
+) -> Result<(), ServerError> {
     if !die_with(start.master) {
         return Ok(()); // the master ended before this process could watch it
     }

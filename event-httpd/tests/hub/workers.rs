@@ -1,9 +1,10 @@
 //! Several workers: one order, one history, and nothing is lost with a worker.
 
 use std::collections::BTreeSet;
-use std::thread;
+use std::{fs, thread};
 
 use nix::sys::signal::Signal;
+use serde_json::Value;
 
 use super::support::{PATH, Publisher, Subscriber, get, open_hub};
 use super::support_broadcast::{Family, every_worker, kill, owner_of, resident, until_gone};
@@ -207,4 +208,20 @@ fn a_websocket_of_a_replaced_worker_is_told_to_connect_again_when_the_grace_peri
     server.process().signal(Signal::SIGHUP);
     server.line("replaced: stopping within");
     socket.expect_close(1001);
+}
+
+#[test]
+fn why_a_worker_does_not_start_is_a_line_of_the_log() {
+    let directory = tempfile::tempdir().unwrap();
+    let authorities = directory.path().join("authorities.pem");
+    fs::copy("/etc/ssl/certs/ca-certificates.crt", &authorities).unwrap();
+    let mut options = vec!["--workers", "1", "--log-format", "json"];
+    options.extend(["--store", "rediss://127.0.0.1:1", "--store-ca-file"]);
+    options.push(authorities.to_str().unwrap());
+    let server = open_hub(&options);
+    fs::remove_file(&authorities).unwrap();
+    server.process().signal(Signal::SIGHUP);
+    let line: Value = serde_json::from_str(&server.line("No such file")).unwrap();
+    assert_eq!(line["level"], "ERROR", "{line}");
+    assert_eq!(line["span"]["number"], 1, "{line}");
 }
