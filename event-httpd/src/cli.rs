@@ -187,6 +187,7 @@ pub(crate) struct ServerArgs {
     pub(crate) max_body_size: usize,
 
     /// How many bytes may wait for a peer that does not read before the server stops reading from it
+    /// (serve), or disconnects it (a receiver of broadcast, a subscriber of hub)
     #[arg(long, value_name = "SIZE", env = "EVENT_HTTPD_MAX_QUEUE", default_value = "4MiB", value_parser = size)]
     pub(crate) max_queue: usize,
 
