@@ -186,10 +186,16 @@ impl Failure {
 
 /// Replaces the methods that the library's errors tell to call by their names in PHP.
 fn with_php_names(text: String) -> String {
-    const NAMES: [(&str, &str); 3] = [
+    const NAMES: [(&str, &str); 9] = [
         ("re_init", "reInit"),
         ("priority_init", "priorityInit"),
         ("avoid_method", "avoidMethod"),
+        ("connect_host", "connectHost"),
+        ("add_nameserver_ip", "addNameserverIp"),
+        ("parse_resolv_conf", "parseResolvConf"),
+        ("send_reply_start", "sendReplyStart"),
+        ("send_reply_chunk", "sendReplyChunk"),
+        ("send_reply_end", "sendReplyEnd"),
     ];
     let names = NAMES.iter();
     names.fold(text, |text, (rust, php)| text.replace(rust, php))

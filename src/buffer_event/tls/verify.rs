@@ -43,7 +43,8 @@ impl Tls {
         if result == X509VerifyResult::OK || !text.contains("certificate verify failed") {
             return None;
         }
-        let hint = match self.role.is_unnamed_client() {
+        // PHP has no method for that.
+        let hint = match self.role.is_unnamed_client() && !self.context.has_php_defaults() {
             true => "; the host was not named: call set_ssl_host",
             false => "",
         };
