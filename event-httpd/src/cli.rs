@@ -9,6 +9,7 @@ mod values;
 use std::env;
 use std::ffi::OsString;
 use std::io::{self, Write as _};
+use std::str::FromStr as _;
 use std::time::Duration;
 
 use clap::builder::BoolishValueParser;
@@ -20,7 +21,8 @@ use crate::config::{Command, Config, ConfigError, Deliver, Framing, Listen, LogF
 pub(crate) use hub::{HubArgs, Protocol, Secret};
 use nix::sys::stat::Mode;
 use nix::unistd::Gid;
-use values::{group, mode, number, positive_time, size, time, timeout, verbosity, workers};
+pub(crate) use values::Lines;
+use values::{group, lines, mode, number, positive_time, size, time, timeout, verbosity, workers};
 
 /// A server built on php-event, PHP's event extension in Rust.
 ///
@@ -155,9 +157,9 @@ pub(crate) struct ServerArgs {
         long = "header",
         value_name = "NAME: VALUE",
         env = "EVENT_HTTPD_HEADER",
-        value_delimiter = '\n'
+        value_parser = lines(FieldLine::from_str)
     )]
-    pub(crate) headers: Vec<FieldLine>,
+    pub(crate) headers: Vec<Lines<FieldLine>>,
 
     /// Send a Date header with every answer; error answers always have one
     #[arg(long, env = "EVENT_HTTPD_DATE", value_parser = BoolishValueParser::new())]

@@ -14,7 +14,7 @@ use nix::sys::stat::Mode;
 use nix::unistd::Gid;
 
 use crate::answer::FieldLine;
-use crate::cli::{HubArgs, IsolationArgs, LogArgs, ServerArgs};
+use crate::cli::{HubArgs, IsolationArgs, Lines, LogArgs, ServerArgs};
 use crate::system;
 use http_framing::Limits;
 pub use hub::HubConfigError;
@@ -196,7 +196,7 @@ impl Config {
             socket_group: args.socket_group,
             backlog: args.backlog,
             share_port: args.share_port,
-            headers: args.headers,
+            headers: Lines::all(args.headers),
             date: args.date,
             max_connections: args
                 .max_connections

@@ -386,6 +386,8 @@ fn a_variable_stands_for_its_option_and_the_option_wins() {
     let server = started(&[], &[listen, ("EVENT_HTTPD_HEADER", "A: 1\nB: 2")]);
     assert_eq!(field(&server, "A").as_deref(), Some("1"));
     assert_eq!(field(&server, "B").as_deref(), Some("2"));
+    let server = started(&[], &[listen, ("EVENT_HTTPD_HEADER", "A: 1\nB: 2\n")]);
+    assert_eq!(field(&server, "B").as_deref(), Some("2"));
 
     let server = started(&[], &[listen, ("EVENT_HTTPD_DATE", "true")]);
     assert!(field(&server, "Date").is_some());

@@ -6,10 +6,10 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use clap::builder::{BoolishValueParser, NonEmptyStringValueParser};
+use clap::builder::BoolishValueParser;
 use clap::{Args, ValueEnum};
 
-use super::values::{number, origin, size, time, timeout};
+use super::values::{Lines, lines, non_empty, number, origin, size, time, timeout};
 use hub_protocol::HubUrl;
 use hub_protocol::token::Algorithm;
 
@@ -66,19 +66,18 @@ pub(crate) struct HubArgs {
     pub(crate) subscriber_algorithm: Option<Algorithm>,
 
     /// The issuer that a token of the type at+jwt must name
-    #[arg(long, value_name = "ISSUER", env = "EVENT_HTTPD_ISSUER", value_parser = NonEmptyStringValueParser::new())]
+    #[arg(long, value_name = "ISSUER", env = "EVENT_HTTPD_ISSUER", value_parser = non_empty)]
     pub(crate) issuer: Option<String>,
 
-    /// What a token of the type at+jwt must name in its claim aud; may be repeated [default: the
-    /// public URL]
+    /// What a token of the type at+jwt must name in its claim aud; may be repeated, in the
+    /// environment as several lines [default: the public URL]
     #[arg(
         long = "audience",
         value_name = "AUDIENCE",
         env = "EVENT_HTTPD_AUDIENCE",
-        value_delimiter = '\n',
-        value_parser = NonEmptyStringValueParser::new()
+        value_parser = lines(non_empty)
     )]
-    pub(crate) audiences: Vec<String>,
+    pub(crate) audiences: Vec<Lines<String>>,
 
     /// Let anyone subscribe, without a token, to updates that are not private
     #[arg(long, env = "EVENT_HTTPD_ANONYMOUS", value_parser = BoolishValueParser::new())]
@@ -91,10 +90,9 @@ pub(crate) struct HubArgs {
         long = "cors-origin",
         value_name = "ORIGIN",
         env = "EVENT_HTTPD_CORS_ORIGIN",
-        value_delimiter = '\n',
-        value_parser = origin
+        value_parser = lines(origin)
     )]
-    pub(crate) cors_origins: Vec<String>,
+    pub(crate) cors_origins: Vec<Lines<String>>,
 
     /// The form of the protocol: what clients speak today (topic), what is being standardized
     /// (match), or both

@@ -24,6 +24,8 @@ pub(super) enum ValueError {
     Time(#[from] humantime::DurationError),
     #[error("must be more than zero")]
     Zero,
+    #[error("must not be empty")]
+    Empty,
     #[error("must be at least 100ms")]
     TooShort,
     #[error("must not be more than a year")]
@@ -88,6 +90,38 @@ pub(super) fn number<T: TryFrom<u64>, const MIN: u64, const MAX: u64>(
     let number = number.filter(|number| (MIN..=MAX).contains(number));
     let number = number.and_then(|number| T::try_from(number).ok());
     number.ok_or(ValueError::Number(MIN, MAX))
+}
+
+/// What an option that may be repeated has in one value: in the environment, a text of lines.
+#[derive(Clone, Debug)]
+pub(crate) struct Lines<T>(Vec<T>);
+
+impl<T> Lines<T> {
+    /// The values of the option together.
+    pub(crate) fn all(values: Vec<Self>) -> Vec<T> {
+        values.into_iter().flat_map(|lines| lines.0).collect()
+    }
+}
+
+/// Reads each line by `one`. The last may end with a line break, as texts of lines do.
+pub(super) fn lines<T: 'static, E: 'static>(
+    one: fn(&str) -> Result<T, E>,
+) -> impl Fn(&str) -> Result<Lines<T>, E> + Clone {
+    move |text| {
+        let text = text.strip_suffix('\n').unwrap_or(text);
+        text.split('\n')
+            .map(one)
+            .collect::<Result<_, _>>()
+            .map(Lines)
+    }
+}
+
+/// A text that is not empty.
+pub(super) fn non_empty(text: &str) -> Result<String, ValueError> {
+    match text {
+        "" => Err(ValueError::Empty),
+        text => Ok(text.to_owned()),
+    }
 }
 
 /// A number of workers, or `auto` for as many as there are cores.

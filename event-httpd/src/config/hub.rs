@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::first_given;
 use super::keys::{KeyOptions, KeySettings, TokenKeys};
-use crate::cli::{HubArgs, Protocol, Secret};
+use crate::cli::{HubArgs, Lines, Protocol, Secret};
 use crate::redis::{Settings, Target, TargetError, TlsFiles};
 use hub_protocol::token::{Key, KeyError, Presentation};
 use hub_protocol::{Forms, HubUrl};
@@ -150,7 +150,7 @@ impl HubConfig {
         let audiences = if args.audiences.is_empty() {
             vec![args.public_url.as_str().to_owned()]
         } else {
-            args.audiences
+            Lines::all(args.audiences)
         };
         let keys = TokenKeys::new(KeySettings {
             publishers: KeyOptions {
@@ -182,8 +182,9 @@ impl HubConfig {
             issuer: args.issuer,
             audiences,
         })?;
-        let every = args.cors_origins.iter().any(|origin| origin == "*");
-        let mut trusted = args.cors_origins.clone();
+        let origins = Lines::all(args.cors_origins);
+        let every = origins.iter().any(|origin| origin == "*");
+        let mut trusted = origins.clone();
         trusted.retain(|origin| origin != "*"); // a cookie never counts from just anywhere
         trusted.push(args.public_url.origin());
         Ok(Self {
@@ -194,7 +195,7 @@ impl HubConfig {
             cors: if every {
                 Cors::Every
             } else {
-                Cors::Only(args.cors_origins)
+                Cors::Only(origins)
             },
             store,
             history: HistoryLimits {
