@@ -5,6 +5,7 @@
 #include <zend_exceptions.h>
 #define HAVE_SOCKETS 1
 #include <ext/sockets/php_sockets.h>
+#include <main/php_memory_streams.h>
 
 #include "classes.h"
 
@@ -145,6 +146,13 @@ static bool no_descriptor(const char *why)
 	return false;
 }
 
+/* Asked for the descriptor of php://temp, PHP would move the data into a file. */
+static bool is_in_memory(const php_stream *stream)
+{
+	return stream->ops == &php_stream_memory_ops || stream->ops == &php_stream_temp_ops ||
+		stream->ops == &php_stream_rfc2397_ops;
+}
+
 static bool stream_descriptor(zval *of, bridge_value *to)
 {
 	int descriptor = -1;
@@ -152,6 +160,9 @@ static bool stream_descriptor(zval *of, bridge_value *to)
 
 	if (!stream) {
 		return no_descriptor("the resource is not an open stream");
+	}
+	if (is_in_memory(stream)) {
+		return no_descriptor("the stream is in memory, and has no descriptor");
 	}
 	if (php_stream_cast(stream, PHP_STREAM_AS_FD_FOR_SELECT | PHP_STREAM_CAST_INTERNAL,
 			(void *)&descriptor, 0) != SUCCESS || descriptor < 0) {
