@@ -18,7 +18,9 @@ use crate::cli::{HubArgs, IsolationArgs, Lines, LogArgs, ServerArgs};
 use crate::system;
 use http_framing::Limits;
 pub use hub::HubConfigError;
-pub(crate) use hub::{Cors, HistoryLimits, HubConfig, QueueLimits, StoreConfig};
+pub(crate) use hub::{
+    Cors, HistoryLimits, HubConfig, LIVENESS, QueueLimits, READINESS, StoreConfig,
+};
 use php_event::{Address, AddressError};
 
 /// The most bytes that one read takes. All connections of a worker share the buffer.

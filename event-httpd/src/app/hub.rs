@@ -32,7 +32,7 @@ use std::time::{Duration, Instant, SystemTime};
 use super::{Answer, App, Due, Holdings, Parting, Received, Request, Takes};
 use crate::answer::FieldLine;
 use crate::buffer::Buffer;
-use crate::config::{HubConfig, StoreConfig};
+use crate::config::{HubConfig, LIVENESS, READINESS, StoreConfig};
 use crate::time;
 use crate::worker::Worker;
 use hub_protocol::{MatcherCache, Refusal, Update, event_stream};
@@ -263,20 +263,19 @@ impl Hub {
             return answer.unwrap_or_else(|refusal| self.refuse(worker, &refusal, &asker));
         }
         let known = match path {
-            "/healthz" => true,
-            "/readyz" => true,
+            LIVENESS | READINESS => true,
             "/" => self.config.demo,
             _ => self.config.forms.standard && path == metadata::path(&self.config),
         };
         whole(match path {
             _ if !known => self.not_found(&asker),
             _ if !read_only => self.not_allowed(&asker, "GET, HEAD"),
-            "/healthz" => self.reply(200, &asker).text("alive"),
-            "/readyz" if worker.is_ending() => self.reply(503, &asker).text("stopping"),
-            "/readyz" if self.presence() != Presence::Present => {
+            LIVENESS => self.reply(200, &asker).text("alive"),
+            READINESS if worker.is_ending() => self.reply(503, &asker).text("stopping"),
+            READINESS if self.presence() != Presence::Present => {
                 self.reply(503, &asker).text("the store is away")
             }
-            "/readyz" => self.reply(200, &asker).text("ready"),
+            READINESS => self.reply(200, &asker).text("ready"),
             "/" => self.page(&asker),
             _ => {
                 let document = metadata::document(&self.config);

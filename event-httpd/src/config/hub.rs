@@ -16,6 +16,10 @@ const STORE_TIMEOUT: Duration = Duration::from_secs(5);
 const STORE_QUEUE_SIZE: usize = 16 << 20;
 const STORE_QUEUE_TIME: Duration = Duration::from_secs(30);
 
+/// Where the hub says whether it lives, and whether it takes requests.
+pub(crate) const LIVENESS: &str = "/healthz";
+pub(crate) const READINESS: &str = "/readyz";
+
 /// The settings of the hub.
 #[derive(Debug)]
 pub(crate) struct HubConfig {
@@ -77,6 +81,9 @@ pub(crate) enum Cors {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum HubConfigError {
+    /// The hub's path is one of its other resources.
+    #[error("--public-url: the path {0} is taken: choose another, such as /.well-known/mercure")]
+    Path(&'static str),
     /// There is no key for the tokens of publishers.
     #[error(
         "hub needs a key for the tokens of publishers: give --publisher-key, --publisher-key-file or --publisher-jwks-file"
@@ -137,6 +144,13 @@ pub enum HubConfigError {
 
 impl HubConfig {
     pub(super) fn new(args: HubArgs) -> Result<Self, HubConfigError> {
+        let taken = [LIVENESS, READINESS];
+        if let Some(path) = taken
+            .into_iter()
+            .find(|path| args.public_url.path() == *path)
+        {
+            return Err(HubConfigError::Path(path));
+        }
         let store = store(&args)?;
         if args.protocol == Protocol::Deployed
             && let Some(option) = option_for_standard_tokens(&args)

@@ -145,6 +145,16 @@ fn options_that_make_no_hub_are_bad_usage() {
             &["--anonymous", "--publisher-key", KEY, "--public-url", "/x"],
             "URL",
         ),
+        (
+            &[
+                "--anonymous",
+                "--publisher-key",
+                KEY,
+                "--public-url",
+                "https://x/healthz",
+            ],
+            "--public-url: the path /healthz is taken",
+        ),
     ] {
         let error = refused(options);
         assert!(error.contains(says), "{options:?}: {error}");
