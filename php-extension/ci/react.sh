@@ -5,9 +5,8 @@
 . "$(dirname "$0")/help.sh"
 [ $# -eq 1 ] || refuse
 . "$(dirname "$0")/common.sh"
-checkout=$(cd "$1" && pwd)
-export CLASSES="React\\Tests\\EventLoop\\ $checkout/tests
-React\\EventLoop\\ $checkout/src"
-cd "$checkout"
+CHECKOUTS=$(cd "$1" && pwd)
+export CHECKOUTS
+cd "$1"
 "$php" -d "extension=$extension" "$(command -v phpunit)" --no-configuration \
     --bootstrap "$here/php-extension/ci/autoload.php" tests/ExtEventLoopTest.php

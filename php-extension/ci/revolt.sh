@@ -6,12 +6,9 @@
 . "$(dirname "$0")/help.sh"
 [ $# -eq 1 ] || refuse
 . "$(dirname "$0")/common.sh"
-checkout=$(cd "$1" && pwd)
-export CLASSES="Revolt\\EventLoop\\ $checkout/src/EventLoop
-Revolt\\EventLoop\\ $checkout/test
-Revolt\\ $checkout/src"
-export FUNCTIONS="$checkout/src/functions.php"
-cd "$checkout"
+CHECKOUTS=$(cd "$1" && pwd)
+export CHECKOUTS
+cd "$1"
 mkfifo "$scratch/input" "$scratch/output"
 cat "$scratch/output" &
 "$php" -d "extension=$extension" "$(command -v phpunit)" --no-configuration \

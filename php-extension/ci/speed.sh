@@ -114,7 +114,7 @@ if [ $# -ge 2 ]; then
     mkdir "$scratch/vendor"
     cp "$here/php-extension/ci/autoload.php" "$scratch/vendor"
     cp "$checkout/tests/Feature/Stub/HttpServer.php" "$scratch"
-    export CLASSES="Workerman\\ $checkout/src" FUNCTIONS='' TMPDIR="$scratch"
+    export CHECKOUTS="$checkout" TMPDIR="$scratch"
     rates 'Workerman, 64 connections' "$scratch/HttpServer.php" 8080 64
 fi
 if [ $# -ge 3 ]; then

@@ -12,7 +12,7 @@ checkout=$(cd "$1" && pwd)
 mkdir "$scratch/vendor"
 cp "$here/php-extension/ci/autoload.php" "$scratch/vendor"
 cp "$checkout/tests/Feature/Stub/HttpServer.php" "$checkout/tests/Feature/Stub/UdpServer.php" "$scratch"
-export CLASSES="Workerman\\ $checkout/src" FUNCTIONS='' TMPDIR="$scratch"
+export CHECKOUTS="$checkout" TMPDIR="$scratch"
 php="$php -n $(shared ctype mbstring posix sockets) -d extension=${MODULE:-$extension}"
 # shellcheck disable=SC2016
 own_network sh -euc '
