@@ -47,6 +47,16 @@ impl Algorithm {
         }
     }
 
+    /// The kind of its keys.
+    const fn kind(self) -> &'static str {
+        match self {
+            Self::Hs256 | Self::Hs384 | Self::Hs512 => "secret",
+            Self::Rs256 => "public RSA key",
+            Self::Es256 => "public EC key on P-256",
+            Self::EdDsa => "public Ed25519 key",
+        }
+    }
+
     /// The algorithm of that name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
@@ -88,13 +98,13 @@ pub enum KeyError {
     #[error("the secret is a PEM file: give the algorithm of its key, such as RS256")]
     SecretIsPem,
     /// The algorithm needs another kind of key.
-    #[error("{} needs a {}", .0.name(), if .0.secret_min().is_some() { "secret" } else { "public key" })]
+    #[error("{} needs a {}", .0.name(), .0.kind())]
     WrongKind(Algorithm),
     /// A PEM file with something else, a private key for example.
     #[error("give one public key in PEM: RSA, EC on P-256, or Ed25519")]
     Pem,
     /// A JWKS file that is not one.
-    #[error("the JWKS is not valid: {0}")]
+    #[error("the JWKS is not valid: {0}; write it as {{\"keys\": […]}}")]
     Jwks(String),
     /// A JWKS file without a key that the hub can use.
     #[error("the JWKS has no key for a known algorithm: HS256, HS384, HS512, RS256, ES256, EdDSA")]

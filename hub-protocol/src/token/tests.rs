@@ -722,7 +722,9 @@ fn key_is_refused_for_an_algorithm_of_another_kind() {
         }
     }
     let error = Key::secret(SECRET, Algorithm::Rs256).unwrap_err();
-    assert_eq!(error.to_string(), "RS256 needs a public key");
+    assert_eq!(error.to_string(), "RS256 needs a public RSA key");
+    let error = Key::for_algorithm(RSA_PUBLIC.as_bytes(), Algorithm::Es256).unwrap_err();
+    assert_eq!(error.to_string(), "ES256 needs a public EC key on P-256");
     assert_eq!(
         Key::secret(b"", Algorithm::Hs256).unwrap_err(),
         KeyError::Empty
@@ -860,7 +862,9 @@ fn key_set_leaves_out_what_the_hub_cannot_use() {
 fn file_that_is_no_key_set_is_refused_with_a_position() {
     let error = Keys::jwks(b"{\"keys\": [{\"kty\": \"oct\", \"k\": \"c2VjcmV0\"").unwrap_err();
     assert!(matches!(error, KeyError::Jwks(_)));
-    assert!(!error.to_string().contains("c2VjcmV0"), "{error}");
+    let text = error.to_string();
+    assert!(!text.contains("c2VjcmV0"), "{text}");
+    assert!(text.ends_with("; write it as {\"keys\": […]}"), "{text}");
     assert!(Keys::jwks(b"").is_err() && Keys::jwks(b"[]").is_err());
 }
 
