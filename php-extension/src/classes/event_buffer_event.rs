@@ -32,7 +32,9 @@ pub(crate) struct BufferEventValue {
     is_view: bool,
     has_input: Cell<bool>,
     has_output: Cell<bool>,
-    /// The descriptor that it was given, if any.
+    /// What is under it, if it is a filter.
+    under: Option<EventBufferEvent>,
+    /// The descriptor that it, or what is under it, was given, if any.
     socket: Weak<LentSocket>,
 }
 
@@ -40,6 +42,7 @@ impl BufferEventValue {
     fn new(bev: EventBufferEvent, socket: Weak<LentSocket>) -> Self {
         Self {
             bev,
+            under: None,
             socket,
             is_view: false,
             has_input: Cell::new(false),
@@ -151,12 +154,14 @@ pub(crate) fn free(call: &mut Call) -> Result<Value, Failure> {
 /// was given also without `OPT_CLOSE_ON_FREE`.
 pub(crate) fn close(call: &mut Call) -> Result<Value, Failure> {
     let this = call.this::<BufferEventValue>()?;
-    if this.bev.fd().is_some()
-        && let Some(socket) = this.socket.upgrade()
-    {
+    if this.bev.fd().is_none() {
+        return Ok(Value::Bool(false));
+    }
+    if let Some(socket) = this.socket.upgrade() {
         socket.close_at_end();
     }
-    Ok(Value::Bool(this.bev.close().is_ok()))
+    let has_descriptor = this.under.as_ref().unwrap_or(&this.bev);
+    Ok(Value::Bool(has_descriptor.close().is_ok()))
 }
 
 /// `connect(string $addr): bool`
@@ -343,12 +348,15 @@ fn state(given: Option<i64>) -> Result<SslState, Failure> {
 /// `static createSslFilter(EventBufferEvent $unnderlying, EventSslContext $ctx, int $state,
 /// int $options = 0): EventBufferEvent`
 pub(crate) fn create_ssl_filter(call: &mut Call) -> Result<Value, Failure> {
-    let under = call.object_with(0, |under: &BufferEventValue| under.bev.clone())?;
+    let parts = |under: &BufferEventValue| (under.bev.clone(), under.socket.clone());
+    let (under, socket) = call.object_with(0, parts)?;
     let context = call.object::<EventSslContext>(1)?;
     let state = state(call.int(2))?;
     let options = options(call.int(3));
     let bev = EventBufferEvent::create_ssl_filter(&under, &context, state, options)?;
-    Ok(new_object(bev))
+    let mut value = BufferEventValue::new(bev, socket);
+    value.under = Some(under);
+    Ok(Value::New(Held::new(value)))
 }
 
 /// `static sslSocket(EventBase $base, mixed $socket, EventSslContext $ctx, int $state,
