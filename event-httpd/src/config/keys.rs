@@ -1,6 +1,7 @@
 //! The keys that verify tokens: where they come from, and what was read there.
 
-use std::fs;
+use std::fs::File;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -8,6 +9,9 @@ use super::HubConfigError;
 use crate::cli::Secret;
 use hub_protocol::Forms;
 use hub_protocol::token::{Algorithm, Key, KeyError, Keys, Verifier};
+
+/// Bytes of a file with keys. A device such as `/dev/zero` has no end.
+const FILE_MAX: u64 = 1 << 20;
 
 /// The keys of publishers and subscribers. Files are read again on request.
 #[derive(Debug)]
@@ -174,9 +178,19 @@ fn key(bytes: &[u8], algorithm: Option<Algorithm>) -> Result<Key, KeyError> {
 }
 
 fn read(option: &'static str, path: &Path) -> Result<Vec<u8>, HubConfigError> {
-    fs::read(path).map_err(|error| HubConfigError::File {
+    let failed = |cause: String| HubConfigError::File {
         option,
         path: path.to_owned(),
-        cause: error.to_string(),
-    })
+        cause,
+    };
+    let file = File::open(path).map_err(|error| failed(error.to_string()))?;
+    let mut bytes = Vec::new();
+    let read = file.take(FILE_MAX + 1).read_to_end(&mut bytes);
+    match read.map(u64::try_from) {
+        Ok(Ok(..=FILE_MAX)) => Ok(bytes),
+        Ok(_) => Err(failed(
+            "it is longer than 1 MiB, so it is no key".to_owned(),
+        )),
+        Err(error) => Err(failed(error.to_string())),
+    }
 }

@@ -26,6 +26,8 @@ fn options_that_make_no_hub_are_bad_usage() {
         path.to_str().unwrap().to_owned()
     };
     let garbage = file("keys.json", "{}");
+    let longest = file("longest", &"x".repeat(1 << 20));
+    let too_long = file("too long", &"x".repeat((1 << 20) + 1));
     let private = file(
         "key.pem",
         "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
@@ -59,6 +61,11 @@ fn options_that_make_no_hub_are_bad_usage() {
             "/nowhere",
         ),
         (&["--anonymous", "--publisher-jwks-file", &garbage], "JWKS"),
+        (&["--anonymous", "--publisher-jwks-file", &longest], "JWKS"),
+        (
+            &["--anonymous", "--publisher-jwks-file", &too_long],
+            "longer than 1 MiB",
+        ),
         (
             &["--anonymous", "--publisher-key-file", &private],
             "public key",
