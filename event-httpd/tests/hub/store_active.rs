@@ -346,3 +346,51 @@ fn a_hub_that_comes_back_while_another_removes_it_stays_listed() {
     }
     assert_eq!(count(&hub, "a"), 1);
 }
+
+/// The commands that docs/hub.md names for the options, from the word `from` to the word `to`.
+fn documented(from: &str, to: &str) -> String {
+    let docs = include_str!("../../../docs/hub.md");
+    let list = docs.split_once("has an access list").unwrap().1;
+    let list = list.split_once("\n\n").unwrap().0;
+    let list = list.split_once(from).unwrap().1;
+    let names = list.split(to).next().unwrap().split('`');
+    let commands = names.filter(|name| name.chars().all(|c| c.is_ascii_uppercase()));
+    commands.map(|name| format!(" +{name}")).collect()
+}
+
+#[test]
+fn a_hub_needs_no_more_rights_in_the_store_than_its_documents_say() {
+    let always = documented("commands:", "For `--store-queue`");
+    for (options, more) in [
+        (&[][..], String::new()),
+        (
+            &["--store-queue", "10"],
+            documented("For `--store-queue`", "for `--subscriptions`"),
+        ),
+        (&OPTIONS, documented("for `--subscriptions`", "\n\n")),
+    ] {
+        let redis = Redis::fleeting();
+        redis.ask(&format!(
+            "ACL SETUSER hub on nopass ~event-httpd:* -@all{always}{more}"
+        ));
+        let url = format!("{}?db=1&user=hub", redis.url());
+        let [killed, hub] = [(); 2].map(|()| hub_on(&url, options));
+        let mut publisher = Publisher::connect(&hub);
+        publisher.publish(&[("topic", "a"), ("id", "1"), ("data", "x")]);
+        publisher.publish(&[("topic", "a"), ("id", "2"), ("data", "y")]);
+        let mut subscriber = Subscriber::to(&killed, "topic=a&lastEventID=1");
+        subscriber.expect_update("2", "y");
+        if options == OPTIONS {
+            let _subscriber = Subscriber::with(&killed, "match=a", &bearer(&full_token()));
+            until_listed(&hub);
+            killed.process().signal(Signal::SIGKILL);
+            until("its subscription has ended", || {
+                (count(&hub, "a") == 0).then_some(())
+            });
+        } else {
+            killed.process().signal(Signal::SIGTERM);
+        }
+        let denied = redis.ask("ACL LOG");
+        assert!(!denied.contains("reason"), "{options:?}: {denied}");
+    }
+}
