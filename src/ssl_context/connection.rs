@@ -80,6 +80,11 @@ impl EventSslContext {
         .map_err(|stack| queue::refused(call, &stack))
     }
 
+    /// Whether a client verifies that the certificate names the host.
+    pub(crate) fn verifies_host(&self) -> bool {
+        self.0.state.borrow().settings.verifies_host()
+    }
+
     /// Whether the context has PECL's defaults.
     pub(crate) fn has_php_defaults(&self) -> bool {
         self.0.state.borrow().settings.has_php_defaults()

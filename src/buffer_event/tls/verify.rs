@@ -43,8 +43,7 @@ impl Tls {
         if result == X509VerifyResult::OK || !text.contains("certificate verify failed") {
             return None;
         }
-        // PHP has no method for that.
-        let hint = match self.role.is_unnamed_client() && !self.context.has_php_defaults() {
+        let hint = match self.role.is_unnamed_client() && self.context.verifies_host() {
             true => "; the host was not named: call set_ssl_host",
             false => "",
         };
