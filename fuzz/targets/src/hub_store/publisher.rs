@@ -115,7 +115,7 @@ impl Publisher {
         let body = str::from_utf8(body).expect("text");
         Some(match head.starts_with("HTTP/1.1 200 ") {
             true => self.published(body),
-            false => refused(body.trim_end_matches('\n')),
+            false => refused(body.strip_suffix('\n').expect("a line")),
         })
     }
 
@@ -130,9 +130,12 @@ impl Publisher {
         let (first, payload, _) = server_frame(&self.got[end + 4..])?;
         assert_eq!(first, 0x81, "a message, not the end: {self:?}");
         let message: Value = serde_json::from_slice(payload).expect("JSON");
-        Some(match message["published"].as_str() {
-            Some(id) => self.published(id),
-            None => refused(message["reason"].as_str().expect("a reason")),
+        if let Some(id) = message["published"].as_str() {
+            return Some(self.published(id));
+        }
+        Some(match message["reason"].as_str().expect("a reason") {
+            "the hub is stopping" => Answer::NotKept,
+            reason => refused(reason),
         })
     }
 
@@ -185,12 +188,12 @@ fn message(token: &str, update: &Value) -> Vec<u8> {
     bytes
 }
 
+/// What a hub says of an update that it does not confirm.
 fn refused(reason: &str) -> Answer {
     match reason {
         "the store is unavailable"
         | "the store is unavailable, and --store-queue has no room"
-        | "the store was unavailable for --store-queue-time"
-        | "the hub is stopping" => Answer::NotKept,
+        | "the store was unavailable for --store-queue-time" => Answer::NotKept,
         "the store is unavailable, and may have stored the update before" => Answer::Unsure,
         _ => panic!("{reason}"),
     }
