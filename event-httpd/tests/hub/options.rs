@@ -144,7 +144,7 @@ fn options_that_make_no_hub_are_bad_usage() {
                 "--store",
                 "redis://x",
                 "--store-ca-file",
-                "/etc/ssl/certs/ca-certificates.crt",
+                "authorities.pem",
             ],
             "rediss:",
         ),

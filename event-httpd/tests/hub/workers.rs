@@ -10,6 +10,7 @@ use super::support::{PATH, Publisher, Subscriber, get, open_hub};
 use super::support_broadcast::{Family, every_worker, kill, owner_of, resident, until_gone};
 use super::support_http::{Server, until};
 use super::websocket::Socket;
+use test_support::tls::{Authority, Folder};
 
 /// Subscribers in each worker.
 pub(super) fn spread(server: &Server, workers: usize, query: &str) -> Vec<Subscriber> {
@@ -212,9 +213,8 @@ fn a_websocket_of_a_replaced_worker_is_told_to_connect_again_when_the_grace_peri
 
 #[test]
 fn why_a_worker_does_not_start_is_a_line_of_the_log() {
-    let directory = tempfile::tempdir().unwrap();
-    let authorities = directory.path().join("authorities.pem");
-    fs::copy("/etc/ssl/certs/ca-certificates.crt", &authorities).unwrap();
+    let folder = Folder::new();
+    let authorities = Authority::new().save(&folder, "authorities");
     let mut options = vec!["--workers", "1", "--log-format", "json"];
     options.extend(["--store", "rediss://127.0.0.1:1", "--store-ca-file"]);
     options.push(authorities.to_str().unwrap());
