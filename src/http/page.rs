@@ -43,7 +43,7 @@ pub(super) fn send(request: RequestView<'_>, code: u16, reason: Option<&str>, te
 pub(super) fn announce_close(call: &'static str, request: &RequestView<'_>) -> Result<()> {
     // evhttp removes `Connection` from the reply to a proxy's request, unless that asked for
     // `keep-alive`; it closes all the same.
-    say_nothing_of_keeping(request);
+    forget_keep_alive(request);
     let mut asked = request.headers(HeaderSide::Input);
     while asked.remove(c"Proxy-Connection") {}
     asked.add(call, c"Proxy-Connection", c"keep-alive")?;
@@ -52,8 +52,9 @@ pub(super) fn announce_close(call: &'static str, request: &RequestView<'_>) -> R
     headers.add(call, c"Connection", c"close")
 }
 
-/// evhttp tells HTTP/1.0 that asks to be kept that it is, whatever the reply says.
-pub(super) fn say_nothing_of_keeping(request: &RequestView<'_>) {
+/// Keeps evhttp from adding `Connection: keep-alive` to the reply: it does that for HTTP/1.0 clients
+/// that ask to be kept, whatever the reply says.
+pub(super) fn forget_keep_alive(request: &RequestView<'_>) {
     let mut asked = request.headers(HeaderSide::Input);
     while asked.remove(c"Connection") {}
 }

@@ -395,17 +395,18 @@ impl Answer<'_> {
     /// body behind it.
     fn close_behind_body(&self) {
         if page::asks_to_be_kept(&self.native) {
-            page::say_nothing_of_keeping(&self.native);
+            page::forget_keep_alive(&self.native);
         }
     }
 
-    /// Says that the connection closes after the reply, where evhttp does not, and nothing else.
+    /// Says that the connection closes after the reply, where evhttp does not, and never beside it
+    /// that the connection is kept.
     fn announce_close(&self) -> Result<()> {
         if self.request.closes {
             return page::announce_close(self.call, &self.native);
         }
         if page::says_close(&self.native) {
-            page::say_nothing_of_keeping(&self.native);
+            page::forget_keep_alive(&self.native);
         }
         Ok(())
     }
