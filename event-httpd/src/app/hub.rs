@@ -45,7 +45,7 @@ use redis_store::{Presence, RedisStore};
 use replay::{OpenPage, Part};
 use reply::{Asker, Reply};
 use request::Head;
-use socket::Farewell;
+use socket::{Farewell, Socket};
 use sources::Sources;
 pub(crate) use store::MemoryStore;
 use subscribers::{Progress, Subscribers};
@@ -221,6 +221,11 @@ impl Hub {
         }
     }
 
+    /// What `work` makes of the WebSocket of a connection, if it has one.
+    fn of_socket<T>(&self, id: u64, work: impl FnOnce(&Socket) -> T) -> Option<T> {
+        self.subscribers.get(id)?.socket.as_deref().map(work)
+    }
+
     fn reply<'a>(&self, status: u16, asker: &'a Asker) -> Reply<'a> {
         Reply::new(status, asker, &self.config.cors, &self.headers)
     }
@@ -382,15 +387,12 @@ impl App for Hub {
     }
 
     fn held(&self, id: u64) -> usize {
-        let subscriber = self.subscribers.get(id);
-        let socket = subscriber.as_ref().and_then(|one| one.socket.as_ref());
-        socket.map_or(0, |socket| socket.memory())
+        self.of_socket(id, Socket::memory).unwrap_or(0)
     }
 
     fn stops(&self, _worker: &Rc<Worker>, id: u64) -> Parting {
-        let subscriber = self.subscribers.get(id);
-        let socket = subscriber.as_ref().and_then(|one| one.socket.as_ref());
-        socket.map_or(Parting::Now(None), |one| one.part(Farewell::Stopping))
+        let parting = self.of_socket(id, |socket| socket.parting(Farewell::Stopping));
+        parting.unwrap_or(Parting::Now(None))
     }
 
     fn started(&self, worker: &Rc<Worker>) -> php_event::Result<()> {

@@ -117,7 +117,7 @@ pub(crate) enum Due {
     End(Option<Rc<Buffer>>),
 }
 
-/// When a stream of a stopping worker ends.
+/// When a stream ends that the server gives up, so that its peer connects again.
 #[derive(Debug)]
 pub(crate) enum Parting {
     /// At once, after these last bytes.
@@ -208,7 +208,7 @@ pub(crate) trait App {
     /// The peer of a stream has everything that was queued for it, and the app wanted to know.
     fn drained(&self, _worker: &Rc<Worker>, _id: u64) {}
 
-    /// The worker stops, and so the stream with that number ends.
+    /// The worker stops, so the stream with that number ends: when?
     fn stops(&self, _worker: &Rc<Worker>, _id: u64) -> Parting {
         Parting::Now(None)
     }

@@ -144,11 +144,8 @@ pub enum HubConfigError {
 
 impl HubConfig {
     pub(super) fn new(args: HubArgs) -> Result<Self, HubConfigError> {
-        let taken = [LIVENESS, READINESS];
-        if let Some(path) = taken
-            .into_iter()
-            .find(|path| args.public_url.path() == *path)
-        {
+        let mut taken = [LIVENESS, READINESS].into_iter();
+        if let Some(path) = taken.find(|path| *path == args.public_url.path()) {
             return Err(HubConfigError::Path(path));
         }
         let store = store(&args)?;

@@ -183,14 +183,14 @@ fn read(option: &'static str, path: &Path) -> Result<Vec<u8>, HubConfigError> {
         path: path.to_owned(),
         cause,
     };
-    let file = File::open(path).map_err(|error| failed(error.to_string()))?;
     let mut bytes = Vec::new();
-    let read = file.take(FILE_MAX + 1).read_to_end(&mut bytes);
-    match read.map(u64::try_from) {
-        Ok(Ok(..=FILE_MAX)) => Ok(bytes),
-        Ok(_) => Err(failed(
+    File::open(path)
+        .and_then(|file| file.take(FILE_MAX + 1).read_to_end(&mut bytes))
+        .map_err(|error| failed(error.to_string()))?;
+    if bytes.len() as u64 > FILE_MAX {
+        return Err(failed(
             "it is longer than 1 MiB, so it is no key".to_owned(),
-        )),
-        Err(error) => Err(failed(error.to_string())),
+        ));
     }
+    Ok(bytes)
 }

@@ -11,7 +11,6 @@ use super::request::Head;
 use super::subscribers::Subscriber;
 use super::{Hub, Pending};
 use crate::app::{Answer, Request};
-use crate::config::HubConfig;
 use crate::worker::Worker;
 use hub_protocol::active::{self, Resource, Subscription};
 use hub_protocol::token::{Grants, OriginCheck};
@@ -137,12 +136,11 @@ impl Hub {
 
     /// Which subscriptions a path names, if the hub tells of them.
     pub(super) fn listing(&self, path: &str) -> Option<Resource> {
-        let HubConfig { forms, url, .. } = &*self.config;
-        let resource = self
-            .config
-            .subscriptions
-            .then(|| active::resource(path, *forms, url));
-        resource.flatten()
+        let config = &self.config;
+        if !config.subscriptions {
+            return None;
+        }
+        active::resource(path, config.forms, &config.url)
     }
 
     /// Answers a request for the list of active subscriptions, or a part of it.

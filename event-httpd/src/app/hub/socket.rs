@@ -61,7 +61,7 @@ pub(super) struct Socket {
     token: TokenKey,
     unanswered: Cell<u8>,         // pings since something was received
     asked: Cell<usize>,           // updates that the store has not answered
-    ends: Cell<Option<Farewell>>, // when the store has answered them
+    ends: Cell<Option<Farewell>>, // why it ends once the store has answered them
     memory: Cell<usize>,          // of a message that is not complete, as the worker counts it
 }
 
@@ -106,8 +106,9 @@ impl Socket {
         output
     }
 
-    /// Ends the WebSocket when the updates that the store has are answered.
-    pub(super) fn part(&self, why: Farewell) -> Parting {
+    /// When it ends: at once, or once the store has answered for its updates. Until then it is
+    /// refused further ones.
+    pub(super) fn parting(&self, why: Farewell) -> Parting {
         if self.asked.get() > 0 {
             self.ends.set(Some(why));
             return Parting::Later;
@@ -119,8 +120,8 @@ impl Socket {
         Buffer::uncounted(self.close(why.code(), why.reason()))
     }
 
-    /// The store has answered one of its updates. Returns the last bytes if the end waited for
-    /// that.
+    /// The store has answered for one of its updates. Returns the last bytes if the end has waited
+    /// for this answer.
     fn answered(&self) -> Option<Rc<Buffer>> {
         self.asked.set(self.asked.get().saturating_sub(1));
         let why = self.ends.get().filter(|_| self.asked.get() == 0)?;

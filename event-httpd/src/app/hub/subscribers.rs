@@ -68,7 +68,7 @@ impl Subscriber {
     pub(super) fn end(&self) {
         self.progress.set(Progress::Ended);
         let socket = self.socket.as_ref();
-        let parting = socket.map_or(Parting::Now(None), |one| one.part(Farewell::Gap));
+        let parting = socket.map_or(Parting::Now(None), |one| one.parting(Farewell::Gap));
         if let (Parting::Now(last), Some(connection)) = (parting, self.connection.upgrade()) {
             connection.end_stream(last);
         }
