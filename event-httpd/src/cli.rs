@@ -264,7 +264,8 @@ impl CliError {
     /// standard error. An output that cannot be written is ignored.
     pub fn print(&self) {
         if self.error.use_stderr() {
-            writeln!(io::stderr(), "event-httpd: {self}").ok();
+            let line = format!("event-httpd: {self}\n");
+            io::stderr().write_all(line.as_bytes()).ok();
         } else {
             self.error.print().ok();
         }

@@ -170,6 +170,50 @@ unsafe extern "C-unwind" fn on_fatal(code: c_int) {
     }
     let words = last_words();
     let words = words.as_deref().unwrap_or("no cause given");
-    let _ = writeln!(io::stderr(), "libevent: fatal error {code}: {words}");
+    // In one write: a process that forked may end at the same time, with the same stderr.
+    let line = format!("libevent: fatal error {code}: {words}\n");
+    let _ = io::stderr().write_all(line.as_bytes());
     process::abort();
+}
+
+#[cfg(test)]
+mod tests {
+    use std::env;
+    use std::os::fd::OwnedFd;
+    use std::os::unix::net::UnixDatagram;
+    use std::os::unix::process::ExitStatusExt as _;
+    use std::process::{Command, Stdio};
+
+    use nix::sys::signal::Signal;
+    use test_support::{limited, spawn};
+
+    use super::*;
+
+    /// The process that this test starts runs it again, with this set.
+    const DYING: &str = "PHP_EVENT_TEST_DYING";
+
+    #[test]
+    // Skipped under Valgrind: it tells more on stderr when a process aborts.
+    fn a_fatal_error_is_one_write_on_stderr() {
+        if env::var_os(DYING).is_some() {
+            park(Level::Error, "no memory");
+            // SAFETY: it touches nothing of libevent's, and does not return.
+            unsafe { on_fatal(1) };
+        }
+        let (stderr, theirs) = UnixDatagram::pair().unwrap();
+        let mut command = Command::new(env::current_exe().unwrap());
+        command
+            .args(["a_fatal_error_is_one_write_on_stderr", "--nocapture"])
+            .env(DYING, "1")
+            .stdout(Stdio::null())
+            .stderr(OwnedFd::from(theirs));
+        let mut child = spawn(&mut command).unwrap();
+        let status = limited(move || child.wait()).unwrap();
+        assert_eq!(status.signal(), Some(Signal::SIGABRT as i32));
+        let mut written = [0; 256];
+        stderr.set_nonblocking(true).unwrap();
+        let length = stderr.recv(&mut written).unwrap();
+        let written = String::from_utf8_lossy(&written[..length]);
+        assert_eq!(written, "libevent: fatal error 1: no memory\n");
+    }
 }
