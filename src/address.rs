@@ -32,9 +32,9 @@ use crate::error::Error;
 /// | `[fe80::1%eth0]:80`, `[fe80::1%2]:80` | a link-local address with its interface, by name or number |
 /// | `localhost:80` | a host name and a port |
 /// | `unix:/run/app.sock`, `unix:///run/app.sock` | the path of a unix socket |
-/// | `unix:@app` | a name in Linux's abstract namespace; a NUL may stand in place of the `@` |
+/// | `unix:@app` | a name in Linux's abstract namespace; a NUL may take the place of the `@` |
 ///
-/// `tcp://` may stand in front of an IP address or a name. A port goes from 0 to 65535.
+/// `tcp://` may precede an IP address or a name. A port goes from 0 to 65535.
 /// [`Display`](fmt::Display) writes the same forms, without `tcp://`.
 ///
 /// Every call of this crate that takes an address as text reads it this way. Beyond PHP.
@@ -104,9 +104,8 @@ impl Address {
     /// All addresses of a host name, in the system's order and each of them once. Any other
     /// address is returned as it is.
     ///
-    /// Asks the system for a name, and blocks until it answers. A server that is to be reached
-    /// by each address of a name listens on all of them:
-    /// [`stream_socket_servers`](crate::stream::stream_socket_servers).
+    /// Asks the system for a name, and blocks until it answers. To listen on every address of a
+    /// name, use [`stream_socket_servers`](crate::stream::stream_socket_servers).
     ///
     /// # Errors
     /// The system's error when the name has no address; its text names the host.
@@ -180,7 +179,7 @@ impl fmt::Display for Address {
     }
 }
 
-/// Why a text is no address: it names the text, what is wrong with it, and what to write.
+/// Why a text is not an address: it names the text, what is wrong with it, and what to write.
 ///
 /// # Examples
 /// ```

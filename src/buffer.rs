@@ -37,14 +37,14 @@ const PREVIEW: usize = 32;
 ///
 /// A handle is counted: a clone is the same buffer, as a PHP variable would be. A buffer from
 /// [`new`](Self::new) or [`from`](Self::from) is yours. The buffers of a buffer event or a
-/// request are lent: the handle keeps their owner, and answers [`Error::Freed`] once the owner
+/// request are lent: the handle keeps their owner, and returns [`Error::Freed`] once the owner
 /// is freed.
 ///
 /// Lengths and positions are `usize`, and positions count from the front. Where PHP takes −1
 /// for everything, pass `None` or `usize::MAX`. Each call checks the positions that it gets: one
 /// outside of the buffer is an error.
 ///
-/// A method that takes from a frozen front, or adds to a frozen end, answers [`Error::State`],
+/// A method that takes from a frozen front, or adds to a frozen end, returns [`Error::State`],
 /// unless there is nothing to take or to add.
 ///
 /// `&EventBuffer` implements `Read` and `Write`, for `io::copy`, `read_exact` and `write!`. The
@@ -125,7 +125,7 @@ impl EventBuffer {
     /// Makes an empty buffer.
     ///
     /// # Errors
-    /// [`Error::Call`] without memory.
+    /// [`Error::Call`] when out of memory.
     ///
     /// # Examples
     /// ```
@@ -350,7 +350,7 @@ impl EventBuffer {
     /// buffer's length stays the same, and the end may be frozen.
     ///
     /// # Errors
-    /// [`Error::Call`] without memory.
+    /// [`Error::Call`] when out of memory.
     ///
     /// # Examples
     /// ```
@@ -384,7 +384,7 @@ fn not_in_memory(call: &'static str) -> Error {
 }
 
 impl<T: AsRef<[u8]>> From<T> for EventBuffer {
-    /// Makes a buffer with a copy of the bytes. Without memory the process ends, as for `Vec`.
+    /// Makes a buffer with a copy of the bytes. Out of memory, the process ends, as with `Vec`.
     ///
     /// # Examples
     /// ```

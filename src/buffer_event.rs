@@ -2,7 +2,7 @@
 //! the loop.
 //!
 //! Owns: what [`Inner`] has. Lent to C: one weak count of it, until its end.
-//! Runs user code: the callbacks, through `trampoline`, from the loop and from methods that
+//! Runs user code: the callbacks, through `entry`, from the loop and from methods that
 //! change a filter's buffers.
 #![allow(unsafe_code)]
 
@@ -106,7 +106,7 @@ impl EventBufferEvent {
     ///
     /// It owns the socket until it is freed or dropped, so that the descriptor cannot be
     /// closed and its number reused; share one with a [`Stream`](crate::stream::Stream)'s
-    /// clone or an `Rc`. `WRITE` is enabled, `READ` is not. What is to be called is set with
+    /// clone or an `Rc`. `WRITE` is enabled, `READ` is not. The callbacks are set with
     /// [`set_callbacks`](Self::set_callbacks), which takes PHP's other parameters.
     ///
     /// Unlike PHP's, the descriptor is not borrowed.
@@ -114,7 +114,7 @@ impl EventBufferEvent {
     /// # Errors
     /// [`Error::Argument`] for `OPT_THREADSAFE`, and for `OPT_UNLOCK_CALLBACKS` without
     /// `OPT_DEFER_CALLBACKS`; [`Error::Io`] when the socket cannot be made non-blocking;
-    /// [`Error::Freed`], [`Error::Forked`]; [`Error::Call`] without memory.
+    /// [`Error::Freed`], [`Error::Forked`]; [`Error::Call`] when out of memory.
     ///
     /// # Examples
     /// ```
@@ -327,10 +327,10 @@ impl EventBufferEvent {
     }
 
     /// Closes the descriptor and keeps the object: what came in can still be read, nothing
-    /// comes or goes any more, and both directions are disabled.
+    /// more is received or sent, and both directions are disabled.
     ///
-    /// Who shares the socket keeps it open. What [`connect_host`](Self::connect_host) has
-    /// under way ends without an event.
+    /// A shared socket stays open for its other owners. A [`connect_host`](Self::connect_host)
+    /// that is under way ends without an event.
     ///
     /// libevent: `bufferevent_setfd` with −1.
     ///
@@ -457,7 +457,7 @@ impl EventBufferEvent {
     }
 
     /// Frees the object: no callback runs any more, what was not written is discarded, the
-    /// socket closes unless it is shared, and every later call answers [`Error::Freed`].
+    /// socket closes unless it is shared, and every later call returns [`Error::Freed`].
     ///
     /// In its own callback the closure is dropped when the callback returns. Freeing twice is
     /// harmless. Memory of libevent's own goes in the next turn of the loop, or with the base.
@@ -481,11 +481,12 @@ impl EventBufferEvent {
         self.0.release();
     }
 
-    /// Frees the object; or, if a filter is on top of it, has it end with that, as under
-    /// [`OPT_CLOSE_ON_FREE`](Self::OPT_CLOSE_ON_FREE), whoever has a handle or a buffer of it.
+    /// Frees the object. If a filter is on top of it, the object is freed together with the filter
+    /// instead, as under [`OPT_CLOSE_ON_FREE`](Self::OPT_CLOSE_ON_FREE), even if there are handles
+    /// or buffers of it.
     ///
-    /// Not in PHP. For embedders: so a buffer event ends whose object in another language goes, though
-    /// the program has its buffers.
+    /// Not in PHP. For embedders: for a buffer event whose object in another language has gone
+    /// while the program still has its buffers.
     ///
     /// # Examples
     /// ```

@@ -34,7 +34,7 @@ impl EventConfig {
     /// Makes a config that requires nothing.
     ///
     /// # Errors
-    /// [`Error::Call`] without memory.
+    /// [`Error::Call`] when out of memory.
     ///
     /// # Examples
     /// ```

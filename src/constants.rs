@@ -37,8 +37,8 @@ class_consts!(Event: EventFlags {
 
 impl Event {
     /// The peer has closed its side, which is reported without a read: see
-    /// [`EventFlags::CLOSED`]. A server learns so that a client has gone while it works on the
-    /// request, without taking bytes that it does not want yet.
+    /// [`EventFlags::CLOSED`]. So a server that works on a request learns that the client has
+    /// gone, without taking bytes that it does not want yet.
     ///
     /// Beyond PHP. libevent: `EV_CLOSED`.
     ///

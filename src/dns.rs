@@ -1,10 +1,10 @@
 //! `EventDnsBase`: asks name servers for the addresses of hosts, without blocking the loop.
 //!
-//! libevent's `evdns_base` does the same, with faults that cannot be mended from outside: it
-//! looks the two address families of a name up apart, so that a search list mixes the addresses
-//! of two hosts (libevent#1702); it sends retries to a server that is known to be silent
-//! (libevent#1408); and it gives up where an answer is too long for a datagram (libevent#99).
-//! So queries are sent from here, by [`query`], on events of the base. Names, options and their
+//! libevent's `evdns_base` does the same, with faults that cannot be fixed from outside: it looks
+//! up the two address families of a name separately, so that a search list mixes the addresses of
+//! two hosts (libevent#1702); it sends retries to a server that is known to be silent
+//! (libevent#1408); and it gives up where an answer is too long for a datagram (libevent#99). So
+//! queries are sent from here, by [`query`], on events of the base. Names, options and their
 //! defaults are libevent's.
 //!
 //! Owns: what [`Inner`] has. The closures of lookups belong to their handles, see [`lookup`].
@@ -155,7 +155,7 @@ impl EventDnsBase {
     /// others (see the option `getaddrinfo-allow-skew`). At most 32 addresses of each family are
     /// taken. Nothing is cached: each call asks.
     ///
-    /// The zone of a link-local address (`fe80::1%eth0`) is no part of an [`IpAddr`]; see
+    /// The zone of a link-local address (`fe80::1%eth0`) is not part of an [`IpAddr`]; see
     /// [`resolve_port`](Self::resolve_port).
     ///
     /// The lookup ends when its handle is dropped; keep it.
@@ -163,7 +163,7 @@ impl EventDnsBase {
     /// # Errors
     /// [`Error::Argument`] for text that cannot be a host, and for a family other than `UNSPEC`,
     /// `INET` and `INET6`; [`Error::State`] when there is no name server to ask, and in a
-    /// forked child; [`Error::Freed`], [`Error::Forked`]; [`Error::Call`] without memory.
+    /// forked child; [`Error::Freed`], [`Error::Forked`]; [`Error::Call`] when out of memory.
     ///
     /// # Examples
     /// ```no_run

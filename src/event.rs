@@ -102,13 +102,13 @@ impl Event {
     /// the event. Without `PERSIST` the event is no longer pending when its callback runs.
     ///
     /// Unlike PHP's, the descriptor is not borrowed, and `TIMEOUT` is refused here: it would make
-    /// the event deaf to its source. What PHP makes with `TIMEOUT | PERSIST` is a
+    /// the event ignore its source. What PHP makes with `TIMEOUT | PERSIST` is a
     /// [`timer`](Self::timer) that adds itself again.
     ///
     /// # Errors
     /// [`Error::Argument`] for `TIMEOUT` and `SIGNAL`, for bits that are not in the constants,
     /// for `CLOSED` with a backend that does not report it, and for a descriptor that `select`
-    /// cannot watch; [`Error::Freed`], [`Error::Forked`]; [`Error::Call`] without memory.
+    /// cannot watch; [`Error::Freed`], [`Error::Forked`]; [`Error::Call`] when out of memory.
     ///
     /// # Examples
     /// ```
@@ -203,7 +203,7 @@ impl Event {
     /// Add it again in its callback to repeat it. The event is not added yet.
     ///
     /// # Errors
-    /// [`Error::Freed`], [`Error::Forked`]; [`Error::Call`] without memory.
+    /// [`Error::Freed`], [`Error::Forked`]; [`Error::Call`] when out of memory.
     ///
     /// # Examples
     /// ```
@@ -331,7 +331,7 @@ impl Event {
     }
 
     /// Frees the event: it is deleted, its closure, source and data are dropped, and every
-    /// later call answers [`Error::Freed`]. In its own callback the closure is dropped when
+    /// later call returns [`Error::Freed`]. In its own callback the closure is dropped when
     /// the callback returns. Freeing twice is harmless.
     ///
     /// # Examples

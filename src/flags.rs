@@ -92,7 +92,7 @@ bitflags::bitflags! {
         const NOLOCK = ffi::event_base_config_flag_EVENT_BASE_FLAG_NOLOCK;
         /// Ignore the `EVENT_NO…` environment variables.
         const IGNORE_ENV = ffi::event_base_config_flag_EVENT_BASE_FLAG_IGNORE_ENV;
-        /// Windows only: [`EventConfig::set_flags`](crate::EventConfig::set_flags) answers `Err`.
+        /// Windows only: [`EventConfig::set_flags`](crate::EventConfig::set_flags) returns `Err`.
         const STARTUP_IOCP = ffi::event_base_config_flag_EVENT_BASE_FLAG_STARTUP_IOCP;
         /// Read the clock each time instead of once in each turn of the loop.
         const NO_CACHE_TIME = ffi::event_base_config_flag_EVENT_BASE_FLAG_NO_CACHE_TIME;

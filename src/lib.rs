@@ -29,8 +29,8 @@
 //! closure. An [`EventListener`] accepts connections, an [`EventBufferEvent`] reads and writes one, with
 //! or without TLS, and an [`EventBuffer`] has its bytes. [`EventHttp`] is an HTTP server,
 //! [`EventHttpConnection`] a client, and [`EventDnsBase`] looks names up. The modules [`stream`] and
-//! [`process`] have the functions that PHP programs use beside these classes. The repository's folder
-//! `examples` has a program for each, and `API.md` the PHP name of every item.
+//! [`process`] have the functions that PHP programs use alongside these classes. The repository's
+//! folder `examples` has a program for each, and `API.md` the PHP name of every item.
 //!
 //! # Build
 //!

@@ -104,10 +104,10 @@ impl EventListener {
     /// whose lookup could block, and ports above 65535.
     ///
     /// # Errors
-    /// [`Error::Argument`] for text that is no address, an address with a backlog of 0, and
+    /// [`Error::Argument`] for text that is not an address, an address with a backlog of 0, and
     /// `OPT_THREADSAFE`; [`Error::Io`] with the address and the cause when it is in use, not an
     /// address of this machine, or not allowed, and for a given socket that cannot listen;
-    /// [`Error::Freed`], [`Error::Forked`]; [`Error::Call`] without memory.
+    /// [`Error::Freed`], [`Error::Forked`]; [`Error::Call`] when out of memory.
     ///
     /// # Examples
     /// ```
@@ -306,7 +306,7 @@ impl EventListener {
     /// Sets a closure that runs when a connection cannot be accepted, most often because the
     /// process has no descriptor left.
     ///
-    /// There, [`EventUtil::get_last_socket_errno`](crate::EventUtil::get_last_socket_errno)
+    /// In it, [`EventUtil::get_last_socket_errno`](crate::EventUtil::get_last_socket_errno)
     /// returns the cause. The connection keeps waiting, so the closure runs in each turn of
     /// the loop until a descriptor is free, or until it disables the listener.
     ///

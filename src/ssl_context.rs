@@ -101,7 +101,7 @@ impl EventSslContext {
     /// # Errors
     /// [`Error::Argument`] for a value of the wrong type, and for options that contradict each
     /// other; [`Error::Io`] for a file that cannot be read; [`Error::Call`] for a file with the
-    /// wrong content or that is no regular file, a key that does not match the certificate or
+    /// wrong content or that is not a regular file, a key that does not match the certificate or
     /// its passphrase, and a cipher list without any known cipher.
     ///
     /// # Examples
@@ -131,12 +131,12 @@ impl EventSslContext {
     ///   then by [`OPT_CA_FILE`](Self::OPT_CA_FILE) and [`OPT_CA_PATH`](Self::OPT_CA_PATH)
     ///   alone: the system's authorities are not asked.
     ///   [`OPT_REQUIRE_CLIENT_CERT`](Self::OPT_REQUIRE_CLIENT_CERT) has an effect only
-    ///   beside it.
+    ///   together with it.
     /// - No certificate has to name the host, unless
     ///   [`set_verify_host`](Self::set_verify_host) asks for it.
     /// - A server may lack a certificate: its handshakes fail, with "no shared cipher".
     /// - Before the handshake [`ssl_get_protocol`](crate::EventBufferEvent::ssl_get_protocol)
-    ///   answers the newest version that can be spoken, and the cipher's name and version are
+    ///   returns the newest version that can be spoken, and the cipher's name and version are
     ///   `(NONE)`.
     ///
     /// What `new` checks is checked here too: a file that cannot be read is an `Err`.

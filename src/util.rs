@@ -186,7 +186,7 @@ impl EventUtil {
     /// libevent: none; the system's `getsockname`.
     ///
     /// # Errors
-    /// [`Error::Io`] when the descriptor is no socket; [`Error::Argument`] when the socket's
+    /// [`Error::Io`] when the descriptor is not a socket; [`Error::Argument`] when the socket's
     /// family has neither an address nor a path.
     ///
     /// # Examples
@@ -262,7 +262,7 @@ impl EventUtil {
     /// libevent: none.
     ///
     /// # Errors
-    /// [`Error::Io`] when the descriptor is no socket; it is then closed.
+    /// [`Error::Io`] when the descriptor is not a socket; it is then closed.
     ///
     /// # Examples
     /// ```

@@ -147,7 +147,7 @@ impl Event {
     ///
     /// # Errors
     /// [`Error::Io`] when the process has no descriptor left; [`Error::Freed`],
-    /// [`Error::Forked`]; [`Error::Call`] without memory.
+    /// [`Error::Forked`]; [`Error::Call`] when out of memory.
     ///
     /// # Examples
     /// ```

@@ -1,4 +1,4 @@
-//! What stands in the parentheses of `#[php(…)]`.
+//! What is in the parentheses of `#[php(…)]`.
 
 use proc_macro::{Delimiter, Group, Literal, Punct, Spacing, Span, TokenStream, TokenTree};
 
@@ -37,7 +37,7 @@ impl Arguments {
     }
 }
 
-/// A mistake in the arguments, and where it stands.
+/// A mistake in the arguments, and where it is.
 pub(crate) struct Mistake {
     message: String,
     span: Span,

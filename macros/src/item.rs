@@ -30,7 +30,7 @@ pub(crate) fn expand(arguments: &Arguments, item: TokenStream) -> TokenStream {
     expanded.into_iter().collect()
 }
 
-/// What stands behind `fn`.
+/// The name after `fn`.
 fn function_name(item: &[TokenTree]) -> Option<String> {
     let at = item.iter().position(|token| token.to_string() == "fn")?;
     Some(item.get(at + 1)?.to_string())

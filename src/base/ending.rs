@@ -16,7 +16,7 @@ impl EventBase {
     /// Makes the base usable in a forked child, where its events then work independently of
     /// the parent's.
     ///
-    /// Until then every call on the base and its events answers [`Error::Forked`]; what is
+    /// Until then every call on the base and its events returns [`Error::Forked`]; what is
     /// dropped before is freed here. Without a fork it does nothing.
     ///
     /// # Errors
@@ -81,7 +81,7 @@ impl EventBase {
         result
     }
 
-    /// Frees the base: its events are no longer pending and every later call answers
+    /// Frees the base: its events are no longer pending and every later call returns
     /// [`Error::Freed`]. Freeing twice is harmless.
     ///
     /// Detached events and buffer events are dropped. libevent's own object is freed with the
@@ -124,7 +124,7 @@ impl EventBase {
 
     /// Whether [`free`](Self::free) was called.
     ///
-    /// Not in PHP. For embedders: nothing more comes from what belongs to it.
+    /// Not in PHP. For embedders: what belongs to a freed base gets no more events.
     ///
     /// # Examples
     /// ```

@@ -113,7 +113,7 @@ impl EventBase {
     /// `None` is PHP's −1 or no argument.
     ///
     /// # Errors
-    /// [`Error::Freed`], [`Error::Forked`]; [`Error::Call`] without memory.
+    /// [`Error::Freed`], [`Error::Forked`]; [`Error::Call`] when out of memory.
     ///
     /// # Examples
     /// ```
@@ -161,16 +161,16 @@ impl EventBase {
         Ok(())
     }
 
-    /// Ends the innermost loop that is running as a panic in its callback does, but without one:
-    /// right after the callback, and what else is due in the same turn is called in the next loop.
-    /// Outside of callbacks it does nothing.
+    /// Ends the innermost running loop as a panic in its callback would, but without a panic: right
+    /// after the callback. What else is due in the same turn is called in the next loop. Outside of
+    /// callbacks it does nothing.
     ///
-    /// Not in PHP. For embedders: so a callback ends that runs code of another language, where that
-    /// code fails and the caller of the loop gets the error from the embedder. After
+    /// Not in PHP. For embedders: a callback that runs code of another language calls it when that
+    /// code fails, and the embedder passes the error to the caller of the loop. After
     /// [`stop`](Self::stop) other closures of the same object may still be called, such as the one
-    /// for its end after the one for its last bytes. The callback may have moved its event to another
-    /// base, so it needs none here. Unlike after a panic, no event is deleted and no listener disabled.
-    /// What the callback still does works as always, loops of other bases included.
+    /// for its end after the one for its last bytes. It takes no base, since the callback may have
+    /// moved its event to another one. Unlike after a panic, no event is deleted and no listener
+    /// disabled. The rest of the callback works as always, loops of other bases included.
     ///
     /// # Examples
     /// ```

@@ -22,7 +22,7 @@ impl EventBuffer {
     ///
     /// To send the same bytes to many peers, give each buffer a clone of one `Arc`. A `Vec` is
     /// copied once, into an `Arc`. Shared bytes are never written to, so [`add`](Self::add)
-    /// starts a new chunk behind them.
+    /// starts a new chunk after them.
     ///
     /// # Errors
     /// [`Error::State`] when the end is frozen.
@@ -58,7 +58,7 @@ impl EventBuffer {
     ///
     /// In the output of a buffer event on a socket without TLS, the system sends the file
     /// (`sendfile`), which is closed afterwards. Until then, methods that read the output's bytes
-    /// or move them to another buffer answer [`Error::State`]; you can still add bytes. If the
+    /// or move them to another buffer return [`Error::State`]; you can still add bytes. If the
     /// file becomes shorter before it is sent, the buffer event reports an error. Into every
     /// other buffer the bytes are read at once.
     ///

@@ -23,8 +23,8 @@ impl EventBuffer {
     /// buffer; `None` writes all. Returns how many were written: one system call may write fewer.
     /// An empty buffer writes none.
     ///
-    /// A socket whose peer is gone answers an error and raises no signal. A pipe without a reader
-    /// raises `SIGPIPE`, which programs with a Rust `main` ignore.
+    /// Writing to a socket whose peer is gone is an error and raises no signal. A pipe without a
+    /// reader raises `SIGPIPE`, which programs with a Rust `main` ignore.
     ///
     /// libevent: `evbuffer_write_atmost`, with `MSG_NOSIGNAL` for sockets.
     ///

@@ -161,7 +161,7 @@ impl EventBuffer {
     /// `size` of `None`, of all. Returns `None` when the buffer is empty or has fewer bytes.
     ///
     /// # Errors
-    /// [`Error::Call`] without memory.
+    /// [`Error::Call`] when out of memory.
     ///
     /// # Examples
     /// ```

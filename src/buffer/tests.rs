@@ -158,7 +158,7 @@ fn flush(owner: &Owner, socket: &UnixStream) -> i32 {
     unsafe { ffi::evbuffer_write(owner.raw, socket.as_raw_fd()) }
 }
 
-/// Every method that answers a `Result` and reads the bytes, or moves them elsewhere.
+/// Every method that returns a `Result` and reads the bytes, or moves them elsewhere.
 fn reading_calls(buffer: &EventBuffer) -> Vec<(&'static str, Result<()>)> {
     let (own, (socket, _peer)) = (EventBuffer::new().unwrap(), UnixStream::pair().unwrap());
     vec![

@@ -28,7 +28,7 @@ use crate::runtime::Lent;
 ///
 /// A closure gets the buffer to take from, the buffer to add to, the most bytes that it should
 /// add, and the reason for the call. It takes the bytes that it can use, adds the result, and
-/// returns how it went. The buffers can be used until it returns; kept ones answer
+/// returns how it went. The buffers can be used until it returns; kept ones return
 /// [`Error::Freed`] afterwards. [`EventBuffer::append_from`] moves bytes from one to the other
 /// without copying them.
 ///
@@ -154,7 +154,7 @@ impl EventBufferEvent {
     /// [`Error::State`] when a filter is on `under` already, when `under` is the 64th filter on top
     /// of others, when it was closed, and for the buffer event of an HTTP connection;
     /// [`Error::Argument`] as [`new`](Self::new); [`Error::Freed`], [`Error::Forked`];
-    /// [`Error::Call`] without memory.
+    /// [`Error::Call`] when out of memory.
     ///
     /// # Examples
     /// ```
@@ -261,7 +261,7 @@ impl EventBufferEvent {
     }
 
     /// Moves what the first flush of the pair below left: it moves no more than fits below the
-    /// read high mark, though an end behind the rest is on its way.
+    /// read high mark, though an end after the rest is on its way.
     fn flush_pair(&self, events: EventFlags, mode: FlushMode) {
         let mut bottom = self.clone();
         while let Some(under) = bottom.0.under() {

@@ -18,7 +18,7 @@ impl EventBufferEvent {
     ///
     /// # Errors
     /// [`Error::Freed`](crate::Error::Freed), [`Error::Forked`](crate::Error::Forked);
-    /// [`Error::Call`](crate::Error::Call) without memory.
+    /// [`Error::Call`](crate::Error::Call) when out of memory.
     ///
     /// # Examples
     /// ```
@@ -157,7 +157,7 @@ impl EventBufferEvent {
     /// The buffer of what came in and was not taken yet.
     ///
     /// Its end is frozen: only the loop adds. It counts on this object; once that is freed,
-    /// the buffer's calls answer [`Error::Freed`](crate::Error::Freed).
+    /// the buffer's calls return [`Error::Freed`](crate::Error::Freed).
     ///
     /// PHP: the property `EventBufferEvent::$input`. libevent: `bufferevent_get_input`.
     ///
@@ -183,7 +183,7 @@ impl EventBufferEvent {
     /// The buffer of bytes to send.
     ///
     /// Its front is frozen: only the loop takes away. It counts on this object; once that is
-    /// freed, the buffer's calls answer [`Error::Freed`](crate::Error::Freed).
+    /// freed, the buffer's calls return [`Error::Freed`](crate::Error::Freed).
     ///
     /// PHP: the property `EventBufferEvent::$output`. libevent: `bufferevent_get_output`.
     ///

@@ -216,7 +216,7 @@ impl EventBufferEvent {
     /// [`MAX_TIMEOUT`](crate::MAX_TIMEOUT) are shortened to it, and to whole microseconds.
     ///
     /// # Errors
-    /// [`Error::Freed`], [`Error::Forked`]; [`Error::Call`] without memory.
+    /// [`Error::Freed`], [`Error::Forked`]; [`Error::Call`] when out of memory.
     ///
     /// # Examples
     /// ```

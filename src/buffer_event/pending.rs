@@ -13,8 +13,8 @@ use crate::native::bufferevent::BufferEventView;
 
 impl EventBufferEvent {
     /// Whether the loop may still call one of its closures by itself, or when another object brings
-    /// bytes: it reads, has output that waits, is being connected, or shakes hands. Not one that
-    /// has no socket or peer, or no longer.
+    /// bytes: it reads, has output that waits, is being connected, or shakes hands. One without a
+    /// socket or peer, or whose socket or peer is gone, is not pending.
     ///
     /// Not in PHP. For embedders: a collector of cycles must not free one that is pending. After a
     /// handshake libevent watches the socket until bytes come, or reading is disabled. One whose

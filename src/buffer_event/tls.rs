@@ -105,14 +105,14 @@ pub(crate) fn accept_native(
 impl EventBufferEvent {
     /// Makes a buffer event that speaks TLS on a connected socket.
     ///
-    /// The handshake runs in the loop; the event callback reports its end as `CONNECTED`.
-    /// Callbacks are always deferred. A client that verifies its server needs
-    /// [`set_ssl_host`](Self::set_ssl_host) before the handshake. The handshake has no time limit of
-    /// its own: the times of [`set_timeouts`](Self::set_timeouts) start again with each byte, and
-    /// their event is `TIMEOUT` alone. A timer that frees the object limits it. Freeing the object sends
-    /// `close_notify`, unless output is waiting. If the socket has no room for it, the loop sends it
-    /// once the peer has read: it keeps the socket for that, at most for the write timeout, or 30
-    /// seconds.
+    /// The handshake runs in the loop; the event callback reports its end as `CONNECTED`. Callbacks
+    /// are always deferred. A client that verifies its server needs
+    /// [`set_ssl_host`](Self::set_ssl_host) before the handshake. The handshake has no time limit
+    /// of its own: the times of [`set_timeouts`](Self::set_timeouts) start again with each byte,
+    /// and their event is `TIMEOUT` alone. To limit it, free the object from a timer. Freeing the
+    /// object sends `close_notify`, unless output is waiting. If the socket has no room for it, the
+    /// loop sends it once the peer has read: it keeps the socket for that, at most for the write
+    /// timeout, or 30 seconds.
     ///
     /// # Errors
     /// [`Error::Argument`] for `SSL_OPEN`, and as [`new`](Self::new); [`Error::State`] when the

@@ -56,7 +56,7 @@ impl Inner {
             return;
         };
         let time = self.settings.write_timeout.get();
-        // Both fail only without memory.
+        // Both fail only when out of memory.
         match time.filter(|_| self.waits_to_write()) {
             Some(time) => timer.add(Some(time)).ok(),
             None => timer.del().ok(),

@@ -24,7 +24,7 @@ impl Hosts {
         }
     }
 
-    /// Adds the names that every host has, for want of a file.
+    /// Adds the names that every host has, when there is no file.
     pub(super) fn add_localhost(&mut self) {
         self.add_one("localhost", (Ipv4Addr::LOCALHOST, 0).into());
         self.add_one("localhost", (Ipv6Addr::LOCALHOST, 0).into());

@@ -111,7 +111,7 @@ impl EventDnsBase {
     /// answer in time, or cannot answer, goes to the next one.
     ///
     /// # Errors
-    /// [`Error::Argument`] for text that is no such address, and for a server that is there
+    /// [`Error::Argument`] for text that is not such an address, and for a server that is there
     /// already; [`Error::Io`] when this host cannot send to it, or not from the address of the
     /// option `bind-to`; [`Error::Freed`], [`Error::Forked`].
     ///
@@ -245,7 +245,7 @@ impl EventDnsBase {
     /// taken in its place: it may be another host's.
     ///
     /// # Errors
-    /// [`Error::Argument`] for what is no domain; [`Error::Freed`], [`Error::Forked`].
+    /// [`Error::Argument`] for what is not a domain; [`Error::Freed`], [`Error::Forked`].
     ///
     /// # Examples
     /// ```
@@ -285,7 +285,7 @@ impl EventDnsBase {
     }
 }
 
-/// What follows the first dot of this host's name, as libevent takes it for want of a list.
+/// What follows the first dot of this host's name, as libevent takes it when there is no list.
 fn domain_of_this_host() -> Vec<String> {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let domain = name.trim().split_once('.').map(|(_host, domain)| domain);

@@ -26,12 +26,12 @@ pub trait Handler: 'static {
     fn fire(&self, event: &Event, what: EventFlags);
 }
 
-/// For embedders: an [`Event`] and a value of theirs in one piece of memory. The binding of another
-/// language keeps there what its own object has to know, and gets one pointer for both.
+/// For embedders: an [`Event`] and the embedder's value in one piece of memory. The binding of
+/// another language keeps there what its own object has to know, and gets one pointer for both.
 ///
-/// It is the same as an [`Event`] in all else. A value is shared by its event's callback and the
-/// event's handles, so that it changes through cells. It goes with the last handle, and not, as a
-/// closure, when the event is freed.
+/// In all else it is an [`Event`]. The event's callback and handles share the value, so it is
+/// changed through cells. It is dropped with the last handle, not, like a closure, when the event
+/// is freed.
 ///
 /// # Examples
 /// ```
@@ -68,9 +68,9 @@ impl<H: Handler> EventWith<H> {
         Self::make("Event::timer", base, Kind::Timer, -1, no_flags, handler)
     }
 
-    /// A timer that fires again and again, each time so long after it was last due: if a callback is
-    /// called late, the next one comes the sooner. [`add`](Self::add) with another time changes the
-    /// interval. With a time of zero it fires once.
+    /// A timer that fires again and again, each time an interval after it was last due: after a
+    /// late callback, the next one comes the sooner. [`add`](Self::add) with another time changes
+    /// the interval. With a time of zero it fires once.
     ///
     /// PHP: `Event::__construct` with `TIMEOUT | PERSIST`. libevent: `event_new` with `EV_PERSIST`.
     ///

@@ -132,7 +132,7 @@ bitflags::bitflags! {
         /// Free what it was made from when it is freed: a filter frees the buffer event under it.
         /// A socket is owned in any case, and closes with its last owner.
         const CLOSE_ON_FREE = ffi::bufferevent_options_BEV_OPT_CLOSE_ON_FREE as c_int;
-        /// Locks. An object belongs to one thread here: constructors answer `Err`.
+        /// Locks. An object belongs to one thread here: constructors return `Err`.
         const THREADSAFE = ffi::bufferevent_options_BEV_OPT_THREADSAFE as c_int;
         /// Run the callbacks from the loop's queue, never in the middle of other work, with one
         /// call for all that happened meanwhile.
@@ -160,7 +160,7 @@ bitflags::bitflags! {
 #[repr(u32)]
 #[doc(alias = "bufferevent_ssl_state")]
 pub enum SslState {
-    /// The handshake is over. A constructor has no session for it, and answers `Err`.
+    /// The handshake is over. A constructor has no session for it, and returns `Err`.
     Open = ffi::bufferevent_ssl_state_BUFFEREVENT_SSL_OPEN,
     /// A client, which starts the handshake.
     Connecting = ffi::bufferevent_ssl_state_BUFFEREVENT_SSL_CONNECTING,

@@ -5,7 +5,7 @@ use std::fmt;
 
 /// The family of a network address: any number of the system, with constants for those in use.
 ///
-/// PHP: `EventUtil::AF_INET` and its sisters, and the argument `$family`.
+/// PHP: `EventUtil::AF_INET` and the other `AF_*` constants, and the argument `$family`.
 ///
 /// # Examples
 /// ```

@@ -31,7 +31,7 @@ bitflags::bitflags! {
         /// listener that binds an address.
         const REUSEABLE = ffi::LEV_OPT_REUSEABLE;
         /// Locks. A handle stays in its thread here, so
-        /// [`EventListener::new`](crate::EventListener::new) answers `Err`.
+        /// [`EventListener::new`](crate::EventListener::new) returns `Err`.
         const THREADSAFE = ffi::LEV_OPT_THREADSAFE;
         /// Accept nothing until [`EventListener::enable`](crate::EventListener::enable).
         const DISABLED = ffi::LEV_OPT_DISABLED;

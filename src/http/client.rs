@@ -7,7 +7,7 @@
 //! what happened, and [`notes`] tells it in a turn of its own.
 //!
 //! libevent's own HTTP client is not used: it leaves the framing of answers open, and cannot be
-//! mended from outside. One request at a time is sent over a connection, and its answer is read,
+//! fixed from outside. One request at a time is sent over a connection, and its answer is read,
 //! by [`http_framing::ResponseDecoder`], while the request is being written.
 
 mod connecting;
@@ -275,7 +275,7 @@ impl ClientConnection {
         }
     }
 
-    /// The connection stands, has ended, or has failed; `os_error` says why it has.
+    /// The connection is established, has ended, or has failed; `os_error` says why it has.
     fn happened(&self, conn: &Rc<connection::Inner>, what: BufferEventFlags, os_error: &io::Error) {
         let is_only_writing =
             what.contains(BufferEventFlags::WRITING) && !what.contains(BufferEventFlags::READING);

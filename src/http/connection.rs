@@ -19,7 +19,7 @@ use crate::runtime::{Ending, Slot};
 /// A connection of a server or of a client.
 ///
 /// A server's connection belongs to libevent and ends when its peer goes; after that, calls on
-/// the handle answer [`Error::Freed`]. A client's connection connects with its first request, and
+/// the handle return [`Error::Freed`]. A client's connection connects with its first request, and
 /// again when it is needed after the server has closed it. While it is connected, it keeps the
 /// loop running, also between two requests. When its last handle is dropped, it is closed, its
 /// requests are cancelled, and all closures are dropped without a call. A clone is the same

@@ -25,7 +25,7 @@ pub(super) fn texts(headers: Vec<(String, Vec<u8>)>) -> Vec<(String, String)> {
     texts.collect()
 }
 
-/// Refuses what is no token of RFC 9110 §5.6.2, so that nothing else can hide in a name.
+/// Refuses what is not a token of RFC 9110 §5.6.2, so that nothing else can hide in a name.
 pub(super) fn check_name(call: &'static str, name: &str) -> Result<()> {
     checked_name(call, name).map(drop)
 }

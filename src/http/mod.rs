@@ -138,7 +138,7 @@ impl EventHttp {
     /// Makes a server that listens nowhere yet.
     ///
     /// # Errors
-    /// [`Error::Freed`], [`Error::Forked`] for the base; [`Error::Call`] without memory.
+    /// [`Error::Freed`], [`Error::Forked`] for the base; [`Error::Call`] when out of memory.
     ///
     /// # Examples
     /// ```
@@ -158,7 +158,7 @@ impl EventHttp {
 
     /// Makes a server whose connections speak TLS.
     ///
-    /// A client that does not is cut off without an answer. The close of a connection is told
+    /// A client that does not is cut off without an answer. The end of a connection is announced
     /// (`close_notify`).
     ///
     /// # Errors
@@ -190,12 +190,12 @@ impl EventHttp {
         Ok(http)
     }
 
-    /// Listens on an address, and says on which: port 0 takes any free one. May be called
+    /// Listens on an address, and returns it: port 0 takes any free one. May be called
     /// again for more addresses. A base that uses `select` cannot watch descriptors from 1,024
     /// on: clients that get one are closed, and the cause is logged.
     ///
     /// # Errors
-    /// [`Error::Argument`] for what is no numeric IPv4 or IPv6 address (without brackets);
+    /// [`Error::Argument`] for what is not a numeric IPv4 or IPv6 address (without brackets);
     /// [`Error::Io`] with the address and the cause when it is in use, not ours, or not allowed;
     /// [`Error::Freed`], [`Error::Forked`] for the base.
     ///
@@ -229,7 +229,7 @@ impl EventHttp {
     /// that is long.
     ///
     /// # Errors
-    /// [`Error::Argument`] for what is no listening TCP socket, where PHP says true;
+    /// [`Error::Argument`] for what is not a listening TCP socket, where PHP returns true;
     /// [`Error::Io`] when it cannot be made non-blocking; [`Error::Freed`], [`Error::Forked`]
     /// for the base.
     ///
@@ -438,9 +438,9 @@ impl EventHttp {
         Ok(())
     }
 
-    /// Sets how many bytes a request's first line and headers may have together, for
-    /// connections from now on; more gets a 400. `None` is no limit; at first 16 KiB, other than
-    /// in PHP. A first line is never longer than 8 KiB, and there are never more than 100 headers.
+    /// Sets how many bytes a request's first line and headers may have together, for connections
+    /// from now on; more gets a 400. `None` is no limit. The default is 16 KiB, unlike PHP's. A
+    /// first line is never longer than 8 KiB, and there are never more than 100 headers.
     ///
     /// # Errors
     /// [`Error::Freed`], [`Error::Forked`] for the base.
@@ -465,11 +465,11 @@ impl EventHttp {
 
     /// Sets how long a connection may be silent, for connections from now on: between two
     /// pieces of a request, between requests, and while an answer waits to be taken. It is then
-    /// closed without a word. It does not limit how long a closure may take to answer. `None` is
+    /// closed without a reply. This does not limit how long a closure may take to answer. `None` is
     /// no limit. The default is 50 seconds.
     ///
-    /// There the time also ends a chunked reply to a client that, rightly, says nothing. libevent:
-    /// `evhttp_set_timeout_tv`.
+    /// In PHP the time also ends a chunked reply to a client that, rightly, sends nothing.
+    /// libevent: `evhttp_set_timeout_tv`.
     ///
     /// # Errors
     /// [`Error::Argument`] for a time of zero, or below a microsecond; [`Error::Freed`],
@@ -495,8 +495,8 @@ impl EventHttp {
     }
 
     /// Sets how long a request's head may take from its first byte on, and how long a TLS handshake
-    /// may take. Then the connection is closed without a reply, however often a byte came. `None`
-    /// is no limit. The default is 30 seconds. Beyond PHP.
+    /// may take. After that the connection is closed without a reply, even if bytes keep coming.
+    /// `None` is no limit. The default is 30 seconds. Beyond PHP.
     ///
     /// The time holds for open connections, too; a head or a handshake that has begun keeps its
     /// deadline.
@@ -520,12 +520,12 @@ impl EventHttp {
         Ok(())
     }
 
-    /// Sets how many bytes of a request's body must come at least in each such time. A client that
-    /// is slower is closed without a reply, however often a byte comes. `None` is no limit. The
-    /// default is 4 KiB in 10 seconds. Beyond PHP.
+    /// Sets how many bytes of a request's body must come at least in each period. The connection of
+    /// a slower client is closed without a reply, even if bytes keep coming. `None` is no limit.
+    /// The default is 4 KiB in 10 seconds. Beyond PHP.
     ///
-    /// The rate holds for open connections, too; a period that has begun ends by the rate before.
-    /// The time does not count while the server does not read: while an earlier request of the
+    /// The rate holds for open connections, too; a period that has begun keeps the former rate.
+    /// Time in which the server does not read does not count: while an earlier request of the
     /// connection waits for its reply.
     ///
     /// # Errors
@@ -548,12 +548,12 @@ impl EventHttp {
         Ok(())
     }
 
-    /// Makes a name one of this server's: a request whose target is a whole URI with another
-    /// host is one to a proxy, and its connection is closed after the answer.
+    /// Adds a name of this server. A request whose target is a whole URI with any other host counts
+    /// as one to a proxy, and its connection is closed after the answer.
     ///
     /// # Errors
     /// [`Error::Argument`] for a NUL in the name; [`Error::Freed`], [`Error::Forked`] for the
-    /// base; [`Error::Call`] without memory.
+    /// base; [`Error::Call`] when out of memory.
     ///
     /// # Examples
     /// ```
@@ -567,8 +567,8 @@ impl EventHttp {
         self.server(CALL)?.add_alias(CALL, alias)
     }
 
-    /// Takes a name away again, whatever its case, once for each time it was added; tells
-    /// whether there was one.
+    /// Removes a name, whatever its case; one that was added several times, once. Returns whether
+    /// there was one.
     ///
     /// # Errors
     /// [`Error::Argument`] for a NUL in the name; [`Error::Freed`], [`Error::Forked`] for the

@@ -18,7 +18,7 @@ pub(super) fn has_body(method: HttpMethods, code: u16) -> bool {
 }
 
 /// Replies with a page that gives the reason, or else the status's phrase, and below it a text;
-/// evhttp closes the connection afterwards. What fails here fails for want of memory, and the
+/// evhttp closes the connection afterwards. What fails here fails for lack of memory, and the
 /// connection is closed all the same. The request has no reply yet.
 pub(super) fn send(request: RequestView<'_>, code: u16, reason: Option<&str>, text: Option<&str>) {
     let reason = reason.unwrap_or_else(|| reason_phrase(code));
@@ -66,7 +66,7 @@ pub(super) fn says_close(request: &RequestView<'_>) -> bool {
     connection.is_some_and(|value| value.eq_ignore_ascii_case(b"close"))
 }
 
-/// Whether evhttp closes the connection behind the reply. To HTTP/1.0 it does so without a word.
+/// Whether evhttp closes the connection after the reply. To HTTP/1.0 it does so without a word.
 pub(super) fn closes(request: &RequestView<'_>, is_1_0: bool) -> bool {
     says_close(request) || (is_1_0 && !asks_to_be_kept(request))
 }

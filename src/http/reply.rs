@@ -70,7 +70,7 @@ impl EventHttpRequest {
 
     /// Answers the request: a status, the headers that were added, and a body.
     ///
-    /// The body is moved out of the buffer, behind what is in
+    /// The body is moved out of the buffer, after what is in
     /// [`get_output_buffer`](Self::get_output_buffer). `Date`, `Content-Length` and
     /// `Content-Type: text/html; charset=ISO-8859-1` are added where they are not set. To a
     /// `HEAD`, and with a status that has no body (204, 205, 304), none goes out: it is dropped.
@@ -129,7 +129,7 @@ impl EventHttpRequest {
         Ok(())
     }
 
-    /// Answers the request with a small HTML page, and closes the connection behind it.
+    /// Answers the request with a small HTML page, and closes the connection after it.
     ///
     /// `None` gives the status's own phrase. Headers and body that were added are dropped.
     ///
@@ -392,15 +392,15 @@ impl Answer<'_> {
 
     /// Has a body without a length end with the connection, to a client that knows no chunks:
     /// if such a one asks to keep the connection, evhttp announces a length of 0 and sends the
-    /// body behind it.
+    /// body after it.
     fn close_behind_body(&self) {
         if page::asks_to_be_kept(&self.native) {
             page::forget_keep_alive(&self.native);
         }
     }
 
-    /// Says that the connection closes after the reply, where evhttp does not, and never beside it
-    /// that the connection is kept.
+    /// Says that the connection closes after the reply, where evhttp does not, and never
+    /// together with a header that the connection is kept.
     fn announce_close(&self) -> Result<()> {
         if self.request.closes {
             return page::announce_close(self.call, &self.native);

@@ -21,7 +21,7 @@ use crate::{EventBufferEvent, base};
 /// A server's callbacks get one for each request that came in; a client makes one and gives it
 /// to a connection. A handle is counted: a clone is the same request, as a PHP variable would be.
 /// The native request belongs to libevent, which frees it when the answer is complete: calls
-/// after that answer [`Error::Freed`], where PHP reads freed memory.
+/// after that return [`Error::Freed`], where PHP reads freed memory.
 ///
 /// PHP: `EventHttpRequest`. libevent: `struct evhttp_request`.
 ///
@@ -355,7 +355,7 @@ impl EventHttpRequest {
     /// Appends a header; another one of the same name stays.
     ///
     /// # Errors
-    /// [`Error::Argument`] for a name that is no token, and for a CR, LF, NUL or other control
+    /// [`Error::Argument`] for a name that is not a token, and for a CR, LF, NUL or other control
     /// byte in the value; [`Error::State`] when the headers have gone out; otherwise as
     /// [`get_command`](Self::get_command).
     ///
@@ -384,7 +384,7 @@ impl EventHttpRequest {
         }
     }
 
-    /// Removes the first header of that name; tells whether there was one.
+    /// Removes the first header of that name; returns whether there was one.
     ///
     /// # Errors
     /// As [`add_header`](Self::add_header).
@@ -433,7 +433,7 @@ impl EventHttpRequest {
     }
 
     /// The body that came from the peer. The buffer keeps the request as a handle does; its
-    /// methods answer [`Error::Freed`] once libevent has freed the request.
+    /// methods return [`Error::Freed`] once libevent has freed the request.
     ///
     /// # Examples
     /// ```
@@ -502,7 +502,7 @@ impl EventHttpRequest {
     /// is enabled, how much waits in its buffers. `None` as for
     /// [`get_connection`](Self::get_connection).
     ///
-    /// Whatever would change it answers [`Error::State`]: libevent needs its own callbacks, and
+    /// Whatever would change it returns [`Error::State`]: libevent needs its own callbacks, and
     /// ends the process over bytes that come when it expects none. `free` lets go of the view.
     ///
     /// # Examples

@@ -367,8 +367,8 @@ impl Inner {
         Some((EventHttpRequest(request), route))
     }
 
-    /// Whether the target is a whole URI whose host is no alias: evhttp takes that for a request
-    /// to a proxy, and closes the connection after the reply.
+    /// Whether the target is a whole URI whose host is not an alias: evhttp takes that for a
+    /// request to a proxy, and closes the connection after the reply.
     fn is_for_a_proxy(&self, request: &RequestView<'_>) -> bool {
         let target = request.target().unwrap_or_default();
         let starts = |scheme: &[u8]| {

@@ -22,7 +22,7 @@
 //! - a peer that has shut down its writing side still gets its reply
 //!   ([`ServerConnection::replied`]).
 //!
-//! TLS reads differently: one read may bring a request and, from behind it, the end of the peer's
+//! TLS reads differently: one read may bring a request and, after it, the end of the peer's
 //! writing side; and what libevent has read into OpenSSL does not make the socket readable again.
 //! So evhttp does not learn of that end while a request waits, and at the end of a reply libevent
 //! reads once without waiting for the socket ([`ServerConnection::complete`]).
@@ -478,7 +478,7 @@ impl Phase {
 
 /// The gate.
 impl ServerConnection {
-    /// Bytes came behind the first `known` of the input: takes out what the gate refuses.
+    /// Bytes came after the first `known` of the input: takes out what the gate refuses.
     pub(super) fn filter(&self, known: usize) {
         let Ok(mut gate) = self.gate.try_borrow_mut() else {
             return; // the change is our own

@@ -45,7 +45,7 @@ pub(super) fn target(request: &RequestView<'_>, slashed: bool) -> Option<String>
 pub(super) fn restore_length(request: &RequestView<'_>, streamed: Streamed) {
     const CALL: &str = "EventHttp";
     let mut list = request.headers(HeaderSide::Input);
-    // What fails here fails for want of memory, and the body comes all the same.
+    // What fails here fails for lack of memory, and the body comes all the same.
     match streamed.length {
         Some(length) => {
             let length = CString::new(length.to_string()).unwrap_or_default();

@@ -463,7 +463,7 @@ impl<'a> BufferEventView<'a> {
         .map(drop)
     }
 
-    /// Moves what waits, as far as it goes. Answers 1 when a filter moved something, and −1 when
+    /// Moves what waits, as far as it goes. Returns 1 when a filter moved something, and −1 when
     /// the other half of a pair is freed. Runs callbacks: a filter's closures and its write
     /// callback, and those of what is under it.
     pub(crate) fn flush(self, events: EventFlags, mode: FlushMode) -> c_int {

@@ -37,7 +37,7 @@ use crate::ffi;
 use crate::flags::EolStyle;
 use crate::runtime::error::{Error, Result, cvt, cvt_owned, cvt_p, failed};
 
-/// How many bytes libevent can count when it moves them out of a buffer: its answer is a C int.
+/// How many bytes libevent can count when it moves them out of a buffer: the result is a C int.
 const TAKEN_MAX: usize = c_int::MAX as usize;
 
 /// What libevent calls when a buffer changes.
@@ -294,7 +294,7 @@ impl<'a> BufferView<'a> {
                 break;
             }
         }
-        // SAFETY: the loop has set the first `copied` bytes of `room`, which the answer keeps
+        // SAFETY: the loop has set the first `copied` bytes of `room`, which the result keeps
         // borrowed.
         unsafe { ffi::bytes(room.as_ptr().cast(), copied) }
     }
@@ -432,7 +432,7 @@ impl<'a> BufferView<'a> {
         Ok(bytes)
     }
 
-    /// Moves bytes from the front into `room`, as many as there are and fit, and tells how many.
+    /// Moves bytes from the front into `room`, as many as there are and fit, and returns how many.
     /// The bytes are in memory. Runs the callbacks of the buffer.
     pub(crate) fn take_into(self, room: &mut [u8]) -> Result<usize> {
         let most = room.len().min(TAKEN_MAX);
@@ -448,11 +448,11 @@ impl<'a> BufferView<'a> {
         let to = room.as_mut_ptr().cast::<u8>();
         // SAFETY: `room` has at least `most` bytes.
         let taken = unsafe { self.remove(to, most) }?;
-        // SAFETY: `remove` has set that many bytes of `room`, which the answer keeps borrowed.
+        // SAFETY: `remove` has set that many bytes of `room`, which the result keeps borrowed.
         Ok(unsafe { ffi::bytes(to.cast(), taken) })
     }
 
-    /// Moves at most `most` bytes from the front to `to`, and tells how many.
+    /// Moves at most `most` bytes from the front to `to`, and returns how many.
     ///
     /// # Safety
     /// `to` has room for `most` bytes, which are at most [`TAKEN_MAX`].
@@ -474,7 +474,7 @@ impl<'a> BufferView<'a> {
             !target.is_lent(),
             "libevent runs the target's callbacks too early"
         );
-        // SAFETY: both callers of `new` keep their buffers. The count that it answers is
+        // SAFETY: both callers of `new` keep their buffers. The count that it returns is
         // too small for large ones: it moves `length`, or nothing where an end is frozen.
         unsafe { ffi::evbuffer_remove_buffer(self.raw(), target.raw(), length) };
     }
@@ -558,7 +558,7 @@ impl<'a> BufferView<'a> {
     #[cfg(feature = "openssl")]
     pub(crate) unsafe fn offer_all(self, write: impl FnOnce(&[u8]) -> bool) {
         let length = self.length();
-        // SAFETY: `new`'s caller keeps the buffer; null without memory.
+        // SAFETY: `new`'s caller keeps the buffer; null when out of memory.
         let first = unsafe { ffi::evbuffer_pullup(self.raw(), -1) };
         if first.is_null() {
             return;

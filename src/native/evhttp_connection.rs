@@ -294,7 +294,7 @@ impl<T> ConnectionPlace<T> {
         }
     }
 
-    /// Replaces what came behind the first `known` bytes of the input by what `gate` lets pass
+    /// Replaces what came after the first `known` bytes of the input by what `gate` lets pass
     /// of it. Returns whether all of that was stored. Runs the callbacks of the input: ours, which
     /// must ignore the change, and libevent's own.
     pub(crate) fn gate(

@@ -31,7 +31,7 @@ impl HeaderList<'_> {
         // SAFETY: `new` asks that the list lives.
         let mut next = unsafe { self.raw.as_ref() }.tqh_first;
         std::iter::from_fn(move || {
-            // SAFETY: an entry of the list, or the null behind the last one. The list does not
+            // SAFETY: an entry of the list, or the null after the last one. The list does not
             // change while `self` is borrowed: what changes it borrows it mutably.
             let entry = unsafe { next.as_ref() }?;
             next = entry.next.tqe_next;

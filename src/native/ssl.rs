@@ -121,7 +121,7 @@ impl Session {
         rc > 0 || result != ffi::openssl::SSL_ERROR_WANT_READ
     }
 
-    /// Writes all of the bytes, or tells that they could not be written at once.
+    /// Writes all of the bytes, or reports that they could not be written at once.
     pub(crate) fn write(&self, bytes: &[u8]) -> bool {
         let Ok(size) = c_int::try_from(bytes.len()) else {
             return false;

@@ -156,7 +156,7 @@ impl Error {
 
     /// The system's kind of error; [`io::ErrorKind::Other`] where no system call failed.
     ///
-    /// The stream functions answer `WouldBlock` when there is nothing yet.
+    /// The stream functions return `WouldBlock` when there is nothing yet.
     ///
     /// # Examples
     /// ```

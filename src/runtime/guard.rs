@@ -109,7 +109,7 @@ pub(crate) fn guard(base: &impl Loop, f: impl FnOnce()) -> bool {
     catch(base, f)
 }
 
-/// Does what must be done before user code runs; the answer of [`guard()`] if none may.
+/// Does what must be done before user code runs; the result of [`guard()`] if none may.
 #[cold]
 fn see_to_waiting(base: &impl Loop) -> Option<bool> {
     if failure_waits() {
@@ -134,7 +134,7 @@ pub(crate) fn release<T>(base: &impl Loop, last: T) {
     }
 }
 
-/// Keeps a panic for [`resume`]; tells whether there was one. Stops the loop on any failure.
+/// Keeps a panic for [`resume`]; returns whether there was one. Stops the loop on any failure.
 #[inline]
 fn catch(base: &impl Loop, f: impl FnOnce()) -> bool {
     let caught = catch_unwind(AssertUnwindSafe(f));

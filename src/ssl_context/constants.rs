@@ -116,7 +116,7 @@ pub enum SslOption {
     CaPath = 5,
     /// Bool: accept a self-signed certificate, or one of an unknown self-signed authority. The
     /// connection is encrypted, but the peer can be anyone. Dates and host name are still
-    /// verified. As in PHP it has no effect beside a `CaFile` or `CaPath`.
+    /// verified. As in PHP it has no effect together with a `CaFile` or `CaPath`.
     AllowSelfSigned = 6,
     /// Bool: verify the peer. Unlike in PHP a client does by default. A server then asks for a
     /// certificate and verifies it, but accepts a client that sends none.

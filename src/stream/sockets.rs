@@ -33,7 +33,7 @@ fn resolve(call: &'static str, text: &str) -> Result<Vec<Address>> {
 /// PHP: `stream_socket_server`. Unlike PHP's, the descriptor is closed on exec.
 ///
 /// # Errors
-/// [`Error::Argument`] for text that is no address; [`Error::Io`] with the address and the
+/// [`Error::Argument`] for text that is not an address; [`Error::Io`] with the address and the
 /// cause when it is in use, not an address of this machine, or not allowed.
 ///
 /// # Examples
@@ -143,7 +143,7 @@ fn first(
 /// PHP: `stream_socket_client`.
 ///
 /// # Errors
-/// [`Error::Argument`] for text that is no address; [`Error::Io`] with the address and the
+/// [`Error::Argument`] for text that is not an address; [`Error::Io`] with the address and the
 /// cause of the last failure.
 ///
 /// # Examples
@@ -215,7 +215,7 @@ pub fn stream_socket_pair() -> Result<(Stream, Stream)> {
 /// # Errors
 /// [`Error::Io`] of kind `WouldBlock` when no connection waits and `timeout` is zero,
 /// `TimedOut` when it has passed, and with the system's cause for any other failure, such as
-/// having no descriptor left; [`Error::Argument`] when the stream is no listener;
+/// having no descriptor left; [`Error::Argument`] when the stream is not a listener;
 /// [`Error::Freed`] after [`fclose`](super::fclose).
 ///
 /// # Examples

@@ -178,7 +178,7 @@ fn preprocess(include: Option<&Path>, code: &str) -> Option<String> {
     Some(String::from_utf8_lossy(&text).into_owned())
 }
 
-/// Reads number and version behind the probe's mark, and the directories of libevent's headers
+/// Reads number and version after the probe's mark, and the directories of libevent's headers
 /// in the line markers (`# 1 "/usr/include/…"`).
 fn parse(text: &str) -> Option<Headers> {
     let (markers, code): (Vec<_>, Vec<_>) = text.lines().partition(|line| line.starts_with('#'));

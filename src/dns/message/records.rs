@@ -11,7 +11,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use super::super::error::DnsError;
 
 /// How many labels and pointers of one answer are looked at. 4,000 addresses of a name of five
-/// labels, behind an alias and without compression, are two thirds of it.
+/// labels, after an alias and without compression, are two thirds of it.
 pub(super) const STEPS_MAX: usize = 1 << 16;
 
 /// Numbers of types and classes (RFC 1035 §3.2, RFC 3596 §2.1).
@@ -22,14 +22,14 @@ const IN: u16 = 1;
 
 /// An address or an alias of a name.
 pub(super) struct Record {
-    /// Where the name stands.
+    /// Where the name is.
     pub(super) owner: usize,
     pub(super) data: Data,
 }
 
 pub(super) enum Data {
     Address(IpAddr),
-    /// Where the name stands that this one is an alias of.
+    /// Where the name is of which this one is an alias.
     Alias(usize),
 }
 
@@ -172,7 +172,7 @@ impl<'a> Reader<'a> {
 /// Where the reading of a name has come to.
 struct Position {
     at: usize,
-    /// Where these labels begin: a pointer behind them leads further to the front.
+    /// Where these labels begin: a pointer after them leads further to the front.
     start: usize,
 }
 

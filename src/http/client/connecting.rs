@@ -138,7 +138,7 @@ impl ClientConnection {
         }
     }
 
-    /// The connection stands.
+    /// The connection is established.
     pub(super) fn connected(&self, conn: &Rc<connection::Inner>, bev: EventBufferEvent) {
         self.forget_attempts();
         self.send(conn, bev, Connection::Fresh);

@@ -1,4 +1,4 @@
-//! One request and its answer, over a connection that stands.
+//! One request and its answer, over an established connection.
 //!
 //! Owns: the buffer event of the connection meanwhile; bytes of the answer that are not decoded.
 //! Lends to C: nothing. Runs no user code.

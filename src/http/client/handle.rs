@@ -28,7 +28,7 @@ impl EventHttpConnection {
     /// # Errors
     /// [`Error::Argument`] for a name without a DNS base, where PHP blocks, for one with a control
     /// byte, for another port of a unix socket, and a DNS base on another event base;
-    /// [`Error::Freed`], [`Error::Forked`] for the base; [`Error::Call`] without memory.
+    /// [`Error::Freed`], [`Error::Forked`] for the base; [`Error::Call`] when out of memory.
     ///
     /// # Examples
     /// ```
@@ -67,8 +67,8 @@ impl EventHttpConnection {
 
     /// Makes a client's connection that speaks TLS, which connects with its first request.
     ///
-    /// The server is told the name, and its certificate must be for it, or for the address where
-    /// that is numeric, unless the context says otherwise. A handshake that fails ends the request
+    /// A name is sent to the server (SNI), and the server's certificate must be for it, or for a
+    /// numeric address, unless the context says otherwise. A handshake that fails ends the request
     /// with [`HttpError::Tls`](crate::HttpError::Tls), which has the TLS library's reason.
     ///
     /// # Errors
@@ -103,15 +103,16 @@ impl EventHttpConnection {
     }
 
     /// Makes a client's connection to a host whose addresses are known. They are tried one after
-    /// the other for each new connection. For embedders, and beyond PHP: what has a resolver of its
-    /// own needs no DNS base.
+    /// the other for each new connection. Beyond PHP, for embedders that have a resolver of their
+    /// own: it needs no DNS base.
     ///
-    /// The name is what `Host` and [`get_peer`](Self::get_peer) tell, and what
-    /// [`with_addresses_and_ssl`](Self::with_addresses_and_ssl) compares with the server's certificate.
+    /// `Host` and [`get_peer`](Self::get_peer) have the name, and
+    /// [`with_addresses_and_ssl`](Self::with_addresses_and_ssl) compares it with the server's
+    /// certificate.
     ///
     /// # Errors
     /// [`Error::Argument`] for a name with a control byte, and without an address;
-    /// [`Error::Freed`], [`Error::Forked`] for the base; [`Error::Call`] without memory.
+    /// [`Error::Freed`], [`Error::Forked`] for the base; [`Error::Call`] when out of memory.
     ///
     /// # Examples
     /// ```
@@ -184,7 +185,7 @@ impl EventHttpConnection {
     /// lengths, a coding other than `chunked`, malformed chunks) is refused. It is also read while
     /// the request is still being sent; if it is complete before, the connection is closed.
     /// Interim answers (1xx) are skipped, up to 100 of them. Trailer fields are dropped, also those
-    /// that may not stand in a trailer (`Content-Length`): the body has ended before them.
+    /// that may not be in a trailer (`Content-Length`): the body has ended before them.
     ///
     /// # Errors
     /// [`Error::Argument`] for port 0, for anything but one method, for `CONNECT`, for a URI with blanks or
@@ -366,7 +367,7 @@ impl EventHttpConnection {
     }
 
     /// Sets how often a connection that could not be made is tried again; `None` is without end,
-    /// PHP's −1. The default is not at all. A TLS handshake that failed is not tried again.
+    /// PHP's −1. The default is 0. A TLS handshake that failed is not tried again.
     ///
     /// The first retry comes after 2 seconds, or after the time that
     /// [`set_retry_delay`](Self::set_retry_delay) sets; each later one waits twice as long as the

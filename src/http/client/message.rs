@@ -35,7 +35,7 @@ impl Headers {
         self.0.borrow_mut().push((name.to_owned(), value.to_vec()));
     }
 
-    /// Removes the first header of that name; tells whether there was one.
+    /// Removes the first header of that name; returns whether there was one.
     pub(super) fn remove(&self, name: &str) -> bool {
         let mut headers = self.0.borrow_mut();
         let at = headers.iter().position(|(other, _)| is(other, name));

@@ -359,7 +359,7 @@ impl EventHttpRequest {
     /// handle may be dropped, and the closure still runs.
     ///
     /// # Errors
-    /// [`Error::Call`] without memory.
+    /// [`Error::Call`] when out of memory.
     ///
     /// # Examples
     /// ```
@@ -414,7 +414,7 @@ impl EventHttpRequest {
     }
 
     /// Gives a client's request up: its closure is dropped and not called any more, and later
-    /// calls answer [`Error::Freed`]. One that is under way is cancelled. Freeing twice is
+    /// calls return [`Error::Freed`]. One that is under way is cancelled. Freeing twice is
     /// harmless, and a server's request stays as it is.
     ///
     /// Unlike in PHP there is no need to: a request goes with its last handle. It helps where a

@@ -115,8 +115,8 @@ fn meant_by(head: &Head<'_>) -> (Seen, bool) {
     (request, unread)
 }
 
-/// What goes on of `stream`, which is the same behind another request, and to evhttp the same
-/// in single bytes.
+/// What is passed on of `stream`: the same after another request, and the same to evhttp when the
+/// stream comes in single bytes.
 #[track_caller]
 fn outcome(stream: &str) -> (String, Option<Refusal>) {
     let (out, refusal) = gated([stream.as_bytes()]);

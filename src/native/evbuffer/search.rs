@@ -11,7 +11,8 @@ use std::iter;
 
 use memchr::{memchr, memmem};
 
-/// Where `what` first lies wholly in the first `length` bytes of the chunks. Fails without memory.
+/// Where `what` first lies wholly in the first `length` bytes of the chunks. Fails when
+/// out of memory.
 pub(super) fn find<'c>(
     what: &[u8],
     mut chunks: impl Iterator<Item = &'c [u8]>,
@@ -33,7 +34,7 @@ struct Pattern<'a> {
 }
 
 impl<'a> Pattern<'a> {
-    /// Fails without memory.
+    /// Fails when out of memory.
     fn new(bytes: &'a [u8]) -> Result<Self, TryReserveError> {
         let mut borders = Vec::new();
         borders.try_reserve_exact(bytes.len())?;

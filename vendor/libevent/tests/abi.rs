@@ -177,7 +177,7 @@ fn bindings_agree_with_the_headers() {
         headers.retain(|name, _| !name.starts_with("BUFFEREVENT_SSL_"));
     }
 
-    // After two pointers, one behind the other: php-event's buffer events rely on it.
+    // After two pointers, one after the other: php-event's buffer events rely on it.
     let ev_read = headers.remove("bufferevent.ev_read offset");
     let offset = 2 * size_of::<*const ()>();
     assert_eq!(ev_read, Some(offset as i64));
