@@ -32,7 +32,7 @@ pub(crate) struct Buffer {
 }
 
 impl Buffer {
-    /// What a buffer takes beside its bytes: itself and the two counts of its `Rc`.
+    /// What a buffer takes besides its bytes: itself and the two counts of its `Rc`.
     const OVERHEAD: usize = size_of::<Self>() + 2 * size_of::<usize>();
 
     /// A buffer that counts in `account`.

@@ -56,8 +56,8 @@ const MATCHER_MAX: usize = 2048;
 /// When a subscriber without a heartbeat is looked at again.
 const SELDOM: Duration = Duration::from_secs(24 * 3600);
 
-/// How long before its token expires a subscriber's connection ends at the latest: deadlines are
-/// kept to this.
+/// How long before its token expires a subscriber's connection ends: a deadline may be met this
+/// late.
 const BEFORE_EXPIRY: Duration = Duration::from_millis(100);
 
 const PAGE: &str = include_str!("hub/page.html");
@@ -100,7 +100,7 @@ enum Pending {
     Sender { connection: u64, id: String },
     /// A subscriber that begins in the past waits for its answer.
     Joining(Box<replay::Joining>),
-    /// A subscriber has its answer, and waits for the updates behind the one with this id, or for
+    /// A subscriber has its answer, and waits for the updates after the one with this id, or for
     /// all.
     Resuming(u64, Option<String>),
     /// Somebody waits for the list of subscriptions.

@@ -46,7 +46,7 @@ impl Answers {
         self.latest(request).encoded.as_ref()
     }
 
-    /// The latest one that says as the request's must whether the connection stays open.
+    /// The latest answer that keeps the connection open, or closes it, as this request's must.
     fn latest(&mut self, request: &Request<'_>) -> &mut Latest {
         if request.keep_alive {
             &mut self.kept
@@ -113,7 +113,7 @@ impl Status {
         }
     }
 
-    /// Encodes an answer behind its head.
+    /// Encodes an answer after its head.
     fn encode(
         table: &mut Table,
         former: Option<Rc<Buffer>>,

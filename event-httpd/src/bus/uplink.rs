@@ -8,7 +8,7 @@ use crate::buffer::Buffer;
 use php_event::stream::Stream;
 use php_event::{EventBase, Result};
 
-/// A worker's end of the bus. A published message reaches every other worker once, behind those
+/// A worker's end of the bus. A published message reaches every other worker once, after those
 /// that this worker published before.
 pub(crate) struct Uplink {
     link: Rc<Link>,

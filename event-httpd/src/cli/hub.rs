@@ -13,7 +13,7 @@ use super::values::{Lines, lines, non_empty, number, origin, size, time, timeout
 use hub_protocol::HubUrl;
 use hub_protocol::token::Algorithm;
 
-// The options of `hub` beside those that all servers have.
+// The options of `hub` besides those that all servers have.
 #[derive(Args, Debug)]
 pub(crate) struct HubArgs {
     /// The URL under which clients reach the hub; its path is where the hub answers, and

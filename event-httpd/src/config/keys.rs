@@ -36,7 +36,7 @@ pub(super) struct KeySettings {
 #[derive(Debug)]
 pub(crate) struct Verifiers {
     pub(crate) publishers: Verifier,
-    /// `None`: no token can subscribe.
+    /// `None`: anybody may subscribe, to public updates, without a token.
     pub(crate) subscribers: Option<Verifier>,
 }
 

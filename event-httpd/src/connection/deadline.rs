@@ -50,7 +50,7 @@ impl Default for Deadline {
 /// body that trickles holds memory for nothing.
 const BODY_STEP: usize = 4 << 10;
 
-/// A deadline beside that of what the connection waits for.
+/// A deadline besides that of what the connection waits for.
 #[derive(Clone, Copy, Debug)]
 enum Beside {
     /// The body of a request arrives.

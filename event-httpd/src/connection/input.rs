@@ -13,11 +13,11 @@ use http_framing::{Decoder, Limits, Phase};
 /// A body of which nothing has arrived for this long has stalled: it makes room for others first.
 const STALLED: Duration = Duration::from_secs(1);
 
-/// Nothing, or part of a request and bytes behind it.
+/// Nothing, or part of a request and bytes after it.
 #[derive(Debug, Default)]
 pub(super) struct Input(Option<Box<Partial>>);
 
-/// Part of a request, and bytes behind it.
+/// Part of a request, and bytes after it.
 #[derive(Debug)]
 pub(super) struct Partial {
     pub(super) decoder: Decoder,
@@ -131,7 +131,7 @@ impl Input {
         }
     }
 
-    /// Keeps bytes behind those that are not decoded yet.
+    /// Keeps bytes after those that are not decoded yet.
     pub(super) fn keep_unread(&mut self, bytes: &[u8], spare: &SpareInput) {
         self.partial(spare).unread.extend_from_slice(bytes);
     }

@@ -408,7 +408,7 @@ fn asks_for_head(input: &[u8]) -> bool {
     without_empty_lines(input).starts_with(b"HEAD ")
 }
 
-/// What follows the empty lines that may stand before a request. Two of them look like the end of
+/// What follows the empty lines that may precede a request. Two of them look like the end of
 /// a head.
 fn without_empty_lines(mut input: &[u8]) -> &[u8] {
     while let Some(rest) = input.strip_prefix(b"\r\n") {

@@ -1,7 +1,7 @@
 //! Reads replies (RESP 2) from the bytes of a connection, which may be cut anywhere.
 //!
 //! The parser of the redis crate reads a line. It does not read whole replies, because it skips
-//! bytes that are no reply where they arrive one by one.
+//! bytes that are not a reply where they arrive one by one.
 
 use redis::{Value, parse_redis_value};
 
@@ -30,7 +30,7 @@ struct Open {
     values: Vec<Value>,
 }
 
-/// The bytes are no reply.
+/// The bytes are not a reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum NotAReply {
     #[error("an unknown kind of reply")]
@@ -66,7 +66,7 @@ impl Replies {
     /// The next reply, if all of it is there.
     ///
     /// # Errors
-    /// When the bytes are no reply: nothing more can be read.
+    /// When the bytes are not a reply: nothing more can be read.
     pub(crate) fn next(&mut self) -> Result<Option<Value>, NotAReply> {
         while let Some((part, size)) = part(self.bytes.get(self.start..).unwrap_or_default())? {
             let whole = match part {

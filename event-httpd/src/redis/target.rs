@@ -63,7 +63,7 @@ pub enum TargetError {
 impl Target {
     /// Reads `redis://[[user][:password]@]host[:port][/database]`, the same with `rediss:` for TLS,
     /// or `unix:/path[?db=0&user=…&pass=…]`. All take `?prefix=…`. A link-local address has its zone
-    /// behind `%25`, as in `redis://[fe80::1%25eth0]`.
+    /// after `%25`, as in `redis://[fe80::1%25eth0]`.
     ///
     /// # Errors
     /// [`TargetError`] for anything else.

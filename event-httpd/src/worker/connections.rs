@@ -1,13 +1,13 @@
 //! The open connections by their numbers, oldest first.
 //!
-//! Streams are numbered in the order in which they are accepted, so a new connection stands behind
-//! all others. The place of one that has left stays empty until it is at an end, or until most
-//! places are empty.
+//! Streams are numbered in the order in which they are accepted, so a new connection comes after
+//! all others. The place of one that has left stays empty until it is the first or the last one, or
+//! until most places are empty.
 
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-/// This many places may be empty, beside as many as are taken.
+/// This many places may be empty, besides as many as are taken.
 const EMPTY_MAX: usize = 64;
 
 /// What is open, each under its number.

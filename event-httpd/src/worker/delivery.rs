@@ -56,7 +56,7 @@ impl Delivery {
         drop(self.queued.take());
     }
 
-    /// Makes the sending event active. It runs behind everything that is active in this turn, so
+    /// Makes the sending event active. It runs after everything that is active in this turn, so
     /// messages that arrived together leave together.
     pub(super) fn end_turn_soon(&self) {
         if !self.scheduled.replace(true)
@@ -75,7 +75,7 @@ impl Worker {
         self.add_message(Message::for_all(Rc::clone(message), except));
     }
 
-    /// Sends a message to these connections, which stand in ascending order of their numbers, in
+    /// Sends a message to these connections, which are in ascending order of their numbers, in
     /// the next round.
     pub(crate) fn deliver_only(&self, message: &Rc<Buffer>, receivers: Vec<Receiver>) {
         self.add_message(Message::only_for(Rc::clone(message), receivers));
@@ -158,7 +158,7 @@ impl Worker {
         self.delivery.end_turn_soon();
     }
 
-    /// Runs behind everything else in this turn of the loop.
+    /// Runs after everything else in this turn of the loop.
     pub(super) fn end_turn(self: &Rc<Self>) {
         self.turn.reset();
         self.send_queued();

@@ -17,7 +17,7 @@ use php_event::{Event, Result};
 /// Bytes that may wait for the reader of standard output.
 const QUEUE: usize = 1 << 20;
 
-/// The log tells of dropped bytes this often at most.
+/// The log reports dropped bytes this often at most.
 const TELL: Duration = Duration::from_secs(1);
 
 /// How long an ending worker waits for the reader of standard output.

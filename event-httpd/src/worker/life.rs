@@ -11,7 +11,7 @@ use crate::signals;
 use php_event::stream::Stream;
 use php_event::{Event, Result};
 
-/// How long a replaced worker goes on behind the grace period, until its connections have their
+/// How long a replaced worker goes on after the grace period, until its connections have their
 /// last bytes.
 const LAST_BYTES: Duration = Duration::from_secs(1);
 

@@ -31,7 +31,7 @@ const SLICE_BYTES: usize = 2 << 20;
 /// more to copy than to send in parts.
 const JOINED_MAX: usize = 64 << 10;
 
-/// The most bytes that wait for the next round, beside what one read of each connection adds.
+/// The most bytes that wait for the next round, besides what one read of each connection adds.
 const WAITING_MAX: usize = 4 << 20;
 
 /// A message for several connections.
@@ -440,7 +440,7 @@ impl Worker {
         }
     }
 
-    /// Sends everything at once. No round is under way then, whose end would release senders.
+    /// Sends everything at once. Afterwards no round is under way whose end would release senders.
     pub(super) fn finish_rounds(&self) {
         while self.send_slice() {}
         self.rounds.under_way.set(false);

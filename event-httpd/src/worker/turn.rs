@@ -17,7 +17,7 @@ const TURN_BYTES: usize = 64 << 10;
 const REQUESTS: usize = 512;
 const BYTES: usize = 32 << 10;
 
-/// What an answer costs beside its bytes.
+/// What an answer costs besides its bytes.
 const ANSWER_COST: usize = 1 << 10;
 
 /// What has been done in the current turn, and the connections that go on in the next.

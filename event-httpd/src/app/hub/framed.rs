@@ -1,7 +1,7 @@
 //! How much of a subscriber's queue updates take: as events or as messages of a WebSocket,
 //! whichever is longer.
 
-/// What an update takes beside its texts.
+/// What an update takes besides its texts.
 const FRAMING: usize = 160;
 
 /// Bytes that go before each line of an event.

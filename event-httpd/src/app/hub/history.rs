@@ -19,7 +19,7 @@ pub(super) struct PageSize {
 }
 
 impl PageSize {
-    /// Pages of which each fits into an empty queue, and leaves room for what comes beside it.
+    /// Pages of which each fits into an empty queue, and leaves room for what comes besides it.
     pub(super) fn for_queue(max_queue: usize) -> Self {
         Self {
             most: max_queue / 2,
@@ -41,7 +41,7 @@ impl PageSize {
     }
 }
 
-/// What an update takes beside its message and its id.
+/// What an update takes besides its message and its id.
 const OVERHEAD: usize = 160;
 
 /// The updates that are kept. When there are too many, the first go.

@@ -16,7 +16,7 @@ pub(super) struct Ids {
 }
 
 impl Ids {
-    /// Adds an update behind all others.
+    /// Adds an update after all others.
     pub(super) fn add(&mut self, id: Rc<str>, position: Position) {
         match self.first.entry(id) {
             Entry::Vacant(first) => {

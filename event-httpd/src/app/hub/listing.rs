@@ -1,4 +1,4 @@
-//! Active subscriptions: the events that tell of them, and the resources that list them.
+//! Active subscriptions: the events about them, and the resources that list them.
 
 use std::collections::BTreeSet;
 use std::rc::Rc;

@@ -14,8 +14,8 @@ use php_event::process::Pid;
 /// In place of a worker's pid.
 const ALONE: Pid = 0;
 
-/// Pages of the history that one turn of the loop answers: subscribers who want nothing of a long
-/// history get through it quickly, and the other connections must not wait for that.
+/// Pages of the history that one turn of the loop answers. Subscribers who want nothing of a long
+/// history ask for its pages quickly, and other connections must not wait meanwhile.
 const PAGES: usize = 4;
 
 /// The store, and what it reports. That is taken when the current callback is done, as if it came

@@ -19,9 +19,9 @@ pub(super) enum From {
     Latest,
     /// With the first update that is kept.
     Earliest,
-    /// Behind the update with this id, or with the first if there is none.
+    /// After the update with this id, or with the first if there is none.
     After(String),
-    /// Behind the update at this position.
+    /// After the update at this position.
     Position(Position),
 }
 
@@ -47,9 +47,9 @@ pub(super) enum Tell<'a> {
     Update(&'a [u8]),
     /// The update of that request is kept.
     Stored(Ticket),
-    /// What was asked is not done, or may not be.
+    /// The request has failed, or may have failed.
     Refused(Ticket, Reason),
-    /// The store is away. It answers what else it was asked when it is back.
+    /// The store is unavailable. It answers the other requests when it is back.
     Away,
     /// Updates are missing that cannot be had any more.
     Gap,
@@ -62,11 +62,11 @@ pub(super) enum Tell<'a> {
 /// Why the store refuses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reason {
-    /// It is away, or cannot do it. It has not done it.
+    /// It is unavailable, or cannot do what was asked, and has not done it.
     Unavailable,
     /// It has not answered, and may have done it.
     Unconfirmed,
-    /// As many updates as may wait for it do.
+    /// The queue of updates that wait for it is full.
     QueueFull,
     /// The update has waited for as long as it may. The store does not have it.
     WaitedTooLong,

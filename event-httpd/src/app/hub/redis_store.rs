@@ -428,7 +428,7 @@ impl Inner {
 /// Whether an error says that another server may do what this one does not.
 fn is_for_another_server(error: &ServerError) -> bool {
     let details = error.details().unwrap_or_default();
-    // Before Redis 7, the error of a command in a script stands in the text of the script's.
+    // Before Redis 7, the error of a command in a script is in the text of the script's.
     let is_in_text = |code: &&str| details.contains(&format!("-{code} "));
     ELSEWHERE.contains(&error.code()) || ELSEWHERE.iter().any(is_in_text)
 }

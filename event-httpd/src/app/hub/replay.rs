@@ -52,7 +52,7 @@ pub(super) enum Part {
 }
 
 impl Hub {
-    /// Asks for the page behind a position.
+    /// Asks for the page after a position.
     pub(super) fn ask_for_page(
         &self,
         worker: &Rc<Worker>,
@@ -162,7 +162,7 @@ impl Hub {
         }
     }
 
-    /// Begins a stream behind the update with the id `anchor`, if there is one.
+    /// Begins a stream after the update with the id `anchor`, if there is one.
     pub(super) fn begin(&self, worker: &Rc<Worker>, joining: Joining, anchor: &str) -> Answer {
         let names_update = !matches!(joining.from, None | Some(From::Latest));
         let begin = names_update.then_some((anchor, joining.forms));

@@ -9,7 +9,7 @@ pub(super) struct Head<'a> {
     lines: RequestHead<'a>,
     /// The path as sent.
     pub(super) path: &'a str,
-    /// What stands behind the question mark.
+    /// What follows the question mark.
     pub(super) query: &'a str,
 }
 

@@ -52,7 +52,7 @@ impl Farewell {
     }
 }
 
-/// What a WebSocket has beside other subscribers.
+/// What a WebSocket has that other subscribers do not.
 #[derive(Debug)]
 pub(super) struct Socket {
     frames: RefCell<Option<websocket::Connection>>, // none when nothing more is read

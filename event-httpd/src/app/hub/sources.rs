@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::rc::Rc;
 
-/// Networks that one subscriber usually has: an IPv6 address counts as its /64.
+/// The network that one subscriber usually has: an IPv6 address counts as its /64.
 const NETWORK_MASK: u128 = u128::MAX << 64;
 
 /// The subscribers of each address in this worker, and their limit.

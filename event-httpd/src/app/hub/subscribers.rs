@@ -21,12 +21,12 @@ use hub_protocol::{HubUrl, Matcher, Subscriptions, Topic, Update, event_stream, 
 pub(super) struct Subscriber {
     pub(super) connection: Weak<Connection>,
     pub(super) matchers: Box<[Arc<Matcher>]>,
-    /// What it may read beside public updates.
+    /// What it may read besides public updates.
     pub(super) grants: Option<Box<Grants>>,
     /// When its token expires.
     pub(super) ends: Option<Instant>,
     pub(super) progress: Cell<Progress>,
-    /// Its id in the events that tell of subscriptions, if there are any.
+    /// Its id in the events about subscriptions, if there are any.
     pub(super) id: Option<Box<str>>,
     /// Counts it among all subscribers, also before its answer.
     pub(super) _seat: Rc<()>,

@@ -193,13 +193,13 @@ impl Table {
         }
     }
 
-    /// Where the segment stands that has the id, or would have it.
+    /// The place of the segment that has the id, or would have it.
     fn place(&self, id: u64) -> usize {
         let behind = |segment: &Segment| segment.ids.first().is_some_and(|first| *first <= id);
         self.segments.partition_point(behind).saturating_sub(1)
     }
 
-    /// Joins a small segment with the one behind it, unless both together are large. The last one
+    /// Joins a small segment with the one after it, unless both together are large. The last one
     /// goes when it is empty.
     fn merge(&mut self, at: usize) {
         let [Some(length), next] = [at, at + 1]
@@ -230,7 +230,7 @@ impl Segment {
         Rc::clone(shared)
     }
 
-    /// Where in the text the entry at that index stands.
+    /// The place in the text of the entry at that index.
     fn range(&self, index: usize) -> Range<usize> {
         let sum = |lengths: &[u32]| lengths.iter().map(|length| *length as usize).sum();
         let start = self.lengths.get(..index).map_or(0, sum);

@@ -39,7 +39,7 @@ impl Index {
         }
     }
 
-    /// Adds an entry behind all others, whose update takes so much of a subscriber's queue.
+    /// Adds an entry after all others, whose update takes so much of a subscriber's queue.
     pub(super) fn push(&mut self, position: Position, id: String, size: usize) {
         let id: Rc<str> = id.into();
         self.ids.add(Rc::clone(&id), position);
@@ -72,7 +72,7 @@ impl Index {
         found.is_ok()
     }
 
-    /// The sizes of the updates behind a position.
+    /// The sizes of the updates after a position.
     pub(super) fn sizes(&self, behind: Position) -> impl Iterator<Item = usize> {
         let first = self
             .entries

@@ -36,9 +36,9 @@ pub(super) struct Ahead {
 enum Begin {
     /// With the first entry.
     Earliest,
-    /// Behind the entry at this position, which has the update with this id.
+    /// After the entry at this position, which has the update with this id.
     After(Position, String),
-    /// Behind the entry at this position.
+    /// After the entry at this position.
     Position(Position),
 }
 
@@ -97,7 +97,7 @@ impl Inner {
         }
     }
 
-    /// Looks for an update among the entries behind a position.
+    /// Looks for an update among the entries after a position.
     fn seek(&self, sought: Sought, behind: Position) {
         let next = text_of(behind.saturating_add(1));
         let command = self.range(&next, "+", PAGE_MAX);
@@ -247,7 +247,7 @@ impl Inner {
     }
 }
 
-/// How many of the entries behind `after` form a page of that size, how it ends, and its last
+/// How many of the entries after `after` form a page of that size, how it ends, and its last
 /// position. At `most` so many were requested. The reader had reported everything up to `before`
 /// then, and has reported everything up to `told` now. Later entries arrive as new updates.
 fn cut(

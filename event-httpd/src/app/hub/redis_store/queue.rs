@@ -3,9 +3,9 @@
 //! With `--store-queue`, an update stays here until the store has confirmed it. When the
 //! connection is lost, the updates without a confirmation are sent again, in the same order. The
 //! store may have kept some of them already, so each goes with a number, and a script keeps an
-//! update only if it has not kept that number for this worker. It may have refused one and kept the
-//! next, so the last number alone would not say enough: it knows the kept numbers from the first on
-//! that this worker may send again.
+//! update only if it has not kept that number for this worker. The store may have refused one and
+//! kept the next, so the last number alone is not enough: the script knows the kept numbers, from
+//! the first one that this worker may send again.
 //!
 //! Without the option, updates wait here only until the first connection is made.
 
@@ -130,7 +130,7 @@ impl Queue {
         self.all.front().map_or(next, |first| first.ticket)
     }
 
-    /// Adds an update behind all others.
+    /// Adds an update after all others.
     pub(super) fn push(&mut self, publication: Publication) {
         self.bytes += publication.bytes;
         self.all.push_back(publication);

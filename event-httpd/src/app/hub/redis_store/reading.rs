@@ -55,7 +55,7 @@ pub(super) enum Read {
     Check,
     /// The entries before the last reported one, which is gone.
     Before,
-    /// Entries for the index, and those behind the last reported one.
+    /// Entries for the index, and those after the last reported one.
     Load,
     /// The next entries.
     Next,
@@ -216,7 +216,7 @@ impl Inner {
         }
     }
 
-    /// Everything behind this position is new.
+    /// Everything after this position is new.
     fn begin_at(&self, position: Position) {
         self.position.set(Some(position));
         self.send_updates();
@@ -306,7 +306,7 @@ impl Inner {
     }
 }
 
-/// Where to continue when the last reported entry is gone: behind the last reported entry that is
+/// Where to continue when the last reported entry is gone: after the last reported entry that is
 /// still there. `before` holds the entries before the missing one, the newest first.
 fn resume_from(before: &[Entry], was_told: impl Fn(Position) -> bool) -> Position {
     let told = before.iter().find(|entry| was_told(entry.position));

@@ -23,9 +23,9 @@ use php_event::{Event, EventBase};
 /// refresh it is lost.
 pub(super) const LOST_AFTER: u32 = 6;
 
-/// Changes the list of this worker, and stores the event that tells of it. Redis runs it as a whole:
-/// whoever was told of a subscription learns of its end too, if the worker is lost, for which it has
-/// to be entered. Returns 1 if it was not.
+/// Changes the list of this worker, enters the worker, and stores the event about the change. Redis
+/// runs it as a whole: whoever was told of a subscription is told of its end too if the worker is
+/// lost. Returns 1 if the worker was not entered before.
 const CHANGE: &str = "\
 -- begin or end a subscription
 if ARGV[3] == '' then redis.call('HDEL', KEYS[1], ARGV[2])
@@ -79,7 +79,7 @@ pub(super) enum Asked {
     /// A part of the removal of another worker.
     Removal(Removing),
     /// The workers, for a list, and the id of the last update before it was asked for: whoever has
-    /// the list may follow what comes behind that.
+    /// the list may follow what comes after that.
     Workers(Ticket, String),
     /// The subscriptions of one of them.
     List(Rc<List>),
@@ -244,7 +244,7 @@ impl Inner {
         Some(command)
     }
 
-    /// The id and the encoding of the update that tells of a subscription that begins or ends.
+    /// The id and the encoding of the update about a subscription that begins or ends.
     pub(super) fn event(&self, active: &Active, is_active: bool) -> Option<(String, Vec<u8>)> {
         let url = &self.config.url;
         let update = active.describe(is_active, url, |one| one.event(url))?;

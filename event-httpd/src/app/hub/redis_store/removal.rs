@@ -1,9 +1,10 @@
-//! Removes lost workers: ends their subscriptions, and tells so.
+//! Removes lost workers: ends their subscriptions, and reports that.
 //!
-//! One worker does it, for as long as it has the lease: it gives the lost worker a time that is a
-//! little later and has half a millisecond, which no worker gives itself. Each step is a script that
-//! Redis runs as a whole, and does nothing when that time has changed: the worker is back, or the
-//! lease was over and another one has gone on. So whoever fails in the middle leaves a lost worker.
+//! One worker does it, while it has the lease: it sets the lost worker's time to a slightly later
+//! one with half a millisecond, which no worker gives itself. Each step is a script that Redis runs
+//! as a whole, and does nothing when that time has changed: the lost worker is back, or the lease
+//! has expired and another worker has taken over. One that fails midway leaves the worker lost, and
+//! another one removes it.
 
 use std::cell::Cell;
 use std::rc::Rc;

@@ -22,7 +22,7 @@ pub(crate) fn texts(value: Value) -> Vec<String> {
         .collect()
 }
 
-/// The number with that name in a list of names, each with a value behind it.
+/// The number with that name in a list of names, each followed by its value.
 pub(crate) fn number_in(value: &Value, name: &str) -> Option<i64> {
     let Value::Array(values) = value else {
         return None;
