@@ -14,7 +14,7 @@ const TRAILERS_TOO_LONG: Refusal = Refusal::new(
     "the trailer fields are longer than this server takes",
 );
 
-/// Where in one chunked body the next byte stands.
+/// Where in one chunked body the next byte is.
 #[derive(Debug)]
 pub(super) struct Decoder {
     /// Of the step at hand: the size read so far, the data still to come, or how many bytes of
@@ -32,7 +32,7 @@ pub(super) struct Decoder {
     late: LateField,
 }
 
-/// What becomes of a trailer field that may only stand in a head, since it frames or routes:
+/// What becomes of a trailer field that may only be in a head, since it frames or routes:
 /// `Content-Length`, `Transfer-Encoding` or `Host` (RFC 9110 §6.5.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum LateField {
@@ -53,7 +53,7 @@ enum Step {
     Trailers,
 }
 
-/// Where in the extensions of a size line (RFC 9112 §7.1.1) the next byte stands:
+/// Where in the extensions of a size line (RFC 9112 §7.1.1) the next byte is:
 /// `*( BWS ";" BWS name [ BWS "=" BWS ( token / quoted-string ) ] )`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Extension {

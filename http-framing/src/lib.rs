@@ -6,7 +6,7 @@
 //!
 //! It is strict where leniency lets two readers of one stream disagree about where a request
 //! ends. Whatever RFC 9112 allows a server to repair (bare LF, folded lines, lists of equal
-//! lengths, a length beside a coding) is refused with 400, and the reason says what to change.
+//! lengths, a length and a coding) is refused with 400, and the reason says what to change.
 //! Bytes from 0x80 on are opaque in field values (RFC 9110 §5.5) and refused elsewhere.
 #![forbid(unsafe_code)]
 #![cfg_attr(
@@ -182,7 +182,7 @@ impl Decoder {
         }
     }
 
-    /// Says what stands at the start of `input`.
+    /// Says what is at the start of `input`.
     ///
     /// [`Item::NeedMore`] may have used bytes, too. [`Item::End`] needs none, so it comes also
     /// for an empty input. The items borrow from `input`: nothing is copied.

@@ -1,7 +1,7 @@
 //! The lines of a head, a byte at a time: where a line is wrong, and why.
 //!
 //! A fault is found at the first byte after which no line can be well-formed, or at the end of the
-//! line. The bytes behind it do not count. So a head is refused with the same status and the same
+//! line. The bytes after it do not count. So a head is refused with the same status and the same
 //! reason whether it has come whole or in parts.
 
 use super::syntax::{BARE_CR, is_token_byte, is_value_byte};
@@ -15,11 +15,11 @@ const VERSION_UNKNOWN: Refusal = Refusal::new(
 const VERSION_MISSPELT: Refusal =
     Refusal::bad("the request line does not end in one space and HTTP/1.1 or HTTP/1.0");
 
-/// A kind of line: its states are the places where the next byte may stand.
+/// A kind of line: its states are the places where the next byte may be.
 pub(super) trait Line: Copy {
     const START: Self;
 
-    /// The place behind `byte`.
+    /// The place after `byte`.
     fn next(self, byte: u8) -> Result<Self, Refusal>;
 
     /// Whether the line may end here.
@@ -94,7 +94,7 @@ impl Line for RequestLine {
     }
 }
 
-/// The first digit that 1.0 and 1.1 do not have decides: what comes behind it is not looked at,
+/// The first digit that 1.0 and 1.1 do not have decides: what comes after it is not looked at,
 /// so `HTTP/2x` is refused as HTTP/2 is.
 fn version(len: usize, byte: u8) -> Result<RequestLine, Refusal> {
     match (VERSION.get(len), byte) {
@@ -112,7 +112,7 @@ fn version(len: usize, byte: u8) -> Result<RequestLine, Refusal> {
 pub(super) enum FieldLine {
     Start,
     Name,
-    /// In white space behind the name.
+    /// In white space after the name.
     Blank,
     Value,
 }

@@ -1,4 +1,4 @@
-//! Reason phrases: the words behind the digits on a status line.
+//! Reason phrases: the words after the digits on a status line.
 
 /// The reason phrase of a status code (RFC 9110 §15, RFC 6585); for a code that has none of its
 /// own, the name of its class.

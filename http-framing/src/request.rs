@@ -216,7 +216,7 @@ fn check_rare_target(method: Method, target: &[u8]) -> Result<(), Refusal> {
     }
 }
 
-/// The fields that frame or route, as they stand in one head.
+/// The fields that frame or route, as they are in one head.
 #[derive(Default)]
 struct Fields<'a> {
     host: Option<&'a [u8]>,

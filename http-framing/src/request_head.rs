@@ -34,7 +34,7 @@ pub struct RequestHead<'a> {
 
 impl<'a> RequestHead<'a> {
     /// Reads the bytes that a [`Decoder`](crate::Decoder) has used for one
-    /// [`Item::Head`](crate::Item::Head); `None` for bytes that are no request head.
+    /// [`Item::Head`](crate::Item::Head); `None` for bytes that are not a request head.
     #[must_use]
     pub fn read(bytes: &'a [u8]) -> Option<Self> {
         let mut rest = bytes;

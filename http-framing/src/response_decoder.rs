@@ -77,7 +77,7 @@ pub enum ResponseError {
     /// A head is longer than the limit.
     #[error("the head is longer than the limit")]
     HeadTooLong,
-    /// The chunks of the body, or the trailer fields behind them, break the grammar.
+    /// The chunks of the body, or the trailer fields after them, break the grammar.
     #[error("{0}")]
     Body(&'static str),
     /// The body is longer than the limit.
@@ -96,10 +96,10 @@ pub enum ResponseError {
 /// [`ResponseItem::Head`], any number of [`ResponseItem::Body`], and [`ResponseItem::End`]. The
 /// work is linear in the bytes however they are cut.
 ///
-/// A length beside a transfer coding, two lengths, a coding other than `chunked`, bare LFs,
+/// A length together with a transfer coding, two lengths, a coding other than `chunked`, bare LFs,
 /// folded lines and control bytes are refused, though RFC 9112 lets a client repair some of them.
 /// Trailer fields are checked and dropped, `Content-Length` and other framing fields among them:
-/// they are no part of the head, and the body has ended before them (RFC 9110 §6.5.1).
+/// they are not part of the head, and the body has ended before them (RFC 9110 §6.5.1).
 ///
 /// # Examples
 /// ```
@@ -179,7 +179,7 @@ impl ResponseDecoder {
         self
     }
 
-    /// Says what stands at the start of `input`.
+    /// Says what is at the start of `input`.
     ///
     /// [`ResponseItem::NeedMore`] may have used bytes, too. [`ResponseItem::End`] needs none, and
     /// comes again when it is asked for again. The items borrow from `input`.
@@ -226,7 +226,7 @@ impl ResponseDecoder {
         }
     }
 
-    /// The connection has ended: tells whether that completes the response.
+    /// The connection has ended: returns whether that completes the response.
     ///
     /// Over TLS only a `close_notify` may count as the end (RFC 9112 §9.8).
     ///

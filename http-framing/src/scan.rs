@@ -86,7 +86,7 @@ impl<'a> FieldLine<'a> {
     }
 }
 
-/// Any method, and what follows the space behind it.
+/// Any method, and what follows the space after it.
 fn any_method(bytes: &[u8]) -> Option<(Method, &[u8])> {
     let space = bytes.iter().position(|byte| *byte == b' ')?;
     let (name, rest) = bytes.split_at_checked(space)?;
@@ -198,7 +198,7 @@ const fn other_than_letters(word: u64) -> u64 {
     ((!from_a | behind_z) & not_hyphen | word) & all(0x80)
 }
 
-/// The high bits of the control bytes of `word`. Bits behind the first may be wrong.
+/// The high bits of the control bytes of `word`. Bits after the first may be wrong.
 const fn controls(word: u64) -> u64 {
     let delete = word ^ all(0x7f);
     let below_space = word.wrapping_sub(all(b' ')) & !word;

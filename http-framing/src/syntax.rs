@@ -24,7 +24,7 @@ const HEAD_TOO_LONG: Refusal = Refusal::new(
     "the request head is longer than this server takes",
 );
 
-/// Whether `byte` may stand in a token (RFC 9110 §5.6.2).
+/// Whether `byte` may occur in a token (RFC 9110 §5.6.2).
 pub(super) const fn is_token_byte(byte: u8) -> bool {
     matches!(byte,
         b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.'
@@ -43,7 +43,7 @@ pub fn is_token(bytes: &[u8]) -> bool {
     !bytes.is_empty() && bytes.iter().copied().all(is_token_byte)
 }
 
-/// Whether `byte` may stand in a field value or a chunk extension (RFC 9110 §5.5): bytes from
+/// Whether `byte` may occur in a field value or a chunk extension (RFC 9110 §5.5): bytes from
 /// 0x80 on are opaque there, of the controls only HTAB is let in.
 pub(super) const fn is_value_byte(byte: u8) -> bool {
     byte == b'\t' || (byte >= b' ' && byte != 0x7f)

@@ -183,7 +183,7 @@ pub const fn media_type(form: Form) -> &'static str {
 
 /// The JSON document of a collection.
 ///
-/// `path` is that of the request. `last_event_id` stands in the document of the deployed form;
+/// `path` is that of the request. `last_event_id` is in the document of the deployed form;
 /// the standard form has it in the `Link` field.
 #[must_use]
 pub fn collection<'a>(

@@ -9,7 +9,7 @@ use regex::Regex;
 #[allow(clippy::unwrap_used)] // a constant pattern
 static FORBIDDEN: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"[\p{Cc}\p{Cf}]").unwrap());
 
-/// Whether `text` may stand in a topic, a matcher, an id or an event type.
+/// Whether `text` may occur in a topic, a matcher, an id or an event type.
 pub(crate) fn is_clean(text: &str) -> bool {
     // Most identifiers are printable ASCII.
     text.bytes().all(|byte| matches!(byte, b' '..=b'~')) || !FORBIDDEN.is_match(text)

@@ -55,7 +55,7 @@ const PRIVATE: u8 = 1;
 const HAS_TYPE: u8 = 2;
 const HAS_RETRY: u8 = 4;
 
-/// Why bytes are no encoded update.
+/// Why bytes are not an encoded update.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DecodeError {

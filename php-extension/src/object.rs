@@ -1,4 +1,4 @@
-//! What stands behind a PHP object: a value of the library's, and the way back to the object.
+//! The Rust half of a PHP object: a value of the library's, and the way back to the object.
 
 use std::cell::{Cell, OnceCell};
 use std::ptr::NonNull;
@@ -62,7 +62,7 @@ impl Half {
     }
 }
 
-/// A counted handle of what stands behind a PHP object. C has one for each object.
+/// A counted handle of the Rust half of a PHP object. C has one for each object.
 #[derive(Clone)]
 pub(crate) enum Held {
     /// An event has all of it in its own memory.

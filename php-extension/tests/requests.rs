@@ -95,7 +95,7 @@ fn request_after_a_fatal_error_runs_callbacks() {
 
 #[test]
 fn handle_that_gets_no_object_for_want_of_memory_goes_with_its_request() {
-    // Debian's PHP reports the want of memory later, when the object has been made.
+    // Debian's PHP reports the lack of memory later, when the object has been made.
     let (descriptors, _) = Server::start().fail("/object", "Allowed memory size of");
     assert_eq!(
         descriptors, 0,

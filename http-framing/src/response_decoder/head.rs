@@ -43,7 +43,7 @@ impl<'a> Iterator for FieldLines<'a> {
 pub(super) struct Lines {
     /// Bytes of whole lines, which are checked.
     checked: usize,
-    /// Bytes behind them in which there is no LF.
+    /// Bytes after them in which there is no LF.
     searched: usize,
     fields: usize,
 }

@@ -49,7 +49,7 @@ fn verdicts(got: &[Got]) -> Vec<Verdict> {
     verdicts
 }
 
-/// What is sent of a case, and what must come of it: behind a complete one stands a good request.
+/// What is sent of a case, and what must come of it: a good request follows a complete one.
 fn stream(case: &Case) -> (Vec<u8>, Vec<Verdict>) {
     let (mut bytes, mut wanted) = (case.bytes.clone(), case.verdicts.clone());
     match wanted.last() {
@@ -107,7 +107,7 @@ fn every_case_has_its_verdict_however_it_is_cut() {
     }
 }
 
-/// A server may look at any part that has come, and what comes behind it changes no refusal.
+/// A server may look at any part that has come, and what comes after it changes no refusal.
 #[test]
 fn every_refused_case_has_one_status_and_reason_however_it_is_cut() {
     for case in http_cases::all() {

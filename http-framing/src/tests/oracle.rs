@@ -1,4 +1,4 @@
-//! The scan beside httparse, a parser that others wrote: both read the same from a head.
+//! The scan compared with httparse, a parser that others wrote: both read the same from a head.
 
 use proptest::prelude::*;
 use test_support::requests::nearly_a_request;

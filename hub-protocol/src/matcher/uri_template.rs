@@ -14,7 +14,7 @@ const EXPRESSION_MAX: usize = 32 * 1024;
 /// A template with at least one expression.
 #[derive(Debug)]
 pub(super) struct UriTemplate {
-    /// For what stands between the affixes.
+    /// For what is between the affixes.
     middle: Arc<Regex>,
     /// Bytes of the plain text before the first expression and after the last one.
     prefix: usize,
@@ -75,13 +75,13 @@ impl UriTemplate {
     }
 }
 
-/// Bytes of literal text that stand in every expansion as they are: up to the first character
+/// Bytes of literal text that are in every expansion as they are: up to the first character
 /// that may be escaped there.
 fn affix_length(characters: impl Iterator<Item = char>) -> usize {
     characters.take_while(|&c| is_plain(c)).count()
 }
 
-/// Whether a literal stands in the expansion as it is (RFC 6570 §3.1).
+/// Whether a literal is in the expansion as it is (RFC 6570 §3.1).
 fn is_plain(c: char) -> bool {
     c.is_ascii_alphanumeric() || "-._~:/?#[]@!$&'()*+,;=%".contains(c)
 }

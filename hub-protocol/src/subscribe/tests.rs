@@ -169,7 +169,7 @@ fn last_event_id_of_the_other_form_is_ignored() {
 
 #[test]
 fn last_event_id_that_would_break_a_field_is_refused() {
-    // Also one that does not count beside another, wherever it stands.
+    // Also one that does not count next to another, wherever it stands.
     for query in [
         "match=a&last_event_id=1%0D%0Ax",
         "match=a&last_event_id=1&lastEventID=1%0D%0Ax",

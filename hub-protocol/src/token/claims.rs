@@ -25,7 +25,7 @@ pub(super) fn issuer(token: &str) -> Result<String, String> {
     }
 }
 
-/// Checks `exp` and `nbf`; answers the former.
+/// Checks `exp` and `nbf`; returns `exp`.
 pub(super) fn check_times(
     claims: &Value,
     form: Form,

@@ -299,7 +299,7 @@ impl Keys {
     /// hub does not have are left out.
     ///
     /// # Errors
-    /// When it is no key set, or no key is left.
+    /// When it is not a key set, or no key is left.
     pub fn jwks(json: &[u8]) -> Result<Self, KeyError> {
         // The parser's message quotes only names of members, but a position is enough.
         let set: JwkSet = serde_json::from_slice(json).map_err(|error| {

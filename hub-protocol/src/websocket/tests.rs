@@ -286,7 +286,7 @@ fn autobahn_5_fragments_are_joined_or_refused() {
     );
 }
 
-/// Texts beside [`UTF8_SEQUENCES`] that are valid.
+/// Texts besides [`UTF8_SEQUENCES`] that are valid.
 const VALID: &[&[u8]] = &[
     b"",                                 // 6.1
     "Hello-µ@ßöäüàá-UTF-8!!".as_bytes(), // 6.2

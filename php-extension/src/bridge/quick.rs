@@ -18,7 +18,7 @@ use crate::classes::event::EventValue;
 use crate::classes::{AnyObject, event_buffer};
 use crate::object::{Half, Link};
 
-/// What a refused call answers where a number is due.
+/// What a refused call returns where a number is due.
 const REFUSED: i64 = -1;
 
 /// Runs `work` on the half behind a handle; `refused` without one, and after a panic.
@@ -36,7 +36,7 @@ pub(super) unsafe fn on<T>(
     answer.ok().flatten().unwrap_or(refused)
 }
 
-/// A handle of a buffer or buffer event, beside that of its object: it stays when a call frees that.
+/// A second handle of a buffer or buffer event: it stays when a call frees the object's.
 enum Bytes {
     Buffer(EventBuffer),
     BufferEvent(EventBufferEvent),

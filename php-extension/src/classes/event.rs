@@ -31,7 +31,7 @@ enum Kind {
     SignalMask { number: i32, once: bool },
 }
 
-/// What stands behind an `Event`, in the memory of the library's event.
+/// The Rust half of an `Event`, in the memory of the library's event.
 #[derive(Clone)]
 pub(crate) struct EventValue(pub(crate) EventWith<Caller>);
 

@@ -10,7 +10,7 @@ use crate::call::{Call, Failure, Value, seconds};
 use crate::kept;
 use crate::object::{Held, Object};
 
-/// What stands behind an `EventBase`.
+/// The Rust half of an `EventBase`.
 pub(crate) struct BaseValue(Runner);
 
 /// One of those that can run a base's loop: an `EventBase`, or a listener, which gives one. Without

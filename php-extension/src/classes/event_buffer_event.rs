@@ -25,7 +25,7 @@ const ARGUMENT: u32 = 3;
 const INPUT: u32 = 4;
 const OUTPUT: u32 = 5;
 
-/// What stands behind an `EventBufferEvent`.
+/// The Rust half of an `EventBufferEvent`.
 pub(crate) struct BufferEventValue {
     pub(crate) bev: EventBufferEvent,
     /// Whether it is that of a server's request.
@@ -386,7 +386,7 @@ pub(crate) fn ssl_error(call: &mut Call) -> Result<Value, Failure> {
 
 /// `sslRenegotiate(): void`
 ///
-/// TLS has no use for it any more, and this OpenSSL none at all.
+/// Does nothing: TLS 1.3 has no renegotiation, and contexts turn that of TLS 1.2 off.
 pub(crate) fn ssl_renegotiate(call: &mut Call) -> Result<Value, Failure> {
     let _bev = this(call)?;
     Ok(Value::Void)

@@ -22,7 +22,7 @@ const DATA: u32 = 3;
 /// sends as many, and an endless head must not fill the memory.
 pub(crate) const HEADERS_MAX: usize = 1 << 20;
 
-/// What stands behind an `EventHttp`.
+/// The Rust half of an `EventHttp`.
 pub(crate) struct HttpValue {
     http: EventHttp,
     base: EventBase,

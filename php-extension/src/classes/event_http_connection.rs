@@ -17,7 +17,7 @@ const BASE: u32 = 0;
 const CALLBACK: u32 = 1;
 const DATA: u32 = 2;
 
-/// What stands behind an `EventHttpConnection`.
+/// The Rust half of an `EventHttpConnection`.
 pub(crate) struct ConnectionValue {
     connection: EventHttpConnection,
     /// Whether it is a server's, which `getConnection` gave.

@@ -14,7 +14,7 @@ use crate::object::{Held, Object};
 const CALLBACK: u32 = 1;
 const DATA: u32 = 2;
 
-/// What stands behind an `EventHttpRequest`.
+/// The Rust half of an `EventHttpRequest`.
 pub(crate) struct RequestValue {
     pub(crate) request: EventHttpRequest,
     pub(crate) in_flight: Rc<MaybeInFlight>,
@@ -70,7 +70,7 @@ pub(crate) fn construct(call: &mut Call) -> Result<Value, Failure> {
 
 /// `free(): void`
 ///
-/// PECL needs it against a leak. Here it does nothing that the end of the object would not do.
+/// PECL needs it to avoid a leak. Here it does nothing: the object frees what it has.
 pub(crate) fn free(_call: &mut Call) -> Result<Value, Failure> {
     Ok(Value::Void)
 }

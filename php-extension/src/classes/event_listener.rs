@@ -20,7 +20,7 @@ const CALLBACK: u32 = 0;
 const DATA: u32 = 1;
 const ERROR_CALLBACK: u32 = 2;
 
-/// What stands behind an `EventListener`.
+/// The Rust half of an `EventListener`.
 pub(crate) struct ListenerValue {
     listener: EventListener,
     runner: Runner, // `getBase` gives the base

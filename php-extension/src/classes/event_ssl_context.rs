@@ -87,7 +87,7 @@ fn option(number: i64) -> Result<SslOption, Failure> {
     option.ok_or_else(unknown)
 }
 
-/// The value, converted as PHP converts it to what the option wants. What is no number or no text
+/// The value, converted as PHP converts it to what the option wants. What is not a number or a text
 /// stays, and is refused.
 fn value_of(option: SslOption, value: &Argument<'_>) -> SslValue {
     match (option, value) {

@@ -47,11 +47,12 @@ pub(crate) fn slots(class: u32) -> u32 {
     slots_beside_half(class)
 }
 
-/// Lists what stands behind the objects of each class but `Event`.
+/// Lists the Rust halves of the objects of each class but `Event`.
 macro_rules! objects {
     ($($class:ident: $value:ty,)+) => {
-        /// What stands behind an object that is no event. One type for all: a pointer to it is one
-        /// word, as C keeps it, and it lies in one piece of memory with the way back to the object.
+        /// The Rust half of an object that is not an event. One type for all: a pointer to it is
+        /// one word, as C keeps it, and it lies in one piece of memory with the way back to the
+        /// object.
         #[expect(clippy::enum_variant_names, reason = "the classes have these names in PHP")]
         pub(crate) enum AnyObject {
             $($class($value),)+
@@ -115,7 +116,7 @@ objects! {
     EventSslContext: php_event::EventSslContext,
 }
 
-/// Answers the read of a property that is no ordinary one.
+/// Handles the read of a property that is not an ordinary one.
 pub(crate) fn read_property(name: &str, call: &mut Call) -> Result<Value, Failure> {
     match name {
         "EventListener::fd" => Ok(event_listener::fd_property(call)),
@@ -129,7 +130,7 @@ pub(crate) fn read_property(name: &str, call: &mut Call) -> Result<Value, Failur
     }
 }
 
-/// Answers the assignment to a property that is no ordinary one.
+/// Handles the assignment to a property that is not an ordinary one.
 pub(crate) fn write_property(name: &str, call: &mut Call) -> Result<Value, Failure> {
     match name {
         "EventSslContext::local_cert" => event_ssl_context::set_path_property(call, false),
