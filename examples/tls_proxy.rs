@@ -1,4 +1,4 @@
-//! A proxy that ends TLS: clients speak it, the server behind gets plain TCP.
+//! A proxy that terminates TLS: clients speak TLS, the server behind it gets plain TCP.
 //!
 //! `cargo run --example tls_proxy cert.pem key.pem 127.0.0.1:8080 [127.0.0.1:9999]`, then
 //! `curl -k https://127.0.0.1:9999/` gets what an HTTP server on port 8080 answers.

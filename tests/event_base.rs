@@ -1,4 +1,4 @@
-//! `EventBase`: how loops run and end, priorities, times, and what a freed base answers.
+//! `EventBase`: how loops run and end, priorities, times, and what calls on a freed base return.
 #![allow(
     unsafe_code,
     reason = "a descriptor of a certain number is made by hand"

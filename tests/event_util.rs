@@ -151,7 +151,7 @@ fn the_name_of_a_unix_socket_is_its_path() {
     );
 }
 
-/// The longest path fills the address to its last byte, with no NUL behind it.
+/// The longest path fills the address to its last byte, with no NUL after it.
 #[test]
 fn the_longest_path_comes_back_whole() {
     let folder = tempfile::tempdir().unwrap();

@@ -191,7 +191,7 @@ impl Ended {
     }
 }
 
-/// Asserts that `n` children greet and are reaped, each once, with nothing beside; returns
+/// Asserts that `n` children greet and are reaped, each once, and nothing else; returns
 /// them. A child may greet after another was reaped, but every greeting is a line of its own.
 fn tutorials_lines(output: &str, n: usize) -> Vec<Pid> {
     assert_eq!(output.matches(GLOBAL).count(), n, "{output}");

@@ -258,7 +258,7 @@ fn slow_head(address: SocketAddr) -> impl FnMut(&Shared) {
             _ if shared.is_over() => {}
             Some(408) => {}
             Some(status) => shared.fault(format!("a slow head: the status {status}")),
-            // What is sent behind the end resets the connection, and may take the answer with it.
+            // What is sent after the end resets the connection, and may take the answer with it.
             None if start.elapsed() > HEADER_TIMEOUT => {}
             None => shared.lost("slow head"),
         }

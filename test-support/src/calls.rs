@@ -6,7 +6,7 @@ use php_event::{Event, EventBase, EventFlags, LoopFlags, Result};
 
 use crate::Readable;
 
-/// Every method of an event that answers a `Result`, called on it.
+/// Every method of an event that returns a `Result`, called on it.
 pub fn event_calls(event: &Event, base: &EventBase) -> Vec<(&'static str, Result<()>)> {
     let time = Some(Duration::ZERO);
     vec![
@@ -28,7 +28,7 @@ pub fn event_calls(event: &Event, base: &EventBase) -> Vec<(&'static str, Result
     ]
 }
 
-/// Every method of a base that answers a `Result`, called on it, but for `free` and `re_init`.
+/// Every method of a base that returns a `Result`, called on it, but for `free` and `re_init`.
 pub fn base_calls(base: &EventBase) -> Vec<(&'static str, Result<()>)> {
     let no_flags = EventFlags::empty();
     vec![

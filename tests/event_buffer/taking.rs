@@ -218,7 +218,7 @@ fn a_found_line_and_its_end_have_lengths_and_nothing_is_taken() {
     }
 }
 
-/// PHP answers the whole content for any size, and reads behind the first chunk for it.
+/// PHP answers the whole content for any size, and reads after the first chunk for it.
 #[test]
 fn pulling_up_gives_exactly_the_bytes_that_were_asked_for() {
     for (size, expected) in [
@@ -243,7 +243,7 @@ fn pulling_up_gives_exactly_the_bytes_that_were_asked_for() {
     assert_eq!(empty().pullup(Some(0)).unwrap(), None);
 }
 
-/// Where PHP writes its terminating zero byte behind the chunk.
+/// Where PHP writes its terminating zero byte after the chunk.
 #[test]
 fn a_chunk_that_is_exactly_full_is_pulled_up_as_it_is() {
     let bytes = noise(4096);

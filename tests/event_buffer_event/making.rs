@@ -163,7 +163,7 @@ fn json_has_the_shape_of_php() {
     );
 }
 
-/// Every method that answers a `Result`, with the name that its error must have.
+/// Every method that returns a `Result`, with the name that its error must have.
 fn calls(bev: &EventBufferEvent) -> Vec<(&'static str, Result<(), Error>)> {
     let buffer = php_event::EventBuffer::new().unwrap();
     vec![

@@ -386,8 +386,8 @@ fn handles_are_the_same_lookup_and_say_whether_it_is_pending() {
     assert!(!clone.is_pending() && !other.is_pending());
 }
 
-/// A loop that is held up for longer than a server has time finds the answer beside the end of that
-/// time.
+/// A loop that is held up for longer than a server has time finds the answer together with the
+/// end of that time.
 #[test]
 fn an_answer_counts_that_came_while_nobody_looked() {
     const TIME: Duration = Duration::from_millis(300);

@@ -11,7 +11,7 @@ use test_support::{Bomb, Drops, limited, panic_of};
 
 const INPUT: php_event::HeaderSide = EventHttpRequest::INPUT_HEADER;
 
-/// Every method of a request that answers a `Result`, called on it.
+/// Every method of a request that returns a `Result`, called on it.
 pub(crate) fn calls(request: &EventHttpRequest) -> Vec<(&'static str, Result<(), String>)> {
     let text = |error: php_event::EventException| error.to_string();
     vec![
@@ -630,7 +630,7 @@ fn a_server_dropped_with_all_else_before_the_loop_runs_again_frees_everything() 
 fn connections_that_were_accepted_but_not_looked_at_yet_end_with_their_server() {
     let server = Server::new(OVER);
     let clients: Vec<_> = (0..3).map(|_| Client::new(OVER, server.address)).collect();
-    // Stops right behind the accepting.
+    // Stops right after the accepting.
     server.base.exit(None).unwrap();
     server.base.dispatch().unwrap();
     let Server { base, http, .. } = server;

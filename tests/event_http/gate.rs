@@ -10,7 +10,7 @@ use crate::{Client, Server, get, say};
 /// A request that must not be reached through another.
 const HIDDEN: &str = "GET /hidden HTTP/1.1\r\nHost: x\r\n\r\n";
 
-/// A head of these lines behind the first and `Host`.
+/// A head of these lines after the first and `Host`.
 fn head(line: &str, fields: &[&str]) -> String {
     let mut head = format!("{line}\r\nHost: x\r\n");
     for field in fields {

@@ -1,4 +1,4 @@
-//! What a client sends behind its last request stays unread, and a socket that is closed then is
+//! What a client sends after its last request stays unread, and a socket that is closed then is
 //! reset: what the client has not read yet of the answer would be lost.
 
 use std::net::{SocketAddr, TcpListener, TcpStream};

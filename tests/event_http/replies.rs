@@ -23,7 +23,7 @@ fn head_and_next(server: &Server) -> (crate::Answer, String) {
     })
 }
 
-/// What the calls in `work` answer, to a request that is answered by them, or afterwards.
+/// What the calls in `work` return, to a request that is answered by them, or afterwards.
 fn errors(work: impl Fn(&EventHttpRequest) -> Vec<String> + 'static) -> Vec<String> {
     let found = Rc::new(RefCell::new(Vec::new()));
     let result = found.clone();

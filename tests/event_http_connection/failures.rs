@@ -77,7 +77,7 @@ fn bytes_after_the_length_are_not_part_of_the_body() {
     assert_eq!(answer, ok("abc"));
 }
 
-/// With libevent alone they are the begin of the next answer.
+/// With libevent alone they are the start of the next answer.
 #[test]
 fn bytes_after_an_answer_are_not_the_next_one() {
     let base = EventBase::new().unwrap();
@@ -209,7 +209,7 @@ fn answer_of_uncertain_length_gives_null() {
     assert_eq!(answered_with(bytes), TOO_LONG);
 }
 
-/// libevent takes signs, `0x`, and anything behind a blank or a NUL.
+/// libevent takes signs, `0x`, and anything after a blank or a NUL.
 #[test]
 fn malformed_chunks_give_null() {
     for chunk in [

@@ -36,7 +36,7 @@ struct Full {
     server: Server,
     /// Makes the server read.
     reads: Sender<()>,
-    /// What the server reads behind what fills the socket, see [`Peer::read_rest`].
+    /// What the server reads after what fills the socket, see [`Peer::read_rest`].
     end: Receiver<(usize, bool)>,
 }
 

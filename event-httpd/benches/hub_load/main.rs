@@ -1,9 +1,9 @@
-//! Measures the hub beside nchan (nginx) and Redis, with event streams and with WebSocket: what a
+//! Compares the hub with nchan (nginx) and Redis, with event streams and with WebSocket: what a
 //! delivery costs, what an idle subscriber costs, and how long an update takes to all subscribers.
 //!
 //! Each server is one process on the first processor, this program is on the second. An update is
 //! published when all subscribers have the last one, so that no server joins updates. Processor
-//! time is the kernel's, so a busy machine changes it little; the times to receipt it changes.
+//! time is the kernel's, so a busy machine changes it little, but it does change times to receipt.
 //! All sockets are on the loopback device.
 //!
 //! ```sh

@@ -43,7 +43,7 @@ pub(crate) fn line(name: &str, goal: u64, measured: f64) -> String {
     format!("| {name} | {goal} | {measured:.1} |")
 }
 
-/// Writes the table. The sections behind it are written by hand, and stay.
+/// Writes the table. The sections after it are written by hand, and stay.
 pub(crate) fn write(table: &str) -> Result<()> {
     let before = fs::read_to_string(PATH).unwrap_or_default();
     let sections = before.find("\n## ").and_then(|start| before.get(start..));

@@ -1,9 +1,9 @@
-//! Measures `event-httpd` beside a C program on libevent, nginx, hyper and Redis: processor time per
+//! Compares `event-httpd` with a C program on libevent, nginx, hyper and Redis: processor time per
 //! request and per delivery, memory, start, system calls, growth, and how long requests wait.
 //!
 //! Every figure comes from a new server process on a processor of its own; this program and wrk
-//! are on another. Processor time is the kernel's, so a busy machine changes it little; rates and
-//! waiting times it changes. All sockets are on the loopback device.
+//! are on another. Processor time is the kernel's, so a busy machine changes it little, but it does
+//! change rates and waiting times. All sockets are on the loopback device.
 //!
 //! ```sh
 //! cargo bench -p event-httpd --bench load                      # all parts, prints tables

@@ -189,7 +189,7 @@ fn costs(profile: &str) -> Result<Costs> {
     Ok(costs)
 }
 
-/// A name that stands behind its number, or did earlier.
+/// A name that follows its number, or did earlier.
 fn resolve(names: &mut BTreeMap<(char, String), String>, kind: char, text: &str) -> String {
     let (number, name) = text.split_once(' ').unwrap_or((text, ""));
     let known = names.entry((kind, number.to_owned())).or_default();

@@ -15,7 +15,7 @@ const AT_A_TIME: usize = 100;
 /// Longer rows are not sent byte by byte.
 const SINGLE_BYTES_MAX: usize = 300;
 
-/// What a client sends for a case: behind the end of the request stands the last one of the
+/// What a client sends for a case: after the end of the request comes the last one of the
 /// connection.
 fn stream(case: &Case) -> Vec<u8> {
     if case.is_open() {

@@ -199,7 +199,7 @@ fn at_the_descriptor_limit_accepting_pauses_and_resumes() {
         let server = Server::run(command);
         server.process().limit_descriptors(limit);
         let mut clients: Vec<Client> = (0..60).map(|_| server.connect()).collect();
-        // Those behind the first that waits wait too: the queue is first in, first out.
+        // Those after the first that waits wait too: the queue is first in, first out.
         let served = clients.iter_mut().position(|client| {
             client.send(GET);
             !client.readable_within(Duration::from_secs(1))

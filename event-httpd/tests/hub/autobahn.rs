@@ -58,7 +58,7 @@ enum Outcome {
     Closes(Option<u16>),
 }
 
-/// What comes back. Updates are told behind everything that is answered at once.
+/// What comes back. Updates are told after everything that is answered at once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Answers {
     data: Vec<String>,
@@ -446,7 +446,7 @@ impl Socket {
         (first & 0x0f, payload)
     }
 
-    /// The code of the close frame that comes next, behind which the connection ends.
+    /// The code of the close frame that comes next, after which the connection ends.
     fn expect_close(&mut self) -> Option<u16> {
         loop {
             let (opcode, payload) = self.next();

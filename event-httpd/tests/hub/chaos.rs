@@ -211,7 +211,7 @@ fn gaps(server: &Server) -> usize {
         .count()
 }
 
-/// Breaks something, and mends it after a while. Returns what it was.
+/// Breaks something, and repairs it after a while. Returns what it was.
 fn strike(
     random: &mut fastrand::Rng,
     redis: &mut Redis,

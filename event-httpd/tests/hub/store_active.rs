@@ -210,7 +210,7 @@ fn the_subscriptions_of_a_hub_that_comes_back_while_another_removes_it_stay() {
     assert_eq!(count(&sleeper, "a"), 1);
     link.mend();
     until_ready(&hub);
-    // The first list comes behind the replies, the second behind what the hub does then.
+    // The first list comes after the replies, the second after what the hub does then.
     assert_eq!([(); 2].map(|()| count(&hub, "a")), [1; 2]);
 }
 

@@ -333,7 +333,7 @@ fn a_hub_that_was_stopped_while_the_stream_moved_on_ends_streams_and_repeats_not
     let stopped = stop(hub.process().id());
     publish_pipelined(&other, 2..1502);
     drop(stopped);
-    // What came before the gap was noticed is delivered; what comes behind it is not.
+    // What came before the gap was noticed is delivered; what comes after it is not.
     let rest = String::from_utf8(subscriber.client.rest()).unwrap();
     let ids = rest.lines().filter_map(|line| line.strip_prefix("id: "));
     let ids: Vec<u32> = ids.map(|id| id.parse().unwrap()).collect();

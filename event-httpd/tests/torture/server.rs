@@ -360,7 +360,7 @@ impl Server {
         self.send(index, signal);
     }
 
-    /// Tells a worker to end in peace, behind its master's back.
+    /// Tells a worker to end in peace; the master does not know.
     pub(crate) fn dismiss(&mut self, index: usize) {
         self.workers[index].dismissed.get_or_insert(Instant::now());
         self.harm(index, Signal::SIGTERM);

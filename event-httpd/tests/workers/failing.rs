@@ -135,7 +135,7 @@ fn a_message_that_a_worker_dies_with_is_passed_on_whole_or_not_at_all() {
         kill(family.pid(1), Signal::SIGKILL);
         until_gone(family.pid(1));
         every_worker(&server, 2, None);
-        // The next whole message comes right behind.
+        // The next whole message comes right after.
         let (second, rest) = receivers.split_first_mut().unwrap();
         rest[0].send(post("after"));
         loop {

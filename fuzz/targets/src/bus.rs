@@ -59,7 +59,7 @@ fn expected(mut bytes: &[u8]) -> (Vec<(Kind, Vec<u8>)>, bool) {
     (frames, false)
 }
 
-/// What stands behind the first byte is read as it is, or becomes the payloads of frames.
+/// What follows the first byte is read as it is, or becomes the payloads of frames.
 pub(crate) fn run(input: &[u8]) {
     let Some((choice, rest)) = input.split_first() else {
         return;

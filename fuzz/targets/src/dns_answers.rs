@@ -24,7 +24,7 @@ pub(crate) const WORDS: &[&[u8]] = &[
     b"\x3f",
 ];
 
-/// The name that is asked for, and those that may stand behind it.
+/// The name that is asked for, and those that may follow it.
 const NAMES: [&str; 4] = ["host.example", "a.example", "b.other", "c"];
 
 /// The most records in a written answer.
@@ -174,7 +174,7 @@ fn written(u: &mut Unstructured<'_>, query: &Message, family: Family) -> Result<
     Ok(())
 }
 
-/// What stands behind the first byte is a packet, is what follows the number of the query and its
+/// What follows the first byte is a packet, is what follows the number of the query and its
 /// question, or becomes records.
 pub(crate) fn run(input: &[u8]) {
     let Some((choice, rest)) = input.split_first() else {

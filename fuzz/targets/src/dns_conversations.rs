@@ -66,7 +66,7 @@ impl Server {
     }
 }
 
-/// What the server sends: an answer behind a length, which may be wrong, and more.
+/// What the server sends: an answer after a length, which may be wrong, and more.
 fn stream(u: &mut Unstructured<'_>) -> Result<Vec<u8>> {
     let length = *u.choose(&ANSWERS)?;
     let announced = match u.int_in_range(0..=7)? {

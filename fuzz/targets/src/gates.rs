@@ -137,7 +137,7 @@ pub(crate) fn run(input: &[u8]) {
             assert_eq!(essence(got), essence(wanted));
         }
     }
-    // evhttp gets no body that it does not read, and nothing behind the last request.
+    // evhttp gets no body that it does not read, and nothing after the last request.
     assert!(went_on.iter().all(reads_body), "{went_on:?}");
     let mut but_last = went_on.iter().rev().skip(1);
     assert!(but_last.all(|got| got.head.keep_alive), "{went_on:?}");

@@ -13,7 +13,7 @@ pub struct Generator {
     random: Rng,
 }
 
-/// The most words in an input, and random bytes behind each other.
+/// The most words in an input, and random bytes in a row.
 const WORDS_MAX: usize = 10;
 const BYTES_MAX: usize = 160;
 

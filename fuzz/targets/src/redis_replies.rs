@@ -267,7 +267,7 @@ fn bulk_string(rest: &mut &[u8], length: i64) -> std::result::Result<Value, Stop
     Ok(Value::BulkString(bytes.to_vec()))
 }
 
-/// What stands behind the first byte is read as it is, or becomes values, or a stream's entries.
+/// What follows the first byte is read as it is, or becomes values, or a stream's entries.
 pub(crate) fn run(input: &[u8]) {
     let Some((choice, rest)) = input.split_first() else {
         return;

@@ -114,7 +114,7 @@ struct Sent {
 }
 
 /// Messages in fragments, with pings between them. At the end there may be one that is too long,
-/// or a close frame and a message behind it.
+/// or a close frame and a message after it.
 fn messages(u: &mut Unstructured<'_>) -> Result<Sent> {
     let mut sent = Sent::default();
     let Sent {

@@ -2,7 +2,7 @@
 //! level, inside every closure, and inside the destructors of what the closures captured. TLS, HTTP
 //! over TLS, signals and wakers of other threads are among them.
 //!
-//! What happens is determined by a seed, or by the bytes of an input. Which call answers `Err` does
+//! What happens is determined by a seed, or by the bytes of an input. Which call returns `Err` does
 //! not matter here; what matters is that none crashes, that no closure leaks, and that no panic but
 //! those made on purpose comes out of anything.
 

@@ -12,7 +12,7 @@ pub(super) const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
 /// The usual limit of what may wait for a peer.
 pub(super) const MAX_QUEUE: usize = 4 << 20;
 
-/// How long a peer may send behind the last answer.
+/// How long a peer may send after the last answer.
 const LINGER: Duration = Duration::from_secs(2);
 
 /// How long a connection that is new when the server stops may take for its request.
@@ -55,7 +55,7 @@ impl Rules {
 /// A part of what a connection sends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Sent {
-    /// The interim answer. Whether it is due depends on what has arrived behind the head.
+    /// The interim answer. Whether it is due depends on what has arrived after the head.
     Continue,
     /// An answer or a message.
     Bytes(Vec<u8>),

@@ -5,7 +5,7 @@ use arbitrary::{Arbitrary, Result, Unstructured};
 /// Lengths of answers and of their pieces.
 const LENGTHS: [usize; 7] = [0, 1, 100, 5_000, 16_385, 60_000, 200_000];
 
-/// What a client sends behind its last request, which nobody answers.
+/// What a client sends after its last request, which nobody answers.
 const BEHIND: [&[u8]; 4] = [
     b"",
     b"\r\n",
@@ -25,11 +25,11 @@ pub(super) struct Plan {
     pub(super) watches: bool,
     /// The last one ends the connection.
     pub(super) exchanges: Vec<Exchange>,
-    /// The client sends all but the last request at once, or each behind an answer.
+    /// The client sends all but the last request at once, or each after an answer.
     pub(super) pipelines: bool,
     /// How many bytes it sends at once.
     pub(super) cut: usize,
-    /// What it sends behind its last request, with it or when nothing moves any more.
+    /// What it sends after its last request, with it or when nothing moves any more.
     pub(super) behind: &'static [u8],
     pub(super) sends_late: bool,
     /// It reads only when nothing moves any more.
@@ -134,7 +134,7 @@ impl Exchange {
         }
     }
 
-    /// Whether the connection ends behind it.
+    /// Whether the connection ends after it.
     pub(super) fn ends(&self) -> bool {
         let without_length = self.is_1_0 && matches!(self.reply, Reply::Pieces(_));
         self.asks == Asks::Close

@@ -114,7 +114,7 @@ impl Subscriber {
 pub(super) struct Conn {
     pub(super) mode: Mode,
     pub(super) wanted: VecDeque<Wanted>,
-    /// Requests behind the one that waits for its answer.
+    /// Requests after the one that waits for its answer.
     unread: VecDeque<Action>,
     waits: bool,
     /// Whether the connection ends with the answer that waits.

@@ -108,7 +108,7 @@ impl<'a> Play<'a> {
         is_next && asked.is_socket && self.model.allow(asked).is_ok()
     }
 
-    /// The client will send this behind the request that opens its WebSocket.
+    /// The client will send this after the request that opens its WebSocket.
     pub(super) fn add_early(&mut self, action: Action) {
         self.is_opening = true;
         self.client().will_send(action, true);

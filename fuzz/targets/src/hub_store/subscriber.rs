@@ -130,7 +130,7 @@ fn head(got: &mut Vec<u8>) -> Option<String> {
     Some(String::from_utf8(head).expect("text"))
 }
 
-/// Where a stream begins that was asked to begin behind `last`.
+/// Where a stream begins that was asked to begin after `last`.
 fn begin(head: &str, last: Option<&str>, redis: &Redis) -> Begin {
     let mut fields = head.lines().filter_map(|line| line.split_once(": "));
     let named = fields.find_map(|(name, value)| (name == "Last-Event-ID").then_some(value));

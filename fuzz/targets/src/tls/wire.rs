@@ -22,7 +22,7 @@ const FOREIGN: [&[u8]; 8] = [
 pub(super) enum Fault {
     Twice,
     Omitted,
-    /// It comes behind the next one.
+    /// It comes after the next one.
     Late,
     /// A bit of this byte is the other one.
     Flipped(usize, u8),
