@@ -278,7 +278,7 @@ impl Hub {
             LIVENESS => self.reply(200, &asker).text("alive"),
             READINESS if worker.is_ending() => self.reply(503, &asker).text("stopping"),
             READINESS if self.presence() != Presence::Present => {
-                self.reply(503, &asker).text("the store is away")
+                self.reply(503, &asker).text("the store is unavailable")
             }
             READINESS => self.reply(200, &asker).text("ready"),
             "/" => self.page(&asker),

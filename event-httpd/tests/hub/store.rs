@@ -301,7 +301,7 @@ fn a_wrong_password_or_database_is_logged_without_the_password_and_the_hub_is_no
         ("unix:/nonesuch".to_owned(), "No such file"),
     ] {
         let hub = open_hub(&["--store", &url, "--store-timeout", "500ms"]);
-        let line = hub.line("is away: ");
+        let line = hub.line("is unavailable: ");
         assert!(line.contains(reason), "{line}");
         assert_eq!(readiness(&hub), 503);
         let refused = ask(&hub, &post("topic=a", &bearer(&full_token())));
@@ -325,7 +325,7 @@ fn a_user_without_a_password_is_logged_in() {
     let clients = redis.ask("CLIENT LIST");
     assert!(clients.contains("user=open"), "{clients}");
     let refused = open_hub(&["--store", &as_user("closed")]);
-    assert!(refused.line("is away: ").contains("WRONGPASS"));
+    assert!(refused.line("is unavailable: ").contains("WRONGPASS"));
 }
 
 #[test]

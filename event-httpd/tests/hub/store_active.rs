@@ -125,7 +125,7 @@ fn subscriptions_that_the_store_has_lost_are_told_and_listed_again() {
         (count(&hub, "a") == 1).then_some(())
     });
     redis.kill();
-    until("the store is away", || {
+    until("the store is unavailable", || {
         (readiness(&hub) == 503).then_some(())
     });
     let mut began = Subscriber::to(&hub, "match=b");
@@ -162,7 +162,7 @@ fn a_list_is_refused_while_the_store_is_away_or_when_it_goes_away_meanwhile() {
     until_ready(&hub);
     assert_eq!(count(&hub, "a"), 1);
     redis.kill();
-    until("the store is away", || {
+    until("the store is unavailable", || {
         (readiness(&hub) == 503).then_some(())
     });
     refused();
@@ -262,7 +262,7 @@ fn the_subscriptions_of_a_killed_hub_end_though_the_store_was_cut_off_in_the_mid
     victim.process().signal(Signal::SIGKILL);
     until_claimed(&redis);
     link.cut();
-    hub.line("is away");
+    hub.line("is unavailable");
     link.mend();
     assert_eq!(told(&mut watcher), (json!("a"), json!(false)));
     watcher.expect_silence();

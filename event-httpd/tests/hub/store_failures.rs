@@ -29,7 +29,7 @@ fn expect_refusal(hub: &Server) {
 
 #[track_caller]
 pub(crate) fn until_away(hub: &Server) {
-    until("the store is away", || {
+    until("the store is unavailable", || {
         (readiness(hub) == 503).then_some(())
     });
 }
@@ -360,7 +360,7 @@ fn a_subscriber_that_came_before_the_store_gets_nothing_that_was_published_befor
     until_a_second_has_passed(&redis);
     redis.kill();
     let hub = open_hub(&["--store", &redis.url(), "--store-timeout", "500ms"]);
-    hub.line("is away: ");
+    hub.line("is unavailable: ");
     let mut subscriber = Subscriber::to(&hub, "topic=a");
     redis.restart();
     until_ready(&hub);
@@ -376,7 +376,7 @@ fn unreached(redis: &Redis, user: &str) -> (Link, Server, Subscriber) {
     link.cut();
     let url = link.url().replace("redis://", &format!("redis://{user}"));
     let hub = open_hub(&["--store", &url]);
-    hub.line("is away: ");
+    hub.line("is unavailable: ");
     let subscriber = Subscriber::to(&hub, "topic=a");
     (link, hub, subscriber)
 }
@@ -427,7 +427,7 @@ fn a_store_that_does_not_tell_the_time_ends_the_streams_that_began_without_it() 
 fn a_hub_that_starts_before_its_store_is_ready_when_the_store_is() {
     let mut redis = Redis::stopped(&FLEETING);
     let hub = open_hub(&["--store", &redis.url(), "--store-timeout", "500ms"]);
-    hub.line("is away: ");
+    hub.line("is unavailable: ");
     let mut subscriber = Subscriber::to(&hub, "topic=a");
     let mut earliest = Subscriber::to(&hub, "topic=a&lastEventID=earliest");
     expect_refusal(&hub);
@@ -475,7 +475,7 @@ fn a_store_that_becomes_a_replica_is_left_and_not_asked_all_the_time() {
     assert_eq!(attempt(&hubs[1], "refused").status, 503);
     for hub in &hubs {
         until_away(hub);
-        let line = hub.line("is away: ");
+        let line = hub.line("is unavailable: ");
         assert!(line.contains("replica"), "{line}");
     }
     let before = connections();

@@ -206,7 +206,7 @@ fn a_hub_whose_store_comes_after_it_keeps_what_was_published_meanwhile() {
         "--store-queue",
         "10",
     ]);
-    hub.line("is away: ");
+    hub.line("is unavailable: ");
     let mut client = send(&hub, "0", "0");
     client.expect_silence(Duration::from_millis(100));
     redis.restart();

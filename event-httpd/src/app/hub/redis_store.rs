@@ -416,10 +416,10 @@ impl Inner {
         }
         let target = &self.settings.target;
         if self.presence.replace(Presence::Away) != Presence::Away {
-            tracing::warn!("the store at {target} is away: {reason}");
+            tracing::warn!("the store at {target} is unavailable: {reason}");
             self.tell(&Tell::Away);
         } else if *self.reason.borrow() != reason {
-            tracing::warn!("the store at {target} is still away: {reason}");
+            tracing::warn!("the store at {target} is still unavailable: {reason}");
         }
         *self.reason.borrow_mut() = reason;
     }
