@@ -1,7 +1,7 @@
 //! TLS in front of clients that speak none.
 
 use std::io::{self, Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsFd;
 use std::sync::LazyLock;
 use std::thread;
@@ -16,7 +16,7 @@ use socket2::SockRef;
 pub fn relayed(server: TcpStream) -> TcpStream {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let near = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-    let (far, _) = listener.accept().unwrap();
+    let far = accept_from(&listener, near.local_addr().unwrap());
     for stream in [&near, &far, &server] {
         stream.set_nodelay(true).unwrap();
     }
@@ -143,4 +143,15 @@ fn wait(client: &TcpStream, server: &SslStream<TcpStream>) {
 
 fn reset(stream: &TcpStream) {
     SockRef::from(stream).set_linger(Some(Duration::ZERO)).ok();
+}
+
+/// The connection from that address: another program may connect, too, to a port that was its
+/// server's before.
+fn accept_from(listener: &TcpListener, address: SocketAddr) -> TcpStream {
+    loop {
+        let (stream, from) = listener.accept().unwrap();
+        if from == address {
+            return stream;
+        }
+    }
 }
