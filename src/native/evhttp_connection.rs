@@ -113,6 +113,7 @@ impl<T> ConnectionPlace<T> {
         // takes them off before it frees the two.
         let set = self.view().map(|bev| callbacks(&bev));
         let Some(conn) = set.and_then(|set| {
+            WRITE.set(set.write);
             EVENT.set(set.event);
             NonNull::new(set.arg.cast())
         }) else {
@@ -198,19 +199,21 @@ impl<T> ConnectionPlace<T> {
 
     /// Keeps what comes from evhttp, until evhttp sets its callbacks anew: it ends the process
     /// when it learns of bytes while a request waits for its reply, and closes the connection
-    /// at the end of the peer's writing side. `end` says whether it learns of that end.
+    /// at the end of the peer's writing side. `end` says whether it learns of that end. Nor does
+    /// it learn of a reply that is written while a part of it waits.
     pub(crate) fn ignore_input(&self, end: PeerEnd) {
         let Some(bev) = self.view().filter(|_| self.is_adopted()) else {
             return;
         };
         let set = callbacks(&bev);
+        let write: ffi::bufferevent_data_cb = set.write.and(Some(on_write));
         let event = match end {
             PeerEnd::Told => EVENT.get(),
             PeerEnd::Ignored => Some(on_event as _),
         };
-        // SAFETY: the bufferevent lives until `end`. The callbacks and their argument are
-        // evhttp's own, and `on_event` takes what those take.
-        unsafe { ffi::bufferevent_setcb(bev.raw(), None, set.write, event, set.arg) };
+        // SAFETY: the bufferevent lives until `end`. The argument is evhttp's own; `on_write` and
+        // `on_event` take what evhttp's callbacks take.
+        unsafe { ffi::bufferevent_setcb(bev.raw(), None, write, event, set.arg) };
     }
 
     /// Lets the body of a request come past evhttp while the request waits for its reply: evhttp
@@ -370,8 +373,27 @@ impl Scratch {
 }
 
 thread_local! {
-    // evhttp's callback for events, the same for all of its connections.
+    // evhttp's callbacks for writing and for events, the same for all of its connections.
+    static WRITE: Cell<ffi::bufferevent_data_cb> = const { Cell::new(None) };
     static EVENT: Cell<ffi::bufferevent_event_cb> = const { Cell::new(None) };
+}
+
+/// Tells evhttp that everything is written, unless more has been added since then: over TLS
+/// libevent calls back later, and evhttp would take the rest of the reply as written. libevent
+/// calls again when the rest is.
+///
+/// # Safety
+/// Registered only by [`ConnectionPlace::ignore_input`], with evhttp's own argument.
+unsafe extern "C" fn on_write(bev: *mut ffi::bufferevent, arg: *mut c_void) {
+    let Some((live, write)) = NonNull::new(bev).zip(WRITE.get()) else {
+        return;
+    };
+    // SAFETY: libevent keeps the bufferevent during its callback.
+    let view = unsafe { BufferEventView::new(live) };
+    if view.output(Access::Output, "").length() == 0 {
+        // SAFETY: evhttp's own callback, with the arguments that libevent would pass to it.
+        unsafe { write(bev, arg) };
+    }
 }
 
 /// Tells evhttp of every event but the end of the peer's writing side.

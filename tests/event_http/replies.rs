@@ -2,12 +2,13 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::time::Duration;
 
 use super::OVER;
 use crate::{Client, Server, buffer, error, get, say};
 use php_event::{
-    BufferEventOptions, Event, EventBuffer, EventBufferEvent, EventHttpRequest, FilterResult,
-    Filters,
+    BufferEventOptions, Event, EventBase, EventBuffer, EventBufferEvent, EventHttpRequest,
+    FilterResult, Filters,
 };
 
 const OUTPUT: php_event::HeaderSide = EventHttpRequest::OUTPUT_HEADER;
@@ -506,7 +507,7 @@ fn chunks_may_come_from_timers() {
     let request = kept.borrow_mut().pop().unwrap();
     request.send_reply_start(200, "OK").unwrap();
     let mut left = 3;
-    let tick = php_event::Event::timer(&server.base, move |event| {
+    let tick = Event::timer(&server.base, move |event| {
         left -= 1;
         request
             .send_reply_chunk(&buffer(format!("{left}")))
@@ -514,13 +515,50 @@ fn chunks_may_come_from_timers() {
         if left == 0 {
             return request.send_reply_end().unwrap();
         }
-        event
-            .add(Some(std::time::Duration::from_millis(1)))
-            .unwrap();
+        event.add(Some(Duration::from_millis(1))).unwrap();
     });
     let tick = tick.unwrap();
-    tick.add(Some(std::time::Duration::ZERO)).unwrap();
+    tick.add(Some(Duration::ZERO)).unwrap();
     assert_eq!(server.serve(move |_| client.answer()).body, "210");
+}
+
+/// Over TLS libevent tells of what has left later in the turn, when the rest may have been added.
+#[test]
+fn a_reply_that_ends_while_its_head_leaves_is_whole() {
+    for turns in 0..4 {
+        let server = Server::new(OVER);
+        let base = server.base.clone();
+        let start = move |request: &EventHttpRequest| {
+            request.send_reply_start(200, "OK").unwrap();
+            let request = request.clone();
+            after_turns(&base, turns, move || {
+                request.send_reply_chunk(&buffer("hello")).unwrap();
+                request.send_reply_end().unwrap();
+            });
+        };
+        server.http.set_default_callback(start).unwrap();
+        let old = server.ask("GET / HTTP/1.0\r\n\r\n");
+        assert_eq!(old.body, "hello", "HTTP/1.0, after {turns} turns");
+        let kept = server.ask(get("/"));
+        assert_eq!(kept.body, "hello", "kept, after {turns} turns");
+        let closed = server.ask("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        assert_eq!(closed.body, "hello", "closed, after {turns} turns");
+    }
+}
+
+/// Does something when the loop has turned that often.
+fn after_turns(base: &EventBase, turns: u32, work: impl FnOnce() + 'static) {
+    let (next, mut work) = (base.clone(), Some(work));
+    let timer = Event::timer(base, move |_| {
+        let work = work.take().expect("a timer fires once");
+        match turns {
+            0 => work(),
+            _ => after_turns(&next, turns - 1, work),
+        }
+    });
+    let timer = timer.unwrap();
+    timer.add(Some(Duration::ZERO)).unwrap();
+    timer.detach();
 }
 
 #[test]
