@@ -216,7 +216,10 @@ impl EventBufferEvent {
     }
 
     pub(super) fn call_write(&self) -> Called {
-        self.0.closures.write.call(|f| f(self))
+        match self.0.is_writing_on() {
+            true => Called::Ran,
+            false => self.0.closures.write.call(|f| f(self)),
+        }
     }
 
     pub(super) fn call_event(&self, what: BufferEventFlags, errno: i32) -> Called {

@@ -266,6 +266,15 @@ impl Inner {
             && self.length(Side::Input) == Some(0)
     }
 
+    /// Whether more waits in the output than may be left for the write callback: it was put off,
+    /// and more has been written since. libevent calls again when that has left.
+    pub(crate) fn is_writing_on(&self) -> bool {
+        self.place.view().is_some_and(|view| {
+            let output = view.output(Access::Output, "");
+            output.length() > view.write_low_mark()
+        })
+    }
+
     /// Makes the event callback run in a later turn of the loop, with `errno` as the last error.
     pub(crate) fn happen_later(&self, what: BufferEventFlags, errno: i32) {
         let Some(view) = self.place.view().filter(|_| !self.base.is_foreign()) else {

@@ -477,6 +477,17 @@ impl<'a> BufferEventView<'a> {
         unsafe { ffi::bufferevent_setwatermark(self.raw(), events.bits(), low, high) };
     }
 
+    /// How many bytes of the output may be left when the write callback is called.
+    pub(crate) fn write_low_mark(self) -> usize {
+        let mut low = 0;
+        // SAFETY: `new`'s caller keeps the bufferevent; `low` is a local, and null is left out.
+        unsafe {
+            let events = EventFlags::WRITE.bits();
+            ffi::bufferevent_getwatermark(self.raw(), events, &mut low, ptr::null_mut());
+        }
+        low
+    }
+
     pub(crate) fn set_timeouts(
         &self,
         call: &'static str,

@@ -3,11 +3,12 @@
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
+use std::time::Duration;
 
 use php_event::{Callbacks, Event, EventBufferEvent, LoopEnd};
 use test_support::{Seen, poll, run};
 
-use super::{ALL, BOTH, EOF, LARGE, Link, Transport, event, notes, text};
+use super::{ALL, BOTH, EOF, LARGE, Link, PLAIN, Transport, event, notes, text};
 
 #[test]
 fn setting_callbacks_replaces_all_three() {
@@ -101,6 +102,31 @@ fn write_callback_runs_when_the_output_is_down_to_the_low_mark() {
         link.near.write(vec![b'x'; LARGE]).unwrap();
         link.until(|| link.received() == LARGE);
         assert_eq!(seen.take(), [true], "{transport:?}");
+    }
+}
+
+/// A callback that is put off finds the output full again, if more has been written meanwhile.
+#[test]
+fn write_callback_that_was_put_off_runs_when_the_rest_is_written_too() {
+    for options in [PLAIN, EventBufferEvent::OPT_DEFER_CALLBACKS] {
+        for transport in ALL {
+            let (link, seen) = (Link::with_options(transport, options), Seen::new());
+            let (note, near) = (seen.clone(), link.near.clone());
+            let lengths = Callbacks::new().on_write(move |bev| note.note(bev.output().length()));
+            near.set_callbacks(lengths).unwrap();
+            near.write("first").unwrap();
+            let timer = Event::timer(&link.base, move |timer| match near.output().length() {
+                0 => drop(near.write(" second").unwrap()),
+                _ => timer.add(Some(Duration::ZERO)).unwrap(),
+            });
+            let timer = timer.unwrap();
+            timer.add(Some(Duration::ZERO)).unwrap();
+            link.until(|| link.received() == "first second".len());
+            link.settle();
+            let lengths = seen.take();
+            assert!(!lengths.is_empty(), "{transport:?}");
+            assert!(lengths.iter().all(|length| *length == 0), "{transport:?}");
+        }
     }
 }
 
