@@ -13,7 +13,8 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use php_event::stream::{
     ContextOptions, DEFAULT_TIMEOUT, Stream, StreamContext, fclose, feof, fread, fwrite,
     stream_context_create, stream_set_blocking, stream_set_timeout, stream_socket_accept,
-    stream_socket_client, stream_socket_get_name, stream_socket_server, stream_socket_servers,
+    stream_socket_client, stream_socket_get_name, stream_socket_pair, stream_socket_server,
+    stream_socket_servers,
 };
 use php_event::{Address, Error, Event, LoopEnd, Result};
 use socket2::{Domain, SockRef, Socket, Type};
@@ -889,4 +890,22 @@ fn the_descriptor_is_taken_out_of_the_last_handle_alone() {
     assert!(fread(&theirs, 10).unwrap().is_empty());
     fclose(&theirs).unwrap();
     drop(theirs.into_fd().expect_err("it is closed"));
+}
+
+/// Data that closes the stream when it is read.
+struct Closing<'a>(&'a Stream);
+
+impl AsRef<[u8]> for Closing<'_> {
+    fn as_ref(&self) -> &[u8] {
+        fclose(self.0).unwrap();
+        b"hello"
+    }
+}
+
+#[test]
+fn data_that_closes_its_stream_when_it_is_read_is_not_written() {
+    let (one, other) = stream_socket_pair().unwrap();
+    let error = fwrite(&one, Closing(&one)).unwrap_err();
+    assert!(error.to_string().ends_with("was already closed"), "{error}");
+    assert_eq!(fread(&other, 9).unwrap(), b"");
 }

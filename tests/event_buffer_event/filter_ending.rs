@@ -12,7 +12,7 @@ use php_event::{
     BufferEventOptions, Callbacks, Event, EventBase, EventBufferEvent, FilterResult, Filters,
     LoopEnd,
 };
-use test_support::{Drops, Token, new_base, poll, run};
+use test_support::{Bomb, Drops, Token, new_base, panic_of, poll, run};
 
 use super::{PLAIN, connected, send, sockets, text};
 
@@ -275,6 +275,31 @@ fn what_is_under_a_freed_filter_ends_with_its_peer_and_with_its_base() {
         let read = std::io::copy(&mut peer, &mut std::io::sink()).unwrap();
         assert!(read < LARGE as u64);
     }
+}
+
+/// A socket that panics when it is dropped.
+struct Panicking(UnixStream, Bomb);
+
+impl AsFd for Panicking {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.1.hold();
+        self.0.as_fd()
+    }
+}
+
+#[test]
+fn a_panic_of_the_socket_that_sends_on_under_a_freed_filter_comes_out_of_the_loop() {
+    let base = new_base();
+    let (ours, peer) = sockets();
+    let socket = Panicking(ours, Bomb("the last of it"));
+    let under = EventBufferEvent::new(&base, socket, PLAIN).unwrap();
+    let filter = plain_filter(&under, CLOSE);
+    filter.write(vec![b'x'; LARGE]).unwrap();
+    filter.free();
+    poll(&base);
+    drop(peer);
+    assert_eq!(panic_of(|| run(&base)), "the last of it");
+    assert_eq!(run(&base), LoopEnd::NoEvents);
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! Hosts files and `resolv.conf`.
 
+use std::cell::Cell;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -420,5 +421,51 @@ fn a_zone_of_a_hosts_file_comes_with_the_address() {
         let expected = format!("[fe80::7%{lo}]:80").parse().unwrap();
         assert_eq!(told.take(), Some(Ok(vec![expected])), "{host}");
         drop(lookup);
+    }
+}
+
+/// A path that has the DNS base read another file when it is asked for, once.
+struct Reading<'a> {
+    dns: &'a EventDnsBase,
+    other: &'a Path,
+    path: &'a Path,
+    asked: Cell<bool>,
+}
+
+impl AsRef<Path> for Reading<'_> {
+    fn as_ref(&self) -> &Path {
+        assert!(!self.asked.replace(true), "asked twice");
+        self.dns.load_hosts(self.other).unwrap();
+        self.dns.clear_search().unwrap();
+        self.path
+    }
+}
+
+#[test]
+fn a_path_may_use_the_dns_base_when_it_is_asked_for() {
+    let base = EventBase::new().unwrap();
+    let dns = new_dns(&base);
+    let (_one, first) = file("192.0.2.1 one\n");
+    let (_two, second) = file("192.0.2.2 two\n");
+    let (_three, third) = file("192.0.2.3 three\n");
+    let (_four, resolv_conf) = file("nameserver 192.0.2.4\n");
+    let reading = |other, path| Reading {
+        dns: &dns,
+        other,
+        path,
+        asked: Cell::new(false),
+    };
+    dns.load_hosts(reading(&first, &second)).unwrap();
+    let path = reading(&third, &resolv_conf);
+    dns.parse_resolv_conf(EventDnsBase::OPTIONS_ALL, path)
+        .unwrap();
+    assert_eq!(dns.count_nameservers(), 1);
+    for (name, address) in [
+        ("one", "192.0.2.1"),
+        ("two", "192.0.2.2"),
+        ("three", "192.0.2.3"),
+    ] {
+        let options = LookupOptions::default();
+        assert_eq!(found(&base, &dns, name, options), Ok(ips(&[address])));
     }
 }

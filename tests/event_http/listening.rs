@@ -350,3 +350,25 @@ fn a_client_whose_descriptor_select_cannot_watch_is_turned_away() {
         assert_eq!(serve(&base, ask), "served");
     });
 }
+
+/// A listener that frees the base when it is asked for its descriptor.
+struct Freeing(TcpListener, EventBase);
+
+impl AsFd for Freeing {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.1.free().unwrap();
+        self.0.as_fd()
+    }
+}
+
+#[test]
+fn a_socket_that_frees_the_base_when_it_is_asked_is_refused() {
+    let server = Server::new(OVER);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let refused = server.http.accept(Freeing(listener, server.base.clone()));
+    assert_eq!(
+        error(refused),
+        "EventHttp::accept: the base was already freed"
+    );
+    assert_eq!(server.http.bound_addresses(), [server.address]);
+}

@@ -5,7 +5,9 @@ use std::rc::Rc;
 
 use super::OVER;
 use crate::{Server, error, get, say};
-use php_event::{Callbacks, Event, EventBuffer, EventBufferEvent, EventHttpRequest, HttpMethods};
+use php_event::{
+    Callbacks, Event, EventBuffer, EventBufferEvent, EventHttpRequest, HeaderSide, HttpMethods,
+};
 
 pub(crate) const INPUT: php_event::HeaderSide = EventHttpRequest::INPUT_HEADER;
 const OUTPUT: php_event::HeaderSide = EventHttpRequest::OUTPUT_HEADER;
@@ -463,4 +465,27 @@ fn a_buffer_event_kept_after_its_connection_is_as_freed() {
         error(bev.get_enabled()),
         "EventBufferEvent::getEnabled: the buffer event was already freed"
     );
+}
+
+/// A header's value that answers the request when it is read.
+struct Answering<'a>(&'a EventHttpRequest);
+
+impl AsRef<[u8]> for Answering<'_> {
+    fn as_ref(&self) -> &[u8] {
+        say(self.0, "early");
+        b"late"
+    }
+}
+
+#[test]
+fn a_value_that_answers_its_request_when_it_is_read_is_refused() {
+    let server = Server::with(OVER, |request| {
+        let late = request.add_header("A", Answering(request), HeaderSide::Output);
+        let reason = "the headers of the reply have gone out already";
+        assert_eq!(
+            error(late),
+            format!("EventHttpRequest::addHeader: {reason}")
+        );
+    });
+    assert_eq!(server.ask(get("/")).body, "early");
 }

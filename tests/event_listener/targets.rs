@@ -387,3 +387,25 @@ fn a_given_socket_is_asked_for_its_descriptor_once() {
     listener.free();
     assert_eq!(asked.get(), 1);
 }
+
+/// Frees the base when it is asked for its descriptor.
+struct Freeing(TcpListener, EventBase);
+
+impl AsFd for Freeing {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.1.free().unwrap();
+        self.0.as_fd()
+    }
+}
+
+#[test]
+fn a_given_socket_that_frees_the_base_when_asked_is_refused_and_closed() {
+    let base = EventBase::new().unwrap();
+    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = socket.local_addr().unwrap();
+    let target = ListenerTarget::socket(Freeing(socket, base.clone()));
+    let error = on(&base, NO_FLAGS, -1, target).unwrap_err();
+    assert!(matches!(error, Error::Freed { object: "base", .. }));
+    let refused = std::net::TcpStream::connect(address).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
+}

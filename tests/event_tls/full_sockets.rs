@@ -2,14 +2,16 @@
 //! reads.
 
 use std::cell::Cell;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal};
 use openssl::pkey::PKey;
 use php_event::{Callbacks, Event, EventBase, EventBufferEvent, LoopEnd};
-use test_support::{alone, dup, fill, limited, ms, poll, run, set_disposition, take_filling};
+use test_support::{
+    Bomb, alone, dup, fill, limited, ms, panic_of, poll, run, set_disposition, take_filling,
+};
 
 use crate::peers::{ACCEPTING, CONNECTED, CONNECTING, EOF, ERROR, NO_OPTIONS, Seen, World, noting};
 
@@ -27,9 +29,15 @@ struct Full {
 impl Full {
     /// `filter` puts the server's TLS on top of a plain buffer event.
     fn new(filter: bool) -> Self {
+        Self::with(filter, |socket| socket)
+    }
+
+    /// With another type for the server's socket.
+    fn with<S: AsFd + 'static>(filter: bool, wrap: impl FnOnce(UnixStream) -> S) -> Self {
         let (world, base) = (World::new(), EventBase::new().unwrap());
         let (one, other) = UnixStream::pair().unwrap();
         let ends = [one.try_clone().unwrap(), other.try_clone().unwrap()];
+        let one = wrap(one);
         let (ours, theirs) = (world.server(), world.client());
         let closing = EventBufferEvent::OPT_CLOSE_ON_FREE;
         let server = match filter {
@@ -242,6 +250,29 @@ fn close_notify_passes_the_write_high_mark_under_a_filter() {
     client.enable(Event::READ).unwrap();
     run(&base);
     assert_eq!(seen.of("client"), [CONNECTED, EOF]);
+}
+
+/// A socket that panics when it is dropped.
+struct Panicking(UnixStream, Bomb);
+
+impl AsFd for Panicking {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.1.hold();
+        self.0.as_fd()
+    }
+}
+
+#[test]
+fn panic_of_a_socket_that_has_sent_its_close_notify_comes_out_of_the_loop() {
+    let full = Full::with(false, |socket| Panicking(socket, Bomb("the last of it")));
+    let [_ours, theirs] = full.ends;
+    full.server.free();
+    poll(&full.base);
+    take_filling(theirs, full.filling);
+    full.client.enable(Event::READ).unwrap();
+    assert_eq!(panic_of(|| run(&full.base)), "the last of it");
+    full.client.free();
+    assert_eq!(run(&full.base), LoopEnd::NoEvents);
 }
 
 /// What a client is told that begins to read.

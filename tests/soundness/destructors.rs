@@ -3,14 +3,15 @@
 
 use std::cell::{Cell, RefCell};
 use std::net::TcpListener;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::rc::Rc;
 
 use php_event::{
-    BufferEventOptions, EventBase, EventBufferEvent, EventHttp, EventHttpConnection,
-    EventHttpRequest, EventListener, FilterResult, Filters, ListenerFlags,
+    BufferEventOptions, Callbacks, EventBase, EventBufferEvent, EventHttp, EventHttpConnection,
+    EventHttpRequest, EventListener, FilterResult, Filters, ListenerFlags, ListenerTarget,
 };
 
-use test_support::{panic_of, run};
+use test_support::{pair, panic_of, run};
 
 /// Panics when it is dropped, during another panic, too; the text is how many there were.
 struct Panics(Rc<Cell<u32>>);
@@ -24,6 +25,25 @@ impl Drop for Panics {
         self.0.set(self.0.get() + 1);
         panic!("{}", self.0.get());
     }
+}
+
+/// A socket that panics when it is dropped.
+struct Socket<S>(S, Panics);
+
+impl<S: AsFd> AsFd for Socket<S> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.1.hold();
+        self.0.as_fd()
+    }
+}
+
+/// Three closures that own one each.
+fn callbacks(dropped: &Rc<Cell<u32>>) -> Callbacks {
+    let [read, write, event] = [(); 3].map(|()| Panics(Rc::clone(dropped)));
+    Callbacks::new()
+        .on_read(move |_| read.hold())
+        .on_write(move |_| write.hold())
+        .on_event(move |_, _| event.hold())
 }
 
 /// Whether the first of `count` panics comes out of `end`, and all have run.
@@ -50,6 +70,47 @@ fn both_closures_of_a_listener_panic_at_their_end() {
         .set_error_callback(move |_| failure.hold())
         .unwrap();
     check(&dropped, 2, || drop(listener));
+}
+
+#[test]
+fn closures_and_socket_of_a_listener_panic_at_their_end() {
+    for frees in [false, true] {
+        let (base, dropped) = (EventBase::new().unwrap(), Rc::default());
+        let [accept, failure, last] = [(); 3].map(|()| Panics(Rc::clone(&dropped)));
+        let accept = move |_: &EventListener, _, _| accept.hold();
+        let target = ListenerTarget::socket(Socket(silent().0, last));
+        let flags = ListenerFlags::empty();
+        let listener = EventListener::new(&base, accept, flags, 1, target).unwrap();
+        listener
+            .set_error_callback(move |_| failure.hold())
+            .unwrap();
+        check(&dropped, 3, || match frees {
+            true => listener.free(),
+            false => drop(listener),
+        });
+    }
+}
+
+#[test]
+fn closures_and_socket_of_a_buffer_event_panic_at_their_end() {
+    for frees in [false, true] {
+        let (base, dropped) = (EventBase::new().unwrap(), Rc::default());
+        let socket = Socket(pair().0, Panics(Rc::clone(&dropped)));
+        let bev = EventBufferEvent::new(&base, socket, BufferEventOptions::empty()).unwrap();
+        bev.set_callbacks(callbacks(&dropped)).unwrap();
+        check(&dropped, 4, || match frees {
+            true => bev.free(),
+            false => drop(bev),
+        });
+    }
+}
+
+#[test]
+fn closures_of_a_buffer_event_that_are_replaced_panic_each() {
+    let (base, dropped) = (EventBase::new().unwrap(), Rc::default());
+    let bev = EventBufferEvent::unconnected(&base, BufferEventOptions::empty()).unwrap();
+    bev.set_callbacks(callbacks(&dropped)).unwrap();
+    check(&dropped, 3, || bev.set_callbacks(Callbacks::new()).unwrap());
 }
 
 #[test]
@@ -81,6 +142,19 @@ fn all_closures_of_an_http_server_panic_at_their_end() {
     for path in ["/a", "/b"] {
         let value = Panics(Rc::clone(&dropped));
         http.set_callback(path, move |_| value.hold()).unwrap();
+    }
+    let value = Panics(Rc::clone(&dropped));
+    http.set_default_callback(move |_| value.hold()).unwrap();
+    check(&dropped, 3, || drop(http));
+}
+
+#[test]
+fn sockets_and_closures_of_an_http_server_panic_at_their_end() {
+    let (base, dropped) = (EventBase::new().unwrap(), Rc::default());
+    let http = EventHttp::new(&base).unwrap();
+    for _ in 0..2 {
+        let socket = Socket(silent().0, Panics(Rc::clone(&dropped)));
+        http.accept(socket).unwrap();
     }
     let value = Panics(Rc::clone(&dropped));
     http.set_default_callback(move |_| value.hold()).unwrap();

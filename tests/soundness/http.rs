@@ -16,6 +16,7 @@ use php_event::{EventBase, EventBuffer, EventHttp, EventHttpRequest, LoopEnd};
 
 use super::OVER;
 use crate::kinds::{Kind as _, Timer};
+use crate::subscriber::{log_calls, warn};
 use test_support::{Bomb, Drops, OnDrop, limited, panic_of, run};
 
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n";
@@ -186,6 +187,7 @@ cases! {
     captured_drop_may_use_the_server_and_the_base,
     captured_drop_may_turn_another_loop_while_a_panic_waits,
     base_freed_inside_a_closure_is_refused,
+    server_dropped_by_the_subscriber_before_its_closure_leaves_nothing,
 }
 
 fn server_dropped_inside_its_closure_drops_it_when_it_returns<C: Closure>() {
@@ -201,6 +203,21 @@ fn server_dropped_inside_its_closure_drops_it_when_it_returns<C: Closure>() {
     C::fire(&mut rig);
     rig.until(|| calls.get() == 1);
     assert_eq!(drops.count(), 1);
+    rig.end();
+}
+
+/// The subscriber gets libevent's texts before the first callback of a loop.
+fn server_dropped_by_the_subscriber_before_its_closure_leaves_nothing<C: Closure>() {
+    let mut rig = Rig::new();
+    let (drops, all) = (Drops::default(), rig.all());
+    let token = drops.token();
+    C::set(&rig, move || token.hold());
+    C::fire(&mut rig);
+    {
+        let _log = log_calls(all);
+        warn(&rig.base);
+        rig.until(|| rig.http.borrow().is_none() && drops.count() == 1);
+    }
     rig.end();
 }
 

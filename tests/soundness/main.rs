@@ -15,6 +15,7 @@ mod dns;
 mod event;
 mod http_client;
 mod http_requests;
+mod json;
 mod kinds;
 mod listener;
 mod monkey;
