@@ -26,9 +26,9 @@ fn every_place_where_user_code_runs_is_shown_by_tests_that_exist() {
     assert!(places > 9, "{places} places");
 }
 
-/// The tests that a row names, as `tests/event.rs::name`.
+/// The tests that a row names, as `tests/event.rs::name` or `src/buffer/tests.rs::name`.
 fn proofs(row: &str) -> Vec<(&str, &str)> {
     let quoted = row.split('`').skip(1).step_by(2);
-    let tests = quoted.filter(|text| text.starts_with("tests/"));
+    let tests = quoted.filter(|text| text.starts_with("tests/") || text.starts_with("src/"));
     tests.filter_map(|text| text.split_once("::")).collect()
 }
