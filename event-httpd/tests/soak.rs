@@ -104,7 +104,13 @@ impl Shared {
     }
 
     fn fault(&self, what: impl Into<String>) {
-        self.faults.lock().unwrap().push(what.into());
+        let disturbed = *self.disturbed.lock().unwrap();
+        let when = disturbed.map_or_else(
+            || "while nothing was disturbed".to_owned(),
+            |at| format!("{:?} after the last disturbance", at.elapsed()),
+        );
+        let what = format!("{} ({when})", what.into());
+        self.faults.lock().unwrap().push(what);
     }
 
     /// Whether a reload, a kill or an outage of Redis can be the reason.
@@ -644,7 +650,7 @@ fn a_load_that_lasts_leaves_memory_descriptors_and_latency_as_they_were() {
     if after.percentile(50) > before.percentile(50) * 3 + Duration::from_millis(5) {
         faults.push("the answers take longer than before".to_owned());
     }
-    for server in servers {
+    for (server, name) in servers.into_iter().zip(SERVERS) {
         let (status, log) = server.stop();
         if !status.success() {
             faults.push(format!(
@@ -652,11 +658,13 @@ fn a_load_that_lasts_leaves_memory_descriptors_and_latency_as_they_were() {
                 log.last().cloned().unwrap_or_default()
             ));
         }
+        if !faults.is_empty() {
+            eprintln!("the log of {name}:\n{}", log.join("\n"));
+        }
     }
     let mut kinds = BTreeMap::<_, (usize, &str)>::new();
     for fault in &faults {
-        let kind = fault.trim_end_matches(|last: char| !last.is_alphabetic());
-        let kind = kind.split(':').next().unwrap_or(kind);
+        let kind = fault.split([':', '(']).next().unwrap_or(fault).trim_end();
         kinds.entry(kind.to_owned()).or_insert((0, fault)).0 += 1;
     }
     assert!(
