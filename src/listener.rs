@@ -153,6 +153,7 @@ impl EventListener {
             return Err(Error::argument(CALL, reason));
         }
         let (socket, fd) = target.listen(CALL, flags, backlog)?;
+        base.inner().usable(CALL)?; // the target may have freed it
         base.inner().watchable(CALL, fd)?;
         let listener = Self(Rc::new(Inner {
             native: RefCell::default(),

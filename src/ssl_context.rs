@@ -310,9 +310,8 @@ impl EventSslContext {
     )]
     pub fn set_local_cert(&self, path: impl AsRef<Path>) -> Result<()> {
         const CALL: &str = "EventSslContext::$local_cert";
-        self.change(CALL, |settings| {
-            settings.set_local_cert(CALL, path.as_ref())
-        })
+        let path = path.as_ref(); // it may change the context
+        self.change(CALL, |settings| settings.set_local_cert(CALL, path))
     }
 
     /// The file that the key was loaded from; `None` where it came with the certificate.
@@ -359,7 +358,8 @@ impl EventSslContext {
     )]
     pub fn set_local_pk(&self, path: impl AsRef<Path>) -> Result<()> {
         const CALL: &str = "EventSslContext::$local_pk";
-        self.change(CALL, |settings| settings.set_local_pk(CALL, path.as_ref()))
+        let path = path.as_ref(); // it may change the context
+        self.change(CALL, |settings| settings.set_local_pk(CALL, path))
     }
 
     /// Sets the application protocols (ALPN), in order of preference; an empty list turns ALPN

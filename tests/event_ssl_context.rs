@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use openssl::error::ErrorStack;
 use php_event::{Error, EventSslContext, Result, SslMethod, SslOption, SslValue, SslVersion};
-use test_support::tls::{Authority, Folder, Identity};
+use test_support::tls::{Authority, Files, Folder, Identity};
 
 const CREATE: &str = "EventSslContext::__construct";
 
@@ -763,4 +763,24 @@ fn option_values_convert_from_bools_numbers_texts_and_paths() {
     assert_eq!(SslValue::from(5), SslValue::from(5i64));
     assert_eq!(SslValue::from(false), SslValue::Bool(false));
     assert_ne!(SslMethod::TlsClient, SslMethod::TlsServer);
+}
+
+/// A path that sets the certificate when it is asked for.
+struct Setting<'a>(&'a EventSslContext, &'a Files);
+
+impl AsRef<Path> for Setting<'_> {
+    fn as_ref(&self) -> &Path {
+        self.0.set_local_cert(&self.1.both).unwrap();
+        &self.1.key
+    }
+}
+
+#[test]
+fn path_may_change_the_context_that_asks_for_it() {
+    let folder = Folder::new();
+    let files = Identity::self_signed(&[]).save(&folder, "own");
+    let context = server(&[]).unwrap();
+    context.set_local_pk(Setting(&context, &files)).unwrap();
+    assert_eq!(context.local_cert(), Some(files.both.clone()));
+    assert_eq!(context.local_pk(), Some(files.key.clone()));
 }

@@ -400,12 +400,14 @@ impl AsFd for Freeing {
 
 #[test]
 fn a_given_socket_that_frees_the_base_when_asked_is_refused_and_closed() {
-    let base = EventBase::new().unwrap();
-    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = socket.local_addr().unwrap();
-    let target = ListenerTarget::socket(Freeing(socket, base.clone()));
-    let error = on(&base, NO_FLAGS, -1, target).unwrap_err();
-    assert!(matches!(error, Error::Freed { object: "base", .. }));
-    let refused = std::net::TcpStream::connect(address).unwrap_err();
-    assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
+    for flags in [NO_FLAGS, EventListener::OPT_DISABLED] {
+        let base = EventBase::new().unwrap();
+        let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = socket.local_addr().unwrap();
+        let target = ListenerTarget::socket(Freeing(socket, base.clone()));
+        let error = on(&base, flags, -1, target).unwrap_err();
+        assert!(matches!(error, Error::Freed { object: "base", .. }));
+        let refused = std::net::TcpStream::connect(address).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
+    }
 }
