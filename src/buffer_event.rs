@@ -234,7 +234,9 @@ impl EventBufferEvent {
         }
         self.enable_in_c(CALL, events)?;
         self.0.ended.set(self.0.ended.get().difference(events));
-        self.0.restart_write_timer();
+        if events.contains(EventFlags::WRITE) {
+            self.0.restart_write_timer();
+        }
         if self.0.kind() == Kind::Filter {
             self.push(CALL, events, FlushMode::Normal)?; // libevent waits for the next byte
         }
@@ -271,7 +273,9 @@ impl EventBufferEvent {
     pub fn disable(&self, events: EventFlags) -> Result<()> {
         let events = check_direction(CALL, events)?;
         self.with(CALL, |view| view.disable(CALL, events))??;
-        self.0.restart_write_timer();
+        if events.contains(EventFlags::WRITE) {
+            self.0.restart_write_timer();
+        }
         if events.contains(EventFlags::READ) {
             drop(self.0.pause.end());
         }

@@ -272,6 +272,75 @@ fn arriving_data_does_not_start_the_write_timeout_again() {
 }
 
 #[test]
+fn switching_reading_does_not_start_the_write_timeout_again() {
+    for transport in ALL {
+        if !transport.has_socket() && transport != Transport::Pair {
+            continue; // a filter has passed it on
+        }
+        for has_filter in [false, true] {
+            let (link, seen) = (Link::new(transport), Seen::new());
+            let mut top = link.near.clone();
+            if has_filter {
+                top.set_watermark(Event::WRITE, 0, 1).unwrap(); // the rest waits in the filter
+                top = EventBufferEvent::create_filter(&top, Filters::new(), super::PLAIN).unwrap();
+            }
+            let note = seen.clone();
+            let events = Callbacks::new().on_event(move |_, what| note.note(what));
+            top.set_callbacks(events).unwrap();
+            link.stop_reading();
+            top.set_timeouts(None, ms(60)).unwrap();
+            top.write(vec![b'x'; LARGE]).unwrap();
+            let (switched, mut reads) = (top.clone(), false);
+            let switch = Event::timer(&link.base, move |event| {
+                reads = !reads;
+                let done = match reads {
+                    true => switched.enable(Event::READ),
+                    false => switched.disable(Event::READ),
+                };
+                done.unwrap();
+                event.add(ms(10)).unwrap();
+            });
+            let switch = switch.unwrap();
+            switch.add(ms(10)).unwrap();
+            link.until(|| seen.len() > 0);
+            assert_eq!(seen.take(), [WRITE_TIMEOUT], "{transport:?}, {has_filter}");
+        }
+    }
+}
+
+#[test]
+fn switching_writing_does_not_start_the_read_timeout_again() {
+    for transport in ALL {
+        for filters in 0..2 {
+            let (link, seen) = (Link::new(transport), Seen::new());
+            let mut top = link.near.clone();
+            for _ in 0..filters {
+                top = EventBufferEvent::create_filter(&top, Filters::new(), super::PLAIN).unwrap();
+            }
+            let note = seen.clone();
+            let events = Callbacks::new().on_event(move |_, what| note.note(what));
+            top.set_callbacks(events).unwrap();
+            top.set_timeouts(ms(60), None).unwrap();
+            top.enable(Event::READ).unwrap();
+            let (switched, mut writes) = (top.clone(), true);
+            let switch = Event::timer(&link.base, move |event| {
+                writes = !writes;
+                let done = match writes {
+                    true => switched.enable(Event::WRITE),
+                    false => switched.disable(Event::WRITE),
+                };
+                done.unwrap();
+                event.add(ms(10)).unwrap();
+            });
+            let switch = switch.unwrap();
+            switch.add(ms(10)).unwrap();
+            link.until(|| seen.len() > 0);
+            assert_eq!(seen.take(), [READ_TIMEOUT], "{transport:?}, {filters}");
+        }
+    }
+}
+
+#[test]
 fn arriving_data_starts_the_read_timeout_again() {
     const TIME: Duration = Duration::from_millis(50);
     for transport in ALL {
