@@ -12,7 +12,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use arbitrary::Unstructured;
-use php_event::{EventBase, EventBuffer, EventHttp, EventHttpRequest, LoopFlags};
+use php_event::{Event, EventBase, EventBuffer, EventHttp, EventHttpRequest, LoopFlags};
 use socket2::SockRef;
 
 use client::Client;
@@ -33,6 +33,8 @@ struct World {
     base: EventBase,
     servers: Vec<(EventHttp, SocketAddr)>,
     app: Rc<App>,
+    /// Answers in the middle of a turn.
+    tick: Event,
 }
 
 /// What answers.
@@ -75,8 +77,11 @@ impl World {
             http.set_default_callback(callback).expect("a callback");
             (http, address)
         });
+        let answers = Rc::clone(&app);
+        let tick = Event::timer(&base, move |_| answers.proceed(true));
         Self {
             servers: servers.collect(),
+            tick: tick.expect("a timer"),
             base,
             app,
         }
@@ -85,16 +90,12 @@ impl World {
     /// One turn of the loop and one step of each answer. Whether the application had something to
     /// do.
     fn turn(&self) -> bool {
+        let works = !self.app.jobs.borrow().is_empty();
+        self.tick.add(Some(Duration::ZERO)).expect("a timer");
         self.base
-            .r#loop(LoopFlags::NONBLOCK)
+            .r#loop(LoopFlags::ONCE | LoopFlags::NONBLOCK)
             .expect("the loop runs");
-        let jobs = self.app.jobs.take();
-        let works = !jobs.is_empty();
-        for mut job in jobs {
-            if job.proceed() {
-                self.app.jobs.borrow_mut().push_back(job);
-            }
-        }
+        self.app.proceed(false);
         works
     }
 
@@ -143,6 +144,17 @@ impl App {
         };
         if job.exchange.delay > 0 || job.proceed() {
             self.jobs.borrow_mut().push_back(job);
+        }
+    }
+}
+
+impl App {
+    /// Makes a step of each answer that is given in the middle of a turn, or of the others.
+    fn proceed(&self, in_turn: bool) {
+        for mut job in self.jobs.take() {
+            if job.exchange.in_turn != in_turn || job.proceed() {
+                self.jobs.borrow_mut().push_back(job);
+            }
         }
     }
 }

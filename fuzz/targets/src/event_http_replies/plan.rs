@@ -44,6 +44,9 @@ pub(super) struct Exchange {
     asks: Asks,
     /// Turns before it is answered.
     pub(super) delay: u8,
+    /// A timer answers it, in the turn in which earlier bytes leave; otherwise it is answered
+    /// between two turns.
+    pub(super) in_turn: bool,
     /// The answer has `Connection: close`.
     pub(super) says_close: bool,
     pub(super) reply: Reply,
@@ -116,6 +119,7 @@ impl Exchange {
             is_1_0: u.ratio(1, 4)?,
             asks: u.arbitrary()?,
             delay: u.int_in_range(0..=3)?,
+            in_turn: u.arbitrary()?,
             says_close: u.ratio(1, 4)?,
             reply,
         })
@@ -129,6 +133,7 @@ impl Exchange {
             is_1_0: false,
             asks: Asks::Close,
             delay: 0,
+            in_turn: false,
             says_close: false,
             reply: Reply::Whole(3),
         }
