@@ -393,9 +393,8 @@ impl Inner {
         }
     }
 
-    /// Pauses accepting: libevent would try again in each turn, and log it.
+    /// Pauses accepting: libevent would try again in each turn.
     pub(super) fn pause(&self) {
-        log::flush();
         self.accept(false);
         self.paused.set(true);
         if let Some(turn) = self.turn.get() {

@@ -112,6 +112,43 @@ fn subscriber_may_free_the_object_of_every_call() {
     }
 }
 
+/// A server whose next accept fails, because its socket was shut down.
+fn server_that_cannot_accept(base: &EventBase) -> EventHttp {
+    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+    let same = socket.try_clone().unwrap();
+    let http = EventHttp::new(base).unwrap();
+    http.accept(socket).unwrap();
+    SockRef::from(&same).shutdown(Shutdown::Both).unwrap();
+    http
+}
+
+#[test]
+fn panic_of_the_subscriber_comes_out_of_a_loop_in_which_a_server_cannot_accept() {
+    let base = EventBase::new().unwrap();
+    let _http = server_that_cannot_accept(&base);
+    warn(&base);
+    let _log = log_calls(|| panic!("the subscriber"));
+    assert_eq!(panic_of(|| poll(&base)), "the subscriber");
+    WORK.take();
+    poll(&base);
+}
+
+#[test]
+fn subscriber_may_drop_a_server_that_cannot_accept() {
+    let base = EventBase::new().unwrap();
+    let http = RefCell::new(Some(server_that_cannot_accept(&base)));
+    warn(&base);
+    let lines = Rc::new(Cell::new(0));
+    let count = lines.clone();
+    let _log = log_calls(move || {
+        count.set(count.get() + 1);
+        drop(http.take());
+    });
+    poll(&base);
+    assert_eq!(lines.get(), 1);
+    WORK.take();
+}
+
 fn poll_if_possible(base: &EventBase) {
     base.r#loop(EventBase::LOOP_ONCE | EventBase::LOOP_NONBLOCK)
         .ok();
