@@ -490,8 +490,10 @@ impl Eq for Event {}
 
 impl fmt::Debug for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Nothing is borrowed from here on: what `f` writes to is user code.
+        let raw = self.0.native().map(|event| event.raw());
         f.debug_struct("Event")
-            .field("native", &self.0.native)
+            .field("raw", &raw)
             .field("kind", &self.0.kind.get())
             .field("pending", &self.is_pending())
             .finish_non_exhaustive()

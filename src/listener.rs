@@ -487,9 +487,10 @@ impl Serialize for EventListener {
 
 impl fmt::Debug for EventListener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let native = self.0.native.borrow();
-        let raw: &dyn fmt::Debug = match &*native {
-            Some(native) => native,
+        // Nothing is borrowed from here on: what `f` writes to is user code.
+        let raw = self.0.native.borrow().as_ref().map(OwnedListener::raw);
+        let raw: &dyn fmt::Debug = match &raw {
+            Some(raw) => raw,
             None => &"freed",
         };
         f.debug_struct("EventListener")

@@ -7,10 +7,10 @@
 use std::cell::Cell;
 use std::ffi::{c_int, c_void};
 use std::fs::File;
+use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::ptr::{self, NonNull};
-use std::{fmt, io};
 
 use nix::errno::Errno;
 use socket2::{SockAddr, SockAddrStorage, socklen_t};
@@ -74,6 +74,11 @@ impl<T> OwnedListener<T> {
         cvt(call, rc).map(drop)
     }
 
+    /// For `Debug`.
+    pub(crate) fn raw(&self) -> NonNull<ffi::evconnlistener> {
+        self.raw
+    }
+
     /// The listening socket.
     pub(crate) fn socket(&self) -> BorrowedFd<'_> {
         // SAFETY: `self` owns the listener.
@@ -92,12 +97,6 @@ impl<T> Drop for OwnedListener<T> {
         // SAFETY: made by `evconnlistener_new`, freed only here. While one of its callbacks
         // runs, libevent keeps the listener until that has returned.
         unsafe { ffi::evconnlistener_free(self.raw.as_ptr()) };
-    }
-}
-
-impl<T> fmt::Debug for OwnedListener<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Pointer::fmt(&self.raw, f)
     }
 }
 

@@ -6,7 +6,6 @@
 #![allow(unsafe_code)]
 
 use std::ffi::{CStr, c_int, c_short, c_void};
-use std::fmt;
 use std::os::fd::{BorrowedFd, RawFd};
 use std::ptr::{self, NonNull};
 use std::rc::Rc;
@@ -34,6 +33,11 @@ pub(crate) struct OwnedEvent {
 }
 
 impl OwnedEvent {
+    /// For `Debug`.
+    pub(crate) fn raw(&self) -> NonNull<ffi::event> {
+        self.raw
+    }
+
     /// Makes an event in the memory that `memory` finds in `inner`.
     ///
     /// # Safety
@@ -177,12 +181,6 @@ impl Drop for OwnedEvent {
         // SAFETY: made in `new`; its base is dropped later, as `new` asks, and `lent` keeps the
         // memory until this has taken the event out of the base's lists.
         unsafe { ffi::event_del(self.raw.as_ptr()) };
-    }
-}
-
-impl fmt::Debug for OwnedEvent {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("OwnedEvent").field(&self.raw).finish()
     }
 }
 

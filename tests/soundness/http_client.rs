@@ -24,12 +24,13 @@ pub(crate) struct Completion;
 pub(crate) struct TlsCompletion;
 
 /// Both of them: dropping a request alone does not end it, dropping its connection does.
+#[derive(Debug)]
 pub(crate) struct Both {
     request: EventHttpRequest,
     connection: EventHttpConnection,
 }
 
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct Handle(Rc<Both>);
 
 impl PartialEq for Handle {

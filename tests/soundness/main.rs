@@ -44,6 +44,7 @@ mod over_tls {
 }
 
 use std::cell::{Cell, RefCell};
+use std::fmt::{self, Debug, Write as _};
 use std::panic::panic_any;
 use std::rc::Rc;
 use std::sync::MutexGuard;
@@ -61,7 +62,7 @@ use tls::TlsError;
 
 /// A class with a callback, as the cases see it.
 trait Class {
-    type Handle: Clone + Eq + 'static;
+    type Handle: Clone + Debug + Eq + 'static;
 
     /// How many calls one [`fire`](Self::fire) owes: a signal raised three times owes three.
     const OWED: usize = 1;
@@ -122,6 +123,7 @@ macro_rules! cases {
             never_armed_and_dropped_frees_its_closure_once,
             runs_as_often_as_is_owed,
             kept_inside_its_own_closure_is_freed_by_free,
+            freed_while_it_is_shown_is_freed_at_once,
             handles_are_the_same_object_and_may_be_swapped,
             panic_in_a_callback_comes_out_of_the_loop_and_the_others_run_later,
             panic_after_the_handle_was_dropped_frees_it_once,
@@ -178,6 +180,7 @@ macro_rules! queued_classes {
                 outlives_every_handle_of_its_base,
                 runs_as_often_as_is_owed,
                 kept_inside_its_own_closure_is_freed_by_free,
+                freed_while_it_is_shown_is_freed_at_once,
                 panic_in_a_callback_comes_out_of_the_loop_and_the_others_run_later,
                 panic_after_the_handle_was_dropped_frees_it_once,
                 panic_in_a_captured_drop_inside_its_own_callback_comes_out_of_the_loop,
@@ -533,6 +536,35 @@ fn kept_inside_its_own_closure_is_freed_by_free<C: Class>() {
     assert_eq!(drops.count(), 0);
     C::free(&handle);
     assert_eq!(drops.count(), 1);
+}
+
+/// Frees an object when it is written to, after so many pieces.
+struct Frees<'a, C: Class>(&'a C::Handle, usize);
+
+impl<C: Class> fmt::Write for Frees<'_, C> {
+    fn write_str(&mut self, _: &str) -> fmt::Result {
+        match self.1.checked_sub(1) {
+            Some(left) => self.1 = left,
+            None => C::free(self.0),
+        }
+        Ok(())
+    }
+}
+
+fn freed_while_it_is_shown_is_freed_at_once<C: Class>() {
+    let base = EventBase::new().unwrap();
+    for pieces in 0.. {
+        let drops = Drops::default();
+        let token = drops.token();
+        let handle = C::make(&base, move |_| token.hold());
+        let mut frees = Frees::<C>(&handle, pieces);
+        write!(frees, "{handle:?}").unwrap();
+        if frees.1 > 0 {
+            return; // it is shown in fewer pieces
+        }
+        frees.write_str("the end").unwrap();
+        assert_eq!(drops.count(), 1);
+    }
 }
 
 fn handles_are_the_same_object_and_may_be_swapped<C: Class>() {
