@@ -21,6 +21,7 @@ use crate::buffer::EventBuffer;
 use crate::error::{Error, Result};
 use crate::flags::{BufferEventOptions, EventFlags, FilterResult, FlushMode};
 use crate::native::bufferevent::{BufferEventView, OwnedBufferEvent};
+use crate::native::evbuffer::Access;
 use crate::runtime::Lent;
 
 /// The closures of a filter, for [`EventBufferEvent::create_filter`]. Without a closure, bytes of
@@ -286,7 +287,12 @@ impl EventBufferEvent {
                 continue; // a closure of the first direction may have freed it
             }
             if direction == EventFlags::READ && mode == FlushMode::Normal && !self.has_input() {
-                continue; // libevent would ask the closure for nothing
+                // libevent would ask the closure for nothing. What waits further down comes
+                // through the read callback of the filter below.
+                if let Some(under) = self.filter_below() {
+                    under.push(call, direction, mode)?;
+                }
+                continue;
             }
             let rc = self.with(call, |view| view.flush(direction, mode))?;
             if rc == 1 {
@@ -295,8 +301,39 @@ impl EventBufferEvent {
                     self.0.run_later(direction);
                 }
             }
+            if direction == EventFlags::READ {
+                self.read_on_below();
+            }
         }
         Ok(moved)
+    }
+
+    /// libevent flushes the filters below after this one, without their read callbacks. Has those
+    /// run that have bytes for the filter above.
+    fn read_on_below(&self) {
+        let mut top = self.clone();
+        while let Some(under) = top.filter_below() {
+            if top.has_input() && top.has_room() {
+                under.0.run_later(EventFlags::READ);
+            }
+            top = under;
+        }
+    }
+
+    /// The filter that this one is on top of; TLS is none.
+    fn filter_below(&self) -> Option<Self> {
+        self.0
+            .under()
+            .filter(|under| under.0.kind() == Kind::Filter)
+    }
+
+    /// Whether it reads, and its input is below the read high mark.
+    fn has_room(&self) -> bool {
+        let high = self.0.settings.read_high_mark.get();
+        self.0.usable("").is_ok_and(|view| {
+            view.enabled().contains(EventFlags::READ)
+                && (high == 0 || view.input(Access::Input, "").length() < high)
+        })
     }
 
     /// After the read callback of a filter: fetches what the read high mark kept back. libevent

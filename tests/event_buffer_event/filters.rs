@@ -195,6 +195,51 @@ fn enabling_moves_what_waits_already() {
     assert_eq!(got(&peer), "late");
 }
 
+/// libevent flushes the filters from the top down, without their read callbacks.
+#[test]
+fn no_bytes_stay_between_filters_when_the_high_mark_is_taken_away() {
+    for layers in 2..5 {
+        let base = new_base();
+        let (peer, bottom) = EventBufferEvent::create_pair(&base, PLAIN).unwrap();
+        let mut top = bottom;
+        for _ in 0..layers {
+            top = on(&top, Filters::new());
+        }
+        let read = Rc::new(Cell::new(0));
+        let count = read.clone();
+        let takes = Callbacks::new().on_read(move |bev| {
+            let bytes = bev.read(usize::MAX).unwrap().unwrap_or_default();
+            count.set(count.get() + bytes.len());
+        });
+        top.set_callbacks(takes).unwrap();
+        top.set_watermark(Event::READ, 0, 100).unwrap();
+        top.enable(Event::READ).unwrap();
+        peer.write([0; 5000]).unwrap();
+        poll(&base);
+        peer.write([0]).unwrap();
+        top.set_watermark(Event::READ, 0, 0).unwrap();
+        run(&base);
+        assert_eq!(read.get(), 5001, "{layers}");
+    }
+}
+
+/// All of it waits in the half at the bottom, and nothing in the filters.
+#[test]
+fn enabling_moves_what_waits_below_several_filters() {
+    let base = new_base();
+    let (peer, bottom) = EventBufferEvent::create_pair(&base, PLAIN).unwrap();
+    bottom.enable(Event::READ).unwrap();
+    peer.write("early").unwrap();
+    run(&base);
+    let lower = on(&bottom, Filters::new());
+    let upper = on(&lower, Filters::new());
+    let seen = Seen::new();
+    upper.set_callbacks(notes(&seen)).unwrap();
+    upper.enable(Event::READ).unwrap();
+    run(&base);
+    assert_eq!(seen.take(), ["read early"]);
+}
+
 #[test]
 fn flush_passes_its_mode_to_the_closures() {
     let base = new_base();
