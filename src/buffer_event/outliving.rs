@@ -3,7 +3,7 @@
 //!
 //! Owns: nothing; the event that waits for the socket, which the base keeps, owns the socket and
 //! what is left to do. Lends C nothing of its own.
-//! Runs user code: the destructor of the socket, when the event ends, under [`guard()`].
+//! Runs user code: the destructor of the socket, when the event ends, in the loop.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -13,12 +13,12 @@ use std::time::Instant;
 
 use super::source::Source;
 use crate::flags::EventFlags;
-use crate::runtime::{generation, guard};
+use crate::runtime::generation;
 use crate::{Event, base, event};
 
 /// How many sockets outlive their connection at a time in a thread. Peers that do nothing could
 /// hold any number of descriptors otherwise. Beyond it the socket that has waited longest is
-/// closed.
+/// closed in the next turn of its loop.
 const WAITING_MAX: usize = 256;
 
 thread_local! {
@@ -51,7 +51,8 @@ pub(crate) fn keep_open(base: &Rc<base::Inner>, socket: Rc<Source>, work: impl L
     waiting.wait(base, socket);
 }
 
-/// Makes room for one more socket that waits.
+/// Makes room for one more socket that waits. The oldest ends in its loop, as when it is due: this
+/// may run in the middle of a call that frees something, where no destructor of the user's may.
 fn close_oldest() {
     let oldest = WAITING.try_with(|waiting| {
         let mut waiting = waiting.borrow_mut();
@@ -61,8 +62,7 @@ fn close_oldest() {
     if let Ok(Some((_, event))) = oldest
         && let Some(event) = event.upgrade().map(Event)
     {
-        let base = event.0.base();
-        guard(&base, || event.free());
+        event.active(EventFlags::TIMEOUT).ok(); // after a fork it is the parent's
     }
 }
 

@@ -291,6 +291,34 @@ fn end_of(
     seen.of("client")
 }
 
+/// Has the two agree, and fills the server's socket, which its client does not read: both, and what
+/// fills it.
+fn full_pair(
+    base: &EventBase,
+    (server, client): (EventBufferEvent, EventBufferEvent),
+) -> (EventBufferEvent, (EventBufferEvent, usize)) {
+    client.set_ssl_host("localhost").unwrap();
+    let connected = Rc::new(Cell::new(0));
+    for bev in [&server, &client] {
+        let count = connected.clone();
+        let counts = Callbacks::new().on_event(move |_, what| {
+            assert_eq!(what, CONNECTED);
+            count.set(count.get() + 1);
+        });
+        bev.set_callbacks(counts).unwrap();
+    }
+    while connected.get() < 2 {
+        poll(base);
+    }
+    for _ in 0..3 {
+        poll(base); // the client reads the two tickets behind the handshake
+    }
+    client.disable(Event::READ).unwrap();
+    let socket: OwnedFd = dup(server.fd().unwrap());
+    let filling = fill(socket);
+    (server, (client, filling))
+}
+
 /// Peers that never read cannot hold any number of sockets.
 #[test]
 fn few_sockets_wait_to_send_close_notify_and_a_base_that_ends_closes_them() {
@@ -299,32 +327,8 @@ fn few_sockets_wait_to_send_close_notify_and_a_base_that_ends_closes_them() {
         let (world, base) = (World::new(), EventBase::new().unwrap());
         let (ours, theirs) = (world.server(), world.client());
         let before = open();
-        let pairs: Vec<_> = (0..300)
-            .map(|_| {
-                let (server, client) = crate::peers::sockets(&base, &ours, &theirs);
-                client.set_ssl_host("localhost").unwrap();
-                let connected = Rc::new(Cell::new(0));
-                for bev in [&server, &client] {
-                    let count = connected.clone();
-                    let counts = Callbacks::new().on_event(move |_, what| {
-                        assert_eq!(what, CONNECTED);
-                        count.set(count.get() + 1);
-                    });
-                    bev.set_callbacks(counts).unwrap();
-                }
-                while connected.get() < 2 {
-                    poll(&base);
-                }
-                for _ in 0..3 {
-                    poll(&base); // the client reads the two tickets behind the handshake
-                }
-                client.disable(Event::READ).unwrap();
-                let socket: OwnedFd = dup(server.fd().unwrap());
-                let filling = fill(socket);
-                (server, (client, filling))
-            })
-            .collect();
-        let (servers, clients): (Vec<_>, Vec<_>) = pairs.into_iter().unzip();
+        let pair = || full_pair(&base, crate::peers::sockets(&base, &ours, &theirs));
+        let (servers, clients): (Vec<_>, Vec<_>) = (0..300).map(|_| pair()).unzip();
         drop(servers);
         poll(&base);
         assert_eq!(open() - before, 300 + 256);
@@ -341,6 +345,33 @@ fn few_sockets_wait_to_send_close_notify_and_a_base_that_ends_closes_them() {
         drop(base);
         assert!(open() < before, "{} of {before}", open()); // the base's own are gone, too
     });
+}
+
+#[test]
+fn panic_of_a_socket_that_gives_up_its_place_comes_out_of_its_own_loop() {
+    let (world, base, other) = (World::new(), EventBase::new().unwrap(), EventBase::new());
+    let (ours, theirs, other) = (world.server(), world.client(), other.unwrap());
+    let (one, two) = UnixStream::pair().unwrap();
+    let one = Panicking(one, Bomb("the last of it"));
+    let oldest = (
+        EventBufferEvent::ssl_socket(&base, one, &ours, ACCEPTING, NO_OPTIONS).unwrap(),
+        EventBufferEvent::ssl_socket(&base, two, &theirs, CONNECTING, NO_OPTIONS).unwrap(),
+    );
+    for bev in [&oldest.0, &oldest.1] {
+        bev.enable(Event::READ).unwrap();
+    }
+    let (oldest, _client) = full_pair(&base, oldest);
+    let pair = || full_pair(&other, crate::peers::sockets(&other, &ours, &theirs));
+    let (servers, _clients): (Vec<_>, Vec<_>) = (0..256).map(|_| pair()).unzip();
+    oldest.free();
+    drop(servers);
+    let fired = Rc::new(Cell::new(false));
+    let fires = fired.clone();
+    let timer = Event::timer(&other, move |_| fires.set(true)).unwrap();
+    timer.add(ms(0)).unwrap();
+    until(&other, || fired.get());
+    assert_eq!(panic_of(|| poll(&base)), "the last of it");
+    poll(&base);
 }
 
 #[test]
