@@ -246,8 +246,11 @@ impl Event {
     /// Makes an event that fires each time the process gets a signal. It is not added yet.
     ///
     /// The callback runs in the loop, never in the middle of other code, once for each time
-    /// the signal came. Deleting the event restores the signal's previous disposition. One base
-    /// at a time can have signal events.
+    /// the signal came. When it stops the loop, the calls that are still owed for this signal are
+    /// lost, as in PHP: after [`EventBase::stop`](crate::EventBase::stop),
+    /// [`EventBase::interrupt`](crate::EventBase::interrupt) or a panic, though not after
+    /// [`EventBase::exit`](crate::EventBase::exit). Deleting the event restores the signal's
+    /// previous disposition. One base at a time can have signal events.
     ///
     /// To catch a signal once, delete the event in its callback.
     ///

@@ -137,7 +137,8 @@ impl EventBase {
     }
 
     /// Ends the loop right after the running callback; the other active events stay
-    /// pending and run first in the next loop. Outside of a loop it has no effect.
+    /// pending and run first in the next loop. Outside of a loop it has no effect. In the callback
+    /// of a signal that came several times, the calls that are still owed for it are lost.
     ///
     /// # Errors
     /// [`Error::Freed`], [`Error::Forked`].
@@ -162,8 +163,9 @@ impl EventBase {
     }
 
     /// Ends the innermost running loop as a panic in its callback would, but without a panic: right
-    /// after the callback. What else is due in the same turn is called in the next loop. Outside of
-    /// callbacks it does nothing.
+    /// after the callback. What else is due in the same turn is called in the next loop, except for
+    /// further calls that are owed for the same signal, which are lost as after
+    /// [`stop`](Self::stop). Outside of callbacks it does nothing.
     ///
     /// Not in PHP. For embedders: a callback that runs code of another language calls it when that
     /// code fails, and the embedder passes the error to the caller of the loop. After
