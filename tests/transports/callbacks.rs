@@ -116,7 +116,7 @@ fn write_callback_that_was_put_off_runs_when_the_rest_is_written_too() {
             near.set_callbacks(lengths).unwrap();
             near.write("first").unwrap();
             let timer = Event::timer(&link.base, move |timer| match near.output().length() {
-                0 => drop(near.write(" second").unwrap()),
+                0 => near.write(" second").unwrap(),
                 _ => timer.add(Some(Duration::ZERO)).unwrap(),
             });
             let timer = timer.unwrap();
