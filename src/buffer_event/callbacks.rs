@@ -216,7 +216,7 @@ impl EventBufferEvent {
     }
 
     pub(super) fn call_write(&self) -> Called {
-        match self.0.is_writing_on() {
+        match self.0.has_more_to_write() {
             true => Called::Ran,
             false => self.0.closures.write.call(|f| f(self)),
         }

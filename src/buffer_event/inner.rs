@@ -268,8 +268,9 @@ impl Inner {
 
     /// Whether more waits in the output than may be left for the write callback: it was put off,
     /// and more has been written since. libevent calls again when that has left.
-    pub(crate) fn is_writing_on(&self) -> bool {
-        self.place.view().is_some_and(|view| {
+    pub(crate) fn has_more_to_write(&self) -> bool {
+        let view = self.place.view().filter(|_| self.deferred.possible.get());
+        view.is_some_and(|view| {
             let output = view.output(Access::Output, "");
             output.length() > view.write_low_mark()
         })
