@@ -37,4 +37,4 @@ pub use loops::{
 pub use programs::{spawn, spawn_bound_to_thread};
 pub use seen::{Seen, noting};
 pub use signals::{set_disposition, signals_turn};
-pub use sources::{Readable, dup, fill, pair, take_filling};
+pub use sources::{FreesBase, Owning, Readable, dup, fill, pair, take_filling};

@@ -6,6 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::thread::sleep;
 use std::time::Duration;
 
+use php_event::EventBase;
 use socket2::Socket;
 
 /// Two connected sockets that do not block.
@@ -36,6 +37,25 @@ impl Readable {
 impl AsFd for Readable {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.ours.as_fd()
+    }
+}
+
+/// A source, and something that is dropped with it.
+pub struct Owning<S, T>(pub S, pub T);
+
+impl<S: AsFd, T> AsFd for Owning<S, T> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// A source that frees a base when it is asked for its descriptor.
+pub struct FreesBase<S>(pub S, pub EventBase);
+
+impl<S: AsFd> AsFd for FreesBase<S> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.1.free().unwrap();
+        self.0.as_fd()
     }
 }
 

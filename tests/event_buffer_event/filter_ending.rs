@@ -2,7 +2,6 @@
 
 use std::cell::{Cell, RefCell};
 use std::io::Read as _;
-use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
@@ -12,7 +11,7 @@ use php_event::{
     BufferEventOptions, Callbacks, Event, EventBase, EventBufferEvent, FilterResult, Filters,
     LoopEnd,
 };
-use test_support::{Bomb, Drops, Token, new_base, panic_of, poll, run};
+use test_support::{Bomb, Drops, Owning, new_base, panic_of, poll, run};
 
 use super::{PLAIN, connected, send, sockets, text};
 
@@ -223,16 +222,6 @@ fn lingering(base: &EventBase) -> (EventBufferEvent, UnixStream) {
     (under, peer)
 }
 
-/// A socket that tells when it is dropped.
-struct Held(UnixStream, Token);
-
-impl AsFd for Held {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.1.hold();
-        self.0.as_fd()
-    }
-}
-
 #[test]
 fn what_is_under_a_freed_filter_is_freed_for_its_handles_while_it_sends() {
     let base = new_base();
@@ -254,7 +243,7 @@ fn what_is_under_a_freed_filter_ends_when_the_peer_does_not_read() {
 fn what_is_under_a_freed_filter_ends_with_its_peer_and_with_its_base() {
     let (base, drops) = (new_base(), Drops::default());
     let (ours, peer) = sockets();
-    let socket = Held(ours, drops.token());
+    let socket = Owning(ours, drops.token());
     let under = EventBufferEvent::new(&base, socket, PLAIN).unwrap();
     let filter = plain_filter(&under, CLOSE);
     filter.write(vec![b'x'; LARGE]).unwrap();
@@ -277,21 +266,11 @@ fn what_is_under_a_freed_filter_ends_with_its_peer_and_with_its_base() {
     }
 }
 
-/// A socket that panics when it is dropped.
-struct Panicking(UnixStream, Bomb);
-
-impl AsFd for Panicking {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.1.hold();
-        self.0.as_fd()
-    }
-}
-
 #[test]
 fn a_panic_of_the_socket_that_sends_on_under_a_freed_filter_comes_out_of_the_loop() {
     let base = new_base();
     let (ours, peer) = sockets();
-    let socket = Panicking(ours, Bomb("the last of it"));
+    let socket = Owning(ours, Bomb("the last of it"));
     let under = EventBufferEvent::new(&base, socket, PLAIN).unwrap();
     let filter = plain_filter(&under, CLOSE);
     filter.write(vec![b'x'; LARGE]).unwrap();

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use php_event::{AddressFamily, Error, Event, EventBase, EventBufferEvent, LoopEnd, Result};
-use test_support::{Drops, OnDrop, new_base, poll, run};
+use test_support::{Drops, OnDrop, Owning, new_base, poll, run};
 
 use super::filters::{on, up};
 use super::{BOTH, PLAIN, connected, sockets};
@@ -144,16 +144,6 @@ fn arguments_that_free_their_buffer_event_make_the_call_fail() {
     }
 }
 
-/// A socket that does something when it is dropped.
-struct Last<F: FnMut()>(UnixStream, OnDrop<F>);
-
-impl<F: FnMut()> AsFd for Last<F> {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.1.hold();
-        self.0.as_fd()
-    }
-}
-
 #[test]
 fn socket_may_use_its_buffer_event_when_close_drops_it() {
     type Work = fn(&EventBufferEvent);
@@ -171,7 +161,7 @@ fn socket_may_use_its_buffer_event_when_close_drops_it() {
             work(handle.borrow().as_ref().unwrap());
         });
         let (socket, _peer) = sockets();
-        let bev = EventBufferEvent::new(&base, Last(socket, last), PLAIN).unwrap();
+        let bev = EventBufferEvent::new(&base, Owning(socket, last), PLAIN).unwrap();
         bev.enable(Event::READ).unwrap();
         own.replace(Some(bev.clone()));
         bev.close().unwrap();

@@ -15,7 +15,7 @@ use super::OVER;
 use crate::{Client, Server, error, get, say, serve};
 use php_event::stream::{StreamContext, stream_socket_server};
 use php_event::{Event, EventBase, EventHttpRequest};
-use test_support::{alone, base_with, limited};
+use test_support::{FreesBase, alone, base_with, limited};
 
 #[test]
 fn bind_says_which_port_it_took() {
@@ -351,21 +351,11 @@ fn a_client_whose_descriptor_select_cannot_watch_is_turned_away() {
     });
 }
 
-/// A listener that frees the base when it is asked for its descriptor.
-struct Freeing(TcpListener, EventBase);
-
-impl AsFd for Freeing {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.1.free().unwrap();
-        self.0.as_fd()
-    }
-}
-
 #[test]
 fn a_socket_that_frees_the_base_when_it_is_asked_is_refused() {
     let server = Server::new(OVER);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let refused = server.http.accept(Freeing(listener, server.base.clone()));
+    let refused = server.http.accept(FreesBase(listener, server.base.clone()));
     assert_eq!(
         error(refused),
         "EventHttp::accept: the base was already freed"

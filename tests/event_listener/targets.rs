@@ -20,7 +20,7 @@ use php_event::{
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use crate::{NO_FLAGS, closes, connect, is_open};
-use test_support::run_once;
+use test_support::{FreesBase, run_once};
 
 /// A listener that counts its connections, for a target.
 fn on(
@@ -388,23 +388,13 @@ fn a_given_socket_is_asked_for_its_descriptor_once() {
     assert_eq!(asked.get(), 1);
 }
 
-/// Frees the base when it is asked for its descriptor.
-struct Freeing(TcpListener, EventBase);
-
-impl AsFd for Freeing {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.1.free().unwrap();
-        self.0.as_fd()
-    }
-}
-
 #[test]
 fn a_given_socket_that_frees_the_base_when_asked_is_refused_and_closed() {
     for flags in [NO_FLAGS, EventListener::OPT_DISABLED] {
         let base = EventBase::new().unwrap();
         let socket = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = socket.local_addr().unwrap();
-        let target = ListenerTarget::socket(Freeing(socket, base.clone()));
+        let target = ListenerTarget::socket(FreesBase(socket, base.clone()));
         let error = on(&base, flags, -1, target).unwrap_err();
         assert!(matches!(error, Error::Freed { object: "base", .. }));
         let refused = std::net::TcpStream::connect(address).unwrap_err();

@@ -2,7 +2,7 @@
 //! reads.
 
 use std::cell::Cell;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 
@@ -10,7 +10,7 @@ use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal};
 use openssl::pkey::PKey;
 use php_event::{Callbacks, Event, EventBase, EventBufferEvent, LoopEnd};
 use test_support::{
-    Bomb, alone, dup, fill, limited, ms, panic_of, poll, run, set_disposition, take_filling,
+    Bomb, Owning, alone, dup, fill, limited, ms, panic_of, poll, run, set_disposition, take_filling,
 };
 
 use crate::peers::{ACCEPTING, CONNECTED, CONNECTING, EOF, ERROR, NO_OPTIONS, Seen, World, noting};
@@ -252,19 +252,9 @@ fn close_notify_passes_the_write_high_mark_under_a_filter() {
     assert_eq!(seen.of("client"), [CONNECTED, EOF]);
 }
 
-/// A socket that panics when it is dropped.
-struct Panicking(UnixStream, Bomb);
-
-impl AsFd for Panicking {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.1.hold();
-        self.0.as_fd()
-    }
-}
-
 #[test]
 fn panic_of_a_socket_that_has_sent_its_close_notify_comes_out_of_the_loop() {
-    let full = Full::with(false, |socket| Panicking(socket, Bomb("the last of it")));
+    let full = Full::with(false, |socket| Owning(socket, Bomb("the last of it")));
     let [_ours, theirs] = full.ends;
     full.server.free();
     poll(&full.base);
@@ -352,7 +342,7 @@ fn panic_of_a_socket_that_gives_up_its_place_comes_out_of_its_own_loop() {
     let (world, base, other) = (World::new(), EventBase::new().unwrap(), EventBase::new());
     let (ours, theirs, other) = (world.server(), world.client(), other.unwrap());
     let (one, two) = UnixStream::pair().unwrap();
-    let one = Panicking(one, Bomb("the last of it"));
+    let one = Owning(one, Bomb("the last of it"));
     let oldest = (
         EventBufferEvent::ssl_socket(&base, one, &ours, ACCEPTING, NO_OPTIONS).unwrap(),
         EventBufferEvent::ssl_socket(&base, two, &theirs, CONNECTING, NO_OPTIONS).unwrap(),

@@ -3,7 +3,6 @@
 
 use std::cell::{Cell, RefCell};
 use std::net::TcpListener;
-use std::os::fd::{AsFd, BorrowedFd};
 use std::rc::Rc;
 
 use php_event::{
@@ -11,7 +10,7 @@ use php_event::{
     EventHttpRequest, EventListener, FilterResult, Filters, ListenerFlags, ListenerTarget,
 };
 
-use test_support::{pair, panic_of, run};
+use test_support::{Owning, pair, panic_of, run};
 
 /// Panics when it is dropped, during another panic, too; the text is how many there were.
 struct Panics(Rc<Cell<u32>>);
@@ -24,16 +23,6 @@ impl Drop for Panics {
     fn drop(&mut self) {
         self.0.set(self.0.get() + 1);
         panic!("{}", self.0.get());
-    }
-}
-
-/// A socket that panics when it is dropped.
-struct Socket<S>(S, Panics);
-
-impl<S: AsFd> AsFd for Socket<S> {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.1.hold();
-        self.0.as_fd()
     }
 }
 
@@ -78,7 +67,7 @@ fn closures_and_socket_of_a_listener_panic_at_their_end() {
         let (base, dropped) = (EventBase::new().unwrap(), Rc::default());
         let [accept, failure, last] = [(); 3].map(|()| Panics(Rc::clone(&dropped)));
         let accept = move |_: &EventListener, _, _| accept.hold();
-        let target = ListenerTarget::socket(Socket(silent().0, last));
+        let target = ListenerTarget::socket(Owning(silent().0, last));
         let flags = ListenerFlags::empty();
         let listener = EventListener::new(&base, accept, flags, 1, target).unwrap();
         listener
@@ -95,7 +84,7 @@ fn closures_and_socket_of_a_listener_panic_at_their_end() {
 fn closures_and_socket_of_a_buffer_event_panic_at_their_end() {
     for frees in [false, true] {
         let (base, dropped) = (EventBase::new().unwrap(), Rc::default());
-        let socket = Socket(pair().0, Panics(Rc::clone(&dropped)));
+        let socket = Owning(pair().0, Panics(Rc::clone(&dropped)));
         let bev = EventBufferEvent::new(&base, socket, BufferEventOptions::empty()).unwrap();
         bev.set_callbacks(callbacks(&dropped)).unwrap();
         check(&dropped, 4, || match frees {
@@ -153,7 +142,7 @@ fn sockets_and_closures_of_an_http_server_panic_at_their_end() {
     let (base, dropped) = (EventBase::new().unwrap(), Rc::default());
     let http = EventHttp::new(&base).unwrap();
     for _ in 0..2 {
-        let socket = Socket(silent().0, Panics(Rc::clone(&dropped)));
+        let socket = Owning(silent().0, Panics(Rc::clone(&dropped)));
         http.accept(socket).unwrap();
     }
     let value = Panics(Rc::clone(&dropped));

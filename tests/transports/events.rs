@@ -4,7 +4,9 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use php_event::{BufferEventFlags, Callbacks, Event, EventBufferEvent, Filters, LoopEnd};
+use php_event::{
+    BufferEventFlags, Callbacks, Event, EventBase, EventBufferEvent, EventFlags, Filters, LoopEnd,
+};
 use test_support::{Seen, ms, run};
 
 use super::{ALL, BOTH, EOF, LARGE, Link, Transport, event, notes, text};
@@ -271,6 +273,22 @@ fn arriving_data_does_not_start_the_write_timeout_again() {
     }
 }
 
+/// Disables and enables that direction in turn, every 10 ms, while the result lives.
+fn switching(base: &EventBase, bev: &EventBufferEvent, direction: EventFlags) -> Event {
+    let bev = bev.clone();
+    let switch = Event::timer(base, move |event| {
+        match bev.get_enabled().unwrap().contains(direction) {
+            true => bev.disable(direction),
+            false => bev.enable(direction),
+        }
+        .unwrap();
+        event.add(ms(10)).unwrap();
+    });
+    let switch = switch.unwrap();
+    switch.add(ms(10)).unwrap();
+    switch
+}
+
 #[test]
 fn switching_reading_does_not_start_the_write_timeout_again() {
     for transport in ALL {
@@ -290,18 +308,7 @@ fn switching_reading_does_not_start_the_write_timeout_again() {
             link.stop_reading();
             top.set_timeouts(None, ms(60)).unwrap();
             top.write(vec![b'x'; LARGE]).unwrap();
-            let (switched, mut reads) = (top.clone(), false);
-            let switch = Event::timer(&link.base, move |event| {
-                reads = !reads;
-                let done = match reads {
-                    true => switched.enable(Event::READ),
-                    false => switched.disable(Event::READ),
-                };
-                done.unwrap();
-                event.add(ms(10)).unwrap();
-            });
-            let switch = switch.unwrap();
-            switch.add(ms(10)).unwrap();
+            let _switch = switching(&link.base, &top, Event::READ);
             link.until(|| seen.len() > 0);
             assert_eq!(seen.take(), [WRITE_TIMEOUT], "{transport:?}, {has_filter}");
         }
@@ -322,18 +329,7 @@ fn switching_writing_does_not_start_the_read_timeout_again() {
             top.set_callbacks(events).unwrap();
             top.set_timeouts(ms(60), None).unwrap();
             top.enable(Event::READ).unwrap();
-            let (switched, mut writes) = (top.clone(), true);
-            let switch = Event::timer(&link.base, move |event| {
-                writes = !writes;
-                let done = match writes {
-                    true => switched.enable(Event::WRITE),
-                    false => switched.disable(Event::WRITE),
-                };
-                done.unwrap();
-                event.add(ms(10)).unwrap();
-            });
-            let switch = switch.unwrap();
-            switch.add(ms(10)).unwrap();
+            let _switch = switching(&link.base, &top, Event::WRITE);
             link.until(|| seen.len() > 0);
             assert_eq!(seen.take(), [READ_TIMEOUT], "{transport:?}, {filters}");
         }
