@@ -399,8 +399,8 @@ impl Answer<'_> {
         }
     }
 
-    /// Says that the connection closes after the reply, where evhttp does not, and never
-    /// together with a header that the connection is kept.
+    /// Says that the connection closes after the reply, where evhttp does not, and keeps evhttp
+    /// from adding that it is kept.
     fn announce_close(&self) -> Result<()> {
         if self.request.closes {
             return page::announce_close(self.call, &self.native);

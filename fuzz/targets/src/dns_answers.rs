@@ -174,7 +174,7 @@ fn written(u: &mut Unstructured<'_>, query: &Message, family: Family) -> Result<
     Ok(())
 }
 
-/// What follows the first byte is a packet, is what follows the number of the query and its
+/// What follows the first byte is a packet, or the part of one after the query's number and
 /// question, or becomes records.
 pub(crate) fn run(input: &[u8]) {
     let Some((choice, rest)) = input.split_first() else {

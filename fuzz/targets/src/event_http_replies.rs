@@ -146,9 +146,7 @@ impl App {
             self.jobs.borrow_mut().push_back(job);
         }
     }
-}
 
-impl App {
     /// Makes a step of each answer that is given in the middle of a turn, or of the others.
     fn proceed(&self, in_turn: bool) {
         for mut job in self.jobs.take() {
