@@ -21,7 +21,6 @@ use crate::buffer::EventBuffer;
 use crate::error::{Error, Result};
 use crate::flags::{BufferEventOptions, EventFlags, FilterResult, FlushMode};
 use crate::native::bufferevent::{BufferEventView, OwnedBufferEvent};
-use crate::native::evbuffer::Access;
 use crate::runtime::Lent;
 
 /// The closures of a filter, for [`EventBufferEvent::create_filter`]. Without a closure, bytes of
@@ -320,7 +319,7 @@ impl EventBufferEvent {
         }
     }
 
-    /// The filter that this one is on top of; TLS is none.
+    /// The filter below this one. TLS filters do not count.
     fn filter_below(&self) -> Option<Self> {
         self.0
             .under()
@@ -329,11 +328,8 @@ impl EventBufferEvent {
 
     /// Whether it reads, and its input is below the read high mark.
     fn has_room(&self) -> bool {
-        let high = self.0.settings.read_high_mark.get();
-        self.0.usable("").is_ok_and(|view| {
-            view.enabled().contains(EventFlags::READ)
-                && (high == 0 || view.input(Access::Input, "").length() < high)
-        })
+        let view = self.0.usable("");
+        view.is_ok_and(|view| view.enabled().contains(EventFlags::READ)) && !self.0.is_full()
     }
 
     /// After the read callback of a filter: fetches what the read high mark kept back. libevent

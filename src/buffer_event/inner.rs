@@ -266,6 +266,12 @@ impl Inner {
             && self.length(Side::Input) == Some(0)
     }
 
+    /// Whether its input is at the read high mark.
+    pub(super) fn is_full(&self) -> bool {
+        let high = self.settings.read_high_mark.get();
+        high > 0 && self.length(Side::Input).is_some_and(|waits| waits >= high)
+    }
+
     /// Whether more waits in the output than may be left for the write callback: it was put off,
     /// and more has been written since. libevent calls again when that has left.
     pub(crate) fn has_more_to_write(&self) -> bool {

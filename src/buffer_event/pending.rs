@@ -64,17 +64,10 @@ impl Inner {
         let has_output = self.length(Side::Output).is_some_and(|waits| waits > 0);
         let writes = enabled.contains(EventFlags::WRITE) && has_output;
         let is_limited = || self.settings.bucket.borrow().is_some() && view.fd().is_some();
-        let is_full = || {
-            let high = self.settings.read_high_mark.get();
-            high > 0
-                && self
-                    .length(Side::Input)
-                    .is_some_and(|length| length >= high)
-        };
         match &*self.carrier.borrow() {
             // Otherwise its events wait as long as it has a socket.
             Carrier::Socket(_) if !self.covered.get() => {
-                (reads && is_full()) || ((reads || writes) && is_limited())
+                (reads && self.is_full()) || ((reads || writes) && is_limited())
             }
             Carrier::Socket(_) => reads || writes,
             #[cfg(feature = "openssl")]
