@@ -176,7 +176,8 @@ for ($number = 0; $number < (int) $calls; $number++) {
     }
     if (mt_rand(0, 20) == 0 && $objects['EventBase']) {
         try {
-            pick($objects['EventBase'])->loop(EventBase::LOOP_NONBLOCK);
+            // One turn: without LOOP_ONCE it goes on for as long as anything is ready.
+            pick($objects['EventBase'])->loop(EventBase::LOOP_ONCE | EventBase::LOOP_NONBLOCK);
         } catch (Throwable) {
         }
     }
