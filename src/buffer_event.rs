@@ -21,6 +21,7 @@ mod pair;
 mod pause;
 mod pending;
 mod relay;
+mod room;
 mod source;
 #[cfg(feature = "openssl")]
 mod tls;

@@ -208,7 +208,6 @@ impl EventBufferEvent {
             true => Called::Ran,
             false => self.0.closures.read.call(|f| f(self)),
         };
-        self.refill();
         if called == Called::Ran {
             self.pause_if_full();
         }

@@ -18,6 +18,7 @@ use std::time::Duration;
 use super::callbacks::Taken;
 use super::carrier::{Carrier, Kind, Under};
 use super::inner::{Inner, Link};
+use super::room::on_input_change;
 use super::write_timer::on_output_change;
 #[cfg(feature = "openssl")]
 use super::{outliving, tls::notify::UnsentNotify};
@@ -171,6 +172,7 @@ impl base::Remains for Remains {
                 || options.contains(BufferEventOptions::CLOSE_ON_FREE)
                 || under.bev.0.ends_with_filter.get();
             under.bev.0.uncover(!ends);
+            under.bev.go_on_uncovered();
             drop(under.relay); // its callbacks are gone
             if ends {
                 ending.run(|| under.bev.0.release_when_sent());
@@ -188,10 +190,8 @@ impl Remains {
     /// it would still do then is switched off before.
     fn let_go(&self, native: OwnedBufferEvent) {
         native.silence(self.bucket.is_some());
-        if self.carrier.kind().counts_output()
-            && let Some(lent) = &self.lent
-        {
-            native.unwatch_output(on_output_change, lent);
+        if let Some(lent) = &self.lent {
+            native.unwatch(on_input_change, on_output_change, lent);
         }
         #[cfg(feature = "openssl")]
         let record = self.close_notify(&native);

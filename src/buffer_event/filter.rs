@@ -8,6 +8,7 @@
 
 mod entry;
 mod stage;
+mod tally;
 
 use std::fmt;
 use std::rc::Rc;
@@ -140,7 +141,7 @@ impl EventBufferEvent {
     /// until the filter is gone. `under` starts reading and writing. On the filter `WRITE` is
     /// enabled and `READ` is not. The filter keeps `under` alive, and with `OPT_CLOSE_ON_FREE`
     /// freeing the filter frees `under` too. A filter may be put on another filter, and on one
-    /// half of a pair.
+    /// half of a pair. A read high mark of `under` must let in as much as the closure waits for.
     ///
     /// The write callback means that the bytes have reached the output of `under`, not the peer.
     /// A filter may be freed then: if `under` ends with it, its socket closes once it has sent its
@@ -332,24 +333,8 @@ impl EventBufferEvent {
         view.is_ok_and(|view| view.enabled().contains(EventFlags::READ)) && !self.0.is_full()
     }
 
-    /// After the read callback of a filter: fetches what the read high mark kept back. libevent
-    /// only checks whether the mark is still met, and forgets the rest if it is not.
-    #[inline]
-    pub(super) fn refill(&self) {
-        if self.0.settings.read_high_mark.get() > 0 {
-            self.refill_to_mark();
-        }
-    }
-
-    fn refill_to_mark(&self) {
-        const CALL: &str = "EventBufferEvent::read";
-        if self.0.kind() == Kind::Filter && self.0.usable(CALL).is_ok() {
-            self.push(CALL, EventFlags::READ, FlushMode::Normal).ok(); // not freed
-        }
-    }
-
     /// Whether bytes wait in the input of what is under a filter.
-    fn has_input(&self) -> bool {
+    pub(super) fn has_input(&self) -> bool {
         let under = self.0.under();
         under.is_some_and(|under| under.input().length() > 0)
     }

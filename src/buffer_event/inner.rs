@@ -65,6 +65,7 @@ pub(super) struct Settings {
     pub(super) read_timeout: Cell<Option<Duration>>,
     pub(super) write_timeout: Cell<Option<Duration>>,
     pub(super) read_high_mark: Cell<usize>, // 0 for none
+    pub(super) watches_input: Cell<bool>,   // since the first read high mark
     pub(super) priority: Cell<Option<i32>>,
     pub(super) bucket: RefCell<Option<RateBucket>>, // the rate limit that C has
 }

@@ -195,6 +195,9 @@ impl EventBufferEvent {
         let former = self.0.settings.read_high_mark.get();
         if events.contains(EventFlags::READ) {
             self.0.settings.read_high_mark.set(high); // first: the call may run the read callback
+            if high > 0 {
+                self.0.watch_input();
+            }
         }
         let set = self.with(CALL, |view| view.set_watermark(events, low, high));
         if let Err(error) = set {
@@ -203,6 +206,9 @@ impl EventBufferEvent {
         }
         if high != 0 && events.contains(EventFlags::READ) {
             self.0.deferred.possible.set(true); // libevent queues it when the mark is met
+        }
+        if events.contains(EventFlags::READ) && self.0.settings.watches_input.get() {
+            self.use_room();
         }
         Ok(())
     }

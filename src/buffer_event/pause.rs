@@ -1,8 +1,9 @@
-//! The rest between two turns of a read callback that leaves the input full.
+//! The rest of a buffer event whose read callback leaves the input full.
 //!
 //! libevent calls a read callback that leaves the read high mark met again and again, in one
 //! turn: the loop would not come back, nor call anything else. It does not while `READ` is
-//! disabled. So we disable it in C, and an event of ours enables it in the next turn.
+//! disabled. So we disable it in C, and an event of ours enables it: in the next turn for a
+//! callback of the user's, and for a filter on top when something has been taken out.
 //!
 //! Owns: that event, made when it is first needed. Lends C nothing of its own.
 //! Runs user code: closures of a filter, when the event has it read again.
@@ -58,13 +59,21 @@ impl EventBufferEvent {
         if !is_full || !view.enabled().contains(EventFlags::READ) || self.0.kind() == Kind::View {
             return;
         }
-        if self.read_again_later(CALL).is_ok() {
+        if self.0.covered.get() || self.read_again_later(CALL).is_ok() {
             self.0.pause.is_on.set(true);
             view.disable(CALL, EventFlags::READ).ok();
         } // else libevent goes on in this turn
     }
 
-    fn read_again_later(&self, call: &'static str) -> Result<()> {
+    /// The filter on top is gone: the user's callback is the one that is called again.
+    pub(super) fn go_on_uncovered(&self) {
+        if self.0.pause.is_on() {
+            self.read_again_later("").ok();
+        }
+    }
+
+    /// Has it read on in the next turn: what is in C, and what waits under a filter.
+    pub(super) fn read_again_later(&self, call: &'static str) -> Result<()> {
         let present = self.0.pause.event.borrow().clone();
         let event = match present {
             Some(event) => event,
@@ -82,21 +91,17 @@ impl EventBufferEvent {
         event.add(Some(Duration::ZERO))
     }
 
-    /// The next turn: reads again, and calls back if the input is full even so.
+    /// The next turn: reads again. After a rest it calls back if the input is full even so.
     fn go_on_reading(&self) {
         const CALL: &str = "EventBufferEvent::read";
-        if !self.0.pause.is_on.replace(false) {
-            return;
+        let was_paused = self.0.pause.is_on.replace(false);
+        if was_paused {
+            self.enable_in_c(CALL, EventFlags::READ).ok();
         }
-        self.enable_in_c(CALL, EventFlags::READ).ok();
         if self.0.kind() == Kind::Filter {
             self.push(CALL, EventFlags::READ, FlushMode::Normal).ok();
         }
-        let Ok(view) = self.0.usable(CALL) else {
-            return;
-        };
-        let high = self.0.settings.read_high_mark.get();
-        if high > 0 && view.input(Access::Input, CALL).length() >= high {
+        if was_paused && self.0.is_full() {
             self.0.run_later(EventFlags::READ);
         }
     }

@@ -174,9 +174,12 @@ impl OwnedBufferEvent {
         unsafe { ffi::bufferevent_disable(self.raw.as_ptr(), BOTH.bits()) };
     }
 
-    /// Ends [`BufferEventPlace::watch_output`].
-    pub(crate) fn unwatch_output<T>(&self, entry: ChangeEntry, lent: &Lent<T>) {
-        self.output().unwatch(entry, lent.arg());
+    /// Ends [`BufferEventPlace::watch_input`] and [`BufferEventPlace::watch_output`].
+    pub(crate) fn unwatch<T>(&self, input: ChangeEntry, output: ChangeEntry, lent: &Lent<T>) {
+        self.view()
+            .input(Access::Input, "bufferevent_free")
+            .unwatch(input, lent.arg());
+        self.output().unwatch(output, lent.arg());
     }
 
     /// Has it send what waits, and do nothing else: the write callback runs when some is sent, the
@@ -278,16 +281,28 @@ impl<T> BufferEventPlace<T> {
         unsafe { ffi::bufferevent_setcb(raw.as_ptr(), read, write, event, lent.arg()) };
     }
 
-    /// Has `entry` called when the output changes, with the argument of the callbacks, until
-    /// [`OwnedBufferEvent::unwatch_output`].
+    /// Has `entry` called when the input changes, with the argument of the callbacks, until
+    /// [`OwnedBufferEvent::unwatch`].
+    ///
+    /// # Safety
+    /// The entry takes its argument for a lent `T`.
+    pub(crate) unsafe fn watch_input(&self, entry: ChangeEntry) {
+        if let (Some(view), Some(lent)) = (self.view(), &*self.lent.borrow()) {
+            let input = view.input(Access::Input, "");
+            // SAFETY: `take` gives the argument away with the object, and whoever frees that
+            // unwatches its input before.
+            unsafe { input.watch(entry, lent.arg()) };
+        }
+    }
+
+    /// As [`watch_input`](Self::watch_input), for the output.
     ///
     /// # Safety
     /// The entry takes its argument for a lent `T`.
     pub(crate) unsafe fn watch_output(&self, entry: ChangeEntry) {
         if let (Some(view), Some(lent)) = (self.view(), &*self.lent.borrow()) {
             let output = view.output(Access::Output, "");
-            // SAFETY: `take` gives the argument away with the object, and whoever frees that
-            // unwatches its output before.
+            // SAFETY: as for `watch_input`.
             unsafe { output.watch(entry, lent.arg()) };
         }
     }

@@ -106,6 +106,20 @@ impl Link {
         transport: Transport,
         options: BufferEventOptions,
     ) -> Self {
+        Self::and_under(base, transport, options).0
+    }
+
+    /// Also gives what is under the tested one, if that is a TLS filter.
+    pub(crate) fn with_under(transport: Transport) -> (Self, Option<EventBufferEvent>) {
+        Self::and_under(&precise_base(), transport, PLAIN)
+    }
+
+    fn and_under(
+        base: &EventBase,
+        transport: Transport,
+        options: BufferEventOptions,
+    ) -> (Self, Option<EventBufferEvent>) {
+        let mut under = None;
         let (near, far, far_socket) = match transport {
             Transport::UnixSockets | Transport::Tls | Transport::Tls12 => {
                 Self::on_sockets(base, transport, options, UnixStream::pair().unwrap())
@@ -122,11 +136,13 @@ impl Link {
                 let twin = far.try_clone().unwrap();
                 let near = EventBufferEvent::new(base, near, PLAIN).unwrap();
                 let far = EventBufferEvent::new(base, far, PLAIN).unwrap();
+                under = Some(near.clone());
                 let (near, far) = filters(&near, &far, options);
                 (near, far, Some(twin.into()))
             }
             Transport::TlsFilterOnPair => {
                 let (near, far) = EventBufferEvent::create_pair(base, PLAIN).unwrap();
+                under = Some(near.clone());
                 let (near, far) = filters(&near, &far, options);
                 (near, far, None)
             }
@@ -144,7 +160,7 @@ impl Link {
             link.handshake();
         }
         link.receive();
-        link
+        (link, under)
     }
 
     fn on_sockets<S: Into<OwnedFd>>(
@@ -237,6 +253,28 @@ impl Link {
         for _ in 0..20 {
             poll(&self.base);
         }
+    }
+
+    /// Asserts that the loop comes to rest: it makes few turns while a timer runs.
+    #[track_caller]
+    pub(crate) fn rests(&self, context: &str) {
+        limited(|| {
+            for _ in 0..100 {
+                let now = EventBase::LOOP_ONCE | EventBase::LOOP_NONBLOCK;
+                self.base.r#loop(now).unwrap();
+            }
+        });
+        let over = Rc::new(Cell::new(false));
+        let ends = over.clone();
+        let timer = Event::timer(&self.base, move |_timer| ends.set(true)).unwrap();
+        timer.add(Some(Duration::from_millis(20))).unwrap();
+        let turns = Cell::new(0);
+        self.until(|| {
+            turns.set(turns.get() + 1);
+            over.get()
+        });
+        let turns = turns.get();
+        assert!(turns < 10, "{:?}, {context}: {turns} turns", self.transport);
     }
 
     /// The peer sends these bytes.

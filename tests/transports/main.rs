@@ -7,6 +7,7 @@ mod callbacks;
 mod ending;
 mod events;
 mod filters;
+mod full;
 mod limits;
 mod link;
 

@@ -8,6 +8,7 @@ use std::ptr::NonNull;
 use std::rc::{Rc, Weak};
 
 use super::super::Inner;
+use super::tally::Tally;
 use crate::buffer::{EventBuffer, Lender, Side};
 use crate::error::{Error, Result};
 use crate::flags::{BufferEventFlags, EventFlags, FilterResult, FlushMode};
@@ -38,6 +39,7 @@ pub(super) struct Stage {
 struct Window {
     source: PassedBuffer,
     destination: PassedBuffer,
+    tally: Tally,
     base: Rc<base::Inner>,
 }
 
@@ -61,7 +63,9 @@ impl Lender for Window {
         call: &'static str,
         side: Side,
     ) -> Result<(BufferView<'_>, Option<&base::Inner>)> {
-        Ok((self.view(call, side)?, Some(&self.base)))
+        let view = self.view(call, side)?;
+        self.tally.expect_own(side == Side::Input);
+        Ok((view, Some(&self.base)))
     }
 
     fn calls_back(&self) -> bool {
@@ -74,6 +78,7 @@ impl Stage {
         let window = Rc::new(Window {
             source: PassedBuffer::default(),
             destination: PassedBuffer::default(),
+            tally: Tally::default(),
             base: Rc::clone(base),
         });
         let slot = Slot::empty();
@@ -99,8 +104,8 @@ impl Stage {
         mode: FlushMode,
     ) -> FilterResult {
         // SAFETY: the caller keeps the buffer until this returns.
-        let waiting = || unsafe { BufferView::new(source, Access::Lent, "") }.length();
-        let before = waiting();
+        let view = unsafe { BufferView::new(source, Access::Lent, "") };
+        let before = view.length();
         let idle = self.idle.take();
         if before > 0 && idle == Some((before, mode)) {
             // libevent calls until nothing is left; nothing changed. The next flush may ask again.
@@ -113,10 +118,11 @@ impl Stage {
             let _source = unsafe { self.window.source.hold(source) };
             // SAFETY: the caller keeps the buffer until this returns.
             let _destination = unsafe { self.window.destination.hold(destination) };
+            let _counting = self.window.tally.count(&view);
             result = f(&self.source, &self.destination, limit, mode);
         });
-        let after = waiting();
-        if result == FilterResult::Ok && after >= before {
+        let after = view.length();
+        if result == FilterResult::Ok && after >= before && self.window.tally.is_none_taken() {
             self.idle.set(Some((after, mode)));
         }
         result

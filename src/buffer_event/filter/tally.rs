@@ -1,0 +1,83 @@
+//! How much a filter's closure takes.
+//!
+//! Owns: the count. Lends C the same, while a closure runs. Runs no user code.
+#![allow(unsafe_code)]
+
+use std::cell::Cell;
+use std::ffi::c_void;
+use std::ptr;
+
+use crate::ffi;
+use crate::native::evbuffer::BufferView;
+
+/// What a running closure has done to its source. Lengths do not tell: where a high mark keeps
+/// bytes back, as many come in as it takes out.
+#[derive(Default)]
+pub(super) struct Tally {
+    taken: Cell<usize>,
+    put_back: Cell<usize>,
+    is_own: Cell<bool>, // whether the closure makes the next change
+}
+
+impl Tally {
+    /// Before the closure changes one of its buffers: whether that is the source.
+    pub(super) fn expect_own(&self, is_source: bool) {
+        self.is_own.set(is_source);
+    }
+
+    fn changed(&self, added: usize, taken: usize) {
+        self.taken.set(self.taken.get() + taken);
+        if self.is_own.take() {
+            self.put_back.set(self.put_back.get() + added);
+        }
+    }
+
+    /// Whether nothing was taken, or as much was put back.
+    pub(super) fn is_none_taken(&self) -> bool {
+        self.taken.get() <= self.put_back.get()
+    }
+
+    /// Counts from 0, until the result is dropped, by a panic too.
+    pub(super) fn count<'a>(&'a self, source: &'a BufferView<'a>) -> Counting<'a> {
+        self.taken.set(0);
+        self.put_back.set(0);
+        self.is_own.set(false);
+        // SAFETY: the entry point takes its argument for a `Tally`, which the result borrows
+        // until it has ended the registration.
+        unsafe { source.watch(on_source_change, self.arg()) };
+        Counting {
+            tally: self,
+            source,
+        }
+    }
+
+    fn arg(&self) -> *mut c_void {
+        ptr::from_ref(self).cast_mut().cast()
+    }
+}
+
+/// Ends the count of a [`Tally`] when it goes.
+pub(super) struct Counting<'a> {
+    tally: &'a Tally,
+    source: &'a BufferView<'a>,
+}
+
+impl Drop for Counting<'_> {
+    fn drop(&mut self) {
+        self.source.unwatch(on_source_change, self.tally.arg());
+    }
+}
+
+/// # Safety
+/// Registered only by [`Tally::count`], with that [`Tally`].
+unsafe extern "C" fn on_source_change(
+    _source: *mut ffi::evbuffer,
+    info: *const ffi::evbuffer_cb_info,
+    arg: *mut c_void,
+) {
+    // SAFETY: `Counting` borrows the tally until it has ended the registration.
+    let tally = unsafe { &*arg.cast::<Tally>() };
+    // SAFETY: libevent passes a record that lives until this returns.
+    let info = unsafe { &*info };
+    tally.changed(info.n_added, info.n_deleted);
+}

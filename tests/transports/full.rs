@@ -1,0 +1,225 @@
+//! Filters on top of what is at its read high mark.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use php_event::{Callbacks, Event, EventBufferEvent, FilterResult, Filters};
+
+use super::{ALL, Link, PLAIN, Transport};
+
+/// The high mark below the filter.
+const MARK: usize = 100;
+/// How much the peer sends: the mark many times over.
+const SENT: usize = 2_000;
+
+/// Moves what it may.
+fn moving() -> Filters {
+    Filters::new().on_input(|source, destination, limit, _| {
+        let most = limit.unwrap_or(usize::MAX).min(source.length());
+        destination.append_from(source, most).unwrap();
+        FilterResult::Ok
+    })
+}
+
+/// A filter of some kind on top of the transport, and what is under it, with its mark set.
+struct Stack {
+    name: &'static str,
+    link: Link,
+    top: EventBufferEvent,
+    under: EventBufferEvent,
+}
+
+/// Every stack over every transport.
+fn stacks() -> impl Iterator<Item = Stack> {
+    ALL.into_iter()
+        .flat_map(|transport| (0..5).map(move |kind| stack(transport, kind)))
+}
+
+fn stack(transport: Transport, kind: usize) -> Stack {
+    let (link, under) = Link::with_under(transport);
+    let near = &link.near;
+    let on = |under: &EventBufferEvent, filters| {
+        EventBufferEvent::create_filter(under, filters, PLAIN).unwrap()
+    };
+    let (name, top, under) = match (kind, under) {
+        (0, Some(under)) => ("TLS", near.clone(), under),
+        (0 | 1, _) => ("no closure", on(near, Filters::new()), near.clone()),
+        (2, _) => ("a closure", on(near, moving()), near.clone()),
+        (3, _) => {
+            let under = on(near, Filters::new());
+            ("two filters", on(&under, Filters::new()), under)
+        }
+        _ => {
+            let under = on(near, moving());
+            ("two filters with closures", on(&under, moving()), under)
+        }
+    };
+    under.set_watermark(Event::READ, 0, MARK).unwrap();
+    Stack {
+        name,
+        link,
+        top,
+        under,
+    }
+}
+
+#[test]
+fn loop_rests_while_a_filter_takes_nothing_from_what_is_full() {
+    for is_full in [false, true] {
+        for stack in stacks() {
+            let Stack {
+                link, top, under, ..
+            } = &stack;
+            if is_full {
+                top.set_watermark(Event::READ, 0, 10).unwrap();
+                top.enable(Event::READ).unwrap();
+            } else {
+                under.enable(Event::READ).unwrap();
+            }
+            link.send([b'x'; SENT]);
+            link.rests(&format!("{}, full: {is_full}", stack.name));
+        }
+    }
+}
+
+/// A filter that takes nothing, on top of so many others.
+fn refusing(link: &Link, others: usize) -> (EventBufferEvent, EventBufferEvent) {
+    let refuses = Filters::new().on_input(|_, _, _, _| FilterResult::NeedMore);
+    let mut under = link.near.clone();
+    for _ in 0..others {
+        under = EventBufferEvent::create_filter(&under, moving(), PLAIN).unwrap();
+    }
+    let top = EventBufferEvent::create_filter(&under, refuses, PLAIN).unwrap();
+    under.set_watermark(Event::READ, 0, MARK).unwrap();
+    top.enable(Event::READ).unwrap();
+    (top, under)
+}
+
+#[test]
+fn loop_rests_while_a_closure_wants_more_than_fits_below() {
+    for transport in ALL {
+        for others in 0..2 {
+            let link = Link::new(transport);
+            let (_top, under) = refusing(&link, others);
+            link.send([b'x'; SENT]);
+            link.until(|| under.input().length() >= MARK);
+            link.rests("a closure that takes nothing");
+        }
+    }
+}
+
+#[test]
+fn all_comes_though_it_is_read_outside_of_callbacks() {
+    for (mark, at_once) in [(0, SENT), (0, 30), (10, SENT), (10, 3), (3 * MARK, 30)] {
+        for stack in stacks() {
+            let Stack { link, top, .. } = &stack;
+            top.set_watermark(Event::READ, 0, mark).unwrap();
+            top.enable(Event::READ).unwrap();
+            link.send([b'x'; SENT]);
+            let got = Cell::new(0);
+            link.until(|| {
+                while let Some(bytes) = top.read(at_once).unwrap() {
+                    got.set(got.get() + bytes.len());
+                }
+                got.get() == SENT
+            });
+            link.rests(&format!("{}, mark {mark}, {at_once} at once", stack.name));
+        }
+    }
+}
+
+#[test]
+fn all_comes_when_the_top_reads_late() {
+    for Stack {
+        link, top, under, ..
+    } in stacks()
+    {
+        under.enable(Event::READ).unwrap();
+        link.send([b'x'; SENT]);
+        link.settle();
+        top.enable(Event::READ).unwrap();
+        link.until(|| top.input().length() == SENT);
+    }
+}
+
+#[test]
+fn higher_mark_lets_in_what_waits_below() {
+    for (mark, comes) in [(30, 30), (0, SENT)] {
+        for Stack { link, top, .. } in stacks() {
+            top.set_watermark(Event::READ, 0, 10).unwrap();
+            top.enable(Event::READ).unwrap();
+            link.send([b'x'; SENT]);
+            link.settle();
+            top.set_watermark(Event::READ, 0, mark).unwrap();
+            link.until(|| top.input().length() >= comes);
+        }
+    }
+}
+
+#[test]
+fn what_is_full_calls_back_when_the_filter_on_top_is_gone() {
+    for transport in ALL {
+        for others in 0..2 {
+            let (link, calls) = (Link::new(transport), Rc::new(Cell::new(0)));
+            let (top, under) = refusing(&link, others);
+            let count = calls.clone();
+            let reads = Callbacks::new().on_read(move |_| count.set(count.get() + 1));
+            under.set_callbacks(reads).unwrap();
+            link.send([b'x'; SENT]);
+            link.until(|| under.input().length() >= MARK);
+            link.rests("below a filter that takes nothing");
+            assert_eq!(calls.get(), 0, "{transport:?}");
+            top.free();
+            link.until(|| calls.get() > 2);
+        }
+    }
+}
+
+/// As much comes in at once as the closure takes out.
+#[test]
+fn closure_gets_all_though_what_is_below_stays_full() {
+    for transport in ALL {
+        for filters in 1..3 {
+            let (link, read) = (Link::new(transport), Rc::new(Cell::new(0)));
+            let mut under = link.near.clone();
+            if filters == 2 {
+                under = EventBufferEvent::create_filter(&under, moving(), PLAIN).unwrap();
+            }
+            under.set_watermark(Event::READ, 0, MARK).unwrap();
+            let passed = read.clone();
+            let counts = Filters::new().on_input(move |source, _, _, _| {
+                passed.set(passed.get() + source.length());
+                source.drain(source.length()).unwrap(); // nothing for the filter
+                FilterResult::Ok
+            });
+            let filter = EventBufferEvent::create_filter(&under, counts, PLAIN).unwrap();
+            filter.enable(Event::READ).unwrap();
+            link.send([b'x'; SENT]);
+            link.until(|| read.get() == SENT);
+        }
+    }
+}
+
+/// Otherwise libevent would call it for ever.
+#[test]
+fn closure_that_puts_back_what_it_took_is_not_called_again_at_once() {
+    for transport in ALL {
+        for mark in [0, 5] {
+            let (link, calls) = (Link::new(transport), Rc::new(Cell::new(0)));
+            let count = calls.clone();
+            let looks = Filters::new().on_input(move |source, _, _, _| {
+                count.set(count.get() + 1);
+                let bytes = source.read(9).unwrap().unwrap();
+                source.prepend(bytes).unwrap();
+                FilterResult::Ok
+            });
+            link.near.set_watermark(Event::READ, 0, mark).unwrap();
+            let filter = EventBufferEvent::create_filter(&link.near, looks, PLAIN).unwrap();
+            filter.enable(Event::READ).unwrap();
+            link.send("hello");
+            link.until(|| calls.get() > 0);
+            link.rests("a closure that puts back");
+            assert_eq!(calls.get(), 1, "{transport:?}, mark {mark}");
+        }
+    }
+}
