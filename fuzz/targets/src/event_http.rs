@@ -7,9 +7,10 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use http_framing::{BodyLength, Limits, Method};
-use php_event::{EventBase, EventHttp, HttpMethods, LoopFlags};
+use php_event::{EventBase, EventHttp, HttpMethods};
 use socket2::SockRef;
 
+use crate::pace::Pace;
 use crate::requests::{Got, decode, with_end};
 
 /// Turns of the loop after which nothing is expected any more.
@@ -62,7 +63,7 @@ impl Server {
 
     /// The bodies of the requests that the closure sees on a connection with these bytes, and whether
     /// the server has ended it.
-    fn answer(&self, parts: &mut dyn Iterator<Item = &[u8]>) -> (Vec<Vec<u8>>, bool) {
+    fn answer(&self, parts: &mut dyn Iterator<Item = &[u8]>, pace: Pace) -> (Vec<Vec<u8>>, bool) {
         let mut peer = TcpStream::connect(self.address).expect("a connection");
         peer.set_nodelay(true).expect("an option");
         // Reset at its end, so that no port waits.
@@ -74,7 +75,10 @@ impl Server {
             if peer.write_all(part).is_err() {
                 break;
             }
-            self.turn();
+            match pace {
+                Pace::Settled => self.turn(),
+                Pace::Turn => pace.turn(&self.base),
+            }
         }
         self.turn();
         peer.set_nonblocking(true).expect("an option");
@@ -91,9 +95,7 @@ impl Server {
         let mut idle = 0;
         while idle < TURNS {
             let before = self.work.get();
-            self.base
-                .r#loop(LoopFlags::NONBLOCK)
-                .expect("the loop runs");
+            Pace::Settled.turn(&self.base);
             idle = if self.work.get() == before {
                 idle + 1
             } else {
@@ -139,11 +141,19 @@ pub(crate) fn run(input: &[u8]) {
     let (got, _) = decode(Limits::default(), &mut [stream.as_slice()].into_iter());
     let (wanted, is_last) = shown(&got);
     SERVER.with(|server| {
-        for length in [stream.len(), stream.len() / 3 + 1] {
-            let (seen, has_ended) = server.answer(&mut stream.chunks(length));
+        let third = stream.len() / 3 + 1;
+        for (length, pace) in [
+            (stream.len(), Pace::Settled),
+            (third, Pace::Settled),
+            (third, Pace::Turn),
+        ] {
+            let (seen, has_ended) = server.answer(&mut stream.chunks(length), pace);
             let shown = stream.escape_ascii();
-            assert_eq!(seen, wanted, "in parts of {length}: {shown}");
-            assert!(has_ended || !is_last, "in parts of {length}: {shown}");
+            assert_eq!(seen, wanted, "in parts of {length}, {pace:?}: {shown}");
+            assert!(
+                has_ended || !is_last,
+                "in parts of {length}, {pace:?}: {shown}"
+            );
         }
     });
 }

@@ -9,8 +9,9 @@ use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
 use std::rc::Rc;
 
 use http_framing::{Limits, Method};
-use php_event::{EventBase, EventHttpConnection, EventHttpRequest, HttpMethods, LoopFlags};
+use php_event::{EventBase, EventHttpConnection, EventHttpRequest, HttpMethods};
 
+use crate::pace::Pace;
 use crate::responses::{Got, Request, decode};
 
 /// Turns of the loop after which nothing happens any more.
@@ -48,9 +49,7 @@ impl World {
 
     fn turn(&self) {
         for _ in 0..TURNS {
-            self.base
-                .r#loop(LoopFlags::NONBLOCK)
-                .expect("the loop runs");
+            Pace::Settled.turn(&self.base);
         }
     }
 
@@ -63,6 +62,7 @@ impl World {
         peer: &mut Option<UnixStream>,
         method: HttpMethods,
         parts: &[&[u8]],
+        pace: Pace,
     ) -> (Option<Response>, bool) {
         let answer = Rc::<RefCell<Option<Option<Response>>>>::default();
         let got = Rc::clone(&answer);
@@ -93,7 +93,10 @@ impl World {
             let mut stream = peer.as_ref().expect("a connection");
             for part in parts {
                 stream.write_all(part).ok(); // the client may have closed it
-                self.turn();
+                match pace {
+                    Pace::Settled => self.turn(),
+                    Pace::Turn => pace.turn(&self.base),
+                }
             }
             if answer.borrow().is_none() {
                 stream.shutdown(Shutdown::Write).ok();
@@ -164,16 +167,22 @@ pub(crate) fn run(input: &[u8]) {
     let but_last = stream.split_last().map_or(&[][..], |(_, rest)| rest);
     let may_be_kept = stays == Some(true) && expected(method, but_last).is_none();
     WORLD.with(|world| {
-        for length in [stream.len(), stream.len() / 3 + 1] {
+        let third = stream.len() / 3 + 1;
+        for (length, pace) in [
+            (stream.len(), Pace::Settled),
+            (third, Pace::Settled),
+            (third, Pace::Turn),
+        ] {
             let parts: Vec<&[u8]> = stream.chunks(length.max(1)).collect();
             let connection = EventHttpConnection::new(&world.base, None, &world.address, 0);
             let connection = connection.expect("a connection");
             let mut peer = None;
             for round in 0..2 {
-                let (answer, was_kept) = world.ask(&connection, &mut peer, methods, &parts);
+                let (answer, was_kept) = world.ask(&connection, &mut peer, methods, &parts, pace);
                 let shown = stream.escape_ascii();
-                assert_eq!(answer, wanted, "{round}, in parts of {length}: {shown}");
-                assert!(may_be_kept || !was_kept, "in parts of {length}: {shown}");
+                let how = format!("{round}, in parts of {length}, {pace:?}: {shown}");
+                assert_eq!(answer, wanted, "{how}");
+                assert!(may_be_kept || !was_kept, "{how}");
             }
             drop((connection, peer));
             world.turn();

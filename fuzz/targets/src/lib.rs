@@ -21,6 +21,7 @@ mod hub_requests;
 mod hub_store;
 mod lifetimes;
 mod matchers;
+mod pace;
 mod publications;
 mod redis_replies;
 mod requests;
