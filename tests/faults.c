@@ -16,7 +16,6 @@
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
-#include <execinfo.h>
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -359,55 +358,58 @@ int openat64(int folder, const char *path, int flags, ...)
 }
 
 /*
- * Whether libevent 2.1.12 does not survive the failure, and nothing above it can guard that:
- * bufferevent_socket_new ignores that it could not install the callback which starts writing,
- * and so do the constructors of libevent_openssl, which also free what they have not finished.
+ * libevent's allocations come here first, and go on to the functions that the program has given it,
+ * which see that `malloc` fails.
  */
-static int is_hopeless(void)
+static void *(*given_malloc)(size_t) = malloc;
+static void *(*given_realloc)(void *, size_t) = realloc;
+static void (*given_free)(void *) = free;
+static __thread int next_fails;
+
+extern void *__libc_malloc(size_t);
+extern void *__libc_realloc(void *, size_t);
+
+static int fails(void)
 {
-	void *frames[16];
-	int count = backtrace(frames, 16);
-	int in_constructor = 0;
-	for (int i = 0; i < count; i++) {
-		Dl_info info;
-		if (!dladdr(frames[i], &info))
-			continue;
-		const char *name = info.dli_sname ? info.dli_sname : "";
-		if (strcmp(name, "bufferevent_socket_new") == 0)
-			return 1;
-		if (strcmp(name, "bufferevent_init_common_") == 0 || strcmp(name, "evbuffer_add_cb") == 0)
-			in_constructor = 1;
-		if (in_constructor && strstr(info.dli_fname, "libevent_openssl"))
-			return 1;
-	}
-	return 0;
+	int now = next_fails;
+	next_fails = 0;
+	if (now)
+		errno = ENOMEM;
+	return now;
 }
 
-static int allocation_fails(void)
+void *malloc(size_t size)
 {
-	if (!counts || is_hopeless())
-		return 0;
-	return fault(CALL_allocate, -1) != 0;
+	return fails() ? NULL : __libc_malloc(size);
+}
+
+void *realloc(void *old, size_t size)
+{
+	return fails() ? NULL : __libc_realloc(old, size);
 }
 
 static void *allocate(size_t size)
 {
-	int error = allocation_fails();
-	if (error) {
-		errno = ENOMEM;
-		return NULL;
-	}
-	return malloc(size);
+	next_fails = fault(CALL_allocate, -1) != 0;
+	return given_malloc(size);
 }
 
 static void *reallocate(void *old, size_t size)
 {
-	int error = allocation_fails();
-	if (error) {
-		errno = ENOMEM;
-		return NULL;
-	}
-	return realloc(old, size);
+	next_fails = fault(CALL_allocate, -1) != 0;
+	return given_realloc(old, size);
+}
+
+static void release(void *old)
+{
+	given_free(old);
+}
+
+void event_set_mem_functions(void *(*m)(size_t), void *(*r)(void *, size_t), void (*f)(void *))
+{
+	given_malloc = m;
+	given_realloc = r;
+	given_free = f;
 }
 
 __attribute__((constructor)) static void begin(void)
@@ -427,9 +429,9 @@ __attribute__((constructor)) static void begin(void)
 		planned_time = (unsigned)atoi(getenv("FAULT_FOR"));
 	}
 	void (*set)(void *(*)(size_t), void *(*)(void *, size_t), void (*)(void *));
-	*(void **)&set = dlsym(RTLD_DEFAULT, "event_set_mem_functions");
+	*(void **)&set = dlsym(RTLD_NEXT, "event_set_mem_functions");
 	if (set)
-		set(allocate, reallocate, free);
+		set(allocate, reallocate, release);
 	int fd = open(path, O_RDWR | O_CLOEXEC);
 	if (fd < 0)
 		return;

@@ -167,7 +167,7 @@ impl EventBufferEvent {
     /// # Errors
     /// [`Error::Argument`] when `low` exceeds a `high` other than 0, so that no callback
     /// would ever run, and for other flags than `READ` and `WRITE`; [`Error::Freed`],
-    /// [`Error::Forked`].
+    /// [`Error::Forked`]; [`Error::Call`] when out of memory.
     ///
     /// # Examples
     /// ```
@@ -194,10 +194,11 @@ impl EventBufferEvent {
         let (low, high) = (low.min(most), high.min(most));
         let former = self.0.settings.read_high_mark.get();
         if events.contains(EventFlags::READ) {
-            self.0.settings.read_high_mark.set(high); // first: the call may run the read callback
             if high > 0 {
-                self.0.watch_input();
+                self.0.usable(CALL)?;
+                self.0.watch_input(CALL)?;
             }
+            self.0.settings.read_high_mark.set(high); // first: the call may run the read callback
         }
         let set = self.with(CALL, |view| view.set_watermark(events, low, high));
         if let Err(error) = set {

@@ -13,16 +13,19 @@ use std::rc::Rc;
 
 use super::carrier::Kind;
 use super::{EventBufferEvent, Inner};
+use crate::error::Result;
 use crate::ffi;
 use crate::runtime::upgrade;
 
 impl Inner {
     /// Before a read high mark is set: has what leaves the input noticed.
-    pub(super) fn watch_input(&self) {
-        if !self.settings.watches_input.replace(true) {
+    pub(super) fn watch_input(&self, call: &'static str) -> Result<()> {
+        if !self.settings.watches_input.get() {
             // SAFETY: the entry point takes its argument for an `Inner`.
-            unsafe { self.place.watch_input(on_input_change) };
+            unsafe { self.place.watch_input(call, on_input_change) }?;
+            self.settings.watches_input.set(true);
         }
+        Ok(())
     }
 }
 

@@ -43,11 +43,12 @@ impl WriteTimer {
 
 impl Inner {
     /// Has the write timer follow the output, of a buffer event without a socket.
-    fn watch_output(&self) {
-        if self.kind().counts_output() {
-            // SAFETY: the entry point takes its argument for an `Inner`.
-            unsafe { self.place.watch_output(on_output_change) };
+    fn watch_output(&self, call: &'static str) -> Result<()> {
+        if !self.kind().counts_output() {
+            return Ok(());
         }
+        // SAFETY: the entry point takes its argument for an `Inner`.
+        unsafe { self.place.watch_output(call, on_output_change) }
     }
 
     /// Starts the write timer if output waits, and stops it otherwise.
@@ -94,8 +95,8 @@ impl EventBufferEvent {
                     Self(inner).output_timed_out();
                 }
             })?;
+            self.0.watch_output(call)?;
             self.0.write_timer.0.replace(Some(timer)); // none was there
-            self.0.watch_output();
         }
         self.0.restart_write_timer();
         Ok(())

@@ -48,7 +48,7 @@ use crate::native::evhttp::OwnedHttp;
 use crate::native::evhttp_connection::Scratch;
 use crate::native::evhttp_request::{RequestPlace, RequestView};
 use crate::native::{EventMemory, OwnedEvent};
-use crate::runtime::{Ending, Lent, log};
+use crate::runtime::{Ending, Lent, log, memory};
 use crate::{Event, base, event, ffi};
 
 pub(super) use super::deferred::Deferred;
@@ -136,6 +136,7 @@ impl Inner {
     pub(super) fn new(call: &'static str, base: &Rc<base::Inner>) -> Result<Rc<Self>> {
         base.usable(call)?;
         log::install();
+        memory::evhttp_begins();
         let inner = Rc::new(Self {
             base: Rc::clone(base),
             http: OnceCell::new(),

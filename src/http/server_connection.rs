@@ -396,6 +396,7 @@ impl ServerConnection {
             bev.disable(CALL, EventFlags::READ).ok(); // a short reply leaves before the next read
         }
         self.place.ignore_input(PeerEnd::Ignored);
+        self.place.end_if_lost();
     }
 
     /// The reply to `request` is written: evhttp frees the request, and ends the connection or

@@ -38,7 +38,8 @@ use super::event::is_overdue;
 use super::{OwnedBase, RateBucket, timeval};
 use crate::ffi;
 use crate::flags::{BufferEventFlags, BufferEventOptions, EventFlags, FlushMode};
-use crate::runtime::error::{Result, cvt, cvt_owned};
+use crate::runtime::error::{Error, Result, cvt, cvt_owned};
+use crate::runtime::memory::{unchecked, untold};
 use crate::runtime::{Lent, reclaim};
 
 /// What libevent calls when data came in, or went out.
@@ -86,9 +87,15 @@ impl OwnedBufferEvent {
         fd: RawFd,
         options: BufferEventOptions,
     ) -> Result<Self> {
-        // SAFETY: `base` outlives the bufferevent, and `fd` is open, as `# Safety` asks.
-        let raw = unsafe { ffi::bufferevent_socket_new(base.raw(), fd, options.bits()) };
-        cvt_owned(call, raw).map(|raw| Self { raw })
+        let (raw, failed) = untold(|| {
+            // SAFETY: `base` outlives the bufferevent, and `fd` is open, as `# Safety` asks.
+            unsafe { ffi::bufferevent_socket_new(base.raw(), fd, options.bits()) }
+        });
+        let new = cvt_owned(call, raw).map(|raw| Self { raw })?;
+        if failed {
+            return Err(no_memory(call)); // it would never begin to write
+        }
+        Ok(new)
     }
 
     /// Makes two that are each other's peer.
@@ -122,11 +129,13 @@ impl OwnedBufferEvent {
         lent: Lent<T>,
     ) -> Result<Self> {
         let (end, arg) = (Some(on_filter_end::<T> as _), lent.arg());
-        // SAFETY: `under` is live, and the filter takes a count of it. `arg` is lent until
-        // libevent gives it to `on_filter_end`, the last of the calls with it.
-        let raw = unsafe {
-            ffi::bufferevent_filter_new(under.raw(), input, output, options.bits(), end, arg)
-        };
+        let raw = unchecked(|| {
+            // SAFETY: `under` is live, and the filter takes a count of it. `arg` is lent until
+            // libevent gives it to `on_filter_end`, the last of the calls with it.
+            unsafe {
+                ffi::bufferevent_filter_new(under.raw(), input, output, options.bits(), end, arg)
+            }
+        });
         let raw = cvt_owned(call, raw)?; // on failure nothing was made, and `lent` ends here
         std::mem::forget(lent); // `on_filter_end` takes it back
         Ok(Self { raw })
@@ -286,25 +295,27 @@ impl<T> BufferEventPlace<T> {
     ///
     /// # Safety
     /// The entry takes its argument for a lent `T`.
-    pub(crate) unsafe fn watch_input(&self, entry: ChangeEntry) {
-        if let (Some(view), Some(lent)) = (self.view(), &*self.lent.borrow()) {
-            let input = view.input(Access::Input, "");
-            // SAFETY: `take` gives the argument away with the object, and whoever frees that
-            // unwatches its input before.
-            unsafe { input.watch(entry, lent.arg()) };
-        }
+    pub(crate) unsafe fn watch_input(&self, call: &'static str, entry: ChangeEntry) -> Result<()> {
+        let (Some(view), Some(lent)) = (self.view(), &*self.lent.borrow()) else {
+            return Ok(());
+        };
+        let input = view.input(Access::Input, call);
+        // SAFETY: `take` gives the argument away with the object, and whoever frees that
+        // unwatches its input before.
+        unsafe { input.watch(entry, lent.arg()) }
     }
 
     /// As [`watch_input`](Self::watch_input), for the output.
     ///
     /// # Safety
     /// The entry takes its argument for a lent `T`.
-    pub(crate) unsafe fn watch_output(&self, entry: ChangeEntry) {
-        if let (Some(view), Some(lent)) = (self.view(), &*self.lent.borrow()) {
-            let output = view.output(Access::Output, "");
-            // SAFETY: as for `watch_input`.
-            unsafe { output.watch(entry, lent.arg()) };
-        }
+    pub(crate) unsafe fn watch_output(&self, call: &'static str, entry: ChangeEntry) -> Result<()> {
+        let (Some(view), Some(lent)) = (self.view(), &*self.lent.borrow()) else {
+            return Ok(());
+        };
+        let output = view.output(Access::Output, call);
+        // SAFETY: as for `watch_input`.
+        unsafe { output.watch(entry, lent.arg()) }
     }
 
     /// Ends the place, once: what is left is for the caller to drop, the first before the
@@ -489,7 +500,9 @@ impl<'a> BufferEventView<'a> {
     /// Sets the watermarks. Runs callbacks: a filter that may read again fetches what waits.
     pub(crate) fn set_watermark(self, events: EventFlags, low: usize, high: usize) {
         // SAFETY: `new`'s caller keeps the bufferevent until a callback frees it.
-        unsafe { ffi::bufferevent_setwatermark(self.raw(), events.bits(), low, high) };
+        unchecked(|| unsafe {
+            ffi::bufferevent_setwatermark(self.raw(), events.bits(), low, high);
+        });
     }
 
     /// How many bytes of the output may be left when the write callback is called.
@@ -538,6 +551,23 @@ impl<'a> BufferEventView<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Whether the kernel has refused to watch the descriptor, which libevent ignores: it is to
+    /// read or to write, and waits for nothing.
+    pub(crate) fn is_lost(&self) -> bool {
+        let enabled = self.enabled();
+        let mut high = 0;
+        // SAFETY: `new`'s caller keeps the bufferevent; `high` is a local, and null is left out.
+        unsafe {
+            let events = EventFlags::READ.bits();
+            ffi::bufferevent_getwatermark(self.raw(), events, ptr::null_mut(), &mut high);
+        }
+        let is_full = || high > 0 && self.input(Access::Input, "").length() >= high;
+        let reads = enabled.contains(EventFlags::READ) && !is_full();
+        let has_output = || self.output(Access::Output, "").length() > 0;
+        let writes = enabled.contains(EventFlags::WRITE) && has_output();
+        (reads || writes) && self.fd().is_some() && !self.waits()
     }
 
     /// Whether the loop waits for the descriptor, or for a time to pass: to read, to write, to be
@@ -693,4 +723,12 @@ unsafe fn output<'a>(
     let output = unsafe { NonNull::new_unchecked(output) };
     // SAFETY: the buffer lives as long as `raw`, which the caller keeps.
     unsafe { BufferView::new(output, access, call) }
+}
+
+#[cold]
+fn no_memory(call: &'static str) -> Error {
+    Error::Call {
+        call,
+        cause: Some("no memory".into()),
+    }
 }

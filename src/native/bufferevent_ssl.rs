@@ -16,6 +16,7 @@ use super::ssl::{self, Session};
 use crate::ffi;
 use crate::flags::{BufferEventOptions, EventFlags, SslState};
 use crate::runtime::error::{Result, cvt_owned};
+use crate::runtime::memory::unchecked;
 
 /// Numbers below this are results of `SSL_get_error`, which libevent mixes with the errors.
 const RESULTS: c_ulong = 0x100;
@@ -121,9 +122,9 @@ pub(crate) unsafe fn on_socket(
     session.read_one_at_a_time();
     // SAFETY: the caller keeps `base`, `fd` and `session`; without BEV_OPT_CLOSE_ON_FREE
     // libevent frees neither descriptor nor session.
-    let raw = unsafe {
+    let raw = unchecked(|| unsafe {
         ffi::bufferevent_openssl_socket_new(base.raw(), fd, session.raw(), state.to_c(), options)
-    };
+    });
     let raw = cvt_owned(call, raw)?;
     if fd >= 0 {
         // SAFETY: `session` is borrowed, and was given `fd`.
@@ -149,9 +150,9 @@ pub(crate) unsafe fn on_bufferevent(
     let (ssl, state) = (session.raw(), state.to_c());
     // SAFETY: the caller keeps `base` and `session`; libevent counts on `under`, and without
     // BEV_OPT_CLOSE_ON_FREE it frees neither it nor the session.
-    let raw = unsafe {
+    let raw = unchecked(|| unsafe {
         ffi::bufferevent_openssl_filter_new(base.raw(), under.raw(), ssl, state, options)
-    };
+    });
     let raw = cvt_owned(call, raw)?;
     // SAFETY: made above, with one count.
     Ok(unsafe { OwnedBufferEvent::from_raw(raw) })
@@ -174,8 +175,9 @@ pub(crate) unsafe fn owning(
     let (session, state) = (session.into_raw(), state.to_c());
     // SAFETY: the caller keeps `base`. The session is libevent's from here on, which frees it
     // where it fails, too.
-    let raw =
-        unsafe { ffi::bufferevent_openssl_socket_new(base.raw(), -1, session, state, options) };
+    let raw = unchecked(|| unsafe {
+        ffi::bufferevent_openssl_socket_new(base.raw(), -1, session, state, options)
+    });
     let raw = cvt_owned(call, raw)?;
     // SAFETY: made above, with one count.
     Ok(unsafe { OwnedBufferEvent::from_raw(raw) })

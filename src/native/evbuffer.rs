@@ -575,9 +575,10 @@ impl<'a> BufferView<'a> {
     ///
     /// # Safety
     /// `entry` may be called with `arg` until [`unwatch`](Self::unwatch), or the buffer's end.
-    pub(crate) unsafe fn watch(&self, entry: ChangeEntry, arg: *mut c_void) {
+    pub(crate) unsafe fn watch(&self, entry: ChangeEntry, arg: *mut c_void) -> Result<()> {
         // SAFETY: `new`'s caller keeps the buffer; `entry` and `arg` are as `# Safety` says.
-        unsafe { ffi::evbuffer_add_cb(self.raw(), Some(entry), arg) };
+        let added = unsafe { ffi::evbuffer_add_cb(self.raw(), Some(entry), arg) };
+        cvt_p(self.call, added).map(drop)
     }
 
     /// Ends [`watch`](Self::watch).

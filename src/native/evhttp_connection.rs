@@ -18,6 +18,7 @@ use std::net::Shutdown;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::ptr::{self, NonNull};
 
+use nix::errno::Errno;
 use socket2::SockRef;
 
 use super::bufferevent::{BufferEventView, OwnedBufferEvent};
@@ -100,7 +101,7 @@ impl<T> ConnectionPlace<T> {
         let input = bev.input(Access::Input, "EventHttp");
         // SAFETY: `new` asks that the entry takes a lent `T`; `end` unwatches before it drops
         // `lent`.
-        unsafe { input.watch(self.entries.input, lent.arg()) };
+        unsafe { input.watch(self.entries.input, lent.arg()) }.ok(); // evhttp has memory, or no process
         drop(self.lent.replace(Some(lent))); // none was there
     }
 
@@ -128,7 +129,16 @@ impl<T> ConnectionPlace<T> {
         unsafe { ffi::evhttp_connection_set_closecb(conn.as_ptr(), close, arg) };
         // SAFETY: the count of `new`; evhttp has its own.
         unsafe { ffi::bufferevent_decref(bev.as_ptr()) };
+        self.end_if_lost();
         Adoption::Lives
+    }
+
+    /// Has the connection end if the kernel has refused to watch its socket: the peer would wait
+    /// for ever.
+    pub(crate) fn end_if_lost(&self) {
+        if let Some(bev) = self.view() {
+            end_if_lost(&bev);
+        }
     }
 
     /// Empties the place. Nothing of the connection is used afterwards.
@@ -393,6 +403,16 @@ unsafe extern "C" fn on_write(bev: *mut ffi::bufferevent, arg: *mut c_void) {
     if view.output(Access::Output, "").length() == 0 {
         // SAFETY: evhttp's own callback, with the arguments that libevent would pass to it.
         unsafe { write(bev, arg) };
+        if callbacks(&view).event.is_some() {
+            end_if_lost(&view); // not where evhttp has freed the connection
+        }
+    }
+}
+
+fn end_if_lost(bev: &BufferEventView<'_>) {
+    if bev.is_lost() {
+        let what = BufferEventFlags::READING | BufferEventFlags::ERROR;
+        bev.trigger_event_later(what, Errno::ENOSPC as i32);
     }
 }
 

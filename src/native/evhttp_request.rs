@@ -177,7 +177,7 @@ impl<'a> RequestView<'a> {
     /// freed the request.
     pub(crate) unsafe fn watch_input<T>(&self, entry: ChangeEntry, lent: &Lent<T>) {
         // SAFETY: `entry` and `lent` are as `# Safety` says.
-        unsafe { self.input("EventHttp").watch(entry, lent.arg()) };
+        unsafe { self.input("EventHttp").watch(entry, lent.arg()) }.ok(); // evhttp has memory, or no process
     }
 
     pub(crate) fn unwatch_input<T>(&self, entry: ChangeEntry, lent: &Lent<T>) {

@@ -15,6 +15,7 @@ use std::sync::Once;
 
 use nix::errno::Errno;
 
+use super::memory;
 use super::waiting::Waiting;
 use crate::ffi;
 
@@ -44,10 +45,12 @@ enum Level {
     Error,
 }
 
-/// Takes libevent's log away from stderr; the first base or config of the process does it.
+/// Takes libevent's log away from stderr, and its allocations; the first base, config or buffer of
+/// the process does it.
 pub(crate) fn install() {
     static INSTALLED: Once = Once::new();
     INSTALLED.call_once(|| {
+        memory::install();
         // SAFETY: `on_log` is a function of this crate, never unloaded, and calls no libevent.
         unsafe { ffi::event_set_log_callback(Some(on_log)) };
         // SAFETY: `on_fatal` is a function of this crate; it aborts, or unwinds to `catch_fatal`.

@@ -16,6 +16,7 @@ mod guard;
 mod lend;
 pub(crate) mod log;
 mod loops;
+pub(crate) mod memory;
 pub(crate) mod signals;
 mod slot;
 mod waiting;

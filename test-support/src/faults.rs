@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
@@ -337,6 +337,33 @@ impl Program {
         }
     }
 
+    /// Connects to the address that it logs in a line of its own; `None` if it has ended.
+    ///
+    /// # Errors
+    /// When it does neither.
+    pub fn connect_to_logged(&mut self) -> Result<Option<TcpStream>, String> {
+        let start = Instant::now();
+        loop {
+            let stderr = self.stderr();
+            let whole = stderr.rsplit_once('\n').map_or("", |(whole, _)| whole);
+            let address = whole
+                .lines()
+                .find_map(|line| line.parse::<SocketAddr>().ok());
+            if let Some(stream) = address.and_then(|address| TcpStream::connect(address).ok()) {
+                stream.set_read_timeout(Some(self.patience)).unwrap();
+                stream.set_write_timeout(Some(self.patience)).unwrap();
+                return Ok(Some(stream));
+            }
+            if self.child.try_wait().unwrap().is_some() {
+                return Ok(None);
+            }
+            if start.elapsed() > PATIENCE {
+                return Err("it neither listens nor ends".to_owned());
+            }
+            thread::sleep(Duration::from_millis(2));
+        }
+    }
+
     /// What it has printed so far.
     pub fn stdout(&self) -> String {
         String::from_utf8_lossy(&fs::read(&self.stdout).unwrap()).into_owned()
@@ -416,6 +443,12 @@ impl Program {
             (_, Some(signal))
                 if signal == Signal::SIGABRT as i32
                     && stderr.contains("libevent: fatal error 1: evsig_cb: recv: ") =>
+            {
+                Ok(Outcome::GaveUp)
+            }
+            // Where libevent does not check its allocations, the library ends the process.
+            (_, Some(signal))
+                if signal == Signal::SIGABRT as i32 && stderr.contains("memory allocation of ") =>
             {
                 Ok(Outcome::GaveUp)
             }

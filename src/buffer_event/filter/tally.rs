@@ -44,7 +44,7 @@ impl Tally {
         self.is_own.set(false);
         // SAFETY: the entry point takes its argument for a `Tally`, which the result borrows
         // until it has ended the registration.
-        unsafe { source.watch(on_source_change, self.arg()) };
+        unsafe { source.watch(on_source_change, self.arg()) }.ok(); // without memory, lengths must do
         Counting {
             tally: self,
             source,

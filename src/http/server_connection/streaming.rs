@@ -251,6 +251,7 @@ impl ServerConnection {
         {
             bev.disable(CALL, EventFlags::READ).ok();
         }
+        self.place.end_if_lost();
     }
 
     /// Sends 100 Continue to a peer that waits for it, once somebody waits for the body.

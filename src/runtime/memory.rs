@@ -1,0 +1,84 @@
+//! libevent's allocations.
+//!
+//! libevent does not check all of them: it goes on with a null pointer, or with half a message.
+//! Where that is so, an allocation that fails ends the process with a message, as one of Rust's does.
+//! Elsewhere libevent tells, and the call that needed memory returns an error.
+//!
+//! Lends C three functions, for the life of the process. Runs no user code.
+#![allow(unsafe_code)]
+
+use std::alloc::{Layout, handle_alloc_error};
+use std::cell::Cell;
+use std::ffi::c_void;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::ffi;
+
+/// What a user's data may take. Such allocations are checked even in evhttp.
+const LARGE: usize = 64 * 1024;
+
+/// Set with the process's first HTTP server.
+static IN_EVHTTP: AtomicBool = AtomicBool::new(false);
+
+thread_local! {
+    static UNCHECKED: Cell<bool> = const { Cell::new(false) };
+    static FAILURES: Cell<u32> = const { Cell::new(0) };
+}
+
+/// Has libevent allocate here. It has used `malloc` so far, which these do, too.
+pub(super) fn install() {
+    // SAFETY: functions of this crate, never unloaded, which do what those of C do.
+    unsafe { ffi::event_set_mem_functions(Some(allocate), Some(reallocate), Some(libc::free)) };
+}
+
+/// Calls C that does not check its allocations: one that fails ends the process.
+pub(crate) fn unchecked<T>(call: impl FnOnce() -> T) -> T {
+    let before = UNCHECKED.replace(true);
+    let result = call();
+    UNCHECKED.set(before);
+    result
+}
+
+/// Calls C that does not tell when an allocation fails; returns whether one has.
+pub(crate) fn untold<T>(call: impl FnOnce() -> T) -> (T, bool) {
+    let before = FAILURES.get();
+    let result = call();
+    (result, FAILURES.get() != before)
+}
+
+/// From now on small allocations that fail end the process, on every thread: evhttp, which does
+/// not check its own, allocates at any time.
+pub(crate) fn evhttp_begins() {
+    IN_EVHTTP.store(true, Ordering::Relaxed);
+}
+
+#[cold]
+fn failed(size: usize) {
+    FAILURES.set(FAILURES.get().wrapping_add(1));
+    let is_evhttp = || IN_EVHTTP.load(Ordering::Relaxed) && size < LARGE;
+    if UNCHECKED.get() || is_evhttp() {
+        handle_alloc_error(Layout::array::<u8>(size).unwrap_or(Layout::new::<u8>()));
+    }
+}
+
+/// # Safety
+/// As C's `malloc`.
+unsafe extern "C" fn allocate(size: usize) -> *mut c_void {
+    // SAFETY: takes a number.
+    let pointer = unsafe { libc::malloc(size) };
+    if pointer.is_null() && size > 0 {
+        failed(size);
+    }
+    pointer
+}
+
+/// # Safety
+/// As C's `realloc`.
+unsafe extern "C" fn reallocate(old: *mut c_void, size: usize) -> *mut c_void {
+    // SAFETY: the caller gives what C's `realloc` needs.
+    let pointer = unsafe { libc::realloc(old, size) };
+    if pointer.is_null() && size > 0 {
+        failed(size);
+    }
+    pointer
+}
