@@ -114,6 +114,9 @@ pub(crate) trait Lender {
         side: Side,
     ) -> Result<(BufferView<'_>, Option<&base::Inner>)>;
 
+    /// After a change of the buffer.
+    fn changed(&self, _side: Side) {}
+
     /// Whether libevent itself writes the output to a descriptor, as it does for a buffer event
     /// on a socket without TLS: it sends a file from there without reading it into memory.
     fn drains_to_fd(&self) -> bool {
@@ -215,10 +218,12 @@ impl EventBuffer {
             Inner::Own(own) => work(own.view(call)),
             Inner::Lent { lender, side } => {
                 let (view, base) = lender.view_to_change(call, *side)?;
-                match base {
+                let result = match base {
                     Some(base) => base.calling(|| work(view)),
                     None => work(view),
-                }
+                };
+                lender.changed(*side);
+                result
             }
         }
     }

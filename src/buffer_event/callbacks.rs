@@ -5,7 +5,7 @@
 #![allow(unsafe_code)]
 
 use std::cell::Cell;
-use std::fmt;
+use std::{fmt, iter};
 
 use nix::errno::Errno;
 
@@ -172,8 +172,8 @@ impl Inner {
     /// Whether bytes that have come wait for the read callback to make room.
     fn has_more_to_read(&self) -> bool {
         let waits_below = || {
-            let under = self.under();
-            under.is_some_and(|under| under.input().length() > 0)
+            let mut below = iter::successors(self.under(), |bev| bev.0.under());
+            below.any(|under| under.input().length() > 0)
         };
         match self.kind() {
             Kind::Pair => self.pause.is_on(),
@@ -208,6 +208,7 @@ impl EventBufferEvent {
             true => Called::Ran,
             false => self.0.closures.read.call(|f| f(self)),
         };
+        self.refill();
         if called == Called::Ran {
             self.pause_if_full();
         }

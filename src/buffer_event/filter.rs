@@ -8,7 +8,7 @@
 
 mod entry;
 mod stage;
-mod tally;
+pub(super) mod tally;
 
 use std::fmt;
 use std::rc::Rc;
@@ -264,14 +264,20 @@ impl EventBufferEvent {
     /// Moves what the first flush of the pair below left: it moves no more than fits below the
     /// read high mark, though an end after the rest is on its way.
     fn flush_pair(&self, events: EventFlags, mode: FlushMode) {
-        let mut bottom = self.clone();
-        while let Some(under) = bottom.0.under() {
-            bottom = under;
-        }
+        let bottom = self.bottom();
         if bottom.0.kind() == Kind::Pair && mode != FlushMode::Normal {
             let flush = |view: BufferEventView<'_>| view.flush(events, FlushMode::Flush);
             bottom.with("", flush).ok(); // the other half may be freed
         }
+    }
+
+    /// What is under all filters.
+    pub(super) fn bottom(&self) -> Self {
+        let mut bottom = self.clone();
+        while let Some(under) = bottom.0.under() {
+            bottom = under;
+        }
+        bottom
     }
 
     /// Flushes a filter. libevent does not call its read callback for what it reads in this way.
@@ -331,6 +337,22 @@ impl EventBufferEvent {
     fn has_room(&self) -> bool {
         let view = self.0.usable("");
         view.is_ok_and(|view| view.enabled().contains(EventFlags::READ)) && !self.0.is_full()
+    }
+
+    /// After the read callback of a filter: fetches what its read high mark has kept back at once,
+    /// before the end can be told.
+    #[inline]
+    pub(super) fn refill(&self) {
+        if self.0.settings.read_high_mark.get() > 0 {
+            self.refill_to_mark();
+        }
+    }
+
+    fn refill_to_mark(&self) {
+        const CALL: &str = "EventBufferEvent::read";
+        if self.0.kind() == Kind::Filter && self.0.usable(CALL).is_ok() {
+            self.push(CALL, EventFlags::READ, FlushMode::Normal).ok(); // not freed
+        }
     }
 
     /// Whether bytes wait in the input of what is under a filter.

@@ -14,6 +14,7 @@ use std::time::Duration;
 use super::EventBufferEvent;
 use super::callbacks::Closures;
 use super::carrier::{Carrier, Kind};
+use super::filter::tally::{begin_change, end_change};
 use super::host::Dial;
 use super::pause::Pause;
 use super::write_timer::WriteTimer;
@@ -327,7 +328,16 @@ impl Lender for Inner {
         if side == Side::Output && kind == Kind::Socket {
             self.renew_write_time();
         }
+        if side == Side::Input && self.covered.get() {
+            begin_change(&view); // the filter's closure may be running
+        }
         Ok((view, kind.calls_back().then_some(&*self.base)))
+    }
+
+    fn changed(&self, side: Side) {
+        if side == Side::Input && self.covered.get() {
+            end_change();
+        }
     }
 
     fn calls_back(&self) -> bool {

@@ -192,19 +192,16 @@ impl EventBufferEvent {
             _ => isize::MAX as usize,
         };
         let (low, high) = (low.min(most), high.min(most));
-        let former = self.0.settings.read_high_mark.get();
-        if events.contains(EventFlags::READ) {
-            if high > 0 {
-                self.0.usable(CALL)?;
-                self.0.watch_input(CALL)?;
+        self.with(CALL, |view| {
+            if events.contains(EventFlags::READ) {
+                if high > 0 {
+                    self.0.watch_input(CALL)?;
+                }
+                self.0.settings.read_high_mark.set(high); // the call may run the read callback
             }
-            self.0.settings.read_high_mark.set(high); // first: the call may run the read callback
-        }
-        let set = self.with(CALL, |view| view.set_watermark(events, low, high));
-        if let Err(error) = set {
-            self.0.settings.read_high_mark.set(former);
-            return Err(error);
-        }
+            view.set_watermark(events, low, high);
+            Ok(())
+        })??;
         if high != 0 && events.contains(EventFlags::READ) {
             self.0.deferred.possible.set(true); // libevent queues it when the mark is met
         }

@@ -65,10 +65,13 @@ impl EventBufferEvent {
         } // else libevent goes on in this turn
     }
 
-    /// The filter on top is gone: the user's callback is the one that is called again.
+    /// The filter on top is gone. If the input rests, the user's callback is the one that is called
+    /// again; otherwise what the filter did not want comes now.
     pub(super) fn go_on_uncovered(&self) {
         if self.0.pause.is_on() {
             self.read_again_later("").ok();
+        } else {
+            self.use_room();
         }
     }
 
@@ -94,6 +97,9 @@ impl EventBufferEvent {
     /// The next turn: reads again. After a rest it calls back if the input is full even so.
     fn go_on_reading(&self) {
         const CALL: &str = "EventBufferEvent::read";
+        if self.0.covered.get() && self.0.is_full() {
+            return; // what was taken out has been put back
+        }
         let was_paused = self.0.pause.is_on.replace(false);
         if was_paused {
             self.enable_in_c(CALL, EventFlags::READ).ok();

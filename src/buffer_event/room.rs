@@ -40,7 +40,7 @@ impl EventBufferEvent {
             self.read_again_later("").ok(); // fails only when out of memory
         }
         #[cfg(feature = "openssl")]
-        self.0.take_pending();
+        self.bottom().0.take_pending();
     }
 }
 

@@ -291,12 +291,13 @@ impl<T> BufferEventPlace<T> {
     }
 
     /// Has `entry` called when the input changes, with the argument of the callbacks, until
-    /// [`OwnedBufferEvent::unwatch`].
+    /// [`OwnedBufferEvent::unwatch`]. A borrowed one is not watched: nothing would end that.
     ///
     /// # Safety
     /// The entry takes its argument for a lent `T`.
     pub(crate) unsafe fn watch_input(&self, call: &'static str, entry: ChangeEntry) -> Result<()> {
-        let (Some(view), Some(lent)) = (self.view(), &*self.lent.borrow()) else {
+        let (true, Some(view), Some(lent)) = (self.is_owned, self.view(), &*self.lent.borrow())
+        else {
             return Ok(());
         };
         let input = view.input(Access::Input, call);
@@ -310,7 +311,8 @@ impl<T> BufferEventPlace<T> {
     /// # Safety
     /// The entry takes its argument for a lent `T`.
     pub(crate) unsafe fn watch_output(&self, call: &'static str, entry: ChangeEntry) -> Result<()> {
-        let (Some(view), Some(lent)) = (self.view(), &*self.lent.borrow()) else {
+        let (true, Some(view), Some(lent)) = (self.is_owned, self.view(), &*self.lent.borrow())
+        else {
             return Ok(());
         };
         let output = view.output(Access::Output, call);

@@ -155,6 +155,11 @@ impl<'a> BufferView<'a> {
         self.raw.as_ptr()
     }
 
+    /// What tells it from other buffers.
+    pub(crate) fn address(&self) -> usize {
+        self.raw.addr().get()
+    }
+
     /// Whether only libevent may ever use the end.
     pub(crate) fn is_closed(&self, end: End) -> bool {
         match self.access {

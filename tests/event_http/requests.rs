@@ -448,6 +448,25 @@ fn the_buffer_event_can_be_looked_at_and_nothing_else() {
 }
 
 #[test]
+fn a_mark_that_was_refused_is_not_met_by_later_requests() {
+    let server = Server::new(OVER);
+    let mark = |request: &EventHttpRequest| {
+        let bev = request.get_buffer_event().unwrap();
+        bev.set_watermark(Event::READ, 0, 100_000).unwrap_err();
+        say(request, "refused");
+    };
+    server.http.set_default_callback(mark).unwrap();
+    let bodies = server.serve(|address| {
+        let mut client = crate::Client::new(OVER, address);
+        [(); 3].map(|()| {
+            client.send(get("/"));
+            client.answer().body
+        })
+    });
+    assert_eq!(bodies, ["refused"; 3]);
+}
+
+#[test]
 fn a_buffer_event_kept_after_its_connection_is_as_freed() {
     let server = Server::new(OVER);
     let kept = Rc::new(RefCell::new(None));

@@ -3,7 +3,9 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use php_event::{Callbacks, Event, EventBufferEvent, FilterResult, Filters};
+use php_event::{
+    Callbacks, Event, EventBase, EventBuffer, EventBufferEvent, FilterResult, Filters, FlushMode,
+};
 
 use super::{ALL, Link, PLAIN, Transport};
 
@@ -128,6 +130,30 @@ fn all_comes_though_it_is_read_outside_of_callbacks() {
     }
 }
 
+/// OpenSSL keeps what it has decrypted, and the socket is not readable for that.
+#[test]
+fn all_of_a_large_record_comes() {
+    for Stack {
+        name,
+        link,
+        top,
+        under,
+    } in stacks()
+    {
+        under.set_watermark(Event::READ, 0, 1_000).unwrap();
+        top.set_watermark(Event::READ, 0, 1_000).unwrap();
+        top.enable(Event::READ).unwrap();
+        link.send([b'x'; 16_000]);
+        let mut got = 0;
+        for _ in 0..200 {
+            let now = EventBase::LOOP_ONCE | EventBase::LOOP_NONBLOCK;
+            link.base.r#loop(now).unwrap();
+            got += top.read(usize::MAX).unwrap().unwrap_or_default().len();
+        }
+        assert_eq!(got, 16_000, "{:?}, {name}", link.transport);
+    }
+}
+
 #[test]
 fn all_comes_when_the_top_reads_late() {
     for Stack {
@@ -222,4 +248,135 @@ fn closure_that_puts_back_what_it_took_is_not_called_again_at_once() {
             assert_eq!(calls.get(), 1, "{transport:?}, mark {mark}");
         }
     }
+}
+
+/// The ways to put back what a closure has taken.
+type PutBack = fn(&EventBuffer, &EventBufferEvent, Vec<u8>);
+
+#[test]
+fn closure_may_put_back_through_any_handle_and_change_nothing_last() {
+    let ways: [(&str, PutBack); 3] = [
+        ("its own", |source, _, bytes| source.prepend(bytes).unwrap()),
+        ("another", |_, under, bytes| {
+            under.input().prepend(bytes).unwrap()
+        }),
+        ("nothing last", |source, _, bytes| {
+            source.prepend(bytes).unwrap();
+            source.prepend("").unwrap();
+        }),
+    ];
+    for transport in [Transport::UnixSockets, Transport::Tcp, Transport::Pair] {
+        for (way, put_back) in ways {
+            let (link, calls) = (Link::new(transport), Rc::new(Cell::new(0)));
+            let (count, under) = (calls.clone(), link.near.clone());
+            let looks = Filters::new().on_input(move |source, _, _, _| {
+                count.set(count.get() + 1);
+                put_back(source, &under, source.read(9).unwrap().unwrap());
+                FilterResult::Ok
+            });
+            let filter = EventBufferEvent::create_filter(&link.near, looks, PLAIN).unwrap();
+            filter.enable(Event::READ).unwrap();
+            link.send("hello");
+            link.until(|| calls.get() > 0);
+            link.rests(way);
+            assert_eq!(calls.get(), 1, "{transport:?}, {way}");
+            filter.free(); // its closure has a handle of what is below
+        }
+    }
+}
+
+/// What comes in while a closure runs is not taken for what it has put back.
+#[test]
+fn bytes_that_come_while_a_closure_takes_all_are_not_forgotten() {
+    for mark in [0, 5] {
+        let (link, sends) = (Link::new(Transport::Pair), Rc::new(Cell::new(true)));
+        let (far, first) = (link.far.clone(), sends.clone());
+        let takes = Filters::new().on_input(move |source, destination, _, _| {
+            while let Some(bytes) = source.read(4096).unwrap() {
+                destination.add(bytes).unwrap();
+            }
+            if first.take() {
+                far.write("world").unwrap();
+            }
+            FilterResult::Ok
+        });
+        link.near.set_watermark(Event::READ, 0, mark).unwrap();
+        let filter = EventBufferEvent::create_filter(&link.near, takes, PLAIN).unwrap();
+        filter.enable(Event::READ).unwrap();
+        link.send("hello");
+        link.until(|| filter.input().length() == 10);
+        link.rests("all is taken");
+    }
+}
+
+#[test]
+fn loop_rests_though_a_closure_takes_out_and_puts_back() {
+    for transport in ALL {
+        for others in 0..3 {
+            let link = Link::new(transport);
+            let mut under = link.near.clone();
+            for _ in 0..others {
+                under = EventBufferEvent::create_filter(&under, moving(), PLAIN).unwrap();
+            }
+            let looks = Filters::new().on_input(|source, _, _, _| {
+                let bytes = source.read(SENT).unwrap().unwrap_or_default();
+                source.prepend(bytes).unwrap();
+                FilterResult::NeedMore
+            });
+            let top = EventBufferEvent::create_filter(&under, looks, PLAIN).unwrap();
+            link.near.set_watermark(Event::READ, 0, MARK).unwrap();
+            under.set_watermark(Event::READ, 0, MARK).unwrap();
+            top.enable(Event::READ).unwrap();
+            link.send([b'x'; SENT]);
+            link.until(|| under.input().length() >= MARK);
+            link.rests("a closure that puts all back");
+        }
+    }
+}
+
+#[test]
+fn all_comes_though_the_peer_ends() {
+    for (mark, frees) in [(0, false), (MARK, false), (10, false), (MARK, true)] {
+        for stack in stacks() {
+            let Stack { link, top, .. } = &stack;
+            if frees && (!link.transport.has_socket()) {
+                continue; // their end does not wait for what a mark keeps back
+            }
+            let got = Rc::new(Cell::new(0));
+            let (count, rest) = (got.clone(), got.clone());
+            let read = |got: &Cell<usize>, bev: &EventBufferEvent| {
+                let bytes = bev.read(usize::MAX).unwrap().unwrap_or_default();
+                got.set(got.get() + bytes.len());
+            };
+            let callbacks = Callbacks::new()
+                .on_read(move |bev| read(&count, bev))
+                .on_event(move |bev, _| {
+                    read(&rest, bev);
+                    if frees {
+                        bev.free();
+                    }
+                });
+            top.set_callbacks(callbacks).unwrap();
+            top.set_watermark(Event::READ, 0, mark).unwrap();
+            top.enable(Event::READ).unwrap();
+            link.send([b'x'; SENT]);
+            link.half_close();
+            link.until(|| got.get() == SENT);
+        }
+    }
+}
+
+#[test]
+fn what_waits_below_comes_when_the_filter_on_top_is_gone() {
+    let link = Link::new(Transport::Pair);
+    let on = |under| EventBufferEvent::create_filter(under, moving(), PLAIN).unwrap();
+    let below = on(&link.near);
+    let filter = on(&below);
+    link.near.enable(Event::READ).unwrap();
+    link.send([b'x'; SENT]);
+    below.flush(Event::READ, FlushMode::Flush).unwrap();
+    link.settle();
+    assert_eq!((below.input().length(), filter.input().length()), (SENT, 0));
+    on(&filter).free(); // libevent has enabled `filter` for it
+    link.until(|| filter.input().length() == SENT);
 }

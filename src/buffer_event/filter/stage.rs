@@ -8,7 +8,7 @@ use std::ptr::NonNull;
 use std::rc::{Rc, Weak};
 
 use super::super::Inner;
-use super::tally::Tally;
+use super::tally::{Tally, begin_change, end_change};
 use crate::buffer::{EventBuffer, Lender, Side};
 use crate::error::{Error, Result};
 use crate::flags::{BufferEventFlags, EventFlags, FilterResult, FlushMode};
@@ -64,8 +64,16 @@ impl Lender for Window {
         side: Side,
     ) -> Result<(BufferView<'_>, Option<&base::Inner>)> {
         let view = self.view(call, side)?;
-        self.tally.expect_own(side == Side::Input);
+        if side == Side::Input {
+            begin_change(&view);
+        }
         Ok((view, Some(&self.base)))
+    }
+
+    fn changed(&self, side: Side) {
+        if side == Side::Input {
+            end_change();
+        }
     }
 
     fn calls_back(&self) -> bool {

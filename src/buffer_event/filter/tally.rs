@@ -16,18 +16,28 @@ use crate::native::evbuffer::BufferView;
 pub(super) struct Tally {
     taken: Cell<usize>,
     put_back: Cell<usize>,
-    is_own: Cell<bool>, // whether the closure makes the next change
+}
+
+thread_local! {
+    /// The address of the buffer that user code is about to change, until it has changed.
+    static CHANGING: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Before user code changes what may be the source of a closure. What else adds to it comes from
+/// below.
+pub(in super::super) fn begin_change(buffer: &BufferView<'_>) {
+    CHANGING.set(buffer.address());
+}
+
+/// After that, for changes that were none.
+pub(in super::super) fn end_change() {
+    CHANGING.set(0);
 }
 
 impl Tally {
-    /// Before the closure changes one of its buffers: whether that is the source.
-    pub(super) fn expect_own(&self, is_source: bool) {
-        self.is_own.set(is_source);
-    }
-
-    fn changed(&self, added: usize, taken: usize) {
+    fn changed(&self, added: usize, taken: usize, is_own: bool) {
         self.taken.set(self.taken.get() + taken);
-        if self.is_own.take() {
+        if is_own {
             self.put_back.set(self.put_back.get() + added);
         }
     }
@@ -41,7 +51,7 @@ impl Tally {
     pub(super) fn count<'a>(&'a self, source: &'a BufferView<'a>) -> Counting<'a> {
         self.taken.set(0);
         self.put_back.set(0);
-        self.is_own.set(false);
+        end_change();
         // SAFETY: the entry point takes its argument for a `Tally`, which the result borrows
         // until it has ended the registration.
         unsafe { source.watch(on_source_change, self.arg()) }.ok(); // without memory, lengths must do
@@ -71,7 +81,7 @@ impl Drop for Counting<'_> {
 /// # Safety
 /// Registered only by [`Tally::count`], with that [`Tally`].
 unsafe extern "C" fn on_source_change(
-    _source: *mut ffi::evbuffer,
+    source: *mut ffi::evbuffer,
     info: *const ffi::evbuffer_cb_info,
     arg: *mut c_void,
 ) {
@@ -79,5 +89,9 @@ unsafe extern "C" fn on_source_change(
     let tally = unsafe { &*arg.cast::<Tally>() };
     // SAFETY: libevent passes a record that lives until this returns.
     let info = unsafe { &*info };
-    tally.changed(info.n_added, info.n_deleted);
+    let is_own = CHANGING.get() == source.addr();
+    if is_own {
+        end_change();
+    }
+    tally.changed(info.n_added, info.n_deleted, is_own);
 }
