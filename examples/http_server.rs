@@ -1,17 +1,23 @@
 //! An HTTP server with routes: a page, a query, an echo, a late answer and one in pieces.
 //!
-//! `cargo run --example http_server [8080]`, then `curl` of `/`, `/hello?name=you`,
-//! `/late`, `/count`, and `curl -d text http://127.0.0.1:8080/echo`.
+//! `cargo run --example http_server [8080 [cert.pem key.pem]]`, then `curl` of `/`, `/hello?name=you`,
+//! `/late`, `/count`, and `curl -d text http://127.0.0.1:8080/echo`. With a certificate it speaks TLS.
 
 use std::time::Duration;
 
-use php_event::{Event, EventBase, EventBuffer, EventHttp, EventHttpRequest, Result};
+use php_event::{Event, EventBase, EventBuffer, EventHttp, EventHttpRequest, EventSslContext, Result};
 
 fn main() -> Result<()> {
-    let port = std::env::args().nth(1).and_then(|port| port.parse().ok()).unwrap_or(8080);
+    let mut args = std::env::args().skip(1);
+    let port = args.next().and_then(|port| port.parse().ok()).unwrap_or(8080);
 
     let base = EventBase::new()?;
-    let http = EventHttp::new(&base)?;
+    let http = if let (Some(cert), Some(key)) = (args.next(), args.next()) {
+        let files = [(EventSslContext::OPT_LOCAL_CERT, cert.into()), (EventSslContext::OPT_LOCAL_PK, key.into())];
+        EventHttp::with_ssl(&base, &EventSslContext::new(EventSslContext::TLS_SERVER_METHOD, &files)?)?
+    } else {
+        EventHttp::new(&base)?
+    };
     http.set_callback("/", |request| answer(request, "it works\n"))?;
     http.set_callback("/hello", |request| {
         let uri = request.get_uri().ok().flatten().unwrap_or_default();

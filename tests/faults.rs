@@ -74,6 +74,16 @@ fn echoed(run: &Run, mut stream: impl Read + Write) -> Result<Vec<u8>, String> {
 
 /// The same over TLS; nothing if there is no handshake.
 fn echoed_over_tls(run: &Run, stream: UnixStream) -> Result<Vec<u8>, String> {
+    over_tls(run, stream, SAID, SAID.len())
+}
+
+/// Says something over TLS, and reads so much, or up to the end.
+fn over_tls<S: Read + Write>(
+    run: &Run,
+    stream: S,
+    said: &[u8],
+    length: usize,
+) -> Result<Vec<u8>, String> {
     static CONNECTOR: LazyLock<SslConnector> = LazyLock::new(|| {
         let mut connector = SslConnector::builder(SslMethod::tls()).unwrap();
         connector.set_verify(SslVerifyMode::NONE);
@@ -82,19 +92,19 @@ fn echoed_over_tls(run: &Run, stream: UnixStream) -> Result<Vec<u8>, String> {
     let ssl = CONNECTOR.configure().unwrap().verify_hostname(false);
     match ssl.connect("localhost", stream) {
         Ok(mut stream) => {
-            stream.write_all(SAID).ok();
-            let mut echoed = Vec::new();
+            stream.write_all(said).ok();
+            let mut heard = Vec::new();
             let mut part = [0; 64];
-            while echoed.len() < SAID.len() {
+            while heard.len() < length {
                 match stream.ssl_read(&mut part) {
-                    Ok(count) => echoed.extend_from_slice(&part[..count]),
+                    Ok(count) => heard.extend_from_slice(&part[..count]),
                     Err(error) if error.io_error().is_some_and(is_timeout) && !run.is_endless() => {
                         return Err("a connection hangs".to_owned());
                     }
                     Err(_) => break, // closed
                 }
             }
-            Ok(echoed)
+            Ok(heard)
         }
         Err(HandshakeError::WouldBlock(_)) if !run.is_endless() => {
             Err("a handshake hangs".to_owned())
@@ -234,45 +244,63 @@ const REQUESTS: &str = "GET /hello?name=you HTTP/1.1\r\nHost: h\r\n\r\n\
      GET /count HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
 
 /// The replies without their dates, as far as they came.
-fn replies(run: &Run, mut stream: TcpStream) -> Result<String, String> {
-    stream.write_all(REQUESTS.as_bytes()).ok();
-    let replies = String::from_utf8(run.read_all(stream)?).map_err(|error| error.to_string())?;
+fn replies(run: &Run, mut stream: TcpStream, tls: bool) -> Result<String, String> {
+    let replies = if tls {
+        over_tls(run, stream, REQUESTS.as_bytes(), usize::MAX)?
+    } else {
+        stream.write_all(REQUESTS.as_bytes()).ok();
+        run.read_all(stream)?
+    };
+    let replies = String::from_utf8(replies).map_err(|error| error.to_string())?;
     let lines = replies.split_inclusive('\n');
     Ok(lines.filter(|line| !line.starts_with("Date: ")).collect())
+}
+
+/// A server of the example, possibly over TLS. `whole` is what comes without a fault.
+fn http(run: &Run, whole: &OnceLock<String>, tls: bool) -> Result<Outcome, String> {
+    let mut command = example("http_server");
+    command.arg("0");
+    if tls {
+        command.args([server_file(), server_file()]);
+    }
+    let mut program = run.start(command);
+    let mut is_served = false;
+    for _ in run.tries() {
+        let Some(stream) = program.connect_to_logged()? else {
+            return program.end();
+        };
+        let got = replies(run, stream, tls)?;
+        let whole = whole.get_or_init(|| got.clone());
+        let (right, rest) = got.split_at(common(&got, whole));
+        let is_refused = rest.starts_with("HTTP/1.1 5") && right.ends_with('\n');
+        if !rest.is_empty() && !is_refused {
+            return Err(format!("wrong bytes: {got:?}"));
+        }
+        is_served = got == *whole;
+        if is_served {
+            break;
+        }
+    }
+    if !is_served && !run.is_endless() {
+        return Err("nobody is served afterwards".to_owned());
+    }
+    program.check_rest()?;
+    program.terminate();
+    program.end()
 }
 
 #[test]
 // Skipped under Valgrind and ASan: another library is loaded before theirs.
 fn an_http_server_survives_every_call_that_fails() {
-    let whole = OnceLock::new(); // what comes without a fault
-    explore("http_server", |run| {
-        let mut command = example("http_server");
-        command.arg("0");
-        let mut program = run.start(command);
-        let mut is_served = false;
-        for _ in run.tries() {
-            let Some(stream) = program.connect_to_logged()? else {
-                return program.end();
-            };
-            let got = replies(run, stream)?;
-            let whole: &String = whole.get_or_init(|| got.clone());
-            let (right, rest) = got.split_at(common(&got, whole));
-            let is_refused = rest.starts_with("HTTP/1.1 5") && right.ends_with('\n');
-            if !rest.is_empty() && !is_refused {
-                return Err(format!("wrong bytes: {got:?}"));
-            }
-            is_served = got == *whole;
-            if is_served {
-                break;
-            }
-        }
-        if !is_served && !run.is_endless() {
-            return Err("nobody is served afterwards".to_owned());
-        }
-        program.check_rest()?;
-        program.terminate();
-        program.end()
-    });
+    let whole = OnceLock::new();
+    explore("http_server", |run| http(run, &whole, false));
+}
+
+#[test]
+// Skipped under Valgrind and ASan: another library is loaded before theirs.
+fn an_http_server_over_tls_survives_every_call_that_fails() {
+    let whole = OnceLock::new();
+    explore("http_server over TLS", |run| http(run, &whole, true));
 }
 
 /// How many bytes are the same at the start, up to the end of a reply's line.

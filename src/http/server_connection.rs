@@ -520,6 +520,7 @@ impl ServerConnection {
             && self.place.view()?.tls().is_established()
         {
             self.due.clear();
+            self.place.end_if_lost(); // libevent watches it anew at the end of the handshake
             return None;
         }
         // What was sent ahead of a reply is not read to its end before.
