@@ -10,6 +10,7 @@ mod filters;
 mod full;
 mod limits;
 mod link;
+mod stacks;
 
 pub(crate) use link::{ALL, Link, Transport};
 
