@@ -172,9 +172,10 @@ impl base::Remains for Remains {
                 || options.contains(BufferEventOptions::CLOSE_ON_FREE)
                 || under.bev.0.ends_with_filter.get();
             under.bev.0.uncover(!ends);
-            under.bev.go_on_uncovered();
             drop(under.relay); // its callbacks are gone
-            if ends {
+            if !ends {
+                under.bev.go_on_uncovered();
+            } else {
                 ending.run(|| under.bev.0.release_when_sent());
             }
             ending.drop(under.bev);

@@ -154,8 +154,8 @@ impl EventBufferEvent {
     /// # Errors
     /// [`Error::State`] when a filter is on `under` already, when `under` is the 64th filter on top
     /// of others, when it was closed, and for the buffer event of an HTTP connection;
-    /// [`Error::Argument`] as [`new`](Self::new); [`Error::Freed`], [`Error::Forked`];
-    /// [`Error::Call`] when out of memory.
+    /// [`Error::Argument`] as [`new`](Self::new); [`Error::Freed`], [`Error::Forked`]. Without
+    /// memory the process ends: libevent does not check.
     ///
     /// # Examples
     /// ```

@@ -210,10 +210,12 @@ impl Inner {
         side: Side,
         work: impl FnOnce(BufferView<'_>) -> Result<T>,
     ) -> Result<T> {
-        match self.view_to_change(call, side)? {
+        let result = match self.view_to_change(call, side)? {
             (view, Some(base)) => base.calling(|| work(view)),
             (view, None) => work(view),
-        }
+        };
+        self.changed(side);
+        result
     }
 
     /// Refuses to put a filter on top of it.
@@ -334,8 +336,9 @@ impl Lender for Inner {
         Ok((view, kind.calls_back().then_some(&*self.base)))
     }
 
+    #[inline(always)] // the callers know the side
     fn changed(&self, side: Side) {
-        if side == Side::Input && self.covered.get() {
+        if side == Side::Input {
             end_change();
         }
     }

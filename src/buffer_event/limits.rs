@@ -167,7 +167,8 @@ impl EventBufferEvent {
     /// # Errors
     /// [`Error::Argument`] when `low` exceeds a `high` other than 0, so that no callback
     /// would ever run, and for other flags than `READ` and `WRITE`; [`Error::Freed`],
-    /// [`Error::Forked`]; [`Error::Call`] when out of memory.
+    /// [`Error::Forked`]; [`Error::Call`] when out of memory, where libevent checks: the first read
+    /// high mark may end the process instead.
     ///
     /// # Examples
     /// ```

@@ -65,8 +65,8 @@ impl EventBufferEvent {
         } // else libevent goes on in this turn
     }
 
-    /// The filter on top is gone. If the input rests, the user's callback is the one that is called
-    /// again; otherwise what the filter did not want comes now.
+    /// The filter on top is gone. If the input rests, the user's callback is called again. Otherwise
+    /// what waits below is fetched.
     pub(super) fn go_on_uncovered(&self) {
         if self.0.pause.is_on() {
             self.read_again_later("").ok();

@@ -1,8 +1,8 @@
 //! Reading on when an input with a read high mark has room.
 //!
-//! What the mark has kept below a filter stays there: libevent fetches it only if the mark is met
-//! when it looks. And an input that rests (see [`pause`](super::pause)) is disabled in C. So a
-//! callback on the input has both read on when bytes have been taken out.
+//! When a read high mark keeps bytes below a filter, libevent fetches them later only if the mark is
+//! still met after the read callback. And a buffer event that rests (see [`pause`](super::pause)) has
+//! `READ` disabled in C. So a callback on the input makes both read on when bytes leave it.
 //!
 //! Owns nothing. Lends C, for the callback, the weak count that the other callbacks have, until the
 //! buffer event ends. Runs no user code: reading on is left to the next turn.

@@ -17,6 +17,9 @@ use crate::Event;
 /// How often the deadlines are looked at.
 const CHECK: Duration = Duration::from_millis(250);
 
+/// No handshake takes so long.
+const FOREVER: Duration = Duration::from_secs(365 * 24 * 3600);
+
 /// How many bytes of a body must come at least in each such time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct BodyRate {
@@ -50,13 +53,20 @@ impl Due {
         self.0.set(None);
     }
 
-    /// A head or a handshake begins now. Returns whether it has a deadline.
+    /// A head begins now. Returns whether it has a deadline.
     pub(super) fn expect_head(&self, settings: Settings) -> bool {
         let until = settings
             .head_max
             .and_then(|max| Instant::now().checked_add(max));
         self.0.set(until.map(|until| Next::Head { until }));
         self.is_set()
+    }
+
+    /// A handshake begins now. Its end is looked for without a deadline, too.
+    pub(super) fn expect_handshake(&self, settings: Settings) {
+        let max = settings.head_max.unwrap_or(FOREVER);
+        let until = Instant::now().checked_add(max);
+        self.0.set(until.map(|until| Next::Head { until }));
     }
 
     /// A period of a body begins now, with what has come. Returns whether it has a deadline.

@@ -60,8 +60,9 @@ use routes::Route;
 /// Unlike PHP, limits apply by default: 16 KiB and 30 seconds for a request's head, 1 MiB for its
 /// body, which must bring 4 KiB in each 10 seconds, and 50 seconds without a byte.
 ///
-/// evhttp does not check its allocations. So from the first server on, one of less than 64 KiB that
-/// fails in libevent ends the process with a message, on every thread, as one of Rust's does.
+/// evhttp does not check its allocations. So from the first server on, one that fails in libevent ends
+/// the process with a message, on every thread, as one of Rust's does, if libevent asks for less than
+/// 64 KiB.
 ///
 /// PHP: `EventHttp`. libevent: `struct evhttp`.
 ///

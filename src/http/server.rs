@@ -136,7 +136,7 @@ impl Inner {
     pub(super) fn new(call: &'static str, base: &Rc<base::Inner>) -> Result<Rc<Self>> {
         base.usable(call)?;
         log::install();
-        memory::evhttp_begins();
+        memory::unchecked_from_now_on();
         let inner = Rc::new(Self {
             base: Rc::clone(base),
             http: OnceCell::new(),

@@ -354,6 +354,7 @@ impl ServerConnection {
         self.place.ignore_input(PeerEnd::Told);
         if let Some(bev) = self.place.view() {
             bev.enable(CALL, EventFlags::READ).ok();
+            self.place.end_if_lost();
         }
         self.allow_silence();
     }
@@ -505,9 +506,8 @@ impl ServerConnection {
 /// The deadlines.
 impl ServerConnection {
     fn expect_handshake(&self, server: &Rc<server::Inner>) {
-        if self.due.expect_head(server.settings()) {
-            server.deadlines.watch(server);
-        }
+        self.due.expect_handshake(server.settings());
+        server.deadlines.watch(server);
     }
 
     /// Whether what must come next is late at `now`; `None` if nothing must.

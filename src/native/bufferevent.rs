@@ -39,7 +39,7 @@ use super::{OwnedBase, RateBucket, timeval};
 use crate::ffi;
 use crate::flags::{BufferEventFlags, BufferEventOptions, EventFlags, FlushMode};
 use crate::runtime::error::{Error, Result, cvt, cvt_owned};
-use crate::runtime::memory::{unchecked, untold};
+use crate::runtime::memory::{unchecked, unchecked_from_now_on, untold};
 use crate::runtime::{Lent, reclaim};
 
 /// What libevent calls when data came in, or went out.
@@ -107,6 +107,7 @@ impl OwnedBufferEvent {
         base: &OwnedBase,
         options: BufferEventOptions,
     ) -> Result<(Self, Self)> {
+        unchecked_from_now_on(); // it moves a part without checking
         let mut halves = [ptr::null_mut(); 2];
         // SAFETY: `base` outlives both, as `# Safety` asks; there is room for two.
         let rc =
@@ -128,6 +129,7 @@ impl OwnedBufferEvent {
         options: BufferEventOptions,
         lent: Lent<T>,
     ) -> Result<Self> {
+        unchecked_from_now_on(); // as a pair, without a closure
         let (end, arg) = (Some(on_filter_end::<T> as _), lent.arg());
         let raw = unchecked(|| {
             // SAFETY: `under` is live, and the filter takes a count of it. `arg` is lent until

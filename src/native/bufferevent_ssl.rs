@@ -16,7 +16,7 @@ use super::ssl::{self, Session};
 use crate::ffi;
 use crate::flags::{BufferEventOptions, EventFlags, SslState};
 use crate::runtime::error::{Result, cvt_owned};
-use crate::runtime::memory::unchecked;
+use crate::runtime::memory::{unchecked, unchecked_from_now_on};
 
 /// Numbers below this are results of `SSL_get_error`, which libevent mixes with the errors.
 const RESULTS: c_ulong = 0x100;
@@ -147,6 +147,7 @@ pub(crate) unsafe fn on_bufferevent(
     options: BufferEventOptions,
 ) -> Result<OwnedBufferEvent> {
     let options = (options | BufferEventOptions::DEFER_CALLBACKS).bits();
+    unchecked_from_now_on(); // what it writes to `under` is not checked
     let (ssl, state) = (session.raw(), state.to_c());
     // SAFETY: the caller keeps `base` and `session`; libevent counts on `under`, and without
     // BEV_OPT_CLOSE_ON_FREE it frees neither it nor the session.

@@ -12,7 +12,8 @@
 //!   it moves the bytes to the other half, whose callbacks are deferred. On a filter it runs the
 //!   output closure and the write callback, and changes the output of what is under it. With
 //!   TLS it writes through the session;
-//! - on the input of an HTTP connection, what [`BufferView::watch`] added.
+//! - on the input of an HTTP connection, an input with a read high mark, the source of a closure that
+//!   runs, and an output with a write timer: what [`BufferView::watch`] added.
 //!
 //! A call that may run them takes the [`BufferView`], so that nothing is done with it afterwards.
 #![allow(unsafe_code)]
@@ -36,6 +37,7 @@ pub(crate) use passed::PassedBuffer;
 use crate::ffi;
 use crate::flags::EolStyle;
 use crate::runtime::error::{Error, Result, cvt, cvt_owned, cvt_p, failed};
+use crate::runtime::memory::unchecked;
 
 /// How many bytes libevent can count when it moves them out of a buffer: the result is a C int.
 const TAKEN_MAX: usize = c_int::MAX as usize;
@@ -480,8 +482,9 @@ impl<'a> BufferView<'a> {
             "libevent runs the target's callbacks too early"
         );
         // SAFETY: both callers of `new` keep their buffers. The count that it returns is
-        // too small for large ones: it moves `length`, or nothing where an end is frozen.
-        unsafe { ffi::evbuffer_remove_buffer(self.raw(), target.raw(), length) };
+        // too small for large ones: it moves `length`, or nothing where an end is frozen. It loses
+        // bytes that it has no memory for.
+        unchecked(|| unsafe { ffi::evbuffer_remove_buffer(self.raw(), target.raw(), length) });
     }
 
     /// Moves everything out of `source` to an end of this buffer. libevent runs the callbacks of

@@ -101,7 +101,7 @@ impl<T> ConnectionPlace<T> {
         let input = bev.input(Access::Input, "EventHttp");
         // SAFETY: `new` asks that the entry takes a lent `T`; `end` unwatches before it drops
         // `lent`.
-        unsafe { input.watch(self.entries.input, lent.arg()) }.ok(); // evhttp has memory, or no process
+        unsafe { input.watch(self.entries.input, lent.arg()) }.ok(); // cannot fail: without memory the process ends
         drop(self.lent.replace(Some(lent))); // none was there
     }
 
@@ -390,7 +390,7 @@ thread_local! {
 
 /// Tells evhttp that everything is written, unless more has been added since then: over TLS
 /// libevent calls back later, and evhttp would take the rest of the reply as written. libevent
-/// calls again when the rest is.
+/// calls again when the rest is. Afterwards the connection ends if nothing watches its socket.
 ///
 /// # Safety
 /// Registered only by [`ConnectionPlace::ignore_input`], with evhttp's own argument.
@@ -404,7 +404,7 @@ unsafe extern "C" fn on_write(bev: *mut ffi::bufferevent, arg: *mut c_void) {
         // SAFETY: evhttp's own callback, with the arguments that libevent would pass to it.
         unsafe { write(bev, arg) };
         if callbacks(&view).event.is_some() {
-            end_if_lost(&view); // not where evhttp has freed the connection
+            end_if_lost(&view); // evhttp takes its callbacks off before it frees the connection
         }
     }
 }

@@ -24,6 +24,7 @@ use super::evkeyvalq::{HeaderList, bytes};
 use crate::ffi;
 use crate::flags::{HeaderSide, HttpMethods};
 use crate::runtime::Lent;
+use crate::runtime::memory::unchecked;
 
 /// The C function that evhttp calls when it has written a reply, before it frees the request.
 pub(crate) type CompleteEntry = unsafe extern "C" fn(*mut ffi::evhttp_request, *mut c_void);
@@ -177,7 +178,7 @@ impl<'a> RequestView<'a> {
     /// freed the request.
     pub(crate) unsafe fn watch_input<T>(&self, entry: ChangeEntry, lent: &Lent<T>) {
         // SAFETY: `entry` and `lent` are as `# Safety` says.
-        unsafe { self.input("EventHttp").watch(entry, lent.arg()) }.ok(); // evhttp has memory, or no process
+        unsafe { self.input("EventHttp").watch(entry, lent.arg()) }.ok(); // cannot fail: without memory the process ends
     }
 
     pub(crate) fn unwatch_input<T>(&self, entry: ChangeEntry, lent: &Lent<T>) {
@@ -208,20 +209,22 @@ impl<'a> RequestView<'a> {
     pub(crate) fn send_reply(self, code: u16, reason: &CStr) {
         let (raw, code, reason) = (self.raw(), code.into(), reason.as_ptr());
         // SAFETY: the place keeps a live request; libevent copies the text.
-        unsafe { ffi::evhttp_send_reply(raw, code, reason, ptr::null_mut()) };
+        unchecked(|| unsafe { ffi::evhttp_send_reply(raw, code, reason, ptr::null_mut()) });
     }
 
     /// Sends the head of a reply whose body follows in pieces. As for
     /// [`send_reply`](Self::send_reply).
     pub(crate) fn send_reply_start(&self, code: u16, reason: &CStr) {
         // SAFETY: the place keeps a live request; libevent copies the text.
-        unsafe { ffi::evhttp_send_reply_start(self.raw(), code.into(), reason.as_ptr()) };
+        unchecked(|| unsafe {
+            ffi::evhttp_send_reply_start(self.raw(), code.into(), reason.as_ptr());
+        });
     }
 
     /// Sends a piece of the body, and empties `piece`. The head is sent.
     pub(crate) fn send_reply_chunk(&self, piece: &BufferView<'_>) {
         // SAFETY: the place keeps a live request, and the other view keeps its buffer.
-        unsafe { ffi::evhttp_send_reply_chunk(self.raw(), piece.raw()) };
+        unchecked(|| unsafe { ffi::evhttp_send_reply_chunk(self.raw(), piece.raw()) });
     }
 
     /// Ends the body. The head is sent. If nothing of the reply waits to be written, this runs

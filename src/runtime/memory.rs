@@ -1,6 +1,6 @@
 //! libevent's allocations.
 //!
-//! libevent does not check all of them: it goes on with a null pointer, or with half a message.
+//! libevent does not check all of them: it goes on with a null pointer, or without some bytes.
 //! Where that is so, an allocation that fails ends the process with a message, as one of Rust's does.
 //! Elsewhere libevent tells, and the call that needed memory returns an error.
 //!
@@ -14,20 +14,22 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::ffi;
 
-/// What a user's data may take. Such allocations are checked even in evhttp.
+/// Allocations of this size are for the user's bytes, not for libevent's structures. They do not end
+/// the process, except in calls that `unchecked` wraps.
 const LARGE: usize = 64 * 1024;
 
-/// Set with the process's first HTTP server.
-static IN_EVHTTP: AtomicBool = AtomicBool::new(false);
+/// Set with the first object for which the loop runs C that does not check its allocations.
+static IN_LOOPS: AtomicBool = AtomicBool::new(false);
 
 thread_local! {
     static UNCHECKED: Cell<bool> = const { Cell::new(false) };
     static FAILURES: Cell<u32> = const { Cell::new(0) };
 }
 
-/// Has libevent allocate here. It has used `malloc` so far, which these do, too.
+/// Has libevent allocate here.
 pub(super) fn install() {
-    // SAFETY: functions of this crate, never unloaded, which do what those of C do.
+    // SAFETY: functions of this crate. libevent has used C's `malloc` until now, as these do, unless
+    // C code has given it functions in this process, which it must not, as SAFETY.md says.
     unsafe { ffi::event_set_mem_functions(Some(allocate), Some(reallocate), Some(libc::free)) };
 }
 
@@ -46,17 +48,17 @@ pub(crate) fn untold<T>(call: impl FnOnce() -> T) -> (T, bool) {
     (result, FAILURES.get() != before)
 }
 
-/// From now on small allocations that fail end the process, on every thread: evhttp, which does
-/// not check its own, allocates at any time.
-pub(crate) fn evhttp_begins() {
-    IN_EVHTTP.store(true, Ordering::Relaxed);
+/// From now on small allocations that fail end the process, on every thread: for an HTTP server, a
+/// pair or a filter, the loop runs C that does not check its own.
+pub(crate) fn unchecked_from_now_on() {
+    IN_LOOPS.store(true, Ordering::Relaxed);
 }
 
 #[cold]
 fn failed(size: usize) {
     FAILURES.set(FAILURES.get().wrapping_add(1));
-    let is_evhttp = || IN_EVHTTP.load(Ordering::Relaxed) && size < LARGE;
-    if UNCHECKED.get() || is_evhttp() {
+    let is_in_loop = || IN_LOOPS.load(Ordering::Relaxed) && size < LARGE;
+    if UNCHECKED.get() || is_in_loop() {
         handle_alloc_error(Layout::array::<u8>(size).unwrap_or(Layout::new::<u8>()));
     }
 }

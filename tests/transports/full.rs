@@ -1,6 +1,7 @@
 //! Filters on top of what is at its read high mark.
 
 use std::cell::Cell;
+use std::mem::MaybeUninit;
 use std::rc::Rc;
 
 use php_event::{
@@ -79,6 +80,9 @@ fn loop_rests_while_a_filter_takes_nothing_from_what_is_full() {
                 under.enable(Event::READ).unwrap();
             }
             link.send([b'x'; SENT]);
+            if is_full {
+                link.until(|| top.input().length() >= 10);
+            }
             link.rests(&format!("{}, full: {is_full}", stack.name));
         }
     }
@@ -285,27 +289,47 @@ fn closure_may_put_back_through_any_handle_and_change_nothing_last() {
     }
 }
 
+/// The ways to take all, whose last operation changes nothing.
+type TakeAll = fn(&EventBuffer, &EventBufferEvent, &EventBuffer);
+
 /// What comes in while a closure runs is not taken for what it has put back.
 #[test]
 fn bytes_that_come_while_a_closure_takes_all_are_not_forgotten() {
-    for mark in [0, 5] {
-        let (link, sends) = (Link::new(Transport::Pair), Rc::new(Cell::new(true)));
-        let (far, first) = (link.far.clone(), sends.clone());
-        let takes = Filters::new().on_input(move |source, destination, _, _| {
+    let ways: [TakeAll; 2] = [
+        |source, _, destination| {
             while let Some(bytes) = source.read(4096).unwrap() {
                 destination.add(bytes).unwrap();
             }
-            if first.take() {
-                far.write("world").unwrap();
+        },
+        |_, under, destination| {
+            let mut room = [MaybeUninit::uninit(); 64];
+            while under.input().length() > 0 {
+                destination
+                    .add(under.read_into(&mut room).unwrap())
+                    .unwrap();
             }
-            FilterResult::Ok
-        });
-        link.near.set_watermark(Event::READ, 0, mark).unwrap();
-        let filter = EventBufferEvent::create_filter(&link.near, takes, PLAIN).unwrap();
-        filter.enable(Event::READ).unwrap();
-        link.send("hello");
-        link.until(|| filter.input().length() == 10);
-        link.rests("all is taken");
+            assert!(under.read_into(&mut room).unwrap().is_empty());
+        },
+    ];
+    for (way, take_all) in ways.into_iter().enumerate() {
+        for mark in [0, 5] {
+            let (link, sends) = (Link::new(Transport::Pair), Rc::new(Cell::new(true)));
+            let (far, under) = (link.far.clone(), link.near.clone());
+            let takes = Filters::new().on_input(move |source, destination, _, _| {
+                take_all(source, &under, destination);
+                if sends.take() {
+                    far.write("world").unwrap();
+                }
+                FilterResult::Ok
+            });
+            link.near.set_watermark(Event::READ, 0, mark).unwrap();
+            let filter = EventBufferEvent::create_filter(&link.near, takes, PLAIN).unwrap();
+            filter.enable(Event::READ).unwrap();
+            link.send("hello");
+            link.until(|| filter.input().length() == 10);
+            link.rests(&format!("way {way}, mark {mark}"));
+            filter.free(); // its closure has a handle of what is below
+        }
     }
 }
 

@@ -130,7 +130,7 @@ impl Stage {
             result = f(&self.source, &self.destination, limit, mode);
         });
         let after = view.length();
-        if result == FilterResult::Ok && after >= before && self.window.tally.is_none_taken() {
+        if result == FilterResult::Ok && after >= before && self.window.tally.took_nothing() {
             self.idle.set(Some((after, mode)));
         }
         result

@@ -1,6 +1,7 @@
 //! How much a filter's closure takes.
 //!
-//! Owns: the count. Lends C the same, while a closure runs. Runs no user code.
+//! Owns: the counts, and which buffer user code is changing. Lends C a [`Tally`] while a closure runs.
+//! Runs no user code.
 #![allow(unsafe_code)]
 
 use std::cell::Cell;
@@ -23,13 +24,13 @@ thread_local! {
     static CHANGING: Cell<usize> = const { Cell::new(0) };
 }
 
-/// Before user code changes what may be the source of a closure. What else adds to it comes from
-/// below.
+/// To be called before user code changes a buffer that may be a closure's source. What is added
+/// otherwise has come from below.
 pub(in super::super) fn begin_change(buffer: &BufferView<'_>) {
     CHANGING.set(buffer.address());
 }
 
-/// After that, for changes that were none.
+/// To be called after the change: one that changes nothing runs no callback.
 pub(in super::super) fn end_change() {
     CHANGING.set(0);
 }
@@ -43,7 +44,7 @@ impl Tally {
     }
 
     /// Whether nothing was taken, or as much was put back.
-    pub(super) fn is_none_taken(&self) -> bool {
+    pub(super) fn took_nothing(&self) -> bool {
         self.taken.get() <= self.put_back.get()
     }
 
@@ -54,7 +55,7 @@ impl Tally {
         end_change();
         // SAFETY: the entry point takes its argument for a `Tally`, which the result borrows
         // until it has ended the registration.
-        unsafe { source.watch(on_source_change, self.arg()) }.ok(); // without memory, lengths must do
+        unsafe { source.watch(on_source_change, self.arg()) }.ok(); // without memory only the lengths are compared
         Counting {
             tally: self,
             source,

@@ -132,6 +132,7 @@ impl ServerConnection {
         }
         if let Some(bev) = self.place.view() {
             bev.enable(CALL, EventFlags::READ).ok();
+            self.place.end_if_lost();
         }
         self.release(Some(request));
         self.read_soon();
@@ -233,6 +234,7 @@ impl ServerConnection {
                 let expects_continue = false;
                 self.set_intake(Intake::Reading { expects_continue });
                 bev.enable(CALL, EventFlags::READ).ok();
+                self.place.end_if_lost();
                 self.read_soon();
                 if let Ok(gate) = self.gate.try_borrow()
                     && let Some(server) = self.server.upgrade()
@@ -244,7 +246,8 @@ impl ServerConnection {
         }
     }
 
-    /// evhttp has sent a part of a reply, and reads again by itself.
+    /// evhttp has sent a part of a reply, and reads again by itself. Ends a connection that nothing
+    /// watches.
     pub(in crate::http) fn keep_paused(&self) {
         if self.intake() == Intake::Paused
             && let Some(bev) = self.place.view()
