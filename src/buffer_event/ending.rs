@@ -46,6 +46,7 @@ struct Remains {
     closures: Taken,
     bucket: Option<RateBucket>,
     write_timeout: Option<Duration>,
+    watches_input: bool,
 }
 
 impl Inner {
@@ -80,6 +81,7 @@ impl Inner {
             closures: self.closures.take(),
             bucket: self.settings.bucket.take(),
             write_timeout: self.settings.write_timeout.get(),
+            watches_input: self.settings.watches_input.get(),
         };
         let mut ending = Ending::default();
         ending.run(|| end(&self.base, remains));
@@ -192,7 +194,12 @@ impl Remains {
     fn let_go(&self, native: OwnedBufferEvent) {
         native.silence(self.bucket.is_some());
         if let Some(lent) = &self.lent {
-            native.unwatch(on_input_change, on_output_change, lent);
+            if self.watches_input {
+                native.unwatch_input(on_input_change, lent);
+            }
+            if self.carrier.kind().counts_output() {
+                native.unwatch_output(on_output_change, lent);
+            }
         }
         #[cfg(feature = "openssl")]
         let record = self.close_notify(&native);

@@ -185,12 +185,15 @@ impl OwnedBufferEvent {
         unsafe { ffi::bufferevent_disable(self.raw.as_ptr(), BOTH.bits()) };
     }
 
-    /// Ends [`BufferEventPlace::watch_input`] and [`BufferEventPlace::watch_output`].
-    pub(crate) fn unwatch<T>(&self, input: ChangeEntry, output: ChangeEntry, lent: &Lent<T>) {
-        self.view()
-            .input(Access::Input, "bufferevent_free")
-            .unwatch(input, lent.arg());
-        self.output().unwatch(output, lent.arg());
+    /// Ends [`BufferEventPlace::watch_input`].
+    pub(crate) fn unwatch_input<T>(&self, entry: ChangeEntry, lent: &Lent<T>) {
+        let input = self.view().input(Access::Input, "bufferevent_free");
+        input.unwatch(entry, lent.arg());
+    }
+
+    /// Ends [`BufferEventPlace::watch_output`].
+    pub(crate) fn unwatch_output<T>(&self, entry: ChangeEntry, lent: &Lent<T>) {
+        self.output().unwatch(entry, lent.arg());
     }
 
     /// Has it send what waits, and do nothing else: the write callback runs when some is sent, the
@@ -293,7 +296,7 @@ impl<T> BufferEventPlace<T> {
     }
 
     /// Has `entry` called when the input changes, with the argument of the callbacks, until
-    /// [`OwnedBufferEvent::unwatch`]. A borrowed one is not watched: nothing would end that.
+    /// [`OwnedBufferEvent::unwatch_input`]. A borrowed one is not watched: nothing would end that.
     ///
     /// # Safety
     /// The entry takes its argument for a lent `T`.
@@ -308,7 +311,8 @@ impl<T> BufferEventPlace<T> {
         unsafe { input.watch(entry, lent.arg()) }
     }
 
-    /// As [`watch_input`](Self::watch_input), for the output.
+    /// As [`watch_input`](Self::watch_input), for the output, until
+    /// [`OwnedBufferEvent::unwatch_output`].
     ///
     /// # Safety
     /// The entry takes its argument for a lent `T`.
