@@ -106,6 +106,8 @@ impl EventBufferEvent {
         }
         if self.0.kind() == Kind::Filter {
             self.push(CALL, EventFlags::READ, FlushMode::Normal).ok();
+            #[cfg(feature = "openssl")]
+            self.bottom().0.take_pending(); // which did not read while the filter rested
         }
         if was_paused && self.0.is_full() {
             self.0.run_later(EventFlags::READ);

@@ -15,6 +15,9 @@ use super::{ALL, Link, PLAIN, Transport};
 /// So many stacks over each transport.
 const STACKS: u64 = 10;
 
+/// Seeds that have found something. With 88 OpenSSL kept bytes below filters that had rested.
+const FOUND: [u64; 1] = [88];
+
 /// What is done to a stack before all is let through.
 const STEPS: usize = 120;
 
@@ -190,7 +193,7 @@ impl Stack {
 #[test]
 fn all_comes_in_order_through_random_stacks() {
     for transport in ALL {
-        for seed in 0..STACKS {
+        for seed in (0..STACKS).chain(FOUND) {
             let stack = Stack::new(seed, transport);
             let came = limited(|| {
                 for _ in 0..STEPS {
