@@ -124,6 +124,22 @@ pub(crate) trait Lender {
     }
 }
 
+/// Calls C to change a lent buffer, which may run callbacks, whose panic comes out of here.
+#[inline]
+pub(crate) fn change_lent<L: Lender + ?Sized, T>(
+    lender: &L,
+    call: &'static str,
+    side: Side,
+    work: impl FnOnce(BufferView<'_>) -> Result<T>,
+) -> Result<T> {
+    let result = match lender.view_to_change(call, side)? {
+        (view, Some(base)) => base.calling(|| work(view)),
+        (view, None) => work(view),
+    };
+    lender.changed(side);
+    result
+}
+
 impl EventBuffer {
     /// Makes an empty buffer.
     ///
@@ -216,15 +232,7 @@ impl EventBuffer {
     ) -> Result<T> {
         match &self.0 {
             Inner::Own(own) => work(own.view(call)),
-            Inner::Lent { lender, side } => {
-                let (view, base) = lender.view_to_change(call, *side)?;
-                let result = match base {
-                    Some(base) => base.calling(|| work(view)),
-                    None => work(view),
-                };
-                lender.changed(*side);
-                result
-            }
+            Inner::Lent { lender, side } => change_lent(&**lender, call, *side, work),
         }
     }
 

@@ -240,8 +240,6 @@ impl EventBufferEvent {
         }
         if self.0.kind() == Kind::Filter {
             self.push(CALL, events, FlushMode::Normal)?; // libevent waits for the next byte
-            #[cfg(feature = "openssl")]
-            self.bottom().0.take_pending(); // which did not read while the filter did not
         }
         Ok(())
     }

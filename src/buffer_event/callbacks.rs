@@ -5,7 +5,7 @@
 #![allow(unsafe_code)]
 
 use std::cell::Cell;
-use std::{fmt, iter};
+use std::fmt;
 
 use nix::errno::Errno;
 
@@ -171,10 +171,7 @@ impl Inner {
 
     /// Whether bytes that have come wait for the read callback to make room.
     fn has_more_to_read(&self) -> bool {
-        let waits_below = || {
-            let mut below = iter::successors(self.under(), |bev| bev.0.under());
-            below.any(|under| under.input().length() > 0)
-        };
+        let waits_below = || self.below().any(|under| under.input().length() > 0);
         match self.kind() {
             Kind::Pair => self.pause.is_on(),
             Kind::Filter => self.pause.is_on() || waits_below(),

@@ -5,6 +5,7 @@
 
 #[cfg(feature = "openssl")]
 use std::cell::Ref;
+use std::iter;
 use std::rc::Rc;
 
 use super::EventBufferEvent;
@@ -194,5 +195,10 @@ impl Inner {
     pub(super) fn under(&self) -> Option<EventBufferEvent> {
         let carrier = self.carrier.borrow();
         carrier.under().map(|under| under.bev.clone())
+    }
+
+    /// The buffer events under a filter, the next one first.
+    pub(super) fn below(&self) -> impl Iterator<Item = EventBufferEvent> {
+        iter::successors(self.under(), |bev| bev.0.under())
     }
 }

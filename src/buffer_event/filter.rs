@@ -273,11 +273,7 @@ impl EventBufferEvent {
 
     /// What is under all filters.
     pub(super) fn bottom(&self) -> Self {
-        let mut bottom = self.clone();
-        while let Some(under) = bottom.0.under() {
-            bottom = under;
-        }
-        bottom
+        self.0.below().last().unwrap_or_else(|| self.clone())
     }
 
     /// Flushes a filter. libevent does not call its read callback for what it reads in this way.
@@ -310,6 +306,10 @@ impl EventBufferEvent {
             if direction == EventFlags::READ {
                 self.read_on_below();
             }
+        }
+        #[cfg(feature = "openssl")]
+        if events.contains(EventFlags::READ) {
+            self.bottom().0.take_pending(); // it did not read while a filter on it did not
         }
         Ok(moved)
     }

@@ -6,7 +6,6 @@
 #![allow(unsafe_code)]
 
 use std::cell::{Cell, RefCell};
-use std::iter;
 use std::ptr::{self, NonNull};
 use std::rc::Rc;
 use std::time::Duration;
@@ -18,7 +17,7 @@ use super::filter::tally::{begin_change, end_change};
 use super::host::Dial;
 use super::pause::Pause;
 use super::write_timer::WriteTimer;
-use crate::buffer::{Lender, Side};
+use crate::buffer::{Lender, Side, change_lent};
 use crate::error::{Error, Result};
 use crate::flags::{BufferEventFlags, BufferEventOptions, EventFlags};
 use crate::native::RateBucket;
@@ -210,12 +209,7 @@ impl Inner {
         side: Side,
         work: impl FnOnce(BufferView<'_>) -> Result<T>,
     ) -> Result<T> {
-        let result = match self.view_to_change(call, side)? {
-            (view, Some(base)) => base.calling(|| work(view)),
-            (view, None) => work(view),
-        };
-        self.changed(side);
-        result
+        change_lent(self, call, side, work)
     }
 
     /// Refuses to put a filter on top of it.
@@ -234,7 +228,7 @@ impl Inner {
 
     /// How many filters there are from it down.
     fn layers(&self) -> usize {
-        iter::successors(self.under(), |bev| bev.0.under()).count()
+        self.below().count()
     }
 
     /// Whether bytes that pass through it pass through closures of the user's.

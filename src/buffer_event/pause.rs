@@ -17,7 +17,6 @@ use super::carrier::Kind;
 use crate::Event;
 use crate::error::Result;
 use crate::flags::{EventFlags, FlushMode};
-use crate::native::evbuffer::Access;
 
 /// Whether `READ` is disabled in C though it is enabled for the user.
 #[derive(Default)]
@@ -44,19 +43,17 @@ impl EventBufferEvent {
     /// After a read callback: has it rest until the next turn if the input is still full.
     #[inline]
     pub(super) fn pause_if_full(&self) {
-        let high = self.0.settings.read_high_mark.get();
-        if high > 0 {
-            self.pause_above(high);
+        if self.0.is_full() {
+            self.pause();
         }
     }
 
-    fn pause_above(&self, high: usize) {
+    fn pause(&self) {
         const CALL: &str = "EventBufferEvent::read";
         let Ok(view) = self.0.usable(CALL) else {
             return;
         };
-        let is_full = view.input(Access::Input, CALL).length() >= high;
-        if !is_full || !view.enabled().contains(EventFlags::READ) || self.0.kind() == Kind::View {
+        if !view.enabled().contains(EventFlags::READ) || self.0.kind() == Kind::View {
             return;
         }
         if self.0.covered.get() || self.read_again_later(CALL).is_ok() {
@@ -106,8 +103,6 @@ impl EventBufferEvent {
         }
         if self.0.kind() == Kind::Filter {
             self.push(CALL, EventFlags::READ, FlushMode::Normal).ok();
-            #[cfg(feature = "openssl")]
-            self.bottom().0.take_pending(); // which did not read while the filter rested
         }
         if was_paused && self.0.is_full() {
             self.0.run_later(EventFlags::READ);

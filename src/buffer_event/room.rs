@@ -9,7 +9,6 @@
 #![allow(unsafe_code)]
 
 use std::ffi::c_void;
-use std::rc::Rc;
 
 use super::carrier::Kind;
 use super::{EventBufferEvent, Inner};
@@ -32,10 +31,10 @@ impl Inner {
 impl EventBufferEvent {
     /// Has what waits read in the next turn, if there is room now.
     pub(super) fn use_room(&self) {
-        let waits_below = || self.0.kind() == Kind::Filter && self.has_input();
         if self.0.is_full() {
             return;
         }
+        let waits_below = || self.0.kind() == Kind::Filter && self.has_input();
         if self.0.pause.is_on() || waits_below() {
             self.read_again_later("").ok(); // fails only when out of memory
         }
@@ -60,6 +59,6 @@ pub(super) unsafe extern "C" fn on_input_change(
     let Some(inner) = (unsafe { upgrade::<Inner>(arg) }) else {
         return;
     };
-    EventBufferEvent(Rc::clone(&inner)).use_room();
-    // `inner` is not the last count: nothing runs here that could drop the others.
+    EventBufferEvent(inner).use_room();
+    // This was not the last count: nothing runs here that could drop the others.
 }

@@ -301,14 +301,8 @@ impl<T> BufferEventPlace<T> {
     /// # Safety
     /// The entry takes its argument for a lent `T`.
     pub(crate) unsafe fn watch_input(&self, call: &'static str, entry: ChangeEntry) -> Result<()> {
-        let (true, Some(view), Some(lent)) = (self.is_owned, self.view(), &*self.lent.borrow())
-        else {
-            return Ok(());
-        };
-        let input = view.input(Access::Input, call);
-        // SAFETY: `take` gives the argument away with the object, and whoever frees that
-        // unwatches its input before.
-        unsafe { input.watch(entry, lent.arg()) }
+        // SAFETY: the entry is as `# Safety` says.
+        unsafe { self.watch(|view| view.input(Access::Input, call), entry) }
     }
 
     /// As [`watch_input`](Self::watch_input), for the output, until
@@ -317,13 +311,24 @@ impl<T> BufferEventPlace<T> {
     /// # Safety
     /// The entry takes its argument for a lent `T`.
     pub(crate) unsafe fn watch_output(&self, call: &'static str, entry: ChangeEntry) -> Result<()> {
+        // SAFETY: the entry is as `# Safety` says.
+        unsafe { self.watch(|view| view.output(Access::Output, call), entry) }
+    }
+
+    /// # Safety
+    /// The entry takes its argument for a lent `T`.
+    unsafe fn watch<'a>(
+        &'a self,
+        buffer: impl FnOnce(BufferEventView<'a>) -> BufferView<'a>,
+        entry: ChangeEntry,
+    ) -> Result<()> {
         let (true, Some(view), Some(lent)) = (self.is_owned, self.view(), &*self.lent.borrow())
         else {
             return Ok(());
         };
-        let output = view.output(Access::Output, call);
-        // SAFETY: as for `watch_input`.
-        unsafe { output.watch(entry, lent.arg()) }
+        // SAFETY: `take` gives the argument away with the object, and whoever frees that
+        // unwatches its buffers before.
+        unsafe { buffer(view).watch(entry, lent.arg()) }
     }
 
     /// Ends the place, once: what is left is for the caller to drop, the first before the

@@ -55,7 +55,8 @@ impl Tally {
         end_change();
         // SAFETY: the entry point takes its argument for a `Tally`, which the result borrows
         // until it has ended the registration.
-        unsafe { source.watch(on_source_change, self.arg()) }.ok(); // without memory only the lengths are compared
+        let watched = unsafe { source.watch(on_source_change, self.arg()) };
+        watched.ok(); // without memory only the lengths are compared
         Counting {
             tally: self,
             source,
