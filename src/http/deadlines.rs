@@ -55,18 +55,18 @@ impl Due {
 
     /// A head begins now. Returns whether it has a deadline.
     pub(super) fn expect_head(&self, settings: Settings) -> bool {
-        let until = settings
-            .head_max
-            .and_then(|max| Instant::now().checked_add(max));
-        self.0.set(until.map(|until| Next::Head { until }));
-        self.is_set()
+        self.expect_within(settings.head_max)
     }
 
     /// A handshake begins now. Its end is looked for without a deadline, too.
     pub(super) fn expect_handshake(&self, settings: Settings) {
-        let max = settings.head_max.unwrap_or(FOREVER);
-        let until = Instant::now().checked_add(max);
+        self.expect_within(Some(settings.head_max.unwrap_or(FOREVER)));
+    }
+
+    fn expect_within(&self, max: Option<Duration>) -> bool {
+        let until = max.and_then(|max| Instant::now().checked_add(max));
         self.0.set(until.map(|until| Next::Head { until }));
+        self.is_set()
     }
 
     /// A period of a body begins now, with what has come. Returns whether it has a deadline.

@@ -352,10 +352,7 @@ impl ServerConnection {
             return;
         }
         self.place.ignore_input(PeerEnd::Told);
-        if let Some(bev) = self.place.view() {
-            bev.enable(CALL, EventFlags::READ).ok();
-            self.place.end_if_lost();
-        }
+        self.place.read();
         self.allow_silence();
     }
 

@@ -101,7 +101,8 @@ impl<T> ConnectionPlace<T> {
         let input = bev.input(Access::Input, "EventHttp");
         // SAFETY: `new` asks that the entry takes a lent `T`; `end` unwatches before it drops
         // `lent`.
-        unsafe { input.watch(self.entries.input, lent.arg()) }.ok(); // cannot fail: without memory the process ends
+        let watched = unsafe { input.watch(self.entries.input, lent.arg()) };
+        watched.ok(); // it cannot fail: without memory the process ends
         drop(self.lent.replace(Some(lent))); // none was there
     }
 
@@ -131,6 +132,14 @@ impl<T> ConnectionPlace<T> {
         unsafe { ffi::bufferevent_decref(bev.as_ptr()) };
         self.end_if_lost();
         Adoption::Lives
+    }
+
+    /// Reads what comes from the peer.
+    pub(crate) fn read(&self) {
+        if let Some(bev) = self.view() {
+            bev.enable("EventHttp", EventFlags::READ).ok();
+        }
+        self.end_if_lost();
     }
 
     /// Has the connection end if the kernel has refused to watch its socket: the peer would wait

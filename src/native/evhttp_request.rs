@@ -178,7 +178,8 @@ impl<'a> RequestView<'a> {
     /// freed the request.
     pub(crate) unsafe fn watch_input<T>(&self, entry: ChangeEntry, lent: &Lent<T>) {
         // SAFETY: `entry` and `lent` are as `# Safety` says.
-        unsafe { self.input("EventHttp").watch(entry, lent.arg()) }.ok(); // cannot fail: without memory the process ends
+        let watched = unsafe { self.input("EventHttp").watch(entry, lent.arg()) };
+        watched.ok(); // it cannot fail: without memory the process ends
     }
 
     pub(crate) fn unwatch_input<T>(&self, entry: ChangeEntry, lent: &Lent<T>) {

@@ -54,6 +54,14 @@ pub(crate) fn unchecked_from_now_on() {
     IN_LOOPS.store(true, Ordering::Relaxed);
 }
 
+/// What was allocated; libevent never asks for 0 bytes.
+fn checked(pointer: *mut c_void, size: usize) -> *mut c_void {
+    if pointer.is_null() {
+        failed(size);
+    }
+    pointer
+}
+
 #[cold]
 fn failed(size: usize) {
     FAILURES.set(FAILURES.get().wrapping_add(1));
@@ -67,20 +75,12 @@ fn failed(size: usize) {
 /// As C's `malloc`.
 unsafe extern "C" fn allocate(size: usize) -> *mut c_void {
     // SAFETY: takes a number.
-    let pointer = unsafe { libc::malloc(size) };
-    if pointer.is_null() && size > 0 {
-        failed(size);
-    }
-    pointer
+    checked(unsafe { libc::malloc(size) }, size)
 }
 
 /// # Safety
 /// As C's `realloc`.
 unsafe extern "C" fn reallocate(old: *mut c_void, size: usize) -> *mut c_void {
     // SAFETY: the caller gives what C's `realloc` needs.
-    let pointer = unsafe { libc::realloc(old, size) };
-    if pointer.is_null() && size > 0 {
-        failed(size);
-    }
-    pointer
+    checked(unsafe { libc::realloc(old, size) }, size)
 }

@@ -130,10 +130,7 @@ impl ServerConnection {
         if own.waits_for_reply() {
             self.place.take_body(); // otherwise evhttp's callbacks are those of a reply
         }
-        if let Some(bev) = self.place.view() {
-            bev.enable(CALL, EventFlags::READ).ok();
-            self.place.end_if_lost();
-        }
+        self.place.read();
         self.release(Some(request));
         self.read_soon();
         self.ask_for_body(own);
@@ -233,8 +230,7 @@ impl ServerConnection {
             Intake::Paused if length < AHEAD_MAX => {
                 let expects_continue = false;
                 self.set_intake(Intake::Reading { expects_continue });
-                bev.enable(CALL, EventFlags::READ).ok();
-                self.place.end_if_lost();
+                self.place.read();
                 self.read_soon();
                 if let Ok(gate) = self.gate.try_borrow()
                     && let Some(server) = self.server.upgrade()
