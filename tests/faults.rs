@@ -61,9 +61,7 @@ fn echo(run: &Run, mut command: Command, tls: bool) -> Result<Outcome, String> {
     if served == 0 && !run.is_endless() {
         return Err("nobody is served afterwards".to_owned());
     }
-    program.check_rest()?;
-    program.terminate();
-    program.end()
+    program.rest_and_end()
 }
 
 /// Says something, and reads until all of it has come back.
@@ -276,7 +274,7 @@ fn http(run: &Run, whole: &OnceLock<String>, tls: bool) -> Result<Outcome, Strin
             return Err(format!("only {got:?}"));
         }
         let whole = whole.get_or_init(|| got.clone());
-        let (_right, rest) = got.split_at(common(&got, whole));
+        let (_, rest) = got.split_at(common(&got, whole));
         if !rest.is_empty() && !rest.starts_with("HTTP/1.1 5") {
             return Err(format!("wrong bytes: {got:?}"));
         }
@@ -288,9 +286,7 @@ fn http(run: &Run, whole: &OnceLock<String>, tls: bool) -> Result<Outcome, Strin
     if !is_served && !run.is_endless() {
         return Err("nobody is served afterwards".to_owned());
     }
-    program.check_rest()?;
-    program.terminate();
-    program.end()
+    program.rest_and_end()
 }
 
 #[test]

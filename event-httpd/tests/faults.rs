@@ -109,9 +109,7 @@ fn serve(run: &Run, options: &[&str]) -> Result<Outcome, String> {
     if !served && !run.is_endless() {
         return Err("nobody is served afterwards".to_owned());
     }
-    program.check_rest()?;
-    program.terminate();
-    program.end()
+    program.rest_and_end()
 }
 
 /// What a receiver of `broadcast` has got.
@@ -212,9 +210,7 @@ fn broadcast(run: &Run, options: &[&str]) -> Result<Outcome, String> {
     if !got_all && !run.is_endless() {
         return Err("nobody receives anything afterwards".to_owned());
     }
-    program.check_rest()?;
-    program.terminate();
-    program.end()
+    program.rest_and_end()
 }
 
 /// Checks that the bytes are a part of `said`, said again and again.
@@ -327,9 +323,7 @@ fn hub_within(
     if !received_one && !run.is_endless() {
         return Err("nobody receives anything afterwards".to_owned());
     }
-    program.check_rest()?;
-    program.terminate();
-    program.end()
+    program.rest_and_end()
 }
 
 #[test]

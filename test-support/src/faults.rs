@@ -320,11 +320,18 @@ pub struct Program {
 impl Program {
     /// Connects to its unix socket once it listens; `None` if it has ended.
     pub fn connect(&mut self, path: &Path) -> Result<Option<UnixStream>, String> {
+        let stream = self.until(|_| UnixStream::connect(path).ok())?;
+        Ok(stream.inspect(|stream| {
+            stream.set_read_timeout(Some(self.patience)).unwrap();
+            stream.set_write_timeout(Some(self.patience)).unwrap();
+        }))
+    }
+
+    /// Tries to connect until that works; `None` if the program has ended.
+    fn until<S>(&mut self, connect: impl Fn(&Self) -> Option<S>) -> Result<Option<S>, String> {
         let start = Instant::now();
         loop {
-            if let Ok(stream) = UnixStream::connect(path) {
-                stream.set_read_timeout(Some(self.patience)).unwrap();
-                stream.set_write_timeout(Some(self.patience)).unwrap();
+            if let Some(stream) = connect(self) {
                 return Ok(Some(stream));
             }
             if self.child.try_wait().unwrap().is_some() {
@@ -342,26 +349,16 @@ impl Program {
     /// # Errors
     /// When it does neither.
     pub fn connect_to_logged(&mut self) -> Result<Option<TcpStream>, String> {
-        let start = Instant::now();
-        loop {
-            let stderr = self.stderr();
-            let whole = stderr.rsplit_once('\n').map_or("", |(whole, _)| whole);
-            let address = whole
-                .lines()
-                .find_map(|line| line.parse::<SocketAddr>().ok());
-            if let Some(stream) = address.and_then(|address| TcpStream::connect(address).ok()) {
-                stream.set_read_timeout(Some(self.patience)).unwrap();
-                stream.set_write_timeout(Some(self.patience)).unwrap();
-                return Ok(Some(stream));
-            }
-            if self.child.try_wait().unwrap().is_some() {
-                return Ok(None);
-            }
-            if start.elapsed() > PATIENCE {
-                return Err("it neither listens nor ends".to_owned());
-            }
-            thread::sleep(Duration::from_millis(2));
-        }
+        let stream = self.until(|program| {
+            let stderr = program.stderr();
+            let (whole, _) = stderr.rsplit_once('\n')?;
+            let address: SocketAddr = whole.lines().find_map(|line| line.parse().ok())?;
+            TcpStream::connect(address).ok()
+        })?;
+        Ok(stream.inspect(|stream| {
+            stream.set_read_timeout(Some(self.patience)).unwrap();
+            stream.set_write_timeout(Some(self.patience)).unwrap();
+        }))
     }
 
     /// What it has printed so far.
@@ -379,7 +376,7 @@ impl Program {
     }
 
     /// Checks that it waits for something, and does not spin.
-    pub fn check_rest(&mut self) -> Result<(), String> {
+    fn check_rest(&mut self) -> Result<(), String> {
         if self.may_spin || self.child.try_wait().unwrap().is_some() {
             return Ok(());
         }
@@ -426,6 +423,16 @@ impl Program {
             )
             .unwrap();
         }
+    }
+
+    /// Checks that it rests, asks it to end, and waits for its end, as [`end`](Self::end).
+    ///
+    /// # Errors
+    /// When it spins, or does not end well.
+    pub fn rest_and_end(mut self) -> Result<Outcome, String> {
+        self.check_rest()?;
+        self.terminate();
+        self.end()
     }
 
     /// Waits for its end, and checks that it ended well, or gave up with a message.

@@ -5,7 +5,7 @@ use std::mem::MaybeUninit;
 use std::rc::Rc;
 
 use php_event::{
-    Callbacks, Event, EventBase, EventBuffer, EventBufferEvent, FilterResult, Filters, FlushMode,
+    Callbacks, Event, EventBuffer, EventBufferEvent, FilterResult, Filters, FlushMode,
 };
 
 use super::{ALL, Link, PLAIN, Transport};
@@ -88,13 +88,17 @@ fn loop_rests_while_a_filter_takes_nothing_from_what_is_full() {
     }
 }
 
+/// The topmost of so many filters on the transport, or what they would be on.
+fn pile(link: &Link, filters: usize) -> EventBufferEvent {
+    (0..filters).fold(link.near.clone(), |under, _| {
+        EventBufferEvent::create_filter(&under, moving(), PLAIN).unwrap()
+    })
+}
+
 /// A filter that takes nothing, on top of so many others.
 fn refusing(link: &Link, others: usize) -> (EventBufferEvent, EventBufferEvent) {
     let refuses = Filters::new().on_input(|_, _, _, _| FilterResult::NeedMore);
-    let mut under = link.near.clone();
-    for _ in 0..others {
-        under = EventBufferEvent::create_filter(&under, moving(), PLAIN).unwrap();
-    }
+    let under = pile(link, others);
     let top = EventBufferEvent::create_filter(&under, refuses, PLAIN).unwrap();
     under.set_watermark(Event::READ, 0, MARK).unwrap();
     top.enable(Event::READ).unwrap();
@@ -150,8 +154,7 @@ fn all_of_a_large_record_comes() {
         link.send([b'x'; 16_000]);
         let mut got = 0;
         for _ in 0..200 {
-            let now = EventBase::LOOP_ONCE | EventBase::LOOP_NONBLOCK;
-            link.base.r#loop(now).unwrap();
+            link.turn();
             got += top.read(usize::MAX).unwrap().unwrap_or_default().len();
         }
         assert_eq!(got, 16_000, "{:?}, {name}", link.transport);
@@ -209,12 +212,9 @@ fn what_is_full_calls_back_when_the_filter_on_top_is_gone() {
 #[test]
 fn closure_gets_all_though_what_is_below_stays_full() {
     for transport in ALL {
-        for filters in 1..3 {
+        for others in 0..2 {
             let (link, read) = (Link::new(transport), Rc::new(Cell::new(0)));
-            let mut under = link.near.clone();
-            if filters == 2 {
-                under = EventBufferEvent::create_filter(&under, moving(), PLAIN).unwrap();
-            }
+            let under = pile(&link, others);
             under.set_watermark(Event::READ, 0, MARK).unwrap();
             let passed = read.clone();
             let counts = Filters::new().on_input(move |source, _, _, _| {
@@ -338,10 +338,7 @@ fn loop_rests_though_a_closure_takes_out_and_puts_back() {
     for transport in ALL {
         for others in 0..3 {
             let link = Link::new(transport);
-            let mut under = link.near.clone();
-            for _ in 0..others {
-                under = EventBufferEvent::create_filter(&under, moving(), PLAIN).unwrap();
-            }
+            let under = pile(&link, others);
             let looks = Filters::new().on_input(|source, _, _, _| {
                 let bytes = source.read(SENT).unwrap().unwrap_or_default();
                 source.prepend(bytes).unwrap();
@@ -363,7 +360,7 @@ fn all_comes_though_the_peer_ends() {
     for (mark, frees) in [(0, false), (MARK, false), (10, false), (MARK, true)] {
         for stack in stacks() {
             let Stack { link, top, .. } = &stack;
-            if frees && (!link.transport.has_socket()) {
+            if frees && !link.transport.has_socket() {
                 continue; // their end does not wait for what a mark keeps back
             }
             let got = Rc::new(Cell::new(0));

@@ -255,15 +255,16 @@ impl Link {
         }
     }
 
+    /// Runs one turn of the loop, without waiting.
+    pub(crate) fn turn(&self) {
+        let now = EventBase::LOOP_ONCE | EventBase::LOOP_NONBLOCK;
+        self.base.r#loop(now).unwrap();
+    }
+
     /// Asserts that the loop comes to rest: it makes few turns while a timer runs.
     #[track_caller]
     pub(crate) fn rests(&self, context: &str) {
-        limited(|| {
-            for _ in 0..100 {
-                let now = EventBase::LOOP_ONCE | EventBase::LOOP_NONBLOCK;
-                self.base.r#loop(now).unwrap();
-            }
-        });
+        limited(|| (0..100).for_each(|_| self.turn()));
         let over = Rc::new(Cell::new(false));
         let ends = over.clone();
         let timer = Event::timer(&self.base, move |_timer| ends.set(true)).unwrap();

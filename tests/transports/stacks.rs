@@ -5,9 +5,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 
 use fastrand::Rng;
-use php_event::{
-    Event, EventBase, EventBuffer, EventBufferEvent, FilterResult, Filters, FlushMode,
-};
+use php_event::{Event, EventBuffer, EventBufferEvent, FilterResult, Filters, FlushMode};
 use test_support::limited;
 
 use super::{ALL, Link, PLAIN, Transport};
@@ -18,7 +16,7 @@ const STACKS: u64 = 10;
 /// Seeds that have found something. With 88 OpenSSL kept bytes below filters that had rested.
 const FOUND: [u64; 1] = [88];
 
-/// What is done to a stack before all is let through.
+/// How many things are done to a stack before all is let through.
 const STEPS: usize = 120;
 
 /// How many bytes a closure that holds some back waits for. Every mark lets in more.
@@ -166,11 +164,6 @@ impl Stack {
         self.got.set(start + bytes.len());
     }
 
-    fn turn(&self) {
-        let now = EventBase::LOOP_ONCE | EventBase::LOOP_NONBLOCK;
-        self.link.base.r#loop(now).unwrap();
-    }
-
     /// Lets all through, and takes it, unless nothing comes any more. Returns whether all came.
     fn finish(&self) -> bool {
         self.acts_inside.set(false);
@@ -182,7 +175,7 @@ impl Stack {
         let mut idle = 0;
         while self.got.get() < self.sent.get() && idle < IDLE_TURNS {
             let before = self.got.get();
-            self.turn();
+            self.link.turn();
             self.take(usize::MAX);
             idle = if self.got.get() > before { 0 } else { idle + 1 };
         }
@@ -198,7 +191,7 @@ fn all_comes_in_order_through_random_stacks() {
             let came = limited(|| {
                 for _ in 0..STEPS {
                     stack.act();
-                    stack.turn();
+                    stack.link.turn();
                     stack.take(1 + stack.below(500));
                 }
                 stack.finish()

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use http_framing::{BodyLength, Limits, Method};
-use php_event::{EventBase, EventHttp, HttpMethods};
+use php_event::{EventBase, EventHttp, HttpMethods, LoopFlags};
 use socket2::SockRef;
 
 use crate::pace::Pace;
@@ -75,10 +75,7 @@ impl Server {
             if peer.write_all(part).is_err() {
                 break;
             }
-            match pace {
-                Pace::Settled => self.turn(),
-                Pace::Turn => pace.turn(&self.base),
-            }
+            pace.wait(&self.base, || self.turn());
         }
         self.turn();
         peer.set_nonblocking(true).expect("an option");
@@ -95,7 +92,9 @@ impl Server {
         let mut idle = 0;
         while idle < TURNS {
             let before = self.work.get();
-            Pace::Settled.turn(&self.base);
+            self.base
+                .r#loop(LoopFlags::NONBLOCK)
+                .expect("the loop runs");
             idle = if self.work.get() == before {
                 idle + 1
             } else {

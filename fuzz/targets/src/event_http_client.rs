@@ -9,7 +9,7 @@ use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
 use std::rc::Rc;
 
 use http_framing::{Limits, Method};
-use php_event::{EventBase, EventHttpConnection, EventHttpRequest, HttpMethods};
+use php_event::{EventBase, EventHttpConnection, EventHttpRequest, HttpMethods, LoopFlags};
 
 use crate::pace::Pace;
 use crate::responses::{Got, Request, decode};
@@ -49,7 +49,9 @@ impl World {
 
     fn turn(&self) {
         for _ in 0..TURNS {
-            Pace::Settled.turn(&self.base);
+            self.base
+                .r#loop(LoopFlags::NONBLOCK)
+                .expect("the loop runs");
         }
     }
 
@@ -93,10 +95,7 @@ impl World {
             let mut stream = peer.as_ref().expect("a connection");
             for part in parts {
                 stream.write_all(part).ok(); // the client may have closed it
-                match pace {
-                    Pace::Settled => self.turn(),
-                    Pace::Turn => pace.turn(&self.base),
-                }
+                pace.wait(&self.base, || self.turn());
             }
             if answer.borrow().is_none() {
                 stream.shutdown(Shutdown::Write).ok();
