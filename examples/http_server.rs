@@ -1,7 +1,8 @@
 //! An HTTP server with routes: a page, a query, an echo, a late answer and one in pieces.
 //!
-//! `cargo run --example http_server [8080 [cert.pem key.pem]]`, then `curl` of `/`, `/hello?name=you`,
-//! `/late`, `/count`, and `curl -d text http://127.0.0.1:8080/echo`. With a certificate it speaks TLS.
+//! `cargo run --example http_server [8080 [cert.pem [key.pem]]]`, then `curl` of `/`, `/hello?name=you`,
+//! `/late`, `/count`, and `curl -d text http://127.0.0.1:8080/echo`. With a certificate it speaks TLS;
+//! the key may be in the same file.
 
 use std::time::Duration;
 
@@ -12,7 +13,8 @@ fn main() -> Result<()> {
     let port = args.next().and_then(|port| port.parse().ok()).unwrap_or(8080);
 
     let base = EventBase::new()?;
-    let http = if let (Some(cert), Some(key)) = (args.next(), args.next()) {
+    let http = if let Some(cert) = args.next() {
+        let key = args.next().unwrap_or_else(|| cert.clone());
         let files = [(EventSslContext::OPT_LOCAL_CERT, cert.into()), (EventSslContext::OPT_LOCAL_PK, key.into())];
         EventHttp::with_ssl(&base, &EventSslContext::new(EventSslContext::TLS_SERVER_METHOD, &files)?)?
     } else {
