@@ -157,12 +157,12 @@ impl Stream {
     /// The first update that it should have next, as far as it should be there.
     fn first(&self, redis: &Redis) -> Option<Serial> {
         let truth = &redis.truth;
-        match self.begin.as_ref().expect("an answer") {
-            _ if let Some(last) = self.last => Some(last + 1),
-            Begin::Now(serial) => Some(*serial),
+        match (self.last, self.begin.as_ref().expect("an answer")) {
+            (Some(last), _) => Some(last + 1),
+            (None, Begin::Now(serial)) => Some(*serial),
             // It may have been lost, and kept again.
-            Begin::Behind(id) => Some(truth.with_id(id).last()?.0 + 1),
-            Begin::Earliest => Some(redis.data().first().unwrap_or(truth.len())),
+            (None, Begin::Behind(id)) => Some(truth.with_id(id).last()?.0 + 1),
+            (None, Begin::Earliest) => Some(redis.data().first().unwrap_or(truth.len())),
         }
     }
 
@@ -174,10 +174,12 @@ impl Stream {
         };
         let truth = &redis.truth;
         let id = &event.last_event_id;
-        let least = match self.begin.as_ref().expect("an answer") {
-            _ if let Some(last) = self.last => last + 1,
-            Begin::Behind(id) => truth.with_id(id).next().expect("events behind nothing").0 + 1,
-            Begin::Now(_) | Begin::Earliest => 0,
+        let least = match (self.last, self.begin.as_ref().expect("an answer")) {
+            (Some(last), _) => last + 1,
+            (None, Begin::Behind(id)) => {
+                truth.with_id(id).next().expect("events behind nothing").0 + 1
+            }
+            (None, Begin::Now(_) | Begin::Earliest) => 0,
         };
         let first = self.first(redis).expect("events behind nothing");
         let next = truth.next(first, topics).unwrap_or(truth.len());
