@@ -7,7 +7,7 @@ use crate::transport::Transport;
 use test_support::LIMIT;
 
 /// What a server answered.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) reason: String,

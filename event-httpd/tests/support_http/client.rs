@@ -258,7 +258,7 @@ fn is_end(error: &io::Error) -> bool {
 }
 
 /// One answer.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub(crate) struct Response {
     pub(crate) status: u16,
     pub(crate) reason: String,
