@@ -64,8 +64,10 @@ pub(super) enum Link {
 pub(super) struct Settings {
     pub(super) read_timeout: Cell<Option<Duration>>,
     pub(super) write_timeout: Cell<Option<Duration>>,
-    pub(super) read_high_mark: Cell<usize>, // 0 for none
-    pub(super) watches_input: Cell<bool>,   // since the first read high mark
+    pub(super) read_high_mark: Cell<usize>,       // 0 for none
+    pub(super) watches_input: Cell<bool>,         // since the first read high mark
+    pub(super) records: Cell<usize>,              // taken in since it last rested for them
+    pub(super) low_mark_without_tls: Cell<usize>, // the read low mark, while TLS is on top; or 0
     pub(super) priority: Cell<Option<i32>>,
     pub(super) bucket: RefCell<Option<RateBucket>>, // the rate limit that C has
 }

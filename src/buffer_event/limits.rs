@@ -199,6 +199,7 @@ impl EventBufferEvent {
                     self.0.watch_input(CALL)?;
                 }
                 self.0.settings.read_high_mark.set(high); // the call may run the read callback
+                self.0.settings.low_mark_without_tls.set(0);
             }
             view.set_watermark(events, low, high);
             Ok(())

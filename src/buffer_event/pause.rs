@@ -5,6 +5,8 @@
 //! disabled. So we disable it in C, and an event of ours enables it: in the next turn for a
 //! callback of the user's, and for a filter on top when something has been taken out.
 //!
+//! A TLS filter that has taken in many records on one stack rests for a turn, too.
+//!
 //! Owns: that event, made when it is first needed. Lends C nothing of its own.
 //! Runs user code: closures of a filter, when the event has it read again.
 
@@ -44,11 +46,17 @@ impl EventBufferEvent {
     #[inline]
     pub(super) fn pause_if_full(&self) {
         if self.0.is_full() {
-            self.pause();
+            // A filter on top has it go on when something has been taken out.
+            self.pause(!self.0.covered.get());
         }
     }
 
-    fn pause(&self) {
+    /// Has it rest until the next turn, full or not.
+    pub(super) fn pause_for_a_turn(&self) {
+        self.pause(true);
+    }
+
+    fn pause(&self, goes_on: bool) {
         const CALL: &str = "EventBufferEvent::read";
         let Ok(view) = self.0.usable(CALL) else {
             return;
@@ -56,7 +64,7 @@ impl EventBufferEvent {
         if !view.enabled().contains(EventFlags::READ) || self.0.kind() == Kind::View {
             return;
         }
-        if self.0.covered.get() || self.read_again_later(CALL).is_ok() {
+        if !goes_on || self.read_again_later(CALL).is_ok() {
             self.0.pause.is_on.set(true);
             view.disable(CALL, EventFlags::READ).ok();
         } // else libevent goes on in this turn
@@ -65,6 +73,8 @@ impl EventBufferEvent {
     /// The filter on top is gone. If the input rests, the user's callback is called again. Otherwise
     /// what waits below is fetched.
     pub(super) fn go_on_uncovered(&self) {
+        #[cfg(feature = "openssl")]
+        self.restore_low_mark();
         if self.0.pause.is_on() {
             self.read_again_later("").ok();
         } else {

@@ -17,6 +17,8 @@ use super::EventBufferEvent;
 use super::carrier::Kind;
 use super::inner::Inner;
 #[cfg(feature = "openssl")]
+use super::tls::Tls;
+#[cfg(feature = "openssl")]
 use crate::buffer::{Lender as _, Side};
 use crate::ffi;
 use crate::flags::{BufferEventFlags, EventFlags};
@@ -91,30 +93,44 @@ impl Relay {
     /// After the read callback. A filter that does not read stops what is under it; the end of a
     /// filter that was freed before starts it again. TLS reads for its handshake, too.
     fn settle(&self) {
-        if let Some(top) = self.top.upgrade()
-            && self.holds_back(&top)
-            && let Ok(view) = top.usable("")
-            && !view.enabled().contains(EventFlags::READ)
-        {
-            view.disable("", EventFlags::READ).ok();
+        if let Some(top) = self.top.upgrade() {
+            self.hold_back(&top);
         }
         if let Some(under) = self.under.upgrade() {
             EventBufferEvent(under).pause_if_full();
         }
     }
 
-    /// Whether what is below is to read no more for a `top` that does not read.
-    fn holds_back(&self, top: &Inner) -> bool {
+    /// Has what is below read no more while `top` does not.
+    fn hold_back(&self, top: &Inner) {
+        let Ok(view) = top.usable("") else { return };
+        let reads = view.enabled() & EventFlags::READ;
         #[cfg(feature = "openssl")]
         if top.kind() == Kind::TlsFilter {
-            let is_open = top.tls().is_some_and(|tls| tls.is_established());
-            let unread = self
-                .under
-                .upgrade()
-                .and_then(|under| under.length(Side::Input));
-            return is_open && unread >= Some(UNREAD_MAX);
+            let Some(tls) = top.tls() else { return };
+            if !self.is_flooded(&tls) {
+                return;
+            }
+            view.disable("", EventFlags::READ).ok();
+            if !reads.is_empty() && !tls.is_dead() {
+                // Its input is full: what is below stays stopped until there is room.
+                let enable = || view.enable("", reads).ok(); // was enabled before
+                top.base().calling_silent(enable); // the callbacks are deferred
+            }
+            return;
         }
-        top.kind() == Kind::Filter
+        if top.kind() == Kind::Filter && reads.is_empty() {
+            view.disable("", EventFlags::READ).ok();
+        }
+    }
+
+    /// Whether much waits below a TLS filter that takes none of it: it does not read, its input is
+    /// full, or it has failed.
+    #[cfg(feature = "openssl")]
+    fn is_flooded(&self, tls: &Tls) -> bool {
+        let under = self.under.upgrade();
+        let unread = under.and_then(|under| under.length(Side::Input));
+        (tls.is_established() || tls.is_dead()) && unread >= Some(UNREAD_MAX)
     }
 }
 

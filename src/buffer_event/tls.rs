@@ -215,9 +215,9 @@ impl EventBufferEvent {
     /// Makes a buffer event that speaks TLS through another one, `under`, which carries the
     /// encrypted bytes.
     ///
-    /// While the filter lives, the callbacks of `under` are not called. With
-    /// `OPT_CLOSE_ON_FREE` freeing the filter frees `under`; without it `under` has its
-    /// callbacks again. Otherwise as [`ssl_socket`](Self::ssl_socket).
+    /// While the filter lives, the callbacks of `under` are not called, and its read low mark does not
+    /// count. With `OPT_CLOSE_ON_FREE` freeing the filter frees `under`; without it `under` has its
+    /// callbacks and that mark again. Otherwise as [`ssl_socket`](Self::ssl_socket).
     ///
     /// # Errors
     /// [`Error::State`] when `under` has a filter already, belongs to an HTTP connection, or is,
@@ -262,6 +262,7 @@ impl EventBufferEvent {
         let base = under.0.base();
         let tls = Tls::new(CALL, context, state)?;
         let (native, session) = (base.native(), &tls.session);
+        let low_mark = below.read_low_mark();
         // SAFETY: what is made keeps `base` and `tls` until libevent has let go of them.
         let owned = base.calling(|| unsafe {
             bufferevent_ssl::on_bufferevent(CALL, native, below, session, state, for_c)
@@ -272,8 +273,29 @@ impl EventBufferEvent {
             under: under_it,
         };
         let this = Self::made(&base, owned, carrier, options);
+        under.restore_high_mark(low_mark);
         under.0.run_later(EventFlags::WRITE); // begins the handshake
         Ok(this)
+    }
+
+    /// A TLS filter was put on top, for which libevent takes the read marks away. The high mark goes
+    /// on to count; a low one could stop the handshake, and waits for the filter's end.
+    fn restore_high_mark(&self, low: usize) {
+        let high = self.0.settings.read_high_mark.get();
+        if let (true, Ok(view)) = (high > 0, self.0.usable("")) {
+            let set = || view.set_watermark(EventFlags::READ, 0, high);
+            self.0.base().calling_silent(set); // what is called is deferred
+        }
+        self.0.settings.low_mark_without_tls.set(low);
+    }
+
+    /// The filter on top is gone. If that was TLS, the read low mark of before counts again.
+    pub(super) fn restore_low_mark(&self) {
+        let low = self.0.settings.low_mark_without_tls.take();
+        if low > 0 {
+            let high = self.0.settings.read_high_mark.get();
+            self.set_watermark(EventFlags::READ, low, high).ok(); // it is watched since that was set
+        }
     }
 
     /// Runs `work` on the session; `None` without TLS.

@@ -518,12 +518,21 @@ impl<'a> BufferEventView<'a> {
         });
     }
 
+    /// How many bytes the input must have when the read callback is called.
+    pub(crate) fn read_low_mark(&self) -> usize {
+        self.low_mark(EventFlags::READ)
+    }
+
     /// How many bytes of the output may be left when the write callback is called.
-    pub(crate) fn write_low_mark(self) -> usize {
+    pub(crate) fn write_low_mark(&self) -> usize {
+        self.low_mark(EventFlags::WRITE)
+    }
+
+    fn low_mark(&self, direction: EventFlags) -> usize {
         let mut low = 0;
         // SAFETY: `new`'s caller keeps the bufferevent; `low` is a local, and null is left out.
         unsafe {
-            let events = EventFlags::WRITE.bits();
+            let events = direction.bits();
             ffi::bufferevent_getwatermark(self.raw(), events, &mut low, ptr::null_mut());
         }
         low

@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 
 use openssl::sha::{Sha256, sha256};
-use php_event::{Callbacks, Event, EventBase, EventBufferEvent};
+use php_event::{Callbacks, Event, EventBase, EventBufferEvent, Filters};
 
 use crate::peers::{
     ACCEPTING, CLOSING, CONNECTED, CONNECTING, EOF, NO_OPTIONS, Seen, WIRES, Wire, World, errors,
@@ -205,43 +205,165 @@ fn reading_goes_on_when_the_high_mark_is_taken_away_in_the_middle_of_a_record() 
     }
 }
 
+const FLOOD: usize = 10_000_000;
+
+/// A client that floods a server, which is a TLS filter on a socket.
+struct Flooded {
+    base: EventBase,
+    under: EventBufferEvent,
+    server: EventBufferEvent,
+    client: EventBufferEvent,
+    _world: World,
+}
+
+impl Flooded {
+    /// One whose handshake is over.
+    fn new() -> Self {
+        let (world, base) = (World::new(), EventBase::new().unwrap());
+        let (one, other) = UnixStream::pair().unwrap();
+        let under = EventBufferEvent::new(&base, one, NO_OPTIONS).unwrap();
+        let server = world.server();
+        let server = EventBufferEvent::create_ssl_filter(&under, &server, ACCEPTING, NO_OPTIONS);
+        let server = server.unwrap();
+        let context = world.client();
+        let client = EventBufferEvent::ssl_socket(&base, other, &context, CONNECTING, NO_OPTIONS);
+        let client = client.unwrap();
+        client.set_ssl_host("localhost").unwrap();
+        client.write(vec![7; FLOOD]).unwrap();
+        let seen = Seen::default();
+        server.set_callbacks(noting(&seen, "server")).unwrap();
+        while seen.of("server") != [CONNECTED] {
+            poll(&base);
+        }
+        Self {
+            base,
+            under,
+            server,
+            client,
+            _world: world,
+        }
+    }
+
+    /// Waits until nothing more is taken in, and expects that most is not.
+    fn is_held_back(&self, what: &str) {
+        self.base.exit(crate::peers::soon()).unwrap();
+        run(&self.base);
+        let (taken, left) = (self.under.input().length(), self.client.output().length());
+        assert!(taken < 1_000_000 && left > 0, "{what}: {taken} {left}");
+    }
+
+    /// Expects that the rest comes when the server reads it.
+    fn all_comes(self) {
+        let count = Cell::new(0);
+        let takes = Callbacks::new().on_read(move |bev| {
+            count.set(count.get() + bev.read(FLOOD).unwrap().unwrap_or_default().len());
+            if count.get() == FLOOD {
+                bev.free();
+                self.under.free();
+            }
+        });
+        self.server.set_callbacks(takes).unwrap();
+        self.server.set_watermark(Event::READ, 0, 0).unwrap();
+        self.server.enable(Event::READ).unwrap();
+        self.client
+            .set_callbacks(Callbacks::new().on_event(|bev, _| bev.free()))
+            .unwrap();
+        run(&self.base);
+    }
+}
+
 #[test]
 fn tls_filter_that_does_not_read_takes_in_no_flood_until_it_does() {
-    const FLOOD: usize = 10_000_000;
-    let (world, base) = (World::new(), EventBase::new().unwrap());
-    let (one, other) = UnixStream::pair().unwrap();
-    let under = EventBufferEvent::new(&base, one, NO_OPTIONS).unwrap();
-    let server = world.server();
-    let server = EventBufferEvent::create_ssl_filter(&under, &server, ACCEPTING, NO_OPTIONS);
-    let server = server.unwrap();
-    let context = world.client();
-    let client = EventBufferEvent::ssl_socket(&base, other, &context, CONNECTING, NO_OPTIONS);
-    let client = client.unwrap();
-    client.set_ssl_host("localhost").unwrap();
-    client.write(vec![7; FLOOD]).unwrap();
-    let seen = Seen::default();
-    server.set_callbacks(noting(&seen, "server")).unwrap();
-    while seen.of("server") != [CONNECTED] {
-        poll(&base);
-    }
-    base.exit(crate::peers::soon()).unwrap();
-    run(&base);
-    let (taken, left) = (under.input().length(), client.output().length());
-    assert!(taken < 1_000_000 && left > 0, "{taken} {left}");
-    let count = Cell::new(0);
-    let takes = Callbacks::new().on_read(move |bev| {
-        count.set(count.get() + bev.read(FLOOD).unwrap().unwrap_or_default().len());
-        if count.get() == FLOOD {
-            bev.free();
-            under.free();
+    let flooded = Flooded::new();
+    flooded.is_held_back("does not read");
+    flooded.all_comes();
+}
+
+#[test]
+fn tls_filter_that_is_full_takes_in_no_flood_whatever_is_disabled() {
+    for directions in [Event::WRITE, Event::READ | Event::WRITE] {
+        let flooded = Flooded::new();
+        let Flooded { base, server, .. } = &flooded;
+        server.set_watermark(Event::READ, 0, 1000).unwrap();
+        server.enable(Event::READ).unwrap();
+        while server.input().length() < 1000 {
+            poll(base);
         }
-    });
-    server.set_callbacks(takes).unwrap();
+        server.disable(directions).unwrap();
+        flooded.is_held_back(&format!("{directions:?}"));
+        flooded.all_comes();
+    }
+}
+
+#[test]
+fn tls_filter_under_a_filter_that_does_not_read_takes_in_no_flood_whatever_is_disabled() {
+    let flooded = Flooded::new();
+    let (base, server) = (&flooded.base, &flooded.server);
+    let top = EventBufferEvent::create_filter(server, Filters::new(), NO_OPTIONS).unwrap();
     server.enable(Event::READ).unwrap();
-    client
-        .set_callbacks(Callbacks::new().on_event(|bev, _| bev.free()))
-        .unwrap();
-    run(&base);
+    poll(base);
+    server.disable(Event::WRITE).unwrap();
+    flooded.is_held_back("a filter on top");
+    top.free();
+    flooded.all_comes();
+}
+
+/// libevent takes in the next record below the callback of the last one.
+#[test]
+fn records_below_a_read_high_mark_use_no_stack() {
+    const RECORDS: usize = 20_000;
+    for mark in [1 << 20, 1000] {
+        for wire in [Wire::FiltersOnPair, Wire::FiltersOnTls] {
+            let base = EventBase::new().unwrap();
+            let (server, client) = World::new().connect(&base, wire, NO_OPTIONS);
+            let seen = Seen::default();
+            client.set_callbacks(noting(&seen, "client")).unwrap();
+            while seen.of("client") != [CONNECTED] {
+                poll(&base);
+            }
+            poll(&base);
+            server.set_watermark(Event::READ, 0, mark).unwrap();
+            for _ in 0..RECORDS {
+                client.write("x").unwrap();
+            }
+            let mut count = 0;
+            while count < RECORDS {
+                poll(&base);
+                let waits = server.input().length();
+                assert!(waits <= mark, "{wire:?}, {mark}: {waits}");
+                if waits == mark || count + waits == RECORDS {
+                    count += server.read(mark).unwrap().unwrap_or_default().len();
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn read_marks_count_below_a_tls_filter_and_after_it() {
+    let (world, base) = (World::new(), EventBase::new().unwrap());
+    for marks in [(0, 64), (10, 64), (10, 0)] {
+        let (one, peer) = EventBufferEvent::create_pair(&base, NO_OPTIONS).unwrap();
+        one.set_watermark(Event::READ, marks.0, marks.1).unwrap();
+        let context = world.server();
+        let filter = EventBufferEvent::create_ssl_filter(&one, &context, ACCEPTING, NO_OPTIONS);
+        filter.unwrap().free();
+        let calls = Rc::new(Cell::new(0));
+        let count = Rc::clone(&calls);
+        let reads = Callbacks::new().on_read(move |_| count.set(count.get() + 1));
+        one.set_callbacks(reads).unwrap();
+        one.enable(Event::READ).unwrap();
+        peer.write("123456789").unwrap();
+        poll(&base);
+        poll(&base);
+        assert_eq!(calls.get() == 0, marks.0 == 10, "{marks:?}");
+        peer.write([b'x'; 1000]).unwrap();
+        poll(&base);
+        poll(&base);
+        assert_ne!(calls.get(), 0);
+        let most = if marks.1 == 0 { 1009 } else { marks.1 };
+        assert_eq!(one.input().length(), most, "{marks:?}");
+    }
 }
 
 #[test]

@@ -194,6 +194,49 @@ fn failure_of_an_established_session_is_reported_once_and_writing_after_it_is_no
 }
 
 #[test]
+fn session_that_has_failed_takes_in_no_flood() {
+    const FLOOD: usize = 10_000_000;
+    type Act = fn(&EventBufferEvent);
+    let acts: [(&str, Act); 4] = [
+        ("nothing", |_| ()),
+        ("writes", |server| server.write("too late").unwrap()),
+        ("disables", |server| {
+            server.disable(Event::READ | Event::WRITE).unwrap();
+        }),
+        ("enables", |server| server.enable(Event::READ).unwrap()),
+    ];
+    for (name, act) in acts {
+        let (base, world) = (EventBase::new().unwrap(), World::new());
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let mut twin = theirs.try_clone().unwrap();
+        let under = EventBufferEvent::new(&base, ours, NO_OPTIONS).unwrap();
+        let (context, state) = (world.server(), EventBufferEvent::SSL_ACCEPTING);
+        let server =
+            EventBufferEvent::create_ssl_filter(&under, &context, state, NO_OPTIONS).unwrap();
+        let context = world.client();
+        let client =
+            EventBufferEvent::ssl_socket(&base, theirs, &context, CONNECTING, NO_OPTIONS).unwrap();
+        client.set_ssl_host("localhost").unwrap();
+        let seen = until_first_event(&base, &server, &client);
+        client.disable(Event::READ).unwrap();
+        twin.write_all(b"\x17\x03\x03\x48\0").unwrap(); // longer than records may be
+        while seen.of("server").len() < 2 {
+            poll(&base);
+        }
+        act(&server);
+        let mut sent = 0;
+        for _ in 0..1000 {
+            if let Ok(more) = twin.write(&[7; 64 << 10]) {
+                sent += more;
+            }
+            poll(&base);
+        }
+        let waits = under.input().length();
+        assert!(waits < 200_000 && sent < FLOOD, "{name}: {waits} of {sent}");
+    }
+}
+
+#[test]
 fn peer_that_never_answers_times_out() {
     let base = EventBase::new().unwrap();
     let (socket, _peer) = UnixStream::pair().unwrap();
