@@ -101,14 +101,17 @@ fn half_of_a_pair_is_pending_while_there_is_another_or_a_timeout() {
         let (half, other) = pair(&base);
         half.enable(Event::READ).unwrap();
         half.write("output").unwrap();
+        let wait = |time| half.set_timeouts(Some(time), Some(time)).unwrap();
         if waits {
-            let time = Duration::from_millis(1);
-            half.set_timeouts(Some(time), Some(time)).unwrap();
+            wait(Duration::from_secs(3600));
         }
         assert!(half.is_pending());
         drop(other);
         base.r#loop(EventBase::LOOP_NONBLOCK).unwrap(); // its end waits there
         assert_eq!(half.is_pending(), waits);
+        if waits {
+            wait(Duration::from_millis(1));
+        }
         base.exit(Some(Duration::from_millis(100))).unwrap();
         run(&base);
         assert!(!half.is_pending(), "{half:?}");
