@@ -296,6 +296,9 @@ impl EventBufferEvent {
                 }
                 continue;
             }
+            if self.0.below().any(|under| under.0.kind() == Kind::Freed) {
+                continue; // libevent would still move bytes through it
+            }
             let rc = self.with(call, |view| view.flush(direction, mode))?;
             if rc == 1 {
                 moved = true;

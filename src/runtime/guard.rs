@@ -11,7 +11,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 
 use super::waiting::{self, Waiting};
-use super::{discard, in_loop, log};
+use super::{discard, in_loop, log, memory};
 
 type Payload = Box<dyn Any + Send>;
 
@@ -97,10 +97,13 @@ pub(crate) fn failure_waits() -> bool {
 /// whether the code panicked.
 #[inline]
 pub(crate) fn guard(base: &impl Loop, f: impl FnOnce()) -> bool {
-    if waiting::any()
-        && let Some(panicked) = see_to_waiting(base)
-    {
-        return panicked;
+    if waiting::any() {
+        if let Some(panicked) = see_to_waiting(base) {
+            return panicked;
+        }
+        if Waiting::Unchecked.is() {
+            return memory::checked_in(|| guard(base, f)); // raises no panic
+        }
     }
     if base.is_foreign() {
         base.stop();

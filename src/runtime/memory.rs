@@ -12,6 +12,7 @@ use std::cell::Cell;
 use std::ffi::c_void;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::waiting::Waiting;
 use crate::ffi;
 
 /// Allocations of this size are for the user's bytes, not for libevent's structures. They do not end
@@ -22,7 +23,6 @@ const LARGE: usize = 64 * 1024;
 static IN_LOOPS: AtomicBool = AtomicBool::new(false);
 
 thread_local! {
-    static UNCHECKED: Cell<bool> = const { Cell::new(false) };
     static FAILURES: Cell<u32> = const { Cell::new(0) };
 }
 
@@ -33,11 +33,24 @@ pub(super) fn install() {
     unsafe { ffi::event_set_mem_functions(Some(allocate), Some(reallocate), Some(libc::free)) };
 }
 
-/// Calls C that does not check its allocations: one that fails ends the process.
+/// Calls C that does not check its allocations: one that fails ends the process. Those of closures
+/// that it calls are their own, see [`checked_in`].
 pub(crate) fn unchecked<T>(call: impl FnOnce() -> T) -> T {
-    let before = UNCHECKED.replace(true);
+    if Waiting::Unchecked.is() {
+        return call();
+    }
+    Waiting::Unchecked.begin();
     let result = call();
-    UNCHECKED.set(before);
+    Waiting::Unchecked.end();
+    result
+}
+
+/// Runs code of the user's inside of C that does not check its allocations.
+#[cold]
+pub(super) fn checked_in<T>(code: impl FnOnce() -> T) -> T {
+    Waiting::Unchecked.end();
+    let result = code();
+    Waiting::Unchecked.begin();
     result
 }
 
@@ -66,7 +79,7 @@ fn checked(pointer: *mut c_void, size: usize) -> *mut c_void {
 fn failed(size: usize) {
     FAILURES.set(FAILURES.get().wrapping_add(1));
     let is_in_loop = || IN_LOOPS.load(Ordering::Relaxed) && size < LARGE;
-    if UNCHECKED.get() || is_in_loop() {
+    if Waiting::Unchecked.is() || is_in_loop() {
         handle_alloc_error(Layout::array::<u8>(size).unwrap_or(Layout::new::<u8>()));
     }
 }

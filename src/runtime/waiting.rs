@@ -1,5 +1,6 @@
 //! What waits on this thread for a frame that has no C frame in the middle of its work above it: a
-//! failure, or texts of libevent's. One look tells a callback that neither does.
+//! failure, or texts of libevent's; and whether that C frame checks its allocations. One look tells a
+//! callback that there is nothing of it.
 //!
 //! Owns: a flag for each. Lends C nothing, runs no user code.
 
@@ -22,6 +23,8 @@ pub(super) enum Waiting {
     Failure = 1,
     /// Texts, for `log::flush`.
     Texts = 2,
+    /// The end of C code that does not check its allocations, for `memory::unchecked`.
+    Unchecked = 4,
 }
 
 impl Waiting {

@@ -289,3 +289,57 @@ fn bytes_kept_back_by_the_high_mark_come_after_it() {
         }
     }
 }
+
+#[test]
+fn flush_moves_nothing_through_a_freed_filter() {
+    for transport in ALL {
+        for filters in [Filters::new, up] {
+            let link = Link::new(transport);
+            link.near.enable(Event::READ).unwrap();
+            link.send("hello");
+            link.until(|| link.near.input().length() > 0);
+            let middle = on(&link, filters());
+            let top = EventBufferEvent::create_filter(&middle, Filters::new(), PLAIN).unwrap();
+            middle.free();
+            top.write("lost").unwrap();
+            for mode in [FlushMode::Flush, FlushMode::Finished] {
+                assert!(!top.flush(BOTH, mode).unwrap(), "{transport:?}");
+            }
+            link.settle();
+            assert_eq!(link.near.input().length(), 5, "{transport:?}");
+            assert_eq!(link.received(), 0, "{transport:?}");
+        }
+    }
+}
+
+/// Taking bytes out of a full filter has its closure run inside of a call of libevent's that does not
+/// check its allocations.
+#[test]
+fn allocation_that_fails_in_a_closure_is_an_error_wherever_it_runs() {
+    const MARK: usize = 10;
+    let refusals = Rc::new(Cell::new(0));
+    for transport in ALL {
+        let link = Link::new(transport);
+        let count = Rc::clone(&refusals);
+        let filter = on(
+            &link,
+            Filters::new().on_input(move |source, destination, limit, _| {
+                if EventBuffer::new().unwrap().expand(1 << 46).is_err() {
+                    count.set(count.get() + 1);
+                }
+                let most = limit.unwrap_or(usize::MAX);
+                destination.append_from(source, most).unwrap();
+                FilterResult::Ok
+            }),
+        );
+        filter.set_watermark(Event::READ, 0, MARK).unwrap();
+        filter.enable(Event::READ).unwrap();
+        link.send([b'x'; 10 * MARK]);
+        link.until(|| filter.input().length() == MARK);
+        let before = refusals.replace(0);
+        assert!(before > 0);
+        let taken = EventBuffer::new().unwrap();
+        taken.append_from(&filter.input(), MARK / 2).unwrap();
+        assert!(refusals.get() > 0, "{transport:?}: the closure did not run");
+    }
+}
