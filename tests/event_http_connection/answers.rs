@@ -130,12 +130,14 @@ fn body_is_sent_after_a_while_though_the_server_does_not_ask_for_it() {
 fn answer_that_comes_while_the_body_is_being_sent_is_read_and_ends_the_connection() {
     for keeps in [true, false] {
         let base = EventBase::new().unwrap();
+        let (is_told, told_it) = cue();
         let server = serve(move |listener| {
             let mut peer = Peer::accept(&listener);
             peer.read_head();
             let connection = if keeps { "" } else { "Connection: close\r\n" };
             let head = "HTTP/1.1 413 Too Large\r\nContent-Length: 5\r\n";
             peer.write(format!("{head}{connection}\r\nlarge"));
+            told_it.recv().unwrap(); // a client whose bytes are all taken may keep the connection
             peer.await_close();
             let mut peer = Peer::accept(&listener);
             assert!(peer.read_request().starts_with("GET /next "));
@@ -149,6 +151,7 @@ fn answer_that_comes_while_the_body_is_being_sent_is_read_and_ends_the_connectio
         connection.make_request(&next, GET, "/next").unwrap();
         until_stopped(&base);
         assert_eq!(told.take(), [Told::Answer(413, "large".to_owned())]);
+        is_told.send(()).unwrap();
         until_stopped(&base);
         assert_eq!(last.take(), [ok("next").0]);
         drop(connection);
