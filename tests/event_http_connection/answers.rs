@@ -9,7 +9,7 @@ use test_support::{run, time_factor};
 
 use super::OVER;
 use super::over::{answered_with, connect, exchange, serve};
-use crate::server::Peer;
+use crate::server::{Peer, cue};
 use crate::transport::Transport;
 use crate::{GET, Log, OUT, POST, Told, noting, request, until_stopped};
 
