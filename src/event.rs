@@ -409,6 +409,7 @@ impl<C: Closure + 'static> Inner<C> {
             serializing: Cell::new(false),
             detached: Cell::new(false),
             enlisted: Cell::new(false),
+            timeless: Cell::new(false),
             ended: Cell::new(false),
             closure: closure(),
         })

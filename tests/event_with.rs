@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::io::Write as _;
 use std::os::fd::{AsRawFd as _, RawFd};
 use std::os::unix::net::UnixStream;
+use std::rc::Rc;
 use std::thread;
 use std::time::Duration;
 
@@ -258,6 +259,49 @@ fn freed_in_the_first_of_three_calls_for_a_signal_it_is_not_called_again() {
     }
     assert_eq!(run(&base), LoopEnd::NoEvents);
     assert_eq!(seen.take(), [Event::SIGNAL]);
+}
+
+/// Moves its event to another base, whose loop it runs, and drops it.
+struct Moving {
+    to: RefCell<Option<EventBase>>,
+    own: Rc<RefCell<Option<EventWith<Moving>>>>,
+    calls: Rc<Cell<usize>>,
+    _token: Token,
+}
+
+impl Handler for Moving {
+    fn fire(&self, event: &Event, _what: EventFlags) {
+        self.calls.set(self.calls.get() + 1);
+        let Some(second) = self.to.take() else {
+            return; // the call of the second base
+        };
+        second.set(event).unwrap();
+        event.add(None).unwrap();
+        raise(Signal::SIGUSR1).unwrap();
+        second.r#loop(EventBase::LOOP_ONCE).unwrap();
+        drop(self.own.take());
+    }
+}
+
+#[test]
+fn moved_with_calls_owed_it_may_end_after_a_loop_of_its_new_base() {
+    let _turn = signals_turn();
+    let (first, second) = (new_base(), new_base());
+    let (own, calls, drops) = (Rc::default(), Rc::new(Cell::new(0)), Drops::default());
+    let moving = Moving {
+        to: RefCell::new(Some(second)),
+        own: Rc::clone(&own),
+        calls: Rc::clone(&calls),
+        _token: drops.token(),
+    };
+    let event = EventWith::signal_once(&first, libc::SIGUSR1, moving).unwrap();
+    event.add(None).unwrap();
+    own.replace(Some(event));
+    for _ in 0..3 {
+        raise(Signal::SIGUSR1).unwrap();
+    }
+    assert_eq!(run(&first), LoopEnd::NoEvents);
+    assert_eq!((calls.get(), drops.count()), (2, 1));
 }
 
 #[test]

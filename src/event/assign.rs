@@ -12,6 +12,7 @@ use php_event_macros::php;
 
 use super::closure::Callback;
 use super::inner::{Kind, REASONS};
+use super::pending::del_signal;
 use super::{Event, check_backend, check_descriptor};
 use crate::error::{Error, Result};
 use crate::flags::EventFlags;
@@ -149,7 +150,8 @@ impl Event {
 }
 
 impl EventBase {
-    /// Moves an event that is not pending to this base; its priority becomes the middle one.
+    /// Moves an event that is not pending to this base; its priority becomes the middle one. Calls
+    /// of a signal event that are due on the former base are not made.
     ///
     /// # Errors
     /// [`Error::State`] while the event is pending; [`Error::Argument`] when this base's
@@ -173,6 +175,11 @@ impl EventBase {
         let native = event.0.usable(CALL)?;
         if event.0.kind.get() == Kind::Descriptor {
             check_backend(CALL, base, native.descriptor(), native.flags())?;
+        }
+        if event.0.signum().is_some() {
+            // A frame of the former base may still have calls to make, and could not be told to
+            // end them once a loop of this base has called.
+            del_signal(CALL, &native)?;
         }
         // SAFETY: `take_base` keeps the base for longer than the event.
         unsafe { native.set_base(CALL, base.native()) }?;

@@ -44,6 +44,7 @@ pub(crate) struct State<C: ?Sized + Closure> {
     pub(super) serializing: Cell<bool>,
     pub(super) detached: Cell<bool>, // the base keeps a handle of it
     pub(super) enlisted: Cell<bool>, // on the base's list of added signal events
+    pub(super) timeless: Cell<bool>, // a signal event whose timeout was removed, and is still in C
     pub(super) ended: Cell<bool>,    // `closure` is dropped when it has returned
     pub(super) closure: C,
 }
@@ -121,6 +122,10 @@ impl<C: ?Sized + Closure> State<C> {
     /// Whether any of `flags` is pending or active; nothing of a freed event or base is.
     pub(super) fn pends(&self, flags: EventFlags) -> bool {
         let freed = self.base.borrow().is_freed();
+        let mut flags = flags;
+        if self.timeless.get() {
+            flags.remove(EventFlags::TIMEOUT);
+        }
         !freed && self.native().is_some_and(|event| event.pends(flags))
     }
 

@@ -15,7 +15,7 @@ use crate::base::Added;
 use crate::error::{Error, Result};
 use crate::flags::EventFlags;
 use crate::log;
-use crate::native::OwnedEvent;
+use crate::native::{MAX_TIMEOUT, OwnedEvent};
 use crate::runtime::signals;
 
 impl Event {
@@ -181,7 +181,11 @@ impl Event {
     #[php("Event::removeTimer", c = "event_remove_timer")]
     pub fn remove_timer(&self) -> Result<()> {
         let event = self.0.usable(CALL)?;
-        event.remove_timer(CALL)?;
+        if self.0.waits_for_signal(&event) {
+            self.0.lengthen_timer(CALL, &event)?;
+        } else {
+            event.remove_timer(CALL)?;
+        }
         drop(event);
         drop(self.0.settle()); // `self` is another handle of it
         Ok(())
@@ -368,6 +372,9 @@ impl<C: ?Sized + Closure> State<C> {
         self.base()
             .add_signal(call, &mut record, self.address(), added)?;
         self.enlisted.set(true);
+        if timeout.is_some() {
+            self.timeless.set(false);
+        }
         let result = event.add(call, timeout);
         drop(record);
         log::discard(); // in a child, libevent warns about the parent's base
@@ -375,6 +382,25 @@ impl<C: ?Sized + Closure> State<C> {
             self.unenlist();
         }
         result
+    }
+
+    /// Whether its callback may be called for a signal, in a frame that is running, too.
+    fn waits_for_signal(&self, event: &OwnedEvent) -> bool {
+        self.signum().is_some() && event.pends(EventFlags::SIGNAL)
+    }
+
+    /// Removes the timeout of a signal event. libevent would overwrite how often it still has to
+    /// call, and how a frame that calls is told of the event's end. So the time only becomes the
+    /// longest one, and is not shown.
+    #[cold]
+    fn lengthen_timer(&self, call: &'static str, event: &OwnedEvent) -> Result<()> {
+        if !event.pends(EventFlags::TIMEOUT) {
+            return Ok(());
+        }
+        let _record = signals::lock();
+        event.add(call, Some(MAX_TIMEOUT))?;
+        self.timeless.set(true);
+        Ok(())
     }
 
     /// Makes the event neither pending nor active. The caller has a handle of it.
@@ -405,7 +431,7 @@ fn not_to_activate(call: &'static str, what: EventFlags, fits: bool) -> Error {
 }
 
 #[cold]
-fn del_signal(call: &'static str, event: &OwnedEvent) -> Result<()> {
+pub(super) fn del_signal(call: &'static str, event: &OwnedEvent) -> Result<()> {
     let _record = signals::lock();
     event.del_signal(call)
 }

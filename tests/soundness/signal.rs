@@ -93,6 +93,75 @@ fn over_the_loops_frames(work: impl FnOnce()) {
     assert_eq!(written.filter(|byte| **byte != 0xa5).count(), 0);
 }
 
+/// In C, the time of an event that waits for a descriptor lies where a signal event has what its
+/// running calls are ended by.
+#[test]
+fn timer_removed_with_calls_owed_leaves_them_owed_until_the_event_ends() {
+    type Act = fn(&RefCell<Option<Event>>);
+    let acts: [(Act, usize); 3] = [
+        (|_own| (), 3),
+        (|own| own.borrow().as_ref().unwrap().del().unwrap(), 1),
+        (|own| drop(own.take()), 1),
+    ];
+    let _turn = signals_turn();
+    for (act, expected) in acts {
+        let base = EventBase::new().unwrap();
+        let own = Rc::new(RefCell::new(None));
+        let (calls, drops) = (Rc::new(Cell::new(0)), Drops::default());
+        let (slot, count, token) = (Rc::clone(&own), Rc::clone(&calls), drops.token());
+        let event = Event::signal(&base, libc::SIGUSR1, move |_, event| {
+            token.hold();
+            count.set(count.get() + 1);
+            event.remove_timer().unwrap();
+            assert!(!event.pending(Event::TIMEOUT));
+            act(&slot);
+        });
+        own.replace(Some(event.unwrap()));
+        let add = |event: &Option<Event>| {
+            let time = Some(Duration::from_secs(60));
+            event.as_ref().unwrap().add_signal(time).unwrap();
+        };
+        add(&own.borrow());
+        for _ in 0..3 {
+            raise(Signal::SIGUSR1).unwrap();
+        }
+        run_once(&base);
+        assert_eq!(calls.get(), expected);
+        own.take();
+        assert_eq!(drops.count(), 1);
+    }
+}
+
+#[test]
+fn timer_removed_before_the_calls_for_a_signal_leaves_all_of_them() {
+    let _turn = signals_turn();
+    let base = EventBase::new().unwrap();
+    base.priority_init(2).unwrap();
+    let (event, calls) = counted(&base, libc::SIGUSR1);
+    event.set_priority(1).unwrap();
+    let event = Rc::new(event);
+    let timed = Rc::clone(&event);
+    let first = Event::signal(&base, libc::SIGUSR2, move |_, _| {
+        timed.remove_timer().unwrap()
+    });
+    let first = first.unwrap();
+    first.set_priority(0).unwrap();
+    first.add_signal(None).unwrap();
+    event.add_signal(Some(Duration::from_secs(60))).unwrap();
+    assert!(event.pending(Event::TIMEOUT));
+    for signal in [Signal::SIGUSR1, Signal::SIGUSR1, Signal::SIGUSR2] {
+        raise(signal).unwrap();
+    }
+    poll(&base);
+    poll(&base);
+    assert_eq!(calls.get(), 2);
+    assert!(event.pending(Event::SIGNAL) && !event.pending(Event::TIMEOUT));
+    event.add_signal(None).unwrap();
+    assert!(!event.pending(Event::TIMEOUT));
+    event.add_signal(Some(Duration::from_millis(1))).unwrap();
+    assert!(event.pending(Event::TIMEOUT));
+}
+
 #[test]
 fn stop_drops_pending_calls_and_the_event_still_works() {
     let _turn = signals_turn();
