@@ -110,8 +110,11 @@ impl Message {
         let (cut, code) = (head[2] & 0x02 != 0, head[3] & 0x0f);
         let answers = u16::from_be_bytes([head[6], head[7]]);
         match self.echo(packet) {
-            // A server that cannot answer may leave the question out.
-            _ if head[4..6] == [0, 0] && code != 0 => return Reading::Answer(Err(failure(code))),
+            // A server that cannot answer may leave the question out. That there is no such name is
+            // an answer.
+            _ if head[4..6] == [0, 0] && code != 0 && failure(code) != DnsError::NotFound => {
+                return Reading::Answer(Err(failure(code)));
+            }
             Echo::Missing => return Reading::Foreign,
             Echo::OtherCase if case == Case::Exact => return Reading::Unsure,
             Echo::OtherCase | Echo::Exact => {}

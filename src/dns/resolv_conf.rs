@@ -10,7 +10,8 @@ use super::name::{domain, server_address};
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Line<'a> {
     Server(SocketAddr),
-    /// The search list, whose first domain is tried first.
+    /// The search list, whose first domain is tried first. It is empty if the file asks for that with
+    /// `.`, the root.
     Search(Vec<String>),
     /// An option, and what follows its colon.
     Option(&'a str, &'a str),
@@ -29,10 +30,8 @@ fn line(line: &str) -> Vec<Line<'_>> {
             let address = words.next().and_then(|word| server_address(word).ok());
             address.map(Line::Server).into_iter().collect()
         }
-        Some("domain") => vec![Line::Search(
-            words.take(1).filter_map(read_domain).collect(),
-        )],
-        Some("search") => vec![Line::Search(words.filter_map(read_domain).collect())],
+        Some("domain") => search(words.take(1)).into_iter().collect(),
+        Some("search") => search(words).into_iter().collect(),
         Some("options") => words
             .map(|word| word.split_once(':').unwrap_or((word, "")))
             .map(|(name, value)| Line::Option(name, value))
@@ -41,8 +40,14 @@ fn line(line: &str) -> Vec<Line<'_>> {
     }
 }
 
-fn read_domain(word: &str) -> Option<String> {
-    domain("", word).ok()
+/// A search list; `None` if it has neither a domain nor the root.
+fn search<'a>(words: impl Iterator<Item = &'a str>) -> Option<Line<'a>> {
+    let (mut domains, mut has_root) = (Vec::new(), false);
+    for word in words {
+        has_root |= word == ".";
+        domains.extend(domain("", word));
+    }
+    (has_root || !domains.is_empty()).then_some(Line::Search(domains))
 }
 
 #[cfg(test)]
@@ -92,5 +97,15 @@ mod tests {
     fn a_domain_is_a_search_list_of_one() {
         let expected = Line::Search(vec!["a.example".to_owned()]);
         assert_eq!(lines("domain a.example b.example"), [expected]);
+    }
+
+    #[test]
+    fn the_root_is_an_empty_search_list_and_nothing_is_none() {
+        for line in ["search .", "domain ."] {
+            assert_eq!(lines(line), [Line::Search(Vec::new())]);
+        }
+        for line in ["search", "search a..example", "domain"] {
+            assert_eq!(lines(line), []);
+        }
     }
 }

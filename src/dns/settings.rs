@@ -72,6 +72,7 @@ impl EventDnsBase {
                 Err(_) => self.0.hosts.borrow_mut().add_localhost(), // as libevent does
             }
         }
+        let mut has_list = false; // also an empty one
         for line in resolv_conf::lines(&text) {
             match line {
                 Line::Server(address) if flags.contains(DnsOptions::NAMESERVERS) => {
@@ -81,6 +82,7 @@ impl EventDnsBase {
                 }
                 Line::Search(domains) if flags.contains(DnsOptions::SEARCH) => {
                     self.0.domains.replace(domains);
+                    has_list = true;
                 }
                 Line::Option(name, value) => {
                     let mut settings = self.0.settings.borrow_mut();
@@ -89,7 +91,8 @@ impl EventDnsBase {
                 Line::Server(_) | Line::Search(_) => {}
             }
         }
-        if flags.contains(DnsOptions::SEARCH) && self.0.domains.borrow().is_empty() {
+        let has_list = has_list || !self.0.domains.borrow().is_empty();
+        if flags.contains(DnsOptions::SEARCH) && !has_list {
             self.0.domains.replace(domain_of_this_host());
         }
         Ok(())

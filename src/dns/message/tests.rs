@@ -152,8 +152,13 @@ fn an_error_of_the_server_may_leave_the_question_out() {
         let [first, second] = [query.bytes[0], query.bytes[1]];
         let head = [first, second, 0x80, code, 0, 0, 0, 0, 0, 0, 0, 0];
         assert_eq!(query.read(&head, Case::Exact), Reading::Answer(Err(error)));
-        let no_error = [first, second, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0];
-        assert_eq!(query.read(&no_error, Case::Exact), Reading::Foreign);
+    }
+    for code in [0, 3] {
+        let [first, second] = [query.bytes[0], query.bytes[1]];
+        let head = [first, second, 0x80, code, 0, 0, 0, 0, 0, 0, 0, 0];
+        for case in [Case::Exact, Case::Any] {
+            assert_eq!(query.read(&head, case), Reading::Foreign, "{code}");
+        }
     }
 }
 
