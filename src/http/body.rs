@@ -95,6 +95,10 @@ impl Body {
         self.stage.get() == Stage::Over
     }
 
+    pub(super) fn has_begun(&self) -> bool {
+        self.arrived.get()
+    }
+
     pub(super) fn arrived(&self) {
         self.arrived.set(true);
         self.more.set(true);

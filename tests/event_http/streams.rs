@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::OVER;
 use crate::{Client, Server, buffer, error, get, say, serve};
-use php_event::{EventBase, EventBuffer, EventHttpRequest, HttpBody, HttpBodyError};
+use php_event::{Event, EventBase, EventBuffer, EventHttpRequest, HttpBody, HttpBodyError};
 use test_support::{Bomb, Drops, panic_of};
 
 /// What a closure was told, and the bodies that it took.
@@ -473,6 +473,37 @@ fn a_client_that_waits_for_100_continue_gets_it_when_the_closure_is_set() {
         .set_stream_callback("/stream", None, refuse)
         .unwrap();
     assert_eq!(server.ask(expecting).status, 403);
+}
+
+#[test]
+fn a_client_that_waits_for_100_continue_is_not_too_slow() {
+    let server = Server::new(OVER);
+    let rate = Some((500, Duration::from_millis(100)));
+    server.http.set_min_body_rate(rate).unwrap();
+    let base = server.base.clone();
+    let later = move |request: &EventHttpRequest| {
+        let request = request.clone();
+        let listens = move |_timer: &Event| {
+            let told = |request: &EventHttpRequest, _| say(request, "late");
+            request.set_body_callback(told).unwrap();
+        };
+        let timer = Event::timer(&base, listens).unwrap();
+        timer.add(Some(Duration::from_secs(1))).unwrap(); // the rate is looked at before
+        timer.detach();
+    };
+    server
+        .http
+        .set_stream_callback("/stream", None, later)
+        .unwrap();
+    let expecting = head(3).replace("\r\n\r\n", "\r\nExpect: 100-continue\r\n\r\n");
+    let (interim, answer) = server.serve(move |address| {
+        let mut client = Client::new(OVER, address);
+        client.send(expecting);
+        let interim = client.head();
+        client.send("abc");
+        (interim, client.answer())
+    });
+    assert_eq!((interim.status, answer.body.as_str()), (100, "late"));
 }
 
 #[test]

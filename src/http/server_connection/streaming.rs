@@ -106,8 +106,16 @@ impl ServerConnection {
         self.intake().is_streaming()
     }
 
+    /// Whether the body is read, and the client may send it.
     pub(super) fn reads_body(&self) -> bool {
-        matches!(self.intake(), Intake::Reading { .. })
+        let Intake::Reading { expects_continue } = self.intake() else {
+            return false;
+        };
+        let has_begun = |request: Rc<request::Inner>| {
+            let own = request.server();
+            own.is_some_and(|own| own.body.has_begun())
+        };
+        !expects_continue || self.streaming().is_some_and(has_begun)
     }
 
     /// The request whose body is streamed.
@@ -232,13 +240,18 @@ impl ServerConnection {
                 self.set_intake(Intake::Reading { expects_continue });
                 self.place.read();
                 self.read_soon();
-                if let Ok(gate) = self.gate.try_borrow()
-                    && let Some(server) = self.server.upgrade()
-                {
-                    self.due.restart(gate.progress(), server.settings());
-                }
+                self.restart_due();
             }
             _ => {}
+        }
+    }
+
+    /// The client may go on sending: what is due has its whole time.
+    fn restart_due(&self) {
+        if let Ok(gate) = self.gate.try_borrow()
+            && let Some(server) = self.server.upgrade()
+        {
+            self.due.restart(gate.progress(), server.settings());
         }
     }
 
@@ -265,6 +278,7 @@ impl ServerConnection {
             let expects_continue = false;
             self.set_intake(Intake::Reading { expects_continue });
             self.place.send_continue();
+            self.restart_due();
         }
     }
 
