@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::update::{HUB_EVENT_TYPE, new_id};
-use crate::{Form, Forms, HubUrl, Matcher, MatcherKind, Update};
+use crate::{Form, Forms, HubUrl, MatcherKind, Update};
 
 /// What a simple expansion of a URI template escapes (RFC 6570 §3.2.2): all but the unreserved
 /// characters.
@@ -28,12 +28,12 @@ const CONTEXT: &str = "https://mercure.rocks/";
 /// # Examples
 /// ```
 /// use hub_protocol::active::Subscription;
-/// use hub_protocol::{HubUrl, Matcher, MatcherKind};
+/// use hub_protocol::{HubUrl, MatcherKind};
 ///
 /// let hub = HubUrl::default();
-/// let matcher = Matcher::new(MatcherKind::Exact, "a/b", &hub)?;
 /// let subscription = Subscription {
-///     matcher: &matcher,
+///     kind: MatcherKind::Exact,
+///     text: "a/b",
 ///     subscriber: "urn:uuid:1",
 ///     active: true,
 ///     payload: None,
@@ -42,12 +42,13 @@ const CONTEXT: &str = "https://mercure.rocks/";
 ///     subscription.topic(&hub),
 ///     "/.well-known/mercure/subscriptions/exact/a%2Fb/urn%3Auuid%3A1",
 /// );
-/// # Ok::<(), hub_protocol::matcher::MatcherError>(())
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Subscription<'a> {
-    /// What the subscriber asks for.
-    pub matcher: &'a Matcher,
+    /// How the text of the matcher is read.
+    pub kind: MatcherKind,
+    /// The text of the matcher.
+    pub text: &'a str,
     /// The subscriber's id, which the hub makes for each connection:
     /// [`new_id`].
     pub subscriber: &'a str,
@@ -94,7 +95,7 @@ impl<'a> Subscription<'a> {
     /// The form in which the subscription is described.
     #[must_use]
     pub fn form(&self) -> Form {
-        match self.matcher.kind() {
+        match self.kind {
             MatcherKind::UriTemplate => Form::Deployed,
             MatcherKind::Exact | MatcherKind::UrlPattern => Form::Standard,
         }
@@ -104,12 +105,12 @@ impl<'a> Subscription<'a> {
     #[must_use]
     pub fn topic(&self, hub: &HubUrl) -> String {
         let escape = |text| utf8_percent_encode(text, ESCAPED);
-        let (text, subscriber) = (escape(self.matcher.text()), escape(self.subscriber));
+        let (text, subscriber) = (escape(self.text), escape(self.subscriber));
         let path = hub.path();
         match self.form() {
             Form::Deployed => format!("{path}/subscriptions/{text}/{subscriber}"),
             Form::Standard => {
-                let kind = self.matcher.kind().name();
+                let kind = self.kind.name();
                 format!("{path}/subscriptions/{kind}/{text}/{subscriber}")
             }
         }
@@ -149,7 +150,7 @@ impl<'a> Subscription<'a> {
     }
 
     fn describe(&self, hub: &HubUrl, alone: bool) -> Document<'a> {
-        let text = self.matcher.text();
+        let text = self.text;
         let deployed = self.form() == Form::Deployed;
         Document {
             context: (deployed && alone).then_some(CONTEXT),
@@ -160,7 +161,7 @@ impl<'a> Subscription<'a> {
                 "subscription"
             },
             topic: deployed.then_some(text),
-            match_type: (!deployed).then(|| self.matcher.kind().name()),
+            match_type: (!deployed).then(|| self.kind.name()),
             r#match: (!deployed).then_some(text),
             subscriber: self.subscriber,
             active: self.active,

@@ -7,7 +7,9 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 
-use regex::bytes::{Regex, RegexBuilder};
+use regex_automata::meta::{self, BuildError, Regex};
+use regex_automata::nfa::thompson::WhichCaptures;
+use regex_automata::util::syntax;
 
 use crate::text::is_clean;
 use crate::{HubUrl, Refusal, Topic};
@@ -231,17 +233,28 @@ pub(crate) use url_pattern::index_key;
 ///
 /// Classes such as `\w` are ASCII, as in URL patterns, so that the result is small. Expressions
 /// that need Unicode, such as `\p{L}`, get it.
-fn compile(expression: &str, size: usize) -> Result<Regex, regex::Error> {
+///
+/// Nobody asks what a group has matched. With groups, the crate `regex` would also build an automaton
+/// of up to 1 MiB, which no limit of its own bounds.
+fn compile(expression: &str, size: usize) -> Result<Regex, BuildError> {
     let build = |unicode| {
-        RegexBuilder::new(expression)
+        let config = meta::Config::new()
+            .which_captures(WhichCaptures::Implicit)
+            .onepass(false)
+            .nfa_size_limit(Some(size))
+            .hybrid_cache_capacity(SEARCH_CACHE_MAX)
+            .utf8_empty(false);
+        let syntax = syntax::Config::new()
             .unicode(unicode)
-            .size_limit(size)
-            .dfa_size_limit(SEARCH_CACHE_MAX)
-            .nest_limit(64)
-            .build()
+            .utf8(false)
+            .nest_limit(64);
+        meta::Builder::new()
+            .configure(config)
+            .syntax(syntax)
+            .build(expression)
     };
     match build(false) {
-        Err(regex::Error::Syntax(_)) => build(true),
+        Err(error) if error.syntax_error().is_some() => build(true),
         built => built,
     }
 }
@@ -268,7 +281,7 @@ impl CompileBudget {
         for size in COMPILED_STEPS {
             self.left = self.left.checked_sub(size).ok_or(MatcherError::Budget)?;
             match compile(expression, size) {
-                Err(regex::Error::CompiledTooBig(_)) => {}
+                Err(error) if error.size_limit().is_some() => {}
                 compiled => return compiled.map_err(|_| MatcherError::Expression),
             }
         }

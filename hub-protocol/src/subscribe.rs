@@ -23,8 +23,6 @@ pub struct Request {
     pub matchers: Vec<Arc<Matcher>>,
     /// Where it wants to begin, when not with the next update.
     pub last_event_id: Option<LastEventId>,
-    /// The token in the query, which only the deployed form has.
-    pub authorization: Option<String>,
     /// The forms that the request uses. An answer has the response field of each:
     /// `Last-Event-ID` (deployed) and `Mercure-Last-Event-ID` (standard).
     pub forms: Forms,
@@ -65,7 +63,6 @@ pub fn parse(
     let mut request = Request {
         matchers: Vec::new(),
         last_event_id: last_event_id.map(from_field).transpose()?.flatten(),
-        authorization: None,
         forms: Forms {
             deployed: false,
             standard: false,
@@ -101,10 +98,7 @@ pub fn parse(
                     in_query = id.or(in_query);
                 }
             }
-            Parameter::Authorization => {
-                request.authorization.get_or_insert(value);
-            }
-            Parameter::Other => {}
+            Parameter::Authorization | Parameter::Other => {}
         }
     }
     if request.matchers.is_empty() {
@@ -122,6 +116,24 @@ pub fn parse(
         request.last_event_id = in_query;
     }
     Ok(request)
+}
+
+/// The token in the query of a subscriber's `GET`, which only the deployed form has. Nothing else of
+/// it is looked at: whoever may not subscribe costs no more.
+///
+/// # Examples
+/// ```
+/// use hub_protocol::{Forms, subscribe};
+///
+/// let query = b"topic=*&authorization=e30.e30.e30";
+/// assert_eq!(subscribe::token(query, Forms::default()).as_deref(), Some("e30.e30.e30"));
+/// ```
+#[must_use]
+pub fn token(query: &[u8], forms: Forms) -> Option<String> {
+    let is_token = |name: &str| matches!(parameter(name, forms), Ok(Parameter::Authorization));
+    form::pairs(query)
+        .filter_map(Result::ok)
+        .find_map(|(name, value)| is_token(&name).then_some(value))
 }
 
 impl Forms {

@@ -51,6 +51,11 @@ fn a_subscriber_needs_a_good_token_unless_anybody_may_subscribe() {
     let request = |lines: &str| get(&format!("{PATH}?topic=a"), lines);
     let answer = ask(&closed, &request(""));
     assert_eq!(answer.status, 401, "{answer:?}");
+    // Nothing is compiled before.
+    let malformed = PATH.to_owned() + "?match_urlpattern=(";
+    assert_eq!(ask(&closed, &get(&malformed, "")).status, 401);
+    let good = bearer(&token(&[], &[]));
+    assert_eq!(ask(&closed, &get(&malformed, &good)).status, 400);
     let metadata = "resource_metadata=\"http://localhost/.well-known/oauth-protected-resource/.well-known/mercure\"";
     let challenge = answer.field("WWW-Authenticate");
     assert_eq!(challenge, Some(format!("Bearer {metadata}").as_str()));

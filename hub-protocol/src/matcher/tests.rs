@@ -531,3 +531,12 @@ proptest! {
         }
     }
 }
+
+/// Another automaton, which `regex` makes for groups, has a limit of 1 MiB of its own.
+#[test]
+fn expression_with_a_group_takes_no_more_than_its_limit() {
+    let expression = "^([acegikmoqsuwyACEGIKMOQSUWY13579._~-]x{900})$";
+    let size = COMPILED_STEPS[1];
+    let taken = compile(expression, size).unwrap().memory_usage();
+    assert!(taken < 3 * size, "{taken}");
+}

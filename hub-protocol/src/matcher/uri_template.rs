@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::sync::Arc;
 
-use regex::bytes::Regex;
+use regex_automata::meta::Regex;
 
 use super::{Compiler, MatcherError};
 

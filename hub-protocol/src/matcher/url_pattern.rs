@@ -4,7 +4,7 @@
 use std::panic::catch_unwind;
 use std::sync::{Arc, OnceLock};
 
-use regex::bytes::Regex;
+use regex_automata::meta::Regex;
 use url::Url;
 use urlpattern::matcher::{InnerMatcher, Matcher as Part};
 use urlpattern::regexp::RegExp;

@@ -186,7 +186,7 @@ fn last_event_id_that_would_break_a_field_is_refused() {
 
 #[test]
 fn token_in_the_query_is_for_the_deployed_form_alone() {
-    let token = |query, forms| read(query, None, forms).unwrap().authorization;
+    let token = |query: &str, forms| token(query.as_bytes(), forms);
     let query = "topic=a&match=a&authorization=t&authorization=u";
     assert_eq!(token(query, DEPLOYED).as_deref(), Some("t"));
     assert_eq!(token(query, STANDARD), None);

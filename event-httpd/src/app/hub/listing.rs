@@ -15,7 +15,7 @@ use crate::worker::Worker;
 use hub_protocol::active::{self, Resource, Subscription};
 use hub_protocol::token::{Grants, OriginCheck};
 use hub_protocol::update::EARLIEST;
-use hub_protocol::{Form, HubUrl, Matcher, MatcherKind, Refusal};
+use hub_protocol::{Form, MatcherKind, Refusal};
 
 /// An active subscription, as workers and the store tell of it. Those of a subscriber stand
 /// together in their order.
@@ -73,20 +73,15 @@ impl Active {
         })
     }
 
-    /// Calls `work` with the subscription as the protocol describes it.
-    pub(super) fn describe<T>(
-        &self,
-        active: bool,
-        hub: &HubUrl,
-        work: impl FnOnce(Subscription<'_>) -> T,
-    ) -> Option<T> {
-        let matcher = Matcher::new(self.kind, &self.text, hub).ok()?;
-        Some(work(Subscription {
-            matcher: &matcher,
+    /// The subscription as the protocol describes it.
+    pub(super) fn describe(&self, active: bool) -> Subscription<'_> {
+        Subscription {
+            kind: self.kind,
+            text: &self.text,
             subscriber: &self.subscriber,
             active,
             payload: self.payload.as_deref(),
-        }))
+        }
     }
 
     fn is_in(&self, resource: &Resource) -> bool {
@@ -181,21 +176,11 @@ impl Hub {
             },
         };
         let document = match &listing.resource {
-            Resource::One { .. } => found.next().and_then(|one| {
-                one.describe(true, url, |subscription| subscription.resource(url, last))
-            }),
+            Resource::One { .. } => found
+                .next()
+                .map(|one| one.describe(true).resource(url, last)),
             Resource::All | Resource::Matcher { .. } => {
-                let matchers = found.filter_map(|one| {
-                    let matcher = Matcher::new(one.kind, &one.text, url).ok()?;
-                    Some((matcher, one))
-                });
-                let matchers = matchers.collect::<Vec<_>>();
-                let found = matchers.iter().map(|(matcher, one)| Subscription {
-                    matcher,
-                    subscriber: &one.subscriber,
-                    active: true,
-                    payload: one.payload.as_deref(),
-                });
+                let found = found.map(|one| one.describe(true));
                 Some(active::collection(&listing.path, form, last, found, url))
             }
         };

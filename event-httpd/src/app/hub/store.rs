@@ -62,9 +62,7 @@ impl MemoryStore {
                 }
             }
             Some(Ask::Began(active)) => {
-                if let Some(message) = self.tell_of(&active, true) {
-                    send(To::Everyone, &message);
-                }
+                send(To::Everyone, &self.tell_of(&active, true));
                 let mut all = self.active.borrow_mut();
                 all.entry(from).or_default().insert(active);
             }
@@ -72,8 +70,8 @@ impl MemoryStore {
                 let mut all = self.active.borrow_mut();
                 if let Some(own) = all.get_mut(&from) {
                     let ended = Active::take_of(own, subscriber);
-                    for message in ended.iter().filter_map(|one| self.tell_of(one, false)) {
-                        send(To::Everyone, &message);
+                    for one in &ended {
+                        send(To::Everyone, &self.tell_of(one, false));
                     }
                 }
             }
@@ -91,12 +89,11 @@ impl MemoryStore {
     }
 
     /// Keeps the event that announces a subscription.
-    fn tell_of(&self, subscription: &Active, active: bool) -> Option<Rc<Buffer>> {
-        let url = &self.config.url;
-        let update = subscription.describe(active, url, |one| one.event(url))?;
+    fn tell_of(&self, subscription: &Active, active: bool) -> Rc<Buffer> {
+        let update = subscription.describe(active).event(&self.config.url);
         let mut encoded = Vec::new();
         update.encode(&mut encoded);
-        Some(self.keep(&update, &encoded))
+        self.keep(&update, &encoded)
     }
 
     fn list(&self, ticket: u64, mut send: impl FnMut(To, &Rc<Buffer>)) {
@@ -125,9 +122,7 @@ impl Exchange for MemoryStore {
     fn left(&self, worker: Pid, lines: &Lines<'_>) {
         let left = self.active.borrow_mut().remove(&worker);
         for one in left.iter().flatten() {
-            if let Some(message) = self.tell_of(one, false) {
-                lines.send_to_all(None, &message);
-            }
+            lines.send_to_all(None, &self.tell_of(one, false));
         }
     }
 }

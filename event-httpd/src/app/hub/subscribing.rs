@@ -149,18 +149,16 @@ impl Hub {
         head: &Head<'_>,
         check: OriginCheck,
     ) -> Result<(subscribe::Request, Allowed), Refusal> {
-        let asked = subscribe::parse(
-            head.query.as_bytes(),
-            head.field("Last-Event-ID"),
-            self.config.forms,
-            MATCHERS_MAX,
-            &self.matchers,
-        )?;
+        let (query, forms) = (head.query.as_bytes(), self.config.forms);
+        let token = subscribe::token(query, forms);
         let presented = Presented {
-            query: asked.authorization.as_deref(),
+            query: token.as_deref(),
             ..head.presented()
         };
+        // Before matchers are compiled, which takes time.
         let allowed = self.allowed(&presented, check)?;
+        let last_event_id = head.field("Last-Event-ID");
+        let asked = subscribe::parse(query, last_event_id, forms, MATCHERS_MAX, &self.matchers)?;
         Ok((asked, allowed))
     }
 

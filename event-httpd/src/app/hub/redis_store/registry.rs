@@ -216,8 +216,7 @@ impl Inner {
         for (active, Change { is_active, .. }) in self.registry.changes.take() {
             let was_entered = self.registry.is_entered.get();
             let asked = Asked::Change(active.clone(), is_active, was_entered);
-            let command = self.change(&active, is_active);
-            let is_sent = command.is_some_and(|command| self.send_asked(asked, &command));
+            let is_sent = self.send_asked(asked, &self.change(&active, is_active));
             let unanswered = &self.registry.unanswered;
             if is_sent {
                 self.registry.is_entered.set(true);
@@ -229,8 +228,8 @@ impl Inner {
     }
 
     /// The command for a subscription that begins or ends.
-    fn change(&self, active: &Active, is_active: bool) -> Option<Cmd> {
-        let (id, encoded) = self.event(active, is_active)?;
+    fn change(&self, active: &Active, is_active: bool) -> Cmd {
+        let (id, encoded) = self.event(active, is_active);
         let value = match is_active {
             true => active.encode(),
             false => Vec::new(),
@@ -241,16 +240,15 @@ impl Inner {
         command.arg(&self.key).arg(self.workers_key()).arg(name);
         command.arg(active.field()).arg(value).arg(self.keep);
         command.arg(&entries::fields(&id, &encoded));
-        Some(command)
+        command
     }
 
     /// The id and the encoding of the update about a subscription that begins or ends.
-    pub(super) fn event(&self, active: &Active, is_active: bool) -> Option<(String, Vec<u8>)> {
-        let url = &self.config.url;
-        let update = active.describe(is_active, url, |one| one.event(url))?;
+    pub(super) fn event(&self, active: &Active, is_active: bool) -> (String, Vec<u8>) {
+        let update = active.describe(is_active).event(&self.config.url);
         let mut encoded = Vec::new();
         update.encode(&mut encoded);
-        Some((update.id, encoded))
+        (update.id, encoded)
     }
 
     /// Refreshes this worker's entry, looks for lost workers, and sends the changes again that the

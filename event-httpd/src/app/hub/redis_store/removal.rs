@@ -116,7 +116,7 @@ impl Inner {
     /// Ends these subscriptions. The worker is forgotten when all of that is kept.
     fn end_all(&self, removal: Removal, left: &[Vec<u8>]) {
         let left = left.iter().filter_map(|value| Active::decode(value));
-        let commands: Vec<_> = left.filter_map(|one| self.end(&removal, &one)).collect();
+        let commands: Vec<_> = left.map(|one| self.end(&removal, &one)).collect();
         if commands.is_empty() {
             return self.forget(&removal);
         }
@@ -130,15 +130,15 @@ impl Inner {
         }
     }
 
-    fn end(&self, removal: &Removal, active: &Active) -> Option<Cmd> {
-        let (id, encoded) = self.event(active, false)?;
+    fn end(&self, removal: &Removal, active: &Active) -> Cmd {
+        let (id, encoded) = self.event(active, false);
         let mut command = cmd("EVAL");
         command.arg(END).arg(3).arg(self.workers_key());
         command.arg(self.subscriptions_key(&removal.worker));
         command.arg(&self.key).arg(&removal.worker);
         command.arg(&removal.lease).arg(active.field());
         command.arg(self.keep).arg(&entries::fields(&id, &encoded));
-        Some(command)
+        command
     }
 
     fn forget(&self, removal: &Removal) {
