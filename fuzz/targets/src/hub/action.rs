@@ -90,11 +90,20 @@ impl Resource {
 #[derive(Debug)]
 pub(super) struct Odd {
     bytes: &'static str,
-    pub(super) status: u16,
+    status: u16,
     pub(super) ends: bool,
+    /// It is about subscribing, and has no token.
+    subscribes: bool,
 }
 
 impl Odd {
+    pub(super) fn status(&self, is_anonymous: bool) -> u16 {
+        match self.subscribes && !is_anonymous {
+            true => 401,
+            false => self.status,
+        }
+    }
+
     pub(super) fn is_head(&self) -> bool {
         self.bytes.starts_with("HEAD ")
     }
@@ -105,6 +114,16 @@ const fn odd(bytes: &'static str, status: u16, ends: bool) -> Odd {
         bytes,
         status,
         ends,
+        subscribes: false,
+    }
+}
+
+const fn odd_subscription(bytes: &'static str) -> Odd {
+    Odd {
+        bytes,
+        status: 400,
+        ends: false,
+        subscribes: true,
     }
 }
 
@@ -123,16 +142,8 @@ pub(super) static ODD: [Odd; 16] = [
         405,
         false,
     ),
-    odd(
-        "GET /.well-known/mercure HTTP/1.1\r\nHost: x\r\n\r\n",
-        400,
-        false,
-    ),
-    odd(
-        "GET /.well-known/mercure?topic= HTTP/1.1\r\nHost: x\r\n\r\n",
-        400,
-        false,
-    ),
+    odd_subscription("GET /.well-known/mercure HTTP/1.1\r\nHost: x\r\n\r\n"),
+    odd_subscription("GET /.well-known/mercure?topic= HTTP/1.1\r\nHost: x\r\n\r\n"),
     odd(
         "OPTIONS /.well-known/mercure HTTP/1.1\r\nHost: x\r\n\r\n",
         204,

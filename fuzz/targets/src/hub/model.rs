@@ -308,8 +308,8 @@ impl<'a> Model<'a> {
                 Action::Publish(asked) => self.post(client, &asked),
                 Action::List(asked) => self.list(client, &asked),
                 Action::Odd(odd) => {
-                    conn.wanted
-                        .push_back(Wanted::Answer(odd.status, odd.is_head()));
+                    let status = odd.status(self.rules.is_anonymous);
+                    conn.wanted.push_back(Wanted::Answer(status, odd.is_head()));
                     if odd.ends {
                         conn.end();
                     }
@@ -358,11 +358,11 @@ impl<'a> Model<'a> {
 
     /// What a subscriber gets, or the status of the refusal.
     pub(super) fn allow(&self, asked: &Subscribe) -> Result<(Vec<Pattern>, Allowed), u16> {
+        let allowed = self.rules.allow(asked.token, asked.is_socket)?;
         let patterns = self.rules.patterns(asked);
         if patterns.is_empty() {
             return Err(400);
         }
-        let allowed = self.rules.allow(asked.token, asked.is_socket)?;
         let subscribers = self.conns.iter().filter(|conn| conn.subscriber.is_some());
         let waiting = self
             .told

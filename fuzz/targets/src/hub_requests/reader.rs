@@ -71,7 +71,6 @@ struct Asked {
     deployed: bool,
     standard: bool,
     last_id: Option<String>,
-    authorization: Option<String>,
 }
 
 /// A query is refused, or has matchers whose syntax others look at.
@@ -146,13 +145,8 @@ fn path(target: &str) -> &str {
 
 fn subscribe(request: &Request, rules: &Rules) -> Option<Outcome> {
     let plain = |status| Some((status, None, Vec::new()));
-    let asked = match asked(request, rules.forms) {
-        Ok(asked) => asked,
-        Err(NotRead::Refused) => return plain(400),
-        Err(NotRead::Unknown) => return None,
-    };
-    let query = asked.authorization.as_deref();
-    let rights = match presented(request, query, rules, false) {
+    let query = authorization(request).filter(|_| rules.forms.deployed);
+    let rights = match presented(request, query.as_deref(), rules, false) {
         Presented::Unknown => return None,
         Presented::Refused(status) => return plain(status),
         Presented::Nothing if rules.is_open => None,
@@ -161,6 +155,11 @@ fn subscribe(request: &Request, rules: &Rules) -> Option<Outcome> {
             Some(rights) => Some(rights),
             None => return plain(401),
         },
+    };
+    let asked = match asked(request, rules.forms) {
+        Ok(asked) => asked,
+        Err(NotRead::Refused) => return plain(400),
+        Err(NotRead::Unknown) => return None,
     };
     if request.method == "HEAD" {
         return plain(200);
@@ -276,6 +275,15 @@ fn is_trusted(url: &[u8], rules: &Rules) -> bool {
     is_named || origin == "http://localhost"
 }
 
+/// The first token in the query.
+fn authorization(request: &Request) -> Option<String> {
+    let mut pairs = pairs(&request.query).into_iter();
+    pairs.find_map(|pair| match pair {
+        (Some(name), Some(value)) if name == "authorization" => Some(value),
+        _ => None,
+    })
+}
+
 fn asked(request: &Request, forms: Forms) -> Result<Asked, NotRead> {
     let mut asked = Asked::default();
     let (mut deployed_id, mut standard_id, mut count) = (None, None, 0);
@@ -301,10 +309,6 @@ fn asked(request: &Request, forms: Forms) -> Result<Asked, NotRead> {
             }
             "last_event_id" if forms.standard => {
                 standard_id = checked_id(&value)?.or(standard_id);
-                false
-            }
-            "authorization" if forms.deployed => {
-                asked.authorization.get_or_insert(value.clone());
                 false
             }
             name if forms.standard && name.to_ascii_lowercase().starts_with("match") => {
