@@ -236,7 +236,7 @@ pub(crate) use url_pattern::index_key;
 ///
 /// Nobody asks what a group has matched. With groups, the crate `regex` would also build an automaton
 /// of up to 1 MiB, which no limit of its own bounds.
-fn compile(expression: &str, size: usize) -> Result<Regex, BuildError> {
+fn compile(expression: &str, size: usize) -> Result<Regex, Box<BuildError>> {
     let build = |unicode| {
         let config = meta::Config::new()
             .which_captures(WhichCaptures::Implicit)
@@ -252,6 +252,7 @@ fn compile(expression: &str, size: usize) -> Result<Regex, BuildError> {
             .configure(config)
             .syntax(syntax)
             .build(expression)
+            .map_err(Box::new)
     };
     match build(false) {
         Err(error) if error.syntax_error().is_some() => build(true),

@@ -15,7 +15,7 @@ use crate::base::Added;
 use crate::error::{Error, Result};
 use crate::flags::EventFlags;
 use crate::log;
-use crate::native::{MAX_TIMEOUT, OwnedEvent};
+use crate::native::OwnedEvent;
 use crate::runtime::signals;
 
 impl Event {
@@ -398,7 +398,7 @@ impl<C: ?Sized + Closure> State<C> {
             return Ok(());
         }
         let _record = signals::lock();
-        event.add(call, Some(MAX_TIMEOUT))?;
+        event.add(call, Some(crate::MAX_TIMEOUT))?;
         self.timeless.set(true);
         Ok(())
     }
