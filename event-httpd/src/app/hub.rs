@@ -9,6 +9,7 @@ mod history;
 mod ids;
 mod listing;
 mod local_store;
+mod master_store;
 mod message;
 mod metadata;
 mod publishing;
@@ -39,6 +40,7 @@ use hub_protocol::{MatcherCache, Refusal, Update, event_stream};
 
 use listing::Active;
 use local_store::LocalStore;
+use master_store::MasterStore;
 use message::{Ask, Tell, Ticket};
 use rate::PublishRate;
 use redis_store::{Presence, RedisStore};
@@ -83,7 +85,7 @@ enum Store {
     /// In this process.
     Here(Box<LocalStore>),
     /// In the master.
-    Master,
+    Master(MasterStore),
     /// In Redis, to which this process has connections.
     Redis(RedisStore),
 }
@@ -122,7 +124,7 @@ impl Hub {
             StoreConfig::Redis(settings, queue) => {
                 Store::Redis(RedisStore::new(&config, settings, *queue, max_queue))
             }
-            StoreConfig::Memory if has_master => Store::Master,
+            StoreConfig::Memory if has_master => Store::Master(MasterStore::default()),
             StoreConfig::Memory => {
                 Store::Here(Box::new(LocalStore::new(Arc::clone(&config), max_queue)))
             }
@@ -164,8 +166,10 @@ impl Hub {
     /// Nobody waits for that page any more.
     fn forget_page(&self, ticket: Ticket) {
         self.pending.borrow_mut().remove(&ticket);
-        if let Store::Redis(store) = &self.store {
-            store.forget_page(ticket);
+        match &self.store {
+            Store::Here(_) => {}
+            Store::Master(store) => store.forget_page(ticket),
+            Store::Redis(store) => store.forget_page(ticket),
         }
     }
 
@@ -174,15 +178,21 @@ impl Hub {
         match &self.store {
             Store::Here(store) if store.ask(&ask) => worker.wake_app(),
             Store::Here(_) => worker.wake_app_next_turn(),
-            Store::Master => worker.publish(worker.buffer(ask.encode())),
+            Store::Master(store) => Self::tell_master(worker, store.ask(ask)),
             Store::Redis(store) => store.ask(ask),
+        }
+    }
+
+    fn tell_master(worker: &Worker, ask: Option<Ask<'_>>) {
+        if let Some(ask) = ask {
+            worker.publish(worker.buffer(ask.encode()));
         }
     }
 
     /// Whether the store can be used. One in memory always can.
     fn presence(&self) -> Presence {
         match &self.store {
-            Store::Here(_) | Store::Master => Presence::Present,
+            Store::Here(_) | Store::Master(_) => Presence::Present,
             Store::Redis(store) => store.presence(),
         }
     }
@@ -419,7 +429,7 @@ impl App for Hub {
             let next = match &self.store {
                 Store::Here(store) => store.take(),
                 Store::Redis(store) => store.take(),
-                Store::Master => None,
+                Store::Master(_) => None,
             };
             let Some(message) = next else { break };
             self.take(worker, &message);
@@ -443,7 +453,7 @@ impl App for Hub {
     fn is_drained(&self) -> bool {
         match &self.store {
             Store::Redis(store) => store.is_drained(),
-            Store::Here(_) | Store::Master => true,
+            Store::Here(_) | Store::Master(_) => true,
         }
     }
 

@@ -9,10 +9,11 @@ use test_support::tls::{Authority, Folder};
 
 use super::redis::{FLEETING, LASTING, Link, Redis};
 use super::support::{
-    PATH, Publisher, Subscriber, ask, bearer, expect, expect_long_history, full_token, get,
-    open_hub, post, publish, token,
+    PATH, Publisher, Subscriber, arguments, ask, bearer, expect, expect_long_history, full_token,
+    get, open_hub, post, publish, token,
 };
-use super::support_http::{Server, output, until};
+use super::support_broadcast::{Trace, traced};
+use super::support_http::{Client, Server, output, until};
 use super::websocket::Socket;
 use super::workers::{expect_one_order, read, spread};
 use test_support::websocket::TEXT;
@@ -153,6 +154,38 @@ fn long_updates_of_the_history_are_not_read_again_and_again() {
     }
     let read = bytes_sent(&redis) - before;
     assert!(read < 2 * COUNT * LENGTH, "{read} bytes");
+}
+
+#[test]
+fn few_pages_of_the_history_are_requested_before_the_first_arrives() {
+    const SUBSCRIBERS: usize = 20;
+    const PAGES: usize = 4; // under way
+    let (redis, trace) = (Redis::fleeting(), Trace::new());
+    let url = redis.url();
+    let options = ["--anonymous", "--store", &url, "--store-timeout", "60s"];
+    let strace = ["-e", "trace=network,write,writev", "-s", "1000"];
+    let hub = Server::run(traced(&strace, &trace.file(), arguments(&options)));
+    publish(&hub, 0..3);
+    redis.pause();
+    let query = |n: usize| format!("{PATH}?topic=a&topic=reader-{n}&lastEventID=earliest");
+    let readers = (0..SUBSCRIBERS).map(|n| {
+        let mut client = hub.connect();
+        client.send(get(&query(n), ""));
+        trace.between("data=0", &query(n)); // the hub has read it
+        client
+    });
+    let readers: Vec<Client> = readers.collect();
+    let calls = trace.between(&query(0), &query(SUBSCRIBERS - 1));
+    let requested = calls.iter().map(|call| call.matches("XRANGE").count());
+    assert_eq!(requested.sum::<usize>(), PAGES, "{calls:#?}");
+    redis.resume();
+    for mut client in readers {
+        assert_eq!(client.answer_to_head().status, 200);
+        for n in 0..3 {
+            let event = format!("id: {n}\ndata: {n}\n\n");
+            assert_eq!(client.take_exactly(event.len()), event.as_bytes());
+        }
+    }
 }
 
 #[test]

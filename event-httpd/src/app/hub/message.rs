@@ -12,6 +12,10 @@ pub(super) type Ticket = u64;
 /// the first in the upper half.
 pub(super) type Position = u128;
 
+/// Pages of the history that a worker requests from a store in another process before it has the
+/// first of them.
+pub(super) const PAGES_UNDER_WAY: usize = 4;
+
 /// Where a page of the history begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum From {

@@ -84,6 +84,7 @@ struct Inner {
     queue: RefCell<Queue>,
     expiry: OnceCell<Alarm>, // when an update has waited in the queue for too long
     paging: RefCell<BTreeMap<Ticket, From>>, // until it is present, in the order of the requests
+    pages_sent: Cell<usize>, // requests for pages, and looks for updates, without their replies
     ahead: RefCell<Vec<Ahead>>,
 }
 
@@ -125,6 +126,7 @@ impl RedisStore {
             queue: RefCell::new(Queue::new(queue)),
             expiry: OnceCell::new(),
             paging: RefCell::default(),
+            pages_sent: Cell::new(0),
             ahead: RefCell::default(),
         }))
     }
@@ -332,10 +334,19 @@ impl Inner {
                 self.note_presence();
             }
             Incoming::Reply(Command::Publish(ticket), value) => self.published(ticket, value),
-            Incoming::Reply(Command::Page(asked), value) => self.page_arrived(asked, value),
-            Incoming::Reply(Command::Seek(sought), value) => self.sought(sought, value),
+            Incoming::Reply(Command::Page(asked), value) => {
+                self.one_fewer_under_way();
+                self.page_arrived(asked, value);
+                self.ask_for_pages();
+            }
+            Incoming::Reply(Command::Seek(sought), value) => {
+                self.one_fewer_under_way();
+                self.sought(sought, value);
+                self.ask_for_pages();
+            }
             Incoming::Reply(Command::Registry(asked), value) => self.registry_arrived(asked, value),
             Incoming::Lost { reason, unanswered } => {
+                self.pages_sent.set(0);
                 let refused = self.queue.borrow_mut().note_lost();
                 let is_queued = self.queue.borrow().is_on();
                 for command in unanswered {

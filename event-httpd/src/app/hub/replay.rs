@@ -6,7 +6,7 @@ use super::listing::Active;
 use super::message::{Ask, From, Page, PageEnd, Position, Ticket};
 use super::reply::Asker;
 use super::subscribers::{Encoded, Progress, Subscriber};
-use super::{Hub, Pending};
+use super::{Hub, Pending, Store};
 use crate::app::Answer;
 use crate::worker::Worker;
 use hub_protocol::{Forms, Update};
@@ -106,6 +106,9 @@ impl Hub {
 
     /// The page is complete: its reader gets it, and goes on with the next or goes live.
     fn page_ends(&self, worker: &Rc<Worker>, page: OpenPage) {
+        if let Store::Master(store) = &self.store {
+            Self::tell_master(worker, store.answered(page.ticket));
+        }
         let pending = self.pending.borrow_mut().remove(&page.ticket);
         let id = match pending {
             Some(Pending::Reader(id)) => id,

@@ -4,7 +4,7 @@ use super::entries::{self, Entry, text_of};
 use super::{Command, Inner, Presence, reconnect};
 use crate::app::hub::framed;
 use crate::app::hub::history::PageSize;
-use crate::app::hub::message::{From, Page, PageEnd, Position, Tell, Ticket};
+use crate::app::hub::message::{From, PAGES_UNDER_WAY, Page, PageEnd, Position, Tell, Ticket};
 use crate::redis::Value;
 
 /// Entries in one reply.
@@ -65,40 +65,53 @@ impl PageAsked {
 
 impl Inner {
     pub(super) fn ask_for_page(&self, ticket: Ticket, from: From) {
+        if from == From::Latest && self.presence.get() == Presence::Present {
+            return self.tell_latest(ticket);
+        }
         self.paging.borrow_mut().insert(ticket, from);
         self.ask_for_pages();
     }
 
-    /// Requests all pages that wait, if the store is present.
+    /// There is nothing to read.
+    fn tell_latest(&self, ticket: Ticket) {
+        self.tell_page(ticket, &[], PageEnd::Complete, self.told(), "");
+    }
+
+    /// Requests pages that wait, if the store is present. Few are under way at a time: subscribers
+    /// who want nothing of a long history ask for its pages quickly, and publishers must not wait
+    /// for all of them.
     pub(super) fn ask_for_pages(&self) {
-        if self.presence.get() != Presence::Present {
-            return;
-        }
-        for (ticket, from) in self.paging.take() {
-            let begin = match from {
+        while self.presence.get() == Presence::Present && self.pages_sent.get() < PAGES_UNDER_WAY {
+            let next = self.paging.borrow_mut().pop_first();
+            let Some((ticket, from)) = next else { return };
+            let is_sent = match from {
                 From::Latest => {
-                    self.tell_page(ticket, &[], PageEnd::Complete, self.told(), "");
+                    self.tell_latest(ticket);
                     continue;
                 }
-                From::Earliest | From::Position(0) => Begin::Earliest,
-                From::Position(position) => Begin::Position(position),
+                From::Earliest | From::Position(0) => self.send_page(ticket, Begin::Earliest),
+                From::Position(position) => self.send_page(ticket, Begin::Position(position)),
                 From::After(id) => {
                     let position = self.index.borrow().find(&id);
                     match position {
-                        Some(position) => Begin::After(position, id),
-                        None => {
-                            self.seek(Sought { ticket, id }, self.told());
-                            continue;
-                        }
+                        Some(position) => self.send_page(ticket, Begin::After(position, id)),
+                        None => self.seek(Sought { ticket, id }, self.told()),
                     }
                 }
             };
-            self.send_page(ticket, begin);
+            if !is_sent {
+                return; // the connection is lost, and it waits for the next one
+            }
         }
     }
 
-    /// Looks for an update among the entries after a position.
-    fn seek(&self, sought: Sought, behind: Position) {
+    /// The reply to a request has arrived: there is room for the next.
+    pub(super) fn one_fewer_under_way(&self) {
+        self.pages_sent.update(|sent| sent.saturating_sub(1));
+    }
+
+    /// Looks for an update among the entries after a position. False if it has to wait.
+    fn seek(&self, sought: Sought, behind: Position) -> bool {
         let next = text_of(behind.saturating_add(1));
         let command = self.range(&next, "+", PAGE_MAX);
         let sent = match self.commands.get() {
@@ -107,7 +120,10 @@ impl Inner {
         };
         if let Err(Command::Seek(sought)) = sent {
             self.seek_again(sought);
+            return false;
         }
+        self.pages_sent.update(|sent| sent + 1);
+        true
     }
 
     /// Looks again when the store is present.
@@ -138,8 +154,12 @@ impl Inner {
                 });
                 self.resume_ahead(); // it may have been reported meanwhile
             }
-            (None, Some(last)) => self.seek(sought, last.position),
-            (None, None) => self.send_page(sought.ticket, Begin::Earliest),
+            (None, Some(last)) => {
+                self.seek(sought, last.position);
+            }
+            (None, None) => {
+                self.send_page(sought.ticket, Begin::Earliest);
+            }
         }
     }
 
@@ -172,7 +192,8 @@ impl Inner {
         self.paging.borrow_mut().insert(ticket, from);
     }
 
-    fn send_page(&self, ticket: Ticket, begin: Begin) {
+    /// Requests a page. False if it has to wait.
+    fn send_page(&self, ticket: Ticket, begin: Begin) -> bool {
         // What does not fit into the page is not read: updates may be long.
         let behind = begin.position().unwrap_or_default();
         let most = self.page.count(self.index.borrow().sizes(behind));
@@ -195,7 +216,10 @@ impl Inner {
         };
         if let Err(Command::Page(asked)) = sent {
             self.page_again(asked);
+            return false;
         }
+        self.pages_sent.update(|sent| sent + 1);
+        true
     }
 
     pub(super) fn page_arrived(&self, asked: PageAsked, value: Value) {
@@ -210,7 +234,10 @@ impl Inner {
         let (entries, after, anchor) = match (asked.begin, entries.split_first()) {
             (Begin::Earliest, _) => (&*entries, 0, String::new()),
             (Begin::After(at, id), Some((first, rest))) if first.position == at => (rest, at, id),
-            (Begin::After(..), _) => return self.send_page(ticket, Begin::Earliest),
+            (Begin::After(..), _) => {
+                self.send_page(ticket, Begin::Earliest);
+                return;
+            }
             (Begin::Position(at), Some((first, rest))) if first.position == at => {
                 (rest, at, String::new())
             }
