@@ -247,6 +247,7 @@ fn a_malformed_update_is_refused_with_the_reason() {
     let breaks = "\n".repeat(20_000);
     let controls = "\u{1}".repeat(20_000); // as long as an event, six times as long in JSON
     let topics = "topic=a&".repeat(101);
+    let long_topics = format!("topic={}&", "x".repeat(4000)).repeat(17); // in a WebSocket's message
     for (body, status, reason) in [
         (form(&[("data", "x")]), 400, "topic"),
         (form(&[("topic", "")]), 400, "topic"),
@@ -284,6 +285,7 @@ fn a_malformed_update_is_refused_with_the_reason() {
             413,
             "--max-queue",
         ),
+        (long_topics, 413, "--max-queue"),
     ] {
         let answer = ask(&server, &post(&body, &lines));
         assert_eq!(answer.status, status, "{body:.80}: {answer:?}");

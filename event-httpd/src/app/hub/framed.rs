@@ -1,8 +1,8 @@
 //! How much of a subscriber's queue updates take: as events or as messages of a WebSocket,
 //! whichever is longer.
 
-/// What an update takes besides its texts.
-const FRAMING: usize = 160;
+/// What an update takes besides its encoded form, with as many topics as it may have.
+const FRAMING: usize = 320;
 
 /// Bytes that go before each line of an event.
 const LINE: usize = "data: ".len();
@@ -12,17 +12,24 @@ pub(super) fn length(encoded: &[u8]) -> usize {
     data_length(encoded) + FRAMING
 }
 
+/// Whether an encoded update is longer than `most`.
+pub(super) fn is_longer(encoded: &[u8], most: usize) -> bool {
+    longest(encoded.len()) > most && length(encoded) > most
+}
+
 /// The length of data.
-pub(super) fn data_length(data: &[u8]) -> usize {
+fn data_length(data: &[u8]) -> usize {
     let breaks = data.iter().filter(|byte| matches!(byte, b'\r' | b'\n'));
     let as_event = LINE * (breaks.count() + 1);
     let as_message: usize = data.iter().map(|byte| escape(*byte)).sum();
     data.len() + as_event.max(as_message)
 }
 
-/// The longest that so many bytes of data can be.
-pub(super) fn longest(length: usize) -> usize {
-    length.saturating_mul(1 + LINE).saturating_add(LINE)
+/// The longest that so many bytes of an encoded update can be.
+fn longest(length: usize) -> usize {
+    length
+        .saturating_mul(1 + LINE)
+        .saturating_add(LINE + FRAMING)
 }
 
 /// What JSON adds to a byte.
@@ -37,16 +44,22 @@ fn escape(byte: u8) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use hub_protocol::publish::Limits;
     use hub_protocol::{Update, event_stream, websocket};
 
     #[test]
     fn an_update_is_not_longer_in_either_form_and_one_of_them_has_nearly_its_length() {
         let bytes = (0..0x80).map(|byte| char::from(byte).to_string());
         let others = ["a", "", "\u{e9}\u{1f600}", "{\"a\": \"\\\\\"}", "a\nb"].map(str::to_owned);
-        for text in bytes.chain(others) {
+        let texts: Vec<String> = bytes.chain(others).collect();
+        let limits = Limits::default();
+        let numbers = texts
+            .iter()
+            .flat_map(|text| [(text, 1), (text, limits.topics)]);
+        for (text, topics) in numbers {
             let update = Update {
                 id: "urn:uuid:one".to_owned(),
-                topics: vec!["https://example.com/books/1".to_owned()],
+                topics: vec![text.replace(char::is_control, "x"); topics],
                 data: text.repeat(1000),
                 private: true,
                 event_type: None,
@@ -59,10 +72,10 @@ mod tests {
             let longer = event.len().max(message.len());
             let counted = length(&encoded);
             assert!(
-                (longer..longer + 300).contains(&counted),
+                (longer..longer + 2 * FRAMING + 6 * topics).contains(&counted),
                 "{text:?}: {counted}, {longer}"
             );
-            assert!(data_length(update.data.as_bytes()) <= longest(update.data.len()));
+            assert!(counted <= longest(encoded.len()));
         }
     }
 }

@@ -275,7 +275,7 @@ mod tests {
             updates: 100,
             bytes: 1 << 20,
         };
-        let mut history = History::new(limits, PageSize::for_queue(40_000));
+        let mut history = History::new(limits, PageSize::for_queue(42_000));
         for text in ["x", "\n", "\u{1}"] {
             for _ in 0..10 {
                 history.push("1", Buffer::uncounted(text.repeat(1000).into()));

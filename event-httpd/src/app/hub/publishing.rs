@@ -37,11 +37,11 @@ impl Hub {
         publish::check_content_type(head.field("Content-Type"))?;
         let draft = publish::parse(request.body, &limits(), &config.url)?;
         check(&draft, &grants, &config.url)?;
-        if is_too_long(&draft, worker) {
+        let Some(update) = Accepted::new(draft, worker) else {
             let reply = self.reply(413, asker).text(TOO_LONG);
             return Ok(worker.buffer(reply).into());
-        }
-        self.keep(worker, draft, |id| Pending::Publisher {
+        };
+        self.keep(worker, update, |id| Pending::Publisher {
             connection: request.from,
             id,
             asker: asker.clone(),
@@ -54,15 +54,12 @@ impl Hub {
     pub(super) fn keep(
         &self,
         worker: &Rc<Worker>,
-        draft: Draft,
+        update: Accepted,
         pending: impl FnOnce(String) -> Pending,
     ) {
-        let update = draft.into_update();
-        let mut encoded = Vec::with_capacity(update.data.len() + 256);
-        update.encode(&mut encoded);
         worker.counters().messages.add(1);
         self.ask(worker, pending(update.id), |ticket| {
-            Ask::Publish(ticket, &encoded)
+            Ask::Publish(ticket, &update.bytes)
         });
     }
 
@@ -132,12 +129,26 @@ fn why(reason: Reason) -> &'static str {
 /// Why [`Hub::publish`] answers 429.
 pub(super) const TOO_FAST: &str = "the token exceeds --publish-rate";
 
-/// Why [`is_too_long`] refuses.
+/// Why an update is refused that is longer than the queue of a subscriber.
 pub(super) const TOO_LONG: &str = "the update would be longer than --max-queue as an event or as \
                                    a message of a WebSocket, so not every subscriber could read it";
 
-/// Whether an update is longer than the queue of a subscriber.
-pub(super) fn is_too_long(draft: &Draft, worker: &Worker) -> bool {
-    let most = worker.config().max_queue();
-    framed::longest(draft.data.len()) > most && framed::data_length(draft.data.as_bytes()) > most
+/// An update for which every subscriber's queue has room, as stores take it.
+pub(super) struct Accepted {
+    id: String,
+    bytes: Vec<u8>,
+}
+
+impl Accepted {
+    /// `None` if it is longer than the queue of a subscriber.
+    pub(super) fn new(draft: Draft, worker: &Worker) -> Option<Self> {
+        let update = draft.into_update();
+        let mut bytes = Vec::with_capacity(update.data.len() + 256);
+        update.encode(&mut bytes);
+        let most = worker.config().max_queue();
+        (!framed::is_longer(&bytes, most)).then_some(Self {
+            id: update.id,
+            bytes,
+        })
+    }
 }

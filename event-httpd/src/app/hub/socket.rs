@@ -242,11 +242,10 @@ impl Hub {
             worker.counters().refusals.add(1);
             return Err((429, publishing::TOO_FAST.to_owned()));
         }
-        if publishing::is_too_long(&draft, worker) {
-            return Err((413, publishing::TOO_LONG.to_owned()));
-        }
+        let update = publishing::Accepted::new(draft, worker);
+        let update = update.ok_or_else(|| (413, publishing::TOO_LONG.to_owned()))?;
         socket.asked.set(socket.asked.get() + 1);
-        self.keep(worker, draft, |update| Pending::Sender {
+        self.keep(worker, update, |update| Pending::Sender {
             connection: id,
             id: update,
         });
