@@ -3,6 +3,10 @@
 use std::borrow::Cow;
 use std::fmt;
 
+/// Characters of a reason in a challenge. Proxies bound the fields of an answer, and a reason may
+/// quote a long topic.
+const DESCRIPTION_MAX: usize = 256;
+
 /// The status codes with which this crate refuses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -137,10 +141,11 @@ impl Refusal {
         let mut parameters = Vec::new();
         if let Some(error) = self.error {
             parameters.push(format!("error=\"{}\"", error.code()));
-            parameters.push(format!("error_description=\"{}\"", quotable(&self.reason)));
+            let description = quotable(self.reason.chars().take(DESCRIPTION_MAX));
+            parameters.push(format!("error_description=\"{description}\""));
         }
         if let Some(url) = resource_metadata {
-            parameters.push(format!("resource_metadata=\"{}\"", quotable(url)));
+            parameters.push(format!("resource_metadata=\"{}\"", quotable(url.chars())));
         }
         let mut challenge = "Bearer".to_owned();
         if !parameters.is_empty() {
@@ -152,13 +157,12 @@ impl Refusal {
 }
 
 /// `text` with what RFC 6750 §3 does not allow in a description replaced.
-fn quotable(text: &str) -> String {
-    text.chars()
-        .map(|c| match c {
-            '"' => '\'',
-            '\\' => '/',
-            ' '..='~' => c,
-            _ => '?',
-        })
-        .collect()
+fn quotable(text: impl Iterator<Item = char>) -> String {
+    text.map(|c| match c {
+        '"' => '\'',
+        '\\' => '/',
+        ' '..='~' => c,
+        _ => '?',
+    })
+    .collect()
 }

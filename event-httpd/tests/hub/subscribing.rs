@@ -162,6 +162,10 @@ fn only_pages_of_the_named_origins_may_read_answers() {
     assert_eq!(origin, Some("https://app.example"));
     assert_eq!(head.field("Access-Control-Allow-Credentials"), Some("true"));
     assert_eq!(head.field("Vary"), Some("Origin"));
+    let readable = head.field("Access-Control-Expose-Headers").unwrap();
+    for field in ["Last-Event-ID", "Retry-After", "WWW-Authenticate"] {
+        assert!(readable.contains(field), "{readable}");
+    }
     let head = Subscriber::with(&server, "topic=a", &from("https://evil.example")).head;
     assert_eq!(head.field("Access-Control-Allow-Origin"), None);
     let preflight = |origin: &str| {

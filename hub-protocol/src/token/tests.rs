@@ -172,6 +172,11 @@ fn refused_topic_is_named_and_the_status_is_403() {
     );
     let refusal = grants.check_read(&hub.topic("/x")).unwrap_err();
     assert_eq!(refusal.status(), Status::Forbidden);
+    let long = "x".repeat(4096);
+    let refusal = grants.check_publish(&[hub.topic(&long)]).unwrap_err();
+    assert!(refusal.reason().ends_with(&long));
+    let challenge = refusal.challenge(None).unwrap();
+    assert!(challenge.len() < 400, "{challenge}");
 }
 
 #[test]

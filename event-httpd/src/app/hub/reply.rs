@@ -141,7 +141,8 @@ fn push_cors(bytes: &mut Vec<u8>, origin: Option<&str>, cors: &Cors) {
         let _ = write!(
             bytes,
             "Access-Control-Allow-Origin: {origin}\r\n\
-             Access-Control-Expose-Headers: Link, Last-Event-ID, Mercure-Last-Event-ID\r\n"
+             Access-Control-Expose-Headers: Link, Last-Event-ID, Mercure-Last-Event-ID, \
+             Retry-After, WWW-Authenticate\r\n"
         );
         if *cors != Cors::Every {
             bytes.extend_from_slice(b"Access-Control-Allow-Credentials: true\r\n");
