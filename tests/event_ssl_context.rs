@@ -333,8 +333,19 @@ fn a_file_without_what_it_should_hold_is_an_error_with_its_path() {
         "2.crt",
         [own.cert_pem(), wrapped("CERTIFICATE").into()].concat(),
     );
+    let marked =
+        "-----BEGIN CERTIFICATE-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00\n\n";
+    let encrypted = folder.write(
+        "encrypted.crt",
+        marked.to_owned() + "aGVsbG8=\n-----END CERTIFICATE-----\n",
+    );
     let ca_file = |path: &Path| (EventSslContext::OPT_CA_FILE, path.into());
     let cases = [
+        (
+            vec![cert(&encrypted)],
+            &encrypted,
+            "bad certificate: it is encrypted", // OpenSSL would prompt
+        ),
         (vec![cert(&junk)], &junk, "no certificate in it"),
         (vec![cert(&empty)], &empty, "no certificate in it"),
         (vec![cert(&files.key)], &files.key, "no certificate in it"),

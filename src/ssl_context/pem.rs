@@ -158,12 +158,25 @@ fn read(call: &'static str, path: &Path) -> Result<Vec<u8>> {
 }
 
 fn certificates(call: &'static str, path: &Path, pem: &[u8]) -> Result<Vec<X509>> {
+    if has_encrypted_certificate(pem) {
+        // OpenSSL would prompt on the terminal, and nobody encrypts what is public.
+        return Err(bad(call, path, "bad certificate: it is encrypted"));
+    }
     X509::stack_from_pem(pem).map_err(|stack| {
         bad(
             call,
             path,
             &format!("bad certificate: {}", queue::text(&stack)),
         )
+    })
+}
+
+/// Whether a certificate in a file is encrypted, as RFC 1421 §4.6 marks it.
+fn has_encrypted_certificate(pem: &[u8]) -> bool {
+    const END: &[u8] = b"CERTIFICATE-----";
+    memmem::find_iter(pem, END).any(|at| {
+        let rest = pem.get(at + END.len()..).unwrap_or_default();
+        rest.trim_ascii_start().starts_with(b"Proc-Type:")
     })
 }
 
