@@ -142,6 +142,8 @@ impl EventBufferEvent {
     /// enabled and `READ` is not. The filter keeps `under` alive, and with `OPT_CLOSE_ON_FREE`
     /// freeing the filter frees `under` too. A filter may be put on another filter, and on one
     /// half of a pair. A read high mark of `under` must let in as much as the closure waits for.
+    /// Free filters from the top down: while there is one on a filter that was freed, what is
+    /// under that may stay without reading.
     ///
     /// The write callback means that the bytes have reached the output of `under`, not the peer.
     /// A filter may be freed then: if `under` ends with it, its socket closes once it has sent its
