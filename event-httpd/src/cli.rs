@@ -214,7 +214,8 @@ pub(crate) struct ServerArgs {
     #[arg(long, value_name = "N|auto", env = "EVENT_HTTPD_WORKERS", value_parser = workers)]
     pub(crate) workers: Option<usize>,
 
-    /// Replace a worker after this many requests or messages; only with --workers
+    /// Replace a worker after this many requests and messages, where a request that publishes is
+    /// both; only with --workers
     #[arg(long, value_name = "N", env = "EVENT_HTTPD_WORKER_MAX_REQUESTS", value_parser = number::<u64, 1, { u64::MAX }>)]
     pub(crate) worker_max_requests: Option<u64>,
 

@@ -145,6 +145,12 @@ fn a_subscriber_too_many_gets_429_until_another_leaves() {
     let answer = ask(&server, &request);
     assert_eq!(answer.status, 429, "{answer:?}");
     assert!(answer.field("Retry-After").is_some(), "{answer:?}");
+    let malformed = get(&format!("{PATH}?topic=%7B"), "");
+    let answer = ask(&server, &malformed);
+    assert_eq!(
+        answer.status, 429,
+        "the matchers are compiled where there is room"
+    );
     drop(first);
     super::support_http::until("there is room again", || {
         let mut client = server.connect();

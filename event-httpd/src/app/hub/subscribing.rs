@@ -63,7 +63,7 @@ impl Hub {
             Some(_) => OriginCheck::Required, // every page may read a WebSocket
             None => OriginCheck::NotNeeded,
         };
-        let (asked, allowed) = self.read_subscription(head, check)?;
+        let allowed = self.allowed_by(head, check)?;
         if let Some(turned_away) = self.turn_away(worker, asker) {
             return Ok(turned_away);
         }
@@ -74,6 +74,7 @@ impl Hub {
         let Ok(place) = self.sources.take(address.flatten()) else {
             return Ok(self.come_back(worker, asker, (429, ADDRESS_FULL), RETRY_AFTER));
         };
+        let asked = self.asked(head)?;
         let ends = end_of(allowed.expires());
         let socket = accept.as_ref().map(|_| {
             let longest = usize::try_from(worker.config().limits().body_size);
@@ -139,27 +140,27 @@ impl Hub {
         head: &Head<'_>,
         asker: &Asker,
     ) -> Result<Answer, Refusal> {
-        self.read_subscription(head, OriginCheck::NotNeeded)?;
+        self.allowed_by(head, OriginCheck::NotNeeded)?;
+        self.asked(head)?;
         Ok(worker.buffer(self.stream_head(asker).empty()).into())
     }
 
-    /// What a request asks for, and what its token allows.
-    fn read_subscription(
-        &self,
-        head: &Head<'_>,
-        check: OriginCheck,
-    ) -> Result<(subscribe::Request, Allowed), Refusal> {
+    /// What a request for a subscription asks for. Compiling its matchers takes time, so this comes
+    /// after the checks of who asks and whether there is room.
+    fn asked(&self, head: &Head<'_>) -> Result<subscribe::Request, Refusal> {
         let (query, forms) = (head.query.as_bytes(), self.config.forms);
-        let token = subscribe::token(query, forms);
+        let last_event_id = head.field("Last-Event-ID");
+        subscribe::parse(query, last_event_id, forms, MATCHERS_MAX, &self.matchers)
+    }
+
+    /// What the token of a request for a subscription allows.
+    fn allowed_by(&self, head: &Head<'_>, check: OriginCheck) -> Result<Allowed, Refusal> {
+        let token = subscribe::token(head.query.as_bytes(), self.config.forms);
         let presented = Presented {
             query: token.as_deref(),
             ..head.presented()
         };
-        // Before matchers are compiled, which takes time.
-        let allowed = self.allowed(&presented, check)?;
-        let last_event_id = head.field("Last-Event-ID");
-        let asked = subscribe::parse(query, last_event_id, forms, MATCHERS_MAX, &self.matchers)?;
-        Ok((asked, allowed))
+        self.allowed(&presented, check)
     }
 
     /// What the token of a subscriber allows. Where the origin is checked, it may also publish.
