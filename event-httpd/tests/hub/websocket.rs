@@ -95,7 +95,7 @@ fn a_websocket_receives_updates_and_publishes_with_its_token() {
 
 #[test]
 fn a_message_that_may_not_be_published_is_refused_and_the_socket_stays() {
-    let server = open_hub(&[]);
+    let server = open_hub(&["--max-queue", "16KiB"]);
     let mut stream = Subscriber::to(&server, "topic=a&topic=b");
     let mut anonymous = Socket::open(&server, "topic=a", "");
     let mut other = Socket::open(&server, "topic=a", &bearer(&token(&["b"], &[])));
@@ -111,10 +111,15 @@ fn a_message_that_may_not_be_published_is_refused_and_the_socket_stays() {
     refused(&mut other, message, 403);
     refused(&mut other, "no JSON", 400);
     refused(&mut other, r#"{"topics": []}"#, 400);
+    let long = format!(r#"{{"topics": ["b"], "data": "{}"}}"#, "\\n".repeat(3000));
+    refused(&mut other, &long, 413);
     other.send(TEXT, br#"{"topics": ["b"], "data": "x", "id": "1"}"#);
     other.expect_json(&json!({ "published": "1" }));
     stream.expect_update("1", "x");
     stream.expect_silence();
+    server.process().signal(Signal::SIGUSR1);
+    let counters = server.line("counters");
+    assert_eq!(counter(&counters, "refusals"), 5, "{counters}");
 }
 
 #[test]

@@ -38,6 +38,7 @@ impl Hub {
         let draft = publish::parse(request.body, &limits(), &config.url)?;
         check(&draft, &grants, &config.url)?;
         let Some(update) = Accepted::new(draft, worker) else {
+            worker.counters().refusals.add(1);
             let reply = self.reply(413, asker).text(TOO_LONG);
             return Ok(worker.buffer(reply).into());
         };

@@ -185,6 +185,7 @@ impl Hub {
                 Ok(Some(Event::Text(text))) => {
                     let id = received.from;
                     if let Err((status, reason)) = self.socket_publish(worker, id, socket, &text) {
+                        worker.counters().refusals.add(1);
                         refusal(status, &reason, &mut output);
                     }
                 }
@@ -222,12 +223,8 @@ impl Hub {
         socket: &Socket,
         text: &str,
     ) -> Result<(), (u16, String)> {
-        let refused = |refusal: Refusal| {
-            worker.counters().refusals.add(1);
-            (refusal.status().code(), refusal.reason().to_owned())
-        };
+        let refused = |refusal: Refusal| (refusal.status().code(), refusal.reason().to_owned());
         if let Some(why) = socket.ends.get() {
-            worker.counters().refusals.add(1);
             return Err((503, why.reason().to_owned()));
         }
         let grants = socket.publish.as_ref();
@@ -239,7 +236,6 @@ impl Hub {
         let draft = publish::parse_json(text, &publishing::limits(), url).map_err(refused)?;
         publishing::check(&draft, grants, url).map_err(refused)?;
         if self.rate.take_key(socket.token).is_err() {
-            worker.counters().refusals.add(1);
             return Err((429, publishing::TOO_FAST.to_owned()));
         }
         let update = publishing::Accepted::new(draft, worker);
