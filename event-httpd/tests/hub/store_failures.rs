@@ -13,6 +13,7 @@ use super::support::{
 };
 use super::support_broadcast::{counter, sockets, stop};
 use super::support_http::{Response, Server, until};
+use super::workers::read;
 
 /// The answer to an attempt to publish.
 pub(crate) fn attempt(hub: &Server, id: &str) -> Response {
@@ -216,6 +217,36 @@ fn a_store_that_lost_its_last_updates_repeats_none_of_the_others() {
         expect(subscriber, 5..7);
         subscriber.expect_silence();
     }
+}
+
+#[test]
+fn a_position_that_a_lost_update_left_to_another_does_not_stand_for_it() {
+    let redis = Redis::fleeting();
+    let hub = hub_on(&redis.url(), &[]);
+    let other = hub_on(&format!("{}?prefix=other:", redis.url()), &[]);
+    let mut subscriber = Subscriber::to(&hub, "topic=a");
+    publish(&hub, 0..2);
+    expect(&mut subscriber, 0..2);
+    publish(&other, 2..3);
+    // As a replica that lacks the second one does when a hub publishes, if its clock is behind.
+    let script = "local own = redis.call('XRANGE', KEYS[1], '-', '+') \
+                  local other = redis.call('XRANGE', KEYS[2], '-', '+') \
+                  redis.call('DEL', KEYS[1]) \
+                  redis.call('XADD', KEYS[1], own[1][1], unpack(own[1][2])) \
+                  return redis.call('XADD', KEYS[1], own[2][1], unpack(other[1][2]))";
+    let keys = "2 event-httpd:updates other:updates";
+    let answer = redis.ask(&format!("EVAL \"{script}\" {keys}"));
+    assert!(answer.starts_with('$'), "{answer}");
+    let mut early = Subscriber::to(&hub, "topic=a&lastEventID=1");
+    assert_eq!(early.head.field("Last-Event-ID"), Some("earliest"));
+    assert_eq!(read(&mut early, 2), ["0", "2"]);
+    assert!(redis.ask("CLIENT KILL TYPE normal").starts_with(':'));
+    hub.line("has lost updates");
+    assert_eq!(subscriber.client.rest(), b"");
+    until_ready(&hub);
+    let mut again = Subscriber::to(&hub, "topic=a&lastEventID=1");
+    assert_eq!(again.head.field("Last-Event-ID"), Some("earliest"));
+    assert_eq!(read(&mut again, 2), ["0", "2"]);
 }
 
 #[test]

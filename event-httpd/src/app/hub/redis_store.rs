@@ -79,6 +79,7 @@ struct Inner {
     registry: Registry,
     reading: Cell<Reading>,
     position: Cell<Option<Position>>, // of the last entry that was reported
+    told_id: RefCell<Option<Rc<str>>>, // of its update, once one was reported
     publish_error: RefCell<String>,   // the last one, until an update is kept
     publish_numbers_key: String, // of the numbers of the updates that this worker has published
     queue: RefCell<Queue>,
@@ -122,6 +123,7 @@ impl RedisStore {
             reading: Cell::new(Reading::Loading),
             publish_error: RefCell::default(),
             position: Cell::new(None),
+            told_id: RefCell::default(),
             publish_numbers_key: settings.target.key(&format!("published:{}", new_id())),
             queue: RefCell::new(Queue::new(queue)),
             expiry: OnceCell::new(),

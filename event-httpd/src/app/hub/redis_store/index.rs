@@ -39,10 +39,12 @@ impl Index {
         }
     }
 
-    /// Adds an entry after all others, whose update takes so much of a subscriber's queue.
-    pub(super) fn push(&mut self, position: Position, id: String, size: usize) {
+    /// Adds an entry after all others, whose update takes so much of a subscriber's queue. Returns the
+    /// update's id.
+    pub(super) fn push(&mut self, position: Position, id: String, size: usize) -> Rc<str> {
         let id: Rc<str> = id.into();
         self.ids.add(Rc::clone(&id), position);
+        let added = Rc::clone(&id);
         self.entries.push_back(Entry {
             at: ((position >> 64) as u64, position as u64),
             size: u32::try_from(size).unwrap_or(u32::MAX),
@@ -53,6 +55,7 @@ impl Index {
         {
             self.ids.remove_first(&first.id);
         }
+        added
     }
 
     pub(super) fn clear(&mut self) {

@@ -233,7 +233,7 @@ impl Inner {
         let ticket = asked.ticket;
         let (entries, after, anchor) = match (asked.begin, entries.split_first()) {
             (Begin::Earliest, _) => (&*entries, 0, String::new()),
-            (Begin::After(at, id), Some((first, rest))) if first.position == at => (rest, at, id),
+            (Begin::After(at, id), Some((first, rest))) if first.is(at, &id) => (rest, at, id),
             (Begin::After(..), _) => {
                 self.send_page(ticket, Begin::Earliest);
                 return;

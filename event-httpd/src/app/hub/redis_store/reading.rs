@@ -1,8 +1,9 @@
 //! Follows the stream, and reports each new entry to the hub.
 //!
-//! On each new connection, the last reported entry must still be in the stream. If it is not, later
-//! entries may be missing, too: that is a gap. The same check runs when the reader is so far behind
-//! that the stream may have been trimmed before it.
+//! On each new connection, the last reported entry must still be in the stream, with its update: a
+//! server that has lost it may give its position to another. If it is not, later entries may be
+//! missing, too: that is a gap. The same check runs when the reader is so far behind that the stream
+//! may have been trimmed before it.
 //!
 //! The first connection begins at the end of the stream. If the store was away before it, there may
 //! be subscribers that have their answers, and what others have published since then is theirs: the
@@ -57,6 +58,8 @@ pub(super) enum Read {
     Before,
     /// Entries for the index, and those after the last reported one.
     Load,
+    /// Whether the last reported entry is still there. These came after it, for the index, too.
+    VerifyLoad(Vec<Entry>),
     /// The next entries.
     Next,
     /// Whether the last reported entry is still there. These came after it.
@@ -102,7 +105,7 @@ impl Inner {
                 Some(entry) => self.begin_at(entry.position),
                 None => self.ask_for_counts(Vec::new()),
             },
-            Read::Check if entries.is_empty() => {
+            Read::Check if !self.has_told(&entries) => {
                 let before = self.last_entries(&text_of(self.told()), LOOK_BACK);
                 self.read(Read::Before, &before);
             }
@@ -113,17 +116,18 @@ impl Inner {
                 let position = resume_from(&entries, |position| index.has(position));
                 drop(index);
                 self.position.set(Some(position));
+                self.told_id.take();
                 self.gap("the store has lost updates, or was replaced");
                 self.load();
             }
             Read::Time | Read::Counts(_) | Read::Length(_) => {} // their replies are not entries
-            Read::Load => {
-                let next = next_to_load(&entries);
-                self.take_entries(entries);
-                match next {
-                    Some(next) => self.load_from(next),
-                    None => self.follow(),
-                }
+            Read::Load if leaves_out(&entries, self.told()) => {
+                self.check(Read::VerifyLoad(entries));
+            }
+            Read::Load => self.take_loaded(entries),
+            Read::VerifyLoad(next) => {
+                self.verify(&entries);
+                self.take_loaded(next);
             }
             Read::Next if entries.len() >= READ_MAX => match self.told() {
                 0 => self.ask_for_counts(entries),
@@ -134,9 +138,7 @@ impl Inner {
                 self.read_next();
             }
             Read::Verify(next) => {
-                if entries.is_empty() {
-                    self.gap("updates were dropped from the stream before they could be read");
-                }
+                self.verify(&entries);
                 self.take_entries(next);
                 self.read_next();
             }
@@ -219,6 +221,7 @@ impl Inner {
     /// Everything after this position is new.
     fn begin_at(&self, position: Position) {
         self.position.set(Some(position));
+        self.told_id.take();
         self.send_updates();
         self.load();
     }
@@ -240,6 +243,22 @@ impl Inner {
         self.read(read, &self.range(&told, &told, 1));
     }
 
+    /// Whether the reply to [`check`](Self::check) has the last reported entry.
+    fn has_told(&self, entries: &[Entry]) -> bool {
+        let told_id = self.told_id.borrow();
+        entries.first().is_some_and(|entry| {
+            let id = entry.content.as_ref().map(|content| &*content.id);
+            told_id.is_none() || told_id.as_deref() == id
+        })
+    }
+
+    /// It is a gap if the reply to a check lacks the last reported entry.
+    fn verify(&self, entries: &[Entry]) {
+        if !self.has_told(entries) {
+            self.gap("updates were dropped from the stream before they could be read");
+        }
+    }
+
     fn gap(&self, reason: &str) {
         let target = &self.settings.target;
         tracing::warn!("the store at {target}: {reason}; subscribers have to connect again");
@@ -251,6 +270,15 @@ impl Inner {
         self.reading.set(Reading::Loading);
         self.index.borrow_mut().clear();
         self.load_from(0);
+    }
+
+    fn take_loaded(&self, entries: Vec<Entry>) {
+        let next = next_to_load(&entries);
+        self.take_entries(entries);
+        match next {
+            Some(next) => self.load_from(next),
+            None => self.follow(),
+        }
     }
 
     fn load_from(&self, start: Position) {
@@ -286,6 +314,7 @@ impl Inner {
             let is_new = entry.position > self.told();
             if is_new {
                 self.position.set(Some(entry.position));
+                self.told_id.take();
             }
             let Some(content) = entry.content else {
                 tracing::warn!(
@@ -295,10 +324,11 @@ impl Inner {
                 continue;
             };
             let size = framed::length(&content.update);
-            self.index
-                .borrow_mut()
-                .push(entry.position, content.id, size);
+            let mut index = self.index.borrow_mut();
+            let id = index.push(entry.position, content.id, size);
+            drop(index);
             if is_new {
+                self.told_id.replace(Some(id));
                 self.tell(&Tell::Update(&content.update));
             }
         }
@@ -318,6 +348,12 @@ fn resume_from(before: &[Entry], was_told: impl Fn(Position) -> bool) -> Positio
 /// that are not updates.
 fn next_to_load(entries: &[Entry]) -> Option<Position> {
     entries.get(LOAD_MAX - 1)?.position.checked_add(1)
+}
+
+/// Whether entries go on behind `told`, and leave it out: the stream may have been trimmed there.
+fn leaves_out(entries: &[Entry], told: Position) -> bool {
+    let is_past = entries.last().is_some_and(|last| last.position > told);
+    told > 0 && is_past && !entries.iter().any(|entry| entry.position == told)
 }
 
 /// The last position in a millisecond of Redis's clock.
@@ -344,6 +380,16 @@ mod tests {
         assert_eq!(next_to_load(&entries(1..=full)), Some(full + 1));
         let highest = Position::MAX;
         assert_eq!(next_to_load(&entries(highest - full + 1..=highest)), None);
+    }
+
+    #[test]
+    fn entries_that_leave_out_the_last_reported_one_are_noticed() {
+        assert!(!leaves_out(&entries([8, 9, 10, 11]), 9));
+        assert!(!leaves_out(&entries([7, 8]), 9), "it may come behind them");
+        assert!(!leaves_out(&entries([]), 9));
+        assert!(!leaves_out(&entries([1, 2]), 0), "nothing was reported");
+        assert!(leaves_out(&entries([8, 10, 11]), 9));
+        assert!(leaves_out(&entries([10, 11]), 9));
     }
 
     #[test]
