@@ -2,6 +2,9 @@
 #include "bridge.h"
 #include "compat.h"
 
+#include <errno.h>
+#include <fcntl.h>
+
 #include <zend_exceptions.h>
 #define HAVE_SOCKETS 1
 #include <ext/sockets/php_sockets.h>
@@ -40,6 +43,7 @@ static void make_socket(zval *to, int descriptor)
 	php_socket *socket;
 	struct sockaddr_storage address;
 	socklen_t length = sizeof address;
+	int flags = fcntl(descriptor, F_GETFL);
 
 	if (!entry || object_init_ex(to, entry) != SUCCESS) {
 		php_error_docref(NULL, E_WARNING, "The extension `sockets` is not loaded");
@@ -49,10 +53,13 @@ static void make_socket(zval *to, int descriptor)
 	socket = socket_of(Z_OBJ_P(to));
 	socket->bsd_socket = descriptor;
 	socket->error = 0;
-	socket->blocking = 1;
+	/* A stream made of it polls where it blocks. */
+	socket->blocking = flags == -1 || !(flags & O_NONBLOCK);
 	socket->type = AF_INET;
 	if (getsockname(descriptor, (struct sockaddr *)&address, &length) == 0) {
 		socket->type = address.ss_family;
+	} else {
+		php_error_docref(NULL, E_WARNING, "The descriptor %d is no socket: %s", descriptor, strerror(errno));
 	}
 }
 

@@ -450,7 +450,7 @@ fn not_constructed() -> Failure {
     Failure::Error("The object was not constructed: call parent::__construct() first".to_owned())
 }
 
-/// Seconds as the library takes them: what is below a microsecond, not finite or negative is now.
+/// Seconds as the library takes them: what is below a microsecond, not a number or negative is now.
 pub(crate) fn seconds(seconds: f64) -> Duration {
     #[expect(
         clippy::cast_possible_truncation,
@@ -460,7 +460,7 @@ pub(crate) fn seconds(seconds: f64) -> Duration {
     if f64::from(whole) == seconds {
         return Duration::from_secs(whole.into()); // most are, and this is quicker
     }
-    if seconds.is_finite() && seconds > 0.0 {
+    if seconds > 0.0 {
         Duration::try_from_secs_f64(seconds).unwrap_or(php_event::MAX_TIMEOUT)
     } else {
         Duration::ZERO

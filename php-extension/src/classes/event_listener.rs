@@ -2,7 +2,8 @@
 
 use std::cell::RefCell;
 use std::net::SocketAddr;
-use std::os::fd::{AsFd as _, IntoRawFd as _};
+use std::os::fd::{AsFd as _, IntoRawFd as _, OwnedFd};
+use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 
 use php_event::stream::Stream;
@@ -47,8 +48,9 @@ pub(crate) fn construct(call: &mut Call) -> Result<Value, Failure> {
     let (target, socket) = target(call)?;
     let close = flags.contains(ListenerFlags::CLOSE_ON_FREE);
     let identity = call.new_identity();
+    let blocks = flags.contains(ListenerFlags::LEAVE_SOCKETS_BLOCKING);
     let accepted = move |listener: &EventListener, stream, peer| {
-        accept(&identity, listener, stream, peer);
+        accept(&identity, listener, stream, peer, blocks);
     };
     let listener = || EventListener::new(&base, accepted, flags, backlog, target);
     let made = match socket {
@@ -75,14 +77,16 @@ pub(crate) fn construct(call: &mut Call) -> Result<Value, Failure> {
 fn target(call: &Call) -> Result<(ListenerTarget, Option<LentSocket>), Failure> {
     match call.argument(5) {
         Argument::String(address) => {
-            let address = String::from_utf8_lossy(address);
+            let address = std::str::from_utf8(address);
+            let not_utf8 = |_| Failure::Exception("The address is not valid UTF-8".to_owned());
+            let address = address.map_err(not_utf8)?;
             // PECL takes the prefix in any case.
             let unix = address
                 .get(..5)
                 .filter(|prefix| prefix.eq_ignore_ascii_case("unix:"));
             let target = match unix.and_then(|prefix| address.get(prefix.len()..)) {
                 Some(path) => ListenerTarget::from(format!("unix:{path}")),
-                None => address_target(&address)?,
+                None => address_target(address)?,
             };
             Ok((target, None))
         }
@@ -108,8 +112,14 @@ fn address_target(address: &str) -> Result<ListenerTarget, Failure> {
 }
 
 /// A connection goes to PHP as a number, which the callback owns.
-fn accept(identity: &Identity, listener: &EventListener, stream: Stream, peer: Option<SocketAddr>) {
-    let Ok(descriptor) = stream.into_fd() else {
+fn accept(
+    identity: &Identity,
+    listener: &EventListener,
+    stream: Stream,
+    peer: Option<SocketAddr>,
+    blocks: bool,
+) {
+    let Some(descriptor) = descriptor(stream, blocks) else {
         return;
     };
     let number = descriptor.into_raw_fd();
@@ -133,6 +143,18 @@ fn accept(identity: &Identity, listener: &EventListener, stream: Stream, peer: O
             listener.disable().ok();
         }
     }
+}
+
+/// The descriptor of a connection, which `blocks` or not.
+fn descriptor(stream: Stream, blocks: bool) -> Option<OwnedFd> {
+    let descriptor = stream.into_fd().ok()?;
+    if !blocks {
+        return Some(descriptor);
+    }
+    // The call serves sockets of every kind.
+    let socket = UnixStream::from(descriptor);
+    socket.set_nonblocking(false).ok();
+    Some(socket.into())
 }
 
 /// `free(): void`

@@ -8,6 +8,9 @@ use php_event::{EventUtil, SocketLevel, SocketName, SocketOption, SocketOptionVa
 use crate::bridge;
 use crate::call::{Argument, Call, Descriptor, Failure, Value};
 
+/// The longest text of a number.
+const NUMBER_MAX: usize = 64;
+
 /// `private __construct()`
 pub(crate) fn construct(_call: &mut Call) -> Result<Value, Failure> {
     Ok(Value::Void)
@@ -119,13 +122,24 @@ pub(super) fn integer(value: &Argument<'_>) -> Option<i64> {
         Argument::Bool(truth) => Some((*truth).into()),
         #[expect(clippy::cast_possible_truncation, reason = "PHP cuts fractions, too")]
         Argument::Float(number) => Some(*number as i64),
-        Argument::String(text) => {
-            let digits = std::str::from_utf8(text).ok()?.trim();
-            Some(digits.parse().unwrap_or(0))
-        }
+        Argument::String(text) => Some(leading_number(text)),
         Argument::Null => Some(0),
         _ => None,
     }
+}
+
+/// The number at the start of a text, as PHP's `(int)` reads it; 0 if there is none.
+#[expect(clippy::cast_possible_truncation, reason = "PHP cuts fractions, too")]
+fn leading_number(text: &[u8]) -> i64 {
+    let text = text.trim_ascii_start();
+    let is_part = |byte: &u8| byte.is_ascii_digit() || b"+-.eE".contains(byte);
+    let longest = text.iter().take_while(|byte| is_part(byte)).count();
+    let starts = (1..=longest.min(NUMBER_MAX)).rev().filter_map(|end| {
+        let start = std::str::from_utf8(text.get(..end)?).ok()?;
+        let whole = start.parse::<i64>().ok();
+        whole.or_else(|| start.parse::<f64>().ok().map(|number| number as i64))
+    });
+    starts.into_iter().next().unwrap_or(0)
 }
 
 /// `static createSocket(int $fd): Socket|false`

@@ -14,6 +14,10 @@ $all = [
     [EventUtil::SO_KEEPALIVE, false, SO_KEEPALIVE],
     [EventUtil::SO_KEEPALIVE, ' 1 ', SO_KEEPALIVE],
     [EventUtil::SO_KEEPALIVE, 0.9, SO_KEEPALIVE],
+    [EventUtil::SO_KEEPALIVE, '1 second', SO_KEEPALIVE],
+    [EventUtil::SO_KEEPALIVE, '-0.9e0', SO_KEEPALIVE],
+    [EventUtil::SO_KEEPALIVE, '1.', SO_KEEPALIVE],
+    [EventUtil::SO_KEEPALIVE, 'x1', SO_KEEPALIVE],
 ];
 foreach ($all as [$option, $value, $read]) {
     var_dump(EventUtil::setSocketOption($stream, EventUtil::SOL_SOCKET, $option, $value));
@@ -28,6 +32,14 @@ bool(true)
 "off"
 bool(true)
 {"sec":2,"usec":500000}
+bool(true)
+1
+bool(true)
+0
+bool(true)
+1
+bool(true)
+0
 bool(true)
 1
 bool(true)

@@ -1,0 +1,12 @@
+--TEST--
+The path of a listener is taken as it is, or refused
+--FILE--
+<?php
+try {
+    new EventListener(new EventBase, 'strlen', null, EventListener::OPT_CLOSE_ON_FREE, -1, "unix:/tmp/caf\xE9.sock");
+} catch (Exception $e) {
+    echo $e->getMessage(), "\n";
+}
+?>
+--EXPECT--
+The address is not valid UTF-8
