@@ -33,7 +33,9 @@ pub(super) struct Due(Cell<Option<Next>>);
 
 #[derive(Clone, Copy)]
 enum Next {
-    /// The rest of a head, or of a handshake.
+    /// The rest of a TLS handshake.
+    Handshake { until: Instant },
+    /// The rest of a head.
     Head { until: Instant },
     /// Part of a body, so that all bodies of the connection together have `bytes`.
     Body { until: Instant, bytes: u64 },
@@ -45,8 +47,8 @@ impl Due {
     }
 
     #[cfg(feature = "openssl")]
-    pub(super) fn is_head(&self) -> bool {
-        matches!(self.0.get(), Some(Next::Head { .. }))
+    pub(super) fn is_handshake(&self) -> bool {
+        matches!(self.0.get(), Some(Next::Handshake { .. }))
     }
 
     pub(super) fn clear(&self) {
@@ -55,18 +57,16 @@ impl Due {
 
     /// A head begins now. Returns whether it has a deadline.
     pub(super) fn expect_head(&self, settings: Settings) -> bool {
-        self.expect_within(settings.head_max)
+        self.0
+            .set(within(settings.head_max, |until| Next::Head { until }));
+        self.is_set()
     }
 
     /// A handshake begins now. Its end is looked for without a deadline, too.
     pub(super) fn expect_handshake(&self, settings: Settings) {
-        self.expect_within(Some(settings.head_max.unwrap_or(FOREVER)));
-    }
-
-    fn expect_within(&self, max: Option<Duration>) -> bool {
-        let until = max.and_then(|max| Instant::now().checked_add(max));
-        self.0.set(until.map(|until| Next::Head { until }));
-        self.is_set()
+        let max = settings.head_max.unwrap_or(FOREVER);
+        self.0
+            .set(within(Some(max), |until| Next::Handshake { until }));
     }
 
     /// A period of a body begins now, with what has come. Returns whether it has a deadline.
@@ -105,7 +105,7 @@ impl Due {
         match self.0.get() {
             Some(Next::Head { .. }) => self.expect_head(settings),
             Some(Next::Body { .. }) => self.expect_body(progress, settings),
-            None => false,
+            Some(Next::Handshake { .. }) | None => false,
         }
     }
 
@@ -119,7 +119,7 @@ impl Due {
         reads: bool,
     ) -> Option<bool> {
         match self.0.get()? {
-            Next::Head { until } => Some(now >= until && reads),
+            Next::Handshake { until } | Next::Head { until } => Some(now >= until && reads),
             Next::Body { until, .. } if now < until => Some(false),
             Next::Body { bytes, .. } if reads && progress.body_bytes < bytes => Some(true),
             Next::Body { .. } => {
@@ -128,6 +128,12 @@ impl Due {
             }
         }
     }
+}
+
+/// What has to come at most `max` from now on; `None` without a limit.
+fn within(max: Option<Duration>, next: impl FnOnce(Instant) -> Next) -> Option<Next> {
+    let until = max.and_then(|max| Instant::now().checked_add(max));
+    until.map(next)
 }
 
 /// The timer that looks at the connections of one server, pending while something is due.
@@ -173,5 +179,32 @@ fn close_late(server: &Rc<server::Inner>) {
     }
     if due {
         server.deadlines.watch(server);
+    }
+}
+
+#[cfg(all(test, feature = "openssl"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_head_behind_a_handshake_has_its_whole_time() {
+        let settings = Settings {
+            headers_max: None,
+            body_max: None,
+            silence_max: None,
+            head_max: Some(FOREVER),
+            body_rate: None,
+        };
+        let due = Due::default();
+        due.expect_handshake(settings);
+        let progress = |part| Progress {
+            heads: 0,
+            body_bytes: 0,
+            part,
+        };
+        assert!(due.is_handshake());
+        assert!(due.advance(progress(Part::None), progress(Part::Head), settings));
+        assert!(!due.is_handshake());
+        assert!(!due.advance(progress(Part::Head), progress(Part::Head), settings));
     }
 }

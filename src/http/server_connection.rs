@@ -446,7 +446,7 @@ impl ServerConnection {
     }
 
     fn apply_timeout(&self) {
-        let silent = Phase::may_be_silent(&self.phase.borrow());
+        let silent = Phase::may_be_silent(&self.phase.borrow()) || self.awaits_continue();
         let timeout = self.timeout.get();
         self.set_times(timeout.filter(|_| !silent), timeout);
     }
@@ -511,11 +511,7 @@ impl ServerConnection {
     pub(super) fn is_late(&self, now: Instant, server: &server::Inner) -> Option<bool> {
         let progress = self.gate.borrow().progress();
         #[cfg(feature = "openssl")]
-        if self.speaks_tls
-            && self.due.is_head()
-            && progress.part != super::gate::Part::Head
-            && self.place.view()?.tls().is_established()
-        {
+        if self.speaks_tls && self.due.is_handshake() && self.place.view()?.tls().is_established() {
             self.due.clear();
             self.place.end_if_lost(); // libevent watches it anew at the end of the handshake
             return None;

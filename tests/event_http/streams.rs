@@ -5,6 +5,7 @@ use std::net::{Shutdown, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use super::OVER;
@@ -475,35 +476,81 @@ fn a_client_that_waits_for_100_continue_gets_it_when_the_closure_is_set() {
     assert_eq!(server.ask(expecting).status, 403);
 }
 
-#[test]
-fn a_client_that_waits_for_100_continue_is_not_too_slow() {
+/// A server that looks something up for `time` before it takes a body.
+fn slow_to_listen(time: Duration) -> Server {
     let server = Server::new(OVER);
-    let rate = Some((500, Duration::from_millis(100)));
-    server.http.set_min_body_rate(rate).unwrap();
     let base = server.base.clone();
     let later = move |request: &EventHttpRequest| {
         let request = request.clone();
         let listens = move |_timer: &Event| {
-            let told = |request: &EventHttpRequest, _| say(request, "late");
+            let told = |request: &EventHttpRequest, news| {
+                if news == HttpBody::End {
+                    say(request, "late");
+                }
+            };
             request.set_body_callback(told).unwrap();
         };
         let timer = Event::timer(&base, listens).unwrap();
-        timer.add(Some(Duration::from_secs(1))).unwrap(); // the rate is looked at before
+        timer.add(Some(time)).unwrap();
         timer.detach();
     };
     server
         .http
         .set_stream_callback("/stream", None, later)
         .unwrap();
-    let expecting = head(3).replace("\r\n\r\n", "\r\nExpect: 100-continue\r\n\r\n");
+    server
+}
+
+fn expecting(length: usize) -> String {
+    head(length).replace("\r\n\r\n", "\r\nExpect: 100-continue\r\n\r\n")
+}
+
+#[test]
+fn a_client_that_waits_for_100_continue_is_neither_too_slow_nor_silent() {
+    let server = slow_to_listen(Duration::from_secs(1)); // both times have passed before
+    let rate = Some((500, Duration::from_millis(100)));
+    server.http.set_min_body_rate(rate).unwrap();
+    let silence = Some(Duration::from_millis(200));
+    server.http.set_timeout(silence).unwrap();
     let (interim, answer) = server.serve(move |address| {
         let mut client = Client::new(OVER, address);
-        client.send(expecting);
+        client.send(expecting(3));
         let interim = client.head();
         client.send("abc");
         (interim, client.answer())
     });
     assert_eq!((interim.status, answer.body.as_str()), (100, "late"));
+}
+
+#[test]
+fn a_client_that_got_100_continue_may_not_be_silent() {
+    let server = slow_to_listen(Duration::ZERO);
+    let silence = Some(Duration::from_millis(200));
+    server.http.set_timeout(silence).unwrap();
+    let (interim, rest) = server.serve(move |address| {
+        let mut client = Client::new(OVER, address);
+        client.send(expecting(3));
+        (client.head(), client.rest())
+    });
+    assert_eq!((interim.status, rest.as_str()), (100, ""));
+}
+
+#[test]
+fn a_body_that_comes_before_100_continue_has_its_whole_time_from_then_on() {
+    const PER: Duration = Duration::from_secs(1);
+    let server = slow_to_listen(4 * PER);
+    server.http.set_min_body_rate(Some((1000, PER))).unwrap();
+    let answer = server.serve(move |address| {
+        let mut client = Client::new(OVER, address);
+        client.send(expecting(3000));
+        thread::sleep(PER * 9 / 10); // the peer waits, and then no longer
+        for _ in 0..60 {
+            client.send("x".repeat(50));
+            thread::sleep(PER / 40); // at twice the least rate
+        }
+        client.answer()
+    });
+    assert_eq!(answer.body, "late");
 }
 
 #[test]

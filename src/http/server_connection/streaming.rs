@@ -13,7 +13,7 @@
 use std::rc::Rc;
 
 use super::{AHEAD_MAX, CALL, Phase, ServerConnection};
-use crate::codec::{Head, Refusal};
+use crate::codec::Head;
 use crate::flags::EventFlags;
 use crate::http::body::HttpBodyError;
 use crate::http::gate::{Gate, Progress, Sink, Streamed};
@@ -111,11 +111,15 @@ impl ServerConnection {
         let Intake::Reading { expects_continue } = self.intake() else {
             return false;
         };
-        let has_begun = |request: Rc<request::Inner>| {
-            let own = request.server();
-            own.is_some_and(|own| own.body.has_begun())
+        !expects_continue
+    }
+
+    /// Whether the peer waits for 100 Continue.
+    pub(super) fn awaits_continue(&self) -> bool {
+        let Intake::Reading { expects_continue } = self.intake() else {
+            return false;
         };
-        !expects_continue || self.streaming().is_some_and(has_begun)
+        expects_continue
     }
 
     /// The request whose body is streamed.
@@ -135,6 +139,9 @@ impl ServerConnection {
         };
         let Some(own) = request.server() else { return };
         self.set_intake(Intake::Reading { expects_continue });
+        if expects_continue {
+            self.apply_timeout();
+        }
         if own.waits_for_reply() {
             self.place.take_body(); // otherwise evhttp's callbacks are those of a reply
         }
@@ -183,7 +190,7 @@ impl ServerConnection {
             server.deadlines.watch(&server);
         }
         if let Some(request) = request {
-            self.body_came(gate.refusal(), request);
+            self.body_came(gate, request);
         }
     }
 
@@ -204,8 +211,13 @@ impl ServerConnection {
         }
     }
 
-    fn body_came(&self, refusal: Option<(u16, &Refusal)>, request: &Rc<request::Inner>) {
+    fn body_came(&self, gate: &Gate, request: &Rc<request::Inner>) {
         let Some(own) = request.server() else { return };
+        let refusal = gate.refusal();
+        if self.awaits_continue() && own.body.has_begun() {
+            self.body_may_come(); // the peer did not wait any longer
+            self.restart_due(gate.progress());
+        }
         if let Some((code, refusal)) = refusal {
             let error = HttpBodyError::Refused(refusal.reason());
             own.body.fail(error, Some(code));
@@ -240,18 +252,18 @@ impl ServerConnection {
                 self.set_intake(Intake::Reading { expects_continue });
                 self.place.read();
                 self.read_soon();
-                self.restart_due();
+                if let Ok(gate) = self.gate.try_borrow() {
+                    self.restart_due(gate.progress());
+                }
             }
             _ => {}
         }
     }
 
     /// The client may go on sending: what is due has its whole time.
-    fn restart_due(&self) {
-        if let Ok(gate) = self.gate.try_borrow()
-            && let Some(server) = self.server.upgrade()
-        {
-            self.due.restart(gate.progress(), server.settings());
+    fn restart_due(&self, progress: Progress) {
+        if let Some(server) = self.server.upgrade() {
+            self.due.restart(progress, server.settings());
         }
     }
 
@@ -268,18 +280,20 @@ impl ServerConnection {
 
     /// Sends 100 Continue to a peer that waits for it, once somebody waits for the body.
     pub(in crate::http) fn ask_for_body(&self, request: &ServerRequest) {
-        let Intake::Reading {
-            expects_continue: true,
-        } = self.intake()
-        else {
-            return;
-        };
-        if request.body.waits_for_first() && request.waits_for_reply() {
-            let expects_continue = false;
-            self.set_intake(Intake::Reading { expects_continue });
+        if self.awaits_continue() && request.body.waits_for_first() && request.waits_for_reply() {
             self.place.send_continue();
-            self.restart_due();
+            self.body_may_come();
+            if let Ok(gate) = self.gate.try_borrow() {
+                self.restart_due(gate.progress());
+            }
         }
+    }
+
+    /// The peer waits for 100 Continue no longer.
+    fn body_may_come(&self) {
+        let expects_continue = false;
+        self.set_intake(Intake::Reading { expects_continue });
+        self.apply_timeout();
     }
 
     /// The request has its reply: what is missing of its body is dropped.
