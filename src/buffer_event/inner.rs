@@ -43,6 +43,8 @@ pub(crate) struct Inner {
     pub(super) write_timer: WriteTimer,
     pub(super) ended: Cell<EventFlags>, // the directions of a half whose end was reported
     pub(super) covered: Cell<bool>,     // a filter on top has the callbacks
+    #[cfg(feature = "openssl")]
+    pub(super) late_end: Cell<Option<(BufferEventFlags, i32)>>, // see `relay`
     pub(super) ends_with_filter: Cell<bool>, // whatever else has a handle
 }
 
@@ -64,10 +66,10 @@ pub(super) enum Link {
 pub(super) struct Settings {
     pub(super) read_timeout: Cell<Option<Duration>>,
     pub(super) write_timeout: Cell<Option<Duration>>,
-    pub(super) read_high_mark: Cell<usize>,       // 0 for none
-    pub(super) watches_input: Cell<bool>,         // since the first read high mark
-    pub(super) records: Cell<usize>,              // taken in since it last rested for them
-    pub(super) low_mark_without_tls: Cell<usize>, // the read low mark, while TLS is on top; or 0
+    pub(super) read_high_mark: Cell<usize>, // 0 for none
+    pub(super) watches_input: Cell<bool>,   // since the first read high mark
+    pub(super) records: Cell<usize>,        // taken in since it last rested for them
+    pub(super) low_mark_without_tls: Cell<Option<usize>>, // the read low mark, while TLS is on top
     pub(super) priority: Cell<Option<i32>>,
     pub(super) bucket: RefCell<Option<RateBucket>>, // the rate limit that C has
 }
@@ -125,6 +127,8 @@ impl EventBufferEvent {
             write_timer: WriteTimer::default(),
             ended: Cell::new(EventFlags::empty()),
             covered: Cell::new(false),
+            #[cfg(feature = "openssl")]
+            late_end: Cell::new(None),
             ends_with_filter: Cell::new(false),
         });
         inner.place.lend(Lent::new(&inner));

@@ -7,7 +7,7 @@ use std::time::Duration;
 use php_event_macros::php;
 
 use super::carrier::Kind;
-use super::inner::Link;
+use super::inner::{Inner, Link};
 use super::{EventBufferEvent, check_direction};
 use crate::error::{Error, Result};
 use crate::flags::EventFlags;
@@ -153,6 +153,19 @@ impl RateLimit {
     }
 }
 
+impl Inner {
+    /// The read low mark for C. Below a TLS filter that is 0, and the mark waits for the filter's end:
+    /// it could stop the handshake.
+    fn read_low_mark_in_c(&self, low: usize) -> usize {
+        let waiting = &self.settings.low_mark_without_tls;
+        if waiting.get().is_none() {
+            return low;
+        }
+        waiting.set(Some(low));
+        0
+    }
+}
+
 impl EventBufferEvent {
     /// Sets watermarks for `READ`, `WRITE` or both.
     ///
@@ -199,9 +212,14 @@ impl EventBufferEvent {
                     self.0.watch_input(CALL)?;
                 }
                 self.0.settings.read_high_mark.set(high); // the call may run the read callback
-                self.0.settings.low_mark_without_tls.set(0);
+                let read_low = self.0.read_low_mark_in_c(low);
+                view.set_watermark(EventFlags::READ, read_low, high);
             }
-            view.set_watermark(events, low, high);
+            if events.contains(EventFlags::WRITE)
+                && let Ok(view) = self.0.usable(CALL)
+            {
+                view.set_watermark(EventFlags::WRITE, low, high);
+            }
             Ok(())
         })??;
         if high != 0 && events.contains(EventFlags::READ) {

@@ -74,7 +74,12 @@ impl EventBufferEvent {
     /// what waits below is fetched.
     pub(super) fn go_on_uncovered(&self) {
         #[cfg(feature = "openssl")]
-        self.restore_low_mark();
+        {
+            self.restore_low_mark();
+            if let Some((what, errno)) = self.0.late_end.take() {
+                self.0.happen_later(what, errno);
+            }
+        }
         if self.0.pause.is_on() {
             self.read_again_later("").ok();
         } else {

@@ -4,6 +4,9 @@
 //! last frame ends, or a deferred callback of it has run: later than we put another filter in
 //! its place. It would take the callbacks away then if they were those of a filter.
 //!
+//! libevent tells a TLS filter of the end below it at once, though bytes that came before may wait
+//! there. Here it is told when it has taken them.
+//!
 //! Owns: nothing. Lends C one weak count of [`Relay`], until the filter is freed.
 //! Runs user code: what libevent's callbacks run.
 #![allow(unsafe_code)]
@@ -25,8 +28,7 @@ use crate::flags::{BufferEventFlags, EventFlags};
 use crate::native::bufferevent::ForeignCallbacks;
 use crate::runtime::{Lent, upgrade};
 
-/// How much is read below a TLS filter that does not read. As long as it is less, the end of the
-/// connection is seen.
+/// How much is read below a TLS filter that does not read.
 #[cfg(feature = "openssl")]
 const UNREAD_MAX: usize = 64 * 1024;
 
@@ -73,6 +75,22 @@ impl Inner {
     }
 }
 
+#[cfg(feature = "openssl")]
+impl Inner {
+    /// Bytes were taken from below a TLS filter: tells an end that was kept back for them.
+    pub(super) fn tell_late_end(&self) {
+        if !self.has_unread()
+            && let Some((what, errno)) = self.late_end.take()
+        {
+            self.happen_later(what, errno);
+        }
+    }
+
+    fn has_unread(&self) -> bool {
+        self.length(Side::Input) > Some(0)
+    }
+}
+
 impl Relay {
     /// What the event callback of what is under the filter would get; `None` if it was told
     /// before. The filter gets no other.
@@ -83,6 +101,27 @@ impl Relay {
         let what = under.what_happened(what)?;
         under.go_on_after(what);
         Some(what)
+    }
+
+    /// Keeps the end back if it came ahead of bytes that a TLS filter has not taken.
+    #[cfg(feature = "openssl")]
+    fn keeps_back(&self, what: BufferEventFlags, errno: i32) -> bool {
+        let end = BufferEventFlags::EOF | BufferEventFlags::ERROR;
+        let is_end = what.contains(BufferEventFlags::READING) && what.intersects(end);
+        let (true, Some(top), Some(under)) = (is_end, self.top.upgrade(), self.under.upgrade())
+        else {
+            return false;
+        };
+        let takes_more = || top.tls().is_some_and(|tls| tls.may_take_more());
+        let leaves_bytes = top.kind() == Kind::TlsFilter && under.has_unread() && takes_more();
+        // Where it cannot be noticed that they are taken, it is told at once: without memory, and on
+        // another TLS filter, which may not be made to read here.
+        let may_watch = under.kind() != Kind::TlsFilter || under.settings.watches_input.get();
+        let is_kept = leaves_bytes && may_watch && under.watch_input("").is_ok();
+        if is_kept {
+            under.late_end.set(Some((what, errno)));
+        }
+        is_kept
     }
 
     /// Whether the read callback of what is under the filter would run.
@@ -172,7 +211,12 @@ unsafe extern "C" fn on_under_event(bev: *mut ffi::bufferevent, what: c_short, a
         return;
     };
     let errno = Errno::last_raw(); // the filter's event callback may ask for it
-    let Some(what) = relay.event_of_under(BufferEventFlags::from_bits_retain(what)) else {
+    let what = BufferEventFlags::from_bits_retain(what);
+    #[cfg(feature = "openssl")]
+    if relay.keeps_back(what, errno) {
+        return;
+    }
+    let Some(what) = relay.event_of_under(what) else {
         return;
     };
     Errno::set_raw(errno);

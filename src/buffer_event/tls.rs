@@ -286,13 +286,13 @@ impl EventBufferEvent {
             let set = || view.set_watermark(EventFlags::READ, 0, high);
             self.0.base().calling_silent(set); // what is called is deferred
         }
-        self.0.settings.low_mark_without_tls.set(low);
+        self.0.settings.low_mark_without_tls.set(Some(low));
     }
 
     /// The filter on top is gone. If that was TLS, the read low mark of before counts again.
     pub(super) fn restore_low_mark(&self) {
         let low = self.0.settings.low_mark_without_tls.take();
-        if low > 0 {
+        if let Some(low) = low.filter(|low| *low > 0) {
             let high = self.0.settings.read_high_mark.get();
             self.set_watermark(EventFlags::READ, low, high).ok(); // it is watched since that was set
         }

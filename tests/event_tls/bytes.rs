@@ -367,6 +367,91 @@ fn read_marks_count_below_a_tls_filter_and_after_it() {
 }
 
 #[test]
+fn a_read_low_mark_set_below_a_tls_filter_waits_for_its_end() {
+    let (world, base) = (World::new(), EventBase::new().unwrap());
+    let (one, other) = EventBufferEvent::create_pair(&base, NO_OPTIONS).unwrap();
+    let on = |under, context, state| {
+        EventBufferEvent::create_ssl_filter(under, context, state, NO_OPTIONS).unwrap()
+    };
+    let (accepting, connecting) = (world.server(), world.client());
+    let server = on(&one, &accepting, ACCEPTING);
+    let client = on(&other, &connecting, CONNECTING);
+    client.set_ssl_host("localhost").unwrap();
+    one.set_watermark(Event::READ, 100_000, 0).unwrap();
+    for bev in [&server, &client] {
+        bev.enable(Event::READ).unwrap();
+    }
+    client.write("hello").unwrap();
+    test_support::limited(|| {
+        while server.input().length() < 5 {
+            poll(&base);
+        }
+    });
+    server.free();
+    let calls = Rc::new(Cell::new(0));
+    let count = Rc::clone(&calls);
+    let reads = Callbacks::new().on_read(move |_| count.set(count.get() + 1));
+    one.set_callbacks(reads).unwrap();
+    one.enable(Event::READ).unwrap();
+    client.free();
+    other.write([b'x'; 1000]).unwrap();
+    poll(&base);
+    assert_eq!(calls.get(), 0);
+    other.write([b'x'; 100_000]).unwrap();
+    poll(&base);
+    assert_ne!(calls.get(), 0);
+}
+
+#[test]
+fn an_end_waits_for_bytes_that_a_filter_has_never_read() {
+    for filter_stays in [true, false] {
+        let (world, base) = (World::new(), EventBase::new().unwrap());
+        let (near, far) = UnixStream::pair().unwrap();
+        let under = EventBufferEvent::new(&base, near, NO_OPTIONS).unwrap();
+        let (accepting, connecting) = (world.server(), world.client());
+        let server =
+            EventBufferEvent::create_ssl_filter(&under, &accepting, ACCEPTING, NO_OPTIONS).unwrap();
+        let client =
+            EventBufferEvent::ssl_socket(&base, far, &connecting, CONNECTING, NO_OPTIONS).unwrap();
+        client.set_ssl_host("localhost").unwrap();
+        client.enable(Event::READ).unwrap(); // tickets that it has not read would reset the connection
+        let seen = Seen::default();
+        let got = Rc::new(RefCell::new(Vec::new()));
+        let bytes = Rc::clone(&got);
+        let reads = noting(&seen, "server")
+            .on_read(move |bev| bytes.borrow_mut().extend(bev.read(9).unwrap().unwrap()));
+        server.set_callbacks(reads).unwrap();
+        let of_under = seen.clone();
+        let ends = Callbacks::new().on_event(move |_bev, what| of_under.add("under", what));
+        under.set_callbacks(ends).unwrap();
+        run_turns(&base); // TLS 1.3 sends tickets behind the handshake
+        client.write("hello").unwrap();
+        let sent = Callbacks::new().on_write(|bev| bev.free()); // with `close_notify`
+        client.set_callbacks(sent).unwrap();
+        run_turns(&base);
+        assert_eq!(seen.of("server"), [CONNECTED]);
+        if filter_stays {
+            server.enable(Event::READ).unwrap();
+            run_turns(&base);
+            assert_eq!(got.take(), b"hello");
+            assert_eq!(seen.of("server"), [CONNECTED, EOF]);
+        } else {
+            server.free(); // what was under it has the bytes and the end
+            run_turns(&base);
+            assert_eq!(seen.of("under")[0], EOF); // and it cannot send `close_notify`
+            assert!(under.input().length() > 0);
+        }
+    }
+}
+
+/// As many turns of the loop as anything here takes.
+fn run_turns(base: &EventBase) {
+    for _ in 0..20 {
+        poll(base);
+    }
+}
+
+#[test]
 fn bytes_written_before_the_handshake_arrive_after_it() {
     for wire in WIRES {
         let base = EventBase::new().unwrap();

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use php_event::{Callbacks, Event, EventBufferEvent, LoopEnd};
 use test_support::{Seen, alone, new_base, run};
 
-use super::{ALL, BOTH, EOF, LARGE, Link, PLAIN, Transport, notes, refused, text};
+use super::{ALL, BOTH, EOF, LARGE, Link, PLAIN, Transport, event, notes, refused, text};
 
 #[test]
 fn freed_or_dropped_it_reports_nothing_more_and_the_peer_sees_the_end() {
@@ -68,6 +68,31 @@ fn closed_it_keeps_what_came_in_and_the_loop_can_end() {
         assert_eq!(run(&link.base), LoopEnd::NoEvents, "{transport:?}");
         assert_eq!(text(link.near.read(9).unwrap()), "hello", "{transport:?}");
         assert!(seen.take().is_empty(), "{transport:?}");
+    }
+}
+
+#[test]
+fn an_end_does_not_overtake_bytes_that_are_not_read_yet() {
+    for transport in ALL {
+        if transport == Transport::Pair {
+            continue; // its other half is told nothing while it does not read
+        }
+        for restarts_below in [false, true] {
+            let (link, seen) = (Link::new(transport), Seen::new());
+            link.near.set_callbacks(notes(&seen)).unwrap();
+            if restarts_below {
+                link.near.disable(Event::WRITE).unwrap(); // what is under a TLS filter reads again
+            }
+            link.send("hello");
+            link.settle();
+            link.end();
+            link.settle();
+            assert!(seen.take().is_empty(), "{transport:?} {restarts_below}");
+            link.near.enable(Event::READ).unwrap();
+            link.settle();
+            let expected = ["read hello".to_owned(), event(EOF)];
+            assert_eq!(seen.take(), expected, "{transport:?} {restarts_below}");
+        }
     }
 }
 

@@ -312,8 +312,26 @@ fn flush_moves_nothing_through_a_freed_filter() {
     }
 }
 
+#[test]
+fn the_end_of_a_filter_moves_nothing_through_a_freed_one() {
+    for transport in ALL {
+        let link = Link::new(transport);
+        let low = on(&link, Filters::new());
+        let middle = EventBufferEvent::create_filter(&low, Filters::new(), PLAIN).unwrap();
+        let closes = EventBufferEvent::OPT_CLOSE_ON_FREE;
+        let top = EventBufferEvent::create_filter(&middle, Filters::new(), closes).unwrap();
+        middle.disable(Event::WRITE).unwrap(); // so that something waits in it
+        low.free(); // what is under it belongs to the user again
+        top.write("lost").unwrap();
+        top.free();
+        link.settle();
+        assert_eq!(link.received(), 0, "{transport:?}");
+    }
+}
+
 /// Taking bytes out of a full filter has its closure run inside of a call of libevent's that does not
 /// check its allocations.
+// Skipped under ASan: it ends the process where so much memory is asked for.
 #[test]
 fn allocation_that_fails_in_a_closure_is_an_error_wherever_it_runs() {
     const MARK: usize = 10;

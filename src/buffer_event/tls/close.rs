@@ -45,6 +45,12 @@ impl Tls {
         self.session.is_established()
     }
 
+    /// Whether what comes from the peer may still be data.
+    pub(in super::super) fn may_take_more(&self) -> bool {
+        let is_over = self.session.received_close_notify() || self.closing.get() == Closing::Failed;
+        self.session.is_established() && !is_over
+    }
+
     /// Whether the peer has sent data that nobody has read, or the session ends. To be asked while
     /// no write waits.
     pub(in super::super) fn has_news(&self) -> bool {
