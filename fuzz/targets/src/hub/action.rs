@@ -97,10 +97,11 @@ pub(super) struct Odd {
 }
 
 impl Odd {
-    pub(super) fn status(&self, is_anonymous: bool) -> u16 {
-        match self.subscribes && !is_anonymous {
-            true => 401,
-            false => self.status,
+    pub(super) fn status(&self, is_anonymous: bool, is_full: bool) -> u16 {
+        match self.subscribes {
+            true if !is_anonymous => 401,
+            true if is_full => 429,
+            _ => self.status,
         }
     }
 

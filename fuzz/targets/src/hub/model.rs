@@ -308,7 +308,9 @@ impl<'a> Model<'a> {
                 Action::Publish(asked) => self.post(client, &asked),
                 Action::List(asked) => self.list(client, &asked),
                 Action::Odd(odd) => {
-                    let status = odd.status(self.rules.is_anonymous);
+                    let is_full = self.is_full();
+                    let status = odd.status(self.rules.is_anonymous, is_full);
+                    let conn = &mut self.conns[client];
                     conn.wanted.push_back(Wanted::Answer(status, odd.is_head()));
                     if odd.ends {
                         conn.end();
@@ -359,10 +361,17 @@ impl<'a> Model<'a> {
     /// What a subscriber gets, or the status of the refusal.
     pub(super) fn allow(&self, asked: &Subscribe) -> Result<(Vec<Pattern>, Allowed), u16> {
         let allowed = self.rules.allow(asked.token, asked.is_socket)?;
-        let patterns = self.rules.patterns(asked);
-        if patterns.is_empty() {
-            return Err(400);
+        if self.is_full() {
+            return Err(429);
         }
+        match self.rules.patterns(asked) {
+            patterns if patterns.is_empty() => Err(400),
+            patterns => Ok((patterns, allowed)),
+        }
+    }
+
+    /// Whether there is no room for another subscriber.
+    fn is_full(&self) -> bool {
         let subscribers = self.conns.iter().filter(|conn| conn.subscriber.is_some());
         let waiting = self
             .told
@@ -370,10 +379,7 @@ impl<'a> Model<'a> {
             .filter(|tell| matches!(tell, Tell::Page(..)));
         let taken = subscribers.count() + waiting.count();
         let max = self.rules.max_subscribers;
-        match max.is_some_and(|max| taken >= max) {
-            true => Err(429),
-            false => Ok((patterns, allowed)),
-        }
+        max.is_some_and(|max| taken >= max)
     }
 
     fn subscribe(&mut self, client: usize, asked: Subscribe) {
