@@ -21,14 +21,6 @@ pub(crate) struct Entry {
     pub(crate) content: Option<Content>,
 }
 
-impl Entry {
-    /// Whether it is the entry at that position that has the update with that id.
-    pub(crate) fn is(&self, position: Position, id: &str) -> bool {
-        let content = self.content.as_ref();
-        self.position == position && content.is_some_and(|content| content.id == id)
-    }
-}
-
 /// What a hub has written into an entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Content {

@@ -139,10 +139,7 @@ impl Inner {
                 return reconnect(self.commands.get(), &error.to_string());
             }
         };
-        let is_sought = |entry: &&Entry| {
-            let content = entry.content.as_ref();
-            content.is_some_and(|content| content.id == sought.id)
-        };
+        let is_sought = |entry: &&Entry| is_at(entry, entry.position, &sought.id);
         match (entries.iter().find(is_sought), entries.get(PAGE_MAX - 1)) {
             (Some(entry), _) => {
                 let position = entry.position;
@@ -233,7 +230,7 @@ impl Inner {
         let ticket = asked.ticket;
         let (entries, after, anchor) = match (asked.begin, entries.split_first()) {
             (Begin::Earliest, _) => (&*entries, 0, String::new()),
-            (Begin::After(at, id), Some((first, rest))) if first.is(at, &id) => (rest, at, id),
+            (Begin::After(at, id), Some((first, rest))) if is_at(first, at, &id) => (rest, at, id),
             (Begin::After(..), _) => {
                 self.send_page(ticket, Begin::Earliest);
                 return;
@@ -272,6 +269,12 @@ impl Inner {
             self.tell(&Tell::Update(&content.update));
         }
     }
+}
+
+/// Whether it is the entry at that position, with the update with that id.
+fn is_at(entry: &Entry, position: Position, id: &str) -> bool {
+    let content = entry.content.as_ref();
+    entry.position == position && content.is_some_and(|content| content.id == id)
 }
 
 /// How many of the entries after `after` form a page of that size, how it ends, and its last
