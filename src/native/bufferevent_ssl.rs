@@ -9,6 +9,7 @@ use std::ffi::c_ulong;
 use std::marker::PhantomData;
 use std::os::fd::RawFd;
 use std::ptr;
+use std::sync::{Mutex, PoisonError};
 
 use super::OwnedBase;
 use super::bufferevent::{BufferEventView, EV_READ_OFFSET, OwnedBufferEvent};
@@ -20,6 +21,10 @@ use crate::runtime::memory::{unchecked, unchecked_from_now_on};
 
 /// Numbers below this are results of `SSL_get_error`, which libevent mixes with the errors.
 const RESULTS: c_ulong = 0x100;
+
+/// Held while a filter is made. With the first one of the process, libevent makes OpenSSL's table for
+/// all of them, and has no lock for that.
+static MAKING_FILTER: Mutex<()> = Mutex::new(());
 
 /// A TLS `bufferevent` for the length of one call.
 #[derive(Clone, Copy)]
@@ -149,8 +154,9 @@ pub(crate) unsafe fn on_bufferevent(
     let options = (options | BufferEventOptions::DEFER_CALLBACKS).bits();
     unchecked_from_now_on(); // what it writes to `under` is not checked
     let (ssl, state) = (session.raw(), state.to_c());
+    let _turn = MAKING_FILTER.lock().unwrap_or_else(PoisonError::into_inner);
     // SAFETY: the caller keeps `base` and `session`; libevent counts on `under`, and without
-    // BEV_OPT_CLOSE_ON_FREE it frees neither it nor the session.
+    // BEV_OPT_CLOSE_ON_FREE it frees neither it nor the session. No other thread makes a filter now.
     let raw = unchecked(|| unsafe {
         ffi::bufferevent_openssl_filter_new(base.raw(), under.raw(), ssl, state, options)
     });
