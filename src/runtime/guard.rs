@@ -97,19 +97,23 @@ pub(crate) fn failure_waits() -> bool {
 /// whether the code panicked.
 #[inline]
 pub(crate) fn guard(base: &impl Loop, f: impl FnOnce()) -> bool {
+    let mut is_inside_unchecked = false;
     if waiting::any() {
         if let Some(panicked) = see_to_waiting(base) {
             return panicked;
         }
-        if Waiting::Unchecked.is() {
-            return memory::checked_in(|| guard(base, f)); // raises no panic
-        }
+        is_inside_unchecked = memory::begin_checked();
     }
-    if base.is_foreign() {
+    let panicked = if base.is_foreign() {
         base.stop();
-        return false;
+        false
+    } else {
+        catch(base, f)
+    };
+    if is_inside_unchecked {
+        memory::end_checked();
     }
-    catch(base, f)
+    panicked
 }
 
 /// Does what must be done before user code runs; the result of [`guard()`] if none may.

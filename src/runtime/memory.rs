@@ -34,7 +34,7 @@ pub(super) fn install() {
 }
 
 /// Calls C that does not check its allocations: one that fails ends the process. Those of closures
-/// that it calls are their own, see [`checked_in`].
+/// that it calls are their own, see [`begin_checked`].
 pub(crate) fn unchecked<T>(call: impl FnOnce() -> T) -> T {
     if Waiting::Unchecked.is() {
         return call();
@@ -45,13 +45,21 @@ pub(crate) fn unchecked<T>(call: impl FnOnce() -> T) -> T {
     result
 }
 
-/// Runs code of the user's inside of C that does not check its allocations.
+/// Code of the user's begins, which checks its allocations. Tells whether that is inside of C that does
+/// not: [`end_checked`] must follow then.
 #[cold]
-pub(super) fn checked_in<T>(code: impl FnOnce() -> T) -> T {
-    Waiting::Unchecked.end();
-    let result = code();
+pub(super) fn begin_checked() -> bool {
+    let is_inside_unchecked = Waiting::Unchecked.is();
+    if is_inside_unchecked {
+        Waiting::Unchecked.end();
+    }
+    is_inside_unchecked
+}
+
+/// The code has returned to C that does not check its allocations.
+#[cold]
+pub(super) fn end_checked() {
     Waiting::Unchecked.begin();
-    result
 }
 
 /// Calls C that does not tell when an allocation fails; returns whether one has.
