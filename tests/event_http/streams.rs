@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::OVER;
 use crate::{Client, Server, buffer, error, get, say, serve};
 use php_event::{Event, EventBase, EventBuffer, EventHttpRequest, HttpBody, HttpBodyError};
-use test_support::{Bomb, Drops, panic_of};
+use test_support::{Bomb, Drops, panic_of, time_factor};
 
 /// What a closure was told, and the bodies that it took.
 #[derive(Default)]
@@ -539,16 +539,16 @@ fn a_client_that_got_100_continue_may_not_be_silent() {
 
 #[test]
 fn a_body_that_comes_before_100_continue_has_its_whole_time_from_then_on() {
-    const PER: Duration = Duration::from_secs(1);
-    let server = slow_to_listen(4 * PER);
-    server.http.set_min_body_rate(Some((1000, PER))).unwrap();
+    let per = Duration::from_secs(1) * time_factor();
+    let server = slow_to_listen(4 * per);
+    server.http.set_min_body_rate(Some((1000, per))).unwrap();
     let answer = server.serve(move |address| {
         let mut client = Client::new(OVER, address);
         client.send(expecting(3000));
-        thread::sleep(PER * 9 / 10); // the peer waits, and then no longer
+        thread::sleep(per * 9 / 10); // the peer waits, and then no longer
         for _ in 0..60 {
             client.send("x".repeat(50));
-            thread::sleep(PER / 40); // at twice the least rate
+            thread::sleep(per / 40); // at twice the least rate
         }
         client.answer()
     });
