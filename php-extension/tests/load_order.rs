@@ -7,7 +7,8 @@ use support::{extension, php, php_with_extension, run, shared};
 
 const PROGRAM: &str = r#"
     $socket = socket_create(AF_INET, SOCK_STREAM, 0);
-    $again = EventUtil::createSocket(EventUtil::getSocketFd(STDIN));
+    [$stream] = stream_socket_pair(STREAM_PF_UNIX, STREAM_SOCK_STREAM, 0);
+    $again = EventUtil::createSocket(EventUtil::getSocketFd($stream));
     $event = new Event(new EventBase, $socket, Event::READ, function () {});
     echo get_class($again), " ", var_export($event->add(), true);
 "#;
