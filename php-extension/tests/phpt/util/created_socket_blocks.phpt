@@ -10,7 +10,7 @@ foreach ([0, EventListener::OPT_LEAVE_SOCKETS_BLOCKING] as $flag) {
     $accepted = function ($listener, $fd) use ($base, &$kept) {
         $stream = socket_export_stream(EventUtil::createSocket($fd));
         var_dump(stream_get_meta_data($stream)['blocked']);
-        $kept[] = [$listener, $stream];
+        $kept[] = $stream;
         $base->exit();
     };
     $flags = EventListener::OPT_CLOSE_ON_FREE | $flag;
@@ -18,7 +18,7 @@ foreach ([0, EventListener::OPT_LEAVE_SOCKETS_BLOCKING] as $flag) {
     $listener->getSocketName($address, $port);
     $client = stream_socket_client("tcp://$address:$port");
     $base->loop();
-    [, $stream] = end($kept);
+    $stream = end($kept);
     if ($flag) {
         fwrite($client, 'late'); // a read waits for it, if it has to
         var_dump(fread($stream, 9));
