@@ -201,4 +201,9 @@ impl Inner {
     pub(super) fn below(&self) -> impl Iterator<Item = EventBufferEvent> {
         iter::successors(self.under(), |bev| bev.0.under())
     }
+
+    /// Whether a filter below was freed. libevent would still move bytes through it.
+    pub(super) fn is_above_freed(&self) -> bool {
+        self.below().any(|under| under.0.kind() == Kind::Freed)
+    }
 }

@@ -98,10 +98,9 @@ impl Inner {
             let output = inner.view("", Side::Output);
             output.is_ok_and(|output| output.length() > 0)
         };
-        let may_pass = || self.below().all(|under| under.0.kind() != Kind::Freed);
         if self.kind() == Kind::Filter
             && waits(self)
-            && may_pass() // libevent would still move bytes through a freed one
+            && !self.is_above_freed()
             && let Ok(view) = self.usable("")
         {
             self.base

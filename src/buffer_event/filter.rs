@@ -298,8 +298,8 @@ impl EventBufferEvent {
                 }
                 continue;
             }
-            if self.0.below().any(|under| under.0.kind() == Kind::Freed) {
-                continue; // libevent would still move bytes through it
+            if self.0.is_above_freed() {
+                continue;
             }
             let rc = self.with(call, |view| view.flush(direction, mode))?;
             if rc == 1 {

@@ -44,7 +44,7 @@ pub(crate) struct Inner {
     pub(super) ended: Cell<EventFlags>, // the directions of a half whose end was reported
     pub(super) covered: Cell<bool>,     // a filter on top has the callbacks
     #[cfg(feature = "openssl")]
-    pub(super) late_end: Cell<Option<(BufferEventFlags, i32)>>, // see `relay`
+    pub(super) late_end: Cell<Option<(BufferEventFlags, i32)>>, // which waits, see `relay`
     pub(super) ends_with_filter: Cell<bool>, // whatever else has a handle
 }
 

@@ -76,9 +76,7 @@ impl EventBufferEvent {
         #[cfg(feature = "openssl")]
         {
             self.restore_low_mark();
-            if let Some((what, errno)) = self.0.late_end.take() {
-                self.0.happen_later(what, errno);
-            }
+            self.0.tell_late_end();
         }
         if self.0.pause.is_on() {
             self.read_again_later("").ok();

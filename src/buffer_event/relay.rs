@@ -77,11 +77,16 @@ impl Inner {
 
 #[cfg(feature = "openssl")]
 impl Inner {
-    /// Bytes were taken from below a TLS filter: tells an end that was kept back for them.
+    /// Bytes were taken: tells an end that was kept back, if these were the last.
+    pub(super) fn tell_late_end_if_read(&self) {
+        if !self.has_unread() {
+            self.tell_late_end();
+        }
+    }
+
+    /// Tells an end that was kept back.
     pub(super) fn tell_late_end(&self) {
-        if !self.has_unread()
-            && let Some((what, errno)) = self.late_end.take()
-        {
+        if let Some((what, errno)) = self.late_end.take() {
             self.happen_later(what, errno);
         }
     }
@@ -103,7 +108,7 @@ impl Relay {
         Some(what)
     }
 
-    /// Keeps the end back if it came ahead of bytes that a TLS filter has not taken.
+    /// Keeps the end back as long as a TLS filter has not taken the bytes that came before it.
     #[cfg(feature = "openssl")]
     fn keeps_back(&self, what: BufferEventFlags, errno: i32) -> bool {
         let end = BufferEventFlags::EOF | BufferEventFlags::ERROR;

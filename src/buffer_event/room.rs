@@ -2,8 +2,8 @@
 //!
 //! When a read high mark keeps bytes below a filter, libevent fetches them later only if the mark is
 //! still met after the read callback. And a buffer event that rests (see [`pause`](super::pause)) has
-//! `READ` disabled in C. So a callback on the input makes both read on when bytes leave it. It also has
-//! an end told that waited for the bytes (see [`relay`](super::relay)).
+//! `READ` disabled in C. So a callback on the input makes both read on when bytes leave it. It also tells
+//! the end that waited for those bytes (see [`relay`](super::relay)).
 //!
 //! The same callback bounds a recursion of libevent's: below a read high mark, each record that a TLS
 //! filter takes in enables `READ` again, which takes in the next record, on the same stack.
@@ -112,7 +112,7 @@ pub(super) unsafe extern "C" fn on_input_change(
     if info.n_deleted > 0 {
         this.use_room();
         #[cfg(feature = "openssl")]
-        this.0.tell_late_end();
+        this.0.tell_late_end_if_read();
     }
     // This was not the last count: nothing runs here that could drop the others.
 }

@@ -106,7 +106,7 @@ impl EventBufferEvent {
         if self.0.waits_to_write()
             && let Ok(view) = self.0.usable("")
         {
-            view.disable("", EventFlags::WRITE).ok(); // it only stops timers
+            view.disable("", EventFlags::WRITE).ok(); // it stops timers, and lets what is below a TLS filter read
             let what = BufferEventFlags::WRITING | BufferEventFlags::TIMEOUT;
             self.0.happen_later(what, 0);
         }

@@ -187,7 +187,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_head_behind_a_handshake_has_its_whole_time() {
+    fn a_head_after_a_handshake_has_its_whole_time() {
         let settings = Settings {
             headers_max: None,
             body_max: None,

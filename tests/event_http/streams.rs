@@ -183,7 +183,7 @@ fn a_body_that_nobody_takes_is_not_read_on() {
         .unwrap();
     let mut client = Client::new(OVER, server.address);
     let sender = std::thread::spawn(move || {
-        let body = pattern(LENGTH); // takes time, and a body behind its head has to come
+        let body = pattern(LENGTH); // takes time, and a body has to follow its head in time
         client.send(head(LENGTH));
         client.send(body);
         client.answer().body

@@ -424,7 +424,7 @@ fn an_end_waits_for_bytes_that_a_filter_has_never_read() {
         let of_under = seen.clone();
         let ends = Callbacks::new().on_event(move |_bev, what| of_under.add("under", what));
         under.set_callbacks(ends).unwrap();
-        run_turns(&base); // TLS 1.3 sends tickets behind the handshake
+        run_turns(&base); // TLS 1.3 sends tickets after the handshake
         client.write("hello").unwrap();
         let sent = Callbacks::new().on_write(|bev| bev.free()); // with `close_notify`
         client.set_callbacks(sent).unwrap();

@@ -151,7 +151,7 @@ fn descriptor(stream: Stream, blocks: bool) -> Option<OwnedFd> {
     if !blocks {
         return Some(descriptor);
     }
-    // The call serves sockets of every kind.
+    // For its call, which works on any socket.
     let socket = UnixStream::from(descriptor);
     socket.set_nonblocking(false).ok();
     Some(socket.into())

@@ -134,12 +134,13 @@ fn leading_number(text: &[u8]) -> i64 {
     let text = text.trim_ascii_start();
     let is_part = |byte: &u8| byte.is_ascii_digit() || b"+-.eE".contains(byte);
     let longest = text.iter().take_while(|byte| is_part(byte)).count();
-    let starts = (1..=longest.min(NUMBER_MAX)).rev().filter_map(|end| {
+    let mut ends = (1..=longest.min(NUMBER_MAX)).rev();
+    let number = ends.find_map(|end| {
         let start = std::str::from_utf8(text.get(..end)?).ok()?;
         let whole = start.parse::<i64>().ok();
         whole.or_else(|| start.parse::<f64>().ok().map(|number| number as i64))
     });
-    starts.into_iter().next().unwrap_or(0)
+    number.unwrap_or(0)
 }
 
 /// `static createSocket(int $fd): Socket|false`

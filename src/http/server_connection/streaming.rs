@@ -108,18 +108,22 @@ impl ServerConnection {
 
     /// Whether the body is read, and the client may send it.
     pub(super) fn reads_body(&self) -> bool {
-        let Intake::Reading { expects_continue } = self.intake() else {
-            return false;
-        };
-        !expects_continue
+        matches!(
+            self.intake(),
+            Intake::Reading {
+                expects_continue: false
+            }
+        )
     }
 
     /// Whether the peer waits for 100 Continue.
     pub(super) fn awaits_continue(&self) -> bool {
-        let Intake::Reading { expects_continue } = self.intake() else {
-            return false;
-        };
-        expects_continue
+        matches!(
+            self.intake(),
+            Intake::Reading {
+                expects_continue: true
+            }
+        )
     }
 
     /// The request whose body is streamed.
@@ -216,7 +220,7 @@ impl ServerConnection {
         let refusal = gate.refusal();
         if self.awaits_continue() && own.body.has_begun() {
             self.body_may_come(); // the peer did not wait any longer
-            self.restart_due(gate.progress());
+            self.restart_due_from(gate.progress());
         }
         if let Some((code, refusal)) = refusal {
             let error = HttpBodyError::Refused(refusal.reason());
@@ -252,16 +256,20 @@ impl ServerConnection {
                 self.set_intake(Intake::Reading { expects_continue });
                 self.place.read();
                 self.read_soon();
-                if let Ok(gate) = self.gate.try_borrow() {
-                    self.restart_due(gate.progress());
-                }
+                self.restart_due();
             }
             _ => {}
         }
     }
 
     /// The client may go on sending: what is due has its whole time.
-    fn restart_due(&self, progress: Progress) {
+    fn restart_due(&self) {
+        if let Ok(gate) = self.gate.try_borrow() {
+            self.restart_due_from(gate.progress());
+        }
+    }
+
+    fn restart_due_from(&self, progress: Progress) {
         if let Some(server) = self.server.upgrade() {
             self.due.restart(progress, server.settings());
         }
@@ -283,9 +291,7 @@ impl ServerConnection {
         if self.awaits_continue() && request.body.waits_for_first() && request.waits_for_reply() {
             self.place.send_continue();
             self.body_may_come();
-            if let Ok(gate) = self.gate.try_borrow() {
-                self.restart_due(gate.progress());
-            }
+            self.restart_due();
         }
     }
 

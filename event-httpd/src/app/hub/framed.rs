@@ -72,7 +72,7 @@ mod tests {
             let longer = event.len().max(message.len());
             let counted = length(&encoded);
             assert!(
-                (longer..longer + 2 * FRAMING + 6 * topics).contains(&counted),
+                (longer..longer + FRAMING + 6 * topics).contains(&counted),
                 "{text:?}: {counted}, {longer}"
             );
             assert!(counted <= longest(encoded.len()));

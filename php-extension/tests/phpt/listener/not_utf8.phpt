@@ -1,5 +1,5 @@
 --TEST--
-The path of a listener is taken as it is, or refused
+A path of a listener that is not UTF-8 is refused, not changed
 --FILE--
 <?php
 try {

@@ -350,7 +350,7 @@ fn next_to_load(entries: &[Entry]) -> Option<Position> {
     entries.get(LOAD_MAX - 1)?.position.checked_add(1)
 }
 
-/// Whether entries go on behind `told`, and leave it out: the stream may have been trimmed there.
+/// Whether entries go on after `told`, and leave it out: the stream may have been trimmed there.
 fn leaves_out(entries: &[Entry], told: Position) -> bool {
     let is_past = entries.last().is_some_and(|last| last.position > told);
     told > 0 && is_past && !entries.iter().any(|entry| entry.position == told)
@@ -385,7 +385,7 @@ mod tests {
     #[test]
     fn entries_that_leave_out_the_last_reported_one_are_noticed() {
         assert!(!leaves_out(&entries([8, 9, 10, 11]), 9));
-        assert!(!leaves_out(&entries([7, 8]), 9), "it may come behind them");
+        assert!(!leaves_out(&entries([7, 8]), 9), "it may come after them");
         assert!(!leaves_out(&entries([]), 9));
         assert!(!leaves_out(&entries([1, 2]), 0), "nothing was reported");
         assert!(leaves_out(&entries([8, 10, 11]), 9));
